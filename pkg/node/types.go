@@ -1,0 +1,80 @@
+package node
+
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// Mode is the role of the node in the network.
+type Mode string
+
+// The modes. Auto starts as a client unless the host has no public address to
+// find out about, and follows the host's reachability events.
+const (
+	ModeAuto   Mode = "auto"
+	ModeClient Mode = "client"
+	ModeServer Mode = "server"
+)
+
+// StoreResult says where a value or provider record went.
+type StoreResult struct {
+	Key      []byte        // preimage
+	StoredAt int           // other peers that took the record; the node itself holds it too
+	Sent     int           // other peers it was sent to
+	Expires  time.Time     // of the record
+	Took     time.Duration // lookup and stores
+}
+
+// ValueResult is what a get found.
+type ValueResult struct {
+	Key        []byte
+	Value      []byte
+	Expires    time.Time
+	Responders int // peers (and this node) that hold this very value
+}
+
+// TableEntry is one peer of the routing table.
+type TableEntry struct {
+	CPL      int
+	ID       peer.ID
+	Addrs    []string
+	Verified bool
+	LastSeen time.Time
+	Added    time.Time
+	RTT      time.Duration
+	Group    string // IP group for diversity; empty: exempt
+}
+
+// Status describes the node at one moment.
+type Status struct {
+	ID            peer.ID
+	Mode          Mode   // as configured
+	Serving       bool   // in server mode now
+	Reachability  string // public, private, unknown
+	Uptime        time.Duration
+	TablePeers    int
+	VerifiedPeers int
+	RestoredPeers int // taken from the snapshot at start
+	Connected     int
+	Queries       int // running
+	NetworkSize   float64
+	Records       records.Stats
+	Bootstrapped  bool // the table was restored or bootstrap was attempted
+	LastSnapshot  time.Time
+	LastExpiry    time.Time
+	LastRefresh   time.Time
+	LastRepublish time.Time
+	Republish     RepublishStatus
+}
+
+// RepublishStatus describes the schedule of the published keys.
+type RepublishStatus struct {
+	Keys     int
+	Active   int
+	Overdue  int
+	Interval time.Duration
+	NextDue  time.Time // zero: nothing scheduled
+}

@@ -1,0 +1,35 @@
+package records
+
+import (
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// MaxSnapshotPeers bounds the peers of one snapshot: ten full tables of a
+// network of 10,000 peers.
+const MaxSnapshotPeers = 2000
+
+// SnapshotPeer is a routing-table entry as saved.
+type SnapshotPeer struct {
+	ID           kad.PeerID
+	Addrs        [][]byte  // binary multiaddrs
+	LastVerified time.Time // last time it answered us
+	RTT          time.Duration
+	Scope        wire.Scope // of the connection it answered on
+}
+
+// Snapshot is the routing table as saved, nearest buckets first.
+type Snapshot struct {
+	Taken time.Time
+	Peers []SnapshotPeer
+}
+
+// Snapshots keeps the newest snapshots. Safe for concurrent use.
+type Snapshots interface {
+	// SaveSnapshot stores s atomically and drops the oldest beyond those kept.
+	SaveSnapshot(s Snapshot) error
+	// LoadSnapshot returns the newest readable snapshot, or ErrNotFound.
+	LoadSnapshot() (Snapshot, error)
+}

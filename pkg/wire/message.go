@@ -1,0 +1,86 @@
+package wire
+
+import "github.com/holdfast-dht/holdfast/pkg/kad"
+
+// Type is the kind of an RPC (Message.type).
+type Type uint8
+
+// The six RPCs of the protocol, by their numbers on the wire.
+const (
+	PutValue Type = iota
+	GetValue
+	AddProvider
+	GetProviders
+	FindNode
+	Ping
+
+	NumTypes = 6
+)
+
+var typeNames = [NumTypes]string{"PUT_VALUE", "GET_VALUE", "ADD_PROVIDER", "GET_PROVIDERS", "FIND_NODE", "PING"}
+
+// String returns the name of the RPC as the specification spells it.
+func (t Type) String() string {
+	if int(t) < len(typeNames) {
+		return typeNames[t]
+	}
+	return "UNKNOWN"
+}
+
+// Connection says what the sender knows of its link to a peer (Peer.connection).
+type Connection uint8
+
+// Connection values of the wire; go-libp2p-kad-dht emits the first two.
+const (
+	NotConnected Connection = iota
+	Connected
+	CanConnect
+	CannotConnect
+)
+
+// Scope says which addresses may be accepted from and told to a peer, judged by
+// the address its connection really comes from. A wider scope contains the
+// narrower ones: loopback sees private and public, private sees public.
+type Scope uint8
+
+// The scopes, narrowest first.
+const (
+	ScopePublic Scope = iota
+	ScopePrivate
+	ScopeLoopback
+
+	NumScopes = 3
+)
+
+// Peer is an entry of closerPeers or providerPeers.
+type Peer struct {
+	ID         kad.PeerID
+	Addrs      [][]byte // binary multiaddrs
+	Connection Connection
+
+	// Raw, if not nil, is the encoded body of this entry (without its field tag
+	// and length) and is written instead of the fields above. Parse leaves it nil.
+	Raw []byte
+}
+
+// Record is a value record on the wire.
+type Record struct {
+	Key          []byte
+	Value        []byte
+	TimeReceived string // RFC 3339 with nanoseconds; py-libp2p sends a float. Informative.
+	Publisher    []byte // field 666, rust-libp2p
+	TTL          uint32 // field 777, seconds that remain; 0 = absent
+}
+
+// Message is one frame's content.
+type Message struct {
+	Type          Type
+	Key           []byte
+	Record        *Record
+	CloserPeers   []Peer
+	ProviderPeers []Peer
+
+	// WantsAck is set by Parse when field 11 is present: py-libp2p then waits
+	// for an answer to ADD_PROVIDER. It is never written.
+	WantsAck bool
+}
