@@ -1,0 +1,179 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// frameStep is how many bytes are allocated at first, whatever the length prefix
+// says; then as many as have arrived. A peer that claims 4 MiB must send them.
+const frameStep = 64 << 10
+
+// AppendFrame appends the length prefix and the encoded message.
+func AppendFrame(dst []byte, m *Message) []byte {
+	dst = protowire.AppendVarint(dst, uint64(m.Size()))
+	return m.Append(dst)
+}
+
+// ByteReader is what ReadFrame reads from; *bufio.Reader is one.
+type ByteReader interface {
+	io.Reader
+	io.ByteReader
+}
+
+// ReadFrame reads one frame of at most limit bytes into buf, which it grows as
+// data arrives, and returns its content. io.EOF means that the stream ended
+// between frames; within one it is io.ErrUnexpectedEOF.
+func ReadFrame(r ByteReader, buf []byte, limit int) ([]byte, error) {
+	size, err := readPrefix(r, limit)
+	if err != nil {
+		return nil, err
+	}
+	buf = buf[:0]
+	for len(buf) < size {
+		have := len(buf)
+		buf = grow(buf, min(size-have, max(have, frameStep)))
+		n, err := io.ReadFull(r, buf[have:cap(buf)][:min(size-have, cap(buf)-have)])
+		buf = buf[:have+n]
+		if err != nil {
+			return nil, fmt.Errorf("wire: read frame: %w", noEOF(err))
+		}
+	}
+	return buf, nil
+}
+
+// readPrefix reads a length prefix byte by byte.
+func readPrefix(r io.ByteReader, limit int) (int, error) {
+	var p [binary.MaxVarintLen64]byte
+	for i := range p {
+		c, err := r.ReadByte()
+		if err != nil {
+			if i > 0 {
+				err = noEOF(err)
+			}
+			return 0, wrapRead(err)
+		}
+		p[i] = c
+		if c < 0x80 {
+			size, _, err := framePrefix(p[:i+1], limit)
+			return size, err
+		}
+	}
+	return 0, ErrFrameTooLarge
+}
+
+// framePrefix decodes the length prefix at the start of b: the size of the
+// content and of the prefix itself, 0 if b does not hold all of it yet.
+func framePrefix(b []byte, limit int) (size, prefix int, err error) {
+	v, n := binary.Uvarint(b)
+	switch {
+	case n == 0:
+		return 0, 0, nil
+	case n < 0 || v > uint64(max(limit, 0)):
+		return 0, 0, ErrFrameTooLarge
+	case n > 1 && b[n-1] == 0:
+		return 0, 0, fmt.Errorf("%w: length prefix is not minimal", ErrMalformed)
+	}
+	return int(v), n, nil
+}
+
+// A FrameReader splits what it reads into frames, in place. It is owned by one
+// goroutine. The zero value is not usable; see NewFrameReader.
+type FrameReader struct {
+	limit      int // bytes of content
+	buf        []byte
+	start, end int // unread bytes of buf
+}
+
+// frameKeep is the largest buffer a FrameReader keeps between frames, in bytes:
+// many streams are idle, few frames are large.
+const frameKeep = 8 << 10
+
+// NewFrameReader returns a reader of frames of at most limit bytes that starts
+// with a buffer of the given size; requests have some 50 bytes.
+func NewFrameReader(size, limit int) *FrameReader {
+	return &FrameReader{limit: limit, buf: make([]byte, max(size, 2*binary.MaxVarintLen64))}
+}
+
+// Reset drops what is unread, to read another stream with the same buffer.
+func (f *FrameReader) Reset() { f.start, f.end = 0, 0 }
+
+// Buffered returns how many bytes were read but not yet taken as frames.
+func (f *FrameReader) Buffered() int { return f.end - f.start }
+
+// Next takes the content of the next whole frame out of the buffer; ok is false
+// if more must be read first. It is valid until the next call of Fill.
+func (f *FrameReader) Next() (frame []byte, ok bool, err error) {
+	b := f.buf[f.start:f.end]
+	size, prefix, err := framePrefix(b, f.limit)
+	if err != nil || prefix == 0 || len(b)-prefix < size {
+		return nil, false, err
+	}
+	f.start += prefix + size
+	return b[prefix : prefix+size : prefix+size], true, nil
+}
+
+// Fill reads once from r. io.EOF means that r ended between frames; within one
+// it is io.ErrUnexpectedEOF.
+func (f *FrameReader) Fill(r io.Reader) (int, error) {
+	f.makeRoom()
+	n, err := r.Read(f.buf[f.end:])
+	f.end += n
+	if n > 0 {
+		return n, nil // an error comes again with the next call
+	}
+	if err != nil {
+		if f.Buffered() > 0 {
+			err = noEOF(err)
+		}
+		return 0, wrapRead(err)
+	}
+	return 0, nil
+}
+
+// makeRoom moves unread bytes to the front and sees that some space is free:
+// the buffer doubles, so that it never outgrows twice what has arrived.
+func (f *FrameReader) makeRoom() {
+	if f.start == f.end {
+		f.start, f.end = 0, 0
+		if len(f.buf) > frameKeep {
+			f.buf = make([]byte, frameKeep)
+		}
+		return
+	}
+	if f.start > 0 {
+		f.end = copy(f.buf, f.buf[f.start:f.end])
+		f.start = 0
+	}
+	if f.end == len(f.buf) {
+		f.buf = append(f.buf, make([]byte, len(f.buf))...)
+		f.buf = f.buf[:cap(f.buf)]
+	}
+}
+
+// grow returns b with room for n more bytes.
+func grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	return append(make([]byte, 0, len(b)+n), b...)
+}
+
+// wrapRead leaves io.EOF bare, for callers compare it.
+func wrapRead(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.EOF
+	}
+	return fmt.Errorf("wire: read frame: %w", err)
+}
+
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,237 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// unknownType stands for every number of Message.type that does not fit Type.
+const unknownType = Type(math.MaxUint8)
+
+// Parse decodes one message. The byte slices of the result alias b.
+func Parse(b []byte) (*Message, error) {
+	m := new(Message)
+	if err := m.Parse(b); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Parse decodes one message into m and reuses the peer and address slices m
+// already has. Byte slices alias b: what outlives b must be copied. Unknown
+// fields are skipped, peers and addresses beyond the limits too. Of an unknown
+// type only Type >= NumTypes tells. After an error m holds rubbish.
+func (m *Message) Parse(b []byte) error {
+	*m = Message{CloserPeers: m.CloserPeers[:0], ProviderPeers: m.ProviderPeers[:0]}
+	if len(b) == 0 {
+		return ErrEmptyFrame
+	}
+	var spare addrArena
+	for len(b) > 0 {
+		f, n := readField(b)
+		if n < 0 {
+			return ErrMalformed
+		}
+		b = b[n:]
+		if err := m.set(&f, &spare); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set takes one field of the message.
+func (m *Message) set(f *field, spare *addrArena) (err error) {
+	switch f.num {
+	case fieldType:
+		m.Type = Type(min(f.val, uint64(unknownType)))
+		return f.want(protowire.VarintType)
+	case fieldKey:
+		m.Key = f.bytes
+		return f.want(protowire.BytesType)
+	case fieldRecord:
+		if m.Record == nil {
+			m.Record = new(Record)
+		}
+		if err := f.want(protowire.BytesType); err != nil {
+			return err
+		}
+		return m.Record.parse(f.bytes)
+	case fieldCloserPeers:
+		m.CloserPeers, err = addPeer(m.CloserPeers, MaxCloserPeers, f, spare)
+		return err
+	case fieldProviderPeers:
+		m.ProviderPeers, err = addPeer(m.ProviderPeers, MaxProviderPeers, f, spare)
+		return err
+	case fieldWantsAck:
+		m.WantsAck = true // bytes from py-libp2p, an enum in a draft of the specification
+	}
+	return nil
+}
+
+// addPeer appends the entry in f to peers unless limit is reached or it names
+// no usable peer ID.
+func addPeer(peers []Peer, limit int, f *field, spare *addrArena) ([]Peer, error) {
+	if err := f.want(protowire.BytesType); err != nil || len(peers) >= limit {
+		return peers, err
+	}
+	if peers == nil {
+		peers = make([]Peer, 0, 8)
+	}
+	n := len(peers)
+	if n < cap(peers) {
+		peers = peers[:n+1]
+	} else {
+		peers = append(peers, Peer{})
+	}
+	if err := peers[n].parse(f.bytes, spare); err != nil {
+		return peers[:n], err
+	}
+	if peers[n].ID == "" {
+		peers = peers[:n]
+	}
+	return peers, nil
+}
+
+// parse decodes an entry into p, whose old address slice and, if it is the
+// same, old ID string are reused.
+func (p *Peer) parse(b []byte, spare *addrArena) error {
+	old := p.ID
+	addrs := spare.take(p.Addrs)
+	*p = Peer{}
+	for len(b) > 0 {
+		f, n := readField(b)
+		if n < 0 {
+			return ErrMalformed
+		}
+		b = b[n:]
+		switch f.num {
+		case fieldPeerID:
+			if err := f.want(protowire.BytesType); err != nil {
+				return err
+			}
+			p.setID(f.bytes, old)
+		case fieldPeerAddrs:
+			if err := f.want(protowire.BytesType); err != nil {
+				return err
+			}
+			if l := len(f.bytes); l > 0 && l <= MaxAddrLen && len(addrs) < MaxPeerAddrs {
+				addrs = append(addrs, f.bytes)
+			}
+		case fieldPeerConnection:
+			if err := f.want(protowire.VarintType); err != nil {
+				return err
+			}
+			p.Connection = connectionOf(f.val)
+		}
+	}
+	p.Addrs = addrs
+	kept, _ := p.fit()
+	p.Addrs = spare.give(addrs[:kept])
+	return nil
+}
+
+// setID leaves the ID empty if b cannot be one.
+func (p *Peer) setID(b []byte, old kad.PeerID) {
+	switch {
+	case len(b) > MaxPeerIDLen:
+		p.ID = ""
+	case string(b) == string(old):
+		p.ID = old
+	default:
+		p.ID = kad.PeerID(b)
+	}
+}
+
+func connectionOf(v uint64) Connection {
+	if v > uint64(CannotConnect) {
+		return NotConnected
+	}
+	return Connection(v)
+}
+
+func (r *Record) parse(b []byte) error {
+	for len(b) > 0 {
+		f, n := readField(b)
+		if n < 0 {
+			return ErrMalformed
+		}
+		b = b[n:]
+		if err := r.set(&f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set takes one field of the record. Fields 3 and 4, once author and signature,
+// come from py-libp2p with any wire type and are skipped.
+func (r *Record) set(f *field) error {
+	switch f.num {
+	case fieldRecordKey:
+		r.Key = f.bytes
+		return f.want(protowire.BytesType)
+	case fieldRecordValue:
+		r.Value = f.bytes
+		return f.want(protowire.BytesType)
+	case fieldRecordTimeReceived:
+		if f.typ == protowire.BytesType && len(f.bytes) <= maxTimeReceived {
+			r.TimeReceived = string(f.bytes) // py-libp2p sends a float, which tells nothing
+		}
+	case fieldRecordPublisher:
+		r.Publisher = f.bytes
+		return f.want(protowire.BytesType)
+	case fieldRecordTTL:
+		r.TTL = uint32(min(f.val, math.MaxUint32))
+		return f.want(protowire.VarintType)
+	}
+	return nil
+}
+
+// field is one decoded field: val of a varint, bytes of a byte string, neither
+// of a fixed-width number.
+type field struct {
+	num   protowire.Number
+	typ   protowire.Type
+	val   uint64
+	bytes []byte
+}
+
+// want returns ErrMalformed if the field has another wire type than typ.
+func (f *field) want(typ protowire.Type) error {
+	if f.typ != typ {
+		return fmt.Errorf("%w: field %d has wire type %d", ErrMalformed, f.num, f.typ)
+	}
+	return nil
+}
+
+// readField decodes the first field of b and returns its length; negative if b
+// is broken or starts with a group.
+func readField(b []byte) (f field, n int) {
+	num, typ, n := protowire.ConsumeTag(b)
+	if n < 0 {
+		return f, n
+	}
+	f.num, f.typ = num, typ
+	v := 0
+	switch typ {
+	case protowire.VarintType:
+		f.val, v = protowire.ConsumeVarint(b[n:])
+	case protowire.BytesType:
+		f.bytes, v = protowire.ConsumeBytes(b[n:])
+	case protowire.Fixed32Type:
+		_, v = protowire.ConsumeFixed32(b[n:])
+	case protowire.Fixed64Type:
+		_, v = protowire.ConsumeFixed64(b[n:])
+	default:
+		return f, -1
+	}
+	if v < 0 {
+		return f, v
+	}
+	return f, n + v
+}
