@@ -1,0 +1,139 @@
+package kbucket
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// never is the stored form of the zero time: before every other one.
+const never = math.MinInt64
+
+// nanos packs a time into 8 bytes. It covers the years 1678 to 2262.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return never
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(n int64) time.Time {
+	if n == never {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// entry is a peer in a bucket: 88 bytes, of which a simulator keeps millions.
+type entry struct {
+	peer      kad.Peer
+	lastSeen  int64
+	added     int64
+	notBefore int64     // no probe earlier than this: one is under way, or backoff
+	group     *groupUse // nil is exempt
+	failures  uint8     // probes failed in a row, saturating
+	verified  bool      // its last exchange with us succeeded
+}
+
+// due is when the peer should be probed.
+func (e *entry) due(every int64) int64 {
+	if e.verified {
+		return max(e.notBefore, e.lastSeen+every)
+	}
+	return e.notBefore
+}
+
+// failed counts a failed probe and backs off.
+func (e *entry) failed(now time.Time) {
+	pause := backoffMin << min(e.failures, maxDoublings)
+	e.notBefore = nanos(now.Add(pause))
+	if e.failures < math.MaxUint8 {
+		e.failures++
+	}
+	e.verified = false
+}
+
+// spare is a peer in a replacement cache: it answered us while its bucket was
+// full.
+type spare struct {
+	peer     kad.Peer
+	group    Group
+	lastSeen int64
+}
+
+// bucket holds the peers of one common prefix length.
+type bucket struct {
+	entries []entry // least recently seen first
+	spares  []spare // replacement cache, oldest first
+}
+
+func (b *bucket) find(k *kad.Key) int {
+	for i := range b.entries {
+		if b.entries[i].peer.Key == *k {
+			return i
+		}
+	}
+	return -1
+}
+
+// ofGroup counts the peers of g; nil counts as nothing.
+func (b *bucket) ofGroup(g *groupUse) int {
+	n := 0
+	for i := range b.entries {
+		if g != nil && b.entries[i].group == g {
+			n++
+		}
+	}
+	return n
+}
+
+// weakest returns the unverified entry with the most failures, the least
+// recently seen among equals, or -1. A non-nil g narrows it to that group.
+func (b *bucket) weakest(g *groupUse) int {
+	worst := -1
+	for i := range b.entries {
+		e := &b.entries[i]
+		if e.verified || g != nil && e.group != g {
+			continue
+		}
+		if worst < 0 || e.failures > b.entries[worst].failures {
+			worst = i
+		}
+	}
+	return worst
+}
+
+// keep puts a spare at the newest end of the cache. A group has at most
+// perGroup spares, so that one network cannot push out all others: its newcomer
+// takes the place of its own oldest.
+func (b *bucket) keep(s spare, perGroup, size int) {
+	b.forget(&s.peer.Key)
+	oldest, same := 0, 0
+	for i := range b.spares {
+		if s.group != "" && b.spares[i].group == s.group {
+			if same == 0 {
+				oldest = i
+			}
+			same++
+		}
+	}
+	if same < perGroup {
+		oldest = 0
+	}
+	if same >= perGroup || len(b.spares) >= size {
+		b.spares = slices.Delete(b.spares, oldest, oldest+1)
+	}
+	b.spares = append(b.spares, s)
+}
+
+// forget drops k from the cache.
+func (b *bucket) forget(k *kad.Key) {
+	for i := range b.spares {
+		if b.spares[i].peer.Key == *k {
+			b.spares = slices.Delete(b.spares, i, i+1)
+			return
+		}
+	}
+}

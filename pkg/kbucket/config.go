@@ -1,0 +1,47 @@
+package kbucket
+
+import "time"
+
+// Group is the IP group of a peer for diversity (an IPv4 /16, an IPv6 ASN or
+// /32). The empty Group is exempt from all limits: private and loopback
+// addresses, simulations.
+type Group string
+
+// Config sizes a table. Zero or negative fields mean the default.
+type Config struct {
+	BucketSize          int // peers per bucket; 20, Kademlia's k
+	Replacements        int // spare peers per full bucket; 10, half a bucket as in go-ethereum
+	MaxPerGroup         int // peers of one group in the table; 3, as go-libp2p-kad-dht
+	MaxPerGroupInBucket int // peers of one group in a bucket, and in its replacement cache; 2, as go-libp2p-kad-dht
+}
+
+func (c Config) withDefaults() Config {
+	c.BucketSize = orDefault(c.BucketSize, 20)
+	c.Replacements = orDefault(c.Replacements, 10)
+	c.MaxPerGroup = orDefault(c.MaxPerGroup, 3)
+	c.MaxPerGroupInBucket = orDefault(c.MaxPerGroupInBucket, 2)
+	return c
+}
+
+func orDefault(v, def int) int {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+const (
+	// probePatience is how long a probe may stay unanswered before the peer is
+	// due again: six times the 10 s a request may last.
+	probePatience = time.Minute
+
+	// backoffMin is the pause after a first failed probe; it doubles with every
+	// further one, maxDoublings times: 1, 2, 4 .. 64 minutes.
+	backoffMin   = time.Minute
+	maxDoublings = 6
+
+	// maxRefreshCPL is the deepest bucket that is refreshed: a random key for a
+	// deeper one costs more than 2^16 hashes (go-libp2p-kad-dht has the same
+	// bound).
+	maxRefreshCPL = 15
+)

@@ -1,0 +1,143 @@
+package kbucket
+
+import (
+	"math"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// nextProbe remembers the earliest probe for one value of `every`, so that
+// asking for it does not read the whole table each time.
+type nextProbe struct {
+	every int64
+	at    int64 // math.MaxInt64 if the table is empty
+	valid bool
+}
+
+// leaves is called before e changes or goes.
+func (n *nextProbe) leaves(e *entry) {
+	if n.valid && e.due(n.every) <= n.at {
+		n.valid = false
+	}
+}
+
+// enters is called after e came or changed.
+func (n *nextProbe) enters(e *entry) {
+	if n.valid {
+		n.at = min(n.at, e.due(n.every))
+	}
+}
+
+// ProbeDue appends up to n peers that should be probed now: verified ones not
+// heard from for `every`, unverified ones whose pause is over. Nearest bucket
+// first, least recently seen first within it.
+func (t *Table) ProbeDue(dst []kad.Peer, now time.Time, every time.Duration, n int) []kad.Peer {
+	limit, at := len(dst)+n, nanos(now)
+	if t.earliest(every) > at {
+		return dst
+	}
+	for cpl := len(t.buckets) - 1; cpl >= 0; cpl-- {
+		if t.buckets[cpl] == nil {
+			continue
+		}
+		entries := t.buckets[cpl].entries
+		for i := range entries {
+			if len(dst) >= limit {
+				return dst
+			}
+			if entries[i].due(int64(every)) <= at {
+				dst = append(dst, entries[i].peer)
+			}
+		}
+	}
+	return dst
+}
+
+// NextProbe returns the earliest time at which ProbeDue returns something; false
+// if the table is empty. It is in the past if a probe is due at once.
+func (t *Table) NextProbe(every time.Duration) (time.Time, bool) {
+	at := t.earliest(every)
+	return time.Unix(0, at).UTC(), at != math.MaxInt64
+}
+
+func (t *Table) earliest(every time.Duration) int64 {
+	if t.next.valid && t.next.every == int64(every) {
+		return t.next.at
+	}
+	t.next = nextProbe{every: int64(every), at: math.MaxInt64, valid: true}
+	for _, b := range t.buckets {
+		if b == nil {
+			continue
+		}
+		for i := range b.entries {
+			t.next.enters(&b.entries[i])
+		}
+	}
+	return t.next.at
+}
+
+// Probing marks that a probe of k is under way: ProbeDue leaves it out until Add
+// or Failed reports on it, at most for a minute.
+func (t *Table) Probing(k kad.Key, now time.Time) {
+	if b, i := t.find(&k); i >= 0 {
+		e := &b.entries[i]
+		t.next.leaves(e)
+		e.notBefore = nanos(now.Add(probePatience))
+		t.next.enters(e)
+	}
+}
+
+// refreshTop returns the highest populated CPL, at most maxRefreshCPL; -1 if the
+// table is empty.
+func (t *Table) refreshTop() int {
+	for cpl := len(t.buckets) - 1; cpl >= 0; cpl-- {
+		if t.BucketLen(cpl) > 0 {
+			return min(cpl, maxRefreshCPL)
+		}
+	}
+	return -1
+}
+
+// RefreshDue returns the CPLs not refreshed for `every`, ascending: up to the
+// highest populated one, at most 15. An empty table has none.
+func (t *Table) RefreshDue(now time.Time, every time.Duration) []int {
+	var due []int
+	for cpl := 0; cpl <= t.refreshTop(); cpl++ {
+		if t.refreshed[cpl]+int64(every) <= nanos(now) {
+			due = append(due, cpl)
+		}
+	}
+	return due
+}
+
+// NextRefresh returns the earliest time at which RefreshDue returns something;
+// false if the table is empty. It is in the past if a refresh is due at once.
+func (t *Table) NextRefresh(every time.Duration) (time.Time, bool) {
+	top := t.refreshTop()
+	if top < 0 {
+		return time.Time{}, false
+	}
+	at := int64(math.MaxInt64)
+	for _, last := range t.refreshed[:top+1] {
+		at = min(at, last)
+	}
+	return time.Unix(0, at+int64(every)).UTC(), true
+}
+
+// Refreshed records that the bucket of cpl was refreshed, or that its refresh
+// was started. CPLs that are never due are ignored.
+func (t *Table) Refreshed(cpl int, now time.Time) {
+	if cpl >= 0 && cpl <= maxRefreshCPL {
+		t.refreshed[cpl] = nanos(now)
+	}
+}
+
+// LastRefresh returns when the bucket of cpl was refreshed; the zero time if
+// never.
+func (t *Table) LastRefresh(cpl int) time.Time {
+	if cpl < 0 || cpl > maxRefreshCPL {
+		return time.Time{}
+	}
+	return fromNanos(t.refreshed[cpl])
+}

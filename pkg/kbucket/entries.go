@@ -1,0 +1,70 @@
+package kbucket
+
+import (
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// Entry is a copy of what the table knows of a peer.
+type Entry struct {
+	Peer     kad.Peer
+	Group    Group
+	Verified bool      // its last exchange with us succeeded; only then is it handed out
+	LastSeen time.Time // when it last answered us
+	Added    time.Time // when it entered the table; a promoted replacement: when it last answered before that
+	CPL      int       // its bucket
+}
+
+func (e *entry) groupName() Group {
+	if e.group == nil {
+		return ""
+	}
+	return e.group.name
+}
+
+func (e *entry) export(cpl int) Entry {
+	return Entry{
+		Peer: e.peer, Group: e.groupName(), Verified: e.verified,
+		LastSeen: fromNanos(e.lastSeen), Added: fromNanos(e.added), CPL: cpl,
+	}
+}
+
+// Lookup returns the entry of k; replacements are not entries.
+func (t *Table) Lookup(k kad.Key) (Entry, bool) {
+	b, i := t.find(&k)
+	if i < 0 {
+		return Entry{}, false
+	}
+	return b.entries[i].export(kad.CommonPrefixLen(&t.self, &k)), true
+}
+
+// Entries is an iter.Seq over all peers in buckets: nearest bucket first, least
+// recently seen first within it. The table must not be changed meanwhile.
+func (t *Table) Entries(yield func(Entry) bool) {
+	for cpl := len(t.buckets) - 1; cpl >= 0; cpl-- {
+		if t.buckets[cpl] == nil {
+			continue
+		}
+		for i := range t.buckets[cpl].entries {
+			if !yield(t.buckets[cpl].entries[i].export(cpl)) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns how many peers the buckets hold and how many of them are verified.
+func (t *Table) Len() (peers, verified int) { return t.peers, t.verified }
+
+// BucketLen returns how many peers share exactly cpl leading bits with us.
+func (t *Table) BucketLen(cpl int) int {
+	if cpl < 0 || cpl >= len(t.buckets) || t.buckets[cpl] == nil {
+		return 0
+	}
+	return len(t.buckets[cpl].entries)
+}
+
+// Generation changes whenever the set of verified peers changes: whoever keeps a
+// View or a snapshot compares it.
+func (t *Table) Generation() uint64 { return t.gen }

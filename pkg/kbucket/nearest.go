@@ -1,0 +1,124 @@
+package kbucket
+
+import "github.com/holdfast-dht/holdfast/pkg/kad"
+
+// walk visits buckets in order of their distance to a target. Every bucket is a
+// subtree, so its peers are all nearer or all farther than those of another one:
+// of the buckets i and above, bucket i is the nearest if the target differs from
+// us in bit i, the farthest if it does not.
+type walk struct {
+	diff kad.Key // XOR of target and self
+	n    int     // buckets
+	i    int     // next to look at
+	back bool    // coming back for the buckets whose bit is equal
+}
+
+func walkTo(target, self *kad.Key, n int) walk {
+	return walk{diff: kad.Distance(target, self), n: n}
+}
+
+// next returns the next bucket, or -1.
+func (w *walk) next() int {
+	for ; !w.back && w.i < w.n; w.i++ {
+		if w.diff.Bit(w.i) == 1 {
+			w.i++
+			return w.i - 1
+		}
+	}
+	w.back = true
+	for w.i > 0 {
+		w.i--
+		if w.diff.Bit(w.i) == 0 {
+			return w.i
+		}
+	}
+	return -1
+}
+
+// place inserts p into dst[from:], which is sorted by distance to target, and
+// keeps at most limit peers in dst.
+func place(dst []kad.Peer, from, limit int, target *kad.Key, p *kad.Peer) []kad.Peer {
+	if len(dst) < limit {
+		dst = append(dst, *p)
+	} else if kad.CompareDistance(target, &p.Key, &dst[len(dst)-1].Key) >= 0 {
+		return dst
+	}
+	i := len(dst) - 1
+	for ; i > from && kad.CompareDistance(target, &p.Key, &dst[i-1].Key) < 0; i-- {
+		dst[i] = dst[i-1]
+	}
+	dst[i] = *p
+	return dst
+}
+
+// Nearest appends the up to n verified peers nearest to target, nearest first.
+// It does not allocate if dst has room for n more.
+func (t *Table) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
+	limit := len(dst) + n
+	w := walkTo(&target, &t.self, len(t.buckets))
+	for len(dst) < limit {
+		cpl := w.next()
+		if cpl < 0 {
+			break
+		}
+		if t.buckets[cpl] == nil {
+			continue
+		}
+		from, entries := len(dst), t.buckets[cpl].entries
+		for i := range entries {
+			if entries[i].verified {
+				dst = place(dst, from, limit, &target, &entries[i].peer)
+			}
+		}
+	}
+	return dst
+}
+
+// View is an immutable copy of the verified peers of a table. It is safe for
+// concurrent use.
+type View struct {
+	self  kad.Key
+	peers []kad.Peer // by ascending bucket
+	ends  []int      // bucket i is peers[ends[i-1]:ends[i]]
+}
+
+// View copies the verified peers. It stays right until Generation changes.
+func (t *Table) View() *View {
+	v := &View{self: t.self, peers: make([]kad.Peer, 0, t.verified), ends: make([]int, len(t.buckets))}
+	for cpl, b := range t.buckets {
+		if b != nil {
+			for i := range b.entries {
+				if b.entries[i].verified {
+					v.peers = append(v.peers, b.entries[i].peer)
+				}
+			}
+		}
+		v.ends[cpl] = len(v.peers)
+	}
+	return v
+}
+
+// Len returns the number of peers.
+func (v *View) Len() int { return len(v.peers) }
+
+// Nearest appends the up to n peers nearest to target, nearest first. It does
+// not allocate if dst has room for n more.
+func (v *View) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
+	limit := len(dst) + n
+	w := walkTo(&target, &v.self, len(v.ends))
+	for len(dst) < limit {
+		cpl := w.next()
+		if cpl < 0 {
+			break
+		}
+		first := 0
+		if cpl > 0 {
+			first = v.ends[cpl-1]
+		}
+		from := len(dst)
+		for i := first; i < v.ends[cpl]; i++ {
+			dst = place(dst, from, limit, &target, &v.peers[i])
+		}
+	}
+	return dst
+}

@@ -1,0 +1,251 @@
+package kbucket
+
+import (
+	"slices"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// Table is the routing table of one node. It is owned by one goroutine; a View
+// may be shared.
+type Table struct {
+	self      kad.Key
+	cfg       Config
+	buckets   []*bucket // by common prefix length, grown on demand; nil is empty
+	groups    map[Group]*groupUse
+	peers     int
+	verified  int
+	gen       uint64
+	next      nextProbe
+	refreshed [maxRefreshCPL + 1]int64
+}
+
+// New returns an empty table for the node whose key is self.
+func New(self kad.Key, cfg Config) *Table {
+	t := &Table{self: self, cfg: cfg.withDefaults()}
+	for i := range t.refreshed {
+		t.refreshed[i] = never
+	}
+	return t
+}
+
+// Outcome says what became of a peer given to Add.
+type Outcome uint8
+
+// The outcomes of Add.
+const (
+	Added    Outcome = iota // new in a bucket
+	Updated                 // was in its bucket: now the most recently seen
+	Cached                  // bucket full: kept as a replacement
+	Rejected                // our own key, or too many peers of its group
+)
+
+// String returns the name of the outcome.
+func (o Outcome) String() string {
+	return [...]string{"added", "updated", "cached", "rejected"}[o]
+}
+
+// Add records that p, of group g, has just answered us.
+//
+// A newcomer to a full bucket takes the place of an unverified peer, if there
+// is one, and is cached as a replacement otherwise. A newcomer whose group has
+// reached a limit takes the place of an unverified peer of that group, if that
+// makes room, and is rejected otherwise.
+//
+// A known peer that comes back with another group moves to it if it has room,
+// and counts for its old one otherwise: limits always hold, and a peer with two
+// addresses does not flap.
+func (t *Table) Add(p kad.Peer, g Group, now time.Time) Outcome {
+	cpl := kad.CommonPrefixLen(&t.self, &p.Key)
+	if cpl == kad.KeyBits {
+		return Rejected
+	}
+	b := t.grow(cpl)
+	if i := b.find(&p.Key); i >= 0 {
+		t.update(b, i, g, now)
+		return Updated
+	}
+	if !t.makeRoom(b, g) {
+		return Rejected
+	}
+	if len(b.entries) >= t.cfg.BucketSize {
+		b.keep(spare{peer: p, group: g, lastSeen: nanos(now)}, t.cfg.MaxPerGroupInBucket, t.cfg.Replacements)
+		return Cached
+	}
+	b.forget(&p.Key)
+	t.insert(b, len(b.entries), entry{peer: p, lastSeen: nanos(now), added: nanos(now), notBefore: never, verified: true}, g)
+	return Added
+}
+
+// update marks entry i of b as verified and most recently seen.
+func (t *Table) update(b *bucket, i int, g Group, now time.Time) {
+	e := b.entries[i]
+	t.next.leaves(&e)
+	if !e.verified {
+		t.verified++
+		t.gen++
+	}
+	t.regroup(b, &e, g)
+	e.lastSeen, e.notBefore, e.failures, e.verified = nanos(now), never, 0, true
+	copy(b.entries[i:], b.entries[i+1:])
+	b.entries[len(b.entries)-1] = e
+	t.next.enters(&e)
+}
+
+// regroup moves e to group g if g has room.
+func (t *Table) regroup(b *bucket, e *entry, g Group) {
+	if e.groupName() == g || !t.fits(b, g, e) {
+		return
+	}
+	t.leave(e.group)
+	e.group = t.join(g)
+}
+
+// makeRoom evicts an unverified peer if b or group g has no room for one more.
+// It returns false if the group still has none; b may still be full.
+func (t *Table) makeRoom(b *bucket, g Group) bool {
+	full := len(b.entries) >= t.cfg.BucketSize
+	if t.fits(b, g, nil) {
+		if i := b.weakest(nil); full && i >= 0 {
+			t.evict(b, i)
+		}
+		return true
+	}
+	u := t.use(g)
+	if i := b.weakest(u); i >= 0 {
+		t.evict(b, i)
+		return true
+	}
+	if full || b.ofGroup(u) >= t.cfg.MaxPerGroupInBucket {
+		return false
+	}
+	return t.evictOfGroup(u)
+}
+
+// evictOfGroup evicts an unverified peer of u from the farthest bucket that has
+// one.
+func (t *Table) evictOfGroup(u *groupUse) bool {
+	for _, b := range t.buckets {
+		if b == nil {
+			continue
+		}
+		if i := b.weakest(u); i >= 0 {
+			t.evict(b, i)
+			return true
+		}
+	}
+	return false
+}
+
+// Failed records that a probe of, or a request to, k failed. If the replacement
+// cache has a peer whose group fits, k is evicted and the newest such peer takes
+// its place, unverified and due for a probe at once. Otherwise k stays,
+// unverified, and is due again after a growing pause. A k in the replacement
+// cache is dropped from it.
+func (t *Table) Failed(k kad.Key, now time.Time) (promoted kad.Peer, evicted bool) {
+	b, i := t.find(&k)
+	if b == nil {
+		return kad.Peer{}, false
+	}
+	b.forget(&k)
+	if i < 0 {
+		return kad.Peer{}, false
+	}
+	e := &b.entries[i]
+	if s := t.replacement(b, e); s >= 0 {
+		t.evict(b, i)
+		return t.promote(b, i, s), true
+	}
+	t.next.leaves(e)
+	if e.verified {
+		t.verified--
+		t.gen++
+	}
+	e.failed(now)
+	t.next.enters(e)
+	return kad.Peer{}, false
+}
+
+// Remove evicts k whatever its state, from the replacement cache too: it is gone
+// for good, or no server. The newest replacement whose group fits takes its
+// place, unverified and due for a probe at once.
+func (t *Table) Remove(k kad.Key) (promoted kad.Peer, removed bool) {
+	b, i := t.find(&k)
+	if b == nil {
+		return kad.Peer{}, false
+	}
+	b.forget(&k)
+	if i < 0 {
+		return kad.Peer{}, false
+	}
+	s := t.replacement(b, &b.entries[i])
+	t.evict(b, i)
+	if s < 0 {
+		return kad.Peer{}, true
+	}
+	return t.promote(b, i, s), true
+}
+
+// replacement returns the newest spare that fits b once e has left, or -1.
+func (t *Table) replacement(b *bucket, e *entry) int {
+	for s := len(b.spares) - 1; s >= 0; s-- {
+		if t.fits(b, b.spares[s].group, e) {
+			return s
+		}
+	}
+	return -1
+}
+
+// promote moves spare s to place i of b, due for a probe at once.
+func (t *Table) promote(b *bucket, i, s int) kad.Peer {
+	r := b.spares[s]
+	b.spares = slices.Delete(b.spares, s, s+1)
+	t.insert(b, i, entry{peer: r.peer, lastSeen: r.lastSeen, added: r.lastSeen, notBefore: r.lastSeen}, r.group)
+	return r.peer
+}
+
+// insert puts e at place i of b and counts it.
+func (t *Table) insert(b *bucket, i int, e entry, g Group) {
+	e.group = t.join(g)
+	b.entries = slices.Insert(b.entries, i, e)
+	t.peers++
+	if e.verified {
+		t.verified++
+		t.gen++
+	}
+	t.next.enters(&e)
+}
+
+// evict removes entry i of b and uncounts it.
+func (t *Table) evict(b *bucket, i int) {
+	e := &b.entries[i]
+	t.next.leaves(e)
+	t.leave(e.group)
+	t.peers--
+	if e.verified {
+		t.verified--
+		t.gen++
+	}
+	b.entries = slices.Delete(b.entries, i, i+1)
+}
+
+// grow returns the bucket of cpl, made if need be.
+func (t *Table) grow(cpl int) *bucket {
+	for len(t.buckets) <= cpl {
+		t.buckets = append(t.buckets, nil)
+	}
+	if t.buckets[cpl] == nil {
+		t.buckets[cpl] = &bucket{}
+	}
+	return t.buckets[cpl]
+}
+
+// find returns k's bucket, nil if it was never filled, and k's place in it or -1.
+func (t *Table) find(k *kad.Key) (*bucket, int) {
+	cpl := kad.CommonPrefixLen(&t.self, k)
+	if cpl >= len(t.buckets) || t.buckets[cpl] == nil {
+		return nil, -1
+	}
+	return t.buckets[cpl], t.buckets[cpl].find(k)
+}

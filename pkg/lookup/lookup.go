@@ -1,0 +1,270 @@
+package lookup
+
+import (
+	"math"
+	"slices"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// state is what a lookup knows of a peer of its shortlist.
+type state uint8
+
+const (
+	heard     state = iota // named by a peer or a seed, not asked
+	waiting                // asked, holds one of alpha places
+	slow                   // asked, lost its place, may still answer
+	responded              // answered
+	failed                 // will hardly answer
+
+	numStates
+)
+
+// candidate is a peer of the shortlist.
+type candidate struct {
+	peer  kad.Peer
+	hop   uint16 // answers that led to it; 0 for a seed
+	state state
+}
+
+// Lookup is one iterative lookup. It is owned by one goroutine.
+type Lookup struct {
+	target kad.Key
+	cfg    Config
+	list   []candidate // shortlist, by ascending distance to target
+	alpha  int         // peers asked at once, Alpha to MaxAlpha
+	count  [numStates]int
+	heard  int // peers ever heard of
+	asked  int
+}
+
+// New returns a lookup of the peers nearest to target, starting at seeds. Our
+// own node must not be among the peers it is given.
+func New(target kad.Key, cfg Config, seeds []kad.Peer) *Lookup {
+	l := &Lookup{target: target, cfg: cfg.withDefaults()}
+	l.alpha = l.cfg.Alpha
+	l.list = make([]candidate, 0, min(2*l.cfg.K, l.cfg.MaxPeers))
+	for i := range seeds {
+		l.hear(&seeds[i], 0)
+	}
+	return l
+}
+
+// Target returns the key looked for.
+func (l *Lookup) Target() kad.Key { return l.target }
+
+// Next returns the next peer to ask, which is then waiting: the nearest one not
+// asked yet, if it is among the K nearest that are neither failed nor slow and
+// fewer than alpha peers are waiting. False means: report first, or Done.
+func (l *Lookup) Next() (kad.Peer, bool) {
+	if l.count[waiting] >= l.alpha || l.Done() {
+		return kad.Peer{}, false
+	}
+	nearer := 0
+	for i := range l.list {
+		switch c := &l.list[i]; c.state {
+		case heard:
+			l.set(c, waiting)
+			l.asked++
+			return c.peer, true
+		case waiting, responded:
+			if nearer++; nearer >= l.cfg.K {
+				return kad.Peer{}, false
+			}
+		}
+	}
+	return kad.Peer{}, false
+}
+
+// Responded records the answer of an asked peer and the closer peers it named.
+// Late answers count, of slow and of failed peers alike; a second one, or one of
+// a peer never asked, is ignored.
+func (l *Lookup) Responded(from kad.Key, closer []kad.Peer) {
+	c := l.find(&from)
+	if c == nil || c.state == heard || c.state == responded {
+		return
+	}
+	l.set(c, responded)
+	hop := c.hop
+	if hop < math.MaxUint16 {
+		hop++
+	}
+	progress := false
+	for i := range closer {
+		if l.hear(&closer[i], hop) {
+			progress = true
+		}
+	}
+	if progress {
+		l.alpha = l.cfg.Alpha
+	} else {
+		l.stalled()
+	}
+}
+
+// Slow records that a waiting peer takes long: it frees its place, and a late
+// answer still counts.
+func (l *Lookup) Slow(from kad.Key) {
+	if c := l.find(&from); c != nil && c.state == waiting {
+		l.set(c, slow)
+		l.stalled()
+	}
+}
+
+// Failed records that an asked peer did not answer.
+func (l *Lookup) Failed(from kad.Key) {
+	if c := l.find(&from); c != nil && (c.state == waiting || c.state == slow) {
+		l.set(c, failed)
+		l.stalled()
+	}
+}
+
+// Done reports whether the lookup is over: the Beta nearest peers that are
+// neither failed nor slow have all responded. If there are fewer of them, it is
+// over when all have responded and no slow one can add to them.
+func (l *Lookup) Done() bool {
+	n := 0
+	for i := range l.list {
+		switch l.list[i].state {
+		case heard, waiting:
+			return false
+		case responded:
+			if n++; n == l.cfg.Beta {
+				return true
+			}
+		}
+	}
+	return l.count[slow] == 0
+}
+
+// Closest appends the up to K nearest peers that responded, nearest first.
+func (l *Lookup) Closest(dst []kad.Peer) []kad.Peer {
+	limit := len(dst) + l.cfg.K
+	for i := range l.list {
+		if len(dst) == limit {
+			break
+		}
+		if l.list[i].state == responded {
+			dst = append(dst, l.list[i].peer)
+		}
+	}
+	return dst
+}
+
+// Stats counts the peers of a lookup.
+type Stats struct {
+	Heard     int // ever heard of, seeds included
+	Asked     int // ever asked
+	Responded int
+	Failed    int
+	Slow      int // still slow
+	Waiting   int
+	Hops      int // most answers that led to one of the Closest
+}
+
+// Stats counts the peers by state.
+func (l *Lookup) Stats() Stats {
+	s := Stats{
+		Heard: l.heard, Asked: l.asked, Responded: l.count[responded],
+		Failed: l.count[failed], Slow: l.count[slow], Waiting: l.count[waiting],
+	}
+	n := 0
+	for i := range l.list {
+		if n == l.cfg.K {
+			break
+		}
+		if c := &l.list[i]; c.state == responded {
+			s.Hops = max(s.Hops, int(c.hop))
+			n++
+		}
+	}
+	return s
+}
+
+// Hop returns how many answers led to k: 0 for a seed, -1 if k is unknown.
+func (l *Lookup) Hop(k kad.Key) int {
+	if c := l.find(&k); c != nil {
+		return int(c.hop)
+	}
+	return -1
+}
+
+// stalled makes room for one more question: the last event brought nothing.
+func (l *Lookup) stalled() { l.alpha = min(l.alpha+1, l.cfg.MaxAlpha) }
+
+func (l *Lookup) set(c *candidate, s state) {
+	l.count[c.state]--
+	c.state = s
+	l.count[s]++
+}
+
+// search returns where k stands in the shortlist, or where it would.
+func (l *Lookup) search(k *kad.Key) (int, bool) {
+	lo, hi := 0, len(l.list)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		switch d := kad.CompareDistance(&l.target, &l.list[mid].peer.Key, k); {
+		case d == 0:
+			return mid, true
+		case d < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return lo, false
+}
+
+func (l *Lookup) find(k *kad.Key) *candidate {
+	if i, ok := l.search(k); ok {
+		return &l.list[i]
+	}
+	return nil
+}
+
+// hear puts a new peer into the shortlist. It returns whether that is progress:
+// the peer is among the K nearest that did not fail.
+func (l *Lookup) hear(p *kad.Peer, hop uint16) bool {
+	at, known := l.search(&p.Key)
+	if known {
+		return false
+	}
+	if len(l.list) >= l.cfg.MaxPeers {
+		drop := l.farthestHeard()
+		if drop < at { // includes none
+			return false
+		}
+		l.count[heard]--
+		l.list = slices.Delete(l.list, drop, drop+1)
+	}
+	l.list = slices.Insert(l.list, at, candidate{peer: *p, hop: hop})
+	l.count[heard]++
+	l.heard++
+	return l.amongNearest(at)
+}
+
+// farthestHeard returns the last candidate not asked yet, the only ones that may
+// be dropped, or -1.
+func (l *Lookup) farthestHeard() int {
+	for i := len(l.list) - 1; i >= 0; i-- {
+		if l.list[i].state == heard {
+			return i
+		}
+	}
+	return -1
+}
+
+// amongNearest reports whether fewer than K peers that did not fail are nearer
+// than candidate i.
+func (l *Lookup) amongNearest(i int) bool {
+	nearer := 0
+	for j := range l.list[:i] {
+		if l.list[j].state != failed {
+			nearer++
+		}
+		if nearer >= l.cfg.K {
+			return false
+		}
+	}
+	return true
+}
