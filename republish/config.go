@@ -1,0 +1,59 @@
+package republish
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// Region is a subtree of the keyspace whose keys are republished together.
+type Region = kad.Prefix
+
+// Kind tells the records of one key apart, as records.Kind does.
+type Kind = uint8
+
+// Item is one published record.
+type Item struct {
+	Key  kad.Key
+	Kind Kind
+}
+
+func compareItems(a, b *Item) int {
+	if c := kad.Compare(&a.Key, &b.Key); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Kind, b.Kind)
+}
+
+// Config tunes a schedule. Zero or negative fields mean the default.
+type Config struct {
+	// Interval is the time from one publication to the next: 22 h, which leaves
+	// two tries before a TTL of 48 h ends (go-libp2p-kad-dht).
+	Interval time.Duration
+	// RetryMin is the pause after a failure: 1 min. It doubles with every further
+	// one up to RetryMax: 1 h, a dozen tries in the time between Interval and TTL.
+	RetryMin, RetryMax time.Duration
+	// MaxActive is how many keys are in work at once: 8, so that republishing
+	// leaves room for the queries of users.
+	MaxActive int
+	// Spread is the time over which keys overdue after a restart are spread:
+	// 10 min.
+	Spread time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	c.Interval = orDefault(c.Interval, 22*time.Hour)
+	c.RetryMin = orDefault(c.RetryMin, time.Minute)
+	c.RetryMax = max(orDefault(c.RetryMax, time.Hour), c.RetryMin)
+	c.MaxActive = orDefault(c.MaxActive, 8)
+	c.Spread = orDefault(c.Spread, 10*time.Minute)
+	return c
+}
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
