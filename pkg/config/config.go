@@ -1,0 +1,136 @@
+package config
+
+import "time"
+
+// Version is the version of the file format, the key config_version.
+const Version = 1
+
+// Bounds that Validate checks against.
+const (
+	// maxRecordTTL is how long any record lives at most without being renewed
+	// (go-libp2p-kad-dht: 48 h for providers and values alike).
+	maxRecordTTL = 48 * time.Hour
+	// minInterval keeps background work from spinning.
+	minInterval = time.Second
+	// maxValueSize bounds a value so that its message passes the 4 MiB frames
+	// that go-libp2p-kad-dht reads.
+	maxValueSize = 2 * MiB
+	// minMemory is the least that the resource manager of libp2p works with.
+	minMemory = 16 * MiB
+)
+
+// Config is every setting. Tags: toml is the key, doc its comment, unit the unit
+// if the type does not say it, reload "yes" if SIGHUP applies a change.
+type Config struct {
+	ConfigVersion int       `toml:"config_version" doc:"Version of this file's format."`
+	Network       Network   `toml:"network" doc:"Which network the node belongs to and how it is reached."`
+	Values        Values    `toml:"values" doc:"Which value records are accepted and for how long they live."`
+	Storage       Storage   `toml:"storage" doc:"Where state is kept, and how much of it."`
+	Republish     Republish `toml:"republish" doc:"Renewal of what this node publishes. interval must be shorter than the lifetimes of records."`
+	Refresh       Refresh   `toml:"refresh" doc:"Upkeep of the routing table."`
+	Snapshot      Snapshot  `toml:"snapshot" doc:"Saving of the routing table, so that a restart needs no bootstrap peer."`
+	API           API       `toml:"api" doc:"The admin socket that the command line talks to."`
+	Metrics       Metrics   `toml:"metrics" doc:"Prometheus metrics and health over HTTP: /metrics, /healthz, /readyz."`
+	Limits        Limits    `toml:"limits" doc:"Bounds on what the node uses."`
+	Log           Log       `toml:"log" doc:"Logs on stderr."`
+}
+
+// Network says which network the node belongs to and how it is reached.
+type Network struct {
+	ProtocolPrefix string   `toml:"protocol_prefix" doc:"Prefix of the protocol: <prefix>/kad/1.0.0. \"/ipfs\" is the public network; a private network chooses its own."`
+	Mode           string   `toml:"mode" doc:"\"server\" answers others, \"client\" only asks, \"auto\" serves while it is publicly reachable."`
+	Listen         []string `toml:"listen" unit:"multiaddrs" doc:"Addresses to listen on. Port 0 means any free port."`
+	Announce       []string `toml:"announce" unit:"multiaddrs" doc:"Addresses told to others instead of the detected ones, for a node behind a fixed port mapping. Empty: those detected."`
+	Bootstrap      []string `toml:"bootstrap" unit:"multiaddrs with /p2p/<peer ID>" reload:"yes" doc:"Peers asked when the routing table is empty. None are needed by a first node or after a restart."`
+}
+
+// Values says which value records are accepted and for how long.
+type Values struct {
+	UnvalidatedNamespaces []string `toml:"unvalidated_namespaces" unit:"names" doc:"Namespaces accepted without a validator beside pk and ipns, for instance \"example\" for keys /example/...; leave empty on the public network."`
+	RawKeys               bool     `toml:"raw_keys" doc:"Accept value keys without a namespace, for instance 32 raw bytes. Leave false on the public network."`
+	DefaultTTL            Duration `toml:"default_ttl" doc:"Lifetime given to own values that name none. 0s: max_ttl."`
+	MaxTTL                Duration `toml:"max_ttl" doc:"Longest lifetime of any value; at most 48h."`
+	MaxSize               Size     `toml:"max_size" doc:"Largest value accepted. IPNS records have at most 10KiB."`
+}
+
+// Storage says where state is kept and how much of it.
+type Storage struct {
+	Path           string   `toml:"path" unit:"directory" doc:"Data directory: identity.key and the database. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. Flag: --data-dir."`
+	MaxBytes       Size     `toml:"max_bytes" doc:"Database size above which new records are refused. 0: no bound."`
+	ProviderTTL    Duration `toml:"provider_ttl" doc:"How long a provider record is kept without being renewed; at most 48h."`
+	ExpiryInterval Duration `toml:"expiry_interval" doc:"How often expired records are removed from the database. They are never served in between."`
+}
+
+// Republish is the renewal of what this node publishes.
+type Republish struct {
+	Interval Duration `toml:"interval" doc:"How often each published key is published again (kad-dht specification: 22h)."`
+}
+
+// Refresh is the upkeep of the routing table.
+type Refresh struct {
+	Interval Duration `toml:"interval" doc:"How often each bucket is refreshed by a lookup."`
+}
+
+// Snapshot is the saving of the routing table.
+type Snapshot struct {
+	Interval Duration `toml:"interval" doc:"How often the table is saved if it changed; it is also saved at stop."`
+}
+
+// API is the admin socket.
+type API struct {
+	Socket string `toml:"socket" unit:"path" doc:"Unix socket, mode 0660. Empty: $RUNTIME_DIRECTORY/holdfast.sock or <data directory>/holdfast.sock. Flag: --api."`
+}
+
+// Metrics is the listener for metrics and health.
+type Metrics struct {
+	Listen string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". It has no authentication: keep it on a trusted network."`
+}
+
+// Limits are bounds on what the node uses.
+type Limits struct {
+	ConnectionsLow  int  `toml:"connections_low" unit:"connections" doc:"Connections kept when those above connections_high are closed."`
+	ConnectionsHigh int  `toml:"connections_high" unit:"connections" doc:"Connections at which idle ones begin to be closed."`
+	Memory          Size `toml:"memory" doc:"Memory that libp2p may reserve for connections and streams. 0: an eighth of the machine's."`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `toml:"level" reload:"yes" doc:"debug, info, warn or error, and levels of subsystems: \"info,node=debug,libp2p=warn\"."`
+	Format string `toml:"format" doc:"\"text\", \"json\", or \"auto\": text on a terminal and JSON otherwise."`
+}
+
+// Off disables a listener.
+const Off = "off"
+
+// Default returns the configuration of a node that was told nothing.
+func Default() Config {
+	return Config{
+		ConfigVersion: Version,
+		Network: Network{
+			ProtocolPrefix: "/ipfs",
+			Mode:           "server",
+			Listen: []string{
+				"/ip4/0.0.0.0/tcp/4011", "/ip4/0.0.0.0/udp/4011/quic-v1",
+				"/ip6/::/tcp/4011", "/ip6/::/udp/4011/quic-v1",
+			},
+			Announce:  []string{},
+			Bootstrap: []string{},
+		},
+		Values:    Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
+		Storage:   Storage{ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
+		Republish: Republish{Interval: Duration{22 * time.Hour}},
+		Refresh:   Refresh{Interval: Duration{10 * time.Minute}},
+		Snapshot:  Snapshot{Interval: Duration{time.Minute}},
+		Metrics:   Metrics{Listen: "127.0.0.1:9474"},
+		Limits:    Limits{ConnectionsLow: 400, ConnectionsHigh: 600},
+		Log:       Log{Level: "info,libp2p=error", Format: "auto"},
+	}
+}
+
+// ValueTTL returns the lifetime of own values that name none.
+func (v Values) ValueTTL() time.Duration {
+	if v.DefaultTTL.Duration == 0 {
+		return v.MaxTTL.Duration
+	}
+	return v.DefaultTTL.Duration
+}

@@ -1,0 +1,253 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	f := filepath.Join(t.TempDir(), "config.toml")
+	require.NoError(t, os.WriteFile(f, []byte(text), 0o600))
+	return f
+}
+
+func TestDefaultIsValid(t *testing.T) {
+	c := Default()
+	require.Empty(t, c.Validate())
+}
+
+// The file at the top of the repository is what Render writes.
+func TestFileEqualsDefaults(t *testing.T) {
+	const file = "../../config.toml"
+	if os.Getenv("UPDATE") != "" {
+		require.NoError(t, os.WriteFile(file, []byte(Render()), 0o644))
+	}
+	have, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, Render(), string(have), "config.toml differs from config.Default(): UPDATE=1 go test ./pkg/config writes it")
+}
+
+func TestRenderLoadsBackToDefaults(t *testing.T) {
+	l, err := Load(Sources{File: write(t, Render())})
+	require.NoError(t, err)
+	require.Equal(t, Default(), l.Config)
+}
+
+func TestPrintLoadsBack(t *testing.T) {
+	l, err := Load(Sources{Flags: []Setting{
+		{Key: "network.listen", List: []string{`/odd"\` + "\x01é"}, Flag: "--listen"},
+		{Key: "values.max_ttl", Value: "30h", Flag: "--x"},
+	}})
+	require.NoError(t, err)
+	back, err := Load(Sources{File: write(t, l.Print(true))})
+	require.NoError(t, err)
+	require.Equal(t, l.Config, back.Config)
+}
+
+func TestEveryKeyIsDescribed(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range Keys() {
+		require.NotEmpty(t, k.Name, k.Path())
+		require.NotEmpty(t, k.Doc, k.Path())
+		require.NotEmpty(t, k.Unit, k.Path())
+		require.False(t, seen[k.Env()], k.Env())
+		seen[k.Env()] = true
+	}
+	require.True(t, seen["HOLDFAST_NETWORK__PROTOCOL_PREFIX"])
+}
+
+func TestPrecedenceAndOrigin(t *testing.T) {
+	file := write(t, "[network]\nmode = \"client\"\nbootstrap = [\"/a\"]\n\n[republish]\ninterval = \"1h\"\n[log]\nlevel = \"warn\"\n")
+	l, err := Load(Sources{
+		File:  file,
+		Env:   []string{"HOLDFAST_NETWORK__MODE=auto", "HOLDFAST_REPUBLISH__INTERVAL=2h", "HOLDFAST_CONFIG=x", "PATH=/bin"},
+		Flags: []Setting{{Key: "network.mode", Value: "server", Flag: "--mode"}},
+	})
+	require.NoError(t, err)
+	require.Equal(t, "server", l.Config.Network.Mode)
+	require.Equal(t, 2*time.Hour, l.Config.Republish.Interval.Duration)
+	require.Equal(t, []string{"/a"}, l.Config.Network.Bootstrap)
+	require.Equal(t, "flag --mode", l.Origin("network.mode").String())
+	require.Equal(t, "env HOLDFAST_REPUBLISH__INTERVAL", l.Origin("republish.interval").String())
+	require.Equal(t, "file "+file+":8", l.Origin("log.level").String())
+	require.Equal(t, "file "+file+":3", l.Origin("network.bootstrap").String())
+	require.Equal(t, "default", l.Origin("snapshot.interval").String())
+	require.Contains(t, l.Print(true), "mode = \"server\"  # flag --mode\n")
+}
+
+func TestEnvLists(t *testing.T) {
+	l, err := Load(Sources{Env: []string{
+		"HOLDFAST_NETWORK__BOOTSTRAP=/a, /b,", "HOLDFAST_VALUES__UNVALIDATED_NAMESPACES=example",
+		"HOLDFAST_VALUES__RAW_KEYS=true", "HOLDFAST_STORAGE__MAX_BYTES=2GiB", "HOLDFAST_NETWORK__ANNOUNCE=", "HOLDFAST_LIMITS__CONNECTIONS_LOW=7",
+	}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"/a", "/b"}, l.Config.Network.Bootstrap)
+	require.Equal(t, []string{}, l.Config.Network.Announce)
+	require.Equal(t, []string{"example"}, l.Config.Values.UnvalidatedNamespaces)
+	require.True(t, l.Config.Values.RawKeys)
+	require.Equal(t, 2*GiB, l.Config.Storage.MaxBytes)
+	require.Equal(t, 7, l.Config.Limits.ConnectionsLow)
+}
+
+func TestFileErrorsNameTheirPlace(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       error
+		says       []string
+	}{
+		{"unknown key", "[network]\n\nlissten = []\n", ErrUnknownKey, []string{":3: network.lissten", "did you mean network.listen?"}},
+		{"unknown section", "[netwrok]\nlisten = []\n", ErrUnknownKey, []string{":1: netwrok", "config default"}},
+		{"key in the wrong section", "[metrics]\nbootstrap = []\n", ErrUnknownKey, []string{":2: metrics.bootstrap", "network.bootstrap"}},
+		{"two unknown keys", "[log]\na = 1\nb = 2\n", ErrUnknownKey, []string{":2: log.a", ":3: log.b"}},
+		{"syntax", "[network\n", ErrFile, []string{":1:"}},
+		{"wrong type", "[network]\nlisten = 3\n", ErrFile, []string{":2:", "listen = 3"}},
+		{"number as duration", "[republish]\ninterval = 22\n", ErrFile, []string{":2:"}},
+		{"bad duration", "[republish]\ninterval = \"22\"\n", ErrFile, []string{":2:", `"22" is not a duration`}},
+		{"bad size", "[storage]\nmax_bytes = \"lots\"\n", ErrFile, []string{":2:", `"lots" is not a size`}},
+		{"violation", "[refresh]\ninterval = \"1ms\"\n", ErrInvalid, []string{"refresh.interval is 1ms", ":2)"}},
+		{"unknown key and violation", "[refresh]\ninterval = \"1ms\"\nx = 1", ErrUnknownKey, []string{"refresh.interval is 1ms", ":3: refresh.x"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Load(Sources{File: write(t, c.text)})
+			require.ErrorIs(t, err, c.want)
+			for _, s := range c.says {
+				require.Contains(t, err.Error(), s)
+			}
+		})
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	_, err := Load(Sources{File: "/nowhere/config.toml"})
+	require.ErrorIs(t, err, ErrFile)
+	require.Contains(t, err.Error(), "/nowhere/config.toml")
+}
+
+func TestEnvAndFlagErrors(t *testing.T) {
+	_, err := Load(Sources{
+		Env:   []string{"HOLDFAST_NETWORK__LISTN=x", "HOLDFAST_VALUES__RAW_KEYS=maybe"},
+		Flags: []Setting{{Key: "network.mode", Value: "boss", Flag: "--mode"}, {Key: "no.such", Flag: "--no"}},
+	})
+	require.ErrorIs(t, err, ErrUnknownKey)
+	require.ErrorIs(t, err, ErrInvalid)
+	for _, s := range []string{"HOLDFAST_NETWORK__LISTN; did you mean network.listen?", `HOLDFAST_VALUES__RAW_KEYS: "maybe"`, `network.mode is "boss"`, "(from flag --mode)", "flag --no"} {
+		require.Contains(t, err.Error(), s)
+	}
+}
+
+func TestValidateReportsEverything(t *testing.T) {
+	c := Default()
+	c.ConfigVersion = 2
+	c.Network.ProtocolPrefix = "ipfs/"
+	c.Network.Mode = "x"
+	c.Network.Listen = nil
+	c.Values.MaxTTL.Duration = 49 * time.Hour
+	c.Values.DefaultTTL.Duration = 50 * time.Hour
+	c.Values.MaxSize = 0
+	c.Values.UnvalidatedNamespaces = []string{"pk", "a/b"}
+	c.Storage.ProviderTTL.Duration = time.Hour
+	c.Storage.MaxBytes = -1
+	c.Storage.ExpiryInterval.Duration = 0
+	c.Refresh.Interval.Duration = 0
+	c.Snapshot.Interval.Duration = 25 * time.Hour
+	c.Metrics.Listen = "9474"
+	c.Limits = Limits{ConnectionsLow: 0, ConnectionsHigh: 0, Memory: 1}
+	c.Log = Log{Level: "loud", Format: "xml"}
+	have := map[string]bool{}
+	for _, v := range c.Validate() {
+		have[v.Key] = true
+	}
+	for _, k := range []string{
+		"config_version", "network.protocol_prefix", "network.mode", "network.listen", "values.max_ttl", "values.default_ttl",
+		"values.max_size", "values.unvalidated_namespaces", "storage.provider_ttl", "storage.max_bytes", "storage.expiry_interval",
+		"republish.interval", "refresh.interval", "snapshot.interval", "metrics.listen", "limits.connections_low",
+		"limits.connections_high", "limits.memory", "log.level", "log.format",
+	} {
+		if k == "storage.provider_ttl" {
+			continue // an hour is allowed; it makes republish.interval too long
+		}
+		require.True(t, have[k], k)
+	}
+}
+
+func TestRepublishBeforeExpiry(t *testing.T) {
+	c := Default()
+	c.Values.MaxTTL.Duration = 22 * time.Hour
+	require.Len(t, c.Validate(), 1)
+	require.Equal(t, "republish.interval", c.Validate()[0].Key)
+	c.Republish.Interval.Duration = time.Hour
+	require.Empty(t, c.Validate())
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "holdfast"), 0o755))
+	file := filepath.Join(dir, "holdfast", "config.toml")
+	env := map[string]string{"XDG_CONFIG_HOME": dir}
+	get := func(k string) string { return env[k] }
+	if _, err := os.Stat("/etc/holdfast/config.toml"); err == nil {
+		t.Skip("this machine has /etc/holdfast/config.toml")
+	}
+	require.Empty(t, Find("", get))
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.Equal(t, file, Find("", get))
+	env["HOLDFAST_CONFIG"] = "/b"
+	require.Equal(t, "/b", Find("", get))
+	require.Equal(t, "/a", Find("/a", get))
+}
+
+func TestUnits(t *testing.T) {
+	for text, want := range map[string]Size{"0": 0, "4096": 4 * KiB, "512MiB": 512 * MiB, "1 GiB": GiB, "1GB": 1e9, "2kB": 2000, "3B": 3, "8TiB": 8 * TiB} {
+		var s Size
+		require.NoError(t, s.UnmarshalText([]byte(text)), text)
+		require.Equal(t, want, s, text)
+	}
+	for _, text := range []string{"", "-1", "1.5GiB", "GiB", "9999999TiB", "1Mib"} {
+		var s Size
+		require.Error(t, s.UnmarshalText([]byte(text)), text)
+	}
+	for d, want := range map[time.Duration]string{0: "0s", 22 * time.Hour: "22h", 90 * time.Second: "1m30s", 90 * time.Minute: "1h30m", time.Hour + time.Second: "1h0m1s"} {
+		text, err := Duration{d}.MarshalText()
+		require.NoError(t, err)
+		require.Equal(t, want, string(text))
+	}
+}
+
+func TestParseLevels(t *testing.T) {
+	root, subs, err := ParseLevels("warn, node=debug,libp2p/swarm2=error")
+	require.NoError(t, err)
+	require.Equal(t, "WARN", root.String())
+	require.Equal(t, "DEBUG", subs["node"].String())
+	require.Equal(t, "ERROR", subs["libp2p/swarm2"].String())
+	_, _, err = ParseLevels("info,node=loud")
+	require.ErrorContains(t, err, `"loud" is not a level`)
+}
+
+// A document either fails with an error that has a text, or what it gives can
+// be printed and read back to the same configuration.
+func FuzzParse(f *testing.F) {
+	f.Add(Render())
+	f.Add("[network]\nlisten = [\"\\u0000\"]\n")
+	f.Add("network.mode = 'client'\n[values]\nmax_size = 3")
+	f.Add("network = {mode = 'client', x = 3}")
+	f.Add("[[network]]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		l := &Loaded{Config: Default(), origins: map[string]Origin{}}
+		if err := l.parse("f", []byte(text)); err != nil {
+			require.NotEmpty(t, strings.TrimSpace(err.Error()))
+			return
+		}
+		if len(l.Config.Validate()) > 0 {
+			return
+		}
+		back := &Loaded{Config: Default(), origins: map[string]Origin{}}
+		require.NoError(t, back.parse("f", []byte(l.Print(true))), l.Print(true))
+		require.Equal(t, l.Config, back.Config)
+	})
+}

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// EnvPrefix begins the environment variables that set keys:
+// HOLDFAST_SECTION__KEY, lists comma separated.
+const EnvPrefix = "HOLDFAST_"
+
+// Key describes one setting.
+type Key struct {
+	Section string // "network"; empty for config_version
+	Name    string // "listen"
+	Doc     string
+	Unit    string // what the value is: "duration", "host:port"
+	Reload  bool   // SIGHUP applies a change
+
+	index []int // of the field in Config
+}
+
+// Path returns section.name, as errors and origins spell it.
+func (k Key) Path() string {
+	if k.Section == "" {
+		return k.Name
+	}
+	return k.Section + "." + k.Name
+}
+
+// Env returns the name of the environment variable that sets the key.
+func (k Key) Env() string {
+	if k.Section == "" {
+		return EnvPrefix + strings.ToUpper(k.Name)
+	}
+	return EnvPrefix + strings.ToUpper(k.Section) + "__" + strings.ToUpper(k.Name)
+}
+
+// keys in the order of the struct, which is the order of the file.
+var keys = describe()
+
+// Keys returns every setting in the order of the file.
+func Keys() []Key { return append([]Key(nil), keys...) }
+
+func describe() []Key {
+	var ks []Key
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Type.Kind() != reflect.Struct {
+			ks = append(ks, newKey("", f, []int{i}))
+			continue
+		}
+		for j := range f.Type.NumField() {
+			ks = append(ks, newKey(f.Tag.Get("toml"), f.Type.Field(j), []int{i, j}))
+		}
+	}
+	return ks
+}
+
+func newKey(section string, f reflect.StructField, index []int) Key {
+	unit := f.Tag.Get("unit")
+	if unit == "" {
+		unit = unitOf(f.Type)
+	}
+	return Key{
+		Section: section, Name: f.Tag.Get("toml"), Doc: f.Tag.Get("doc"),
+		Unit: unit, Reload: f.Tag.Get("reload") == "yes", index: index,
+	}
+}
+
+func unitOf(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[Duration]():
+		return "duration"
+	case reflect.TypeFor[Size]():
+		return "size"
+	case reflect.TypeFor[bool]():
+		return "true or false"
+	case reflect.TypeFor[int]():
+		return "number"
+	}
+	return "text"
+}
+
+func keyByPath(path string) (Key, bool) {
+	for _, k := range keys {
+		if k.Path() == path {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+func keyByEnv(name string) (Key, bool) {
+	for _, k := range keys {
+		if k.Section != "" && k.Env() == name {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+func (k Key) field(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(k.index) }
+
+// Value returns the key's value as TOML writes it.
+func (k Key) Value(c *Config) string { return tomlValue(k.field(c)) }
+
+// set parses text into the key: the form of flags and the environment.
+func (k Key) set(c *Config, text string) error {
+	v := k.field(c)
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		v.SetBool(b)
+	case reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("%q is not a number", text)
+		}
+		v.SetInt(int64(n))
+	case reflect.Slice:
+		v.Set(reflect.ValueOf(splitList(text)))
+	default:
+		v.SetString(text)
+	}
+	return nil
+}
+
+// splitList reads a comma-separated list; empty items are dropped, so that an
+// empty variable is an empty list.
+func splitList(text string) []string {
+	list := []string{}
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}

@@ -1,0 +1,44 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// ParseLevels reads log.level: "info" or "info,node=debug,libp2p=warn". Without
+// a level of its own the root is info.
+func ParseLevels(text string) (root slog.Level, subsystems map[string]slog.Level, err error) {
+	subsystems = map[string]slog.Level{}
+	for item := range strings.SplitSeq(text, ",") {
+		name, value, named := strings.Cut(strings.TrimSpace(item), "=")
+		if !named {
+			value = name
+		}
+		level, err := ParseLevel(value)
+		if err != nil {
+			return 0, nil, err
+		}
+		if named {
+			subsystems[name] = level
+		} else {
+			root = level
+		}
+	}
+	return root, subsystems, nil
+}
+
+// ParseLevel reads one level: debug, info, warn or error.
+func ParseLevel(text string) (slog.Level, error) {
+	switch strings.ToLower(text) {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn", "warning":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, fmt.Errorf("%q is not a level; levels are debug, info, warn and error", text)
+}

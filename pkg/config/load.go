@@ -1,0 +1,212 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// maxFileSize bounds the configuration file in bytes, against the wrong path.
+const maxFileSize = 1 << 20
+
+var (
+	// ErrFile is returned when the file cannot be read or is not valid TOML.
+	ErrFile = errors.New("config: cannot use the file")
+	// ErrUnknownKey is returned for a key that no setting has.
+	ErrUnknownKey = errors.New("config: unknown key")
+	// ErrInvalid is returned when values violate a rule.
+	ErrInvalid = errors.New("config: invalid")
+)
+
+// Setting is a key given on the command line.
+type Setting struct {
+	Key   string   // "network.listen"
+	Value string   // as text
+	List  []string // instead of Value for a list
+	Flag  string   // "--listen", its origin
+}
+
+// Sources says where Load reads from.
+type Sources struct {
+	File  string    // path of the TOML file; empty: none
+	Env   []string  // as os.Environ
+	Flags []Setting // in order, the last one wins
+}
+
+// Origin says where a key's value came from.
+type Origin struct {
+	Source string // "default", "file", "env" or "flag"
+	Name   string // path, variable or flag
+	Line   int    // in the file, from 1
+}
+
+// String returns the origin for people: "file /etc/holdfast/config.toml:12".
+func (o Origin) String() string {
+	switch o.Source {
+	case "":
+		return "default"
+	case "file":
+		return fmt.Sprintf("file %s:%d", o.Name, o.Line)
+	}
+	return o.Source + " " + o.Name
+}
+
+// Loaded is a configuration with the origin of each key.
+type Loaded struct {
+	Config  Config
+	File    string // that was read; empty: none
+	origins map[string]Origin
+}
+
+// Origin returns where the value of section.name came from.
+func (l *Loaded) Origin(path string) Origin { return l.origins[path] }
+
+// Load layers defaults, file, environment and flags, then validates; one error
+// holds all that is wrong. It returns what it could load even then.
+func Load(s Sources) (*Loaded, error) {
+	l := &Loaded{Config: Default(), origins: map[string]Origin{}}
+	var fileErr error
+	if s.File != "" {
+		if fileErr = l.readFile(s.File); fileErr != nil && !errors.Is(fileErr, ErrUnknownKey) {
+			return l, fileErr
+		}
+	}
+	return l, errors.Join(fileErr, l.readEnv(s.Env), l.readFlags(s.Flags), l.Validate())
+}
+
+// Find returns the file to load: the flag, $HOLDFAST_CONFIG, or the first that
+// exists of /etc/holdfast/config.toml and $XDG_CONFIG_HOME/holdfast/config.toml
+// (~/.config if unset). Empty: none.
+func Find(flag string, getenv func(string) string) string {
+	if flag != "" {
+		return flag
+	}
+	if f := getenv("HOLDFAST_CONFIG"); f != "" {
+		return f
+	}
+	home := getenv("XDG_CONFIG_HOME")
+	if home == "" && getenv("HOME") != "" {
+		home = filepath.Join(getenv("HOME"), ".config")
+	}
+	places := []string{"/etc/holdfast/config.toml"}
+	if home != "" {
+		places = append(places, filepath.Join(home, "holdfast", "config.toml"))
+	}
+	for _, f := range places {
+		if _, err := os.Stat(f); err == nil {
+			return f
+		}
+	}
+	return ""
+}
+
+func (l *Loaded) readFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	if info.Size() > maxFileSize {
+		return fmt.Errorf("%w: %s has %d bytes, more than %d: is it the right file?", ErrFile, path, info.Size(), maxFileSize)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	return l.parse(path, data)
+}
+
+// parse reads one TOML document over the configuration; name is its path in
+// errors and origins.
+func (l *Loaded) parse(name string, data []byte) error {
+	c := l.Config
+	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c)
+	var unknown *toml.StrictMissingError
+	if err != nil && !errors.As(err, &unknown) {
+		return fileError(name, data, err)
+	}
+	l.Config, l.File = c, name
+	for path, at := range places(data) {
+		l.origins[path] = Origin{Source: "file", Name: name, Line: at.line}
+	}
+	if unknown != nil {
+		return unknownKeys(name, unknown)
+	}
+	return nil
+}
+
+// unknownKeys names each with its place: "config.toml:12: netwrk.listen".
+func unknownKeys(name string, err *toml.StrictMissingError) error {
+	var all []error
+	for i := range err.Errors {
+		e := &err.Errors[i]
+		row, _ := e.Position()
+		path := strings.Join(e.Key(), ".")
+		all = append(all, fmt.Errorf("%w: %s:%d: %s%s", ErrUnknownKey, name, row, path, suggest(path)))
+	}
+	return errors.Join(all...)
+}
+
+// fileError puts the place before the message and the line with a caret below.
+func fileError(name string, data []byte, err error) error {
+	var bad *toml.DecodeError
+	if errors.As(err, &bad) {
+		row, column := bad.Position()
+		return fmt.Errorf("%w: %s:%d:%d: %s\n%s", ErrFile, name, row, column, strings.TrimPrefix(bad.Error(), "toml: "), bad.String())
+	}
+	// The decoder gives no place for a number where a duration must stand.
+	for path, at := range places(data) {
+		if k, ok := keyByPath(path); ok && at.text != "" {
+			if c := Default(); k.set(&c, at.text) != nil {
+				return fmt.Errorf("%w: %s:%d: %s: %w", ErrFile, name, at.line, path, err)
+			}
+		}
+	}
+	return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
+}
+
+func (l *Loaded) readEnv(env []string) error {
+	var all []error
+	for _, e := range slices.Sorted(slices.Values(env)) {
+		name, value, _ := strings.Cut(e, "=")
+		if !strings.HasPrefix(name, EnvPrefix) || !strings.Contains(name, "__") {
+			continue
+		}
+		k, ok := keyByEnv(name)
+		if !ok {
+			path := strings.ToLower(strings.Replace(strings.TrimPrefix(name, EnvPrefix), "__", ".", 1))
+			all = append(all, fmt.Errorf("%w: environment variable %s%s", ErrUnknownKey, name, suggest(path)))
+			continue
+		}
+		if err := k.set(&l.Config, value); err != nil {
+			all = append(all, fmt.Errorf("%w: environment variable %s: %w", ErrInvalid, name, err))
+		}
+		l.origins[k.Path()] = Origin{Source: "env", Name: name}
+	}
+	return errors.Join(all...)
+}
+
+func (l *Loaded) readFlags(flags []Setting) error {
+	var all []error
+	for _, f := range flags {
+		k, ok := keyByPath(f.Key)
+		switch {
+		case !ok:
+			all = append(all, fmt.Errorf("%w: flag %s: %s", ErrUnknownKey, f.Flag, f.Key))
+		case f.List != nil:
+			k.field(&l.Config).Set(reflect.ValueOf(slices.Clone(f.List)))
+		default:
+			if err := k.set(&l.Config, f.Value); err != nil {
+				all = append(all, fmt.Errorf("%w: flag %s: %w", ErrInvalid, f.Flag, err))
+			}
+		}
+		l.origins[f.Key] = Origin{Source: "flag", Name: f.Flag}
+	}
+	return errors.Join(all...)
+}

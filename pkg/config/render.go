@@ -1,0 +1,129 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// lineWidth is where comments wrap, in characters.
+const lineWidth = 96
+
+const header = `# Configuration of holdfast. Every key stands here with its default.
+# Precedence: defaults < this file < environment (HOLDFAST_SECTION__KEY) < flags.
+# Looked for at --config, $HOLDFAST_CONFIG, /etc/holdfast/config.toml, $XDG_CONFIG_HOME/holdfast/config.toml.
+# Keys marked "reloads" are applied by SIGHUP (systemctl reload); the others need a restart.
+`
+
+// Render returns the default configuration as a commented TOML file.
+func Render() string {
+	c := Default()
+	var b strings.Builder
+	b.WriteString(header)
+	walk(&b, true, func(k Key) {
+		b.WriteByte('\n')
+		comment(&b, k.Doc)
+		note := "Unit: " + k.Unit + ". Default: " + k.Value(&c) + "."
+		if k.field(&c).Kind() == reflect.Slice {
+			note = "Unit: list of " + k.Unit + "."
+		}
+		if k.Reload {
+			note += " Reloads."
+		}
+		comment(&b, note)
+		fmt.Fprintf(&b, "%s = %s\n", k.Name, k.Value(&c))
+	})
+	return b.String()
+}
+
+// Print returns the configuration in effect as TOML, with origins as comments
+// if asked for.
+func (l *Loaded) Print(origin bool) string {
+	var b strings.Builder
+	walk(&b, false, func(k Key) {
+		line := fmt.Sprintf("%s = %s", k.Name, k.Value(&l.Config))
+		if origin {
+			line += "  # " + l.Origin(k.Path()).String()
+		}
+		b.WriteString(line + "\n")
+	})
+	return strings.TrimPrefix(b.String(), "\n")
+}
+
+// walk writes the section headings, with their comments if docs, and calls
+// write for each key.
+func walk(b *strings.Builder, docs bool, write func(Key)) {
+	section := ""
+	for _, k := range keys {
+		if k.Section != section {
+			section = k.Section
+			b.WriteByte('\n')
+			if docs {
+				comment(b, reflect.TypeFor[Config]().Field(k.index[0]).Tag.Get("doc"))
+			}
+			fmt.Fprintf(b, "[%s]\n", section)
+		}
+		write(k)
+	}
+}
+
+// comment writes text as wrapped comment lines.
+func comment(b *strings.Builder, text string) {
+	line := "#"
+	for word := range strings.FieldsSeq(text) {
+		if len(line)+1+len(word) > lineWidth {
+			b.WriteString(line + "\n")
+			line = "#"
+		}
+		line += " " + word
+	}
+	b.WriteString(line + "\n")
+}
+
+func tomlValue(v reflect.Value) string {
+	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+		text, _ := m.MarshalText() // of Duration and Size, which cannot fail
+		return quote(string(text))
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return strconv.FormatBool(v.Bool())
+	case reflect.Int:
+		return strconv.FormatInt(v.Int(), 10)
+	case reflect.Slice:
+		return tomlList(v)
+	}
+	return quote(v.String())
+}
+
+func tomlList(v reflect.Value) string {
+	items := make([]string, v.Len())
+	for i := range items {
+		items[i] = quote(v.Index(i).String())
+	}
+	if one := "[" + strings.Join(items, ", ") + "]"; len(one) < lineWidth {
+		return one
+	}
+	return "[\n  " + strings.Join(items, ",\n  ") + ",\n]"
+}
+
+// quote writes a TOML basic string: escapes of Go that TOML lacks become \u.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < 0x20 || r == 0x7f:
+			fmt.Fprintf(&b, "\\u%04X", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

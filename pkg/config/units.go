@@ -1,0 +1,87 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a time.Duration that is written as text: "22h", "1m30s".
+type Duration struct{ time.Duration }
+
+// UnmarshalText reads what time.ParseDuration reads.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration; write for instance \"22h\", \"10m\" or \"90s\"", text)
+	}
+	d.Duration = v
+	return nil
+}
+
+// MarshalText writes the duration without units that are zero: "22h", not "22h0m0s".
+func (d Duration) MarshalText() ([]byte, error) {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return []byte(s), nil
+}
+
+// Size is a number of bytes that is written as text: "512MiB".
+type Size int64
+
+// Units of Size.
+const (
+	KiB Size = 1 << (10 * (iota + 1))
+	MiB
+	GiB
+	TiB
+)
+
+// units by their suffix, the longer ones before those they end in.
+var units = []struct {
+	suffix string
+	bytes  Size
+}{
+	{"KiB", KiB}, {"MiB", MiB}, {"GiB", GiB}, {"TiB", TiB},
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
+}
+
+var errSize = errors.New("not a size; write for instance \"512MiB\", \"10KiB\" or a number of bytes")
+
+// UnmarshalText reads a whole number and a unit: "512MiB", "1GB", "4096".
+func (s *Size) UnmarshalText(text []byte) error {
+	number, factor := strings.TrimSpace(string(text)), Size(1)
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(number, u.suffix); ok {
+			number, factor = strings.TrimSpace(rest), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/int64(factor) {
+		return fmt.Errorf("%q is %w", text, errSize)
+	}
+	*s = Size(n) * factor
+	return nil
+}
+
+// MarshalText writes the size in its largest binary unit that is exact.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// String returns the size in its largest binary unit that is exact.
+func (s Size) String() string {
+	for _, u := range []int{3, 2, 1, 0} {
+		if s != 0 && s%units[u].bytes == 0 {
+			return strconv.FormatInt(int64(s/units[u].bytes), 10) + units[u].suffix
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
