@@ -121,21 +121,27 @@ type Store interface {
 	// Value returns the live value under key, or ErrNotFound.
 	Value(now time.Time, key []byte) (Value, error)
 	// PutValue stores v if nothing live stands under its key or better prefers
-	// it; identical bytes refresh the age and keep the later expiry. It returns
-	// ErrOlder if the stored one wins. On nil the value is durable.
+	// it (a nil better: always); identical bytes refresh the age and keep the
+	// later expiry, see MergeValue. It returns ErrOlder if the stored one wins.
+	// On nil the value is durable.
 	PutValue(now time.Time, v Value, better Better) error
 	// DeleteValue removes the value under key; ErrNotFound if there is none.
 	DeleteValue(key []byte) error
 	// Providers appends at most n live providers of key to dst, a random subset
 	// in random order if there are more. Addresses past their expiry are left out.
 	Providers(dst []Provider, now time.Time, key []byte, n int) ([]Provider, error)
-	// AddProvider stores that p has key, until p.Expires. With durable it returns
+	// AddProvider stores that p has key, until p.Expires (a store may round it
+	// down to the second) or until it was known to have it, whichever is later.
+	// Addresses, if there are any, replace those known of p, whatever the key; the
+	// same addresses need not be stored again while half of their time remains.
+	// MaxProvidersPerKey refuses newcomers only. With durable it returns
 	// once the record is on disk; else once it is queued (durable and visible
 	// within the store's commit window) or refused (ErrBusy, ErrQuota).
 	AddProvider(now time.Time, key []byte, p Provider, durable bool) error
 	// RemoveProvider forgets that id has key; ErrNotFound if it is not known.
 	RemoveProvider(now time.Time, key []byte, id kad.PeerID) error
-	// Expire removes what is due at now, in proportion to what it removes.
+	// Expire removes what expired ExpireGrace before now or earlier, in proportion
+	// to what it removes.
 	Expire(now time.Time) (Expired, error)
 	// Stats returns the running counters.
 	Stats() Stats

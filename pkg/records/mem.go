@@ -1,0 +1,212 @@
+package records
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// DefaultMaxProvidersPerKey bounds the live providers kept for one key: a popular
+// key is answered with a random subset anyway, and a flood must end somewhere.
+const DefaultMaxProvidersPerKey = 1000
+
+// keptSnapshots is how many snapshots a store keeps: the newest may be damaged.
+const keptSnapshots = 3
+
+var (
+	_ Store     = (*Mem)(nil)
+	_ Keystore  = (*Mem)(nil)
+	_ Snapshots = (*Mem)(nil)
+)
+
+// Mem is the in-memory twin of the stores: Store, Keystore and Snapshots. Its
+// zero value is ready and nearly free, so that a simulation can have one per
+// node. The same calls give the same results. Safe for concurrent use.
+type Mem struct {
+	// Shuffle orders n elements at random, as rand.Shuffle does. Nil: no order is
+	// changed. Set it before use.
+	Shuffle func(n int, swap func(i, j int))
+	// MaxProvidersPerKey bounds the live providers of one key. Zero means
+	// DefaultMaxProvidersPerKey. Set it before use.
+	MaxProvidersPerKey int
+	// MaxValueSize bounds a value in bytes. Zero means DefaultMaxValueSize. Set
+	// it before use.
+	MaxValueSize int
+
+	mu sync.Mutex
+	s  *memState // nil until something is stored
+}
+
+// memState is what a Mem holds; its maps are made when first written.
+type memState struct {
+	values    map[string]Value
+	providers map[string][]memProvider // by wire key, in order of arrival
+	peers     map[kad.PeerID]*memPeer
+	published map[publishedKey]*memPublished
+	order     []*memPublished // by kad.Key; rebuilt by Range when nil
+	snapshots []Snapshot      // oldest first
+
+	// earliest is not after the expiry of any record; it spares Expire the look
+	// at a store in which nothing can be due.
+	earliest time.Time
+	stats    Stats
+}
+
+// NewMem returns an empty store. shuffle may be nil; see Mem.Shuffle.
+func NewMem(shuffle func(n int, swap func(i, j int))) *Mem { return &Mem{Shuffle: shuffle} }
+
+// state returns the state, made if there is none. The caller holds mu.
+func (m *Mem) state() *memState {
+	if m.s == nil {
+		m.s = &memState{}
+	}
+	return m.s
+}
+
+// due lowers the bound below which nothing expires.
+func (s *memState) due(expires time.Time) {
+	if s.earliest.IsZero() || expires.Before(s.earliest) {
+		s.earliest = expires
+	}
+}
+
+// Value implements Store.
+func (m *Mem) Value(now time.Time, key []byte) (Value, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.s == nil {
+		return Value{}, ErrNotFound
+	}
+	v, ok := m.s.values[string(key)]
+	if !ok || !v.Live(now) {
+		return Value{}, ErrNotFound
+	}
+	return cloneValue(v), nil
+}
+
+// PutValue implements Store.
+func (m *Mem) PutValue(now time.Time, v Value, better Better) error {
+	if err := ValidateValue(&v, orDefault(m.MaxValueSize, DefaultMaxValueSize)); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.state()
+	old, ok := s.values[string(v.Key)]
+	var stored *Value
+	if ok {
+		stored = &old
+	}
+	v, err := MergeValue(now, stored, v, better)
+	if err != nil {
+		return err
+	}
+	if s.values == nil {
+		s.values = make(map[string]Value)
+	}
+	if ok {
+		s.countValue(&old, -1)
+	}
+	v = cloneValue(v)
+	s.values[string(v.Key)] = v
+	s.countValue(&v, 1)
+	s.due(v.Expires)
+	return nil
+}
+
+func (s *memState) countValue(v *Value, n int64) {
+	s.stats.Records[KindValue] += n
+	s.stats.Bytes[KindValue] += n * int64(len(v.Key)+len(v.Value)+len(v.Publisher))
+}
+
+// DeleteValue implements Store.
+func (m *Mem) DeleteValue(key []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.s == nil {
+		return ErrNotFound
+	}
+	v, ok := m.s.values[string(key)]
+	if !ok {
+		return ErrNotFound
+	}
+	m.s.countValue(&v, -1)
+	delete(m.s.values, string(key))
+	return nil
+}
+
+// Expire implements Store.
+func (m *Mem) Expire(now time.Time) (Expired, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out Expired
+	s := m.s
+	limit := now.Add(-ExpireGrace)
+	if s == nil || s.earliest.IsZero() || s.earliest.After(limit) {
+		return out, nil
+	}
+	s.earliest = time.Time{}
+	for k, v := range s.values {
+		if v.Expires.After(limit) {
+			s.due(v.Expires)
+			continue
+		}
+		s.countValue(&v, -1)
+		delete(s.values, k)
+		out.Records[KindValue]++
+	}
+	out.Records[KindProvider] = s.expireProviders(limit)
+	for k, n := range out.Records {
+		s.stats.ExpiredRecords[k] += n
+	}
+	return out, nil
+}
+
+// Stats implements Store.
+func (m *Mem) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.s == nil {
+		return Stats{}
+	}
+	st := m.s.stats
+	st.Providers = int64(len(m.s.peers))
+	return st
+}
+
+// SaveSnapshot implements Snapshots.
+func (m *Mem) SaveSnapshot(snap Snapshot) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.state()
+	s.snapshots = append(s.snapshots, snap.Trim())
+	if extra := len(s.snapshots) - keptSnapshots; extra > 0 {
+		s.snapshots = slices.Delete(s.snapshots, 0, extra)
+	}
+	return nil
+}
+
+// LoadSnapshot implements Snapshots.
+func (m *Mem) LoadSnapshot() (Snapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.s == nil || len(m.s.snapshots) == 0 {
+		return Snapshot{}, ErrNotFound
+	}
+	return m.s.snapshots[len(m.s.snapshots)-1].Trim(), nil
+}
+
+func cloneValue(v Value) Value {
+	v.Key, v.Value, v.Publisher = bytes.Clone(v.Key), bytes.Clone(v.Value), bytes.Clone(v.Publisher)
+	return v
+}
+
+func orDefault(n, def int) int {
+	if n == 0 {
+		return def
+	}
+	return n
+}

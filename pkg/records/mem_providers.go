@@ -1,0 +1,185 @@
+package records
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// memProvider says that a peer has the content of the key it is filed under.
+type memProvider struct {
+	id      kad.PeerID
+	expires time.Time
+}
+
+// memPeer holds what is known of a provider, once for all its records.
+type memPeer struct {
+	records     int // that name it; the entry goes with the last
+	addrs       [][]byte
+	addrsExpire time.Time
+}
+
+// Providers implements Store.
+func (m *Mem) Providers(dst []Provider, now time.Time, key []byte, n int) ([]Provider, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.s == nil || n <= 0 {
+		return dst, nil
+	}
+	var live []memProvider
+	for _, p := range m.s.providers[string(key)] {
+		if now.Before(p.expires) {
+			live = append(live, p)
+		}
+	}
+	if len(live) > n {
+		if m.Shuffle != nil {
+			m.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
+		}
+		live = live[:n]
+	}
+	for _, p := range live {
+		dst = append(dst, m.s.provider(now, p))
+	}
+	return dst, nil
+}
+
+// provider joins a record with its provider's addresses, if they still live.
+func (s *memState) provider(now time.Time, p memProvider) Provider {
+	out := Provider{ID: p.id, Expires: p.expires}
+	peer := s.peers[p.id]
+	if len(peer.addrs) > 0 && now.Before(peer.addrsExpire) {
+		out.Addrs, out.AddrsExpire = cloneAddrs(peer.addrs), peer.addrsExpire
+	}
+	return out
+}
+
+// AddProvider implements Store. What is accepted is visible at once.
+func (m *Mem) AddProvider(now time.Time, key []byte, p Provider, _ bool) error {
+	if err := ValidateProvider(key, &p); err != nil {
+		return err
+	}
+	p, err := CapProvider(now, p)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.state()
+	list := s.providers[string(key)]
+	i := slices.IndexFunc(list, func(o memProvider) bool { return o.id == p.ID })
+	if i < 0 || !now.Before(list[i].expires) { // a newcomer
+		live := 0
+		for _, o := range list {
+			if now.Before(o.expires) {
+				live++
+			}
+		}
+		if live >= orDefault(m.MaxProvidersPerKey, DefaultMaxProvidersPerKey) {
+			s.stats.RefusedWrites++
+			return ErrQuota
+		}
+	}
+	s.putProvider(key, i, p)
+	return nil
+}
+
+// putProvider files p as element i of key's list (negative: as a new one).
+func (s *memState) putProvider(key []byte, i int, p Provider) {
+	if s.providers == nil {
+		s.providers = make(map[string][]memProvider)
+		s.peers = make(map[kad.PeerID]*memPeer)
+	}
+	peer := s.peers[p.ID]
+	if peer == nil {
+		peer = &memPeer{}
+		s.peers[p.ID] = peer
+	}
+	if len(p.Addrs) > 0 {
+		peer.addrs, peer.addrsExpire = cloneAddrs(p.Addrs), p.AddrsExpire
+	}
+	s.due(p.Expires)
+	list := s.providers[string(key)]
+	if i >= 0 {
+		if p.Expires.After(list[i].expires) {
+			list[i].expires = p.Expires
+		}
+		return
+	}
+	s.providers[string(key)] = append(list, memProvider{id: p.ID, expires: p.Expires})
+	peer.records++
+	s.countProvider(1)
+}
+
+func (s *memState) countProvider(n int64) {
+	const recordBytes = 40 // an ID's string header and a time
+	s.stats.Records[KindProvider] += n
+	s.stats.Bytes[KindProvider] += n * recordBytes
+}
+
+// RemoveProvider implements Store.
+func (m *Mem) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.s == nil {
+		return ErrNotFound
+	}
+	list := m.s.providers[string(key)]
+	i := slices.IndexFunc(list, func(o memProvider) bool { return o.id == id })
+	if i < 0 {
+		return ErrNotFound
+	}
+	live := now.Before(list[i].expires)
+	m.s.forget(id)
+	m.s.setProviders(string(key), slices.Delete(list, i, i+1))
+	if !live {
+		return ErrNotFound
+	}
+	return nil
+}
+
+// forget takes one record of a provider out of the books.
+func (s *memState) forget(id kad.PeerID) {
+	s.countProvider(-1)
+	peer := s.peers[id]
+	if peer.records--; peer.records == 0 {
+		delete(s.peers, id)
+	}
+}
+
+func (s *memState) setProviders(key string, list []memProvider) {
+	if len(list) == 0 {
+		delete(s.providers, key)
+		return
+	}
+	s.providers[key] = list
+}
+
+// expireProviders removes the records that expired at limit or before.
+func (s *memState) expireProviders(limit time.Time) (removed int64) {
+	for key, list := range s.providers {
+		kept := list[:0]
+		for _, p := range list {
+			if p.expires.After(limit) {
+				s.due(p.expires)
+				kept = append(kept, p)
+				continue
+			}
+			s.forget(p.id)
+			removed++
+		}
+		clear(list[len(kept):])
+		s.setProviders(key, kept)
+	}
+	return removed
+}
+
+func cloneAddrs(addrs [][]byte) [][]byte {
+	out := make([][]byte, len(addrs))
+	for i, a := range addrs {
+		out[i] = bytes.Clone(a)
+	}
+	return out
+}

@@ -1,0 +1,204 @@
+package records
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ExpireGrace is how long a store keeps a record past its expiry before Expire
+// may remove it. Such a record is never served; it is kept so that a clock that
+// jumps forward by less than this, and back again, has killed nothing.
+const ExpireGrace = time.Hour
+
+// MaxPeerIDLen bounds a peer ID in bytes. libp2p inlines public keys of up to 42
+// bytes and hashes longer ones; the rest is room for other hash functions.
+const MaxPeerIDLen = 128
+
+// ErrInvalid is returned when a record lacks a part it cannot be without.
+var ErrInvalid = errors.New("records: malformed record")
+
+// CapTTL returns the lifetime to give a record whose sender asks for ttl: an
+// absent one (zero or negative) means MaxTTL, and neither MaxTTL nor most, this
+// node's own maximum (zero: none), is exceeded.
+func CapTTL(ttl, most time.Duration) time.Duration {
+	if ttl <= 0 || ttl > MaxTTL {
+		ttl = MaxTTL
+	}
+	if most > 0 && ttl > most {
+		ttl = most
+	}
+	return ttl
+}
+
+// Expiry returns when a record received at now expires; see CapTTL.
+func Expiry(now time.Time, ttl, most time.Duration) time.Time {
+	return now.Add(CapTTL(ttl, most))
+}
+
+// CapExpiry returns expires, but not later than now + MaxTTL: whatever a caller
+// says, no record outlives its receipt by more.
+func CapExpiry(now, expires time.Time) time.Time {
+	if latest := now.Add(MaxTTL); expires.After(latest) {
+		return latest
+	}
+	return expires
+}
+
+// WireTTL returns the lifetime that field 777 of a record asks for; 0 = absent,
+// as CapTTL takes it.
+func WireTTL(seconds uint32) time.Duration { return time.Duration(seconds) * time.Second }
+
+// RemainingSeconds returns the lifetime to write into field 777 of a record and
+// whether the record may be sent at all. It rounds down, so that no holder of a
+// copy serves it at or past its expiry. A record with less than one second left
+// is not sent: zero on the wire would mean "absent" and revive it for MaxTTL.
+func RemainingSeconds(now, expires time.Time) (seconds uint32, ok bool) {
+	left := CapExpiry(now, expires).Sub(now) / time.Second
+	if left <= 0 {
+		return 0, false
+	}
+	return uint32(left), true
+}
+
+// BetterBy returns the Better that v decides: b replaces a if Select chooses b.
+//
+// If Select fails, a value that no longer validates gives way to one that does.
+// If neither validates (no validator for the key's namespace, as with raw keys
+// that were admitted without one) or v is nil, the newer replaces the older.
+func BetterBy(v Validator) Better {
+	return func(key, a, b []byte) bool {
+		if v == nil {
+			return true
+		}
+		k := string(key)
+		if best, err := v.Select(k, [][]byte{a, b}); err == nil {
+			return best == 1
+		}
+		return v.Validate(k, b) == nil || v.Validate(k, a) != nil
+	}
+}
+
+// ValidateProvider checks the bounds of a provider record under key.
+func ValidateProvider(key []byte, p *Provider) error {
+	switch {
+	case len(key) == 0 || len(p.ID) == 0:
+		return fmt.Errorf("%w: empty provider key or peer ID", ErrInvalid)
+	case len(key) > MaxKeyLen:
+		return fmt.Errorf("%w: provider key of %d bytes, at most %d", ErrTooLarge, len(key), MaxKeyLen)
+	case len(p.ID) > MaxPeerIDLen:
+		return fmt.Errorf("%w: peer ID of %d bytes, at most %d", ErrTooLarge, len(p.ID), MaxPeerIDLen)
+	}
+	return validateAddrs(p.Addrs)
+}
+
+func validateAddrs(addrs [][]byte) error {
+	if len(addrs) > MaxProviderAddrs {
+		return fmt.Errorf("%w: %d addresses, at most %d", ErrTooLarge, len(addrs), MaxProviderAddrs)
+	}
+	for _, a := range addrs {
+		if len(a) > MaxAddrLen {
+			return fmt.Errorf("%w: address of %d bytes, at most %d", ErrTooLarge, len(a), MaxAddrLen)
+		}
+	}
+	return nil
+}
+
+// ValidateValue checks the bounds of a value record; maxSize is in bytes.
+func ValidateValue(v *Value, maxSize int) error {
+	switch {
+	case len(v.Key) == 0:
+		return fmt.Errorf("%w: empty value key", ErrInvalid)
+	case len(v.Key) > MaxValueKeyLen:
+		return fmt.Errorf("%w: value key of %d bytes, at most %d", ErrTooLarge, len(v.Key), MaxValueKeyLen)
+	case len(v.Value) > maxSize:
+		return fmt.Errorf("%w: value of %d bytes, at most %d", ErrTooLarge, len(v.Value), maxSize)
+	case len(v.Publisher) > MaxPeerIDLen:
+		return fmt.Errorf("%w: publisher of %d bytes, at most %d", ErrTooLarge, len(v.Publisher), MaxPeerIDLen)
+	}
+	return nil
+}
+
+// ValidatePublished checks the bounds of a published key; maxSize is in bytes.
+func ValidatePublished(p *Published, maxSize int) error {
+	switch p.Kind {
+	case KindProvider:
+		if len(p.Key) > MaxKeyLen {
+			return fmt.Errorf("%w: provider key of %d bytes, at most %d", ErrTooLarge, len(p.Key), MaxKeyLen)
+		}
+	case KindValue:
+	default:
+		return fmt.Errorf("%w: unknown kind %d", ErrInvalid, p.Kind)
+	}
+	return ValidateValue(&Value{Key: p.Key, Value: p.Value}, maxSize)
+}
+
+// Trim returns a copy of s that keeps the bounds of a snapshot: the first
+// MaxSnapshotPeers peers, and of each the first MaxProviderAddrs addresses that
+// are not too long. Peers with an impossible ID are left out.
+func (s Snapshot) Trim() Snapshot {
+	out := Snapshot{Taken: s.Taken}
+	for _, p := range s.Peers {
+		if len(out.Peers) == MaxSnapshotPeers {
+			break
+		}
+		if len(p.ID) == 0 || len(p.ID) > MaxPeerIDLen {
+			continue
+		}
+		addrs := p.Addrs
+		p.Addrs = nil
+		for _, a := range addrs {
+			if len(a) <= MaxAddrLen && len(p.Addrs) < MaxProviderAddrs {
+				p.Addrs = append(p.Addrs, append([]byte(nil), a...))
+			}
+		}
+		out.Peers = append(out.Peers, p)
+	}
+	return out
+}
+
+// MergeValue decides what stands under a key after v is offered at now and old
+// (nil: nothing) is stored: v itself, v with the later of two expiries if the
+// bytes are the same, or ErrOlder if old is live and better (nil: the newer
+// replaces) does not prefer v. The result expires at latest at now + MaxTTL; a
+// zero Received becomes now.
+func MergeValue(now time.Time, old *Value, v Value, better Better) (Value, error) {
+	v.Expires = CapExpiry(now, v.Expires)
+	if v.Received.IsZero() {
+		v.Received = now
+	}
+	if !v.Live(now) {
+		return Value{}, ErrExpired
+	}
+	if old == nil || !old.Live(now) {
+		return v, nil
+	}
+	if bytes.Equal(old.Value, v.Value) {
+		if kept := CapExpiry(now, old.Expires); kept.After(v.Expires) {
+			v.Expires = kept
+		}
+		return v, nil
+	}
+	if better != nil && !better(v.Key, old.Value, v.Value) {
+		return Value{}, ErrOlder
+	}
+	return v, nil
+}
+
+// CapProvider returns p as a store keeps it when received at now: its record
+// expires at latest at now + MaxTTL and its addresses at latest at now +
+// ProviderAddrTTL (also if AddrsExpire is zero); or ErrExpired.
+func CapProvider(now time.Time, p Provider) (Provider, error) {
+	p.Expires = CapExpiry(now, p.Expires)
+	if !now.Before(p.Expires) {
+		return Provider{}, ErrExpired
+	}
+	if latest := now.Add(ProviderAddrTTL); p.AddrsExpire.IsZero() || p.AddrsExpire.After(latest) {
+		p.AddrsExpire = latest
+	}
+	if len(p.Addrs) == 0 || !now.Before(p.AddrsExpire) {
+		p.Addrs, p.AddrsExpire = nil, time.Time{}
+	}
+	return p, nil
+}
