@@ -1,0 +1,269 @@
+package dht
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// Why the Handler rejects a request. The driver resets the stream.
+var (
+	// ErrNoKey is returned for an empty key.
+	ErrNoKey = errors.New("dht: empty key")
+	// ErrKeyTooLong is returned for a key over its bound.
+	ErrKeyTooLong = errors.New("dht: key too long")
+	// ErrNoRecord is returned for a PUT_VALUE without a record.
+	ErrNoRecord = errors.New("dht: no record")
+	// ErrKeyMismatch is returned when message and record name different keys.
+	ErrKeyMismatch = errors.New("dht: record is for another key")
+	// ErrInvalidRecord is returned when a record fails validation.
+	ErrInvalidRecord = errors.New("dht: invalid record")
+	// ErrNoProvider is returned for an ADD_PROVIDER without an entry of the
+	// sender that has an address.
+	ErrNoProvider = errors.New("dht: no usable provider entry of the sender")
+	// ErrUnknownType is returned for an unknown message type.
+	ErrUnknownType = errors.New("dht: unknown message type")
+)
+
+// MaxProvidersPerReply bounds the providers of one answer; with 20 closer peers
+// it stays near the 16 KiB that rust-libp2p reads.
+const MaxProvidersPerReply = 100
+
+// Neighbours is what the Handler may tell of other peers. Its implementation
+// answers from an immutable view of the routing table.
+type Neighbours interface {
+	// Closer appends to dst at most n verified peers nearest to target that have
+	// addresses of the scope, nearest first; never self, never asker.
+	Closer(dst []wire.Peer, target kad.Key, n int, asker kad.PeerID, scope wire.Scope) []wire.Peer
+	// Find returns one peer with its known addresses of the scope: any peer,
+	// also self, the asker and clients. False if no address is known.
+	Find(id kad.PeerID, scope wire.Scope) (wire.Peer, bool)
+}
+
+// HandlerConfig sets up a Handler; zero numbers take the package's defaults.
+type HandlerConfig struct {
+	Self       kad.PeerID
+	Store      records.Store
+	Neighbours Neighbours
+	// Validate checks a value for its key, its namespace included.
+	Validate func(key, value []byte) error
+	// Better chooses between stored and offered values.
+	Better records.Better
+	// FilterAddrs appends to dst those addresses that fit the scope, bounded.
+	FilterAddrs func(dst, addrs [][]byte, scope wire.Scope) [][]byte
+
+	Replicas     int
+	MaxTTL       time.Duration
+	ProviderTTL  time.Duration
+	MaxValueSize int
+	MaxProviders int // per answer
+	MaxReply     int // bytes
+}
+
+// Handler serves the six RPCs. Safe for concurrent use if its parts are.
+type Handler struct{ cfg HandlerConfig }
+
+// NewHandler returns a Handler over its parts.
+func NewHandler(cfg HandlerConfig) *Handler {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&cfg.Replicas, Replicas)
+	def(&cfg.MaxValueSize, records.DefaultMaxValueSize)
+	def(&cfg.MaxProviders, MaxProvidersPerReply)
+	def(&cfg.MaxReply, wire.MaxReply)
+	if cfg.MaxTTL == 0 {
+		cfg.MaxTTL = records.MaxTTL
+	}
+	if cfg.ProviderTTL == 0 {
+		cfg.ProviderTTL = records.MaxTTL
+	}
+	return &Handler{cfg: cfg}
+}
+
+// Request is one inbound RPC.
+type Request struct {
+	From    kad.PeerID
+	Scope   wire.Scope // of the connection it came on
+	Message *wire.Message
+}
+
+// Handle serves one request. It fills resp and reports whether it is to be sent;
+// an error rejects the request.
+func (h *Handler) Handle(now time.Time, req Request, resp *wire.Message) (reply bool, err error) {
+	msg := req.Message
+	resp.Type, resp.Key = msg.Type, msg.Key
+	switch msg.Type {
+	case wire.Ping:
+		return true, nil
+	case wire.FindNode:
+		err = h.findNode(req, resp)
+	case wire.GetValue:
+		err = h.getValue(now, req, resp)
+	case wire.PutValue:
+		err = h.putValue(now, req, resp)
+	case wire.GetProviders:
+		err = h.getProviders(now, req, resp)
+	case wire.AddProvider:
+		return msg.WantsAck, h.addProvider(now, req)
+	default:
+		err = ErrUnknownType
+	}
+	if err != nil {
+		return false, err
+	}
+	resp.TrimTo(h.cfg.MaxReply)
+	return true, nil
+}
+
+func (h *Handler) findNode(req Request, resp *wire.Message) error {
+	key := req.Message.Key
+	if len(key) == 0 {
+		return ErrNoKey
+	}
+	resp.CloserPeers = h.closer(resp.CloserPeers[:0], req)
+	if hasPeer(resp.CloserPeers, kad.PeerID(key)) {
+		return nil
+	}
+	if p, ok := h.cfg.Neighbours.Find(kad.PeerID(key), req.Scope); ok {
+		resp.CloserPeers = append(resp.CloserPeers, wire.Peer{})
+		copy(resp.CloserPeers[1:], resp.CloserPeers)
+		resp.CloserPeers[0] = p
+	}
+	return nil
+}
+
+func hasPeer(ps []wire.Peer, id kad.PeerID) bool {
+	for i := range ps {
+		if ps[i].ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Handler) closer(dst []wire.Peer, req Request) []wire.Peer {
+	return h.cfg.Neighbours.Closer(dst, kad.KeyOf(req.Message.Key), h.cfg.Replicas, req.From, req.Scope)
+}
+
+func (h *Handler) getValue(now time.Time, req Request, resp *wire.Message) error {
+	key := req.Message.Key
+	if len(key) == 0 {
+		return ErrNoKey
+	}
+	resp.CloserPeers = h.closer(resp.CloserPeers[:0], req)
+	if len(key) > records.MaxValueKeyLen {
+		return nil // nothing can be stored under it
+	}
+	v, err := h.cfg.Store.Value(now, key)
+	switch {
+	case errors.Is(err, records.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	if ttl, ok := records.RemainingSeconds(now, v.Expires); ok {
+		resp.Record = &wire.Record{
+			Key: v.Key, Value: v.Value, Publisher: v.Publisher, TTL: ttl,
+			TimeReceived: v.Received.UTC().Format(time.RFC3339Nano),
+		}
+	}
+	return nil
+}
+
+func (h *Handler) putValue(now time.Time, req Request, resp *wire.Message) error {
+	msg := req.Message
+	switch {
+	case len(msg.Key) == 0:
+		return ErrNoKey
+	case len(msg.Key) > records.MaxValueKeyLen:
+		return ErrKeyTooLong
+	case msg.Record == nil:
+		return ErrNoRecord
+	case string(msg.Key) != string(msg.Record.Key):
+		return ErrKeyMismatch
+	case len(msg.Record.Value) > h.cfg.MaxValueSize:
+		return fmt.Errorf("dht: put value: %w", records.ErrTooLarge)
+	}
+	if err := h.cfg.Validate(msg.Key, msg.Record.Value); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidRecord, err)
+	}
+	v := records.Value{
+		Key: msg.Key, Value: msg.Record.Value, Publisher: msg.Record.Publisher,
+		Received: now, Expires: records.Expiry(now, records.WireTTL(msg.Record.TTL), h.cfg.MaxTTL),
+	}
+	if err := h.cfg.Store.PutValue(now, v, h.cfg.Better); err != nil {
+		return err
+	}
+	resp.Record = &wire.Record{Key: v.Key, Value: v.Value, TTL: msg.Record.TTL}
+	return nil
+}
+
+func (h *Handler) getProviders(now time.Time, req Request, resp *wire.Message) error {
+	key := req.Message.Key
+	if err := checkProviderKey(key); err != nil {
+		return err
+	}
+	resp.CloserPeers = h.closer(resp.CloserPeers[:0], req)
+	ps, err := h.cfg.Store.Providers(nil, now, key, h.cfg.MaxProviders)
+	if err != nil {
+		return err
+	}
+	resp.ProviderPeers = resp.ProviderPeers[:0]
+	for i := range ps {
+		resp.ProviderPeers = append(resp.ProviderPeers, h.provider(&ps[i], req.Scope))
+	}
+	return nil
+}
+
+// provider is the entry of a provider: with the addresses it announced, or, once
+// they have expired and for this node itself, with those known now.
+func (h *Handler) provider(p *records.Provider, scope wire.Scope) wire.Peer {
+	if p.ID != h.cfg.Self {
+		if addrs := h.cfg.FilterAddrs(nil, p.Addrs, scope); len(addrs) > 0 {
+			return wire.Peer{ID: p.ID, Addrs: addrs}
+		}
+	}
+	if known, ok := h.cfg.Neighbours.Find(p.ID, scope); ok {
+		return known
+	}
+	return wire.Peer{ID: p.ID}
+}
+
+func (h *Handler) addProvider(now time.Time, req Request) error {
+	msg := req.Message
+	if err := checkProviderKey(msg.Key); err != nil {
+		return err
+	}
+	for i := range msg.ProviderPeers {
+		if msg.ProviderPeers[i].ID != req.From {
+			continue
+		}
+		addrs := h.cfg.FilterAddrs(nil, msg.ProviderPeers[i].Addrs, req.Scope)
+		if len(addrs) == 0 {
+			continue
+		}
+		return h.cfg.Store.AddProvider(now, msg.Key, records.Provider{
+			ID: req.From, Addrs: addrs,
+			Expires:     now.Add(h.cfg.ProviderTTL),
+			AddrsExpire: now.Add(min(records.ProviderAddrTTL, h.cfg.ProviderTTL)),
+		}, msg.WantsAck)
+	}
+	return ErrNoProvider
+}
+
+func checkProviderKey(key []byte) error {
+	switch {
+	case len(key) == 0:
+		return ErrNoKey
+	case len(key) > records.MaxKeyLen:
+		return ErrKeyTooLong
+	}
+	return nil
+}

@@ -1,0 +1,278 @@
+package dht
+
+import (
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/lookup"
+	"github.com/holdfast-dht/holdfast/republish"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// Machine is the client side of the protocol: queries, probes, the routing
+// table and its upkeep, the schedule of published keys. Owned by one goroutine.
+type Machine struct {
+	cfg      Config
+	table    *kbucket.Table
+	schedule *republish.Schedule
+	size     sizeEstimate
+
+	out    Output
+	timers timers
+
+	lastQuery   QueryID
+	lastRequest RequestID
+	queries     map[QueryID]*query
+	requests    map[RequestID]*request
+	blocked     []QueryID // queries that met MaxRequests, in order
+
+	candidates candidates
+	probes     int                      // in flight
+	probing    map[kad.PeerID]RequestID // peers with a probe in flight
+
+	upkeep upkeep
+}
+
+// New returns a Machine with an empty table. Call Restored once to start it.
+func New(cfg Config) *Machine {
+	cfg.setDefaults()
+	cfg.Table.BucketSize = max(cfg.Table.BucketSize, cfg.Replicas)
+	return &Machine{
+		cfg:        cfg,
+		table:      kbucket.New(cfg.Self.Key, cfg.Table),
+		schedule:   republish.New(cfg.Republish),
+		queries:    make(map[QueryID]*query),
+		requests:   make(map[RequestID]*request),
+		probing:    make(map[kad.PeerID]RequestID),
+		candidates: newCandidates(),
+	}
+}
+
+// Table is the routing table, for reading by the Machine's owner.
+func (m *Machine) Table() *kbucket.Table { return m.table }
+
+// Schedule is the schedule of published keys, for reading by the Machine's owner.
+func (m *Machine) Schedule() *republish.Schedule { return m.schedule }
+
+// Queries returns how many queries run and InFlight how many requests do.
+func (m *Machine) Queries() int { return len(m.queries) }
+
+// InFlight returns how many requests wait for an answer.
+func (m *Machine) InFlight() int { return len(m.requests) }
+
+// LastRefresh returns when the last round of bucket refreshes ended.
+func (m *Machine) LastRefresh() time.Time { return m.upkeep.lastRefresh }
+
+// NetworkSize estimates the number of servers in the network from the distances
+// of the closest peers that queries found; 0 while nothing is known.
+func (m *Machine) NetworkSize() float64 { return m.size.estimate() }
+
+// Start begins a query. Its end comes as a Result with the returned ID.
+func (m *Machine) Start(now time.Time, q Query) (QueryID, error) {
+	if len(m.queries) >= MaxQueries {
+		return 0, ErrBusy
+	}
+	x := m.newQuery(now, q)
+	m.begin(now, x)
+	return x.id, nil
+}
+
+// Cancel ends a query without a Result. Unknown IDs are ignored.
+func (m *Machine) Cancel(now time.Time, id QueryID) {
+	if q, ok := m.queries[id]; ok {
+		q.silent = true
+		m.finish(now, q, OutcomeCancelled)
+		m.unblock(now)
+	}
+}
+
+// Responded gives the answer to a request. Unknown IDs (late, cancelled,
+// duplicate) are ignored.
+func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
+	r, ok := m.requests[id]
+	if !ok {
+		return
+	}
+	m.forget(r)
+	if resp.Message != nil || r.role == roleProbe {
+		m.verified(now, r.to, resp.Group)
+	}
+	switch r.role {
+	case roleProbe:
+		m.probed(now, r, true)
+	case roleLookup:
+		m.answered(now, r, resp)
+	case roleStore:
+		m.stored(now, r, true)
+	}
+	m.unblock(now)
+}
+
+// Failed tells that a request failed. Unknown IDs are ignored.
+func (m *Machine) Failed(now time.Time, id RequestID, err error) {
+	r, ok := m.requests[id]
+	if !ok {
+		return
+	}
+	m.forget(r)
+	switch r.role {
+	case roleProbe:
+		m.probeFailed(now, r, err)
+	case roleLookup:
+		r.query.lastErr = err
+		r.query.lookup.Failed(r.to.Key)
+		m.suspect(now, r.to, err)
+		m.step(now, r.query)
+	case roleStore:
+		r.query.lastErr = err
+		m.suspect(now, r.to, err)
+		m.stored(now, r, false)
+	}
+	m.unblock(now)
+}
+
+// Deadline returns when Tick must be called next.
+func (m *Machine) Deadline() (time.Time, bool) {
+	at, ok := m.timers.next()
+	for _, t := range []time.Time{m.upkeep.next(), m.scheduleDeadline()} {
+		if !t.IsZero() && (!ok || t.Before(at)) {
+			at, ok = t, true
+		}
+	}
+	return at, ok
+}
+
+// Tick does what is due.
+func (m *Machine) Tick(now time.Time) {
+	for {
+		t, ok := m.timers.pop(now)
+		if !ok {
+			break
+		}
+		m.fire(now, t)
+	}
+	m.maintain(now)
+	m.publishDue(now)
+	m.unblock(now)
+}
+
+// Take returns what the driver must do since the last call and resets it.
+func (m *Machine) Take() Output {
+	out := m.out
+	m.out = Output{}
+	return out
+}
+
+func (m *Machine) fire(now time.Time, t timer) {
+	switch t.kind {
+	case timerSoft:
+		if r, ok := m.requests[RequestID(t.id)]; ok && r.role == roleLookup {
+			r.query.lookup.Slow(r.to.Key)
+			m.step(now, r.query)
+		}
+	case timerQuery:
+		if q, ok := m.queries[QueryID(t.id)]; ok {
+			m.expireQuery(now, q)
+		}
+	}
+}
+
+// role says what a request is for.
+type role uint8
+
+const (
+	roleLookup role = iota
+	roleStore
+	roleProbe
+)
+
+// request is one RPC in flight.
+type request struct {
+	id       RequestID
+	role     role
+	to       kad.Peer
+	query    *query // nil for a probe
+	restored bool   // a probe of a peer from the snapshot
+}
+
+// send puts a request into the output. The caller has checked room.
+func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
+	m.lastRequest++
+	r.id = m.lastRequest
+	m.requests[r.id] = r
+	if r.query != nil {
+		r.query.requests = append(r.query.requests, r.id)
+	}
+	m.out.Send = append(m.out.Send, Send{
+		ID: r.id, To: r.to, Message: msg,
+		Deadline: now.Add(m.cfg.RequestTimeout),
+		NoReply:  msg.Type == wire.AddProvider,
+	})
+	if r.role == roleLookup {
+		m.timers.push(timer{at: now.Add(m.cfg.SoftTimeout), kind: timerSoft, id: uint64(r.id)})
+	}
+}
+
+// room reports whether another request may be in flight.
+func (m *Machine) room() bool { return len(m.requests) < MaxRequests }
+
+// forget removes a request that ended.
+func (m *Machine) forget(r *request) {
+	delete(m.requests, r.id)
+	if r.role == roleProbe {
+		m.probes--
+		delete(m.probing, r.to.ID)
+	}
+	if r.query == nil {
+		return
+	}
+	for i, id := range r.query.requests {
+		if id == r.id {
+			last := len(r.query.requests) - 1
+			r.query.requests[i] = r.query.requests[last]
+			r.query.requests = r.query.requests[:last]
+			return
+		}
+	}
+}
+
+// unblock gives the room that came free to waiting queries, then to probes.
+func (m *Machine) unblock(now time.Time) {
+	for len(m.blocked) > 0 && m.room() {
+		id := m.blocked[0]
+		m.blocked = m.blocked[1:]
+		if q, ok := m.queries[id]; ok {
+			q.blocked = false
+			m.step(now, q)
+		}
+	}
+	m.probe(now)
+}
+
+// block remembers a query that met MaxRequests.
+func (m *Machine) block(q *query) {
+	if !q.blocked {
+		q.blocked = true
+		m.blocked = append(m.blocked, q.id)
+	}
+}
+
+// seeds returns the peers a lookup begins with: the nearest verified ones, then,
+// while the table is poor, candidates.
+func (m *Machine) seeds(target kad.Key) []kad.Peer {
+	s := m.table.Nearest(make([]kad.Peer, 0, m.cfg.Replicas), target, m.cfg.Replicas)
+	if len(s) < m.cfg.Alpha {
+		s = m.candidates.appendTo(s, m.cfg.Replicas-len(s))
+	}
+	return s
+}
+
+func (m *Machine) lookupConfig(kind QueryKind) lookup.Config {
+	c := lookup.Config{K: m.cfg.Replicas, Alpha: m.cfg.Alpha, MaxAlpha: m.cfg.MaxAlpha, Beta: m.cfg.Beta}
+	switch kind {
+	case FindClosest, StoreValue, StoreProvider:
+		c.Beta = m.cfg.Replicas
+	}
+	return c
+}

@@ -1,0 +1,157 @@
+package dht
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/republish"
+)
+
+// Protocol numbers. "go" is go-libp2p-kad-dht, whose network this node joins.
+const (
+	// Replicas is k: peers that hold a record and peers in an answer (go, spec).
+	Replicas = 20
+	// Alpha is how many peers a lookup asks at once to begin with (Kademlia
+	// paper: 3); a lookup that stalls grows towards MaxAlpha (go: 10).
+	Alpha    = 3
+	MaxAlpha = 10
+	// Beta is how many of the nearest peers must have answered before a finding
+	// lookup ends (go: 3). A storing one waits for all k.
+	Beta = 3
+	// DefaultQuorum is how many equal values end a FindValue early (go: 16).
+	DefaultQuorum = 16
+	// SoftTimeout frees the slot of a queried peer; a late answer still counts.
+	SoftTimeout = time.Second
+	// RequestTimeout bounds one request with its dial (go: 10 s).
+	RequestTimeout = 10 * time.Second
+	// QueryTimeout bounds a whole query.
+	QueryTimeout = 60 * time.Second
+	// RefreshInterval is how often a bucket is refreshed (go: 10 min).
+	RefreshInterval = 10 * time.Minute
+	// RefreshTimeout bounds one refresh lookup (go: 10 s).
+	RefreshTimeout = 10 * time.Second
+	// LivenessInterval is how long a peer may be silent before it is probed
+	// (go: about 43 min).
+	LivenessInterval = 43 * time.Minute
+	// MaintainInterval is the grain of liveness, refresh and repair.
+	MaintainInterval = time.Minute
+	// LowTable is the count of verified peers under which the table is repaired
+	// every LowTableInterval (go: 10, 2 min).
+	LowTable         = 10
+	LowTableInterval = 2 * time.Minute
+	// RestoreGrace is how long a restored table may take to answer before
+	// bootstrap peers are asked.
+	RestoreGrace = 5 * time.Second
+	// SnapshotInterval is how often the table is saved while it changes.
+	SnapshotInterval = time.Minute
+	// PublishRetry is when a publication that failed for its caller is tried again.
+	PublishRetry = time.Minute
+	// ExpireInterval is how often expired records are removed.
+	ExpireInterval = time.Minute
+)
+
+// Bounds of the Machine.
+const (
+	// MaxRequests bounds requests in flight.
+	MaxRequests = 256
+	// MaxQueries bounds queries at once; Start refuses more.
+	MaxQueries = 1024
+	// MaxProbes bounds probes in flight.
+	MaxProbes = 32
+	// MaxCandidates bounds peers that wait for a probe: a full snapshot.
+	MaxCandidates = records.MaxSnapshotPeers
+	// MaxRejects bounds the memory of peers that failed a probe lately.
+	MaxRejects = 4096
+	// RejectMemory is how long such a peer is not probed again on hearsay.
+	RejectMemory = 10 * time.Minute
+	// MaxProviders bounds the distinct providers one query collects.
+	MaxProviders = 10_000
+	// MaxCloser bounds the closer peers taken from one answer: 2k.
+	MaxCloser = 2 * Replicas
+)
+
+// Config sets up a Machine. Zero fields take the defaults named above.
+type Config struct {
+	Self  kad.Peer
+	Table kbucket.Config
+
+	Replicas         int
+	Alpha, MaxAlpha  int
+	Beta             int
+	SoftTimeout      time.Duration
+	RequestTimeout   time.Duration
+	RefreshInterval  time.Duration
+	LivenessInterval time.Duration
+	SnapshotInterval time.Duration
+	ExpireInterval   time.Duration
+	Republish        republish.Config
+
+	// Select chooses between two valid values under a key: true if b is better.
+	// Nil: the first one stays.
+	Select records.Better
+	// Observer is told what happens; nil: nobody.
+	Observer Observer
+	// Rand is the only source of chance. Nil: a fixed seed.
+	Rand *rand.Rand
+}
+
+func (c *Config) setDefaults() {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	defd := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.Replicas, Replicas)
+	def(&c.Alpha, Alpha)
+	def(&c.MaxAlpha, max(MaxAlpha, c.Alpha))
+	def(&c.Beta, Beta)
+	defd(&c.SoftTimeout, SoftTimeout)
+	defd(&c.RequestTimeout, RequestTimeout)
+	defd(&c.RefreshInterval, RefreshInterval)
+	defd(&c.LivenessInterval, LivenessInterval)
+	defd(&c.SnapshotInterval, SnapshotInterval)
+	defd(&c.ExpireInterval, ExpireInterval)
+	if c.Select == nil {
+		c.Select = func(_, _, _ []byte) bool { return false }
+	}
+	if c.Observer == nil {
+		c.Observer = NopObserver{}
+	}
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(1, 2))
+	}
+}
+
+// NopObserver observes nothing; embed it to observe a part.
+type NopObserver struct{}
+
+var _ Observer = NopObserver{}
+
+// QueryStarted does nothing.
+func (NopObserver) QueryStarted(QueryKind) {}
+
+// QueryDone does nothing.
+func (NopObserver) QueryDone(QueryStats) {}
+
+// TableChanged does nothing.
+func (NopObserver) TableChanged(TableAction) {}
+
+// Probed does nothing.
+func (NopObserver) Probed(bool, bool) {}
+
+// Refreshed does nothing.
+func (NopObserver) Refreshed(bool) {}
+
+// Republished does nothing.
+func (NopObserver) Republished(records.Kind, bool, int, time.Duration) {}
+
+// Bootstrapped does nothing.
+func (NopObserver) Bootstrapped() {}

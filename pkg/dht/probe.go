@@ -1,0 +1,206 @@
+package dht
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// candidates are peers heard of, waiting to be probed: a bounded queue without
+// duplicates, and a bounded memory of those that failed lately.
+type candidates struct {
+	queue   []candidate
+	queued  map[kad.PeerID]struct{}
+	rejects map[kad.PeerID]time.Time
+	order   []kad.PeerID // of rejects, oldest first
+}
+
+type candidate struct {
+	peer     kad.Peer
+	restored bool
+}
+
+func newCandidates() candidates {
+	return candidates{queued: make(map[kad.PeerID]struct{}), rejects: make(map[kad.PeerID]time.Time)}
+}
+
+// add queues a candidate; false if it is queued already or the queue is full.
+func (c *candidates) add(x candidate) bool {
+	if _, ok := c.queued[x.peer.ID]; ok || len(c.queue) >= MaxCandidates {
+		return false
+	}
+	c.queued[x.peer.ID] = struct{}{}
+	c.queue = append(c.queue, x)
+	return true
+}
+
+func (c *candidates) pop() (candidate, bool) {
+	if len(c.queue) == 0 {
+		return candidate{}, false
+	}
+	x := c.queue[0]
+	c.queue = c.queue[1:]
+	delete(c.queued, x.peer.ID)
+	return x, true
+}
+
+func (c *candidates) appendTo(dst []kad.Peer, n int) []kad.Peer {
+	for i := 0; i < len(c.queue) && i < n; i++ {
+		dst = append(dst, c.queue[i].peer)
+	}
+	return dst
+}
+
+// reject remembers a peer that failed its probe.
+func (c *candidates) reject(id kad.PeerID, now time.Time) {
+	if _, ok := c.rejects[id]; !ok {
+		if len(c.order) >= MaxRejects {
+			delete(c.rejects, c.order[0])
+			c.order = c.order[1:]
+		}
+		c.order = append(c.order, id)
+	}
+	c.rejects[id] = now
+}
+
+func (c *candidates) rejected(id kad.PeerID, now time.Time) bool {
+	at, ok := c.rejects[id]
+	return ok && now.Sub(at) < RejectMemory
+}
+
+// PeerFound makes a peer a candidate for the routing table. sure says that the
+// caller knows that it serves the protocol (identify, a bootstrap list); mere
+// hearsay is ignored for a while after a failed probe.
+func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
+	if p.Key == m.cfg.Self.Key || !sure && m.candidates.rejected(p.ID, now) {
+		return
+	}
+	if _, ok := m.probing[p.ID]; ok {
+		return
+	}
+	if e, ok := m.table.Lookup(p.Key); ok && e.Verified {
+		return
+	}
+	if m.candidates.add(candidate{peer: p}) {
+		m.probe(now)
+	}
+}
+
+// PeerGone removes a peer that is known not to serve the protocol any more.
+func (m *Machine) PeerGone(now time.Time, p kad.Peer) {
+	m.remove(now, p)
+	m.unblock(now)
+}
+
+// Restored gives the peers of the last snapshot, if any, and starts the Machine:
+// each is a candidate, nearest buckets first, and is told to nobody before it
+// has answered.
+func (m *Machine) Restored(now time.Time, peers []kad.Peer) {
+	peers = slices.Clone(peers)
+	self := &m.cfg.Self.Key
+	slices.SortStableFunc(peers, func(a, b kad.Peer) int { return kad.CompareDistance(self, &a.Key, &b.Key) })
+	for _, p := range peers {
+		if p.Key != *self && m.candidates.add(candidate{peer: p, restored: true}) {
+			m.upkeep.restoring++
+		}
+	}
+	m.startUpkeep(now)
+	m.probe(now)
+}
+
+// probe sends probes to candidates while there is room for them.
+func (m *Machine) probe(now time.Time) {
+	for m.probes < MaxProbes && m.room() {
+		c, ok := m.candidates.pop()
+		if !ok {
+			return
+		}
+		if e, ok := m.table.Lookup(c.peer.Key); ok && e.Verified {
+			m.restoredOne(now, c.restored)
+			continue
+		}
+		m.sendProbe(now, c)
+	}
+}
+
+// sendProbe asks a peer for our own neighbourhood: the cheapest proof of life
+// that every implementation answers.
+func (m *Machine) sendProbe(now time.Time, c candidate) {
+	if _, ok := m.probing[c.peer.ID]; ok {
+		m.restoredOne(now, c.restored)
+		return
+	}
+	m.probes++
+	r := &request{role: roleProbe, to: c.peer, restored: c.restored}
+	m.send(now, r, &wire.Message{Type: wire.FindNode, Key: []byte(m.cfg.Self.ID)})
+	m.probing[c.peer.ID] = r.id
+	m.table.Probing(c.peer.Key, now)
+}
+
+// probed takes the end of a probe.
+func (m *Machine) probed(now time.Time, r *request, ok bool) {
+	m.cfg.Observer.Probed(ok, r.restored)
+	m.restoredOne(now, r.restored)
+}
+
+func (m *Machine) probeFailed(now time.Time, r *request, err error) {
+	m.candidates.reject(r.to.ID, now)
+	if errors.Is(err, ErrNotServer) {
+		m.remove(now, r.to)
+	} else if _, ok := m.table.Lookup(r.to.Key); ok {
+		promoted, evicted := m.table.Failed(r.to.Key, now)
+		if evicted {
+			m.evicted(promoted)
+		}
+	}
+	m.probed(now, r, false)
+}
+
+// suspect looks after a peer that failed a request: a client leaves the table, a
+// silent server is probed.
+func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
+	if errors.Is(err, ErrNotServer) {
+		m.remove(now, p)
+		return
+	}
+	if _, ok := m.table.Lookup(p.Key); ok && m.probes < MaxProbes {
+		m.sendProbe(now, candidate{peer: p})
+	}
+}
+
+// remove evicts a peer whatever its state.
+func (m *Machine) remove(now time.Time, p kad.Peer) {
+	if promoted, removed := m.table.Remove(p.Key); removed {
+		m.evicted(promoted)
+	}
+}
+
+// evicted reports an eviction and has the promoted replacement probed.
+func (m *Machine) evicted(promoted kad.Peer) {
+	m.cfg.Observer.TableChanged(PeerEvicted)
+	if promoted.ID == "" {
+		return
+	}
+	m.cfg.Observer.TableChanged(PeerPromoted)
+	m.candidates.add(candidate{peer: promoted})
+}
+
+// verified enters a peer that has just answered into the table.
+func (m *Machine) verified(now time.Time, p kad.Peer, g kbucket.Group) {
+	_, before := m.table.Len()
+	switch m.table.Add(p, g, now) {
+	case kbucket.Added:
+		m.cfg.Observer.TableChanged(PeerAdded)
+	case kbucket.Cached:
+		m.cfg.Observer.TableChanged(PeerCached)
+	case kbucket.Rejected:
+		m.cfg.Observer.TableChanged(PeerRejected)
+	}
+	if before == 0 {
+		m.joined(now)
+	}
+}

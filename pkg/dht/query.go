@@ -1,0 +1,325 @@
+package dht
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/lookup"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// query is a running Query.
+type query struct {
+	Query
+	id       QueryID
+	started  time.Time
+	lookup   *lookup.Lookup // nil for Correct
+	msg      *wire.Message  // what the lookup asks
+	requests []RequestID    // in flight
+	blocked  bool           // waits in Machine.blocked
+	silent   bool           // no Result wanted
+	loaded   bool           // begun by the schedule, not by a caller
+	storing  bool           // the lookup is over, records are being sent
+	lastErr  error
+
+	// FindValue
+	best records.Value
+	held []holding
+
+	// FindProviders
+	seen map[kad.PeerID]struct{}
+
+	// FindPeer
+	found wire.Peer
+
+	// StoreValue, StoreProvider, Correct
+	targets  []kad.Peer
+	storeMsg *wire.Message
+	sent     int
+	storedAt int
+
+	after func(now time.Time, o QueryOutcome) // upkeep's continuation
+}
+
+// expirySlack is how far the expiries of copies of one publication may differ:
+// lifetimes travel in whole seconds.
+const expirySlack = 2 * time.Second
+
+// holding is what a peer answered to GET_VALUE.
+type holding struct {
+	peer  kad.Key
+	value []byte
+}
+
+var lookupTypes = [NumQueryKinds]wire.Type{
+	FindClosest: wire.FindNode, FindPeer: wire.FindNode, Refresh: wire.FindNode,
+	StoreValue: wire.FindNode, StoreProvider: wire.FindNode,
+	FindProviders: wire.GetProviders, FindValue: wire.GetValue,
+}
+
+// newQuery registers a query; begin starts it.
+func (m *Machine) newQuery(now time.Time, spec Query) *query {
+	m.lastQuery++
+	q := &query{Query: spec, id: m.lastQuery, started: now}
+	m.queries[q.id] = q
+	m.cfg.Observer.QueryStarted(spec.Kind)
+	timeout := QueryTimeout
+	if spec.Kind == Refresh {
+		timeout = RefreshTimeout
+	}
+	m.timers.push(timer{at: now.Add(timeout), kind: timerQuery, id: uint64(q.id)})
+	return q
+}
+
+// begin starts the lookup of a query. The query may be over when it returns.
+func (m *Machine) begin(now time.Time, q *query) {
+	target := kad.KeyOf(q.Key)
+	q.lookup = lookup.New(target, m.lookupConfig(q.Kind), m.seeds(target))
+	q.msg = &wire.Message{Type: lookupTypes[q.Kind], Key: q.Key}
+	if q.Kind == FindValue {
+		m.startValue(q)
+	}
+	m.markRefreshed(now, target)
+	m.step(now, q)
+}
+
+func (m *Machine) startValue(q *query) {
+	if q.Count == 0 {
+		q.Count = DefaultQuorum
+	}
+	if q.Value.Value != nil {
+		q.best = q.Value
+		q.held = append(q.held, holding{peer: m.cfg.Self.Key, value: q.Value.Value})
+	}
+}
+
+// markRefreshed notes that a lookup towards target refreshes its bucket.
+func (m *Machine) markRefreshed(now time.Time, target kad.Key) {
+	if cpl := kad.CommonPrefixLen(&m.cfg.Self.Key, &target); cpl < kad.KeyBits {
+		m.table.Refreshed(cpl, now)
+	}
+}
+
+// step asks whom the lookup wants asked, and ends it when it is done.
+func (m *Machine) step(now time.Time, q *query) {
+	if q.storing || m.queries[q.id] != q {
+		return
+	}
+	for {
+		if !m.room() {
+			m.block(q)
+			break
+		}
+		p, ok := q.lookup.Next()
+		if !ok {
+			break
+		}
+		m.send(now, &request{role: roleLookup, to: p, query: q}, q.msg)
+	}
+	if q.lookup.Done() {
+		m.looked(now, q)
+	}
+}
+
+// answered takes the answer of a peer that a lookup asked.
+func (m *Machine) answered(now time.Time, r *request, resp Response) {
+	q := r.query
+	closer := resp.Closer
+	if len(closer) > MaxCloser {
+		closer = closer[:MaxCloser]
+	}
+	q.lookup.Responded(r.to.Key, closer)
+	if q.storing {
+		return
+	}
+	enough := false
+	switch q.Kind {
+	case FindPeer:
+		enough = m.takePeer(q, resp.Message)
+	case FindProviders:
+		enough = m.takeProviders(q, resp.Message)
+	case FindValue:
+		enough = m.takeValue(now, q, r.to.Key, resp.Message)
+	}
+	if enough {
+		m.looked(now, q)
+		return
+	}
+	m.step(now, q)
+}
+
+func (m *Machine) takePeer(q *query, msg *wire.Message) bool {
+	for _, p := range msg.CloserPeers {
+		if string(p.ID) == string(q.Key) && len(p.Addrs) > 0 {
+			q.found = p
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Machine) takeProviders(q *query, msg *wire.Message) bool {
+	if q.seen == nil {
+		q.seen = make(map[kad.PeerID]struct{})
+	}
+	var fresh []wire.Peer
+	for _, p := range msg.ProviderPeers {
+		if len(q.seen) >= MaxProviders || q.Count > 0 && len(q.seen) >= q.Count {
+			break
+		}
+		if _, ok := q.seen[p.ID]; !ok {
+			q.seen[p.ID] = struct{}{}
+			fresh = append(fresh, p)
+		}
+	}
+	if len(fresh) > 0 {
+		m.out.Progress = append(m.out.Progress, Progress{Query: q.id, Providers: fresh})
+	}
+	return len(q.seen) >= MaxProviders || q.Count > 0 && len(q.seen) >= q.Count
+}
+
+func (m *Machine) takeValue(now time.Time, q *query, from kad.Key, msg *wire.Message) bool {
+	if msg.Record == nil {
+		return false
+	}
+	v := records.Value{
+		Key: q.Key, Value: msg.Record.Value, Publisher: msg.Record.Publisher,
+		Received: now, Expires: records.Expiry(now, records.WireTTL(msg.Record.TTL), records.MaxTTL),
+	}
+	q.held = append(q.held, holding{peer: from, value: v.Value})
+	switch {
+	case q.best.Value == nil, !bytes.Equal(q.best.Value, v.Value) && m.better(q.best, v):
+		q.best = v
+		m.out.Progress = append(m.out.Progress, Progress{Query: q.id, Value: v})
+	case bytes.Equal(q.best.Value, v.Value) && v.Expires.After(q.best.Expires):
+		q.best.Expires = v.Expires
+	}
+	return q.responders() >= q.Count
+}
+
+// better reports whether b is to replace a as the best value found. Values that
+// Select cannot tell apart carry no order of their own: the one that lives longer
+// was published later.
+func (m *Machine) better(a, b records.Value) bool {
+	if m.cfg.Select(a.Key, a.Value, b.Value) {
+		return true
+	}
+	return b.Expires.After(a.Expires.Add(expirySlack)) && !m.cfg.Select(a.Key, b.Value, a.Value)
+}
+
+// responders counts the peers that hold the best value.
+func (q *query) responders() int {
+	n := 0
+	for _, h := range q.held {
+		if bytes.Equal(h.value, q.best.Value) {
+			n++
+		}
+	}
+	return n
+}
+
+// expireQuery ends a query that ran out of time, with what it has.
+func (m *Machine) expireQuery(now time.Time, q *query) {
+	if q.storing {
+		m.finish(now, q, q.outcome())
+		return
+	}
+	m.looked(now, q)
+}
+
+// looked is called once, when the lookup of a query is over.
+func (m *Machine) looked(now time.Time, q *query) {
+	m.cancelRequests(q)
+	closest := q.lookup.Closest(nil)
+	switch q.Kind {
+	case FindClosest, StoreValue, StoreProvider:
+		m.size.observe(q.lookup.Target(), closest, m.cfg.Replicas)
+	}
+	switch q.Kind {
+	case StoreValue, StoreProvider:
+		q.storing = true
+		m.store(now, q, closest)
+	default:
+		m.finish(now, q, q.outcome())
+	}
+}
+
+// outcome judges a query whose work is over.
+func (q *query) outcome() QueryOutcome {
+	ok := false
+	switch q.Kind {
+	case FindPeer:
+		ok = len(q.found.Addrs) > 0
+	case FindProviders:
+		ok = len(q.seen) > 0
+	case FindValue:
+		ok = q.best.Value != nil
+	case StoreValue, StoreProvider, Correct:
+		if q.storedAt == 0 {
+			return OutcomeFailed
+		}
+		return OutcomeOK
+	default:
+		ok = q.lookup.Stats().Responded > 0
+		if !ok {
+			return OutcomeFailed
+		}
+	}
+	switch {
+	case ok:
+		return OutcomeOK
+	case q.lookup.Stats().Responded == 0:
+		return OutcomeFailed
+	}
+	return OutcomeNotFound
+}
+
+// cancelRequests forgets what a query still has in flight.
+func (m *Machine) cancelRequests(q *query) {
+	for _, id := range q.requests {
+		delete(m.requests, id)
+		m.out.Cancel = append(m.out.Cancel, id)
+	}
+	q.requests = nil
+}
+
+// finish removes a query and reports its end.
+func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
+	m.cancelRequests(q)
+	delete(m.queries, q.id)
+	res := Result{Query: q.id, Stats: m.stats(now, q, o)}
+	m.cfg.Observer.QueryDone(res.Stats)
+	if q.lookup != nil {
+		res.Closest = q.lookup.Closest(nil)
+	}
+	if o == OutcomeFailed {
+		res.Err = q.lastErr
+	}
+	res.Peer = q.found
+	if q.best.Value != nil {
+		res.Value, res.Responders = q.best, q.responders()
+	}
+	if q.Publish != nil {
+		m.publishDone(now, q, o == OutcomeOK)
+	}
+	if !q.silent {
+		m.out.Done = append(m.out.Done, res)
+	}
+	if q.Kind == FindValue && o == OutcomeOK {
+		m.correct(now, q, res.Closest)
+	}
+	if q.after != nil {
+		q.after(now, o)
+	}
+}
+
+func (m *Machine) stats(now time.Time, q *query, o QueryOutcome) QueryStats {
+	s := QueryStats{Kind: q.Kind, Outcome: o, Duration: now.Sub(q.started), StoredAt: q.storedAt, StoreSent: q.sent}
+	if q.lookup != nil {
+		l := q.lookup.Stats()
+		s.Hops, s.Asked, s.Responded, s.Failed = l.Hops, l.Asked, l.Responded, l.Failed
+	}
+	return s
+}

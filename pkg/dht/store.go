@@ -1,0 +1,155 @@
+package dht
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/republish"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// store sends the record of a storing query to its closest peers.
+func (m *Machine) store(now time.Time, q *query, closest []kad.Peer) {
+	q.targets = closest
+	switch q.Kind {
+	case StoreProvider:
+		q.storeMsg = &wire.Message{Type: wire.AddProvider, Key: q.Key, ProviderPeers: []wire.Peer{q.Provider}}
+	default:
+		ttl, ok := records.RemainingSeconds(now, q.Value.Expires)
+		if !ok {
+			q.targets = nil // under a second left: nobody else need hold it
+		}
+		q.storeMsg = &wire.Message{Type: wire.PutValue, Key: q.Key, Record: &wire.Record{
+			Key: q.Key, Value: q.Value.Value, Publisher: q.Value.Publisher, TTL: ttl,
+		}}
+	}
+	m.storeMore(now, q)
+}
+
+// storeMore sends to the targets that remain, as far as there is room, and ends
+// the query after the last answer. At most k requests: they may exceed
+// MaxRequests by that much rather than wait behind lookups.
+func (m *Machine) storeMore(now time.Time, q *query) {
+	for len(q.targets) > 0 {
+		p := q.targets[0]
+		q.targets = q.targets[1:]
+		q.sent++
+		m.send(now, &request{role: roleStore, to: p, query: q}, q.storeMsg)
+	}
+	if len(q.requests) == 0 {
+		m.finish(now, q, q.outcome())
+	}
+}
+
+// stored takes the end of one store request.
+func (m *Machine) stored(now time.Time, r *request, ok bool) {
+	if ok {
+		r.query.storedAt++
+	}
+	m.storeMore(now, r.query)
+}
+
+// correct sends the best value to those of the closest that answered without one
+// or with a worse one (entry correction). A different value that Select does not
+// call worse is left alone: it may be the newer.
+func (m *Machine) correct(now time.Time, found *query, closest []kad.Peer) {
+	var outdated []kad.Peer
+	for _, p := range closest {
+		if m.outdated(found, p.Key) {
+			outdated = append(outdated, p)
+		}
+	}
+	if len(outdated) == 0 || len(m.queries) >= MaxQueries {
+		return
+	}
+	q := m.newQuery(now, Query{Kind: Correct, Key: found.Key, Value: found.best})
+	q.silent, q.storing = true, true
+	m.store(now, q, outdated)
+}
+
+func (m *Machine) outdated(found *query, peer kad.Key) bool {
+	for _, h := range found.held {
+		if h.peer == peer {
+			return !bytes.Equal(h.value, found.best.Value) && m.cfg.Select(found.Key, h.value, found.best.Value)
+		}
+	}
+	return true
+}
+
+// Scheduled adds a published key to the schedule, due at the given time. With
+// restored an overdue key is spread, not fired at once.
+func (m *Machine) Scheduled(now time.Time, it republish.Item, due time.Time, restored bool) {
+	if restored {
+		m.schedule.Restore(now, it, due)
+		return
+	}
+	m.schedule.Add(now, it, due)
+}
+
+// Unscheduled removes a published key from the schedule.
+func (m *Machine) Unscheduled(it republish.Item) { m.schedule.Remove(it) }
+
+// RepublishAll makes every published key due now.
+func (m *Machine) RepublishAll(now time.Time) {
+	m.schedule.All(now)
+	m.publishDue(now)
+}
+
+// publishDue asks the driver to load the keys that are due, while the table has
+// anyone to store them at.
+func (m *Machine) publishDue(now time.Time) {
+	if _, verified := m.table.Len(); verified > 0 {
+		m.out.Load = m.schedule.Due(m.out.Load, now)
+	}
+}
+
+// scheduleDeadline is when the schedule wants a Tick; none while nobody is there.
+func (m *Machine) scheduleDeadline() time.Time {
+	if _, verified := m.table.Len(); verified == 0 {
+		return time.Time{}
+	}
+	at, ok := m.schedule.Deadline()
+	if !ok {
+		return time.Time{}
+	}
+	return at
+}
+
+// Loaded gives the query that publishes an item of Output.Load; nil if the key
+// is gone or could not be read, which ok tells apart.
+func (m *Machine) Loaded(now time.Time, it republish.Item, q *Query, gone bool) {
+	switch {
+	case gone:
+		m.schedule.Remove(it)
+	case q == nil || len(m.queries) >= MaxQueries:
+		m.schedule.Done(now, it, false)
+	default:
+		q.Publish = &it
+		x := m.newQuery(now, *q)
+		x.silent, x.loaded = true, true
+		m.begin(now, x)
+	}
+}
+
+// publishDone moves the schedule on and reports it for the keystore.
+func (m *Machine) publishDone(now time.Time, q *query, ok bool) {
+	due, scheduled := m.schedule.DueAt(*q.Publish)
+	if !q.loaded && !ok && scheduled { // the caller's own publication: the schedule takes over
+		m.schedule.Add(now, *q.Publish, now.Add(PublishRetry))
+	}
+	next := m.schedule.Done(now, *q.Publish, ok)
+	kind := records.KindValue
+	if q.Kind == StoreProvider {
+		kind = records.KindProvider
+	}
+	var lag time.Duration
+	if scheduled && q.started.After(due) {
+		lag = q.started.Sub(due)
+	}
+	m.cfg.Observer.Republished(kind, ok, q.storedAt, lag)
+	if !next.IsZero() {
+		m.out.Published = append(m.out.Published, Published{Kind: kind, Key: q.Key, OK: ok, At: now, Due: next})
+	}
+}
