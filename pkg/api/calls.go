@@ -1,0 +1,143 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+var _ Backend = (*Client)(nil)
+
+// Identity implements Backend.
+func (c *Client) Identity(ctx context.Context) (v Identity, err error) {
+	err = c.call(ctx, opIdentity, request{}, &v)
+	return v, err
+}
+
+// Status implements Backend.
+func (c *Client) Status(ctx context.Context) (v Status, err error) {
+	err = c.call(ctx, opStatus, request{}, &v)
+	return v, err
+}
+
+// Table implements Backend.
+func (c *Client) Table(ctx context.Context) (v []TablePeer, err error) {
+	err = c.call(ctx, opTable, request{}, &v)
+	return v, err
+}
+
+// Peers implements Backend.
+func (c *Client) Peers(ctx context.Context) (v []PeerInfo, err error) {
+	err = c.call(ctx, opPeers, request{}, &v)
+	return v, err
+}
+
+// Put implements Backend.
+func (c *Client) Put(ctx context.Context, key, value []byte, ttl time.Duration) (v Stored, err error) {
+	err = c.call(ctx, opPut, request{Key: key, Value: value, TTL: ttl}, &v)
+	return v, err
+}
+
+// Get implements Backend.
+func (c *Client) Get(ctx context.Context, key []byte, quorum int) (v Value, err error) {
+	err = c.call(ctx, opGet, request{Key: key, Quorum: quorum}, &v)
+	return v, err
+}
+
+// Unpublish implements Backend.
+func (c *Client) Unpublish(ctx context.Context, key []byte) error {
+	return c.call(ctx, opUnpublish, request{Key: key}, nil)
+}
+
+// Provide implements Backend.
+func (c *Client) Provide(ctx context.Context, key []byte) (v Stored, err error) {
+	err = c.call(ctx, opProvide, request{Key: key}, &v)
+	return v, err
+}
+
+// Unprovide implements Backend.
+func (c *Client) Unprovide(ctx context.Context, key []byte) error {
+	return c.call(ctx, opUnprovide, request{Key: key}, nil)
+}
+
+// FindPeer implements Backend.
+func (c *Client) FindPeer(ctx context.Context, peerID string) (v Peer, err error) {
+	err = c.call(ctx, opFindPeer, request{Peer: peerID}, &v)
+	return v, err
+}
+
+// Closest implements Backend.
+func (c *Client) Closest(ctx context.Context, key []byte) (v []Peer, err error) {
+	err = c.call(ctx, opClosest, request{Key: key}, &v)
+	return v, err
+}
+
+// Ping implements Backend.
+func (c *Client) Ping(ctx context.Context, target string) (v Pong, err error) {
+	err = c.call(ctx, opPing, request{Peer: target}, &v)
+	return v, err
+}
+
+// RepublishStatus implements Backend.
+func (c *Client) RepublishStatus(ctx context.Context) (v RepublishStatus, err error) {
+	err = c.call(ctx, opRepublishStatus, request{}, &v)
+	return v, err
+}
+
+// RepublishNow implements Backend.
+func (c *Client) RepublishNow(ctx context.Context) error {
+	return c.call(ctx, opRepublishNow, request{}, nil)
+}
+
+// LogLevels implements Backend.
+func (c *Client) LogLevels(ctx context.Context) (v map[string]string, err error) {
+	err = c.call(ctx, opLogLevels, request{}, &v)
+	return v, err
+}
+
+// SetLogLevel implements Backend.
+func (c *Client) SetLogLevel(ctx context.Context, subsystem, level string) error {
+	return c.call(ctx, opSetLogLevel, request{Subsystem: subsystem, Level: level}, nil)
+}
+
+// Provides implements Backend.
+func (c *Client) Provides(ctx context.Context, fn func(Published) error) error {
+	return c.stream(ctx, opProvides, request{}, func(raw json.RawMessage) error {
+		var p Published
+		if err := json.Unmarshal(raw, &p); err != nil {
+			return err
+		}
+		return fn(p)
+	})
+}
+
+// FindProviders implements Backend.
+func (c *Client) FindProviders(ctx context.Context, key []byte, count int, fn func(Peer) error) error {
+	return c.stream(ctx, opFindProviders, request{Key: key, Count: count}, func(raw json.RawMessage) error {
+		var p Peer
+		if err := json.Unmarshal(raw, &p); err != nil {
+			return err
+		}
+		return fn(p)
+	})
+}
+
+// ProvideAll implements Backend. It sends the keys in requests of bounded size.
+func (c *Client) ProvideAll(ctx context.Context, keys [][]byte, progress func(Progress)) error {
+	total := len(keys)
+	for start := 0; start < total; start += maxKeysPerRequest {
+		part := keys[start:min(start+maxKeysPerRequest, total)]
+		err := c.stream(ctx, opProvideAll, request{Keys: part}, func(raw json.RawMessage) error {
+			var p Progress
+			if err := json.Unmarshal(raw, &p); err != nil {
+				return err
+			}
+			progress(Progress{Done: start + p.Done, Total: total})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+)
+
+// Client is the Backend of a daemon behind a unix socket. Safe for concurrent use.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient returns a client of the daemon at socket; it connects when used.
+func NewClient(socket string) *Client {
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, socket) },
+	}
+	return &Client{socket: socket, http: &http.Client{Transport: transport}}
+}
+
+// Close drops idle connections.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// send posts a request and returns the body of a successful answer.
+func (c *Client) send(ctx context.Context, op string, args request) (io.ReadCloser, error) {
+	body, err := json.Marshal(args)
+	if err != nil {
+		return nil, fmt.Errorf("api: %s: %w", op, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://holdfast"+pathPrefix+op, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("api: %s: %w", op, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.transportError(ctx, op, err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	var f failure
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxLine)).Decode(&f); err != nil || f.Error == nil {
+		return nil, Errorf(CodeInternal, "the daemon at %s answered %s with %s; is it of the same version?", c.socket, op, resp.Status)
+	}
+	return nil, f.Error
+}
+
+func (c *Client) transportError(ctx context.Context, op string, err error) error {
+	var dialing *net.OpError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &dialing) && dialing.Op == "dial":
+		return Errorf(CodeNoDaemon, "no daemon reached at %s (%v); start one with `holdfast serve`, name its socket with --api or --data-dir, or use --bootstrap ADDR", c.socket, dialing.Err)
+	}
+	return Errorf(CodeNoDaemon, "the daemon at %s went away during %s: %v", c.socket, op, err)
+}
+
+// call does one operation with one answer; answer may be nil.
+func (c *Client) call(ctx context.Context, op string, args request, answer any) error {
+	body, err := c.send(ctx, op, args)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if answer == nil {
+		answer = &struct{}{}
+	}
+	if err := json.NewDecoder(io.LimitReader(body, maxLine)).Decode(answer); err != nil {
+		return c.transportError(ctx, op, err)
+	}
+	return nil
+}
+
+// stream does one operation and calls item with each item of the answer.
+func (c *Client) stream(ctx context.Context, op string, args request, item func(json.RawMessage) error) error {
+	body, err := c.send(ctx, op, args)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	lines := json.NewDecoder(body)
+	for {
+		var l line
+		if err := lines.Decode(&l); err != nil {
+			return c.transportError(ctx, op, err)
+		}
+		switch {
+		case l.Error != nil:
+			return l.Error
+		case l.End:
+			return nil
+		}
+		if err := item(l.Item); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Code tells errors apart across the socket.
+type Code string
+
+// The codes, with the HTTP status each travels under.
+const (
+	CodeInvalid     Code = "invalid"
+	CodeNotFound    Code = "not_found"
+	CodeNoPeers     Code = "no_peers"
+	CodeTooLarge    Code = "too_large"
+	CodeBusy        Code = "busy"
+	CodeTimeout     Code = "timeout"
+	CodeUnsupported Code = "unsupported"
+	CodeNoDaemon    Code = "no_daemon"
+	CodeInternal    Code = "internal"
+)
+
+var statuses = map[Code]int{
+	CodeInvalid:     http.StatusBadRequest,
+	CodeNotFound:    http.StatusNotFound,
+	CodeNoPeers:     http.StatusServiceUnavailable,
+	CodeTooLarge:    http.StatusRequestEntityTooLarge,
+	CodeBusy:        http.StatusServiceUnavailable,
+	CodeTimeout:     http.StatusGatewayTimeout,
+	CodeUnsupported: http.StatusNotImplemented,
+	CodeInternal:    http.StatusInternalServerError,
+}
+
+var (
+	// ErrInvalid is returned when an argument cannot be used.
+	ErrInvalid = &Error{CodeInvalid, "api: invalid argument"}
+	// ErrNotFound is returned when the network has no such record or peer.
+	ErrNotFound = &Error{CodeNotFound, "api: not found"}
+	// ErrNoPeers is returned when no peer could be asked.
+	ErrNoPeers = &Error{CodeNoPeers, "api: no peers"}
+	// ErrTooLarge is returned when a key, value or request is over its bound.
+	ErrTooLarge = &Error{CodeTooLarge, "api: too large"}
+	// ErrBusy is returned when too many requests are in progress.
+	ErrBusy = &Error{CodeBusy, "api: too many requests in progress"}
+	// ErrTimeout is returned when the time given to a request has passed.
+	ErrTimeout = &Error{CodeTimeout, "api: timed out"}
+	// ErrUnsupported is returned when this node cannot do it.
+	ErrUnsupported = &Error{CodeUnsupported, "api: not supported by this node"}
+	// ErrNoDaemon is returned when no daemon answers on the socket.
+	ErrNoDaemon = &Error{CodeNoDaemon, "api: no daemon reached"}
+)
+
+// Error is an error that keeps its code across the socket. Two are the same for
+// errors.Is if their codes are.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"` // for people, complete
+}
+
+// Errorf makes an Error.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// Is reports whether target has the same code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// asError gives any error a code.
+func asError(err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return &Error{e.Code, err.Error()}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{CodeTimeout, err.Error()}
+	}
+	return &Error{CodeInternal, err.Error()}
+}

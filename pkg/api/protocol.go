@@ -1,0 +1,74 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Bounds of the admin protocol.
+const (
+	// maxBody bounds a request in bytes: 100,000 keys of 80 bytes in base64, or
+	// the largest value that may be configured (2 MiB).
+	maxBody = 16 << 20
+	// maxKeysPerRequest bounds the keys of one provide-all; the client splits.
+	maxKeysPerRequest = 10_000
+	// maxRequests bounds the requests in progress.
+	maxRequests = 64
+	// maxLine bounds one line or answer that the client reads, in bytes.
+	maxLine = 16 << 20
+	// readTimeout bounds the reading of one request.
+	readTimeout = 30 * time.Second
+	// writeTimeout bounds each write to a client that may have stopped reading.
+	writeTimeout = 30 * time.Second
+)
+
+// pathPrefix begins the path of every operation: POST /v1/<operation>.
+const pathPrefix = "/v1/"
+
+// Operations.
+const (
+	opIdentity        = "identity"
+	opStatus          = "status"
+	opTable           = "table"
+	opPeers           = "peers"
+	opPut             = "put"
+	opGet             = "get"
+	opUnpublish       = "unpublish"
+	opProvide         = "provide"
+	opProvideAll      = "provide-all"
+	opUnprovide       = "unprovide"
+	opProvides        = "provides"
+	opFindProviders   = "find-providers"
+	opFindPeer        = "find-peer"
+	opClosest         = "closest"
+	opPing            = "ping"
+	opRepublishStatus = "republish-status"
+	opRepublishNow    = "republish-now"
+	opLogLevels       = "log-levels"
+	opSetLogLevel     = "set-log-level"
+)
+
+// request holds the arguments of every operation; each uses a few.
+type request struct {
+	Key       []byte        `json:"key,omitempty"`
+	Keys      [][]byte      `json:"keys,omitempty"`
+	Value     []byte        `json:"value,omitempty"`
+	TTL       time.Duration `json:"ttl,omitempty"` // nanoseconds
+	Quorum    int           `json:"quorum,omitempty"`
+	Count     int           `json:"count,omitempty"`
+	Peer      string        `json:"peer,omitempty"`
+	Subsystem string        `json:"subsystem,omitempty"`
+	Level     string        `json:"level,omitempty"`
+}
+
+// line is one line of a streamed answer: an item, or the end.
+type line struct {
+	Item  json.RawMessage `json:"item,omitempty"`
+	Error *Error          `json:"error,omitempty"`
+	End   bool            `json:"end,omitempty"` // without it the stream was cut
+}
+
+// failure is the answer of an operation that failed before its first item.
+type failure struct {
+	Error *Error `json:"error"`
+}

@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+	"time"
+)
+
+// Backend is what an administrator can ask of a node. Keys are binary, as on
+// the wire; see ParseKey. Safe for concurrent use. Its errors are *Error where
+// the caller can tell them apart.
+type Backend interface {
+	Identity(ctx context.Context) (Identity, error)
+	Status(ctx context.Context) (Status, error)
+	// Table returns the routing table, nearest buckets last.
+	Table(ctx context.Context) ([]TablePeer, error)
+	// Peers returns the connected peers and those of the table.
+	Peers(ctx context.Context) ([]PeerInfo, error)
+
+	// Put stores a value here and at the closest peers. With a ttl of 0 it gets
+	// the default lifetime and is republished until Unpublish; with another it
+	// ends after that. StoredAt may be 0: the node itself holds the value.
+	Put(ctx context.Context, key, value []byte, ttl time.Duration) (Stored, error)
+	// Get returns the best value found; quorum 0 means the default.
+	Get(ctx context.Context, key []byte, quorum int) (Value, error)
+	// Unpublish ends the republishing of a value.
+	Unpublish(ctx context.Context, key []byte) error
+	// Provide announces that this node has key, now and every cycle.
+	Provide(ctx context.Context, key []byte) (Stored, error)
+	// ProvideAll announces many keys; progress is called now and then.
+	ProvideAll(ctx context.Context, keys [][]byte, progress func(Progress)) error
+	// Unprovide ends the announcements of key.
+	Unprovide(ctx context.Context, key []byte) error
+	// Provides calls fn with each published key, values too.
+	Provides(ctx context.Context, fn func(Published) error) error
+
+	// FindProviders calls fn with each provider as it is found, at most count
+	// (0: the default). ErrNotFound if there is none.
+	FindProviders(ctx context.Context, key []byte, count int, fn func(Peer) error) error
+	FindPeer(ctx context.Context, peerID string) (Peer, error)
+	// Closest returns the k peers closest to key, the closest first.
+	Closest(ctx context.Context, key []byte) ([]Peer, error)
+	// Ping measures one round trip to a peer ID or a full multiaddr.
+	Ping(ctx context.Context, target string) (Pong, error)
+
+	RepublishStatus(ctx context.Context) (RepublishStatus, error)
+	// RepublishNow starts the publication of what is due.
+	RepublishNow(ctx context.Context) error
+	// LogLevels returns the level of each subsystem, the root under "".
+	LogLevels(ctx context.Context) (map[string]string, error)
+	// SetLogLevel sets the level of a subsystem, "" being the root.
+	SetLogLevel(ctx context.Context, subsystem, level string) error
+}
+
+// Identity says who the node is.
+type Identity struct {
+	PeerID    string   `json:"peer_id"`
+	PublicKey string   `json:"public_key"` // base64 of the protobuf form
+	Addrs     []string `json:"addrs"`      // full multiaddrs, with /p2p/
+	Agent     string   `json:"agent"`
+	Protocol  string   `json:"protocol"`
+}
+
+// Status describes the node at one moment. Times are zero if it never happened.
+type Status struct {
+	State           string    `json:"state"` // starting, ready, stopping
+	PeerID          string    `json:"peer_id"`
+	Mode            string    `json:"mode"`           // as configured
+	Serving         bool      `json:"serving"`        // in server mode now
+	Reachability    string    `json:"reachability"`   // public, private, unknown
+	UptimeSeconds   float64   `json:"uptime_seconds"` //
+	TablePeers      int       `json:"table_peers"`
+	VerifiedPeers   int       `json:"verified_peers"`
+	RestoredPeers   int       `json:"restored_peers"` // taken from the snapshot at start
+	ConnectedPeers  int       `json:"connected_peers"`
+	Queries         int       `json:"queries"` // running
+	NetworkSize     float64   `json:"network_size"`
+	ProviderRecords int64     `json:"provider_records"`
+	ValueRecords    int64     `json:"value_records"`
+	PublishedKeys   int64     `json:"published_keys"`
+	OverdueKeys     int       `json:"overdue_keys"`
+	DBBytes         int64     `json:"db_bytes"`
+	LastSnapshot    time.Time `json:"last_snapshot,omitzero"`
+	LastExpiry      time.Time `json:"last_expiry,omitzero"`
+	LastRefresh     time.Time `json:"last_refresh,omitzero"`
+	LastRepublish   time.Time `json:"last_republish,omitzero"`
+	MetricsAddr     string    `json:"metrics_addr,omitempty"` // host:port, empty: off
+	DataDir         string    `json:"data_dir,omitempty"`
+	Version         string    `json:"version"`
+}
+
+// Peer is a peer and where to reach it.
+type Peer struct {
+	PeerID string   `json:"peer_id"`
+	Addrs  []string `json:"addrs"`
+}
+
+// PeerInfo is a peer this node is connected to or has in its table.
+type PeerInfo struct {
+	PeerID    string   `json:"peer_id"`
+	Addrs     []string `json:"addrs"`
+	Connected bool     `json:"connected"`
+	Direction string   `json:"direction,omitempty"` // inbound, outbound
+	InTable   bool     `json:"in_table"`
+	Agent     string   `json:"agent,omitempty"` // as the peer says; anything may stand there
+}
+
+// TablePeer is one entry of the routing table.
+type TablePeer struct {
+	CPL      int       `json:"cpl"` // leading bits shared with this node
+	PeerID   string    `json:"peer_id"`
+	Addrs    []string  `json:"addrs"`
+	Verified bool      `json:"verified"`
+	LastSeen time.Time `json:"last_seen,omitzero"`
+	Added    time.Time `json:"added,omitzero"`
+	RTTMs    float64   `json:"rtt_ms"`
+	Group    string    `json:"group,omitempty"` // IP group counted for diversity
+}
+
+// Stored says where a record went.
+type Stored struct {
+	StoredAt int       `json:"stored_at"` // other peers that took it
+	Sent     int       `json:"sent"`      // other peers it was sent to
+	Expires  time.Time `json:"expires,omitzero"`
+	TookMs   float64   `json:"took_ms"`
+}
+
+// Value is what a get found.
+type Value struct {
+	Value      []byte    `json:"value"`
+	Responders int       `json:"responders"` // that hold this very value
+	Expires    time.Time `json:"expires,omitzero"`
+}
+
+// Published is a key this node keeps publishing.
+type Published struct {
+	Key   []byte    `json:"key"`
+	Kind  string    `json:"kind"` // provider, value
+	Added time.Time `json:"added,omitzero"`
+	Last  time.Time `json:"last,omitzero"` // last success
+	Due   time.Time `json:"due,omitzero"`
+	Until time.Time `json:"until,omitzero"` // zero: until unpublished
+}
+
+// Progress of a bulk operation, in keys.
+type Progress struct {
+	Done  int `json:"done"`
+	Total int `json:"total"`
+}
+
+// Pong is the answer to a ping.
+type Pong struct {
+	PeerID string  `json:"peer_id"`
+	RTTMs  float64 `json:"rtt_ms"`
+}
+
+// RepublishStatus describes the renewal of published keys.
+type RepublishStatus struct {
+	Keys           int       `json:"keys"`
+	Regions        int       `json:"regions"`
+	Active         int       `json:"active"` // being published now
+	OverdueRegions int       `json:"overdue_regions"`
+	CycleSeconds   float64   `json:"cycle_seconds"`
+	NextDue        time.Time `json:"next_due,omitzero"`
+	LastSuccess    time.Time `json:"last_success,omitzero"`
+}
