@@ -1,0 +1,16 @@
+package rpc
+
+import "sync"
+
+// maxPooled is the largest buffer that is kept for reuse, in bytes.
+const maxPooled = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func takeBuffer() *[]byte { return buffers.Get().(*[]byte) }
+
+func giveBuffer(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		buffers.Put(b)
+	}
+}

@@ -1,0 +1,216 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// Client sends requests to peers. It is safe for concurrent use.
+type Client struct {
+	host  host.Host
+	proto protocol.ID
+	cfg   ClientConfig
+	obs   Observer
+	pool  *pool
+
+	// life ends with Close, and with it every RPC under way.
+	life  context.Context
+	close context.CancelCauseFunc
+
+	mu     sync.Mutex
+	habits *lru[peer.ID, habit]
+}
+
+// habit is how a peer treats the second message of a stream.
+type habit uint8
+
+const (
+	habitUnknown habit = iota
+	habitMany          // it has answered a second request on one stream
+	habitOne           // it ends the stream after the first (py-libp2p)
+)
+
+// Reply is the answer to a Request.
+type Reply struct {
+	// Message has the type of the request; every field may be missing. Addresses
+	// that do not fit the scope of Addr have been removed. It is the caller's.
+	Message *wire.Message
+	// RTT is the time from the written request to the whole reply.
+	RTT time.Duration
+	// Addr is the remote address of the connection; see ScopeOf and GroupOf.
+	Addr ma.Multiaddr
+}
+
+// NewClient returns a client that opens streams of proto on h. The host must
+// outlive it. A nil obs observes nothing.
+func NewClient(h host.Host, proto protocol.ID, cfg ClientConfig, obs Observer) *Client {
+	cfg.setDefaults()
+	if obs == nil {
+		obs = NoObserver{}
+	}
+	c := &Client{host: h, proto: proto, cfg: cfg, obs: obs, habits: newLRU[peer.ID, habit](cfg.MaxMemory)}
+	c.life, c.close = context.WithCancelCause(context.Background())
+	c.pool = newPool(&c.cfg)
+	return c
+}
+
+// Request sends req to a peer, dialling it if need be, and returns its reply. It
+// returns within ClientConfig.Timeout. Errors: ErrUnreachable, ErrUnsupported,
+// ErrTimeout, ErrNoReply, ErrReplyType, ErrClosed, those of wire, context.Canceled.
+func (c *Client) Request(ctx context.Context, to peer.ID, req *wire.Message) (Reply, error) {
+	start := time.Now()
+	s := Stats{Type: req.Type, Peer: to, Key: req.Key}
+	reply, err := c.request(ctx, to, req, &s)
+	if err != nil {
+		err = fmt.Errorf("rpc: %v to %v: %w", req.Type, to, err)
+	}
+	s.Outcome, s.Reason = classify(err)
+	s.Duration = time.Since(start)
+	c.obs.Outbound(s)
+	return reply, err
+}
+
+func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, s *Stats) (Reply, error) {
+	ctx, cancelTime := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancelTime()
+	ctx, cancel := c.bind(ctx)
+	defer cancel()
+	op, err := c.pool.acquire(ctx, to)
+	if err != nil {
+		return Reply{}, describe(ctx, err)
+	}
+	defer c.pool.release(op)
+	out := takeBuffer()
+	defer giveBuffer(out)
+	*out = wire.AppendFrame((*out)[:0], req)
+
+	idle := c.pool.take(op)
+	if idle != nil {
+		reply, err := c.exchange(ctx, op, idle, *out, req, s)
+		if err == nil {
+			c.learn(to, habitMany)
+		}
+		if !endedUnanswered(err, s) {
+			return reply, err
+		}
+	}
+	fresh, err := c.open(ctx, to)
+	if err != nil {
+		return Reply{}, err
+	}
+	reply, err := c.exchange(ctx, op, fresh, *out, req, s)
+	if err == nil && idle != nil {
+		c.doubt(to) // it does answer, but not twice on a stream
+	}
+	return reply, err
+}
+
+// endedUnanswered reports whether a stream ended before any byte of a reply, so
+// that the peer may never have read the request.
+func endedUnanswered(err error, s *Stats) bool {
+	return errors.Is(err, ErrNoReply) && s.BytesIn == 0
+}
+
+// exchange does one request on st and then pools or ends it.
+func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out []byte, req *wire.Message, s *Stats) (Reply, error) {
+	stop := st.watch(ctx)
+	deadline, _ := ctx.Deadline()
+	m, n, sent, err := st.roundTrip(deadline, out, req.Type)
+	rtt := time.Since(sent)
+	s.BytesIn, s.BytesOut = n, len(out)
+	alive := stop()
+	switch {
+	case err != nil:
+		st.reset()
+		return Reply{}, describe(ctx, err)
+	case !alive:
+	case st.clean() && c.habit(op.id) != habitOne:
+		st.reused = true
+		c.pool.put(op, st)
+	default:
+		st.close()
+	}
+	filterMessage(m, st.scope)
+	return Reply{Message: m, RTT: rtt, Addr: st.Conn().RemoteMultiaddr()}, nil
+}
+
+// open opens a fresh stream, dialling the peer if it is not connected.
+func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
+	s, err := c.host.NewStream(ctx, to, c.proto)
+	if err == nil {
+		return newOutStream(s, c.cfg.MaxReply), nil
+	}
+	if d := describe(ctx, err); errors.Is(d, ErrUnsupported) || errors.Is(d, context.Canceled) || errors.Is(d, ErrClosed) {
+		return nil, d
+	}
+	return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+}
+
+// bind returns ctx bounded by the life of the client.
+func (c *Client) bind(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+func (c *Client) habit(id peer.ID) habit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h, _ := c.habits.load(id)
+	return h
+}
+
+func (c *Client) learn(id peer.ID, h habit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.habits.store(id, h)
+}
+
+// doubt notes that a stream ended before its second answer: once from a peer that
+// was seen to serve many may be a restart.
+func (c *Client) doubt(id peer.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := habitOne
+	if old, _ := c.habits.load(id); old == habitMany {
+		h = habitUnknown
+	}
+	c.habits.store(id, h)
+}
+
+// PeerGone drops the idle streams of a peer that has disconnected.
+func (c *Client) PeerGone(id peer.ID) { c.pool.drop(id) }
+
+// StreamsInFlight returns how many outbound streams are in use.
+func (c *Client) StreamsInFlight() int {
+	busy, _ := c.pool.counts()
+	return busy
+}
+
+// StreamsIdle returns how many outbound streams wait for reuse.
+func (c *Client) StreamsIdle() int {
+	_, idle := c.pool.counts()
+	return idle
+}
+
+// Close ends all RPCs with ErrClosed, resets the streams and waits. It is
+// idempotent.
+func (c *Client) Close() error {
+	c.pool.close()
+	c.close(ErrClosed)
+	c.pool.users.Wait()
+	return nil
+}

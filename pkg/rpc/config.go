@@ -1,0 +1,145 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// ClientConfig is what a Client may be told. Zero fields take their default.
+type ClientConfig struct {
+	// Timeout of one Request from start to end, dialling included; also of each
+	// write of a Notify. Default 10 s (go-libp2p-kad-dht).
+	Timeout time.Duration
+	// ConfirmTimeout is how long a Notify waits for the peer to end its side of
+	// the stream, which confirms that it read everything. Default 2 s: a round
+	// trip round the globe and some work.
+	ConfirmTimeout time.Duration
+	// IdleTimeout after which an unused stream is closed. Default 30 s, well
+	// below the 60 s after which servers reset it.
+	IdleTimeout time.Duration
+	// MaxReply bounds a reply in bytes. Default 1 MiB: 1,000 providers with 16
+	// addresses of 60 bytes; the 4 MiB of go-libp2p-kad-dht are out of
+	// proportion to what a lookup can use.
+	MaxReply int
+	// MaxStreamsPerPeer bounds concurrent RPCs to one peer; more wait. Default
+	// 8: enough that one slow answer holds up nothing, few enough not to hit
+	// limits of the peer's resource manager.
+	MaxStreamsPerPeer int
+	// MaxIdlePerPeer bounds streams kept for reuse to one peer. Default 2.
+	MaxIdlePerPeer int
+	// MaxIdle bounds streams kept for reuse in all; the oldest go first. Default
+	// 512, a few KiB each.
+	MaxIdle int
+	// MaxMemory bounds the peers of which is remembered whether they serve many
+	// requests on one stream. Default 8192, about 100 bytes each.
+	MaxMemory int
+}
+
+func (c *ClientConfig) setDefaults() {
+	setDefault(&c.Timeout, 10*time.Second)
+	setDefault(&c.ConfirmTimeout, 2*time.Second)
+	setDefault(&c.IdleTimeout, 30*time.Second)
+	setDefault(&c.MaxReply, 1<<20)
+	setDefault(&c.MaxStreamsPerPeer, 8)
+	setDefault(&c.MaxIdlePerPeer, 2)
+	setDefault(&c.MaxIdle, 512)
+	setDefault(&c.MaxMemory, 8192)
+}
+
+// Validate reports every field that is out of range.
+func (c ClientConfig) Validate() error {
+	return errors.Join(
+		notNegative("Timeout", c.Timeout), notNegative("ConfirmTimeout", c.ConfirmTimeout),
+		notNegative("IdleTimeout", c.IdleTimeout), notNegative("MaxReply", c.MaxReply),
+		notNegative("MaxStreamsPerPeer", c.MaxStreamsPerPeer), notNegative("MaxIdlePerPeer", c.MaxIdlePerPeer),
+		notNegative("MaxIdle", c.MaxIdle), notNegative("MaxMemory", c.MaxMemory),
+	)
+}
+
+// ServerConfig is what a Server may be told. Zero fields take their default.
+type ServerConfig struct {
+	// IdleTimeout after which a stream without requests is reset. Default 60 s
+	// (go-libp2p-kad-dht). A stream ends after three quarters of it at the
+	// earliest; see deadline.
+	IdleTimeout time.Duration
+	// ReadTimeout in which a request that has begun must be complete. Default 10 s.
+	ReadTimeout time.Duration
+	// WriteTimeout in which a peer must take a reply. Default 10 s.
+	WriteTimeout time.Duration
+	// CloseTimeout is how long Close waits for handlers that are still at work.
+	// Default 10 s.
+	CloseTimeout time.Duration
+	// MaxRequest bounds a request in bytes. Default 256 KiB: values have 10 KiB,
+	// provider records under 5 KiB. Raise it with the size of values.
+	MaxRequest int
+	// MaxProvidersReply bounds a GET_PROVIDERS reply in bytes. Default 64 KiB.
+	// FIND_NODE and GET_VALUE replies are bounded by wire.MaxReply.
+	MaxProvidersReply int
+	// MaxStreams bounds inbound streams in all. Default 4096, about 12 KiB each
+	// when idle.
+	MaxStreams int
+	// MaxStreamsPerPeer bounds inbound streams of one peer. Default 128.
+	MaxStreamsPerPeer int
+	// Rate bounds the requests of one peer per second, with bursts of as many.
+	// Default 50,000: it stops one peer from taking all of a machine, not a bulk
+	// provider. Negative: no limit.
+	Rate rate.Limit
+	// MaxMemory bounds the peers without a stream whose rate is remembered.
+	// Default 4096, about 200 bytes each.
+	MaxMemory int
+	// Reason names an error of the handler for Stats; it must choose from few
+	// constants. Default: ReasonRefused.
+	Reason func(error) string
+}
+
+func (c *ServerConfig) setDefaults() {
+	setDefault(&c.IdleTimeout, time.Minute)
+	setDefault(&c.ReadTimeout, 10*time.Second)
+	setDefault(&c.WriteTimeout, 10*time.Second)
+	setDefault(&c.CloseTimeout, 10*time.Second)
+	setDefault(&c.MaxRequest, 256<<10)
+	setDefault(&c.MaxProvidersReply, 4*wire.MaxReply)
+	setDefault(&c.MaxStreams, 4096)
+	setDefault(&c.MaxStreamsPerPeer, 128)
+	setDefault(&c.MaxMemory, 4096)
+	if c.Rate == 0 {
+		c.Rate = 50_000
+	}
+	if c.Rate < 0 {
+		c.Rate = rate.Inf
+	}
+	if c.Reason == nil {
+		c.Reason = func(error) string { return ReasonRefused }
+	}
+}
+
+// Validate reports every field that is out of range.
+func (c ServerConfig) Validate() error {
+	return errors.Join(
+		notNegative("IdleTimeout", c.IdleTimeout), notNegative("ReadTimeout", c.ReadTimeout),
+		notNegative("WriteTimeout", c.WriteTimeout), notNegative("CloseTimeout", c.CloseTimeout),
+		notNegative("MaxRequest", c.MaxRequest), notNegative("MaxProvidersReply", c.MaxProvidersReply),
+		notNegative("MaxStreams", c.MaxStreams), notNegative("MaxStreamsPerPeer", c.MaxStreamsPerPeer),
+		notNegative("MaxMemory", c.MaxMemory),
+	)
+}
+
+// setDefault also replaces negative values, which Validate reports: a limit
+// below zero would refuse or admit everything.
+func setDefault[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+func notNegative[T int | time.Duration](name string, v T) error {
+	if v < 0 {
+		return fmt.Errorf("rpc: %s is negative: %v", name, v)
+	}
+	return nil
+}

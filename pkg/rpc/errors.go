@@ -1,0 +1,93 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/multiformats/go-multistream"
+
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+var (
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("rpc: closed")
+	// ErrReplyType is returned when the reply is of another type than the request.
+	ErrReplyType = errors.New("rpc: reply of another type")
+	// ErrTimeout is returned when the peer did not take the request or did not
+	// answer in time.
+	ErrTimeout = errors.New("rpc: timed out")
+	// ErrUnreachable is returned when no stream to the peer could be opened.
+	ErrUnreachable = errors.New("rpc: peer unreachable")
+	// ErrUnsupported is returned when the peer does not speak the protocol.
+	ErrUnsupported = errors.New("rpc: protocol not supported by peer")
+	// ErrNoReply is returned when the peer ended the stream instead of
+	// answering: it rejects the request.
+	ErrNoReply = errors.New("rpc: stream ended without a reply")
+)
+
+// errUnread is returned when a peer answers more than it was asked.
+var errUnread = fmt.Errorf("%w: more answers than requests", wire.ErrMalformed)
+
+// describe gives a failure of a stream its sentinel: the causes of the wire stay
+// as they are, the end of ctx and deadlines become ErrTimeout unless ctx was
+// cancelled, and an ended stream becomes ErrNoReply.
+func describe(ctx context.Context, err error) error {
+	switch {
+	case err == nil, errors.Is(err, ErrClosed), errors.Is(err, wire.ErrMalformed),
+		errors.Is(err, wire.ErrEmptyFrame), errors.Is(err, wire.ErrFrameTooLarge):
+		return err
+	case errors.Is(context.Cause(ctx), ErrClosed):
+		return ErrClosed
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case ctx.Err() != nil, isTimeout(err):
+		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	case errors.As(err, new(multistream.ErrNotSupported[protocol.ID])):
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, network.ErrReset):
+		return fmt.Errorf("%w: %w", ErrNoReply, err)
+	}
+	return err
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &t) && t.Timeout()
+}
+
+// classify names the outcome of a failure for observers.
+func classify(err error) (Outcome, string) {
+	switch {
+	case err == nil:
+		return Replied, ReasonNone
+	case errors.Is(err, ErrClosed):
+		return Cancelled, ReasonClosed
+	case errors.Is(err, context.Canceled):
+		return Cancelled, ReasonNone
+	case errors.Is(err, ErrUnreachable):
+		return Failed, ReasonUnreachable
+	case errors.Is(err, ErrTimeout), isTimeout(err):
+		return TimedOut, ReasonNone
+	case errors.Is(err, ErrUnsupported):
+		return Failed, ReasonUnsupported
+	case errors.Is(err, ErrReplyType):
+		return Failed, ReasonReplyType
+	case errors.Is(err, wire.ErrFrameTooLarge):
+		return Rejected, ReasonTooLarge
+	case errors.Is(err, wire.ErrMalformed):
+		return Rejected, ReasonMalformed
+	case errors.Is(err, wire.ErrEmptyFrame):
+		return Rejected, ReasonEmpty
+	case errors.Is(err, ErrNoReply), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, network.ErrReset):
+		return Failed, ReasonEnded
+	}
+	return Failed, ReasonOther
+}

@@ -1,0 +1,256 @@
+package rpc
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"golang.org/x/time/rate"
+
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// inBuffer is the first size of an inbound stream's read buffer in bytes: most
+// requests have 40 to 200, and most streams are idle.
+const inBuffer = 1 << 10
+
+// errRefused wraps what a handler returns, errUnknownType and errRate are
+// refusals of this package. They end the stream and are told to the observer.
+var (
+	errUnknownType = errors.New("rpc: unknown message type")
+	errRate        = errors.New("rpc: too many requests")
+	errRefused     = errors.New("rpc: refused")
+)
+
+// inStream is one inbound stream, owned by its goroutine.
+type inStream struct {
+	s       *Server
+	st      network.Stream
+	in      Inbound
+	frames  *wire.FrameReader
+	limiter *rate.Limiter
+
+	read, write deadline
+	begun       bool // a request is incomplete and the read deadline is its own
+}
+
+func newInStream(s *Server, st network.Stream, l *rate.Limiter) *inStream {
+	addr := st.Conn().RemoteMultiaddr()
+	return &inStream{
+		s: s, st: st, limiter: l,
+		in:     Inbound{From: st.Conn().RemotePeer(), Addr: addr, Scope: ScopeOf(addr)},
+		frames: wire.NewFrameReader(inBuffer, s.cfg.MaxRequest),
+		read:   deadline{set: st.SetReadDeadline},
+		write:  deadline{set: st.SetWriteDeadline},
+	}
+}
+
+// run answers requests until the peer ends the stream (nil) or an error does.
+func (c *inStream) run() error {
+	c.in.Now = time.Now()
+	for {
+		frame, err := c.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			c.observeUnread(err)
+			return err
+		}
+		if err := c.answer(frame); err != nil {
+			return err
+		}
+	}
+}
+
+// next reads the next frame, which is valid until the call after. A peer may be
+// silent for IdleTimeout, but a request that has begun must be complete within
+// ReadTimeout, however slowly it drips.
+func (c *inStream) next() ([]byte, error) {
+	for {
+		frame, ok, err := c.frames.Next()
+		if ok || err != nil {
+			c.begun = false
+			return frame, err
+		}
+		if err := c.arm(); err != nil {
+			return nil, err
+		}
+		if _, err := c.frames.Fill(c.st); err != nil {
+			return nil, err
+		}
+		c.in.Now = time.Now()
+	}
+}
+
+// arm sets the read deadline for the next read.
+func (c *inStream) arm() error {
+	switch {
+	case c.frames.Buffered() == 0:
+		return c.read.arm(c.in.Now, c.s.cfg.IdleTimeout)
+	case !c.begun:
+		c.begun = true
+		return c.read.arm(c.in.Now, c.s.cfg.ReadTimeout)
+	}
+	return nil
+}
+
+// answer handles one request, from its frame to the written reply.
+func (c *inStream) answer(frame []byte) error {
+	x := exchanges.Get().(*exchange)
+	defer x.free()
+	stats := Stats{Type: wire.NumTypes, Peer: c.in.From, BytesIn: len(frame)}
+	out, err := c.respond(x, frame, &stats)
+	stats.Outcome, stats.Reason = c.outcome(err, len(out) > 0)
+	if len(out) > 0 {
+		stats.BytesOut = len(out)
+		if err = c.send(out); err != nil {
+			stats.Outcome, stats.Reason = classify(err)
+		}
+	}
+	now := time.Now()
+	stats.Duration = now.Sub(c.in.Now)
+	c.in.Now = now // of the next request if it is in the buffer already
+	c.s.obs.Inbound(stats)
+	return err
+}
+
+// respond returns the frame to send, empty if none.
+func (c *inStream) respond(x *exchange, frame []byte, stats *Stats) ([]byte, error) {
+	if !c.limiter.AllowN(c.in.Now, 1) {
+		return nil, errRate
+	}
+	if err := x.req.Parse(frame); err != nil {
+		return nil, err
+	}
+	stats.Type, stats.Key = x.req.Type, x.req.Key
+	if x.req.Type >= wire.NumTypes {
+		return nil, errUnknownType
+	}
+	filterMessage(&x.req, c.in.Scope)
+	x.resp.Type = x.req.Type
+	reply, err := c.s.handle(c.in, &x.req, &x.resp)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if !reply {
+		return nil, nil
+	}
+	return x.encode(c.s.limitOf(x.resp.Type)), nil
+}
+
+// send writes a reply in one piece.
+func (c *inStream) send(out []byte) error {
+	if err := c.write.arm(c.in.Now, c.s.cfg.WriteTimeout); err != nil {
+		return err
+	}
+	_, err := c.st.Write(out)
+	return err
+}
+
+func (c *inStream) outcome(err error, reply bool) (Outcome, string) {
+	switch {
+	case err == nil && !reply:
+		return NoReply, ReasonNone
+	case errors.Is(err, errRefused):
+		return Rejected, c.s.cfg.Reason(err)
+	case errors.Is(err, errUnknownType):
+		return Rejected, ReasonUnknownType
+	case errors.Is(err, errRate):
+		return Rejected, ReasonRate
+	}
+	return classify(err)
+}
+
+// observeUnread reports a request that was never complete; a stream that ends
+// between requests is no event.
+func (c *inStream) observeUnread(err error) {
+	outcome, reason := classify(err)
+	if outcome != Rejected && c.frames.Buffered() == 0 {
+		return
+	}
+	c.s.obs.Inbound(Stats{
+		Type: wire.NumTypes, Peer: c.in.From, Outcome: outcome, Reason: reason,
+		Duration: time.Since(c.in.Now), BytesIn: c.frames.Buffered(),
+	})
+}
+
+// limitOf returns the largest reply of a type in bytes.
+func (s *Server) limitOf(t wire.Type) int {
+	if t == wire.GetProviders {
+		return s.cfg.MaxProvidersReply
+	}
+	return wire.MaxReply
+}
+
+// deadline is a read or write deadline that is moved rarely: setting one makes a
+// timer, which costs more than a small request.
+type deadline struct {
+	set   func(time.Time) error
+	until time.Time
+}
+
+// arm sees that the deadline lies between three quarters of d and d from now.
+func (d *deadline) arm(now time.Time, after time.Duration) error {
+	if left := d.until.Sub(now); left <= after && left >= after-after/4 {
+		return nil
+	}
+	d.until = now.Add(after)
+	if err := d.set(d.until); err != nil {
+		return fmt.Errorf("rpc: set deadline: %w", err)
+	}
+	return nil
+}
+
+// exchange is the memory of one request and its reply. It is borrowed while a
+// request is at work, so that idle streams hold none.
+type exchange struct {
+	req, resp wire.Message
+	out       []byte
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// maxKeptPeers is how large a list of peers is kept for reuse.
+const maxKeptPeers = 256
+
+// free gives the memory back and lets go of what it refers to.
+func (x *exchange) free() {
+	x.resp = wire.Message{CloserPeers: recycle(x.resp.CloserPeers), ProviderPeers: recycle(x.resp.ProviderPeers)}
+	if cap(x.req.CloserPeers) > maxKeptPeers || cap(x.req.ProviderPeers) > maxKeptPeers {
+		x.req = wire.Message{}
+	}
+	if cap(x.out) > maxPooled {
+		x.out = nil
+	}
+	exchanges.Put(x)
+}
+
+func recycle(peers []wire.Peer) []wire.Peer {
+	if cap(peers) > maxKeptPeers {
+		return nil
+	}
+	clear(peers[:cap(peers)])
+	return peers[:0]
+}
+
+// encode returns the reply as a frame of at most limit bytes of content, as far
+// as its peers can be trimmed. The length prefix is put in front afterwards, so
+// that the usual reply is walked over once.
+func (x *exchange) encode(limit int) []byte {
+	const room = binary.MaxVarintLen64
+	x.out = append(x.out[:0], make([]byte, room)...)
+	x.out = x.resp.Append(x.out)
+	if len(x.out)-room > limit {
+		x.resp.TrimTo(limit)
+		x.out = x.resp.Append(x.out[:room])
+	}
+	var prefix [room]byte
+	n := binary.PutUvarint(prefix[:], uint64(len(x.out)-room))
+	copy(x.out[room-n:], prefix[:n])
+	return x.out[room-n:]
+}

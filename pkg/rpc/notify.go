@@ -1,0 +1,250 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+const (
+	// notifyChunk is how many bytes of frames one write carries at most, unless
+	// one frame is larger.
+	notifyChunk = 16 << 10
+	// notifyGiveUp is after how many failures in a row the rest of a Notify is
+	// given up, when each message has its own stream.
+	notifyGiveUp = 3
+)
+
+// Notify sends messages that have no reply (ADD_PROVIDER) and returns how many
+// the peer has taken, as far as can be known; err tells why not all.
+//
+// A message written to a stream that the peer has already ended is lost without
+// an error, so nothing is written to pooled streams, the streams used here are
+// never pooled, and what is written is confirmed:
+//
+//   - One message travels alone: its stream is half-closed, and the peer ends its
+//     side when it has read it. A reset means that it was rejected.
+//   - Many messages to a peer known to serve many requests on one stream are
+//     pipelined on one and confirmed in the same way.
+//   - To a peer not yet known, a FIND_NODE follows the messages as a fence:
+//     streams are served in order, so its reply proves that all were read. If the
+//     stream ends instead, the peer serves one request per stream.
+//   - To such peers, and after a failed pipeline, each message travels alone.
+//     Some may thus arrive twice, which only refreshes them.
+//
+// A peer that takes the bytes and neither ends the stream nor resets it within
+// ConfirmTimeout is believed. Answers to ADD_PROVIDER are read and dropped.
+func (c *Client) Notify(ctx context.Context, to peer.ID, reqs ...*wire.Message) (sent int, err error) {
+	start := time.Now()
+	ctx, cancel := c.bind(ctx)
+	defer cancel()
+	op, err := c.pool.acquire(ctx, to)
+	if err != nil {
+		err = describe(ctx, err)
+	} else {
+		sent, err = c.notify(ctx, to, reqs)
+		c.pool.release(op)
+	}
+	c.observeNotify(start, to, reqs, sent, err)
+	if err != nil {
+		return sent, fmt.Errorf("rpc: notify %v: %w", to, err)
+	}
+	return sent, nil
+}
+
+func (c *Client) notify(ctx context.Context, to peer.ID, reqs []*wire.Message) (int, error) {
+	h := c.habit(to)
+	if len(reqs) < 2 || h == habitOne {
+		return c.notifyEach(ctx, to, reqs)
+	}
+	fence := h == habitUnknown
+	err := c.pipeline(ctx, to, reqs, fence)
+	switch {
+	case err == nil && fence:
+		c.learn(to, habitMany)
+		return len(reqs), nil
+	case err == nil:
+		return len(reqs), nil
+	case !errors.Is(err, ErrNoReply):
+		return 0, err // unreachable, silent or cancelled: another way would do no better
+	case errors.Is(err, io.EOF):
+		c.doubt(to)
+	}
+	return c.notifyEach(ctx, to, reqs)
+}
+
+// notifyEach sends each message on its own stream.
+func (c *Client) notifyEach(ctx context.Context, to peer.ID, reqs []*wire.Message) (sent int, err error) {
+	failed := 0 // in a row
+	for i := range reqs {
+		e := c.pipeline(ctx, to, reqs[i:i+1], false)
+		if e == nil {
+			sent, failed = sent+1, 0
+			continue
+		}
+		if err == nil {
+			err = e
+		}
+		if failed++; failed == notifyGiveUp || !errors.Is(e, ErrNoReply) {
+			break
+		}
+	}
+	return sent, err
+}
+
+// pipeline writes messages back to back on a fresh stream and waits for the
+// confirmation that the peer has read them all.
+func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message, fence bool) error {
+	st, err := c.openWithin(ctx, to)
+	if err != nil {
+		return err
+	}
+	stop := st.watch(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- st.drain(len(reqs), fence) }()
+
+	wait := c.cfg.ConfirmTimeout
+	if fence {
+		wait = c.cfg.Timeout // the fence takes an answer, as a request does
+	}
+	if err = c.writeAll(st, reqs, fence, ended); err == nil {
+		err = st.SetReadDeadline(time.Now().Add(wait))
+	}
+	if err != nil {
+		st.reset() // which ends drain
+		<-ended
+		return describe(ctx, err)
+	}
+	switch err = <-ended; {
+	case err == nil:
+		st.close()
+		return nil
+	case !fence && isTimeout(err) && ctx.Err() == nil:
+		c.closeSlowly(st) // a reset could still take away what the peer has not read
+		return nil
+	}
+	st.reset()
+	return describe(ctx, err)
+}
+
+// openWithin opens a stream within the timeout of a request.
+func (c *Client) openWithin(ctx context.Context, to peer.ID) (*outStream, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	return c.open(ctx, to)
+}
+
+// writeAll writes the messages and then the fence or, without one, the end of
+// our side. It stops when the peer ends the stream before it can have read all.
+func (c *Client) writeAll(st *outStream, reqs []*wire.Message, fence bool, ended chan error) error {
+	out := takeBuffer()
+	defer giveBuffer(out)
+	for i := 0; i < len(reqs); {
+		*out = (*out)[:0]
+		for ; i < len(reqs) && len(*out) < notifyChunk; i++ {
+			*out = wire.AppendFrame(*out, reqs[i])
+		}
+		if fence && i == len(reqs) {
+			*out = wire.AppendFrame(*out, c.fence())
+		}
+		if err := st.SetWriteDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
+			return fmt.Errorf("set deadline: %w", err)
+		}
+		_, err := st.Write(*out)
+		if e := endedEarly(ended, len(reqs) > 1 && !fence); e != nil {
+			return e // the cause if the write has failed, too
+		}
+		if err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+	}
+	if fence {
+		return nil
+	}
+	if err := st.CloseWrite(); err != nil {
+		return fmt.Errorf("close write: %w", err)
+	}
+	return nil
+}
+
+// endedEarly returns why reading has ended already, nil if it has not. What drain
+// reported stays in the channel. That the peer has ended its side is an error if
+// early says that it should wait for the end of ours.
+func endedEarly(ended chan error, early bool) error {
+	select {
+	case err := <-ended:
+		ended <- err
+		if err == nil && early {
+			return io.EOF
+		}
+		return err
+	default:
+		return nil
+	}
+}
+
+// fence is the request whose reply proves that all before it were read. It asks
+// for the peers nearest to ourselves: every implementation answers it, PING is
+// refused by rust-libp2p.
+func (c *Client) fence() *wire.Message {
+	return &wire.Message{Type: wire.FindNode, Key: []byte(c.host.ID())}
+}
+
+// closeSlowly closes a stream whose peer has not ended its side. That may block
+// until the peer has negotiated the protocol, 10 s at most.
+func (c *Client) closeSlowly(st *outStream) {
+	if !c.pool.join() {
+		st.reset()
+		return
+	}
+	go func() {
+		defer c.pool.users.Done()
+		stop := st.watch(c.life)
+		st.close()
+		stop()
+	}()
+}
+
+// drain reads and drops answers to ADD_PROVIDER. It returns nil when the peer
+// has read everything: at the reply to the fence, without one at the end of the
+// stream. Else it returns why reading has ended.
+func (s *outStream) drain(messages int, fence bool) error {
+	var m wire.Message
+	for range messages + 1 {
+		frame, err := s.readFrame()
+		if err != nil && errors.Is(err, io.EOF) && !fence {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := m.Parse(frame); err != nil {
+			return err
+		}
+		if fence && m.Type == wire.FindNode {
+			return nil
+		}
+	}
+	return errUnread
+}
+
+// observeNotify reports every message, without its key: which of them a failure
+// has hit is not always known.
+func (c *Client) observeNotify(start time.Time, to peer.ID, reqs []*wire.Message, sent int, err error) {
+	took := time.Since(start)
+	outcome, reason := classify(err)
+	for i, req := range reqs {
+		s := Stats{Type: req.Type, Peer: to, Outcome: NoReply, Duration: took, BytesOut: req.Size()}
+		if i >= sent {
+			s.Outcome, s.Reason = outcome, reason
+		}
+		c.obs.Outbound(s)
+	}
+}

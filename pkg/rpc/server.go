@@ -1,0 +1,216 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
+	"golang.org/x/time/rate"
+
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// ErrStillServing is returned by Server.Close when a handler did not return in time.
+var ErrStillServing = errors.New("rpc: handlers still at work")
+
+// Inbound says where a request comes from.
+type Inbound struct {
+	From  peer.ID
+	Addr  ma.Multiaddr // remote address of the connection
+	Scope wire.Scope   // of Addr
+	Now   time.Time    // when the request was complete
+}
+
+// HandleFunc answers one request. It is called concurrently, for one stream in
+// order. req and resp are valid during the call only; all bytes of req belong to
+// a buffer that is reused, so what is kept must be copied. Addresses in req that
+// do not fit Inbound.Scope have been removed. resp comes with the type of the
+// request and no other field; its lists are to be appended to, never replaced by
+// slices that others read: they are trimmed and cleared. With reply false nothing
+// is sent; an error rejects the request by resetting the stream.
+type HandleFunc func(in Inbound, req, resp *wire.Message) (reply bool, err error)
+
+// Server answers the requests of peers. It is safe for concurrent use.
+type Server struct {
+	host   host.Host
+	protos []protocol.ID
+	handle HandleFunc
+	cfg    ServerConfig
+	obs    Observer
+
+	switching sync.Mutex // held while handlers are set or removed
+
+	mu      sync.Mutex
+	serving bool
+	closed  bool
+	streams map[network.Stream]struct{}
+	peers   map[peer.ID]*inPeer          // with open streams
+	gone    *lru[peer.ID, *rate.Limiter] // without
+	workers sync.WaitGroup
+}
+
+// inPeer is a peer with open inbound streams.
+type inPeer struct {
+	streams int
+	limiter *rate.Limiter
+}
+
+// NewServer returns a server that does not serve yet; see SetServing. The host
+// must outlive it. A nil obs observes nothing.
+func NewServer(h host.Host, protos []protocol.ID, handle HandleFunc, cfg ServerConfig, obs Observer) *Server {
+	cfg.setDefaults()
+	if obs == nil {
+		obs = NoObserver{}
+	}
+	return &Server{
+		host: h, protos: protos, handle: handle, cfg: cfg, obs: obs,
+		streams: make(map[network.Stream]struct{}),
+		peers:   make(map[peer.ID]*inPeer),
+		gone:    newLRU[peer.ID, *rate.Limiter](cfg.MaxMemory),
+	}
+}
+
+// SetServing switches between server and client mode: on, the protocols are
+// announced; off, they are not and open streams are reset. After Close it does
+// nothing.
+func (s *Server) SetServing(on bool) {
+	s.switching.Lock()
+	defer s.switching.Unlock()
+	s.mu.Lock()
+	on = on && !s.closed
+	changed := s.serving != on
+	s.serving = on
+	s.mu.Unlock()
+	if !changed {
+		return
+	}
+	for _, p := range s.protos {
+		if on {
+			s.host.SetStreamHandler(p, s.serve)
+		} else {
+			s.host.RemoveStreamHandler(p)
+		}
+	}
+	if !on {
+		s.resetAll()
+	}
+}
+
+// Serving reports whether the server is switched on.
+func (s *Server) Serving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.serving
+}
+
+func (s *Server) resetAll() {
+	s.mu.Lock()
+	open := make([]network.Stream, 0, len(s.streams))
+	for st := range s.streams {
+		open = append(open, st)
+	}
+	s.mu.Unlock()
+	for _, st := range open {
+		_ = st.ResetWithError(network.StreamShutdown) // its goroutine sees the end
+	}
+}
+
+// InboundStreams returns how many inbound streams are open.
+func (s *Server) InboundStreams() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams)
+}
+
+// Close stops serving, resets open streams and waits for their handlers, at most
+// ServerConfig.CloseTimeout: then it returns ErrStillServing. It is idempotent.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.SetServing(false)
+	done := make(chan struct{})
+	go func() {
+		s.workers.Wait()
+		close(done)
+	}()
+	t := time.NewTimer(s.cfg.CloseTimeout)
+	defer t.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-t.C:
+		return fmt.Errorf("rpc: close server: %w after %v", ErrStillServing, s.cfg.CloseTimeout)
+	}
+}
+
+// serve is the stream handler.
+func (s *Server) serve(st network.Stream) {
+	from := st.Conn().RemotePeer()
+	p, reason := s.admit(st, from)
+	if p == nil {
+		_ = st.ResetWithError(network.StreamResourceLimitExceeded)
+		s.obs.Inbound(Stats{Type: wire.NumTypes, Peer: from, Outcome: Rejected, Reason: reason})
+		return
+	}
+	defer s.leave(st, from, p)
+	in := newInStream(s, st, p.limiter)
+	if err := in.run(); err != nil {
+		_ = st.Reset()
+		return
+	}
+	_ = st.Close() // the peer has ended its side
+}
+
+// admit registers a stream unless a bound is reached.
+func (s *Server) admit(st network.Stream, from peer.ID) (*inPeer, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.peers[from]
+	switch {
+	case !s.serving:
+		return nil, ReasonClosed
+	case len(s.streams) >= s.cfg.MaxStreams, p != nil && p.streams >= s.cfg.MaxStreamsPerPeer:
+		return nil, ReasonStreams
+	}
+	if p == nil {
+		p = &inPeer{limiter: s.limiterOf(from)}
+		s.peers[from] = p
+	}
+	p.streams++
+	s.streams[st] = struct{}{}
+	s.workers.Add(1)
+	return p, ReasonNone
+}
+
+// limiterOf returns the limiter of a peer that had no streams. s.mu is held.
+func (s *Server) limiterOf(from peer.ID) *rate.Limiter {
+	if l, ok := s.gone.load(from); ok {
+		s.gone.remove(from)
+		return l
+	}
+	burst := 0 // ignored without a limit
+	if s.cfg.Rate != rate.Inf {
+		burst = max(1, int(s.cfg.Rate))
+	}
+	return rate.NewLimiter(s.cfg.Rate, burst)
+}
+
+// leave undoes admit. The limiter of a peer outlasts its streams, else opening a
+// new one would be a way round it.
+func (s *Server) leave(st network.Stream, from peer.ID, p *inPeer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, st)
+	if p.streams--; p.streams == 0 {
+		delete(s.peers, from)
+		s.gone.store(from, p.limiter)
+	}
+	s.workers.Done()
+}
