@@ -1,0 +1,144 @@
+package node
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+type wireScope = wire.Scope
+
+// contact is what the node knows of a peer that answered: its addresses as they
+// may be told, encoded once for each scope of asker. Immutable.
+type contact struct {
+	addrs    [][]byte // of the scope of the connection it answered on
+	scope    wire.Scope
+	rtt      time.Duration
+	verified time.Time
+	raw      [wire.NumScopes][]byte // entry body for askers of each scope; nil: no address to tell
+}
+
+// newContact builds the contact of a peer from the addresses the host knows,
+// keeping those that fit the scope of the connection.
+func newContact(id kad.PeerID, addrs [][]byte, scope wire.Scope, rtt time.Duration, now time.Time) *contact {
+	c := &contact{scope: scope, rtt: rtt, verified: now}
+	c.addrs = rpc.FilterBytes(nil, addrs, scope)
+	for s := range wire.Scope(wire.NumScopes) {
+		if told := rpc.FilterBytes(nil, c.addrs, s); len(told) > 0 {
+			c.raw[s] = wire.AppendPeer(nil, &wire.Peer{ID: id, Addrs: told})
+		}
+	}
+	return c
+}
+
+// book holds the contacts of the routing table's peers. Owned by the loop.
+type book struct {
+	contacts map[kad.PeerID]*contact
+	dirty    bool // the view must be built anew
+}
+
+func newBook() book { return book{contacts: make(map[kad.PeerID]*contact)} }
+
+// note takes the newest contact of a peer.
+func (b *book) note(id kad.PeerID, c *contact) {
+	old := b.contacts[id]
+	b.contacts[id] = c
+	if old == nil || !bytes.Equal(old.raw[wire.ScopeLoopback], c.raw[wire.ScopeLoopback]) || old.scope != c.scope {
+		b.dirty = true
+	}
+}
+
+// prune forgets contacts of peers that left the table.
+func (b *book) prune(t *kbucket.Table) {
+	keep := make(map[kad.PeerID]*contact, len(b.contacts))
+	t.Entries(func(e kbucket.Entry) bool {
+		if c, ok := b.contacts[e.Peer.ID]; ok {
+			keep[e.Peer.ID] = c
+		}
+		return true
+	})
+	b.contacts = keep
+}
+
+// view is what inbound requests read: the verified peers and their contacts.
+// Immutable.
+type view struct {
+	table      *kbucket.View
+	generation uint64
+	contacts   map[kad.PeerID]*contact
+}
+
+func emptyView() *view { return &view{table: kbucket.New(kad.Key{}, kbucket.Config{}).View()} }
+
+// contactSlack is how many contacts beyond the table's peers the book holds
+// before it is pruned: the table's replacements and those just evicted.
+const contactSlack = 256
+
+// publishView builds a new view if the table or a contact changed.
+func (n *Node) publishView() {
+	t := n.machine.Table()
+	old := n.view.Load()
+	if !n.book.dirty && old.generation == t.Generation() {
+		return
+	}
+	if peers, _ := t.Len(); len(n.book.contacts) > peers+contactSlack {
+		n.book.prune(t)
+	}
+	v := &view{table: t.View(), generation: t.Generation(), contacts: make(map[kad.PeerID]*contact)}
+	t.Entries(func(e kbucket.Entry) bool {
+		if c, ok := n.book.contacts[e.Peer.ID]; ok {
+			v.contacts[e.Peer.ID] = c
+		}
+		return true
+	})
+	n.book.dirty = false
+	n.view.Store(v)
+}
+
+// neighbours answers the Handler from the current view.
+type neighbours struct{ n *Node }
+
+// closerScratch is room for the peers looked at for one answer: k, and as many
+// again that have no address to tell.
+const closerScratch = 40
+
+// Closer implements dht.Neighbours.
+func (b neighbours) Closer(dst []wire.Peer, target kad.Key, count int, asker kad.PeerID, scope wire.Scope) []wire.Peer {
+	v := b.n.view.Load()
+	var scratch [closerScratch]kad.Peer
+	near := v.table.Nearest(scratch[:0], target, min(2*count, closerScratch))
+	for i := range near {
+		if count == 0 {
+			break
+		}
+		c := v.contacts[near[i].ID]
+		if c == nil || c.raw[scope] == nil || near[i].ID == asker {
+			continue
+		}
+		dst = append(dst, wire.Peer{ID: near[i].ID, Raw: c.raw[scope]})
+		count--
+	}
+	return dst
+}
+
+// Find implements dht.Neighbours.
+func (b neighbours) Find(id kad.PeerID, scope wire.Scope) (wire.Peer, bool) {
+	if c := b.n.view.Load().contacts[id]; c != nil {
+		return wire.Peer{ID: id, Raw: c.raw[scope]}, c.raw[scope] != nil
+	}
+	var addrs []ma.Multiaddr
+	if id == b.n.self.ID {
+		addrs = b.n.host.Addrs()
+	} else if _, err := peer.IDFromBytes([]byte(id)); err == nil {
+		addrs = b.n.host.Peerstore().Addrs(peer.ID(id))
+	}
+	told := rpc.FilterBytes(nil, addrBytes(addrs), scope)
+	return wire.Peer{ID: id, Addrs: told}, len(told) > 0
+}

@@ -1,0 +1,154 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+)
+
+// PublicPrefix is the protocol prefix of the public Amino network.
+const PublicPrefix = "/ipfs"
+
+// RepublishInterval is how often published keys are renewed (go: 22 h).
+const RepublishInterval = 22 * time.Hour
+
+// Config sets up a Node. Zero fields take the defaults said at each.
+type Config struct {
+	// ProtocolPrefix goes before "/kad/1.0.0"; "" is PublicPrefix.
+	ProtocolPrefix string
+	// Mode is the node's role; "" is ModeServer.
+	Mode Mode
+	// Bootstrap peers are dialled when the table is empty or low.
+	Bootstrap []peer.AddrInfo
+	// UnvalidatedNamespaces are accepted beside pk and ipns without validation.
+	UnvalidatedNamespaces []string
+	// RawKeys accepts value keys that have no /namespace/ form.
+	RawKeys bool
+
+	// Store, Keystore and Snapshots keep the node's state; nil: in memory, one
+	// for all three.
+	Store     records.Store
+	Keystore  records.Keystore
+	Snapshots records.Snapshots
+
+	// MaxValueTTL caps the life of any value; 0 is 48 h.
+	MaxValueTTL time.Duration
+	// DefaultValueTTL is given to values stored without one; 0 is MaxValueTTL.
+	DefaultValueTTL time.Duration
+	// ProviderTTL is the life of a provider record; 0 is 48 h.
+	ProviderTTL time.Duration
+	// MaxValueSize bounds a value in bytes; 0 is 10 KiB.
+	MaxValueSize int
+	// RepublishInterval is how often published keys are renewed; 0 is 22 h.
+	RepublishInterval time.Duration
+
+	// DHT holds the protocol's numbers; Self, Select, Observer, Rand and
+	// Republish.Interval are set by the node.
+	DHT dht.Config
+	// Observer is told what the protocol does; nil: nobody.
+	Observer dht.Observer
+	// RPCObserver is told of each RPC; nil: nobody.
+	RPCObserver rpc.Observer
+	// Housekeeping is told of disk work; nil: nobody.
+	Housekeeping HousekeepingObserver
+	// Logger; nil discards.
+	Logger *slog.Logger
+}
+
+// HousekeepingObserver is told of the node's disk work. Safe for concurrent use.
+type HousekeepingObserver interface {
+	// Snapshot reports a saved or failed snapshot.
+	Snapshot(took time.Duration, peers int, err error)
+	// Expired reports one run of expiry.
+	Expired(took time.Duration, removed records.Expired, err error)
+}
+
+// ErrConfig wraps every violation that New finds.
+var ErrConfig = errors.New("node: bad config")
+
+func (c *Config) setDefaults() error {
+	if c.ProtocolPrefix == "" {
+		c.ProtocolPrefix = PublicPrefix
+	}
+	if c.Mode == "" {
+		c.Mode = ModeServer
+	}
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&c.MaxValueTTL, records.MaxTTL)
+	def(&c.DefaultValueTTL, c.MaxValueTTL)
+	def(&c.ProviderTTL, records.MaxTTL)
+	def(&c.RepublishInterval, RepublishInterval)
+	if c.MaxValueSize == 0 {
+		c.MaxValueSize = records.DefaultMaxValueSize
+	}
+	if c.Store == nil {
+		mem := records.NewMem(nil)
+		c.Store, c.Keystore, c.Snapshots = mem, mem, mem
+	}
+	if c.RPCObserver == nil {
+		c.RPCObserver = rpc.NoObserver{}
+	}
+	if c.Housekeeping == nil {
+		c.Housekeeping = nopHousekeeping{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c.validate()
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...))
+	}
+	if !strings.HasPrefix(c.ProtocolPrefix, "/") || strings.HasSuffix(c.ProtocolPrefix, "/") {
+		bad("protocol prefix %q must begin with / and not end with it", c.ProtocolPrefix)
+	}
+	switch c.Mode {
+	case ModeAuto, ModeClient, ModeServer:
+	default:
+		bad("mode %q is none of auto, client, server", c.Mode)
+	}
+	if c.Keystore == nil || c.Snapshots == nil {
+		bad("Store, Keystore and Snapshots go together")
+	}
+	if c.MaxValueTTL > records.MaxTTL || c.ProviderTTL > records.MaxTTL {
+		bad("no record may live longer than %s", records.MaxTTL)
+	}
+	if c.DefaultValueTTL > c.MaxValueTTL {
+		bad("default TTL %s is over the maximum %s", c.DefaultValueTTL, c.MaxValueTTL)
+	}
+	if c.RepublishInterval >= c.ProviderTTL {
+		bad("republish interval %s must be under the provider TTL %s", c.RepublishInterval, c.ProviderTTL)
+	}
+	for _, ns := range c.UnvalidatedNamespaces {
+		if ns == "" || strings.Contains(ns, "/") {
+			bad("namespace %q must be one word without /", ns)
+		}
+	}
+	if c.ProtocolPrefix == PublicPrefix && c.DHT.Replicas != 0 && c.DHT.Replicas != dht.Replicas {
+		bad("the public network has k = %d", dht.Replicas)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) protocol() protocol.ID { return protocol.ID(c.ProtocolPrefix + "/kad/1.0.0") }
+
+type nopHousekeeping struct{}
+
+func (nopHousekeeping) Snapshot(time.Duration, int, error)            {}
+func (nopHousekeeping) Expired(time.Duration, records.Expired, error) {}

@@ -1,0 +1,70 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// eventQueue bounds the host's events that wait to be read: identify completes
+// for hundreds of peers at once when a bootstrap node restarts.
+const eventQueue = 1024
+
+func (n *Node) subscribe() (event.Subscription, error) {
+	return n.host.EventBus().Subscribe([]any{
+		new(event.EvtPeerIdentificationCompleted),
+		new(event.EvtPeerProtocolsUpdated),
+		new(event.EvtLocalReachabilityChanged),
+	}, eventbus.BufSize(eventQueue), eventbus.Name("holdfast"))
+}
+
+// readEvents turns the host's events into events of the Machine. It owns
+// nothing.
+func (n *Node) readEvents() {
+	defer n.workers.Done()
+	for ev := range n.events.Out() {
+		switch e := ev.(type) {
+		case event.EvtPeerIdentificationCompleted:
+			if slices.Contains(e.Protocols, n.cfg.protocol()) {
+				n.found(e.Peer, true)
+			}
+		case event.EvtPeerProtocolsUpdated:
+			n.protocolsChanged(e.Peer, e.Added, e.Removed)
+		case event.EvtLocalReachabilityChanged:
+			n.reachabilityChanged(e.Reachability)
+		}
+	}
+}
+
+func (n *Node) protocolsChanged(p peer.ID, added, removed []protocol.ID) {
+	switch {
+	case slices.Contains(added, n.cfg.protocol()):
+		n.found(p, true)
+	case slices.Contains(removed, n.cfg.protocol()):
+		k := kad.NewPeer(kad.PeerID(p))
+		_ = n.do(func(now time.Time, m *dht.Machine) { m.PeerGone(now, k) })
+	}
+}
+
+// reachabilityChanged follows the host's own view in auto mode: a node that the
+// internet can reach serves, any other asks only.
+func (n *Node) reachabilityChanged(r network.Reachability) {
+	n.reachability.Store(int32(r))
+	if n.cfg.Mode != ModeAuto {
+		return
+	}
+	serve := r == network.ReachabilityPublic
+	if serve == n.server.Serving() {
+		return
+	}
+	n.server.SetServing(serve)
+	n.log.Info("mode follows reachability", "serving", serve, "reachability", r.String())
+}

@@ -1,0 +1,260 @@
+package node
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/republish"
+)
+
+// housekeeper does the disk work of the node: one goroutine for published keys,
+// one for expiry and snapshots. The loop leaves work in slots and never waits.
+type housekeeper struct {
+	n       *Node
+	done    sync.WaitGroup
+	stop    chan struct{}
+	publish chan struct{} // capacity 1: there is work for the publisher
+	clean   chan struct{} // capacity 1: there is work for the cleaner
+
+	mu      sync.Mutex
+	toLoad  []republish.Item // bounded by the schedule's MaxActive
+	toNote  []dht.Published  // bounded by the Machine's queries
+	toSave  *records.Snapshot
+	final   chan<- error
+	expiry  bool
+	saved   time.Time // last successful snapshot, expiry, publication
+	expired time.Time
+	renewed time.Time
+}
+
+func newHousekeeper(n *Node) *housekeeper {
+	k := &housekeeper{n: n, stop: make(chan struct{}), publish: make(chan struct{}, 1), clean: make(chan struct{}, 1)}
+	k.done.Add(2)
+	go k.run(k.publish, k.doPublish)
+	go k.run(k.clean, k.doClean)
+	return k
+}
+
+// run does the work signalled by wake; what was asked before close is still done.
+func (k *housekeeper) run(wake <-chan struct{}, work func()) {
+	defer k.done.Done()
+	for {
+		select {
+		case <-wake:
+			work()
+		case <-k.stop:
+			work()
+			return
+		}
+	}
+}
+
+func (k *housekeeper) close() {
+	close(k.stop)
+	k.done.Wait()
+}
+
+// leave changes the slots under the lock and wakes a goroutine.
+func (k *housekeeper) leave(wake chan<- struct{}, change func()) {
+	k.mu.Lock()
+	change()
+	k.mu.Unlock()
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
+func (k *housekeeper) load(items []republish.Item) {
+	if len(items) > 0 {
+		k.leave(k.publish, func() { k.toLoad = append(k.toLoad, items...) })
+	}
+}
+
+func (k *housekeeper) published(ps []dht.Published) {
+	if len(ps) > 0 {
+		k.leave(k.publish, func() { k.toNote = append(k.toNote, ps...) })
+	}
+}
+
+func (k *housekeeper) expire() { k.leave(k.clean, func() { k.expiry = true }) }
+
+func (k *housekeeper) snapshot(s records.Snapshot) { k.leave(k.clean, func() { k.toSave = &s }) }
+
+// finalSnapshot saves s and tells done.
+func (k *housekeeper) finalSnapshot(s records.Snapshot, done chan<- error) {
+	k.leave(k.clean, func() { k.toSave, k.final = &s, done })
+}
+
+func (k *housekeeper) doPublish() {
+	k.mu.Lock()
+	load, note := k.toLoad, k.toNote
+	k.toLoad, k.toNote = nil, nil
+	k.mu.Unlock()
+	for _, p := range note {
+		k.note(p)
+	}
+	for _, it := range load {
+		k.loadOne(it)
+	}
+}
+
+// note persists how a publication ended.
+func (k *housekeeper) note(p dht.Published) {
+	var last time.Time
+	if p.OK {
+		last = p.At
+		k.mu.Lock()
+		k.renewed = p.At
+		k.mu.Unlock()
+	}
+	if err := k.n.cfg.Keystore.Done(p.Kind, p.Key, last, p.Due); err != nil {
+		k.n.log.Error("the schedule of a published key could not be saved", "kind", p.Kind.String(), "err", err)
+	}
+}
+
+// loadOne reads a published key that is due, renews the copy here and gives its
+// query to the Machine.
+func (k *housekeeper) loadOne(it republish.Item) {
+	var pub *records.Published
+	err := k.n.cfg.Keystore.Range(kad.PrefixOf(it.Key, kad.KeyBits), func(p records.Published) bool {
+		if uint8(p.Kind) == it.Kind {
+			pub = &p
+		}
+		return pub == nil
+	})
+	gone := err == nil && pub == nil
+	var q *dht.Query
+	if pub != nil {
+		q, gone, err = k.n.renew(pub)
+	}
+	if err != nil {
+		k.n.log.Error("a published key could not be renewed", "err", err)
+	}
+	_ = k.n.do(func(now time.Time, m *dht.Machine) { m.Loaded(now, it, q, gone) })
+}
+
+// renew stores our own copy of a published record anew and returns the query that
+// publishes it; gone if its time is over.
+func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) {
+	now := time.Now()
+	if !p.Until.IsZero() && !now.Before(p.Until) {
+		err := n.cfg.Keystore.Unpublish(p.Kind, p.Key)
+		return nil, true, err
+	}
+	if p.Kind == records.KindProvider {
+		_, err := n.provideHere(p.Key)
+		found := n.provideQuery(p.Key)
+		return &found, false, err
+	}
+	v := publishedValue(p, now)
+	err = n.cfg.Store.PutValue(now, v, n.valid.selects)
+	if errors.Is(err, records.ErrOlder) { // a newer one came from the network
+		return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: n.current(v)}, false, nil
+	}
+	return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: v}, false, err
+}
+
+// current is the value stored here under v's key, v if it cannot be read.
+func (n *Node) current(v records.Value) records.Value {
+	if held, err := n.cfg.Store.Value(time.Now(), v.Key); err == nil {
+		held.Expires = v.Expires
+		return held
+	}
+	return v
+}
+
+func (k *housekeeper) doClean() {
+	k.mu.Lock()
+	save, final, expiry := k.toSave, k.final, k.expiry
+	k.toSave, k.final, k.expiry = nil, nil, false
+	k.mu.Unlock()
+	if save != nil {
+		err := k.save(*save)
+		if final != nil {
+			final <- err
+		}
+	}
+	if expiry {
+		k.runExpiry()
+	}
+}
+
+func (k *housekeeper) save(s records.Snapshot) error {
+	start := time.Now()
+	err := k.n.cfg.Snapshots.SaveSnapshot(s)
+	k.n.cfg.Housekeeping.Snapshot(time.Since(start), len(s.Peers), err)
+	if err != nil {
+		k.n.log.Error("snapshot could not be saved", "err", err)
+		return err
+	}
+	k.mu.Lock()
+	k.saved = start
+	k.mu.Unlock()
+	return nil
+}
+
+// runExpiry removes what is due, in steps, and stops between steps if the node
+// does.
+func (k *housekeeper) runExpiry() {
+	start := time.Now()
+	var total records.Expired
+	for {
+		step, err := k.n.cfg.Store.Expire(time.Now())
+		for kind := range total.Records {
+			total.Records[kind] += step.Records[kind]
+		}
+		if err != nil {
+			k.n.cfg.Housekeeping.Expired(time.Since(start), total, err)
+			k.n.log.Error("expired records could not be removed", "err", err)
+			return
+		}
+		if !step.More || k.stopping() {
+			break
+		}
+	}
+	k.n.cfg.Housekeeping.Expired(time.Since(start), total, nil)
+	k.mu.Lock()
+	k.expired = start
+	k.mu.Unlock()
+}
+
+func (k *housekeeper) stopping() bool {
+	select {
+	case <-k.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// last returns when snapshot, expiry and republishing last succeeded.
+func (k *housekeeper) last() (saved, expired, renewed time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.saved, k.expired, k.renewed
+}
+
+// takeSnapshot collects the verified peers, nearest buckets first. A table that
+// is empty or wholly unverified gives the last good contacts it still has.
+func (n *Node) takeSnapshot(now time.Time) records.Snapshot {
+	s := records.Snapshot{Taken: now}
+	for e := range n.machine.Table().Entries {
+		c := n.book.contacts[e.Peer.ID]
+		if c == nil || len(c.addrs) == 0 {
+			continue
+		}
+		s.Peers = append(s.Peers, records.SnapshotPeer{
+			ID: e.Peer.ID, Addrs: slices.Clone(c.addrs), LastVerified: e.LastSeen, RTT: c.rtt, Scope: c.scope,
+		})
+		if len(s.Peers) == records.MaxSnapshotPeers {
+			break
+		}
+	}
+	return s
+}

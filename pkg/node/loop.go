@@ -1,0 +1,135 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+)
+
+// call is work for the loop. It runs with the Machine and must not block.
+type call func(now time.Time, m *dht.Machine)
+
+// Bounds of the loop.
+const (
+	// callQueue bounds the calls that wait for the loop; callers beyond it wait.
+	callQueue = 1024
+	// callBatch bounds the calls served before the output is performed.
+	callBatch = 64
+)
+
+// loop owns the Machine until stop is closed.
+func (n *Node) loop() {
+	defer close(n.loopDone)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case c := <-n.calls:
+			c(time.Now(), n.machine)
+			n.drain()
+		case now := <-timer.C:
+			n.machine.Tick(now)
+		case <-n.stop:
+			return
+		}
+		n.perform(n.machine.Take())
+		n.publishView()
+		if at, ok := n.machine.Deadline(); ok {
+			timer.Reset(time.Until(at))
+		}
+	}
+}
+
+// drain serves calls that already wait, so that one output serves them all.
+func (n *Node) drain() {
+	for range callBatch {
+		select {
+		case c := <-n.calls:
+			c(time.Now(), n.machine)
+		default:
+			return
+		}
+	}
+}
+
+// do hands work to the loop; it waits while the queue is full.
+func (n *Node) do(c call) error {
+	select {
+	case n.calls <- c:
+		return nil
+	case <-n.stop:
+		return ErrClosed
+	}
+}
+
+// tryDo hands work to the loop unless the queue is full.
+func (n *Node) tryDo(c call) {
+	select {
+	case n.calls <- c:
+	default:
+	}
+}
+
+// ask hands work to the loop and waits until it is done.
+func (n *Node) ask(c call) error {
+	done := make(chan struct{})
+	if err := n.do(func(now time.Time, m *dht.Machine) { c(now, m); close(done) }); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-n.loopDone:
+		return ErrClosed
+	}
+}
+
+// perform does what the Machine asks for, without ever blocking.
+func (n *Node) perform(out dht.Output) {
+	for _, s := range out.Send {
+		ctx, cancel := context.WithDeadline(n.ctx, s.Deadline)
+		n.inflight[s.ID] = cancel
+		n.workers.Add(1)
+		go n.request(ctx, s)
+	}
+	for _, id := range out.Cancel {
+		if cancel, ok := n.inflight[id]; ok {
+			cancel()
+			delete(n.inflight, id)
+		}
+	}
+	for _, p := range out.Progress {
+		if w, ok := n.waiters[p.Query]; ok {
+			w.progress(p)
+		}
+	}
+	for _, r := range out.Done {
+		if w, ok := n.waiters[r.Query]; ok {
+			delete(n.waiters, r.Query)
+			w.finish(r)
+		}
+	}
+	n.keeper.load(out.Load)
+	n.keeper.published(out.Published)
+	if out.Bootstrap {
+		n.startBootstrap()
+	}
+	if out.Expire {
+		n.keeper.expire()
+	}
+	if out.Snapshot {
+		n.keeper.snapshot(n.takeSnapshot(time.Now()))
+	}
+}
+
+// ended posts the end of a request to the loop.
+func (n *Node) ended(id dht.RequestID, c call) {
+	_ = n.do(func(now time.Time, m *dht.Machine) {
+		if cancel, ok := n.inflight[id]; ok {
+			cancel()
+			delete(n.inflight, id)
+		}
+		c(now, m)
+	})
+}

@@ -1,0 +1,220 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/republish"
+)
+
+var (
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("node: closed")
+	// ErrNoPeers is returned when the node knows no peer that could be asked.
+	ErrNoPeers = errors.New("node: no peers known")
+	// ErrNotFound is returned when the network does not have what was asked for.
+	ErrNotFound = errors.New("node: not found")
+)
+
+// closeTimeout bounds how long Close waits for requests being served.
+const closeTimeout = 5 * time.Second
+
+// Node is a DHT node on a libp2p host. Safe for concurrent use.
+type Node struct {
+	cfg      Config
+	host     host.Host
+	self     kad.Peer
+	log      *slog.Logger
+	started  time.Time
+	valid    *validator
+	handler  *dht.Handler
+	client   *rpc.Client
+	server   *rpc.Server
+	keeper   *housekeeper
+	view     atomic.Pointer[view]
+	events   event.Subscription
+	ctx      context.Context // of all requests in flight; ends with Close
+	cancel   context.CancelFunc
+	stop     chan struct{} // the loop ends
+	loopDone chan struct{}
+	workers  sync.WaitGroup
+	calls    chan call
+	once     sync.Once
+	closeErr error
+
+	reachability  atomic.Int32
+	bootstrapping atomic.Bool
+	bootstrapped  atomic.Bool
+	dialFailures  atomic.Pointer[[]error]
+
+	// Owned by the loop.
+	machine  *dht.Machine
+	inflight map[dht.RequestID]context.CancelFunc
+	waiters  map[dht.QueryID]*waiter
+	book     book
+	restored int
+}
+
+// New starts a node on h and restores its last snapshot. The host stays the
+// caller's, who closes it after the node.
+func New(h host.Host, cfg Config) (*Node, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, host: h, log: cfg.Logger, started: time.Now(),
+		self:     kad.NewPeer(kad.PeerID(h.ID())),
+		stop:     make(chan struct{}),
+		loopDone: make(chan struct{}),
+		calls:    make(chan call, callQueue),
+		inflight: make(map[dht.RequestID]context.CancelFunc),
+		waiters:  make(map[dht.QueryID]*waiter),
+		book:     newBook(),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.valid = newValidator(h.Peerstore(), cfg.UnvalidatedNamespaces, cfg.RawKeys)
+	n.machine = n.newMachine()
+	n.view.Store(emptyView())
+	n.handler = n.newHandler()
+	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{}, cfg.RPCObserver)
+	n.server = rpc.NewServer(h, []protocol.ID{cfg.protocol()}, n.serve, rpc.ServerConfig{CloseTimeout: closeTimeout, Reason: rejectReason}, cfg.RPCObserver)
+	n.keeper = newHousekeeper(n)
+	sub, err := n.subscribe()
+	if err != nil {
+		n.cancel()
+		n.keeper.close()
+		return nil, err
+	}
+	n.events = sub
+	if err := n.restore(); err != nil {
+		n.log.Error("snapshot or published keys could not be read", "err", err)
+	}
+	go n.loop()
+	n.workers.Add(1)
+	go n.readEvents()
+	n.server.SetServing(cfg.Mode == ModeServer)
+	n.foundConnected()
+	return n, nil
+}
+
+func (n *Node) newMachine() *dht.Machine {
+	c := n.cfg.DHT
+	c.Self = n.self
+	c.Select = n.valid.selects
+	c.Observer = n.cfg.Observer
+	c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	c.Republish.Interval = n.cfg.RepublishInterval
+	return dht.New(c)
+}
+
+func (n *Node) newHandler() *dht.Handler {
+	return dht.NewHandler(dht.HandlerConfig{
+		Self:       n.self.ID,
+		Store:      n.cfg.Store,
+		Neighbours: neighbours{n},
+		Validate:   func(key, value []byte) error { return n.valid.Validate(string(key), value) },
+		Better:     n.valid.replaces,
+		FilterAddrs: func(dst, addrs [][]byte, scope wireScope) [][]byte {
+			return rpc.FilterBytes(dst, addrs, scope)
+		},
+		Replicas:     n.cfg.DHT.Replicas,
+		MaxTTL:       n.cfg.MaxValueTTL,
+		ProviderTTL:  n.cfg.ProviderTTL,
+		MaxValueSize: n.cfg.MaxValueSize,
+	})
+}
+
+// Close stops the node: no more requests are served, the table is saved, what is
+// in flight is cancelled. It waits for its goroutines and may be called again.
+func (n *Node) Close() error {
+	n.once.Do(func() {
+		n.server.Close()
+		snap := make(chan error, 1)
+		if err := n.ask(func(now time.Time, _ *dht.Machine) { n.keeper.finalSnapshot(n.takeSnapshot(now), snap) }); err == nil {
+			n.closeErr = <-snap
+		}
+		close(n.stop)
+		<-n.loopDone
+		n.cancel()
+		n.failWaiters()
+		n.events.Close()
+		n.workers.Wait()
+		n.client.Close()
+		n.keeper.close()
+	})
+	return n.closeErr
+}
+
+// failWaiters ends the queries of callers that still wait. The loop has ended.
+func (n *Node) failWaiters() {
+	for _, w := range n.waiters {
+		w.finish(dht.Result{Err: ErrClosed, Stats: dht.QueryStats{Outcome: dht.OutcomeCancelled}})
+	}
+}
+
+// Host returns the libp2p host the node runs on.
+func (n *Node) Host() host.Host { return n.host }
+
+// Protocol returns the protocol ID the node speaks.
+func (n *Node) Protocol() protocol.ID { return n.cfg.protocol() }
+
+// Serving reports whether the node answers requests (server mode).
+func (n *Node) Serving() bool { return n.server.Serving() }
+
+// DialFailures returns why the last bootstrap could not reach some peers.
+func (n *Node) DialFailures() []error {
+	if p := n.dialFailures.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// foundConnected makes candidates of peers the host was connected to already.
+func (n *Node) foundConnected() {
+	for _, p := range n.host.Network().Peers() {
+		if n.speaks(p) {
+			n.found(p, true)
+		}
+	}
+}
+
+// speaks reports whether identify saw the peer serve our protocol.
+func (n *Node) speaks(p peer.ID) bool {
+	got, err := n.host.Peerstore().SupportsProtocols(p, n.cfg.protocol())
+	return err == nil && len(got) > 0
+}
+
+// found makes a peer a candidate.
+func (n *Node) found(p peer.ID, sure bool) {
+	k := kad.NewPeer(kad.PeerID(p))
+	_ = n.do(func(now time.Time, m *dht.Machine) { m.PeerFound(now, k, sure) })
+}
+
+// republishItem names a published key in the schedule.
+func republishItem(kind uint8, key []byte) republish.Item {
+	return republish.Item{Key: kad.KeyOf(key), Kind: kind}
+}
+
+// SetBootstrap replaces the bootstrap peers.
+func (n *Node) SetBootstrap(peers []peer.AddrInfo) {
+	_ = n.ask(func(time.Time, *dht.Machine) { n.cfg.Bootstrap = peers })
+}
+
+// connected reports whether the host has a connection to p now.
+func (n *Node) connected(p peer.ID) bool {
+	return n.host.Network().Connectedness(p) == network.Connected
+}

@@ -1,0 +1,189 @@
+package node_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds what must happen soon; nothing waits for it to pass.
+const patience = 60 * time.Second
+
+func newHost(t testing.TB) host.Host {
+	t.Helper()
+	h, err := libp2p.New(
+		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"),
+		libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.ForceReachabilityPrivate(),
+	)
+	require.NoError(t, err)
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+func openConfig() node.Config {
+	return node.Config{UnvalidatedNamespaces: []string{"example"}, RawKeys: true}
+}
+
+func newNode(t testing.TB, cfg node.Config) *node.Node {
+	t.Helper()
+	n, err := node.New(newHost(t), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	return n
+}
+
+func infoOf(n *node.Node) peer.AddrInfo {
+	return peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()}
+}
+
+// network starts count nodes that join through the first, and waits until each
+// knows all others or k of them.
+func network(t testing.TB, count int, cfg node.Config) []*node.Node {
+	t.Helper()
+	nodes := []*node.Node{newNode(t, cfg)}
+	cfg.Bootstrap = []peer.AddrInfo{infoOf(nodes[0])}
+	for len(nodes) < count {
+		nodes = append(nodes, newNode(t, cfg))
+	}
+	for _, n := range nodes {
+		waitFor(t, func() bool { return n.Status().VerifiedPeers >= min(count-1, 12) })
+	}
+	return nodes
+}
+
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	require.Eventually(t, ok, patience, 20*time.Millisecond)
+}
+
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestValuesAndProviders(t *testing.T) {
+	ctx := testContext(t)
+	nodes := network(t, 5, openConfig())
+	key := []byte("/example/greeting")
+	res, err := nodes[1].Store(ctx, key, []byte("hello"), 0)
+	require.NoError(t, err)
+	require.Equal(t, 4, res.StoredAt)
+
+	for _, n := range nodes {
+		got, err := n.Get(ctx, key, 0)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got.Value))
+		require.GreaterOrEqual(t, got.Responders, 3) // beta
+	}
+
+	content := sha256.Sum256([]byte("content"))
+	_, err = nodes[2].ProvideKey(ctx, content[:])
+	require.NoError(t, err)
+	for _, n := range nodes {
+		var found []peer.AddrInfo
+		_, err := n.Providers(ctx, content[:], 0, func(ai peer.AddrInfo) bool { found = append(found, ai); return true })
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.Equal(t, nodes[2].Host().ID(), found[0].ID)
+		require.NotEmpty(t, found[0].Addrs)
+	}
+
+	_, err = nodes[0].Get(ctx, []byte("/example/nothing"), 0)
+	require.ErrorIs(t, err, node.ErrNotFound)
+	_, err = nodes[0].Providers(ctx, []byte("nothing"), 0, func(peer.AddrInfo) bool { return true })
+	require.ErrorIs(t, err, node.ErrNotFound)
+}
+
+func TestClosestEqualsBruteForce(t *testing.T) {
+	ctx := testContext(t)
+	const count = 30
+	nodes := network(t, count, openConfig())
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range 10 {
+		key := fmt.Appendf(nil, "key %d", i)
+		target := kad.KeyOf(key)
+		asker := nodes[rng.IntN(count)]
+		var want []peer.ID
+		for _, n := range nodes {
+			if n != asker {
+				want = append(want, n.Host().ID())
+			}
+		}
+		slices.SortFunc(want, func(a, b peer.ID) int {
+			x, y := kad.KeyOf([]byte(a)), kad.KeyOf([]byte(b))
+			return kad.CompareDistance(&target, &x, &y)
+		})
+		found, err := asker.Closest(ctx, key)
+		require.NoError(t, err)
+		var got []peer.ID
+		for _, ai := range found {
+			require.NotEmpty(t, ai.Addrs)
+			got = append(got, ai.ID)
+		}
+		require.Equal(t, want[:20], got)
+	}
+}
+
+func TestAloneThenJoined(t *testing.T) {
+	ctx := testContext(t)
+	a := newNode(t, openConfig())
+	res, err := a.Store(ctx, []byte("/example/k"), []byte("v"), 0)
+	require.NoError(t, err)
+	require.Zero(t, res.StoredAt)
+	got, err := a.Get(ctx, []byte("/example/k"), 0)
+	require.NoError(t, err)
+	require.Equal(t, "v", string(got.Value))
+	_, err = a.Closest(ctx, []byte("x"))
+	require.ErrorIs(t, err, node.ErrNoPeers)
+
+	cfg := openConfig()
+	cfg.Bootstrap = []peer.AddrInfo{infoOf(a)}
+	b := newNode(t, cfg)
+	waitFor(t, func() bool { return b.Status().VerifiedPeers == 1 })
+	got, err = b.Get(ctx, []byte("/example/k"), 0)
+	require.NoError(t, err)
+	require.Equal(t, "v", string(got.Value))
+}
+
+func TestFindPeer(t *testing.T) {
+	ctx := testContext(t)
+	nodes := network(t, 4, openConfig())
+	last := nodes[3]
+	for _, n := range nodes[:3] {
+		ai, err := n.FindPeer(ctx, last.Host().ID())
+		require.NoError(t, err)
+		require.NotEmpty(t, ai.Addrs)
+	}
+	_, err := nodes[0].FindPeer(ctx, peer.ID(kad.RandomPreimage(rand.New(rand.NewPCG(1, 2)), kad.Prefix{})))
+	require.ErrorIs(t, err, node.ErrNotFound)
+	rtt, err := nodes[0].Ping(ctx, infoOf(last))
+	require.NoError(t, err)
+	require.Positive(t, rtt)
+}
+
+func TestStrictKeys(t *testing.T) {
+	ctx := testContext(t)
+	n := newNode(t, node.Config{})
+	for _, key := range []string{"plain", "/example/x", "/", "", "/pk"} {
+		_, err := n.Store(ctx, []byte(key), []byte("v"), 0)
+		require.ErrorIs(t, err, node.ErrInvalidKey, key)
+		_, err = n.Get(ctx, []byte(key), 0)
+		require.ErrorIs(t, err, node.ErrInvalidKey, key)
+	}
+}

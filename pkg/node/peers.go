@@ -1,0 +1,127 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// dialTimeout bounds one dial of Connect.
+const dialTimeout = 10 * time.Second
+
+// dialsAtOnce bounds the dials of one Connect.
+const dialsAtOnce = 16
+
+// Connect dials peers, each with its own time limit, makes those reached
+// candidates for the routing table and returns them with the errors of the
+// others, in the order given.
+func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []peer.ID, errs []error) {
+	results := make([]error, len(peers))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, dialsAtOnce)
+	for i, ai := range peers {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			defer cancel()
+			results[i] = n.host.Connect(ctx, ai)
+		})
+	}
+	wg.Wait()
+	for i, err := range results {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("node: bootstrap peer %s: %w", peers[i].ID, err))
+			continue
+		}
+		n.found(peers[i].ID, true)
+		reached = append(reached, peers[i].ID)
+	}
+	return reached, errs
+}
+
+// FindPeer returns the addresses of a peer: of the connection or table entry we
+// have, else as the peers nearest to it know them. ErrNotFound, ErrNoPeers.
+func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) {
+	if err := id.Validate(); err != nil {
+		return peer.AddrInfo{}, fmt.Errorf("node: find peer: %w", err)
+	}
+	if id == n.host.ID() {
+		return peer.AddrInfo{ID: id, Addrs: n.host.Addrs()}, nil
+	}
+	if n.connected(id) {
+		if ai := n.host.Peerstore().PeerInfo(id); len(ai.Addrs) > 0 {
+			return ai, nil
+		}
+	}
+	res, err := n.query(ctx, dht.Query{Kind: dht.FindPeer, Key: []byte(id)}, nil, nil)
+	if err != nil {
+		return peer.AddrInfo{ID: id}, err
+	}
+	return peer.AddrInfo{ID: id, Addrs: rpc.Multiaddrs(res.Peer.Addrs)}, nil
+}
+
+// Closest returns the k peers nearest to key that answer, nearest first, without
+// this node. ErrNoPeers if nobody could be asked.
+func (n *Node) Closest(ctx context.Context, key []byte) ([]peer.AddrInfo, error) {
+	if len(key) == 0 {
+		return nil, fmt.Errorf("%w: empty", ErrInvalidKey)
+	}
+	res, err := n.query(ctx, dht.Query{Kind: dht.FindClosest, Key: key}, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]peer.AddrInfo, len(res.Closest))
+	for i, p := range res.Closest {
+		out[i] = n.addrInfo(p.ID)
+	}
+	return out, nil
+}
+
+func (n *Node) addrInfo(id kad.PeerID) peer.AddrInfo {
+	ai := n.host.Peerstore().PeerInfo(peer.ID(id))
+	if c := n.view.Load().contacts[id]; c != nil && len(c.addrs) > 0 {
+		ai.Addrs = rpc.Multiaddrs(c.addrs)
+	}
+	return ai
+}
+
+// Ping measures one round trip to a peer with libp2p's ping, with the DHT's own
+// PING if the peer lacks it. Without addresses the peer is looked up first.
+func (n *Node) Ping(ctx context.Context, ai peer.AddrInfo) (time.Duration, error) {
+	if len(ai.Addrs) == 0 && !n.connected(ai.ID) {
+		found, err := n.FindPeer(ctx, ai.ID)
+		if err != nil {
+			return 0, fmt.Errorf("node: ping: %w", err)
+		}
+		ai = found
+	}
+	if err := n.host.Connect(ctx, ai); err != nil {
+		return 0, fmt.Errorf("node: ping: %w", err)
+	}
+	pingCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if r := <-ping.Ping(network.WithAllowLimitedConn(pingCtx, "ping"), n.host, ai.ID); r.Error == nil {
+		return r.RTT, nil
+	}
+	start := time.Now()
+	if _, err := n.client.Request(ctx, ai.ID, &wire.Message{Type: wire.Ping, Key: []byte("ping")}); err != nil {
+		return 0, fmt.Errorf("node: ping: %w", err)
+	}
+	return time.Since(start), nil
+}
+
+// RepublishNow makes every published key due at once.
+func (n *Node) RepublishNow() error {
+	return n.ask(func(now time.Time, m *dht.Machine) { m.RepublishAll(now) })
+}

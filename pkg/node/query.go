@@ -1,0 +1,131 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+)
+
+// waiter takes the news of one query from the loop to its caller without ever
+// making the loop wait: news is kept, bounded by the Machine's own bounds, until
+// the caller fetches it.
+type waiter struct {
+	mu     sync.Mutex
+	news   []dht.Progress
+	result dht.Result
+
+	signal chan struct{} // capacity 1: there is news
+	done   chan struct{} // closed: result is set
+}
+
+func newWaiter() *waiter {
+	return &waiter{signal: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+func (w *waiter) progress(p dht.Progress) {
+	w.mu.Lock()
+	w.news = append(w.news, p)
+	w.mu.Unlock()
+	select {
+	case w.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (w *waiter) finish(r dht.Result) {
+	w.result = r
+	close(w.done)
+}
+
+func (w *waiter) take() []dht.Progress {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	news := w.news
+	w.news = nil
+	return news
+}
+
+// query runs one query to its end. progress, if not nil, is called from this
+// goroutine with each piece of news; false from it ends the query early. before,
+// if not nil, runs in the loop just ahead of the query.
+func (n *Node) query(ctx context.Context, q dht.Query, before call, progress func(dht.Progress) bool) (dht.Result, error) {
+	w := newWaiter()
+	var id dht.QueryID
+	var busy error
+	started := make(chan struct{})
+	err := n.do(func(now time.Time, m *dht.Machine) {
+		defer close(started)
+		if before != nil {
+			before(now, m)
+		}
+		if id, busy = m.Start(now, q); busy == nil {
+			n.waiters[id] = w
+		}
+	})
+	if err != nil {
+		return dht.Result{}, err
+	}
+	select {
+	case <-started:
+	case <-n.loopDone:
+		return dht.Result{}, ErrClosed
+	}
+	if busy != nil {
+		return dht.Result{}, fmt.Errorf("node: %s: %w", q.Kind, busy)
+	}
+	return n.wait(ctx, id, w, progress)
+}
+
+func (n *Node) wait(ctx context.Context, id dht.QueryID, w *waiter, progress func(dht.Progress) bool) (dht.Result, error) {
+	more := func() bool {
+		for _, p := range w.take() {
+			if progress != nil && !progress(p) {
+				return false
+			}
+		}
+		return true
+	}
+	for {
+		select {
+		case <-w.signal:
+			if !more() {
+				n.cancelQuery(id)
+				return dht.Result{}, nil
+			}
+		case <-w.done:
+			more()
+			return w.result, w.err()
+		case <-ctx.Done():
+			n.cancelQuery(id)
+			return dht.Result{}, ctx.Err()
+		}
+	}
+}
+
+// err is the error of a finished query that has nothing to show.
+func (w *waiter) err() error {
+	r := &w.result
+	switch {
+	case r.Stats.Outcome == dht.OutcomeCancelled && r.Err != nil:
+		return r.Err
+	case r.Stats.Outcome == dht.OutcomeFailed && r.Stats.Asked == 0:
+		return ErrNoPeers
+	case r.Stats.Outcome == dht.OutcomeFailed && r.Err != nil:
+		return fmt.Errorf("node: %s: none of %d peers answered: %w", r.Stats.Kind, r.Stats.Asked, r.Err)
+	case r.Stats.Outcome == dht.OutcomeFailed:
+		return fmt.Errorf("node: %s: none of %d peers answered in time", r.Stats.Kind, r.Stats.Asked)
+	case r.Stats.Outcome == dht.OutcomeNotFound:
+		return ErrNotFound
+	}
+	return nil
+}
+
+func (n *Node) cancelQuery(id dht.QueryID) {
+	_ = n.do(func(now time.Time, m *dht.Machine) {
+		delete(n.waiters, id)
+		m.Cancel(now, id)
+	})
+}

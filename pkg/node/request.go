@@ -1,0 +1,171 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// request performs one Send of the Machine and posts how it ended. Answers are
+// prepared here, off the loop: records validated, addresses filtered and noted,
+// keys computed.
+func (n *Node) request(ctx context.Context, s dht.Send) {
+	defer n.workers.Done()
+	to := peer.ID(s.To.ID)
+	n.ensureAddrs(s.To.ID)
+	reply, err := n.roundTrip(ctx, to, s)
+	if err != nil {
+		err = classify(err)
+		n.ended(s.ID, func(now time.Time, m *dht.Machine) { m.Failed(now, s.ID, err) })
+		return
+	}
+	resp := dht.Response{Message: reply.Message}
+	var known *contact
+	if reply.Message != nil {
+		known = n.contactOf(to, reply)
+		resp.Group = kbucket.Group(rpc.GroupOf(reply.Addr))
+		n.prepare(s, known.scope, &resp)
+	}
+	n.ended(s.ID, func(now time.Time, m *dht.Machine) {
+		if known != nil {
+			n.book.note(s.To.ID, known)
+		}
+		m.Responded(now, s.ID, resp)
+	})
+}
+
+func (n *Node) roundTrip(ctx context.Context, to peer.ID, s dht.Send) (rpc.Reply, error) {
+	if s.NoReply {
+		_, err := n.client.Notify(ctx, to, n.withAddrs(s.Message, to))
+		return rpc.Reply{}, err
+	}
+	return n.client.Request(ctx, to, s.Message)
+}
+
+// contactOf builds the contact of a peer that has just answered.
+func (n *Node) contactOf(id peer.ID, r rpc.Reply) *contact {
+	addrs := addrBytes(n.host.Peerstore().Addrs(id))
+	return newContact(kad.PeerID(id), addrs, rpc.ScopeOf(r.Addr), r.RTT, time.Now())
+}
+
+// withAddrs returns an ADD_PROVIDER of this node with the addresses that fit the
+// peer it goes to, as they are now.
+func (n *Node) withAddrs(msg *wire.Message, to peer.ID) *wire.Message {
+	scope := wire.ScopePublic
+	if conn := n.connTo(to); conn != nil {
+		scope = rpc.ScopeOf(conn.RemoteMultiaddr())
+	} else if c := n.view.Load().contacts[kad.PeerID(to)]; c != nil {
+		scope = c.scope
+	}
+	m := *msg
+	m.ProviderPeers = []wire.Peer{{ID: n.self.ID, Addrs: rpc.FilterBytes(nil, addrBytes(n.host.Addrs()), scope)}}
+	return &m
+}
+
+// classify tells a peer that does not serve the protocol from one that failed.
+func classify(err error) error {
+	if errors.Is(err, rpc.ErrUnsupported) {
+		return errors.Join(dht.ErrNotServer, err)
+	}
+	return err
+}
+
+// connTo returns a connection to p that is not limited, if there is one.
+func (n *Node) connTo(p peer.ID) network.Conn {
+	for _, c := range n.host.Network().ConnsToPeer(p) {
+		if !c.Stat().Limited {
+			return c
+		}
+	}
+	return nil
+}
+
+// ensureAddrs puts the addresses of a table peer back into the peerstore if they
+// have expired there.
+func (n *Node) ensureAddrs(id kad.PeerID) {
+	c := n.view.Load().contacts[id]
+	if c == nil || len(n.host.Peerstore().Addrs(peer.ID(id))) > 0 {
+		return
+	}
+	n.host.Peerstore().AddAddrs(peer.ID(id), rpc.Multiaddrs(c.addrs), peerstore.TempAddrTTL)
+}
+
+// heardTTL is how long addresses that came as hearsay in an answer are kept: the
+// length of a few queries.
+const heardTTL = 10 * time.Minute
+
+// prepare checks an answer and takes what it says of other peers.
+func (n *Node) prepare(s dht.Send, scope wire.Scope, resp *dht.Response) {
+	msg := resp.Message
+	if msg.Record != nil && !n.acceptable(s.Message.Key, msg.Record) {
+		msg.Record = nil
+	}
+	if len(msg.CloserPeers) > dht.MaxCloser {
+		msg.CloserPeers = msg.CloserPeers[:dht.MaxCloser]
+	}
+	msg.CloserPeers = n.hear(msg.CloserPeers, scope, false)
+	msg.ProviderPeers = n.hear(msg.ProviderPeers, scope, true)
+	for i := range msg.CloserPeers {
+		if id := msg.CloserPeers[i].ID; id != n.self.ID {
+			resp.Closer = append(resp.Closer, kad.NewPeer(id))
+		}
+	}
+}
+
+// acceptable reports whether a record found is for the key and valid.
+func (n *Node) acceptable(key []byte, r *wire.Record) bool {
+	if string(r.Key) != string(key) || len(r.Value) > n.cfg.MaxValueSize {
+		return false
+	}
+	return n.valid.Validate(string(key), r.Value) == nil
+}
+
+// hear filters the addresses of peers told to us and notes them. Entries with an
+// impossible ID go, and so do those nobody knows an address of unless keep.
+func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
+	out := ps[:0]
+	for i := range ps {
+		p := ps[i]
+		id, err := peer.IDFromBytes([]byte(p.ID))
+		if err != nil {
+			continue
+		}
+		if p.ID != n.self.ID {
+			p.Addrs = rpc.FilterBytes(nil, p.Addrs, scope)
+			n.noteAddrs(id, rpc.Multiaddrs(p.Addrs))
+			if len(p.Addrs) == 0 && !keep && len(n.host.Peerstore().Addrs(id)) == 0 {
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// noteAddrs remembers addresses of hearsay; for a connected peer identify knows
+// better.
+func (n *Node) noteAddrs(id peer.ID, addrs []ma.Multiaddr) {
+	if len(addrs) > 0 && !n.connected(id) {
+		n.host.Peerstore().AddAddrs(id, addrs, heardTTL)
+	}
+}
+
+// addrBytes returns multiaddrs in their binary form.
+func addrBytes(addrs []ma.Multiaddr) [][]byte {
+	out := make([][]byte, len(addrs))
+	for i, a := range addrs {
+		out[i] = a.Bytes()
+	}
+	return out
+}

@@ -1,0 +1,78 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+)
+
+// restoreTTL is how long restored addresses stay in the peerstore: until the
+// probes are through.
+const restoreTTL = 10 * time.Minute
+
+// restore gives the Machine the last snapshot and the published keys. It runs
+// before the loop. A failure loses neither: the node starts without them.
+func (n *Node) restore() error {
+	now := time.Now()
+	peers, snapErr := n.restorePeers(now)
+	n.restored = len(peers)
+	keysErr := n.cfg.Keystore.Range(kad.Prefix{}, func(p records.Published) bool {
+		n.machine.Scheduled(now, republishItem(uint8(p.Kind), p.Key), p.Due, true)
+		return true
+	})
+	n.machine.Restored(now, peers)
+	return errors.Join(snapErr, keysErr)
+}
+
+func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
+	s, err := n.cfg.Snapshots.LoadSnapshot()
+	if errors.Is(err, records.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("node: restore: %w", err)
+	}
+	peers := make([]kad.Peer, 0, len(s.Peers))
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		id, err := peer.IDFromBytes([]byte(p.ID))
+		if err != nil || id == n.host.ID() {
+			continue
+		}
+		n.host.Peerstore().AddAddrs(id, rpc.Multiaddrs(p.Addrs), restoreTTL)
+		c := newContact(p.ID, p.Addrs, p.Scope, p.RTT, p.LastVerified)
+		n.book.note(p.ID, c)
+		peers = append(peers, kad.NewPeer(p.ID))
+	}
+	if len(peers) > 0 {
+		n.log.Info("routing table restored from snapshot", "peers", len(peers), "age", now.Sub(s.Taken).Round(time.Second).String())
+	}
+	return peers, nil
+}
+
+// startBootstrap dials the bootstrap peers unless that is already going on. It is
+// called by the loop.
+func (n *Node) startBootstrap() {
+	if len(n.cfg.Bootstrap) == 0 {
+		n.bootstrapped.Store(true)
+		return
+	}
+	if !n.bootstrapping.CompareAndSwap(false, true) {
+		return
+	}
+	peers := n.cfg.Bootstrap
+	n.workers.Add(1)
+	go func() {
+		defer n.workers.Done()
+		defer n.bootstrapping.Store(false)
+		_, errs := n.Connect(n.ctx, peers)
+		n.dialFailures.Store(&errs)
+		n.bootstrapped.Store(true)
+	}()
+}

@@ -1,0 +1,129 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/routing"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+var (
+	_ routing.Routing       = (*Node)(nil)
+	_ routing.PubKeyFetcher = (*Node)(nil)
+)
+
+// notFound turns our not-found errors into those of the routing package.
+func notFound(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return routing.ErrNotFound
+	}
+	return err
+}
+
+// Provide implements routing.ContentRouting. Without announce it only notes that
+// this node has the content.
+func (n *Node) Provide(ctx context.Context, c cid.Cid, announce bool) error {
+	if !c.Defined() {
+		return ErrKeyLength
+	}
+	if !announce {
+		_, err := n.provideHere(c.Hash())
+		return err
+	}
+	res, err := n.ProvideKey(ctx, c.Hash())
+	if err == nil && res.StoredAt == 0 {
+		err = ErrNoPeers
+	}
+	return err
+}
+
+// FindProvidersAsync implements routing.ContentRouting; count 0 means all.
+func (n *Node) FindProvidersAsync(ctx context.Context, c cid.Cid, count int) <-chan peer.AddrInfo {
+	out := make(chan peer.AddrInfo)
+	go func() {
+		defer close(out)
+		if !c.Defined() {
+			return
+		}
+		_, _ = n.Providers(ctx, c.Hash(), count, func(ai peer.AddrInfo) bool {
+			select {
+			case out <- ai:
+				return true
+			case <-ctx.Done():
+			case <-n.ctx.Done():
+			}
+			return false
+		})
+	}()
+	return out
+}
+
+// PutValue implements routing.ValueStore.
+func (n *Node) PutValue(ctx context.Context, key string, value []byte, _ ...routing.Option) error {
+	res, err := n.Store(ctx, []byte(key), value, 0)
+	if err == nil && res.StoredAt == 0 {
+		err = ErrNoPeers
+	}
+	return err
+}
+
+// GetValue implements routing.ValueStore.
+func (n *Node) GetValue(ctx context.Context, key string, _ ...routing.Option) ([]byte, error) {
+	res, err := n.Get(ctx, []byte(key), 0)
+	return res.Value, notFound(err)
+}
+
+// SearchValue implements routing.ValueStore: each value sent is better than the
+// one before.
+func (n *Node) SearchValue(ctx context.Context, key string, _ ...routing.Option) (<-chan []byte, error) {
+	if _, ok := n.valid.of(key); !ok {
+		return nil, ErrInvalidKey
+	}
+	out := make(chan []byte)
+	go func() {
+		defer close(out)
+		_, _ = n.search(ctx, []byte(key), 0, func(v records.Value) bool {
+			select {
+			case out <- v.Value:
+				return true
+			case <-ctx.Done():
+			case <-n.ctx.Done():
+			}
+			return false
+		})
+	}()
+	return out, nil
+}
+
+// Bootstrap implements routing.Routing. The node bootstraps by itself; this asks
+// the bootstrap peers again.
+func (n *Node) Bootstrap(context.Context) error {
+	return n.ask(func(time.Time, *dht.Machine) { n.startBootstrap() })
+}
+
+// GetPublicKey implements routing.PubKeyFetcher: from the peer ID, the peerstore
+// or the network's pk record.
+func (n *Node) GetPublicKey(ctx context.Context, p peer.ID) (crypto.PubKey, error) {
+	if pub, err := p.ExtractPublicKey(); err == nil {
+		return pub, nil
+	}
+	if pub := n.host.Peerstore().PubKey(p); pub != nil {
+		return pub, nil
+	}
+	res, err := n.Get(ctx, []byte(routing.KeyForPublicKey(p)), 1)
+	if err != nil {
+		return nil, notFound(err)
+	}
+	pub, err := crypto.UnmarshalPublicKey(res.Value)
+	if err != nil {
+		return nil, err
+	}
+	return pub, n.host.Peerstore().AddPubKey(p, pub)
+}

@@ -1,0 +1,60 @@
+package node
+
+import (
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// serve answers one inbound request and has an unknown sender looked at.
+func (n *Node) serve(in rpc.Inbound, req, resp *wire.Message) (bool, error) {
+	n.meet(in.From)
+	return n.handler.Handle(in.Now, dht.Request{From: kad.PeerID(in.From), Scope: in.Scope, Message: req}, resp)
+}
+
+// meet makes a sender that is not in the table a candidate: a peer that
+// registered its handler after identify is seen in no other way.
+func (n *Node) meet(p peer.ID) {
+	id := kad.PeerID(p)
+	if _, ok := n.view.Load().contacts[id]; ok {
+		return
+	}
+	n.tryDo(func(now time.Time, m *dht.Machine) { m.PeerFound(now, kad.NewPeer(id), false) })
+}
+
+// rejectReasons names the errors of the Handler for metrics.
+var rejectReasons = []struct {
+	err  error
+	name string
+}{
+	{dht.ErrNoKey, "no_key"},
+	{dht.ErrKeyTooLong, "key_too_long"},
+	{dht.ErrNoRecord, "no_record"},
+	{dht.ErrKeyMismatch, "key_mismatch"},
+	{dht.ErrInvalidRecord, "invalid_record"},
+	{dht.ErrNoProvider, "no_provider"},
+	{dht.ErrUnknownType, rpc.ReasonUnknownType},
+	{records.ErrOlder, "older_record"},
+	{records.ErrTooLarge, rpc.ReasonTooLarge},
+	{records.ErrQuota, "quota"},
+	{records.ErrBusy, "busy"},
+	{records.ErrClosed, rpc.ReasonClosed},
+}
+
+// rejectReason names why the Handler refused a request; "storage" for anything
+// that is not the sender's doing.
+func rejectReason(err error) string {
+	for _, r := range rejectReasons {
+		if errors.Is(err, r.err) {
+			return r.name
+		}
+	}
+	return "storage"
+}

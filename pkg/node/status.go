@@ -1,0 +1,70 @@
+package node
+
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+)
+
+// Status returns what the node is doing. After Close the Machine's part is zero.
+func (n *Node) Status() Status {
+	s := Status{
+		ID: n.host.ID(), Mode: n.cfg.Mode, Serving: n.server.Serving(),
+		Reachability: network.Reachability(n.reachability.Load()).String(),
+		Uptime:       time.Since(n.started),
+		Connected:    len(n.host.Network().Peers()),
+		Records:      n.cfg.Store.Stats(),
+		Bootstrapped: n.bootstrapped.Load(),
+	}
+	s.LastSnapshot, s.LastExpiry, s.LastRepublish = n.keeper.last()
+	_ = n.ask(func(now time.Time, m *dht.Machine) {
+		s.TablePeers, s.VerifiedPeers = m.Table().Len()
+		s.RestoredPeers = n.restored
+		s.Bootstrapped = s.Bootstrapped || s.VerifiedPeers > 0
+		s.Queries = m.Queries()
+		s.NetworkSize = m.NetworkSize()
+		s.LastRefresh = m.LastRefresh()
+		sched := m.Schedule().Stats(now)
+		s.Republish = RepublishStatus{
+			Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
+			Interval: n.cfg.RepublishInterval, NextDue: sched.Next,
+		}
+	})
+	return s
+}
+
+// Table returns the peers of the routing table, nearest buckets first.
+func (n *Node) Table() []TableEntry {
+	var out []TableEntry
+	_ = n.ask(func(time.Time, *dht.Machine) {
+		for e := range n.machine.Table().Entries {
+			t := TableEntry{
+				CPL: e.CPL, ID: peer.ID(e.Peer.ID), Verified: e.Verified,
+				LastSeen: e.LastSeen, Added: e.Added, Group: string(e.Group),
+			}
+			if c := n.book.contacts[e.Peer.ID]; c != nil {
+				t.RTT = c.rtt
+				for _, a := range rpc.Multiaddrs(c.addrs) {
+					t.Addrs = append(t.Addrs, a.String())
+				}
+			}
+			out = append(out, t)
+		}
+	})
+	return out
+}
+
+// BucketSizes returns the number of peers in each bucket that has any, by CPL.
+func (n *Node) BucketSizes() map[int]int {
+	sizes := make(map[int]int)
+	_ = n.ask(func(time.Time, *dht.Machine) {
+		for e := range n.machine.Table().Entries {
+			sizes[e.CPL]++
+		}
+	})
+	return sizes
+}

@@ -1,0 +1,97 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ipfs/boxo/ipns"
+	record "github.com/libp2p/go-libp2p-record"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// ErrInvalidKey is returned for a value key whose form or namespace the network
+// does not take.
+var ErrInvalidKey = errors.New("node: invalid key")
+
+// validator checks values by namespace: pk and ipns by their own rules, further
+// namespaces and raw keys, where configured, not at all.
+type validator struct {
+	checked map[string]record.Validator
+	open    []string
+	raw     bool
+}
+
+var _ records.Validator = (*validator)(nil)
+
+func newValidator(keys peerstore.KeyBook, open []string, raw bool) *validator {
+	return &validator{
+		checked: map[string]record.Validator{
+			"pk":   record.PublicKeyValidator{},
+			"ipns": ipns.Validator{KeyBook: keys},
+		},
+		open: open,
+		raw:  raw,
+	}
+}
+
+// of returns the validator of a key; nil with ok for an open namespace.
+func (v *validator) of(key string) (val record.Validator, ok bool) {
+	ns, path, found := strings.Cut(strings.TrimPrefix(key, "/"), "/")
+	if found && path != "" && strings.HasPrefix(key, "/") {
+		if val, ok = v.checked[ns]; ok {
+			return val, true
+		}
+		if slices.Contains(v.open, ns) {
+			return nil, true
+		}
+	}
+	return nil, v.raw && key != ""
+}
+
+// Validate implements records.Validator.
+func (v *validator) Validate(key string, value []byte) error {
+	val, ok := v.of(key)
+	if !ok {
+		return fmt.Errorf("%w: %.64q is in no namespace this network takes (%s)", ErrInvalidKey, key, v.names())
+	}
+	if val == nil {
+		return nil
+	}
+	return val.Validate(key, value)
+}
+
+// Select implements records.Validator. Values of an open namespace have no order:
+// the first stays.
+func (v *validator) Select(key string, values [][]byte) (int, error) {
+	val, ok := v.of(key)
+	if !ok || len(values) == 0 {
+		return 0, ErrInvalidKey
+	}
+	if val == nil {
+		return 0, nil
+	}
+	return val.Select(key, values)
+}
+
+// selects reports whether b is better than a, for the Machine.
+func (v *validator) selects(key, a, b []byte) bool {
+	i, err := v.Select(string(key), [][]byte{a, b})
+	return err == nil && i == 1
+}
+
+// replaces reports whether the offered b may replace the stored a: in an open
+// namespace the newcomer does.
+func (v *validator) replaces(key, a, b []byte) bool {
+	if val, ok := v.of(string(key)); ok && val == nil {
+		return true
+	}
+	return v.selects(key, a, b)
+}
+
+func (v *validator) names() string {
+	return strings.Join(append([]string{"pk", "ipns"}, v.open...), ", ")
+}
