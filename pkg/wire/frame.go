@@ -71,9 +71,9 @@ func readPrefix(r io.ByteReader, limit int) (int, error) {
 func framePrefix(b []byte, limit int) (size, prefix int, err error) {
 	v, n := binary.Uvarint(b)
 	switch {
-	case n == 0:
+	case n == 0 && len(b) < binary.MaxVarintLen64:
 		return 0, 0, nil
-	case n < 0 || v > uint64(max(limit, 0)):
+	case n <= 0 || v > uint64(max(limit, 0)):
 		return 0, 0, ErrFrameTooLarge
 	case n > 1 && b[n-1] == 0:
 		return 0, 0, fmt.Errorf("%w: length prefix is not minimal", ErrMalformed)

@@ -73,6 +73,15 @@ func (m *Message) set(f *field, spare *addrArena) (err error) {
 	return nil
 }
 
+// usualPeers is how many entries a list has at most as a rule: a full answer with
+// its target, or the sender of an ADD_PROVIDER.
+func usualPeers(num protowire.Number) int {
+	if num == fieldCloserPeers {
+		return 21
+	}
+	return 2
+}
+
 // addPeer appends the entry in f to peers unless limit is reached or it names
 // no usable peer ID.
 func addPeer(peers []Peer, limit int, f *field, spare *addrArena) ([]Peer, error) {
@@ -80,7 +89,7 @@ func addPeer(peers []Peer, limit int, f *field, spare *addrArena) ([]Peer, error
 		return peers, err
 	}
 	if peers == nil {
-		peers = make([]Peer, 0, 8)
+		peers = make([]Peer, 0, usualPeers(f.num))
 	}
 	n := len(peers)
 	if n < cap(peers) {
@@ -212,6 +221,11 @@ func (f *field) want(typ protowire.Type) error {
 // readField decodes the first field of b and returns its length; negative if b
 // is broken or starts with a group.
 func readField(b []byte) (f field, n int) {
+	// Nearly every field is a byte string with a tag and a length of one byte.
+	if len(b) >= 2 && b[0]>>3-1 < 15 && b[0]&7 == byte(protowire.BytesType) && int(b[1]) <= len(b)-2 && b[1] < 0x80 {
+		n = 2 + int(b[1])
+		return field{num: protowire.Number(b[0] >> 3), typ: protowire.BytesType, bytes: b[2:n:n]}, n
+	}
 	num, typ, n := protowire.ConsumeTag(b)
 	if n < 0 {
 		return f, n
