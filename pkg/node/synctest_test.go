@@ -1,0 +1,224 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/x/simlibp2p"
+	"github.com/marcopolo/simnet"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// world is a simulated network of real libp2p hosts in virtual time.
+type world struct {
+	t   *testing.T
+	net *simnet.Simnet
+	n   int
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(20 * time.Millisecond)}}
+	return w
+}
+
+// host makes a host on a public address of its own. All hosts must exist before
+// the network starts.
+func (w *world) host() host.Host {
+	w.n++
+	link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
+	return simlibp2p.MustNewHost(w.t,
+		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/%d.0.0.1/udp/8000/quic-v1", w.n)),
+		libp2p.DisableIdentifyAddressDiscovery(), libp2p.DisableMetrics(), libp2p.DisableRelay(),
+		simlibp2p.QUICSimnet(w.net, simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}),
+	)
+}
+
+// counter counts what a node does.
+type counter struct {
+	dht.NopObserver
+	mu          sync.Mutex
+	republished []time.Time
+	refreshed   []time.Time
+	restored    int
+}
+
+func (c *counter) Republished(_ records.Kind, ok bool, _ int, _ time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ok {
+		c.republished = append(c.republished, time.Now())
+	}
+}
+
+func (c *counter) Refreshed(bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refreshed = append(c.refreshed, time.Now())
+}
+
+func (c *counter) Probed(ok, restored bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ok && restored {
+		c.restored++
+	}
+}
+
+func providersOf(t *testing.T, n *node.Node, key []byte) []peer.AddrInfo {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var found []peer.AddrInfo
+	_, err := n.Providers(ctx, key, 0, func(ai peer.AddrInfo) bool { found = append(found, ai); return true })
+	if err != nil {
+		require.ErrorIs(t, err, node.ErrNotFound)
+	}
+	return found
+}
+
+// TestFiftyHours lets five nodes live for 50 hours: provided keys are renewed
+// each 22 h; after the provider has left, its addresses are told for 24 h more
+// and its record for 48 h; buckets are refreshed each 10 minutes.
+func TestFiftyHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		hosts := make([]host.Host, 5)
+		for i := range hosts {
+			hosts[i] = w.host()
+		}
+		w.net.Start()
+		defer w.net.Close()
+		var stores []*records.Mem
+		var nodes []*node.Node
+		var counters []*counter
+		for i, h := range hosts {
+			defer h.Close()
+			mem, c := records.NewMem(nil), &counter{}
+			cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem, Observer: c}
+			if i > 0 {
+				cfg.Bootstrap = []peer.AddrInfo{{ID: hosts[0].ID(), Addrs: hosts[0].Addrs()}}
+			}
+			n, err := node.New(h, cfg)
+			require.NoError(t, err)
+			defer n.Close()
+			stores, nodes, counters = append(stores, mem), append(nodes, n), append(counters, c)
+		}
+		time.Sleep(time.Minute)
+		for _, n := range nodes {
+			require.Equal(t, 4, n.Status().VerifiedPeers)
+		}
+
+		start := time.Now()
+		stays, leaves := []byte("stays"), []byte("leaves")
+		for who, key := range map[int][]byte{1: stays, 2: leaves} {
+			res, err := nodes[who].ProvideKey(context.Background(), key)
+			require.NoError(t, err)
+			require.Equal(t, 4, res.StoredAt)
+		}
+
+		time.Sleep(time.Hour)
+		require.NoError(t, nodes[2].Close()) // the provider leaves
+		require.NoError(t, hosts[2].Close())
+
+		addrs := func(key []byte) int {
+			ps, err := stores[4].Providers(nil, time.Now(), key, 10)
+			require.NoError(t, err)
+			n := 0
+			for _, p := range ps {
+				n += len(p.Addrs)
+			}
+			return n
+		}
+		time.Sleep(start.Add(23*time.Hour + 59*time.Minute).Sub(time.Now()))
+		require.Positive(t, addrs(leaves))
+		require.Len(t, providersOf(t, nodes[3], leaves), 1)
+		time.Sleep(2 * time.Minute)
+		require.Zero(t, addrs(leaves), "addresses are told for 24 h")
+		require.Positive(t, addrs(stays), "renewed at 22 h")
+
+		time.Sleep(start.Add(47*time.Hour + 59*time.Minute).Sub(time.Now()))
+		require.Len(t, providersOf(t, nodes[3], leaves), 1)
+		time.Sleep(2 * time.Minute)
+		require.Empty(t, providersOf(t, nodes[3], leaves), "gone at 48 h")
+		time.Sleep(start.Add(50 * time.Hour).Sub(time.Now()))
+		require.Len(t, providersOf(t, nodes[3], stays), 1)
+
+		renewals := counters[1].republished // the first is the provide itself
+		require.Len(t, renewals, 3)
+		for i, at := range renewals {
+			require.InDelta(t, (time.Duration(i) * 22 * time.Hour).Seconds(), at.Sub(start).Seconds(), 60)
+		}
+		requireRefreshes(t, counters[0], start)
+	})
+}
+
+// requireRefreshes checks that a round of refreshes ran at least every 10 min,
+// give or take the grain of upkeep.
+func requireRefreshes(t *testing.T, c *counter, start time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := start
+	for _, at := range c.refreshed {
+		if at.Before(start) {
+			continue
+		}
+		require.LessOrEqual(t, at.Sub(last), dht.RefreshInterval+2*dht.MaintainInterval)
+		last = at
+	}
+	require.WithinDuration(t, time.Now(), last, dht.RefreshInterval+2*dht.MaintainInterval)
+}
+
+// TestRestoredInVirtualTime restarts a node without bootstrap peers: its snapshot
+// brings the table back, verified anew.
+func TestRestoredInVirtualTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		hosts := make([]host.Host, 5)
+		for i := range hosts {
+			hosts[i] = w.host()
+		}
+		w.net.Start()
+		defer w.net.Close()
+		boot := []peer.AddrInfo{{ID: hosts[0].ID(), Addrs: hosts[0].Addrs()}}
+		mem := records.NewMem(nil)
+		var nodes []*node.Node
+		for i, h := range hosts {
+			defer h.Close()
+			cfg := node.Config{Bootstrap: boot}
+			if i == 4 {
+				cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
+			}
+			n, err := node.New(h, cfg)
+			require.NoError(t, err)
+			defer n.Close()
+			nodes = append(nodes, n)
+		}
+		time.Sleep(3 * time.Minute)
+		require.NoError(t, nodes[4].Close())
+		for _, p := range hosts[4].Network().Peers() {
+			require.NoError(t, hosts[4].Network().ClosePeer(p))
+			hosts[4].Peerstore().ClearAddrs(p)
+		}
+		time.Sleep(2 * time.Hour)
+
+		c := &counter{}
+		again, err := node.New(hosts[4], node.Config{Store: mem, Keystore: mem, Snapshots: mem, Observer: c})
+		require.NoError(t, err)
+		defer again.Close()
+		require.Equal(t, 4, again.Status().RestoredPeers)
+		require.Zero(t, again.Status().VerifiedPeers, "told to nobody before they answer")
+		time.Sleep(5 * time.Second)
+		require.Equal(t, 4, again.Status().VerifiedPeers)
+		require.Equal(t, 4, c.restored)
+	})
+}
