@@ -128,15 +128,11 @@ func (m *Mem) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 	}
 	list := m.s.providers[string(key)]
 	i := slices.IndexFunc(list, func(o memProvider) bool { return o.id == id })
-	if i < 0 {
+	if i < 0 || !now.Before(list[i].expires) {
 		return ErrNotFound
 	}
-	live := now.Before(list[i].expires)
 	m.s.forget(id)
 	m.s.setProviders(string(key), slices.Delete(list, i, i+1))
-	if !live {
-		return ErrNotFound
-	}
 	return nil
 }
 

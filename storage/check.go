@@ -1,0 +1,193 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// maxProblems bounds the problems that a Report lists.
+const maxProblems = 100
+
+// Report is the result of a check.
+type Report struct {
+	Problems  []string // the first hundred; empty: the file is in order
+	Omitted   int      // further problems
+	Records   [records.NumKinds]int64
+	Published [records.NumKinds]int64
+	Providers int64
+}
+
+// OK reports whether no problem was found.
+func (r *Report) OK() bool { return len(r.Problems) == 0 }
+
+func (r *Report) problem(format string, args ...any) {
+	if len(r.Problems) < maxProblems {
+		r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+	} else {
+		r.Omitted++
+	}
+}
+
+// Check checks the file in dir, which no other process may be writing: bbolt's
+// structure and this package's own invariants. An error means that it could not
+// be checked; damage is in the report.
+func Check(dir string) (Report, error) {
+	db, err := Open(dir, Options{ReadOnly: true, verifyPages: wholeFile})
+	if errors.Is(err, ErrCorrupt) {
+		var r Report
+		r.problem("%v", err)
+		return r, nil
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	r, err := db.Check()
+	return r, errors.Join(err, db.Close())
+}
+
+// Check checks the open file; writes wait meanwhile. See the function Check.
+func (db *DB) Check() (Report, error) {
+	var r Report
+	err := guard(func() error {
+		tx, err := db.bolt.Begin(!db.opts.ReadOnly)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }()
+		// Only a file whose every page is sound may go to bbolt's own check: that
+		// runs in a goroutine where a fault cannot be caught.
+		if err := verifyFile(db.path, wholeFile); err != nil {
+			r.problem("%v", err)
+			return nil
+		}
+		for err := range tx.Check() {
+			r.problem("bbolt: %v", err)
+		}
+		return db.checkContents(tx, &r)
+	})
+	if errors.Is(err, ErrCorrupt) {
+		r.problem("%v", err)
+		err = nil
+	}
+	if err != nil {
+		return r, fmt.Errorf("storage: check: %w", err)
+	}
+	return r, nil
+}
+
+// recheck is a check at open of a file in which a read met damage before.
+func (db *DB) recheck() error {
+	r, err := db.Check()
+	if err == nil && !r.OK() {
+		err = fmt.Errorf("%w: %s (and %d more)", ErrCorrupt, r.Problems[0], len(r.Problems)-1+r.Omitted)
+	}
+	if err == nil && !db.opts.ReadOnly {
+		err = removeMark(db.path)
+	}
+	return err
+}
+
+// checkContents compares everything stored with everything counted.
+func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
+	stored, err := loadCounters(tx)
+	if err != nil {
+		return err
+	}
+	found := counters{Clean: stored.Clean}
+	for _, check := range []func(*bbolt.Tx, *counters, func(string, ...any)) error{
+		checkValues, checkKeystore, checkSnapshots, db.providers.check,
+	} {
+		if err := check(tx, &found, r.problem); err != nil {
+			return err
+		}
+	}
+	if stored != found {
+		r.problem("counters say %+v, contents %+v", stored, found)
+	}
+	r.Records, r.Published, r.Providers = found.Records, found.Published, found.Providers
+	return nil
+}
+
+func checkValues(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error {
+	vt, err := openValues(tx)
+	if err != nil {
+		return err
+	}
+	var rows, entries int
+	err = vt.rows.ForEach(func(k, row []byte) error {
+		rows++
+		c.Records[records.KindValue]++
+		c.Bytes[records.KindValue] += valueBytes(k, row)
+		v, err := decodeValue(k, row)
+		if err != nil {
+			problem("value %q: %v", k, err)
+		} else if vt.expiry.Get(expiryKey(v.Expires, k)) == nil {
+			problem("value %q is missing in the expiry index", k)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = vt.expiry.ForEach(func(k, _ []byte) error {
+		entries++
+		if len(k) <= 8 || vt.rows.Get(k[8:]) == nil {
+			problem("expiry index entry %x has no value", k)
+		}
+		return nil
+	})
+	if rows != entries {
+		problem("%d values, %d entries in the expiry index", rows, entries)
+	}
+	return err
+}
+
+func checkKeystore(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error {
+	rows, err := bucketOf(tx, bucketKeystore)
+	if err != nil {
+		return err
+	}
+	return rows.ForEach(func(k, row []byte) error {
+		if len(k) != publishedKeyLen {
+			problem("published key %x is malformed", k)
+			return nil
+		}
+		p, err := decodePublished(k, row)
+		if err != nil {
+			problem("published key %x: %v", k, err)
+			return nil
+		}
+		if kad.Key(k[:publishedKeyLen-1]) != kad.KeyOf(p.Key) {
+			problem("published key %x is filed under another key", k)
+		}
+		c.Published[p.Kind]++
+		return nil
+	})
+}
+
+func checkSnapshots(tx *bbolt.Tx, _ *counters, problem func(string, ...any)) error {
+	all, err := bucketOf(tx, bucketSnapshot)
+	if err != nil {
+		return err
+	}
+	names := snapshotNames(all)
+	if len(names) > keptSnapshots {
+		problem("%d snapshots, at most %d are kept", len(names), keptSnapshots)
+	}
+	for _, name := range names {
+		one := all.Bucket(name)
+		if one == nil {
+			problem("snapshot %x is no bucket", name)
+			continue
+		}
+		if _, err := decodeSnapshot(one.Get(keySnapshot)); err != nil {
+			problem("snapshot %x: %v", name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,274 @@
+package storage
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// batch is what the writes of one transaction share.
+type batch struct {
+	db        *DB
+	tx        *bbolt.Tx
+	counters  counters       // as of this transaction
+	full      bool           // no new records: the reserve has been reached
+	providers providerWriter // nil until the first provider record
+}
+
+// provider returns the provider store's face in this transaction.
+func (b *batch) provider() (providerWriter, error) {
+	if b.providers == nil {
+		w, err := b.db.providers.writer(b.tx, &b.counters)
+		if err != nil {
+			return nil, err
+		}
+		b.providers = w
+	}
+	return b.providers, nil
+}
+
+// finish writes what the batch kept back until its end.
+func (b *batch) finish() error {
+	if b.providers != nil {
+		if err := b.providers.flush(); err != nil {
+			return err
+		}
+	}
+	b.counters.Clean = false
+	return b.counters.store(b.tx)
+}
+
+// committer makes writes durable until the queue is closed and empty.
+func (db *DB) committer() {
+	defer close(db.done)
+	debug.SetPanicOnFault(true) // see guard; the setting is this goroutine's
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		batch, wait, done := db.queue.next(db.opts.CommitWindow)
+		switch {
+		case done:
+			return
+		case len(batch) > 0:
+			db.commit(batch)
+			continue
+		case wait > 0:
+			timer.Reset(wait)
+		default:
+			timer.Stop()
+		}
+		select {
+		case <-db.queue.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// commit makes writes durable in one transaction and answers who waits. If one
+// of them turns out to be impossible, each is tried alone, so that a damaged
+// page fails only the writes that need it.
+func (db *DB) commit(writes []write) {
+	results := make([]error, len(writes))
+	err := db.transact(writes, results)
+	if _, impossible := err.(*applyError); impossible && len(writes) > 1 {
+		for i := range writes {
+			if err := db.transact(writes[i:i+1], results[i:i+1]); err != nil {
+				results[i] = db.report(writes[i].op, err)
+			}
+		}
+	} else if err != nil {
+		err = db.report(writes[0].op, err)
+		for i := range results {
+			results[i] = err
+		}
+	}
+	for i, w := range writes {
+		db.answer(w, results[i])
+	}
+}
+
+// answer tells whoever waits for a write how it ended.
+func (db *DB) answer(w write, err error) {
+	if refused(err) {
+		db.refused.Add(1)
+	}
+	if w.done == nil {
+		return
+	}
+	if err != nil {
+		err = fmt.Errorf("storage: %s: %w", w.op, err)
+	}
+	w.done <- err
+}
+
+// applyError is an error of one write, as opposed to one of the commit.
+type applyError struct{ error }
+
+func (e *applyError) Unwrap() error { return e.error }
+
+// transact applies writes in one transaction and commits it. results receives
+// the outcome of each; a returned error is that of all.
+func (db *DB) transact(writes []write, results []error) error {
+	if err := db.failure(); err != nil {
+		return err
+	}
+	start := time.Now()
+	b, err := db.begin()
+	if err != nil {
+		return err
+	}
+	if err := b.apply(writes, results); err != nil {
+		db.rollback(b.tx)
+		return &applyError{err}
+	}
+	if err := db.finishCommit(b); err != nil {
+		return err
+	}
+	db.opts.Observer.Committed(len(writes), time.Since(start))
+	return nil
+}
+
+// begin opens the write transaction. Only the committer does, and Open and Close
+// while there is none; Check holds it for its time.
+func (db *DB) begin() (b *batch, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			db.stuck.Store(true) // bbolt has kept its locks
+			err = db.giveUp(panicError(r))
+		}
+	}()
+	tx, err := db.bolt.Begin(true)
+	if err != nil {
+		return nil, db.giveUp(err)
+	}
+	b = &batch{db: db, tx: tx, counters: *db.counters.Load()}
+	b.full = db.used(tx) > db.opts.MaxBytes-db.opts.reserve()
+	return b, nil
+}
+
+// apply runs the writes. An error or a panic undoes them all.
+func (b *batch) apply(writes []write, results []error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = panicError(r)
+		}
+	}()
+	for i, w := range writes {
+		results[i] = nil
+		if err := w.apply(b); isOutcome(err) {
+			results[i] = err
+		} else if err != nil {
+			return err
+		}
+	}
+	return b.finish()
+}
+
+// rollback undoes a transaction whose changes are in memory only.
+func (db *DB) rollback(tx *bbolt.Tx) {
+	defer func() {
+		if r := recover(); r != nil {
+			db.stuck.Store(true)
+			_ = db.giveUp(panicError(r))
+		}
+	}()
+	_ = tx.Rollback()
+}
+
+// finishCommit commits and makes the new counters current.
+func (db *DB) finishCommit(b *batch) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = db.giveUp(panicError(r))
+			db.rollback(b.tx)
+		}
+	}()
+	if err := db.testCommit(b.tx); err != nil {
+		if noRoom(err) {
+			return fmt.Errorf("%w: %w", ErrFull, err)
+		}
+		return db.giveUp(err)
+	}
+	db.counters.Store(&b.counters)
+	return nil
+}
+
+// giveUp ends all writing: what the file holds is not known until it is opened
+// again. An fsync is never repeated, for the kernel reports its failure once and
+// then calls the lost pages clean.
+func (db *DB) giveUp(cause error) error {
+	err := fmt.Errorf("%w: %w", ErrFailed, cause)
+	if db.failed.CompareAndSwap(nil, &err) {
+		db.log.Error("storage: no more writes until the next start", "file", db.path, "error", cause)
+	}
+	return *db.failed.Load()
+}
+
+// failure returns why nothing may be written, or nil.
+func (db *DB) failure() error {
+	if p := db.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// do has the committer apply a change and waits until it is durable.
+func (db *DB) do(op string, limit int, apply func(*batch) error) error {
+	if err := db.writable(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	if err := db.queue.put(write{op: op, apply: apply, done: done}, limit); err != nil {
+		return db.refuse(op, err)
+	}
+	return <-done
+}
+
+// enqueue has the committer apply a change within the commit window.
+func (db *DB) enqueue(op string, apply func(*batch) error) error {
+	if err := db.writable(); err != nil {
+		return err
+	}
+	if err := db.queue.put(write{op: op, apply: apply}, db.opts.MaxPending); err != nil {
+		return db.refuse(op, err)
+	}
+	return nil
+}
+
+func (db *DB) writable() error {
+	if db.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	return db.failure()
+}
+
+// refuse counts a write that was turned away by the queue.
+func (db *DB) refuse(op string, err error) error {
+	if refused(err) {
+		db.refused.Add(1)
+	}
+	return fmt.Errorf("storage: %s: %w", op, err)
+}
+
+// Flush makes durable what was queued before the call.
+func (db *DB) Flush() error {
+	return db.do("flush", ownLimit, func(*batch) error { return nil })
+}
+
+// Stats implements records.Store.
+func (db *DB) Stats() records.Stats {
+	c := db.counters.Load()
+	return records.Stats{
+		Records:        c.Records,
+		Bytes:          c.Bytes,
+		Providers:      c.Providers,
+		Published:      c.Published,
+		PendingWrites:  int64(db.queue.len()),
+		RefusedWrites:  db.refused.Load(),
+		ExpiredRecords: [records.NumKinds]int64{db.expired[0].Load(), db.expired[1].Load()},
+	}
+}

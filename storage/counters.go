@@ -1,0 +1,72 @@
+package storage
+
+import (
+	"encoding/binary"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// counters are what Stats tells of the contents. They are changed with the
+// contents, in the same transaction, and therefore right after any crash.
+type counters struct {
+	Records   [records.NumKinds]int64 // distinct records
+	Bytes     [records.NumKinds]int64 // estimated, of all stored copies
+	Providers int64                   // rows of provider_ids
+	Published [records.NumKinds]int64
+	// Clean is set by Close and taken back by the first commit after Open.
+	Clean bool
+}
+
+// fields lists the numbers in the order in which they are stored.
+func (c *counters) fields() []*int64 {
+	return []*int64{
+		&c.Records[0], &c.Records[1], &c.Bytes[0], &c.Bytes[1],
+		&c.Providers, &c.Published[0], &c.Published[1],
+	}
+}
+
+func (c *counters) encode() []byte {
+	row := newRow(8*7 + 1)
+	for _, f := range c.fields() {
+		row = binary.BigEndian.AppendUint64(row, uint64(*f))
+	}
+	clean := byte(0)
+	if c.Clean {
+		clean = 1
+	}
+	return seal(bucketMeta, keyCounters, append(row, clean))
+}
+
+func decodeCounters(row []byte) (counters, error) {
+	payload, err := unseal(bucketMeta, keyCounters, row)
+	if err != nil {
+		return counters{}, err
+	}
+	var c counters
+	d := decoder{b: payload}
+	for _, f := range c.fields() {
+		*f = int64(d.uint(8))
+	}
+	c.Clean = d.byte() == 1
+	return c, d.end(bucketMeta)
+}
+
+// loadCounters reads the counters of a transaction's state.
+func loadCounters(tx *bbolt.Tx) (counters, error) {
+	meta, err := bucketOf(tx, bucketMeta)
+	if err != nil {
+		return counters{}, err
+	}
+	return decodeCounters(meta.Get(keyCounters))
+}
+
+// store writes the counters.
+func (c *counters) store(tx *bbolt.Tx) error {
+	meta, err := bucketOf(tx, bucketMeta)
+	if err != nil {
+		return err
+	}
+	return meta.Put(keyCounters, c.encode())
+}

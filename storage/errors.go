@@ -1,0 +1,80 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+var (
+	// ErrLocked is returned when another process uses the directory. The error is
+	// a *LockedError, which says whom.
+	ErrLocked = errors.New("storage: in use by another process")
+	// ErrSchema is returned when the file was written by a newer version.
+	ErrSchema = errors.New("storage: written by a newer version")
+	// ErrForeign is returned when the file belongs to another program or network.
+	ErrForeign = errors.New("storage: not a file of this node")
+	// ErrCorrupt is returned when a read met damage, and by Open in ReadOnly mode.
+	ErrCorrupt = errors.New("storage: file is damaged")
+	// ErrFailed is returned by every write after an fsync failed: what the file
+	// then holds is in doubt until it is opened again. Reads go on.
+	ErrFailed = errors.New("storage: writes given up after a failed commit")
+	// ErrFull is returned when the disk is full or the file has reached MaxBytes.
+	// Writes succeed again once there is room.
+	ErrFull = errors.New("storage: no room")
+	// ErrReadOnly is returned by writes to a DB opened with Options.ReadOnly.
+	ErrReadOnly = errors.New("storage: opened read-only")
+)
+
+// outcomes are the errors by which a write says no. Whoever returns one has
+// changed nothing; every other error undoes the transaction.
+var outcomes = []error{
+	records.ErrNotFound, records.ErrOlder, records.ErrExpired,
+	records.ErrTooLarge, records.ErrQuota, records.ErrInvalid, ErrFull,
+}
+
+func isOutcome(err error) bool {
+	for _, o := range outcomes {
+		if errors.Is(err, o) {
+			return true
+		}
+	}
+	return false
+}
+
+// refused reports whether a write was turned away for want of room.
+func refused(err error) bool {
+	return errors.Is(err, records.ErrBusy) || errors.Is(err, records.ErrQuota) || errors.Is(err, ErrFull)
+}
+
+// noRoom reports whether a commit failed because the file could not grow. bbolt
+// then has written nothing that the previous state refers to and has rolled back,
+// so that the handle stays good.
+//
+// A short or refused pwrite arrives as *fs.PathError; fdatasync as a bare errno,
+// and after that nothing is known. The failed truncate is told by its text, for
+// bbolt does not wrap it.
+func noRoom(err error) bool {
+	if errors.Is(err, berrors.ErrMaxSizeReached) {
+		return true
+	}
+	if strings.HasPrefix(err.Error(), "file resize error") {
+		return true
+	}
+	var pe *fs.PathError
+	if !errors.As(err, &pe) || pe.Op != "write" {
+		return false
+	}
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// panicError turns what recover returned into an error. bbolt panics on pages it
+// cannot make sense of, and a fault in the mapping of a truncated file arrives
+// the same way (see guard).
+func panicError(r any) error { return fmt.Errorf("%w: %v", ErrCorrupt, r) }

@@ -1,0 +1,205 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// publishChunk bounds the keys of one transaction: each may dirty a page.
+const publishChunk = maxBatch
+
+// rangeChunk is how many published keys one read transaction hands out. Between
+// two of them no transaction is open, so that a slow reader pins no pages.
+const rangeChunk = 256
+
+// publishedKeyLen is the length of a row's key in the keystore.
+const publishedKeyLen = kad.KeyBits/8 + 1
+
+// publishedKey returns the row key: kad key, then kind.
+func publishedKey(kind records.Kind, key []byte) []byte {
+	k := kad.KeyOf(key)
+	return append(k[:], byte(kind))
+}
+
+func encodePublished(rowKey []byte, p *records.Published) []byte {
+	row := newRow(5*8 + 2 + len(p.Key) + len(p.Value))
+	row = binary.BigEndian.AppendUint64(row, uint64(p.TTL))
+	row = appendTime(row, p.Until)
+	row = appendTime(row, p.Added)
+	row = appendTime(row, p.Last)
+	row = appendTime(row, p.Due)
+	row = binary.BigEndian.AppendUint16(row, uint16(len(p.Key)))
+	row = append(row, p.Key...)
+	row = append(row, p.Value...)
+	return seal(bucketKeystore, rowKey, row)
+}
+
+// decodePublished returns a published key in fresh memory.
+func decodePublished(rowKey, row []byte) (records.Published, error) {
+	payload, err := unseal(bucketKeystore, rowKey, row)
+	if err != nil {
+		return records.Published{}, err
+	}
+	d := decoder{b: payload}
+	p := records.Published{
+		Kind:  records.Kind(rowKey[len(rowKey)-1]),
+		TTL:   time.Duration(d.uint(8)),
+		Until: d.time(), Added: d.time(), Last: d.time(), Due: d.time(),
+	}
+	p.Key = clone(d.bytes(int(d.uint(2))))
+	if len(d.b) > 0 {
+		p.Value = clone(d.bytes(len(d.b)))
+	}
+	d.bad = d.bad || p.Kind >= records.NumKinds
+	return p, d.end(bucketKeystore)
+}
+
+// Publish implements records.Keystore. Each thousand keys or so (publishChunk) is
+// one transaction; after an error the keys before them are stored.
+func (db *DB) Publish(ps ...records.Published) error {
+	for i := range ps {
+		if err := records.ValidatePublished(&ps[i], db.opts.MaxValueSize); err != nil {
+			return err
+		}
+	}
+	for len(ps) > 0 {
+		n := min(len(ps), publishChunk)
+		chunk := ps[:n]
+		ps = ps[n:]
+		if err := db.do("publish", ownLimit, func(b *batch) error { return b.publish(chunk) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) publish(ps []records.Published) error {
+	rows, err := bucketOf(b.tx, bucketKeystore)
+	if err != nil {
+		return err
+	}
+	for i := range ps {
+		k := publishedKey(ps[i].Kind, ps[i].Key)
+		if rows.Get(k) == nil {
+			b.counters.Published[ps[i].Kind]++
+		}
+		if err := rows.Put(k, encodePublished(k, &ps[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Unpublish implements records.Keystore.
+func (db *DB) Unpublish(kind records.Kind, key []byte) error {
+	if kind >= records.NumKinds {
+		return records.ErrNotFound
+	}
+	return db.do("unpublish", ownLimit, func(b *batch) error {
+		rows, err := bucketOf(b.tx, bucketKeystore)
+		if err != nil {
+			return err
+		}
+		k := publishedKey(kind, key)
+		if rows.Get(k) == nil {
+			return records.ErrNotFound
+		}
+		b.counters.Published[kind]--
+		return rows.Delete(k)
+	})
+}
+
+// Load implements records.Keystore.
+func (db *DB) Load(kind records.Kind, key []byte) (p records.Published, err error) {
+	err = db.view("load", func(tx *bbolt.Tx) error {
+		rows, err := bucketOf(tx, bucketKeystore)
+		if err != nil {
+			return err
+		}
+		k := publishedKey(kind, key)
+		row := rows.Get(k)
+		if row == nil {
+			return records.ErrNotFound
+		}
+		p, err = decodePublished(k, row)
+		return err
+	})
+	return p, err
+}
+
+// Done implements records.Keystore.
+func (db *DB) Done(kind records.Kind, key []byte, last, due time.Time) error {
+	return db.do("done", ownLimit, func(b *batch) error {
+		rows, err := bucketOf(b.tx, bucketKeystore)
+		if err != nil {
+			return err
+		}
+		k := publishedKey(kind, key)
+		row := rows.Get(k)
+		if row == nil {
+			return nil
+		}
+		p, err := decodePublished(k, row)
+		if err != nil {
+			return err
+		}
+		if !last.IsZero() {
+			p.Last = last
+		}
+		p.Due = due
+		return rows.Put(k, encodePublished(k, &p))
+	})
+}
+
+// Range implements records.Keystore. It reads in steps: a key published or removed
+// meanwhile may or may not be seen. A damaged row is reported and left out.
+func (db *DB) Range(region kad.Prefix, fn func(records.Published) bool) error {
+	first := region.First()
+	for next := first[:]; next != nil; {
+		chunk, after, err := db.rangeStep(region, next)
+		if err != nil {
+			return err
+		}
+		for _, p := range chunk {
+			if !fn(p) {
+				return nil
+			}
+		}
+		next = after
+	}
+	return nil
+}
+
+// rangeStep reads some published keys of region from the row key next on and
+// returns where to go on; nil: nowhere.
+func (db *DB) rangeStep(region kad.Prefix, next []byte) (chunk []records.Published, after []byte, err error) {
+	last := region.Last()
+	err = db.view("range", func(tx *bbolt.Tx) error {
+		rows, err := bucketOf(tx, bucketKeystore)
+		if err != nil {
+			return err
+		}
+		c := rows.Cursor()
+		seen := 0
+		for k, row := c.Seek(next); len(k) == len(last)+1 && bytes.Compare(k[:len(last)], last[:]) <= 0; k, row = c.Next() {
+			if seen++; seen > rangeChunk {
+				after = clone(k)
+				return nil
+			}
+			p, err := decodePublished(k, row)
+			if err != nil {
+				_ = db.report("range", err)
+				continue
+			}
+			chunk = append(chunk, p)
+		}
+		return nil
+	})
+	return chunk, after, err
+}

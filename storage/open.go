@@ -1,0 +1,267 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// FileName is the name of the store's file in its directory.
+const FileName = "holdfast.db"
+
+// suspectSuffix marks a file in which a read met damage.
+const suspectSuffix = ".suspect"
+
+// fileGrowth is the step in which bbolt grows the file, with an fsync each.
+const fileGrowth = 4 << 20
+
+// Open opens the store in dir, made if it does not exist, and takes the directory
+// for this process. A damaged file is moved aside and replaced, see Quarantine.
+func Open(dir string, o Options) (*DB, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	if !o.ReadOnly {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("storage: open: %w", err)
+		}
+	}
+	lock, err := lockDir(dir, o.ReadOnly, o.LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{
+		opts: o, path: filepath.Join(dir, FileName), log: o.Logger,
+		lock: lock, queue: newQueue(), providers: epochStore{},
+	}
+	db.testCommit = (*bbolt.Tx).Commit
+	if err := db.start(); err != nil {
+		_ = db.closeBolt()
+		lock.release()
+		return nil, err
+	}
+	return db, nil
+}
+
+// start opens the file, replaces it if it is damaged, and starts the committer.
+func (db *DB) start() error {
+	if err := db.resume(); err != nil {
+		return err
+	}
+	err := db.open()
+	if errors.Is(err, ErrCorrupt) && !db.opts.ReadOnly {
+		err = db.replace(err)
+	}
+	if err != nil {
+		return err
+	}
+	db.clean = db.counters.Load().Clean
+	if db.opts.ReadOnly {
+		return nil
+	}
+	db.done = make(chan struct{})
+	go db.committer()
+	return nil
+}
+
+// open opens the file and reads what it says of itself.
+func (db *DB) open() error {
+	if db.opts.force != nil {
+		return db.opts.force
+	}
+	if err := verifyFile(db.path, db.verifyBudget()); err != nil {
+		return err
+	}
+	if err := db.openBolt(); err != nil {
+		return err
+	}
+	err := guard(db.initialize)
+	if err == nil && db.suspected() {
+		err = db.recheck()
+	}
+	return err
+}
+
+// suspected reports whether a reader has met damage in the file.
+func (db *DB) suspected() bool {
+	_, err := os.Stat(db.path + suspectSuffix)
+	return err == nil
+}
+
+func (db *DB) verifyBudget() int {
+	if db.suspected() {
+		return wholeFile
+	}
+	return db.opts.verifyPages
+}
+
+// openBolt opens the file with bbolt.
+//
+// The freelist is written with each commit. Not to write it makes commits a
+// little smaller, but then Open reads every page to rebuild it, in a goroutine of
+// bbolt's whose panics nobody can recover: a damaged page would stop the process
+// at every start. Without it a failed commit costs a walk of the file as well.
+func (db *DB) openBolt() (err error) {
+	defer func() {
+		if err != nil && db.file != nil {
+			db.file.Close() // frees the lock where bbolt panicked half-way
+			db.file, db.bolt = nil, nil
+		}
+	}()
+	o := &bbolt.Options{
+		Timeout:         db.opts.LockTimeout,
+		ReadOnly:        db.opts.ReadOnly,
+		PreLoadFreelist: true,
+		FreelistType:    bbolt.FreelistMapType,
+		NoSync:          db.opts.NoSync,
+		MaxSize:         int(db.opts.MaxBytes),
+		InitialMmapSize: db.mapSize(),
+		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(path, flag, mode)
+			db.file = f
+			return f, err
+		},
+	}
+	if o.Timeout < 0 {
+		o.Timeout = time.Millisecond // bbolt waits for ever at zero
+	}
+	open := func() (err error) {
+		db.bolt, err = bbolt.Open(db.path, 0o600, o)
+		return err
+	}
+	if err = guard(open); errors.Is(err, syscall.ENOMEM) {
+		o.InitialMmapSize = 0 // no such address space here
+		err = guard(open)
+	}
+	if err != nil {
+		return db.openError(err)
+	}
+	db.bolt.AllocSize = fileGrowth
+	return nil
+}
+
+// mapSize is the address space to map: room for the largest file, so that the
+// writer need never wait for readers to map anew. It costs no memory.
+func (db *DB) mapSize() int {
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file would grow with it
+		return 0
+	}
+	return int(db.opts.MaxBytes)
+}
+
+// openError names an error of bbolt.Open.
+func (db *DB) openError(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return &LockedError{Path: db.path}
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return fmt.Errorf("%w: %s: %w", ErrCorrupt, db.path, err)
+	}
+	return fmt.Errorf("storage: open %s: %w", db.path, err)
+}
+
+// initialize reads the file's description of itself, or writes it into a new one.
+func (db *DB) initialize() error {
+	var fresh bool
+	err := db.bolt.View(func(tx *bbolt.Tx) error {
+		k, _ := tx.Cursor().First()
+		if fresh = k == nil; fresh {
+			return nil
+		}
+		return db.readMeta(tx)
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	if db.opts.ReadOnly {
+		return fmt.Errorf("%w: %s is empty", ErrForeign, db.path)
+	}
+	return db.create()
+}
+
+// create writes the buckets and the description of a new file.
+func (db *DB) create() error {
+	c := counters{Clean: true}
+	err := db.bolt.Update(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		meta := tx.Bucket(bucketMeta)
+		return firstErr(
+			meta.Put(keySchema, u32(schemaVersion)),
+			meta.Put(keyNetwork, []byte(db.opts.Network)),
+			meta.Put(keyCreated, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))),
+			c.store(tx),
+		)
+	})
+	if err != nil {
+		return fmt.Errorf("storage: create %s: %w", db.path, err)
+	}
+	db.counters.Store(&c)
+	return syncDir(filepath.Dir(db.path))
+}
+
+// readMeta checks that the file is one of ours and loads its counters.
+func (db *DB) readMeta(tx *bbolt.Tx) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil || meta.Get(keySchema) == nil {
+		return db.stranger(tx)
+	}
+	schema := meta.Get(keySchema)
+	if len(schema) != 4 {
+		return fmt.Errorf("%w: schema of %d bytes", ErrCorrupt, len(schema))
+	}
+	if v := binary.BigEndian.Uint32(schema); v > schemaVersion {
+		return fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, db.path, v, schemaVersion)
+	}
+	if n := string(meta.Get(keyNetwork)); n != "" && db.opts.Network != "" && n != db.opts.Network {
+		return fmt.Errorf("%w: %s belongs to network %q, not %q", ErrForeign, db.path, n, db.opts.Network)
+	}
+	for _, name := range buckets {
+		if _, err := bucketOf(tx, name); err != nil {
+			return err
+		}
+	}
+	c, err := loadCounters(tx)
+	if err == nil {
+		db.counters.Store(&c)
+	}
+	return err
+}
+
+// stranger tells a file of another program from one of ours that lost its
+// description: ours still has another of our buckets.
+func (db *DB) stranger(tx *bbolt.Tx) error {
+	for _, name := range buckets {
+		if tx.Bucket(name) != nil {
+			return fmt.Errorf("%w: no schema in %s", ErrCorrupt, db.path)
+		}
+	}
+	return fmt.Errorf("%w: %s was written by another program", ErrForeign, db.path)
+}
+
+// syncDir makes a change of names in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("storage: sync %s: %w", dir, err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) {
+		return fmt.Errorf("storage: sync %s: %w", dir, err)
+	}
+	return nil
+}

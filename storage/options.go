@@ -1,0 +1,169 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// Defaults and bounds.
+const (
+	// DefaultCommitWindow: at 2,000 adverts a second ten commits a second write a
+	// fiftieth of what one commit per millisecond writes.
+	DefaultCommitWindow = 100 * time.Millisecond
+	// DefaultMaxPending is what a burst may queue: about 10 MiB of heap, ten
+	// seconds of a busy public server.
+	DefaultMaxPending = 20_000
+	// DefaultMaxBytes has room for 20 million provider records.
+	DefaultMaxBytes = 8 << 30
+	// DefaultLockTimeout lets a predecessor that is shutting down finish.
+	DefaultLockTimeout = time.Second
+
+	// MinMaxBytes is the smallest file that can do its housekeeping.
+	MinMaxBytes = 16 << 20
+
+	// maxBatch bounds the writes of one transaction, because bbolt holds every
+	// page it changes in the heap until the commit: up to a page per write.
+	maxBatch = 4096
+)
+
+// Options configures Open. The zero value of each field stands for its default.
+type Options struct {
+	// CommitWindow is the longest time an advert that nobody waits for stays in
+	// memory before it is committed. Longer writes less and loses more when the
+	// power fails. Default DefaultCommitWindow; at most one minute.
+	CommitWindow time.Duration
+
+	// MaxPending bounds the queue of writes nobody waits for; beyond it
+	// AddProvider returns records.ErrBusy. Writers that wait may fill it twice,
+	// the node's own keys are always taken. Default DefaultMaxPending.
+	MaxPending int
+
+	// MaxBytes bounds the file. New records are refused with ErrFull when an
+	// eighth (at most 256 MiB) is left, so that refreshes, removals and the
+	// node's own keys still find room. Default DefaultMaxBytes, at least
+	// MinMaxBytes.
+	MaxBytes int64
+
+	// MaxProvidersPerKey bounds the live providers of one key; known ones may
+	// always refresh, newcomers are refused with records.ErrQuota. Default
+	// records.DefaultMaxProvidersPerKey.
+	MaxProvidersPerKey int
+
+	// MaxValueSize bounds a value in bytes. Default records.DefaultMaxValueSize,
+	// at most 1 MiB.
+	MaxValueSize int
+
+	// Network names the network the records belong to, such as its protocol ID.
+	// A file made for another network is refused with ErrForeign. Empty: any.
+	Network string
+
+	// LockTimeout is how long Open waits for another process to let go of the
+	// directory. Default DefaultLockTimeout; negative: not at all.
+	LockTimeout time.Duration
+
+	// ReadOnly opens the file without changing it, beside other readers. It must
+	// exist; damage is reported (ErrCorrupt), not repaired.
+	ReadOnly bool
+
+	// NoSync leaves out fsync. For tests only: a crash of the machine then loses
+	// or damages the file.
+	NoSync bool
+
+	// Logger receives what happens to the file as a whole: quarantine, damage,
+	// a handle given up. Default: nothing is logged.
+	Logger *slog.Logger
+
+	// OnQuarantine is called by Open, at most once, when the file was damaged and
+	// has been moved aside. See also DB.Quarantined.
+	OnQuarantine func(Quarantine)
+
+	// Observer is told of commits and errors, for metrics. May be nil.
+	Observer Observer
+
+	// Shuffle orders n elements at random: which providers of a hot key are told.
+	// Default rand.Shuffle of math/rand/v2.
+	Shuffle func(n int, swap func(i, j int))
+
+	// verifyPages bounds the pages whose structure Open checks, nearest the root
+	// first. Zero means defaultVerifyPages. Tests lower it.
+	verifyPages int
+	// force is damage that Open is to assume; see Repair.
+	force error
+}
+
+// Observer is told what the store does. Its methods are called by the goroutine
+// that did it and must not block.
+type Observer interface {
+	// Committed reports a commit: how many writes it made durable and how long
+	// the transaction took, fsync included.
+	Committed(writes int, took time.Duration)
+	// StorageError reports an operation that failed for the store's own reasons:
+	// a full disk (ErrFull), damage (ErrCorrupt), a failed fsync (ErrFailed).
+	StorageError(op string, err error)
+}
+
+type noObserver struct{}
+
+func (noObserver) Committed(int, time.Duration) {}
+func (noObserver) StorageError(string, error)   {}
+
+// Validate reports all violations at once.
+func (o *Options) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("storage: "+format, args...)) }
+	if o.CommitWindow < 0 || o.CommitWindow > time.Minute {
+		bad("CommitWindow %s is not within 0s and 1m", o.CommitWindow)
+	}
+	if o.MaxPending < 0 {
+		bad("MaxPending %d is negative", o.MaxPending)
+	}
+	if o.MaxBytes != 0 && o.MaxBytes < MinMaxBytes {
+		bad("MaxBytes %d is under %d", o.MaxBytes, MinMaxBytes)
+	}
+	if o.MaxProvidersPerKey < 0 {
+		bad("MaxProvidersPerKey %d is negative", o.MaxProvidersPerKey)
+	}
+	if o.MaxValueSize < 0 || o.MaxValueSize > maxValueRow {
+		bad("MaxValueSize %d is not within 0 and %d", o.MaxValueSize, maxValueRow)
+	}
+	if len(o.Network) > maxNetworkLen {
+		bad("Network of %d bytes is longer than %d", len(o.Network), maxNetworkLen)
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults returns a copy in which no default is left open.
+func (o Options) withDefaults() Options {
+	setDefault(&o.CommitWindow, DefaultCommitWindow)
+	setDefault(&o.MaxPending, DefaultMaxPending)
+	setDefault(&o.MaxBytes, DefaultMaxBytes)
+	setDefault(&o.MaxProvidersPerKey, records.DefaultMaxProvidersPerKey)
+	setDefault(&o.MaxValueSize, records.DefaultMaxValueSize)
+	setDefault(&o.LockTimeout, DefaultLockTimeout)
+	setDefault(&o.verifyPages, defaultVerifyPages)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Observer == nil {
+		o.Observer = noObserver{}
+	}
+	if o.Shuffle == nil {
+		o.Shuffle = rand.Shuffle
+	}
+	return o
+}
+
+func setDefault[T comparable](field *T, def T) {
+	var zero T
+	if *field == zero {
+		*field = def
+	}
+}
+
+// reserve is the part of MaxBytes that new records may not use.
+func (o *Options) reserve() int64 { return min(o.MaxBytes/8, 256<<20) }

@@ -1,0 +1,36 @@
+package storage
+
+import (
+	"fmt"
+	"os"
+
+	"go.etcd.io/bbolt"
+)
+
+// Sizes are the sizes of the file in bytes.
+type Sizes struct {
+	File int64 // length of the file
+	Used int64 // in pages that hold something
+	Free int64 // in pages that will be used again before the file grows
+}
+
+// Sizes returns the sizes of the file as of the last commit, without a scan.
+func (db *DB) Sizes() (Sizes, error) {
+	info, err := os.Stat(db.path)
+	if err != nil {
+		return Sizes{}, fmt.Errorf("storage: sizes: %w", err)
+	}
+	s := Sizes{File: info.Size()}
+	err = db.view("sizes", func(tx *bbolt.Tx) error {
+		s.Used = db.used(tx)
+		s.Free = tx.Size() - s.Used
+		return nil
+	})
+	return s, err
+}
+
+// used returns the bytes of the pages in use.
+func (db *DB) used(tx *bbolt.Tx) int64 {
+	st := db.bolt.Stats()
+	return tx.Size() - int64(st.FreePageN+st.PendingPageN)*int64(db.bolt.Info().PageSize)
+}

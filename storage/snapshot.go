@@ -1,0 +1,126 @@
+package storage
+
+import (
+	"encoding/binary"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// keptSnapshots is how many snapshots are kept: the newest may be damaged.
+const keptSnapshots = 3
+
+// keySnapshot is the one row of a snapshot's bucket. Each snapshot has a bucket
+// of its own because bbolt rewrites whole leaves: neighbours would be rewritten
+// with every new one.
+var keySnapshot = []byte("snapshot")
+
+func encodeSnapshot(s *records.Snapshot) []byte {
+	row := newRow(12 + 128*len(s.Peers))
+	row = appendTime(row, s.Taken)
+	row = binary.BigEndian.AppendUint32(row, uint32(len(s.Peers)))
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		row = append(row, byte(len(p.ID)))
+		row = append(row, p.ID...)
+		row = appendTime(row, p.LastVerified)
+		row = binary.BigEndian.AppendUint64(row, uint64(p.RTT))
+		row = append(row, byte(p.Scope))
+		row = appendAddrs(row, p.Addrs)
+	}
+	return seal(bucketSnapshot, keySnapshot, row)
+}
+
+func decodeSnapshot(row []byte) (records.Snapshot, error) {
+	payload, err := unseal(bucketSnapshot, keySnapshot, row)
+	if err != nil {
+		return records.Snapshot{}, err
+	}
+	d := decoder{b: payload}
+	s := records.Snapshot{Taken: d.time()}
+	n := int(d.uint(4))
+	d.bad = d.bad || n > records.MaxSnapshotPeers
+	for i := 0; i < n && !d.bad; i++ {
+		s.Peers = append(s.Peers, records.SnapshotPeer{
+			ID:           kad.PeerID(d.bytes(d.byte())),
+			LastVerified: d.time(),
+			RTT:          time.Duration(d.uint(8)),
+			Scope:        wire.Scope(d.byte()),
+			Addrs:        d.addrs(),
+		})
+	}
+	return s, d.end(bucketSnapshot)
+}
+
+// SaveSnapshot implements records.Snapshots. Beyond its bounds a snapshot is cut,
+// see records.Snapshot.Trim.
+func (db *DB) SaveSnapshot(s records.Snapshot) error {
+	s = s.Trim()
+	row := encodeSnapshot(&s)
+	return db.do("save_snapshot", ownLimit, func(b *batch) error { return b.saveSnapshot(row) })
+}
+
+func (b *batch) saveSnapshot(row []byte) error {
+	all, err := bucketOf(b.tx, bucketSnapshot)
+	if err != nil {
+		return err
+	}
+	seq, err := all.NextSequence()
+	if err != nil {
+		return err
+	}
+	one, err := all.CreateBucket(binary.BigEndian.AppendUint64(nil, seq))
+	if err != nil {
+		return err
+	}
+	if err := one.Put(keySnapshot, row); err != nil {
+		return err
+	}
+	names := snapshotNames(all)
+	for len(names) > keptSnapshots {
+		if err := all.DeleteBucket(names[0]); err != nil {
+			return err
+		}
+		names = names[1:]
+	}
+	return nil
+}
+
+// snapshotNames returns the names of the snapshots' buckets, oldest first.
+func snapshotNames(all *bbolt.Bucket) (names [][]byte) {
+	c := all.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		names = append(names, clone(k))
+	}
+	return names
+}
+
+// LoadSnapshot implements records.Snapshots: the newest that decodes.
+func (db *DB) LoadSnapshot() (s records.Snapshot, err error) {
+	err = db.view("load_snapshot", func(tx *bbolt.Tx) error {
+		all, err := bucketOf(tx, bucketSnapshot)
+		if err != nil {
+			return err
+		}
+		c := all.Cursor()
+		for k, _ := c.Last(); k != nil; k, _ = c.Prev() {
+			one := all.Bucket(k)
+			if one == nil {
+				continue
+			}
+			if s, err = decodeSnapshot(one.Get(keySnapshot)); err == nil {
+				return nil
+			}
+			_ = db.report("load_snapshot", err)
+		}
+		return records.ErrNotFound
+	})
+	if err != nil {
+		return records.Snapshot{}, err
+	}
+	return s, nil
+}

@@ -1,0 +1,215 @@
+package storage
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// valueTx is the values in one transaction.
+type valueTx struct {
+	rows   *bbolt.Bucket // key -> sealed value
+	expiry *bbolt.Bucket // expires | key -> nothing
+}
+
+func openValues(tx *bbolt.Tx) (v valueTx, err error) {
+	if v.rows, err = bucketOf(tx, bucketValues); err != nil {
+		return v, err
+	}
+	v.expiry, err = bucketOf(tx, bucketValueExpiry)
+	return v, err
+}
+
+func encodeValue(v *records.Value) []byte {
+	row := newRow(8 + 8 + 1 + len(v.Publisher) + len(v.Value))
+	row = appendTime(row, v.Received)
+	row = appendTime(row, v.Expires)
+	row = append(row, byte(len(v.Publisher)))
+	row = append(row, v.Publisher...)
+	row = append(row, v.Value...)
+	return seal(bucketValues, v.Key, row)
+}
+
+// decodeValue returns a value in fresh memory.
+func decodeValue(key, row []byte) (records.Value, error) {
+	payload, err := unseal(bucketValues, key, row)
+	if err != nil {
+		return records.Value{}, err
+	}
+	d := decoder{b: payload}
+	v := records.Value{Key: clone(key), Received: d.time(), Expires: d.time()}
+	if n := d.byte(); n > 0 {
+		v.Publisher = clone(d.bytes(n))
+	}
+	v.Value = clone(d.bytes(len(d.b)))
+	return v, d.end(bucketValues)
+}
+
+// clone copies b into fresh memory that is never nil: an empty value is a value.
+func clone(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
+
+func expiryKey(expires time.Time, key []byte) []byte {
+	return append(appendTime(make([]byte, 0, 8+len(key)), expires), key...)
+}
+
+// valueBytes estimates what a value takes up: two rows.
+func valueBytes(key, row []byte) int64 { return int64(2*rowOverhead + 2*len(key) + 8 + len(row)) }
+
+// Value implements records.Store.
+func (db *DB) Value(now time.Time, key []byte) (v records.Value, err error) {
+	if len(key) == 0 || len(key) > records.MaxValueKeyLen {
+		return v, records.ErrNotFound
+	}
+	err = db.view("value", func(tx *bbolt.Tx) error {
+		rows, err := bucketOf(tx, bucketValues)
+		if err != nil {
+			return err
+		}
+		row := rows.Get(key)
+		if row == nil {
+			return records.ErrNotFound
+		}
+		v, err = decodeValue(key, row)
+		return err
+	})
+	if err == nil && !v.Live(now) {
+		err = records.ErrNotFound
+	}
+	if err != nil {
+		return records.Value{}, err
+	}
+	return v, nil
+}
+
+// PutValue implements records.Store.
+func (db *DB) PutValue(now time.Time, v records.Value, better records.Better) error {
+	if err := records.ValidateValue(&v, db.opts.MaxValueSize); err != nil {
+		return err
+	}
+	return db.do("put_value", 2*db.opts.MaxPending, func(b *batch) error {
+		return b.putValue(now, v, better)
+	})
+}
+
+func (b *batch) putValue(now time.Time, v records.Value, better records.Better) error {
+	vt, err := openValues(b.tx)
+	if err != nil {
+		return err
+	}
+	old := vt.rows.Get(v.Key)
+	if old == nil && b.full {
+		return ErrFull
+	}
+	var stored *records.Value
+	if old != nil {
+		// A damaged row counts as none: what is offered now is whole.
+		if o, err := decodeValue(v.Key, old); err == nil {
+			stored = &o
+		}
+	}
+	v, err = mergeValue(now, stored, v, better)
+	if err != nil {
+		return err
+	}
+	if err := b.dropValue(vt, v.Key, old); err != nil {
+		return err
+	}
+	return b.writeValue(vt, &v)
+}
+
+// writeValue writes a value where none is.
+func (b *batch) writeValue(vt valueTx, v *records.Value) error {
+	row := encodeValue(v)
+	b.counters.Records[records.KindValue]++
+	b.counters.Bytes[records.KindValue] += valueBytes(v.Key, row)
+	return firstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(expiryKey(v.Expires, v.Key), nil))
+}
+
+// mergeValue asks better on behalf of the records rules. A validator that panics
+// has refused the value.
+func mergeValue(now time.Time, old *records.Value, v records.Value, better records.Better) (out records.Value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: the validator panicked: %v", records.ErrInvalid, r)
+		}
+	}()
+	return records.MergeValue(now, old, v, better)
+}
+
+// dropValue removes a value (row may be nil: nothing to remove), its index entry
+// and its share of the counters.
+func (b *batch) dropValue(vt valueTx, key, row []byte) error {
+	if row == nil {
+		return nil
+	}
+	b.counters.Records[records.KindValue]--
+	b.counters.Bytes[records.KindValue] -= valueBytes(key, row)
+	if v, err := decodeValue(key, row); err == nil {
+		if err := vt.expiry.Delete(expiryKey(v.Expires, key)); err != nil {
+			return err
+		}
+	}
+	return vt.rows.Delete(key)
+}
+
+// DeleteValue implements records.Store.
+func (db *DB) DeleteValue(key []byte) error {
+	if len(key) == 0 || len(key) > records.MaxValueKeyLen {
+		return records.ErrNotFound
+	}
+	return db.do("delete_value", ownLimit, func(b *batch) error {
+		vt, err := openValues(b.tx)
+		if err != nil {
+			return err
+		}
+		row := vt.rows.Get(key)
+		if row == nil {
+			return records.ErrNotFound
+		}
+		return b.dropValue(vt, key, row)
+	})
+}
+
+// expireValues removes values that expired at limit or before, at most n, and
+// tells whether there are more.
+func (b *batch) expireValues(limit time.Time, n int) (removed int64, more bool, err error) {
+	vt, err := openValues(b.tx)
+	if err != nil {
+		return 0, false, err
+	}
+	due, more := dueValues(vt.expiry, limit, n)
+	for _, k := range due {
+		if err := vt.expiry.Delete(k); err != nil {
+			return removed, more, err
+		}
+		key := k[8:]
+		row := vt.rows.Get(key)
+		if v, err := decodeValue(key, row); row == nil || err == nil && v.Expires.After(limit) {
+			continue // an index entry that outlived its value
+		}
+		if err := b.dropValue(vt, key, row); err != nil {
+			return removed, more, err
+		}
+		removed++
+	}
+	return removed, more, nil
+}
+
+// dueValues returns copies of the first n index entries up to limit.
+func dueValues(expiry *bbolt.Bucket, limit time.Time, n int) (due [][]byte, more bool) {
+	c := expiry.Cursor()
+	for k, _ := c.First(); k != nil && len(k) > 8; k, _ = c.Next() {
+		if fromNanos(int64(binary.BigEndian.Uint64(k))).After(limit) {
+			break
+		}
+		if len(due) == n {
+			return due, true
+		}
+		due = append(due, clone(k))
+	}
+	return due, false
+}

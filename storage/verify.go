@@ -1,0 +1,157 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+)
+
+// defaultVerifyPages is how many pages Open looks at, 16 MiB: all of a small
+// file, and in a large one its top, where damage would be worst. That takes
+// milliseconds; what lies deeper is caught when it is read (see DB.view).
+const defaultVerifyPages = 4096
+
+// wholeFile is the budget for every page.
+const wholeFile = math.MaxInt
+
+// verifyFile checks the structure of a bbolt file from the root down, at most
+// budget pages, and returns ErrCorrupt if bbolt must not open it. A file that is
+// absent or empty is in order: it will be created.
+func verifyFile(path string, budget int) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("storage: open: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		return nil
+	}
+	p, err := openPageFile(f)
+	if err != nil {
+		return err
+	}
+	v := verifier{pageFile: p, budget: budget, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
+	if err := v.readFreelist(); err != nil {
+		return err
+	}
+	return v.walk()
+}
+
+// verifier walks the trees of a file, breadth first.
+type verifier struct {
+	*pageFile
+	budget int
+	seen   bitmap
+	free   bitmap
+	todo   []uint64
+}
+
+// readFreelist checks the list of free pages, from which bbolt will allocate.
+func (v *verifier) readFreelist() error {
+	if v.freelist == noFreelist {
+		return fmt.Errorf("%w: no freelist", ErrCorrupt) // see openBolt
+	}
+	pg, err := v.read(v.freelist)
+	if err != nil {
+		return fmt.Errorf("freelist: %w", err)
+	}
+	if pg.flags != flagFreelist {
+		return fmt.Errorf("%w: freelist page has flags %#x", ErrCorrupt, pg.flags)
+	}
+	ids, n := pg.data[pageHeader:], uint64(pg.count)
+	if n == math.MaxUint16 { // the count did not fit and stands first
+		n, ids = order.Uint64(ids), ids[8:]
+	}
+	if n > uint64(len(ids)/8) {
+		return fmt.Errorf("%w: freelist of %d pages", ErrCorrupt, n)
+	}
+	for i := range n {
+		id := order.Uint64(ids[8*i:])
+		if id < 2 || id >= v.pages || !v.free.set(id) {
+			return fmt.Errorf("%w: freelist names page %d", ErrCorrupt, id)
+		}
+	}
+	return v.mark(pg)
+}
+
+// mark notes that a page is in use; it can be so only once.
+func (v *verifier) mark(pg *page) error {
+	for id := pg.id; id <= pg.id+pg.overflow; id++ {
+		if v.free.has(id) {
+			return fmt.Errorf("%w: page %d is in use and free", ErrCorrupt, id)
+		}
+		if !v.seen.set(id) {
+			return fmt.Errorf("%w: page %d is in use twice", ErrCorrupt, id)
+		}
+	}
+	return nil
+}
+
+func (v *verifier) walk() error {
+	v.todo = append(v.todo, v.root)
+	for n := 0; len(v.todo) > 0 && n < v.budget; n++ {
+		id := v.todo[0]
+		v.todo = v.todo[1:]
+		pg, err := v.read(id)
+		if err != nil {
+			return err
+		}
+		if err := v.mark(pg); err != nil {
+			return err
+		}
+		if err := v.descend(pg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// descend checks the elements of a page and notes the pages below.
+func (v *verifier) descend(pg *page) error {
+	elems, err := pg.elements()
+	if err != nil {
+		return err
+	}
+	if pg.flags == flagBranch && len(elems) == 0 {
+		return fmt.Errorf("%w: branch page %d is empty", ErrCorrupt, pg.id)
+	}
+	for i := range elems {
+		switch e := &elems[i]; {
+		case pg.flags == flagBranch:
+			v.todo = append(v.todo, e.child)
+		case e.flags&flagBucket != 0:
+			root, inline, err := e.bucket()
+			if err == nil && inline != nil {
+				err = v.descend(inline)
+			}
+			if err != nil {
+				return err
+			}
+			if inline == nil {
+				v.todo = append(v.todo, root)
+			}
+		}
+	}
+	return nil
+}
+
+// bitmap is a set of page numbers below a bound.
+type bitmap []uint64
+
+func newBitmap(n uint64) bitmap { return make(bitmap, n/64+1) }
+
+func (b bitmap) has(i uint64) bool { return i/64 < uint64(len(b)) && b[i/64]&(1<<(i%64)) != 0 }
+
+// set adds i and reports whether it was not yet there.
+func (b bitmap) set(i uint64) bool {
+	if b.has(i) {
+		return false
+	}
+	b[i/64] |= 1 << (i % 64)
+	return true
+}
