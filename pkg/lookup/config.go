@@ -7,13 +7,14 @@ type Config struct {
 	// Alpha is how many peers are asked at once while every answer brings
 	// progress: 3 (Kademlia, section 2.3).
 	Alpha int
-	// MaxAlpha is what alpha grows to while answers bring none: 10, the fixed
-	// alpha of go-libp2p-kad-dht. Growing from 3 to 10 saves two thirds of the
-	// messages of a fixed 10.
+	// MaxAlpha is what alpha grows to, by one for every answer, failure or slow
+	// peer that brings no progress: 10, the fixed alpha of go-libp2p-kad-dht. On a
+	// model of 5,000 peers this asks 9 peers in 383 ms where a fixed 10 asks 27 in
+	// 339 ms (finding), and 23 in 674 ms where a fixed 3 takes 1,184 ms (storing).
 	MaxAlpha int
 	// Beta is how many of the nearest peers must have responded at the end: 3,
-	// as go-libp2p-kad-dht. A lookup that stores sets it to K: with 15 % dead
-	// table entries it then finds 0.99 of the true k closest instead of 0.93.
+	// as go-libp2p-kad-dht. A lookup that stores sets it to K: only then are the K
+	// closest known, not just the nearest of them.
 	Beta int
 	// MaxPeers bounds the shortlist against peers that invent others: 1000. It
 	// is raised to K if it is under.

@@ -32,7 +32,7 @@ type Lookup struct {
 	target kad.Key
 	cfg    Config
 	list   []candidate // shortlist, by ascending distance to target
-	alpha  int         // peers asked at once, Alpha to MaxAlpha
+	alpha  int         // peers asked at once: Alpha, up to MaxAlpha after stalls
 	count  [numStates]int
 	heard  int // peers ever heard of
 	asked  int
@@ -54,8 +54,9 @@ func New(target kad.Key, cfg Config, seeds []kad.Peer) *Lookup {
 func (l *Lookup) Target() kad.Key { return l.target }
 
 // Next returns the next peer to ask, which is then waiting: the nearest one not
-// asked yet, if it is among the K nearest that are neither failed nor slow and
-// fewer than alpha peers are waiting. False means: report first, or Done.
+// asked yet, if it is among the K nearest that are neither failed nor slow. What
+// alpha has grown by is kept for the Beta nearest, whose answers end the lookup.
+// False means: report first, or Done.
 func (l *Lookup) Next() (kad.Peer, bool) {
 	if l.count[waiting] >= l.alpha || l.Done() {
 		return kad.Peer{}, false
@@ -64,6 +65,9 @@ func (l *Lookup) Next() (kad.Peer, bool) {
 	for i := range l.list {
 		switch c := &l.list[i]; c.state {
 		case heard:
+			if nearer >= l.cfg.Beta && l.count[waiting] >= l.cfg.Alpha {
+				return kad.Peer{}, false
+			}
 			l.set(c, waiting)
 			l.asked++
 			return c.peer, true
