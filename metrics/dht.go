@@ -1,0 +1,116 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// dhtObserver counts what the Machine does. Safe for concurrent use.
+type dhtObserver struct {
+	lookups  [dht.NumQueryKinds][dht.NumQueryOutcomes]prometheus.Counter
+	duration [dht.NumQueryKinds]prometheus.Observer
+	hops     prometheus.Observer
+	queried  prometheus.Observer
+	inFlight prometheus.Gauge
+
+	table     [dht.NumTableActions]prometheus.Counter
+	probes    [2]prometheus.Counter
+	restored  [2]prometheus.Gauge
+	refreshes [2]prometheus.Counter
+
+	republished [records.NumKinds][2]prometheus.Counter
+	replicas    prometheus.Observer
+	lag         prometheus.Observer
+	renewed     prometheus.Gauge
+
+	bootstraps prometheus.Counter
+}
+
+var _ dht.Observer = (*dhtObserver)(nil)
+
+func newDHTObserver(r registrar) *dhtObserver {
+	o := &dhtObserver{
+		hops:       r.histogram("lookup_hops", "Longest chain of answers that led a lookup to one of the closest peers.", hopBuckets),
+		queried:    r.histogram("lookup_peers_queried", "Peers that one lookup asked.", queriedBuckets),
+		inFlight:   r.gauge("lookups_in_flight", "Queries that run now."),
+		replicas:   r.histogram("republish_replicas", "Peers that took a republished record.", replicaBuckets),
+		lag:        r.histogram("republish_lag_seconds", "How long after its due time the republication of a key began.", lagBuckets),
+		renewed:    r.gauge("republish_last_success_timestamp_seconds", "When a key was last republished; 0: not since the start."),
+		bootstraps: r.counter("bootstrap_requests_total", "How often the routing table asked for bootstrap peers."),
+	}
+	o.addLookups(r)
+	o.addTable(r)
+	total := r.counterVec("republish_total", "Republications of one key by how they ended.", "kind", "outcome")
+	for k := range o.republished {
+		o.republished[k] = okFailed(total, records.Kind(k).String())
+	}
+	return o
+}
+
+func (o *dhtObserver) addLookups(r registrar) {
+	total := r.counterVec("lookups_total", "Queries by purpose and how they ended.", "op", "outcome")
+	duration := r.histogramVec("lookup_duration_seconds", "Time from the start to the end of a query, stores included.", lookupBuckets, "op")
+	for k := range o.lookups {
+		op := dht.QueryKind(k).String()
+		o.duration[k] = duration.WithLabelValues(op)
+		for out := range o.lookups[k] {
+			o.lookups[k][out] = total.WithLabelValues(op, dht.QueryOutcome(out).String())
+		}
+	}
+}
+
+func (o *dhtObserver) addTable(r registrar) {
+	changes := r.counterVec("routing_table_changes_total", "Changes of the routing table.", "action")
+	for a := range o.table {
+		o.table[a] = changes.WithLabelValues(dht.TableAction(a).String())
+	}
+	o.probes = okFailed(r.counterVec("probes_total", "Probes of peers, for admission or liveness, by how they ended.", "outcome"))
+	restored := r.gaugeVec("routing_table_restored_peers", "Peers restored from the snapshot at start that have answered or failed their probe.", "result")
+	o.restored = [2]prometheus.Gauge{restored.WithLabelValues("failed"), restored.WithLabelValues("answered")}
+	o.refreshes = okFailed(r.counterVec("bucket_refreshes_total", "Refreshes of one bucket by how they ended.", "outcome"))
+}
+
+// QueryStarted implements dht.Observer.
+func (o *dhtObserver) QueryStarted(dht.QueryKind) { o.inFlight.Inc() }
+
+// QueryDone implements dht.Observer.
+func (o *dhtObserver) QueryDone(s dht.QueryStats) {
+	o.inFlight.Dec()
+	o.lookups[s.Kind][s.Outcome].Inc()
+	o.duration[s.Kind].Observe(s.Duration.Seconds())
+	if s.Kind != dht.Correct { // stores only
+		o.hops.Observe(float64(s.Hops))
+		o.queried.Observe(float64(s.Asked))
+	}
+}
+
+// TableChanged implements dht.Observer.
+func (o *dhtObserver) TableChanged(a dht.TableAction) { o.table[a].Inc() }
+
+// Probed implements dht.Observer.
+func (o *dhtObserver) Probed(ok, restored bool) {
+	o.probes[index(ok)].Inc()
+	if restored {
+		o.restored[index(ok)].Inc()
+	}
+}
+
+// Refreshed implements dht.Observer.
+func (o *dhtObserver) Refreshed(ok bool) { o.refreshes[index(ok)].Inc() }
+
+// Republished implements dht.Observer.
+func (o *dhtObserver) Republished(kind records.Kind, ok bool, replicas int, lag time.Duration) {
+	o.republished[kind][index(ok)].Inc()
+	o.replicas.Observe(float64(replicas))
+	o.lag.Observe(lag.Seconds())
+	if ok {
+		setNow(o.renewed)
+	}
+}
+
+// Bootstrapped implements dht.Observer.
+func (o *dhtObserver) Bootstrapped() { o.bootstraps.Inc() }

@@ -1,0 +1,108 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// Housekeeping counts the node's disk work; it is a node.HousekeepingObserver.
+// Safe for concurrent use.
+type Housekeeping struct {
+	saved      prometheus.Gauge
+	saving     prometheus.Observer
+	peers      prometheus.Gauge
+	saveFailed prometheus.Counter
+
+	expired      prometheus.Gauge
+	expiring     prometheus.Observer
+	removed      [records.NumKinds]prometheus.Counter
+	expireFailed prometheus.Counter
+}
+
+func newHousekeeping(r registrar) *Housekeeping {
+	h := &Housekeeping{
+		saved:        r.gauge("snapshot_last_success_timestamp_seconds", "When the routing table was last saved; 0: not since the start."),
+		saving:       r.histogram("snapshot_duration_seconds", "Time to save a snapshot of the routing table.", diskBuckets),
+		peers:        r.gauge("snapshot_peers", "Peers in the last snapshot saved."),
+		saveFailed:   r.counter("snapshot_failures_total", "Snapshots that could not be saved."),
+		expired:      r.gauge("expiry_last_success_timestamp_seconds", "When expired records were last removed; 0: not since the start."),
+		expiring:     r.histogram("expiry_duration_seconds", "Time of one run that removes expired records.", diskBuckets),
+		expireFailed: r.counter("expiry_failures_total", "Runs of expiry that failed."),
+	}
+	removed := r.counterVec("records_expired_total", "Records removed because their time was over.", "kind")
+	for k := range h.removed {
+		h.removed[k] = removed.WithLabelValues(records.Kind(k).String())
+	}
+	return h
+}
+
+// Snapshot reports a saved or failed snapshot.
+func (h *Housekeeping) Snapshot(took time.Duration, peers int, err error) {
+	h.saving.Observe(took.Seconds())
+	if err != nil {
+		h.saveFailed.Inc()
+		return
+	}
+	h.peers.Set(float64(peers))
+	setNow(h.saved)
+}
+
+// Expired reports one run of expiry; also a failed one may have removed records.
+func (h *Housekeeping) Expired(took time.Duration, removed records.Expired, err error) {
+	h.expiring.Observe(took.Seconds())
+	for k, n := range removed.Records {
+		h.removed[k].Add(float64(n))
+	}
+	if err != nil {
+		h.expireFailed.Inc()
+		return
+	}
+	setNow(h.expired)
+}
+
+// storageOps are the operations that storage names in its errors.
+var storageOps = []string{
+	"add_provider", "delete_value", "done", "expire", "flush", "has_provider", "load", "load_snapshot",
+	"providers", "publish", "put_value", "range", "remove_provider", "save_snapshot", "sizes", "unpublish", "value",
+}
+
+// Storage counts what the database does; it is a storage.Observer. Safe for
+// concurrent use.
+type Storage struct {
+	commits prometheus.Observer
+	batch   prometheus.Observer
+	errors  map[string]prometheus.Counter
+	other   prometheus.Counter
+}
+
+func newStorage(r registrar) *Storage {
+	s := &Storage{
+		commits: r.histogram("db_commit_duration_seconds", "Time of a transaction that writes, fsync included.", diskBuckets),
+		batch:   r.histogram("db_batch_records", "Writes made durable by one transaction.", batchBuckets),
+		errors:  make(map[string]prometheus.Counter),
+	}
+	errors := r.counterVec("db_errors_total", "Operations that failed for the database's own reasons: no room, damage, a failed fsync.", "op")
+	for _, op := range storageOps {
+		s.errors[op] = errors.WithLabelValues(op)
+	}
+	s.other = errors.WithLabelValues("other")
+	return s
+}
+
+// Committed reports a transaction and how many writes it made durable.
+func (s *Storage) Committed(writes int, took time.Duration) {
+	s.commits.Observe(took.Seconds())
+	s.batch.Observe(float64(writes))
+}
+
+// StorageError reports an operation that failed.
+func (s *Storage) StorageError(op string, _ error) {
+	if c, ok := s.errors[op]; ok {
+		c.Inc()
+		return
+	}
+	s.other.Inc()
+}

@@ -1,0 +1,138 @@
+package metrics
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// The states of a node; one of them is 1.
+const (
+	stateStarting = "starting" // there is no node yet
+	stateJoining  = "joining"  // no restored table, bootstrap not attempted yet
+	stateClient   = "client"   // asks, does not serve
+	stateServer   = "server"
+	stateStopping = "stopping"
+)
+
+var states = []string{stateStarting, stateJoining, stateClient, stateServer, stateStopping}
+
+// maxCPL is the deepest bucket with a label of its own: 2^32 peers would be
+// needed to fill it. Peers in deeper ones, which somebody must have made on
+// purpose, are counted there.
+const maxCPL = 32
+
+// scrape is what the families are filled from.
+type scrape struct {
+	Reading
+	state string
+}
+
+// family is a metric whose values are read at each scrape.
+type family struct {
+	name, help string
+	kind       prometheus.ValueType
+	labels     []string
+	read       func(s *scrape, emit func(v float64, labels ...string))
+}
+
+// value makes a family of one gauge.
+func value(name, help string, read func(s *scrape) float64) family {
+	return family{name: name, help: help, kind: prometheus.GaugeValue,
+		read: func(s *scrape, emit func(float64, ...string)) { emit(read(s)) }}
+}
+
+// byKind makes a family of one value for each kind of record.
+func byKind(name, help string, kind prometheus.ValueType, read func(s *scrape) [records.NumKinds]int64) family {
+	return family{name: name, help: help, kind: kind, labels: []string{"kind"},
+		read: func(s *scrape, emit func(float64, ...string)) {
+			for k, v := range read(s) {
+				emit(float64(v), records.Kind(k).String())
+			}
+		}}
+}
+
+// oneOf makes a family of which one label value is 1, the others are 0.
+func oneOf(name, help, label string, all []string, read func(s *scrape) string) family {
+	return family{name: name, help: help, kind: prometheus.GaugeValue, labels: []string{label},
+		read: func(s *scrape, emit func(float64, ...string)) {
+			now := read(s)
+			for _, l := range all {
+				emit(float64(index(l == now)), l)
+			}
+		}}
+}
+
+var families = []family{
+	oneOf("state", "What the node is up to: the state it is in has 1, the others 0.", "state", states,
+		func(s *scrape) string { return s.state }),
+	oneOf("reachability", "Whether others can reach the node, as it has found out: one has 1, the others 0.", "status",
+		[]string{"public", "private", "unknown"}, reachability),
+
+	value("routing_table_peers", "Peers in the routing table.", func(s *scrape) float64 { return float64(s.TablePeers) }),
+	value("routing_table_verified_peers", "Peers in the routing table that have answered.", func(s *scrape) float64 { return float64(s.VerifiedPeers) }),
+	value("routing_table_loaded_peers", "Peers taken from the snapshot at start.", func(s *scrape) float64 { return float64(s.RestoredPeers) }),
+	{name: "routing_table_bucket_peers", help: "Peers by their common prefix with this node in bits; 32 stands for 32 and more.",
+		kind: prometheus.GaugeValue, labels: []string{"cpl"}, read: buckets},
+	value("bucket_refresh_oldest_timestamp_seconds", "When the bucket was refreshed that has waited longest; 0: one never was, or the table is empty.",
+		func(s *scrape) float64 { return seconds(s.OldestRefresh) }),
+	value("network_size_estimate", "Estimated number of servers in the network; 0: unknown.", func(s *scrape) float64 { return s.NetworkSize }),
+
+	value("requests_in_flight", "Requests of lookups, stores and probes that wait for an answer.", func(s *scrape) float64 { return float64(s.Requests) }),
+	value("lookups_blocked", "Queries that wait because too many requests are in flight.", func(s *scrape) float64 { return float64(s.Blocked) }),
+	value("probes_in_flight", "Probes that wait for an answer.", func(s *scrape) float64 { return float64(s.Probes) }),
+	value("probe_candidates", "Peers that wait for a probe.", func(s *scrape) float64 { return float64(s.Candidates) }),
+	value("rpc_inbound_streams_in_flight", "Open streams on which peers send requests.", func(s *scrape) float64 { return float64(s.InboundStreams) }),
+	value("rpc_outbound_streams_in_flight", "Streams to peers in use.", func(s *scrape) float64 { return float64(s.OutboundStreams) }),
+	value("rpc_outbound_streams_idle", "Streams to peers kept for the next request.", func(s *scrape) float64 { return float64(s.IdleStreams) }),
+
+	{name: "connected_peers", help: "Connected peers by the direction of their oldest connection.",
+		kind: prometheus.GaugeValue, labels: []string{"dir"},
+		read: func(s *scrape, emit func(float64, ...string)) {
+			emit(float64(s.ConnectedIn), "inbound")
+			emit(float64(s.ConnectedOut), "outbound")
+		}},
+	{name: "bootstrap_attempts_total", help: "Attempts to reach the bootstrap peers: at least one reached (ok), none (failed), none configured (skipped).",
+		kind: prometheus.CounterValue, labels: []string{"outcome"},
+		read: func(s *scrape, emit func(float64, ...string)) {
+			for i, outcome := range [NumBootstrapOutcomes]string{"ok", "failed", "skipped"} {
+				emit(float64(s.Bootstraps[i]), outcome)
+			}
+		}},
+
+	byKind("republish_keys", "Keys this node publishes.", prometheus.GaugeValue, func(s *scrape) [records.NumKinds]int64 { return s.Records.Published }),
+	value("republish_in_flight", "Keys being republished.", func(s *scrape) float64 { return float64(s.RepublishActive) }),
+	value("republish_overdue_keys", "Keys whose republication is due and has not begun.", func(s *scrape) float64 { return float64(s.RepublishOverdue) }),
+
+	byKind("records", "Records stored; an upper bound of those still valid.", prometheus.GaugeValue, func(s *scrape) [records.NumKinds]int64 { return s.Records.Records }),
+	byKind("record_bytes", "Estimated size of the records stored.", prometheus.GaugeValue, func(s *scrape) [records.NumKinds]int64 { return s.Records.Bytes }),
+	value("record_providers", "Distinct peers in the provider records.", func(s *scrape) float64 { return float64(s.Records.Providers) }),
+
+	value("db_size_bytes", "Size of the database file.", func(s *scrape) float64 { return float64(s.DBSize) }),
+	value("db_free_bytes", "Part of the database file that will be used again before it grows.", func(s *scrape) float64 { return float64(s.DBFree) }),
+	value("db_pending_writes", "Writes that wait for a transaction.", func(s *scrape) float64 { return float64(s.Records.PendingWrites) }),
+	{name: "db_writes_rejected_total", help: "Writes refused because the queue, a quota or the file was full.",
+		kind: prometheus.CounterValue,
+		read: func(s *scrape, emit func(float64, ...string)) { emit(float64(s.Records.RefusedWrites)) }},
+}
+
+func reachability(s *scrape) string {
+	switch r := strings.ToLower(s.Reachability); r {
+	case "public", "private":
+		return r
+	}
+	return "unknown"
+}
+
+func buckets(s *scrape, emit func(float64, ...string)) {
+	var peers [maxCPL + 1]int
+	for cpl, n := range s.Buckets {
+		peers[min(max(cpl, 0), maxCPL)] += n
+	}
+	for cpl, n := range peers {
+		emit(float64(n), strconv.Itoa(cpl))
+	}
+}

@@ -1,0 +1,116 @@
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+)
+
+// Namespace is what the names of all our metrics begin with.
+const Namespace = "holdfast"
+
+// maxScrapes bounds the scrapes at once, a second Prometheus and a person
+// included; more get 503.
+const maxScrapes = 4
+
+// Metrics holds the metrics of one node. Safe for concurrent use.
+type Metrics struct {
+	registry *prometheus.Registry
+	dht      *dhtObserver
+	rpc      *rpcObserver
+	keeping  *Housekeeping
+	storage  *Storage
+	pull     *puller
+	stopping atomic.Bool
+
+	reloadOK prometheus.Gauge
+	reloadAt prometheus.Gauge
+}
+
+// New returns the metrics of a program of this version and source revision.
+func New(version, revision string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewBuildInfoCollector(),
+	)
+	r := registrar{m.registry}
+	r.gaugeVec("build_info", "Always 1; the labels tell the build that runs.", "version", "revision", "goversion").
+		WithLabelValues(version, revision, runtime.Version()).Set(1)
+	m.reloadOK = r.gauge("config_last_reload_successful", "1 if the configuration was taken when it was last loaded, 0 if it was refused.")
+	m.reloadAt = r.gauge("config_last_reload_success_timestamp_seconds", "When a configuration was last taken.")
+	m.dht = newDHTObserver(r)
+	m.rpc = newRPCObserver(r)
+	m.keeping = newHousekeeping(r)
+	m.storage = newStorage(r)
+	m.pull = newPuller(r, m.stopping.Load)
+	m.registry.MustRegister(m.pull)
+	m.ConfigLoaded(nil)
+	return m
+}
+
+// Registerer is where other collectors of the process belong, such as those of
+// go-libp2p (libp2p.PrometheusRegisterer).
+func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
+
+// Gatherer gives all metrics, as the Handler serves them.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// Handler serves the metrics over HTTP. A collector that fails costs its own
+// metrics only; promhttp_metric_handler_errors_total counts it.
+func (m *Metrics) Handler() http.Handler {
+	h := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		Registry:            m.registry,
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: maxScrapes,
+	})
+	return promhttp.InstrumentMetricHandler(m.registry, h)
+}
+
+// DHT observes the protocol (node.Config.Observer).
+func (m *Metrics) DHT() dht.Observer { return m.dht }
+
+// RPC observes single requests (node.Config.RPCObserver).
+func (m *Metrics) RPC() rpc.Observer { return m.rpc }
+
+// Housekeeping observes snapshots and expiry (node.Config.Housekeeping).
+func (m *Metrics) Housekeeping() *Housekeeping { return m.keeping }
+
+// Storage observes the database (storage.Options.Observer).
+func (m *Metrics) Storage() *Storage { return m.storage }
+
+// Watch sets what is read at each scrape, in place of what was set before.
+func (m *Metrics) Watch(s Source) { m.pull.watch(s) }
+
+// Stopping notes that the node is shutting down, for the state metric.
+func (m *Metrics) Stopping() { m.stopping.Store(true) }
+
+// ConfigLoaded reports that a configuration was read again: taken (nil) or
+// refused. New counts as the first load.
+func (m *Metrics) ConfigLoaded(err error) {
+	if err != nil {
+		m.reloadOK.Set(0)
+		return
+	}
+	m.reloadOK.Set(1)
+	setNow(m.reloadAt)
+}
+
+func setNow(g prometheus.Gauge) { g.Set(seconds(time.Now())) }
+
+// seconds returns t as Unix time; 0 for the zero time.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1e3
+}
