@@ -1,0 +1,216 @@
+package republish
+
+import (
+	"encoding/binary"
+	"math"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func item(i int) Item {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(i))
+	return Item{Key: kad.KeyOf(b[:])}
+}
+
+func TestDefaults(t *testing.T) {
+	want := Config{Interval: 22 * time.Hour, RetryMin: time.Minute, RetryMax: time.Hour, MaxActive: 8, Spread: 10 * time.Minute}
+	if got := New(Config{}).cfg; got != want {
+		t.Fatalf("defaults = %+v, want %+v", got, want)
+	}
+	if got := New(Config{RetryMin: 2 * time.Hour}).cfg; got.RetryMax != 2*time.Hour {
+		t.Fatalf("RetryMax = %v is under RetryMin", got.RetryMax)
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	s := New(Config{})
+	if at, ok := s.Deadline(); ok || !at.IsZero() {
+		t.Fatalf("Deadline = %v", at)
+	}
+	if _, ok := s.DueAt(item(1)); ok || s.Due(nil, t0) != nil || !s.Done(t0, item(1), true).IsZero() {
+		t.Fatal("an empty schedule knows an item")
+	}
+	s.Remove(item(1))
+	s.All(t0)
+	if st := s.Stats(t0); st != (Stats{}) {
+		t.Fatalf("Stats = %+v", st)
+	}
+}
+
+func TestTiesAreInKeyOrder(t *testing.T) {
+	s := New(Config{MaxActive: 100})
+	var want []Item
+	for i := range 40 {
+		it := item(i)
+		it.Kind = Kind(i % 2)
+		want = append(want, it)
+		s.Add(t0, it, t0)
+	}
+	other := want[0]
+	other.Kind = 1
+	s.Add(t0, other, t0)
+	want = append(want, other)
+	slices.SortFunc(want, func(a, b Item) int { return compareItems(&a, &b) })
+	if got := s.Due(nil, t0); !slices.Equal(got, want) {
+		t.Fatal("items due together are not in the order of key and kind")
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	s, it, now := New(Config{}), item(1), t0
+	s.Add(now, it, time.Time{}) // the zero time is now
+	for _, minutes := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		if got := s.Due(nil, now); len(got) != 1 {
+			t.Fatalf("not due at %v", now)
+		}
+		next := s.Done(now, it, false)
+		if want := now.Add(minutes * time.Minute); !next.Equal(want) {
+			t.Fatalf("retry in %v, want %v min", next.Sub(now), minutes)
+		}
+		if at, ok := s.Deadline(); !ok || !at.Equal(next) {
+			t.Fatalf("Deadline = %v, want %v", at, next)
+		}
+		now = next
+	}
+	s.Due(nil, now)
+	if next := s.Done(now, it, true); !next.Equal(now.Add(22 * time.Hour)) {
+		t.Fatalf("after a success due in %v", next.Sub(now))
+	}
+	now = now.Add(22 * time.Hour)
+	s.Due(nil, now)
+	if next := s.Done(now, it, false); !next.Equal(now.Add(time.Minute)) {
+		t.Fatal("a success does not end the backoff")
+	}
+}
+
+func TestFailuresSaturate(t *testing.T) {
+	s, it, now := New(Config{}), item(1), t0
+	s.Add(now, it, now)
+	for range 2 * math.MaxUint8 {
+		s.Due(nil, now)
+		now = s.Done(now, it, false)
+	}
+	s.Due(nil, now)
+	if next := s.Done(now, it, false); !next.Equal(now.Add(time.Hour)) {
+		t.Fatalf("retry in %v", next.Sub(now))
+	}
+}
+
+func TestMaxActive(t *testing.T) {
+	s := New(Config{MaxActive: 2})
+	for i := range 5 {
+		s.Add(t0, item(i), t0.Add(time.Duration(i)))
+	}
+	now := t0.Add(time.Hour)
+	if got := s.Due(nil, now); !slices.Equal(got, []Item{item(0), item(1)}) {
+		t.Fatalf("due = %v", got)
+	}
+	if _, ok := s.Deadline(); ok || s.Due(nil, now) != nil {
+		t.Fatal("more than MaxActive in work")
+	}
+	if st := s.Stats(now); st.Active != 2 || st.Overdue != 3 || st.Keys != 5 {
+		t.Fatalf("Stats = %+v", st)
+	}
+	s.Remove(item(0))
+	if got := s.Due(nil, now); !slices.Equal(got, []Item{item(2)}) {
+		t.Fatalf("due after Remove = %v", got)
+	}
+	if !s.Done(now, item(0), true).IsZero() {
+		t.Fatal("a removed item is due again")
+	}
+}
+
+func TestAddWhileActive(t *testing.T) {
+	s, it := New(Config{}), item(1)
+	s.Add(t0, it, t0)
+	s.Due(nil, t0)
+	s.Add(t0, it, t0.Add(time.Minute))
+	if got := s.Due(nil, t0.Add(time.Hour)); got != nil {
+		t.Fatal("an item is in work twice")
+	}
+	if next := s.Done(t0, it, true); !next.Equal(t0.Add(time.Minute)) {
+		t.Fatalf("due at %v, want when it was added for", next)
+	}
+}
+
+func TestRestoreSpreads(t *testing.T) {
+	const n = 1000
+	tests := []struct {
+		name   string
+		due    time.Time
+		within time.Duration
+	}{
+		{"overdue", t0.Add(-time.Hour), 10 * time.Minute},
+		{"never published", time.Time{}, 10 * time.Minute},
+		{"clock set back", t0.AddDate(400, 0, 0), 22 * time.Hour},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := New(Config{})
+			early := 0
+			for i := range n {
+				s.Restore(t0, item(i), tt.due)
+				at, _ := s.DueAt(item(i))
+				if at.Before(t0) || !at.Before(t0.Add(tt.within)) {
+					t.Fatalf("due in %v", at.Sub(t0))
+				}
+				if at.Before(t0.Add(tt.within / 10)) {
+					early++
+				}
+			}
+			if early < n/20 || early > n/5 {
+				t.Fatalf("%d of %d in the first tenth", early, n)
+			}
+		})
+	}
+	s := New(Config{})
+	s.Restore(t0, item(1), t0.Add(time.Hour))
+	if at, _ := s.DueAt(item(1)); !at.Equal(t0.Add(time.Hour)) {
+		t.Fatal("an item not yet due was moved")
+	}
+}
+
+func filled(n int) *Schedule {
+	s := New(Config{})
+	for i := range n {
+		it := item(i)
+		s.Add(t0, it, t0.Add(share(&it, 22*time.Hour)))
+	}
+	return s
+}
+
+// BenchmarkCycle is one publication among a million keys.
+func BenchmarkCycle(b *testing.B) {
+	s := filled(1_000_000)
+	var dst []Item
+	b.ReportAllocs()
+	for b.Loop() {
+		now, _ := s.Deadline()
+		dst = s.Due(dst[:0], now)
+		for _, it := range dst {
+			s.Done(now, it, true)
+		}
+	}
+}
+
+// BenchmarkAdd reports the bytes a key costs.
+func BenchmarkAdd(b *testing.B) {
+	const n = 1_000_000
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		s := filled(n)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(s)
+	}
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "B/key")
+}
