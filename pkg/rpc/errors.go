@@ -49,12 +49,19 @@ func describe(ctx context.Context, err error) error {
 		return ctx.Err()
 	case ctx.Err() != nil, isTimeout(err):
 		return fmt.Errorf("%w: %w", ErrTimeout, err)
-	case errors.As(err, new(multistream.ErrNotSupported[protocol.ID])):
+	case errors.As(err, new(multistream.ErrNotSupported[protocol.ID])), isNegotiation(err):
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, network.ErrReset):
 		return fmt.Errorf("%w: %w", ErrNoReply, err)
 	}
 	return err
+}
+
+// isNegotiation reports whether the peer reset the stream because it does not
+// speak the protocol: go-libp2p sends that after the refusal itself.
+func isNegotiation(err error) bool {
+	var s *network.StreamError
+	return errors.As(err, &s) && s.Remote && s.ErrorCode == network.StreamProtocolNegotiationFailed
 }
 
 func isTimeout(err error) bool {

@@ -21,6 +21,10 @@ const (
 	notifyGiveUp = 3
 )
 
+// errEndedEarly is returned by writeAll when the peer has ended the stream before
+// our side did; drain knows how.
+var errEndedEarly = errors.New("rpc: peer ended the stream early")
+
 // Notify sends messages that have no reply (ADD_PROVIDER) and returns how many
 // the peer has taken, as far as can be known; err tells why not all.
 //
@@ -114,21 +118,21 @@ func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message,
 	if fence {
 		wait = c.cfg.Timeout // the fence takes an answer, as a request does
 	}
-	if err = c.writeAll(st, reqs, fence, ended); err == nil {
-		err = st.SetReadDeadline(time.Now().Add(wait))
-	}
-	if err != nil {
+	failed := c.writeAll(st, reqs, fence, ended)
+	if isTimeout(failed) || ctx.Err() != nil || st.SetReadDeadline(time.Now().Add(wait)) != nil {
 		st.reset() // which ends drain
-		<-ended
-		return describe(ctx, err)
 	}
 	switch err = <-ended; {
-	case err == nil:
+	case err == nil && failed == nil, err == nil && len(reqs) == 1:
 		st.close()
 		return nil
-	case !fence && isTimeout(err) && ctx.Err() == nil:
+	case err == nil:
+		err = io.EOF // before the peer can have read all
+	case failed == nil && !fence && isTimeout(err) && ctx.Err() == nil:
 		c.closeSlowly(st) // a reset could still take away what the peer has not read
 		return nil
+	case isTimeout(failed):
+		err = failed
 	}
 	st.reset()
 	return describe(ctx, err)
@@ -157,36 +161,33 @@ func (c *Client) writeAll(st *outStream, reqs []*wire.Message, fence bool, ended
 		if err := st.SetWriteDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
 			return fmt.Errorf("set deadline: %w", err)
 		}
-		_, err := st.Write(*out)
-		if e := endedEarly(ended, len(reqs) > 1 && !fence); e != nil {
-			return e // the cause if the write has failed, too
-		}
-		if err != nil {
+		if _, err := st.Write(*out); err != nil {
 			return fmt.Errorf("write: %w", err)
+		}
+		if hasEnded(ended) && i < len(reqs) {
+			return errEndedEarly
 		}
 	}
 	if fence {
 		return nil
 	}
-	if err := st.CloseWrite(); err != nil {
+	if hasEnded(ended) {
+		return errEndedEarly
+	}
+	if err := st.CloseWrite(); err != nil { // QUIC: the peer has ended both sides
 		return fmt.Errorf("close write: %w", err)
 	}
 	return nil
 }
 
-// endedEarly returns why reading has ended already, nil if it has not. What drain
-// reported stays in the channel. That the peer has ended its side is an error if
-// early says that it should wait for the end of ours.
-func endedEarly(ended chan error, early bool) error {
+// hasEnded reports whether drain has returned; what it returned stays in ended.
+func hasEnded(ended chan error) bool {
 	select {
 	case err := <-ended:
 		ended <- err
-		if err == nil && early {
-			return io.EOF
-		}
-		return err
+		return true
 	default:
-		return nil
+		return false
 	}
 }
 

@@ -1,0 +1,189 @@
+package rpc
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// keeper counts the ADD_PROVIDERs it is given and answers everything else.
+type keeper struct {
+	mu     sync.Mutex
+	keys   map[string]int
+	other  int
+	answer bool // ADD_PROVIDER too
+}
+
+func (k *keeper) handle(in Inbound, req, resp *wire.Message) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if req.Type != wire.AddProvider {
+		k.other++
+		return echo(in, req, resp)
+	}
+	if k.keys == nil {
+		k.keys = make(map[string]int)
+	}
+	k.keys[string(req.Key)]++
+	resp.Key = req.Key
+	return k.answer, nil
+}
+
+func (k *keeper) counts() (keys, other int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.keys), k.other
+}
+
+func TestNotify(t *testing.T) {
+	for _, answers := range []bool{false, true} {
+		t.Run(fmt.Sprintf("answered=%v", answers), func(t *testing.T) {
+			onEachTransport(t, func(t *testing.T, h, remote host.Host) {
+				k := keeper{answer: answers}
+				newServer(t, remote, k.handle, ServerConfig{}, nil)
+				rec := newRecorder()
+				c := newClient(t, h, ClientConfig{}, rec)
+
+				sent, err := c.Notify(t.Context(), remote.ID(), provide(500)...)
+				require.NoError(t, err)
+				require.Equal(t, 500, sent)
+				keys, other := k.counts()
+				require.Equal(t, 500, keys, "all are there when Notify returns")
+				require.Equal(t, 1, other, "the fence")
+
+				sent, err = c.Notify(t.Context(), remote.ID(), provide(1000)...)
+				require.NoError(t, err)
+				require.Equal(t, 1000, sent)
+				sent, err = c.Notify(t.Context(), remote.ID(), provide(1)...)
+				require.NoError(t, err)
+				require.Equal(t, 1, sent)
+				keys, other = k.counts()
+				require.Equal(t, 1000, keys)
+				require.Equal(t, 1, other, "no fence for a peer that is known")
+
+				require.Zero(t, c.StreamsIdle(), "streams of a Notify are not reused")
+				reply, err := c.Request(t.Context(), remote.ID(), ping("k"))
+				require.NoError(t, err)
+				require.Equal(t, wire.Ping, reply.Message.Type)
+				require.Len(t, rec.outbound(), 1502)
+			})
+		})
+	}
+}
+
+func TestNotifyNothing(t *testing.T) {
+	h, remote := newHosts(t, transports["tcp"])
+	c := newClient(t, h, ClientConfig{}, nil)
+	sent, err := c.Notify(t.Context(), remote.ID())
+	require.NoError(t, err)
+	require.Zero(t, sent)
+}
+
+// py-libp2p reads one message per stream, whether it answers or not.
+func TestNotifyOneRequestPerStream(t *testing.T) {
+	for _, answers := range []bool{false, true} {
+		t.Run(fmt.Sprintf("answered=%v", answers), func(t *testing.T) {
+			onEachTransport(t, func(t *testing.T, h, remote host.Host) {
+				got := oneRequestPerStream(t, remote, func(*wire.Message) bool { return answers })
+				c := newClient(t, h, ClientConfig{}, nil)
+				for range 2 {
+					sent, err := c.Notify(t.Context(), remote.ID(), provide(20)...)
+					require.NoError(t, err)
+					require.Equal(t, 20, sent)
+					require.Equal(t, habitOne, c.habit(remote.ID()))
+				}
+				keys := make(map[string]bool)
+				for _, k := range got() {
+					keys[k] = true
+				}
+				require.Len(t, keys, 20, "none is lost")
+				require.Len(t, got(), 41, "one was sent twice: with the first, failed pipeline")
+			})
+		})
+	}
+}
+
+// A peer that was known to serve many requests per stream no longer does.
+func TestNotifyHabitChanged(t *testing.T) {
+	h, remote := newHosts(t, transports["tcp"])
+	got := oneRequestPerStream(t, remote, func(*wire.Message) bool { return false })
+	c := newClient(t, h, ClientConfig{}, nil)
+	c.learn(remote.ID(), habitMany)
+	big := provide(200)
+	for _, m := range big {
+		m.Key = append(m.Key, make([]byte, 8<<10)...) // more than a stream's window: the end is seen while writing
+	}
+	sent, err := c.Notify(t.Context(), remote.ID(), big...)
+	require.NoError(t, err)
+	require.Equal(t, 200, sent)
+	require.GreaterOrEqual(t, len(got()), 200)
+	require.NotEqual(t, habitMany, c.habit(remote.ID()))
+}
+
+func TestNotifyRejected(t *testing.T) {
+	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
+		k := keeper{}
+		newServer(t, remote, func(in Inbound, req, resp *wire.Message) (bool, error) {
+			if string(req.Key) == "bad" {
+				return false, io.ErrShortBuffer
+			}
+			return k.handle(in, req, resp)
+		}, ServerConfig{}, nil)
+		c := newClient(t, h, ClientConfig{}, nil)
+		bad := &wire.Message{Type: wire.AddProvider, Key: []byte("bad")}
+		_, err := c.Notify(t.Context(), remote.ID(), bad)
+		require.ErrorIs(t, err, ErrNoReply)
+
+		reqs := append([]*wire.Message{bad}, provide(5)...)
+		sent, err := c.Notify(t.Context(), remote.ID(), reqs...)
+		require.ErrorIs(t, err, ErrNoReply, "one was rejected")
+		require.Equal(t, 5, sent)
+		keys, _ := k.counts()
+		require.Equal(t, 5, keys, "one bad message does not take the others along")
+
+		sent, err = c.Notify(t.Context(), remote.ID(), bad, bad, bad, bad, bad, bad)
+		require.ErrorIs(t, err, ErrNoReply)
+		require.Zero(t, sent)
+	})
+}
+
+// A peer that neither answers nor ends its stream is believed after a while.
+func TestNotifySilentPeer(t *testing.T) {
+	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
+		keep := make(chan network.Stream, 1)
+		foreign(t, remote, func(_ int, s network.Stream) { keep <- s })
+		c := newClient(t, h, ClientConfig{ConfirmTimeout: 30 * time.Millisecond, Timeout: 60 * time.Millisecond}, nil)
+		sent, err := c.Notify(t.Context(), remote.ID(), provide(1)...)
+		require.NoError(t, err)
+		require.Equal(t, 1, sent)
+		s := <-keep
+		m, err := frameOf(wire.NewFrameReader(64, 1<<20), s)
+		require.NoError(t, err, "the message was not taken back")
+		require.Equal(t, wire.AddProvider, m.Type)
+		_ = s.Reset()
+		_, err = c.Notify(t.Context(), remote.ID(), provide(2)...)
+		require.ErrorIs(t, err, ErrTimeout, "a fence wants an answer")
+		_ = (<-keep).Reset()
+	})
+}
+
+// A peer that talks without end is not listened to.
+func TestNotifyChatteringPeer(t *testing.T) {
+	h, remote := newHosts(t, transports["tcp"])
+	foreign(t, remote, func(_ int, s network.Stream) {
+		for send(s, ping("x")) == nil {
+		}
+		_ = s.Reset()
+	})
+	c := newClient(t, h, ClientConfig{}, nil)
+	_, err := c.Notify(t.Context(), remote.ID(), provide(3)...)
+	require.ErrorIs(t, err, wire.ErrMalformed)
+}
