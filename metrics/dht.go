@@ -17,6 +17,9 @@ type dhtObserver struct {
 	queried  prometheus.Observer
 	inFlight prometheus.Gauge
 
+	requests [dht.NumRoles][2]prometheus.Counter
+	waited   [dht.NumRoles]prometheus.Observer
+
 	table     [dht.NumTableActions]prometheus.Counter
 	probes    [2]prometheus.Counter
 	restored  [2]prometheus.Gauge
@@ -25,24 +28,24 @@ type dhtObserver struct {
 	republished [records.NumKinds][2]prometheus.Counter
 	replicas    prometheus.Observer
 	lag         prometheus.Observer
+	findNode    prometheus.Counter
 	renewed     prometheus.Gauge
-
-	bootstraps prometheus.Counter
 }
 
 var _ dht.Observer = (*dhtObserver)(nil)
 
 func newDHTObserver(r registrar) *dhtObserver {
 	o := &dhtObserver{
-		hops:       r.histogram("lookup_hops", "Longest chain of answers that led a lookup to one of the closest peers.", hopBuckets),
-		queried:    r.histogram("lookup_peers_queried", "Peers that one lookup asked.", queriedBuckets),
-		inFlight:   r.gauge("lookups_in_flight", "Queries that run now."),
-		replicas:   r.histogram("republish_replicas", "Peers that took a republished record.", replicaBuckets),
-		lag:        r.histogram("republish_lag_seconds", "How long after its due time the republication of a key began.", lagBuckets),
-		renewed:    r.gauge("republish_last_success_timestamp_seconds", "When a key was last republished; 0: not since the start."),
-		bootstraps: r.counter("bootstrap_requests_total", "How often the routing table asked for bootstrap peers."),
+		hops:     r.histogram("lookup_hops", "Longest chain of answers that led a lookup to one of the closest peers.", hopBuckets),
+		queried:  r.histogram("lookup_peers_queried", "Peers that one lookup asked.", queriedBuckets),
+		inFlight: r.gauge("lookups_in_flight", "Queries that run now."),
+		replicas: r.histogram("republish_replicas", "Peers that took a republished record.", replicaBuckets),
+		lag:      r.histogram("republish_lag_seconds", "How long after its due time the republication of a key began.", lagBuckets),
+		renewed:  r.gauge("republish_last_success_timestamp_seconds", "When a key was last republished; 0: not since the start."),
 	}
+	o.findNode = r.counter("republish_find_node_total", "Peers asked by the lookups of republications.")
 	o.addLookups(r)
+	o.addRequests(r)
 	o.addTable(r)
 	total := r.counterVec("republish_total", "Republications of one key by how they ended.", "kind", "outcome")
 	for k := range o.republished {
@@ -60,6 +63,16 @@ func (o *dhtObserver) addLookups(r registrar) {
 		for out := range o.lookups[k] {
 			o.lookups[k][out] = total.WithLabelValues(op, dht.QueryOutcome(out).String())
 		}
+	}
+}
+
+func (o *dhtObserver) addRequests(r registrar) {
+	total := r.counterVec("requests_total", "Requests by purpose and whether they were answered.", "role", "outcome")
+	duration := r.histogramVec("request_duration_seconds", "Time from a request, its dial included, to its answer or failure.", rpcBuckets, "role")
+	for i := range o.requests {
+		role := dht.Role(i).String()
+		o.requests[i] = okFailed(total, role)
+		o.waited[i] = duration.WithLabelValues(role)
 	}
 }
 
@@ -86,6 +99,15 @@ func (o *dhtObserver) QueryDone(s dht.QueryStats) {
 		o.hops.Observe(float64(s.Hops))
 		o.queried.Observe(float64(s.Asked))
 	}
+	if s.Scheduled {
+		o.findNode.Add(float64(s.Asked))
+	}
+}
+
+// RequestDone implements dht.Observer.
+func (o *dhtObserver) RequestDone(role dht.Role, ok bool, took time.Duration) {
+	o.requests[role][index(ok)].Inc()
+	o.waited[role].Observe(took.Seconds())
 }
 
 // TableChanged implements dht.Observer.
@@ -112,5 +134,6 @@ func (o *dhtObserver) Republished(kind records.Kind, ok bool, replicas int, lag 
 	}
 }
 
-// Bootstrapped implements dht.Observer.
-func (o *dhtObserver) Bootstrapped() { o.bootstraps.Inc() }
+// Bootstrapped implements dht.Observer. The node counts the attempts with their
+// outcome, see Reading.Bootstraps.
+func (o *dhtObserver) Bootstrapped() {}

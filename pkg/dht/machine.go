@@ -6,8 +6,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
 	"github.com/holdfast-dht/holdfast/pkg/lookup"
-	"github.com/holdfast-dht/holdfast/republish"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 // Machine is the client side of the protocol: queries, probes, the routing
@@ -26,6 +26,7 @@ type Machine struct {
 	queries     map[QueryID]*query
 	requests    map[RequestID]*request
 	blocked     []QueryID // queries that met MaxRequests, in order
+	refused     uint64    // queries that met MaxQueries
 
 	candidates candidates
 	probes     int                      // in flight
@@ -55,11 +56,33 @@ func (m *Machine) Table() *kbucket.Table { return m.table }
 // Schedule is the schedule of published keys, for reading by the Machine's owner.
 func (m *Machine) Schedule() *republish.Schedule { return m.schedule }
 
-// Queries returns how many queries run and InFlight how many requests do.
+// Queries returns how many queries run.
 func (m *Machine) Queries() int { return len(m.queries) }
 
 // InFlight returns how many requests wait for an answer.
 func (m *Machine) InFlight() int { return len(m.requests) }
+
+// Load says how far the Machine's bounds are used.
+type Load struct {
+	Queries    int // of MaxQueries
+	Blocked    int // queries among them that wait for room for a request
+	Requests   int // in flight, of MaxRequests
+	Probes     int // requests among them, of MaxProbes
+	Candidates int // peers that wait for a probe, of MaxCandidates
+
+	// Since the start.
+	RefusedQueries    uint64 // MaxQueries was reached
+	DroppedCandidates uint64 // MaxCandidates was reached
+}
+
+// Load returns how far the Machine's bounds are used.
+func (m *Machine) Load() Load {
+	return Load{
+		Queries: len(m.queries), Blocked: len(m.blocked), Requests: len(m.requests),
+		Probes: m.probes, Candidates: len(m.candidates.queue),
+		RefusedQueries: m.refused, DroppedCandidates: m.candidates.dropped,
+	}
+}
 
 // LastRefresh returns when the last round of bucket refreshes ended.
 func (m *Machine) LastRefresh() time.Time { return m.upkeep.lastRefresh }
@@ -71,6 +94,7 @@ func (m *Machine) NetworkSize() float64 { return m.size.estimate() }
 // Start begins a query. Its end comes as a Result with the returned ID.
 func (m *Machine) Start(now time.Time, q Query) (QueryID, error) {
 	if len(m.queries) >= MaxQueries {
+		m.refused++
 		return 0, ErrBusy
 	}
 	x := m.newQuery(now, q)
@@ -95,15 +119,16 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 		return
 	}
 	m.forget(r)
-	if resp.Message != nil || r.role == roleProbe {
+	m.cfg.Observer.RequestDone(r.role, true, now.Sub(r.sent))
+	if resp.Message != nil || r.role == RoleProbe {
 		m.verified(now, r.to, resp.Group)
 	}
 	switch r.role {
-	case roleProbe:
+	case RoleProbe:
 		m.probed(now, r, true)
-	case roleLookup:
+	case RoleLookup:
 		m.answered(now, r, resp)
-	case roleStore:
+	case RoleStore:
 		m.stored(now, r, true)
 	}
 	m.unblock(now)
@@ -116,15 +141,16 @@ func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 		return
 	}
 	m.forget(r)
+	m.cfg.Observer.RequestDone(r.role, false, now.Sub(r.sent))
 	switch r.role {
-	case roleProbe:
+	case RoleProbe:
 		m.probeFailed(now, r, err)
-	case roleLookup:
+	case RoleLookup:
 		r.query.lastErr = err
 		r.query.lookup.Failed(r.to.Key)
 		m.suspect(now, r.to, err)
 		m.step(now, r.query)
-	case roleStore:
+	case RoleStore:
 		r.query.lastErr = err
 		m.suspect(now, r.to, err)
 		m.stored(now, r, false)
@@ -167,7 +193,7 @@ func (m *Machine) Take() Output {
 func (m *Machine) fire(now time.Time, t timer) {
 	switch t.kind {
 	case timerSoft:
-		if r, ok := m.requests[RequestID(t.id)]; ok && r.role == roleLookup {
+		if r, ok := m.requests[RequestID(t.id)]; ok && r.role == RoleLookup {
 			r.query.lookup.Slow(r.to.Key)
 			m.step(now, r.query)
 		}
@@ -178,19 +204,11 @@ func (m *Machine) fire(now time.Time, t timer) {
 	}
 }
 
-// role says what a request is for.
-type role uint8
-
-const (
-	roleLookup role = iota
-	roleStore
-	roleProbe
-)
-
 // request is one RPC in flight.
 type request struct {
 	id       RequestID
-	role     role
+	role     Role
+	sent     time.Time
 	to       kad.Peer
 	query    *query // nil for a probe
 	restored bool   // a probe of a peer from the snapshot
@@ -199,7 +217,7 @@ type request struct {
 // send puts a request into the output. The caller has checked room.
 func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 	m.lastRequest++
-	r.id = m.lastRequest
+	r.id, r.sent = m.lastRequest, now
 	m.requests[r.id] = r
 	if r.query != nil {
 		r.query.requests = append(r.query.requests, r.id)
@@ -209,7 +227,7 @@ func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 		Deadline: now.Add(m.cfg.RequestTimeout),
 		NoReply:  msg.Type == wire.AddProvider,
 	})
-	if r.role == roleLookup {
+	if r.role == RoleLookup {
 		m.timers.push(timer{at: now.Add(m.cfg.SoftTimeout), kind: timerSoft, id: uint64(r.id)})
 	}
 }
@@ -220,7 +238,7 @@ func (m *Machine) room() bool { return len(m.requests) < MaxRequests }
 // forget removes a request that ended.
 func (m *Machine) forget(r *request) {
 	delete(m.requests, r.id)
-	if r.role == roleProbe {
+	if r.role == RoleProbe {
 		m.probes--
 		delete(m.probing, r.to.ID)
 	}

@@ -55,9 +55,27 @@ type QueryStats struct {
 	Asked     int // peers asked during the lookup
 	Responded int
 	Failed    int
-	StoredAt  int // peers that took the record
-	StoreSent int // peers it was sent to
+	StoredAt  int  // peers that took the record
+	StoreSent int  // peers it was sent to
+	Scheduled bool // it published a scheduled key
 }
+
+// Role says what a request is for.
+type Role uint8
+
+// The roles of requests.
+const (
+	RoleLookup Role = iota
+	RoleStore
+	RoleProbe
+
+	NumRoles = 3
+)
+
+var roleNames = [NumRoles]string{"lookup", "store", "probe"}
+
+// String returns the name of the role as metrics label it.
+func (r Role) String() string { return roleNames[r] }
 
 // TableAction is a change of the routing table.
 type TableAction uint8
@@ -83,6 +101,9 @@ func (a TableAction) String() string { return tableActionNames[a] }
 type Observer interface {
 	QueryStarted(kind QueryKind)
 	QueryDone(s QueryStats)
+	// RequestDone reports a request that was answered or failed; cancelled ones
+	// are not told.
+	RequestDone(role Role, ok bool, took time.Duration)
 	TableChanged(a TableAction)
 	// Probed reports an admission or liveness probe; restored tells that the
 	// peer came from a snapshot.

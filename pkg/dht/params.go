@@ -144,6 +144,9 @@ func (NopObserver) QueryDone(QueryStats) {}
 // TableChanged does nothing.
 func (NopObserver) TableChanged(TableAction) {}
 
+// RequestDone does nothing.
+func (NopObserver) RequestDone(Role, bool, time.Duration) {}
+
 // Probed does nothing.
 func (NopObserver) Probed(bool, bool) {}
 

@@ -17,6 +17,7 @@ type candidates struct {
 	queued  map[kad.PeerID]struct{}
 	rejects map[kad.PeerID]time.Time
 	order   []kad.PeerID // of rejects, oldest first
+	dropped uint64       // for want of room in queue
 }
 
 type candidate struct {
@@ -30,7 +31,11 @@ func newCandidates() candidates {
 
 // add queues a candidate; false if it is queued already or the queue is full.
 func (c *candidates) add(x candidate) bool {
-	if _, ok := c.queued[x.peer.ID]; ok || len(c.queue) >= MaxCandidates {
+	if _, ok := c.queued[x.peer.ID]; ok {
+		return false
+	}
+	if len(c.queue) >= MaxCandidates {
+		c.dropped++
 		return false
 	}
 	c.queued[x.peer.ID] = struct{}{}
@@ -135,7 +140,7 @@ func (m *Machine) sendProbe(now time.Time, c candidate) {
 		return
 	}
 	m.probes++
-	r := &request{role: roleProbe, to: c.peer, restored: c.restored}
+	r := &request{role: RoleProbe, to: c.peer, restored: c.restored}
 	m.send(now, r, &wire.Message{Type: wire.FindNode, Key: []byte(m.cfg.Self.ID)})
 	m.probing[c.peer.ID] = r.id
 	m.table.Probing(c.peer.Key, now)

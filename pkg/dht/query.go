@@ -116,7 +116,7 @@ func (m *Machine) step(now time.Time, q *query) {
 		if !ok {
 			break
 		}
-		m.send(now, &request{role: roleLookup, to: p, query: q}, q.msg)
+		m.send(now, &request{role: RoleLookup, to: p, query: q}, q.msg)
 	}
 	if q.lookup.Done() {
 		m.looked(now, q)
@@ -316,7 +316,7 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 }
 
 func (m *Machine) stats(now time.Time, q *query, o QueryOutcome) QueryStats {
-	s := QueryStats{Kind: q.Kind, Outcome: o, Duration: now.Sub(q.started), StoredAt: q.storedAt, StoreSent: q.sent}
+	s := QueryStats{Kind: q.Kind, Outcome: o, Duration: now.Sub(q.started), StoredAt: q.storedAt, StoreSent: q.sent, Scheduled: q.Publish != nil}
 	if q.lookup != nil {
 		l := q.lookup.Stats()
 		s.Hops, s.Asked, s.Responded, s.Failed = l.Hops, l.Asked, l.Responded, l.Failed

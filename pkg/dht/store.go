@@ -6,8 +6,8 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
-	"github.com/holdfast-dht/holdfast/republish"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 // store sends the record of a storing query to its closest peers.
@@ -36,7 +36,7 @@ func (m *Machine) storeMore(now time.Time, q *query) {
 		p := q.targets[0]
 		q.targets = q.targets[1:]
 		q.sent++
-		m.send(now, &request{role: roleStore, to: p, query: q}, q.storeMsg)
+		m.send(now, &request{role: RoleStore, to: p, query: q}, q.storeMsg)
 	}
 	if len(q.requests) == 0 {
 		m.finish(now, q, q.outcome())

@@ -7,8 +7,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
 	"github.com/holdfast-dht/holdfast/pkg/records"
-	"github.com/holdfast-dht/holdfast/republish"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 var (

@@ -125,6 +125,19 @@ func (t *Table) NextRefresh(every time.Duration) (time.Time, bool) {
 	return time.Unix(0, at+int64(every)).UTC(), true
 }
 
+// OldestRefresh returns when the bucket was refreshed that has waited longest, of
+// those RefreshDue looks at; the zero time if one never was or the table is empty.
+func (t *Table) OldestRefresh() time.Time {
+	oldest := int64(math.MaxInt64)
+	for _, last := range t.refreshed[:t.refreshTop()+1] {
+		oldest = min(oldest, last)
+	}
+	if oldest == math.MaxInt64 {
+		return time.Time{}
+	}
+	return fromNanos(oldest)
+}
+
 // Refreshed records that the bucket of cpl was refreshed, or that its refresh
 // was started. CPLs that are never due are ignored.
 func (t *Table) Refreshed(cpl int, now time.Time) {

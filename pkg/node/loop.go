@@ -68,6 +68,7 @@ func (n *Node) tryDo(c call) {
 	select {
 	case n.calls <- c:
 	default:
+		n.dropped.Add(1)
 	}
 }
 

@@ -60,6 +60,8 @@ type Node struct {
 	bootstrapping atomic.Bool
 	bootstrapped  atomic.Bool
 	dialFailures  atomic.Pointer[[]error]
+	dropped       atomic.Uint64 // see tryDo
+	bootstraps    struct{ reached, failed, skipped atomic.Uint64 }
 
 	// Owned by the loop.
 	machine  *dht.Machine

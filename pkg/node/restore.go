@@ -60,6 +60,7 @@ func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
 // called by the loop.
 func (n *Node) startBootstrap() {
 	if len(n.cfg.Bootstrap) == 0 {
+		n.bootstraps.skipped.Add(1)
 		n.bootstrapped.Store(true)
 		return
 	}
@@ -71,7 +72,12 @@ func (n *Node) startBootstrap() {
 	go func() {
 		defer n.workers.Done()
 		defer n.bootstrapping.Store(false)
-		_, errs := n.Connect(n.ctx, peers)
+		reached, errs := n.Connect(n.ctx, peers)
+		if len(reached) > 0 {
+			n.bootstraps.reached.Add(1)
+		} else {
+			n.bootstraps.failed.Add(1)
+		}
 		n.dialFailures.Store(&errs)
 		n.bootstrapped.Store(true)
 	}()

@@ -48,13 +48,25 @@ var rejectReasons = []struct {
 	{records.ErrClosed, rpc.ReasonClosed},
 }
 
-// rejectReason names why the Handler refused a request; "storage" for anything
-// that is not the sender's doing.
+// RejectReasons returns the reasons beside those of package rpc that a request
+// may be refused for, as metrics label them.
+func RejectReasons() []string {
+	out := []string{reasonStorage}
+	for _, r := range rejectReasons {
+		out = append(out, r.name)
+	}
+	return out
+}
+
+// reasonStorage is for anything that is not the sender's doing.
+const reasonStorage = "storage"
+
+// rejectReason names why the Handler refused a request.
 func rejectReason(err error) string {
 	for _, r := range rejectReasons {
 		if errors.Is(err, r.err) {
 			return r.name
 		}
 	}
-	return "storage"
+	return reasonStorage
 }

@@ -16,9 +16,15 @@ func (n *Node) Status() Status {
 		ID: n.host.ID(), Mode: n.cfg.Mode, Serving: n.server.Serving(),
 		Reachability: network.Reachability(n.reachability.Load()).String(),
 		Uptime:       time.Since(n.started),
-		Connected:    len(n.host.Network().Peers()),
 		Records:      n.cfg.Store.Stats(),
 		Bootstrapped: n.bootstrapped.Load(),
+	}
+	s.Connected, s.ConnectedIn = n.connectedPeers()
+	s.Load.InboundStreams = n.server.InboundStreams()
+	s.Load.OutboundStreams, s.Load.IdleStreams = n.client.StreamsInFlight(), n.client.StreamsIdle()
+	s.Load.WaitingCalls, s.Load.DroppedCalls = len(n.calls), n.dropped.Load()
+	s.Bootstraps = Bootstraps{
+		Reached: n.bootstraps.reached.Load(), Failed: n.bootstraps.failed.Load(), Skipped: n.bootstraps.skipped.Load(),
 	}
 	s.LastSnapshot, s.LastExpiry, s.LastRepublish = n.keeper.last()
 	_ = n.ask(func(now time.Time, m *dht.Machine) {
@@ -26,8 +32,9 @@ func (n *Node) Status() Status {
 		s.RestoredPeers = n.restored
 		s.Bootstrapped = s.Bootstrapped || s.VerifiedPeers > 0
 		s.Queries = m.Queries()
+		s.Load.Load = m.Load()
 		s.NetworkSize = m.NetworkSize()
-		s.LastRefresh = m.LastRefresh()
+		s.LastRefresh, s.OldestRefresh = m.LastRefresh(), m.Table().OldestRefresh()
 		sched := m.Schedule().Stats(now)
 		s.Republish = RepublishStatus{
 			Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
@@ -35,6 +42,24 @@ func (n *Node) Status() Status {
 		}
 	})
 	return s
+}
+
+// connectedPeers counts the connected peers, and those among them whose oldest
+// connection they opened.
+func (n *Node) connectedPeers() (all, inbound int) {
+	oldest := make(map[peer.ID]network.ConnStats)
+	for _, c := range n.host.Network().Conns() {
+		now := c.Stat()
+		if was, ok := oldest[c.RemotePeer()]; !ok || now.Opened.Before(was.Opened) {
+			oldest[c.RemotePeer()] = now
+		}
+	}
+	for _, s := range oldest {
+		if s.Direction == network.DirInbound {
+			inbound++
+		}
+	}
+	return len(oldest), inbound
 }
 
 // Table returns the peers of the routing table, nearest buckets first.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
@@ -59,6 +60,7 @@ type Status struct {
 	VerifiedPeers int
 	RestoredPeers int // taken from the snapshot at start
 	Connected     int
+	ConnectedIn   int // of Connected: those whose oldest connection they opened
 	Queries       int // running
 	NetworkSize   float64
 	Records       records.Stats
@@ -66,8 +68,29 @@ type Status struct {
 	LastSnapshot  time.Time
 	LastExpiry    time.Time
 	LastRefresh   time.Time
+	OldestRefresh time.Time // of the bucket that has waited longest; zero: one never was
 	LastRepublish time.Time
 	Republish     RepublishStatus
+	Load          Load
+	Bootstraps    Bootstraps
+}
+
+// Load says how far the node's bounds are used.
+type Load struct {
+	dht.Load
+	InboundStreams  int // open
+	OutboundStreams int // in use
+	IdleStreams     int // outbound, kept for the next request
+	WaitingCalls    int // for the loop
+	// DroppedCalls counts since the start: news of peers the loop had no time for.
+	DroppedCalls uint64
+}
+
+// Bootstraps counts attempts to reach the bootstrap peers since the start.
+type Bootstraps struct {
+	Reached uint64 // at least one
+	Failed  uint64 // none
+	Skipped uint64 // there were none to reach
 }
 
 // RepublishStatus describes the schedule of the published keys.
