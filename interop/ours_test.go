@@ -1,0 +1,54 @@
+package interop
+
+import (
+	"context"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// ours is a Holdfast node with its default settings.
+type ours struct {
+	*holdfast.Node
+}
+
+func newOurs(t testing.TB, mode holdfast.Mode) *ours {
+	t.Helper()
+	n, err := holdfast.New(newHost(t), holdfast.Config{Mode: mode})
+	require.NoError(t, err)
+	t.Cleanup(func() { n.Close() })
+	return &ours{n}
+}
+
+func (n *ours) host() host.Host { return n.Host() }
+func (n *ours) name() string    { return "holdfast" }
+func (n *ours) tableSize() int  { return len(n.Table()) }
+
+func (n *ours) closest(ctx context.Context, key string) ([]peer.ID, error) {
+	found, err := n.Closest(ctx, []byte(key))
+	ids := make([]peer.ID, len(found))
+	for i, info := range found {
+		ids[i] = info.ID
+	}
+	return ids, err
+}
+
+// refresh looks up the node itself and a random key. The node refreshes on its own
+// too, every 10 minutes.
+func (n *ours) refresh(ctx context.Context) error {
+	for _, key := range []string{string(n.Host().ID()), randomKey()} {
+		if _, err := n.Closest(ctx, []byte(key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *ours) ping(ctx context.Context, p peer.ID) error {
+	_, err := n.Ping(ctx, peer.AddrInfo{ID: p})
+	return err
+}

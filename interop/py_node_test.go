@@ -1,0 +1,77 @@
+package interop
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The releases of py-libp2p that are run: the first and last of each behaviour on
+// the wire. 0.2.9 has no signed records; 0.3.0 sends them and still takes raw keys;
+// 0.4.0 decodes every key as UTF-8, so that its own demo fails in the server role
+// before it touches the network; 0.8.1 is the newest: namespaced keys, acks with a
+// record, ADD_PROVIDER without waiting.
+const (
+	py029 = "0.2.9"
+	py030 = "0.3.0"
+	py040 = "0.4.0"
+	py081 = "0.8.1"
+)
+
+var pyVersions = []string{py029, py030, py040, py081}
+
+// pyDemo is the unmodified Kademlia demo of one release of py-libp2p.
+type pyDemo struct {
+	version string
+	python  string
+	script  string // as unpacked from the release's source distribution
+}
+
+// findPy locates what interop/run installed: VERSION/venv and VERSION/kademlia.py
+// below $HOLDFAST_INTEROP_PY.
+func findPy(t testing.TB, version string) pyDemo {
+	t.Helper()
+	root := os.Getenv("HOLDFAST_INTEROP_PY")
+	if root == "" {
+		needed(t, "HOLDFAST_INTEROP_PY")
+	}
+	d := pyDemo{
+		version: version,
+		python:  filepath.Join(root, version, "venv", "bin", "python"),
+		script:  filepath.Join(root, version, "kademlia.py"),
+	}
+	for _, f := range []string{d.python, d.script} {
+		_, err := os.Stat(f)
+		require.NoError(t, err, "interop/run installs it")
+	}
+	return d
+}
+
+// start runs the demo in a directory of its own: the script keeps its address file
+// beside itself, so a copy of the script is run.
+func (d pyDemo) start(t testing.TB, name string, args ...string) *proc {
+	t.Helper()
+	dir := t.TempDir()
+	b, err := os.ReadFile(d.script)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "kademlia.py"), b, 0o644))
+	env := []string{"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1"}
+	return start(t, "py-"+d.version+" "+name, dir, env, d.python, append([]string{"kademlia.py"}, args...)...)
+}
+
+// newKeys reports whether this release's demo uses /example/my-example-key and
+// my-content-identifier instead of raw 32-byte keys.
+func (d pyDemo) newKeys() bool {
+	return !strings.HasPrefix(d.version, "0.2") && d.version != py030 && d.version != py040
+}
+
+// pyAddr is the loopback address a running demo prints.
+func pyAddr(p *proc) string {
+	p.t.Helper()
+	m, _ := p.waitFor(`(/(?:ip4/127\.0\.0\.1|ip6/::1)/tcp/\d+/p2p/\w+)`, 30*time.Second)
+	return m[1]
+}
