@@ -45,9 +45,15 @@ func value(name, help string, read func(s *scrape) float64) family {
 		read: func(s *scrape, emit func(float64, ...string)) { emit(read(s)) }}
 }
 
-// byKind makes a family of one value for each kind of record.
-func byKind(name, help string, kind prometheus.ValueType, read func(s *scrape) [records.NumKinds]int64) family {
-	return family{name: name, help: help, kind: kind, labels: []string{"kind"},
+// total makes a family of one counter.
+func total(name, help string, read func(s *scrape) uint64) family {
+	return family{name: name, help: help, kind: prometheus.CounterValue,
+		read: func(s *scrape, emit func(float64, ...string)) { emit(float64(read(s))) }}
+}
+
+// byKind makes a family of one gauge for each kind of record.
+func byKind(name, help string, read func(s *scrape) [records.NumKinds]int64) family {
+	return family{name: name, help: help, kind: prometheus.GaugeValue, labels: []string{"kind"},
 		read: func(s *scrape, emit func(float64, ...string)) {
 			for k, v := range read(s) {
 				emit(float64(v), records.Kind(k).String())
@@ -81,10 +87,16 @@ var families = []family{
 		func(s *scrape) float64 { return seconds(s.OldestRefresh) }),
 	value("network_size_estimate", "Estimated number of servers in the network; 0: unknown.", func(s *scrape) float64 { return s.NetworkSize }),
 
-	value("requests_in_flight", "Requests of lookups, stores and probes that wait for an answer.", func(s *scrape) float64 { return float64(s.Requests) }),
-	value("lookups_blocked", "Queries that wait because too many requests are in flight.", func(s *scrape) float64 { return float64(s.Blocked) }),
-	value("probes_in_flight", "Probes that wait for an answer.", func(s *scrape) float64 { return float64(s.Probes) }),
-	value("probe_candidates", "Peers that wait for a probe.", func(s *scrape) float64 { return float64(s.Candidates) }),
+	value("requests_in_flight", "Requests of lookups, stores and probes that wait for an answer.", func(s *scrape) float64 { return float64(s.Load.Requests) }),
+	value("lookups_blocked", "Queries that wait because too many requests are in flight.", func(s *scrape) float64 { return float64(s.Load.Blocked) }),
+	value("probes_in_flight", "Probes that wait for an answer.", func(s *scrape) float64 { return float64(s.Load.Probes) }),
+	value("probe_candidates", "Peers that wait for a probe.", func(s *scrape) float64 { return float64(s.Load.Candidates) }),
+	total("lookups_rejected_total", "Queries refused because too many ran.", func(s *scrape) uint64 { return s.Load.RefusedQueries }),
+	total("probe_candidates_rejected_total", "Peers heard of and not remembered because too many waited for a probe.",
+		func(s *scrape) uint64 { return s.Load.DroppedCandidates }),
+	value("loop_waiting_calls", "Calls that wait for the goroutine that owns the protocol.", func(s *scrape) float64 { return float64(s.WaitingCalls) }),
+	total("loop_rejected_calls_total", "News of peers dropped because too many calls waited for the goroutine that owns the protocol.",
+		func(s *scrape) uint64 { return s.DroppedCalls }),
 	value("rpc_inbound_streams_in_flight", "Open streams on which peers send requests.", func(s *scrape) float64 { return float64(s.InboundStreams) }),
 	value("rpc_outbound_streams_in_flight", "Streams to peers in use.", func(s *scrape) float64 { return float64(s.OutboundStreams) }),
 	value("rpc_outbound_streams_idle", "Streams to peers kept for the next request.", func(s *scrape) float64 { return float64(s.IdleStreams) }),
@@ -103,20 +115,19 @@ var families = []family{
 			}
 		}},
 
-	byKind("republish_keys", "Keys this node publishes.", prometheus.GaugeValue, func(s *scrape) [records.NumKinds]int64 { return s.Records.Published }),
+	byKind("republish_keys", "Keys this node publishes.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Published }),
 	value("republish_in_flight", "Keys being republished.", func(s *scrape) float64 { return float64(s.RepublishActive) }),
 	value("republish_overdue_keys", "Keys whose republication is due and has not begun.", func(s *scrape) float64 { return float64(s.RepublishOverdue) }),
 
-	byKind("records", "Records stored; an upper bound of those still valid.", prometheus.GaugeValue, func(s *scrape) [records.NumKinds]int64 { return s.Records.Records }),
-	byKind("record_bytes", "Estimated size of the records stored.", prometheus.GaugeValue, func(s *scrape) [records.NumKinds]int64 { return s.Records.Bytes }),
+	byKind("records", "Records stored; an upper bound of those still valid.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Records }),
+	byKind("record_bytes", "Estimated size of the records stored.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Bytes }),
 	value("record_providers", "Distinct peers in the provider records.", func(s *scrape) float64 { return float64(s.Records.Providers) }),
 
 	value("db_size_bytes", "Size of the database file.", func(s *scrape) float64 { return float64(s.DBSize) }),
 	value("db_free_bytes", "Part of the database file that will be used again before it grows.", func(s *scrape) float64 { return float64(s.DBFree) }),
 	value("db_pending_writes", "Writes that wait for a transaction.", func(s *scrape) float64 { return float64(s.Records.PendingWrites) }),
-	{name: "db_writes_rejected_total", help: "Writes refused because the queue, a quota or the file was full.",
-		kind: prometheus.CounterValue,
-		read: func(s *scrape, emit func(float64, ...string)) { emit(float64(s.Records.RefusedWrites)) }},
+	total("db_writes_rejected_total", "Writes refused because the queue, a quota or the file was full.",
+		func(s *scrape) uint64 { return uint64(s.Records.RefusedWrites) }),
 }
 
 func reachability(s *scrape) string {

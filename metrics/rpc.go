@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -84,9 +85,8 @@ var putReasons = map[string]string{
 // children are resolved beforehand. Safe for concurrent use.
 type rpcObserver struct {
 	in, out side
-	stored  [records.NumKinds]prometheus.Counter // of puts: the usual one
-	puts    *prometheus.CounterVec
-	invalid map[string]prometheus.Counter
+	puts    [records.NumKinds]puts
+	invalid map[string]prometheus.Counter // by reason
 }
 
 var _ rpc.Observer = (*rpcObserver)(nil)
@@ -96,7 +96,14 @@ type side struct {
 	requests [numTypes][rpc.NumOutcomes]prometheus.Counter
 	duration [wire.NumTypes]prometheus.Observer
 	bytes    [numTypes]struct{ request, reply prometheus.Counter }
-	rejected *prometheus.CounterVec
+	rejected [numTypes]map[string]prometheus.Counter // the expected ones, by reason
+	others   *prometheus.CounterVec                  // of rejected
+}
+
+// puts counts the records of one kind that peers wanted stored.
+type puts struct {
+	stored, failed prometheus.Counter
+	rejected       map[string]prometheus.Counter // by reason; failed for others
 }
 
 func newRPCObserver(r registrar) *rpcObserver {
@@ -104,26 +111,30 @@ func newRPCObserver(r registrar) *rpcObserver {
 		in:  newSide(r, "inbound", "Requests of peers"),
 		out: newSide(r, "outbound", "Requests to peers"),
 	}
-	for t, reasons := range inboundReasons {
-		for _, reason := range reasons {
-			o.in.rejected.WithLabelValues(wire.Type(t).String(), reason)
+	for t := range wire.Type(numTypes) {
+		o.in.expect(t, inboundReasons[t])
+		if t < wire.NumTypes {
+			o.out.expect(t, outboundReasons)
 		}
 	}
-	for t := range wire.Type(wire.NumTypes) {
-		for _, reason := range outboundReasons {
-			o.out.rejected.WithLabelValues(t.String(), reason)
+	total := r.counterVec("record_puts_total", "Records that peers wanted stored here, by what became of them.", "kind", "outcome")
+	o.puts[records.KindValue] = newPuts(total, records.KindValue, inboundReasons[wire.PutValue])
+	o.puts[records.KindProvider] = newPuts(total, records.KindProvider, inboundReasons[wire.AddProvider])
+	o.invalid = make(map[string]prometheus.Counter)
+	failures := r.counterVec("record_validation_failures_total", "Records of peers that were refused as invalid.", "reason")
+	for reason, outcome := range putReasons {
+		if outcome == putInvalid {
+			o.invalid[reason] = failures.WithLabelValues(reason)
 		}
 	}
-	o.addPuts(r)
 	return o
 }
 
 func newSide(r registrar, dir, what string) side {
-	var s side
+	s := side{others: r.counterVec("rpc_"+dir+"_rejected_total", what+" that were not answered, by reason: the message, the peer, or want of room.", "type", "reason")}
 	total := r.counterVec("rpc_"+dir+"_requests_total", what+" by type and how they ended.", "type", "outcome")
 	duration := r.histogramVec("rpc_"+dir+"_duration_seconds", what+": time each took.", rpcBuckets, "type")
-	bytes := r.counterVec("rpc_"+dir+"_bytes_total", what+": size of the messages.", "type", "part")
-	s.rejected = r.counterVec("rpc_"+dir+"_rejected_total", what+" that did not get a reply for a reason that lies in the message or the peer, or for want of room.", "type", "reason")
+	bytes := r.counterVec("rpc_"+dir+"_bytes_total", what+": size of the requests and of their replies.", "type", "part")
 	for t := range s.requests {
 		name := wire.Type(t).String()
 		for out := range s.requests[t] {
@@ -138,35 +149,36 @@ func newSide(r registrar, dir, what string) side {
 	return s
 }
 
-func (o *rpcObserver) addPuts(r registrar) {
-	o.puts = r.counterVec("record_puts_total", "Records that peers wanted stored here, by what became of them.", "kind", "outcome")
-	for k := range o.stored {
-		kind := records.Kind(k).String()
-		o.stored[k] = o.puts.WithLabelValues(kind, putStored)
-		for _, outcome := range putReasons {
-			if outcome != putOlder || records.Kind(k) == records.KindValue {
-				o.puts.WithLabelValues(kind, outcome)
-			}
-		}
-		o.puts.WithLabelValues(kind, putFailed)
+// expect has the rejections of a type start at 0.
+func (d *side) expect(t wire.Type, reasons []string) {
+	d.rejected[t] = make(map[string]prometheus.Counter)
+	for _, reason := range reasons {
+		d.rejected[t][reason] = d.others.WithLabelValues(t.String(), reason)
 	}
-	o.invalid = make(map[string]prometheus.Counter)
-	failures := r.counterVec("record_validation_failures_total", "Records of peers that were refused as invalid.", "reason")
-	for reason, outcome := range putReasons {
-		if outcome == putInvalid {
-			o.invalid[reason] = failures.WithLabelValues(reason)
+}
+
+func newPuts(v *prometheus.CounterVec, k records.Kind, reasons []string) puts {
+	p := puts{
+		stored:   v.WithLabelValues(k.String(), putStored),
+		failed:   v.WithLabelValues(k.String(), putFailed),
+		rejected: make(map[string]prometheus.Counter),
+	}
+	for _, reason := range reasons {
+		if outcome, ok := putReasons[reason]; ok {
+			p.rejected[reason] = v.WithLabelValues(k.String(), outcome)
 		}
 	}
+	return p
 }
 
 // Inbound implements rpc.Observer.
 func (o *rpcObserver) Inbound(s rpc.Stats) {
-	t := o.in.observe(&s, s.BytesIn, s.BytesOut)
+	t := o.in.observe(s.Type, s.Outcome, s.Duration, s.BytesIn, s.BytesOut)
 	switch t {
 	case wire.PutValue:
-		o.put(records.KindValue, &s)
+		o.put(records.KindValue, s.Outcome, s.Reason)
 	case wire.AddProvider:
-		o.put(records.KindProvider, &s)
+		o.put(records.KindProvider, s.Outcome, s.Reason)
 	}
 	if s.Outcome == rpc.Rejected {
 		o.in.reject(t, s.Reason)
@@ -176,49 +188,50 @@ func (o *rpcObserver) Inbound(s rpc.Stats) {
 // Outbound implements rpc.Observer. A peer rejects by ending the stream, so that
 // failures have their reason counted too.
 func (o *rpcObserver) Outbound(s rpc.Stats) {
-	t := o.out.observe(&s, s.BytesOut, s.BytesIn)
+	t := o.out.observe(s.Type, s.Outcome, s.Duration, s.BytesOut, s.BytesIn)
 	if s.Outcome == rpc.Rejected || s.Outcome == rpc.Failed {
 		o.out.reject(t, s.Reason)
 	}
 }
 
-// observe counts a request and returns its type, wire.NumTypes if unknown.
-func (d *side) observe(s *rpc.Stats, request, reply int) wire.Type {
-	t := min(s.Type, wire.NumTypes)
-	out := s.Outcome
-	if out >= rpc.NumOutcomes {
-		out = rpc.Failed
-	}
-	d.requests[t][out].Inc()
+// observe counts a request and returns its type, wire.NumTypes if unknown. The
+// duration of an unknown one says nothing: it may be that of a silent stream.
+func (d *side) observe(t wire.Type, out rpc.Outcome, took time.Duration, request, reply int) wire.Type {
+	t = min(t, wire.NumTypes)
+	d.requests[t][min(out, rpc.NumOutcomes-1)].Inc()
 	d.bytes[t].request.Add(float64(request))
 	d.bytes[t].reply.Add(float64(reply))
 	if t < wire.NumTypes {
-		d.duration[t].Observe(s.Duration.Seconds())
+		d.duration[t].Observe(took.Seconds())
 	}
 	return t
 }
 
 func (d *side) reject(t wire.Type, reason string) {
+	if c, ok := d.rejected[t][reason]; ok {
+		c.Inc()
+		return
+	}
 	if !slices.Contains(knownReasons, reason) {
 		reason = reasonOther
 	}
-	d.rejected.WithLabelValues(t.String(), reason).Inc()
+	d.others.WithLabelValues(t.String(), reason).Inc()
 }
 
 // put counts a record that a peer wanted stored. Once its type is known, only
 // the handler rejects a request; after that the record is stored, whether or not
 // the reply could be written.
-func (o *rpcObserver) put(k records.Kind, s *rpc.Stats) {
-	if s.Outcome != rpc.Rejected {
-		o.stored[k].Inc()
-		return
+func (o *rpcObserver) put(k records.Kind, out rpc.Outcome, reason string) {
+	p := &o.puts[k]
+	switch c, ok := p.rejected[reason]; {
+	case out != rpc.Rejected:
+		p.stored.Inc()
+	case ok:
+		c.Inc()
+	default:
+		p.failed.Inc()
 	}
-	outcome, ok := putReasons[s.Reason]
-	if !ok {
-		outcome = putFailed
-	}
-	o.puts.WithLabelValues(k.String(), outcome).Inc()
-	if c, ok := o.invalid[s.Reason]; ok {
+	if c, ok := o.invalid[reason]; ok && out == rpc.Rejected {
 		c.Inc()
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
@@ -28,11 +29,12 @@ type Reading struct {
 	NetworkSize   float64     // peers, estimated; 0: unknown
 	OldestRefresh time.Time   // of the bucket refreshed longest ago; zero: one never was
 
-	Requests                                     int // of the protocol, in flight
-	Blocked                                      int // queries that wait for room for a request
-	Probes                                       int // in flight
-	Candidates                                   int // peers that wait for a probe
-	InboundStreams, OutboundStreams, IdleStreams int
+	Load            dht.Load
+	InboundStreams  int // open
+	OutboundStreams int // in use
+	IdleStreams     int // outbound, kept for the next request
+	WaitingCalls    int // for the goroutine that owns the protocol
+	DroppedCalls    uint64
 
 	ConnectedIn, ConnectedOut int // peers, by the direction of their oldest connection
 	Bootstraps                [NumBootstrapOutcomes]uint64
@@ -62,6 +64,7 @@ type puller struct {
 	descs    []*prometheus.Desc
 	stopping func() bool
 	timeouts prometheus.Counter
+	onTime   prometheus.Gauge
 	timeout  time.Duration
 
 	mu      sync.Mutex
@@ -80,6 +83,7 @@ func newPuller(r registrar, stopping func() bool) *puller {
 		families: families,
 		stopping: stopping,
 		timeout:  readTimeout,
+		onTime:   r.gauge("republish_last_cycle_timestamp_seconds", "The last scrape at which the republication of no key was overdue; 0: none yet."),
 		timeouts: r.counter("scrape_timeouts_total", "Scrapes that went without the metrics read from the node because it did not answer in time."),
 	}
 	for _, f := range p.families {
@@ -107,6 +111,9 @@ func (p *puller) Collect(ch chan<- prometheus.Metric) {
 	if !ok {
 		p.timeouts.Inc()
 		return
+	}
+	if s.RepublishOverdue == 0 && s.state != stateStarting && s.state != stateStopping {
+		setNow(p.onTime)
 	}
 	for i, f := range p.families {
 		f.read(s, func(v float64, labels ...string) {

@@ -1,0 +1,52 @@
+// Package nodesource reads a node and its database for the metrics of a scrape.
+// It is apart from package metrics so that the latter stays below the node.
+package nodesource
+
+import (
+	"github.com/holdfast-dht/holdfast/metrics"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/storage"
+)
+
+// The observers fit what they are for.
+var (
+	_ node.HousekeepingObserver = (*metrics.Housekeeping)(nil)
+	_ storage.Observer          = (*metrics.Storage)(nil)
+)
+
+// Source is the metrics.Source of a node. Safe for concurrent use.
+type Source struct {
+	node *node.Node
+	db   *storage.DB
+}
+
+var _ metrics.Source = (*Source)(nil)
+
+// New returns the source of a node and the database its records are in; a nil db
+// for a node that keeps them in memory.
+func New(n *node.Node, db *storage.DB) *Source { return &Source{node: n, db: db} }
+
+// Read implements metrics.Source.
+func (s *Source) Read() metrics.Reading {
+	st := s.node.Status()
+	r := metrics.Reading{
+		Bootstrapped: st.Bootstrapped, Serving: st.Serving, Reachability: st.Reachability,
+		TablePeers: st.TablePeers, VerifiedPeers: st.VerifiedPeers, RestoredPeers: st.RestoredPeers,
+		Buckets: s.node.BucketSizes(), NetworkSize: st.NetworkSize, OldestRefresh: st.OldestRefresh,
+		Load:           st.Load.Load,
+		InboundStreams: st.Load.InboundStreams, OutboundStreams: st.Load.OutboundStreams, IdleStreams: st.Load.IdleStreams,
+		WaitingCalls: st.Load.WaitingCalls, DroppedCalls: st.Load.DroppedCalls,
+		ConnectedIn: st.ConnectedIn, ConnectedOut: st.Connected - st.ConnectedIn,
+		RepublishActive: st.Republish.Active, RepublishOverdue: st.Republish.Overdue,
+		Records: st.Records,
+	}
+	r.Bootstraps[metrics.BootstrapReached] = st.Bootstraps.Reached
+	r.Bootstraps[metrics.BootstrapFailed] = st.Bootstraps.Failed
+	r.Bootstraps[metrics.BootstrapSkipped] = st.Bootstraps.Skipped
+	if s.db != nil {
+		if sizes, err := s.db.Sizes(); err == nil { // its observer counts the error
+			r.DBSize, r.DBFree = sizes.File, sizes.Free
+		}
+	}
+	return r
+}
