@@ -1,0 +1,127 @@
+package records_test
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+var now = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+
+func TestCapTTL(t *testing.T) {
+	for _, c := range []struct{ ttl, most, want time.Duration }{
+		{0, 0, records.MaxTTL},
+		{-time.Second, 0, records.MaxTTL},
+		{time.Hour, 0, time.Hour},
+		{records.MaxTTL + 1, 0, records.MaxTTL},
+		{math.MaxInt64, time.Hour, time.Hour},
+		{0, time.Hour, time.Hour},
+		{time.Minute, time.Hour, time.Minute},
+		{time.Hour, 100 * records.MaxTTL, time.Hour},
+		{0, 100 * records.MaxTTL, records.MaxTTL},
+		{records.WireTTL(math.MaxUint32), 0, records.MaxTTL},
+		{records.WireTTL(0), 0, records.MaxTTL},
+		{records.WireTTL(1), 0, time.Second},
+	} {
+		require.Equal(t, c.want, records.CapTTL(c.ttl, c.most), "%+v", c)
+		require.Equal(t, now.Add(c.want), records.Expiry(now, c.ttl, c.most))
+	}
+}
+
+func TestRemainingSeconds(t *testing.T) {
+	for _, c := range []struct {
+		left time.Duration
+		want uint32
+		ok   bool
+	}{
+		{-time.Hour, 0, false},
+		{0, 0, false},
+		{1, 0, false},
+		{time.Second - 1, 0, false},
+		{time.Second, 1, true},
+		{2*time.Second - 1, 1, true},
+		{time.Hour, 3600, true},
+		{records.MaxTTL, 172800, true},
+		{1000 * records.MaxTTL, 172800, true},
+	} {
+		got, ok := records.RemainingSeconds(now, now.Add(c.left))
+		require.Equal(t, c.want, got, c.left)
+		require.Equal(t, c.ok, ok, c.left)
+	}
+}
+
+// TestHopsNeverExtend passes a record from node to node at random times: no copy
+// outlives the first.
+func TestHopsNeverExtend(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := now
+		first := records.Expiry(at, records.WireTTL(rapid.Uint32().Draw(t, "ttl")), 0)
+		expires := first
+		for range rapid.IntRange(1, 6).Draw(t, "hops") {
+			at = at.Add(time.Duration(rapid.Int64Range(0, int64(20*time.Hour)).Draw(t, "wait")))
+			seconds, ok := records.RemainingSeconds(at, expires)
+			if !ok {
+				if expires.Sub(at) >= time.Second {
+					t.Fatalf("not sent with %s left", expires.Sub(at))
+				}
+				return
+			}
+			if seconds == 0 {
+				t.Fatal("zero on the wire means absent")
+			}
+			expires = records.Expiry(at, records.WireTTL(seconds), 0)
+			if expires.After(first) {
+				t.Fatalf("expires %s after the first copy", expires.Sub(first))
+			}
+		}
+	})
+}
+
+// validator knows the namespace "k": valid values begin with 'v', later in the
+// alphabet is better.
+type validator struct{}
+
+func (validator) Validate(key string, value []byte) error {
+	if key != "k" || !bytes.HasPrefix(value, []byte("v")) {
+		return errors.New("invalid")
+	}
+	return nil
+}
+
+func (v validator) Select(key string, values [][]byte) (int, error) {
+	best := -1
+	for i, val := range values {
+		if v.Validate(key, val) != nil {
+			return 0, errors.New("invalid")
+		}
+		if best < 0 || bytes.Compare(val, values[best]) > 0 {
+			best = i
+		}
+	}
+	return best, nil
+}
+
+func TestBetterBy(t *testing.T) {
+	for _, c := range []struct {
+		key, a, b string
+		want      bool
+	}{
+		{"k", "v1", "v2", true},
+		{"k", "v2", "v1", false},
+		{"k", "v1", "v1", false},
+		{"k", "gone bad", "v1", true},
+		{"k", "v1", "bad", false},
+		{"k", "gone bad", "bad", true},
+		{"unknown", "v2", "v1", true},
+	} {
+		require.Equal(t, c.want, records.BetterBy(validator{})([]byte(c.key), []byte(c.a), []byte(c.b)), "%+v", c)
+	}
+	require.True(t, records.BetterBy(nil)(nil, []byte("v2"), []byte("v1")))
+}
