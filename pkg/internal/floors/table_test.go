@@ -1,0 +1,84 @@
+package floors
+
+// module is the path of the module whose packages are checked.
+const module = "github.com/holdfast-dht/holdfast"
+
+// floor says what one package, and those below its directory, may do.
+type floor struct {
+	imports []string // packages of the module, by directory
+	outside []string // packages of other modules, by path or a prefix of it; nil above the line: see owners
+	pure    bool     // below the I/O line: standard library and outside only, and the bans hold
+}
+
+// floors is the house, bottom up. A package that is not in it has no place: add
+// it here and to docs/ARCHITECTURE.md.
+var floors = map[string]floor{
+	"pkg/kad": {pure: true},
+
+	"pkg/kbucket": {pure: true, imports: []string{"pkg/kad"}},
+	"pkg/lookup":  {pure: true, imports: []string{"pkg/kad"}},
+	"pkg/wire":    {pure: true, imports: []string{"pkg/kad"}, outside: []string{"google.golang.org/protobuf/encoding/protowire"}},
+	"pkg/records": {pure: true, imports: []string{"pkg/kad", "pkg/wire"}}, // wire: the scope of a saved connection
+	"republish":   {pure: true, imports: []string{"pkg/kad"}},
+
+	"pkg/dht": {pure: true, imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup", "pkg/wire", "pkg/records", "republish"}},
+
+	"pkg/config": {},
+	"pkg/rpc":    {imports: []string{"pkg/kad", "pkg/wire"}},
+	"storage":    {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "republish"}},
+	"metrics":    {imports: []string{"pkg/dht", "pkg/wire", "pkg/records", "pkg/rpc"}}, // rpc: implements its Observer
+	"pkg/sim":    {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht"}},
+
+	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc", "storage"}},
+
+	"pkg/api": {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
+
+	"pkg/daemon": {imports: []string{
+		"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht",
+		"pkg/config", "pkg/rpc", "storage", "metrics", "pkg/node", "pkg/api",
+	}},
+
+	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/sim", "pkg/daemon"}},
+
+	"pkg/internal/floors": {},
+}
+
+// owners says which packages may import a foreign module, so that a file format
+// or a transport stays behind one door. Modules not listed are free.
+var owners = map[string][]string{
+	"github.com/ipfs/boxo":         {"pkg/api", "pkg/node"},
+	"github.com/ipfs/go-datastore": {"storage", "pkg/node", "pkg/daemon"},
+	"github.com/libp2p/go-libp2p":  {"pkg/rpc", "pkg/node", "pkg/api", "pkg/daemon", "cmd"},
+	"github.com/pelletier/go-toml": {"pkg/config"},
+	"github.com/prometheus":        {"metrics", "pkg/daemon"},
+	"github.com/spf13/cobra":       {"cmd"},
+	"go.etcd.io/bbolt":             {"storage"},
+	"google.golang.org/protobuf":   {"pkg/wire"},
+}
+
+// bannedImports are the standard packages that bring a clock, a lock, the
+// system or chance into a pure package; their subpackages too.
+var bannedImports = []string{
+	"C", "context", "crypto/rand", "log", "math/rand", "net", "os", "runtime", "sync", "syscall", "testing", "unsafe",
+}
+
+// allowedImports are taken out of bannedImports.
+var allowedImports = []string{"math/rand/v2", "net/netip"}
+
+// bannedNames are functions a pure package may not even mention.
+var bannedNames = map[string][]string{
+	"time": {"Now", "After", "Since", "Until", "NewTimer", "NewTicker", "Tick", "Sleep", "AfterFunc"},
+	"fmt":  {"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"},
+	"maps": {"All", "Keys", "Values"}, // in map order; with an order-free comment only
+}
+
+// seededRand is what math/rand/v2 offers besides the global generator.
+var seededRand = []string{"New", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "PCG", "ChaCha8", "Zipf"}
+
+// exceptions are single files that may break one rule.
+var exceptions = []struct{ file, rule, reason string }{
+	{"pkg/records/mem.go", "import sync", "the in-memory twin of the stores is called by many goroutines, as the stores are"},
+	{"pkg/records/mem.go", "map order", "expiry treats every record alone"},
+	{"pkg/records/mem_providers.go", "map order", "expiry treats every record alone"},
+	{"pkg/records/mem_keystore.go", "map order", "the keys are sorted before anybody sees them"},
+}
