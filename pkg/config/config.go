@@ -12,9 +12,11 @@ const (
 	maxRecordTTL = 48 * time.Hour
 	// minInterval keeps background work from spinning.
 	minInterval = time.Second
-	// maxValueSize bounds a value so that its message passes the 4 MiB frames
-	// that go-libp2p-kad-dht reads.
-	maxValueSize = 2 * MiB
+	// maxValueSize is the largest value that the database takes; its message
+	// passes the 4 MiB frames that go-libp2p-kad-dht reads.
+	maxValueSize = MiB
+	// minDatabase is the smallest database that can do its housekeeping.
+	minDatabase = 16 * MiB
 	// minMemory is the least that the resource manager of libp2p works with.
 	minMemory = 16 * MiB
 )
@@ -56,7 +58,7 @@ type Values struct {
 // Storage says where state is kept and how much of it.
 type Storage struct {
 	Path           string   `toml:"path" unit:"directory" doc:"Data directory: identity.key and the database. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. Flag: --data-dir."`
-	MaxBytes       Size     `toml:"max_bytes" doc:"Database size above which new records are refused. 0: no bound."`
+	MaxBytes       Size     `toml:"max_bytes" doc:"Largest size of the database; new records are refused before it is reached."`
 	ProviderTTL    Duration `toml:"provider_ttl" doc:"How long a provider record is kept without being renewed; at most 48h."`
 	ExpiryInterval Duration `toml:"expiry_interval" doc:"How often expired records are removed from the database. They are never served in between."`
 }
@@ -117,7 +119,7 @@ func Default() Config {
 			Bootstrap: []string{},
 		},
 		Values:    Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
-		Storage:   Storage{ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
+		Storage:   Storage{MaxBytes: 8 * GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
 		Republish: Republish{Interval: Duration{22 * time.Hour}},
 		Refresh:   Refresh{Interval: Duration{10 * time.Minute}},
 		Snapshot:  Snapshot{Interval: Duration{time.Minute}},

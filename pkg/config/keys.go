@@ -109,6 +109,9 @@ func (k Key) field(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().F
 // Value returns the key's value as TOML writes it.
 func (k Key) Value(c *Config) string { return tomlValue(k.field(c)) }
 
+// Raw returns the key's value as encoding/json writes it.
+func (k Key) Raw(c *Config) any { return k.field(c).Interface() }
+
 // set parses text into the key: the form of flags and the environment.
 func (k Key) set(c *Config, text string) error {
 	v := k.field(c)

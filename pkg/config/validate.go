@@ -108,7 +108,7 @@ func (c *Config) validateLimits(v *checks) {
 	v.require(low >= 1, "limits.connections_low", "is %d; it is at least 1", low)
 	v.require(high > low, "limits.connections_high", "is %d; it is more than connections_low (%d)", high, low)
 	v.require(c.Limits.Memory == 0 || c.Limits.Memory >= minMemory, "limits.memory", "is %s; it is 0 or at least %s", c.Limits.Memory, minMemory)
-	v.require(c.Storage.MaxBytes >= 0, "storage.max_bytes", "is %d; it is 0 or more", c.Storage.MaxBytes)
+	v.require(c.Storage.MaxBytes >= minDatabase, "storage.max_bytes", "is %s; it is at least %s", c.Storage.MaxBytes, minDatabase)
 	for _, ns := range c.Values.UnvalidatedNamespaces {
 		v.require(ns != "" && isPlain(ns) && !strings.Contains(ns, "/"), "values.unvalidated_namespaces", "has %q; a namespace is a name without slashes, for instance \"example\"", ns)
 		v.require(ns != "pk" && ns != "ipns", "values.unvalidated_namespaces", "has %q, which is always validated; remove it", ns)

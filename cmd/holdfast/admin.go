@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/daemon"
+)
+
+// healthTimeout bounds one health request: a busy node is not a dead one.
+const healthTimeout = 10 * time.Second
+
+func (a *app) republishCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "republish",
+		Short:   "Look after the renewal of published keys",
+		Example: `  holdfast republish status`,
+		Args:    exactly(),
+		RunE:    needSubcommand,
+	}
+	status := &cobra.Command{
+		Use:     "status",
+		Short:   "Show the cycle of renewals",
+		Example: `  holdfast republish status --json`,
+		Args:    exactly(),
+		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+			s, err := b.RepublishStatus(ctx)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(s)
+			}
+			return a.fields(
+				"Keys", fmt.Sprint(s.Keys), "Regions", fmt.Sprint(s.Regions), "Overdue regions", fmt.Sprint(s.OverdueRegions),
+				"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
+				"Next due", until(s.NextDue), "Last success", ago(s.LastSuccess),
+			)
+		}),
+	}
+	now := &cobra.Command{
+		Use:     "now",
+		Short:   "Renew every published key now",
+		Example: `  holdfast republish now`,
+		Args:    exactly(),
+		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+			if err := b.RepublishNow(ctx); err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]bool{"started": true})
+			}
+			return a.printf("Republishing started\n")
+		}),
+	}
+	cmd.AddCommand(a.nodeFlags(status), a.nodeFlags(now))
+	return cmd
+}
+
+// needSubcommand is the RunE of a command that only groups others.
+func needSubcommand(cmd *cobra.Command, _ []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names, ", "))
+}
+
+func (a *app) logCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "log",
+		Short:   "Look after the logs of the daemon",
+		Example: `  holdfast log level rpc debug`,
+		Args:    exactly(),
+		RunE:    needSubcommand,
+	}
+	level := &cobra.Command{
+		Use:   "level [[SUBSYSTEM] LEVEL]",
+		Short: "Show or set log levels until the next restart",
+		Long: `Show the log levels, set that of all subsystems without one of their own, or that
+of one subsystem: daemon, node, rpc, storage, api, web, libp2p, libp2p/NAME.
+Levels are debug, info, warn and error.`,
+		Example: `  holdfast log level
+  holdfast log level warn
+  holdfast log level rpc debug`,
+		Args: cobra.MaximumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				if _, err := config.ParseLevel(args[len(args)-1]); err != nil {
+					return usageError{err}
+				}
+			}
+			return a.with(a.logLevel)(cmd, args)
+		},
+	}
+	cmd.AddCommand(a.nodeFlags(level))
+	return cmd
+}
+
+func (a *app) logLevel(ctx context.Context, b api.Backend, args []string) error {
+	if len(args) > 0 {
+		subsystem := ""
+		if len(args) == 2 {
+			subsystem = args[0]
+		}
+		if err := b.SetLogLevel(ctx, subsystem, args[len(args)-1]); err != nil {
+			return err
+		}
+	}
+	levels, err := b.LogLevels(ctx)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(levels)
+	}
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(levels)) {
+		shown := name
+		if name == "" {
+			shown = "(all others)"
+		}
+		rows = append(rows, []string{shown, levels[name]})
+	}
+	return a.table([]string{"SUBSYSTEM", "LEVEL"}, rows)
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: `  holdfast version --json`,
+		Args:    exactly(),
+		RunE: func(*cobra.Command, []string) error {
+			b := daemon.BuildInfo()
+			if a.json {
+				return a.printJSON(b)
+			}
+			revision := ""
+			if b.Revision != "" {
+				revision = " revision " + b.Revision
+			}
+			if b.Dirty {
+				revision += " with changes"
+			}
+			return a.printf("holdfast %s%s (%s, %s)\n", b.Version, revision, b.Go, b.Platform)
+		},
+	}
+}
+
+func (a *app) healthCommand() *cobra.Command {
+	var ready bool
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Ask the daemon whether it is well",
+		Long: `Ask the health endpoint of the daemon (metrics.listen). Exit code 0: well, 1: not,
+4: not reached. With --ready also whether its routing table can be used.`,
+		Example: `  holdfast health
+  holdfast health --ready`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.health(cmd.Context(), ready) },
+	}
+	cmd.Flags().BoolVar(&ready, "ready", false, "also ask whether the routing table can be used")
+	cmd.Flags().StringVar(&a.socket, "api", "", "admin `socket` of the daemon (api.socket)")
+	return cmd
+}
+
+func (a *app) health(ctx context.Context, ready bool) error {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	addr, err := a.healthAddr(ctx)
+	if err != nil {
+		return err
+	}
+	paths := []string{"/healthz"}
+	if ready {
+		paths = append(paths, "/readyz")
+	}
+	for _, path := range paths {
+		if err := askHealth(ctx, "http://"+addr+path); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		return a.printJSON(map[string]bool{"healthy": true})
+	}
+	return a.printf("ok\n")
+}
+
+// healthAddr is where the configuration says health is served. If it does not
+// say (off, or any free port), the daemon is asked over its socket.
+func (a *app) healthAddr(ctx context.Context) (string, error) {
+	loaded, err := a.load()
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(loaded.Config.Metrics.Listen)
+	named := a.dataDir != "" || a.socket != "" // this daemon, wherever it listens
+	if err == nil && port != "0" && !named {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		return net.JoinHostPort(host, port), nil
+	}
+	b, done, err := a.backend(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	s, err := b.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	if s.MetricsAddr == "" {
+		return "", fmt.Errorf("the daemon runs (%s), but its health endpoint is off; set metrics.listen", s.State)
+	}
+	return s.MetricsAddr, nil
+}
+
+func askHealth(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return api.Errorf(api.CodeNoDaemon, "no daemon reached at %s (%v); is it running, and metrics.listen the same here?", url, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		reason, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
+		return fmt.Errorf("not healthy (%s): %s", resp.Status, clean(strings.TrimSpace(string(reason))))
+	}
+	return nil
+}

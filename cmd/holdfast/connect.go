@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/daemon"
+)
+
+// load reads the configuration; settings are those of a command's own flags.
+func (a *app) load(settings ...config.Setting) (*config.Loaded, error) {
+	return config.Load(a.sources(settings...))
+}
+
+func (a *app) sources(settings ...config.Setting) config.Sources {
+	add := func(value, key, flag string) {
+		if value != "" {
+			settings = append(settings, config.Setting{Key: key, Value: value, Flag: flag})
+		}
+	}
+	add(a.dataDir, "storage.path", "--data-dir")
+	add(a.socket, "api.socket", "--api")
+	add(a.prefix, "network.protocol_prefix", "--protocol-prefix")
+	if len(a.bootstrap) > 0 {
+		settings = append(settings, config.Setting{Key: "network.bootstrap", List: a.bootstrap, Flag: "--bootstrap"})
+	}
+	if len(a.namespace) > 0 {
+		settings = append(settings, config.Setting{Key: "values.unvalidated_namespaces", List: a.namespace, Flag: "--namespace"})
+	}
+	if a.rawKeys {
+		add("true", "values.raw_keys", "--raw-keys")
+	}
+	return config.Sources{File: config.Find(a.config, a.getenv), Env: a.environ, Flags: settings}
+}
+
+// newLogs makes the logs of this process, on stderr.
+func (a *app) newLogs(c *config.Config) (*daemon.Logs, error) {
+	format, levels := c.Log.Format, c.Log.Level
+	if format == "auto" {
+		format = "json"
+		if isTerminal(a.errs) {
+			format = "text"
+		}
+	}
+	if a.verbose {
+		levels += ",rpc=debug"
+	}
+	logs, err := daemon.NewLogs(a.errs, format, levels)
+	if err != nil {
+		return nil, err
+	}
+	logs.CaptureLibp2p()
+	return logs, nil
+}
+
+// with runs a command against the node it asks for: a short-lived one if there
+// are bootstrap addresses on the command line, else the daemon.
+func (a *app) with(run func(ctx context.Context, b api.Backend, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		if a.timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, a.timeout)
+			defer cancel()
+		}
+		b, closeBackend, err := a.backend(ctx)
+		if err != nil {
+			return err
+		}
+		defer closeBackend()
+		return run(ctx, b, args)
+	}
+}
+
+func (a *app) backend(ctx context.Context) (api.Backend, func() error, error) {
+	if len(a.bootstrap) > 0 {
+		if _, err := daemon.ParseBootstrap(a.bootstrap); err != nil {
+			return nil, nil, usageError{err}
+		}
+	}
+	loaded, err := a.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(a.bootstrap) == 0 {
+		socket, err := daemon.FindSocket(&loaded.Config, a.getenv)
+		if err != nil {
+			return nil, nil, err
+		}
+		c := api.NewClient(socket)
+		return c, c.Close, nil
+	}
+	// A short-lived node is quiet: what matters is in the result or the error.
+	if loaded.Origin("log.level").Source == "" {
+		loaded.Config.Log.Level = "warn,libp2p=error"
+	}
+	logs, err := a.newLogs(&loaded.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := daemon.StartClient(ctx, loaded.Config, a.bootstrap, logs)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, c.Close, nil
+}
+
+// alone reports whether the node ends with the command.
+func (a *app) alone() bool { return len(a.bootstrap) > 0 }

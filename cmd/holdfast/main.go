@@ -1,0 +1,31 @@
+// Command holdfast is a Kademlia DHT node for libp2p networks, and its command
+// line.
+//
+// This package parses arguments, calls a Backend and prints: results on stdout,
+// logs and progress on stderr. It does no work of its own. The Backend is either
+// a running daemon behind its admin socket or, with --bootstrap, a short-lived
+// node in this process; the commands cannot tell them apart.
+//
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() { os.Exit(execute()) }
+
+// execute runs the command line of this process and returns its exit code.
+func execute() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the process at once
+	}()
+	a := &app{in: os.Stdin, out: os.Stdout, errs: os.Stderr, getenv: os.Getenv, environ: os.Environ()}
+	return a.run(ctx, os.Args[1:])
+}

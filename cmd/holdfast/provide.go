@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+func (a *app) provideCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "provide KEY... | provide --file FILE",
+		Short: "Announce that this node has content",
+		Long: `Announce that this node has the content of each key, now and every cycle until
+"holdfast unprovide KEY". A file holds one key a line; "-" is standard input.`,
+		Example: `  holdfast provide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
+  holdfast provide --file keys.txt`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (file == "") == (len(args) == 0) {
+				return usagef("give either KEY... or --file FILE")
+			}
+			if file != "" {
+				return a.provideFile(cmd, file)
+			}
+			keys, err := parseKeys(args)
+			if err != nil {
+				return err
+			}
+			return a.with(func(ctx context.Context, b api.Backend, args []string) error {
+				return a.provideEach(ctx, b, args, keys)
+			})(cmd, args)
+		},
+	}
+	cmd.Flags().StringVar(&file, "file", "", "`file` with one key a line")
+	return a.nodeFlags(cmd)
+}
+
+func parseKeys(texts []string) ([][]byte, error) {
+	keys := make([][]byte, len(texts))
+	for i, text := range texts {
+		key, err := parseKey(text)
+		if err != nil {
+			return nil, err
+		}
+		keys[i] = key
+	}
+	return keys, nil
+}
+
+func (a *app) provideEach(ctx context.Context, b api.Backend, texts []string, keys [][]byte) error {
+	for i, key := range keys {
+		res, err := b.Provide(ctx, key)
+		if err != nil {
+			return err
+		}
+		if err := a.tookNobody("announcement", texts[i], res); err != nil {
+			return err
+		}
+		if a.json {
+			err = a.printJSON(storedJSON{Key: texts[i], Stored: res})
+		} else {
+			err = a.printf("Provided key: %s (stored at %d peers)\n", texts[i], res.StoredAt)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) provideFile(cmd *cobra.Command, file string) error {
+	in := a.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return fmt.Errorf("keys to provide: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	keys, err := readKeys(in, file)
+	if err != nil {
+		return err
+	}
+	return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+		err := b.ProvideAll(ctx, keys, func(p api.Progress) { a.progress("provided", p.Done, p.Total) })
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(map[string]int{"keys": len(keys)})
+		}
+		return a.printf("Provided %d keys\n", len(keys))
+	})(cmd, nil)
+}
+
+// readKeys reads one key a line; empty lines are skipped.
+func readKeys(in io.Reader, name string) ([][]byte, error) {
+	var keys [][]byte
+	lines := bufio.NewScanner(in)
+	for n := 1; lines.Scan(); n++ {
+		text := strings.TrimSpace(lines.Text())
+		if text == "" {
+			continue
+		}
+		key, err := api.ParseKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+		}
+		keys = append(keys, key)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%s has no keys", name)
+	}
+	return keys, nil
+}
+
+func (a *app) unprovideCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "unprovide KEY",
+		Short:   "Stop announcing content",
+		Long:    `Stop announcing content. Records at other peers live until they expire.`,
+		Example: `  holdfast unprovide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
+		Args:    exactly("KEY"),
+		RunE: a.withKey(func(ctx context.Context, b api.Backend, text string, key []byte) error {
+			if err := b.Unprovide(ctx, key); err != nil {
+				return err
+			}
+			return a.printKey("Unprovided", text)
+		}),
+	}
+	return a.nodeFlags(cmd)
+}
+
+func (a *app) providesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "provides",
+		Short:   "List what this node publishes",
+		Long:    `List the keys this node publishes every cycle: provided content, and values it has put.`,
+		Example: `  holdfast provides --json`,
+		Args:    exactly(),
+		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+			var rows [][]string
+			err := b.Provides(ctx, func(p api.Published) error {
+				text := api.KeyText(p.Key)
+				if a.json {
+					return a.printJSON(struct {
+						Text string `json:"key"`
+						api.Published
+					}{text, p})
+				}
+				rows = append(rows, []string{p.Kind, text, ago(p.Last), until(p.Due)})
+				return nil
+			})
+			if err != nil || a.json || len(rows) == 0 {
+				return err
+			}
+			return a.table([]string{"KIND", "KEY", "LAST", "NEXT"}, rows)
+		}),
+	}
+	return a.nodeFlags(cmd)
+}
+
+func (a *app) findProvidersCommand() *cobra.Command {
+	var count int
+	cmd := &cobra.Command{
+		Use:     "find-providers KEY",
+		Short:   "Find peers that have content",
+		Long:    `Find peers that have the content of a key. Prints one a line as it is found: peer ID, addresses.`,
+		Example: `  holdfast find-providers --count 5 bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
+		Args:    exactly("KEY"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if count < 0 {
+				return usagef("--count %d is negative", count)
+			}
+			return a.withKey(func(ctx context.Context, b api.Backend, _ string, key []byte) error {
+				return b.FindProviders(ctx, key, count, a.printPeer)
+			})(cmd, args)
+		},
+	}
+	cmd.Flags().IntVar(&count, "count", 0, "end once this many are found (0: all)")
+	return a.nodeFlags(cmd)
+}
+
+// printPeer prints a peer on one line: ID and addresses.
+func (a *app) printPeer(p api.Peer) error {
+	if a.json {
+		return a.printJSON(p)
+	}
+	return a.printf("%s\n", clean(strings.Join(append([]string{p.PeerID}, p.Addrs...), " ")))
+}

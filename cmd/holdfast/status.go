@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "Show how the node is doing",
+		Long:    `Show how the node is doing: network, table, records, background work.`,
+		Example: `  holdfast status --json | jq .table_peers`,
+		Args:    exactly(),
+		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+			s, err := b.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(s)
+			}
+			return a.printStatus(&s)
+		}),
+	}
+	return a.nodeFlags(cmd)
+}
+
+func (a *app) printStatus(s *api.Status) error {
+	role := "asking only"
+	if s.Serving {
+		role = "serving"
+	}
+	size := "unknown"
+	if s.NetworkSize > 0 {
+		size = "about " + strconv.FormatFloat(s.NetworkSize, 'f', 0, 64) + " peers"
+	}
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	return a.fields(
+		"State", s.State,
+		"Peer ID", s.PeerID,
+		"Version", s.Version,
+		"Uptime", span(time.Duration(s.UptimeSeconds*float64(time.Second))),
+		"Mode", fmt.Sprintf("%s (%s, reachability %s)", s.Mode, role, s.Reachability),
+		"Table", fmt.Sprintf("%d peers, %d verified, %d restored at start", s.TablePeers, s.VerifiedPeers, s.RestoredPeers),
+		"Connections", number(int64(s.ConnectedPeers)),
+		"Network size", size,
+		"Records held", fmt.Sprintf("%d provider, %d value", s.ProviderRecords, s.ValueRecords),
+		"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys),
+		"Database", bytesText(s.DBBytes),
+		"Data directory", orDash(s.DataDir),
+		"Metrics", orDash(s.MetricsAddr),
+		"Running queries", number(int64(s.Queries)),
+		"Last snapshot", ago(s.LastSnapshot),
+		"Last expiry", ago(s.LastExpiry),
+		"Last refresh", ago(s.LastRefresh),
+		"Last republish", ago(s.LastRepublish),
+	)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (a *app) peersCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "peers",
+		Short:   "List connected peers and those of the routing table",
+		Long:    `List connected peers and those of the routing table.`,
+		Example: `  holdfast peers`,
+		Args:    exactly(),
+		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+			peers, err := b.Peers(ctx)
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, p := range peers {
+				if a.json {
+					if err := a.printJSON(p); err != nil {
+						return err
+					}
+				}
+				rows = append(rows, []string{p.PeerID, orDash(p.Direction), yesNo(p.InTable), orDash(p.Agent), strings.Join(p.Addrs, " ")})
+			}
+			if a.json {
+				return nil
+			}
+			return a.table([]string{"PEER", "CONNECTION", "IN TABLE", "AGENT", "ADDRESSES"}, rows)
+		}),
+	}
+	return a.nodeFlags(cmd)
+}
+
+func (a *app) tableCommand() *cobra.Command {
+	var report bool
+	cmd := &cobra.Command{
+		Use:   "table",
+		Short: "Show the routing table",
+		Long: `Show the routing table: the peers of each bucket. CPL is how many leading bits a
+peer's key shares with this node's; the higher, the nearer. --report sums up each
+bucket instead: how full, how fresh, and where the gaps are.`,
+		Example: `  holdfast table
+  holdfast table --report`,
+		Args: exactly(),
+		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+			peers, err := b.Table(ctx)
+			if err != nil {
+				return err
+			}
+			if report {
+				return a.printReport(bucketsOf(peers))
+			}
+			return a.printTable(peers)
+		}),
+	}
+	cmd.Flags().BoolVar(&report, "report", false, "sum up each bucket")
+	return a.nodeFlags(cmd)
+}
+
+func (a *app) printTable(peers []api.TablePeer) error {
+	var rows [][]string
+	for _, p := range peers {
+		if a.json {
+			if err := a.printJSON(p); err != nil {
+				return err
+			}
+		}
+		rows = append(rows, []string{
+			strconv.Itoa(p.CPL), p.PeerID, yesNo(p.Verified), ago(p.LastSeen),
+			fmt.Sprintf("%.1f ms", p.RTTMs), strings.Join(p.Addrs, " "),
+		})
+	}
+	if a.json {
+		return nil
+	}
+	return a.table([]string{"CPL", "PEER", "VERIFIED", "LAST SEEN", "RTT", "ADDRESSES"}, rows)
+}
+
+// bucketSize is k, the room of a bucket.
+const bucketSize = 20
+
+// bucket sums up the peers of one bucket.
+type bucket struct {
+	CPL      int       `json:"cpl"`
+	Peers    int       `json:"peers"`
+	Verified int       `json:"verified"`
+	Room     int       `json:"room"` // k
+	Newest   time.Time `json:"newest_seen,omitzero"`
+	Oldest   time.Time `json:"oldest_seen,omitzero"`
+	Gap      bool      `json:"gap"` // empty below a bucket that is not
+}
+
+// bucketsOf sums up the buckets from CPL 0 to the highest that has a peer.
+func bucketsOf(peers []api.TablePeer) []bucket {
+	var buckets []bucket
+	for _, p := range peers {
+		for len(buckets) <= p.CPL {
+			buckets = append(buckets, bucket{CPL: len(buckets), Room: bucketSize})
+		}
+		b := &buckets[p.CPL]
+		b.Peers++
+		if p.Verified {
+			b.Verified++
+		}
+		if b.Newest.Before(p.LastSeen) {
+			b.Newest = p.LastSeen
+		}
+		if b.Oldest.IsZero() || p.LastSeen.Before(b.Oldest) {
+			b.Oldest = p.LastSeen
+		}
+	}
+	for i := range buckets {
+		buckets[i].Gap = buckets[i].Peers == 0
+	}
+	return buckets
+}
+
+func (a *app) printReport(buckets []bucket) error {
+	var rows [][]string
+	total, gaps := 0, 0
+	for _, b := range buckets {
+		if a.json {
+			if err := a.printJSON(b); err != nil {
+				return err
+			}
+		}
+		note := ""
+		if b.Gap {
+			note = "gap"
+			gaps++
+		}
+		total += b.Peers
+		fill := strings.Repeat("#", b.Peers) + strings.Repeat(".", max(b.Room-b.Peers, 0))
+		rows = append(rows, []string{
+			strconv.Itoa(b.CPL), strconv.Itoa(b.Peers), strconv.Itoa(b.Verified), fill, ago(b.Newest), ago(b.Oldest), note,
+		})
+	}
+	if a.json {
+		return nil
+	}
+	if err := a.table([]string{"CPL", "PEERS", "VERIFIED", "FILL", "NEWEST", "OLDEST", ""}, rows); err != nil {
+		return err
+	}
+	return a.printf("%d peers in %d buckets, %d gaps\n", total, len(buckets)-gaps, gaps)
+}

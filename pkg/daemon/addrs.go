@@ -1,0 +1,197 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+var (
+	// ErrAddr is returned for text that is not a usable multiaddr.
+	ErrAddr = errors.New("daemon: bad address")
+	// ErrPortTaken is returned when another socket listens where we should.
+	ErrPortTaken = errors.New("daemon: port taken")
+	// ErrNoListener is returned when none of the addresses can be listened on.
+	ErrNoListener = errors.New("daemon: no address to listen on")
+)
+
+// ParseBootstrap reads full multiaddrs, with /p2p/<peer ID>, and merges those of
+// one peer. The error names each that cannot be used.
+func ParseBootstrap(addrs []string) ([]peer.AddrInfo, error) {
+	var all []ma.Multiaddr
+	var errs []error
+	for _, text := range addrs {
+		if err := checkBootstrap(text); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all = append(all, ma.StringCast(text))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	infos, err := peer.AddrInfosFromP2pAddrs(all...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAddr, err)
+	}
+	return inOrder(infos, all), nil
+}
+
+// inOrder sorts infos, which come from a map, as their addresses were given.
+func inOrder(infos []peer.AddrInfo, addrs []ma.Multiaddr) []peer.AddrInfo {
+	byID := make(map[peer.ID]peer.AddrInfo, len(infos))
+	for _, ai := range infos {
+		byID[ai.ID] = ai
+	}
+	sorted := infos[:0]
+	for _, a := range addrs {
+		_, id := peer.SplitAddr(a)
+		if ai, ok := byID[id]; ok {
+			sorted = append(sorted, ai)
+			delete(byID, id)
+		}
+	}
+	return sorted
+}
+
+func checkBootstrap(text string) error {
+	a, err := ma.NewMultiaddr(text)
+	if err != nil {
+		return fmt.Errorf("%w: %q is no multiaddr (%v); write for instance /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW...", ErrAddr, text, cause(err))
+	}
+	rest, id := peer.SplitAddr(a)
+	switch {
+	case id == "":
+		return fmt.Errorf("%w: %q lacks the peer ID; append /p2p/<peer ID>", ErrAddr, text)
+	case rest == nil:
+		return fmt.Errorf("%w: %q is a peer ID without an address; put for instance /ip4/192.0.2.1/tcp/4011 before it", ErrAddr, text)
+	}
+	return nil
+}
+
+// cause drops the repetition of the whole address that multiaddr's errors begin with.
+func cause(err error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, `": `); i >= 0 {
+		return text[i+3:]
+	}
+	return text
+}
+
+// Check finds what config.Validate cannot: addresses that libp2p does not take.
+func Check(c *config.Config) config.Violations {
+	var found config.Violations
+	each := func(key string, list []string, check func(string) error) {
+		for _, text := range list {
+			if err := check(text); err != nil {
+				problem := strings.TrimPrefix(err.Error(), ErrAddr.Error()+": ")
+				found = append(found, config.Violation{Key: key, Problem: "has an address that cannot be used: " + problem})
+			}
+		}
+	}
+	each("network.listen", c.Network.Listen, checkListen)
+	each("network.announce", c.Network.Announce, func(text string) error { _, err := parseAddr(text); return err })
+	each("network.bootstrap", c.Network.Bootstrap, checkBootstrap)
+	return found
+}
+
+func parseAddr(text string) (ma.Multiaddr, error) {
+	a, err := ma.NewMultiaddr(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q is no multiaddr (%v); write for instance /ip4/0.0.0.0/tcp/4011", ErrAddr, text, cause(err))
+	}
+	return a, nil
+}
+
+func checkListen(text string) error {
+	a, err := parseAddr(text)
+	if err != nil {
+		return err
+	}
+	if quic, tcp := hasProtocol(a, ma.P_QUIC_V1), hasProtocol(a, ma.P_TCP); !quic && !tcp || !manet.IsThinWaist(head(a)) {
+		return fmt.Errorf("%w: %q is neither TCP nor QUIC; write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1", ErrAddr, text)
+	}
+	return nil
+}
+
+func hasProtocol(a ma.Multiaddr, code int) bool {
+	_, err := a.ValueForProtocol(code)
+	return err == nil
+}
+
+// head returns the first two components: address and port.
+func head(a ma.Multiaddr) ma.Multiaddr {
+	if len(a) > 2 {
+		return a[:2]
+	}
+	return a
+}
+
+// WithPort sets the port of each listen address. What is no multiaddr stays, for
+// Check to complain of.
+func WithPort(listen []string, port int) []string {
+	out := make([]string, len(listen))
+	for i, text := range listen {
+		parts := strings.Split(text, "/")
+		for j, p := range parts[:len(parts)-1] {
+			if p == "tcp" || p == "udp" {
+				parts[j+1] = fmt.Sprint(port)
+			}
+		}
+		out[i] = strings.Join(parts, "/")
+	}
+	return out
+}
+
+// listenable tries each address for a moment and returns those that this machine
+// has. libp2p would start with a part of them, and over TCP even beside another
+// process of the same user (it sets SO_REUSEPORT).
+func listenable(listen []string) (usable []ma.Multiaddr, skipped []error, err error) {
+	for _, text := range listen {
+		a, err := parseAddr(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		switch err := tryListen(head(a)); {
+		case err == nil:
+			usable = append(usable, a)
+		case errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL):
+			skipped = append(skipped, fmt.Errorf("%s: %w", text, err))
+		case errors.Is(err, syscall.EADDRINUSE):
+			return nil, nil, fmt.Errorf("%w: another process listens on %s; stop it, or choose a port with --port or network.listen", ErrPortTaken, text)
+		default:
+			return nil, nil, fmt.Errorf("daemon: listen on %s: %w", text, err)
+		}
+	}
+	if len(usable) == 0 && len(listen) > 0 {
+		return nil, nil, fmt.Errorf("%w: %w", ErrNoListener, errors.Join(skipped...))
+	}
+	return usable, skipped, nil
+}
+
+func tryListen(a ma.Multiaddr) error {
+	network, address, err := manet.DialArgs(a)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(network, "udp") {
+		c, err := net.ListenPacket(network, address)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	l, err := net.Listen(network, address)
+	if err == nil {
+		l.Close()
+	}
+	return err
+}

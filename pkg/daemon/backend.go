@@ -1,0 +1,293 @@
+package daemon
+
+import (
+	"context"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+var _ api.Backend = (*Backend)(nil)
+
+// Backend is the api.Backend of a node in this process. Safe for concurrent use.
+type Backend struct {
+	node *node.Node
+	logs *Logs
+	// describe adds what the process around the node knows; nil: nothing.
+	describe func(*api.Status)
+}
+
+// Identity implements api.Backend.
+func (b *Backend) Identity(context.Context) (api.Identity, error) {
+	h := b.node.Host()
+	id := api.Identity{
+		PeerID:   h.ID().String(),
+		Addrs:    fullAddrs(h.ID(), h.Addrs()),
+		Agent:    Agent(),
+		Protocol: string(b.node.Protocol()),
+	}
+	if pub := h.Peerstore().PubKey(h.ID()); pub != nil {
+		data, err := crypto.MarshalPublicKey(pub)
+		if err != nil {
+			return id, err
+		}
+		id.PublicKey = base64.StdEncoding.EncodeToString(data)
+	}
+	return id, nil
+}
+
+// Status implements api.Backend.
+func (b *Backend) Status(context.Context) (api.Status, error) {
+	s := b.node.Status()
+	out := api.Status{
+		State: StateReady, PeerID: s.ID.String(), Mode: string(s.Mode), Serving: s.Serving,
+		Reachability: strings.ToLower(s.Reachability), UptimeSeconds: s.Uptime.Seconds(),
+		TablePeers: s.TablePeers, VerifiedPeers: s.VerifiedPeers, RestoredPeers: s.RestoredPeers,
+		ConnectedPeers: s.Connected, Queries: s.Queries, NetworkSize: s.NetworkSize,
+		ProviderRecords: s.Records.Records[records.KindProvider],
+		ValueRecords:    s.Records.Records[records.KindValue],
+		PublishedKeys:   s.Records.Published[records.KindProvider] + s.Records.Published[records.KindValue],
+		OverdueKeys:     s.Republish.Overdue,
+		LastSnapshot:    s.LastSnapshot, LastExpiry: s.LastExpiry,
+		LastRefresh: s.LastRefresh, LastRepublish: s.LastRepublish,
+		Version: Version,
+	}
+	if b.describe != nil {
+		b.describe(&out)
+	}
+	return out, nil
+}
+
+// Table implements api.Backend.
+func (b *Backend) Table(context.Context) ([]api.TablePeer, error) {
+	entries := b.node.Table()
+	slices.SortStableFunc(entries, func(x, y node.TableEntry) int { return x.CPL - y.CPL })
+	out := make([]api.TablePeer, len(entries))
+	for i, e := range entries {
+		out[i] = api.TablePeer{
+			CPL: e.CPL, PeerID: e.ID.String(), Addrs: orEmpty(e.Addrs), Verified: e.Verified,
+			LastSeen: e.LastSeen, Added: e.Added, RTTMs: milliseconds(e.RTT), Group: e.Group,
+		}
+	}
+	return out, nil
+}
+
+// Peers implements api.Backend.
+func (b *Backend) Peers(context.Context) ([]api.PeerInfo, error) {
+	h := b.node.Host()
+	all := map[string]*api.PeerInfo{}
+	for _, e := range b.node.Table() {
+		all[e.ID.String()] = &api.PeerInfo{PeerID: e.ID.String(), Addrs: orEmpty(e.Addrs), InTable: true}
+	}
+	for _, c := range h.Network().Conns() {
+		id := c.RemotePeer().String()
+		p := all[id]
+		if p == nil {
+			p = &api.PeerInfo{PeerID: id}
+			all[id] = p
+		}
+		p.Connected, p.Direction = true, strings.ToLower(c.Stat().Direction.String())
+		if len(p.Addrs) == 0 {
+			p.Addrs = []string{c.RemoteMultiaddr().String()}
+		}
+		if agent, err := h.Peerstore().Get(c.RemotePeer(), "AgentVersion"); err == nil {
+			p.Agent, _ = agent.(string)
+		}
+	}
+	out := make([]api.PeerInfo, 0, len(all))
+	for _, p := range all {
+		out = append(out, *p)
+	}
+	slices.SortFunc(out, func(x, y api.PeerInfo) int { return strings.Compare(x.PeerID, y.PeerID) })
+	return out, nil
+}
+
+// Put implements api.Backend.
+func (b *Backend) Put(ctx context.Context, key, value []byte, ttl time.Duration) (api.Stored, error) {
+	res, err := b.node.Store(ctx, key, value, ttl)
+	return stored(res), keyError(key, err)
+}
+
+// Get implements api.Backend.
+func (b *Backend) Get(ctx context.Context, key []byte, quorum int) (api.Value, error) {
+	res, err := b.node.Get(ctx, key, quorum)
+	if err != nil {
+		return api.Value{}, keyError(key, err)
+	}
+	return api.Value{Value: res.Value, Responders: res.Responders, Expires: res.Expires}, nil
+}
+
+// Unpublish implements api.Backend.
+func (b *Backend) Unpublish(ctx context.Context, key []byte) error {
+	return unpublishError(key, b.node.Unpublish(ctx, key))
+}
+
+// Provide implements api.Backend.
+func (b *Backend) Provide(ctx context.Context, key []byte) (api.Stored, error) {
+	res, err := b.node.ProvideKey(ctx, key)
+	return stored(res), keyError(key, err)
+}
+
+// ProvideAll implements api.Backend.
+func (b *Backend) ProvideAll(ctx context.Context, keys [][]byte, progress func(api.Progress)) error {
+	var mu sync.Mutex // progress goes to one writer
+	return nodeError(b.node.ProvideKeys(ctx, keys, func(done, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		progress(api.Progress{Done: done, Total: total})
+	}))
+}
+
+// Unprovide implements api.Backend.
+func (b *Backend) Unprovide(ctx context.Context, key []byte) error {
+	return unpublishError(key, b.node.Unprovide(ctx, key))
+}
+
+// Provides implements api.Backend.
+func (b *Backend) Provides(ctx context.Context, fn func(api.Published) error) error {
+	var failed error
+	err := b.node.Published(func(p records.Published) bool {
+		if failed = ctx.Err(); failed == nil {
+			failed = fn(api.Published{
+				Key: p.Key, Kind: p.Kind.String(), Added: p.Added, Last: p.Last, Due: p.Due, Until: p.Until,
+			})
+		}
+		return failed == nil
+	})
+	if err != nil {
+		return nodeError(err)
+	}
+	return failed
+}
+
+// FindProviders implements api.Backend.
+func (b *Backend) FindProviders(ctx context.Context, key []byte, count int, fn func(api.Peer) error) error {
+	var failed error
+	_, err := b.node.Providers(ctx, key, count, func(ai peer.AddrInfo) bool {
+		failed = fn(apiPeer(ai))
+		return failed == nil
+	})
+	if failed != nil {
+		return failed
+	}
+	return keyError(key, err)
+}
+
+// FindPeer implements api.Backend.
+func (b *Backend) FindPeer(ctx context.Context, peerID string) (api.Peer, error) {
+	id, err := peer.Decode(peerID)
+	if err != nil {
+		return api.Peer{}, api.Errorf(api.CodeInvalid, "%q is not a peer ID (%v); write 12D3KooW... or Qm...", peerID, err)
+	}
+	ai, err := b.node.FindPeer(ctx, id)
+	if err != nil {
+		return api.Peer{}, peerError(peerID, err)
+	}
+	return apiPeer(ai), nil
+}
+
+// Closest implements api.Backend.
+func (b *Backend) Closest(ctx context.Context, key []byte) ([]api.Peer, error) {
+	found, err := b.node.Closest(ctx, key)
+	if err != nil {
+		return nil, keyError(key, err)
+	}
+	out := make([]api.Peer, len(found))
+	for i, ai := range found {
+		out[i] = apiPeer(ai)
+	}
+	return out, nil
+}
+
+// Ping implements api.Backend.
+func (b *Backend) Ping(ctx context.Context, target string) (api.Pong, error) {
+	ai, err := parseTarget(target)
+	if err != nil {
+		return api.Pong{}, err
+	}
+	rtt, err := b.node.Ping(ctx, ai)
+	if err != nil {
+		return api.Pong{}, peerError(target, err)
+	}
+	return api.Pong{PeerID: ai.ID.String(), RTTMs: milliseconds(rtt)}, nil
+}
+
+func parseTarget(target string) (peer.AddrInfo, error) {
+	if !strings.HasPrefix(target, "/") {
+		id, err := peer.Decode(target)
+		if err != nil {
+			return peer.AddrInfo{}, api.Errorf(api.CodeInvalid, "%q is neither a peer ID (%v) nor a multiaddr; write 12D3KooW... or /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW...", target, err)
+		}
+		return peer.AddrInfo{ID: id}, nil
+	}
+	infos, err := ParseBootstrap([]string{target})
+	if err != nil {
+		return peer.AddrInfo{}, api.Errorf(api.CodeInvalid, "%v", err)
+	}
+	return infos[0], nil
+}
+
+// RepublishStatus implements api.Backend. Each key is a region of its own.
+func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) {
+	s := b.node.Status()
+	r := s.Republish
+	return api.RepublishStatus{
+		Keys: r.Keys, Regions: r.Keys, Active: r.Active, OverdueRegions: r.Overdue,
+		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
+	}, nil
+}
+
+// RepublishNow implements api.Backend.
+func (b *Backend) RepublishNow(context.Context) error { return nodeError(b.node.RepublishNow()) }
+
+// LogLevels implements api.Backend.
+func (b *Backend) LogLevels(context.Context) (map[string]string, error) { return b.logs.Levels(), nil }
+
+// SetLogLevel implements api.Backend.
+func (b *Backend) SetLogLevel(_ context.Context, subsystem, level string) error {
+	if err := b.logs.Set(subsystem, level); err != nil {
+		return api.Errorf(api.CodeInvalid, "%v", err)
+	}
+	return nil
+}
+
+// Connected reports whether a peer is connected, for the demo's first lines.
+func (b *Backend) Connected(id peer.ID) bool {
+	return b.node.Host().Network().Connectedness(id) == network.Connected
+}
+
+func stored(r node.StoreResult) api.Stored {
+	return api.Stored{StoredAt: r.StoredAt, Sent: r.Sent, Expires: r.Expires, TookMs: milliseconds(r.Took)}
+}
+
+func apiPeer(ai peer.AddrInfo) api.Peer {
+	return api.Peer{PeerID: ai.ID.String(), Addrs: addrTexts(ai.Addrs)}
+}
+
+func addrTexts(addrs []ma.Multiaddr) []string {
+	out := make([]string, len(addrs))
+	for i, a := range addrs {
+		out[i] = a.String()
+	}
+	return out
+}
+
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

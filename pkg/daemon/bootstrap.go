@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// pollPeers is how often the table is looked at while its first peer is awaited.
+const pollPeers = 10 * time.Millisecond
+
+// ErrUnreachable is returned when none of the bootstrap peers could be used.
+var ErrUnreachable = errors.New("daemon: no bootstrap peer could be reached")
+
+// unreachable lists why each bootstrap peer failed.
+func unreachable(failures []error) error {
+	lines := make([]string, len(failures))
+	for i, err := range failures {
+		lines[i] = "\n  " + strings.TrimPrefix(plain(err), "bootstrap peer ")
+	}
+	return fmt.Errorf("%w:%s", ErrUnreachable, strings.Join(lines, ""))
+}
+
+// nodeConfig is the node's part of the configuration, without its stores.
+func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Config {
+	return node.Config{
+		ProtocolPrefix:        c.Network.ProtocolPrefix,
+		Mode:                  node.Mode(c.Network.Mode),
+		Bootstrap:             bootstrap,
+		UnvalidatedNamespaces: c.Values.UnvalidatedNamespaces,
+		RawKeys:               c.Values.RawKeys,
+		MaxValueTTL:           c.Values.MaxTTL.Duration,
+		DefaultValueTTL:       c.Values.ValueTTL(),
+		ProviderTTL:           c.Storage.ProviderTTL.Duration,
+		MaxValueSize:          int(c.Values.MaxSize),
+		RepublishInterval:     c.Republish.Interval.Duration,
+		DHT: dht.Config{
+			RefreshInterval:  c.Refresh.Interval.Duration,
+			SnapshotInterval: c.Snapshot.Interval.Duration,
+			ExpireInterval:   c.Storage.ExpiryInterval.Duration,
+		},
+		RPCObserver: rpcTrace{logs.Logger("rpc")},
+		Logger:      logs.Logger("node"),
+	}
+}
+
+// bootstrapResult is what became of the bootstrap peers at start.
+type bootstrapResult struct {
+	done    chan struct{} // closed once the rest is set
+	reached []peer.ID
+	failed  []error
+}
+
+// reachBootstrap dials the bootstrap peers once and logs each that failed. The
+// node itself dials them again whenever its table runs low.
+func (d *Daemon) reachBootstrap(ctx context.Context) {
+	defer close(d.bootstrap.done)
+	peers, _ := ParseBootstrap(d.config.Network.Bootstrap) // checked at start
+	if len(peers) == 0 {
+		return
+	}
+	d.bootstrap.reached, d.bootstrap.failed = d.node.Connect(ctx, peers)
+	if ctx.Err() != nil {
+		return
+	}
+	for _, err := range d.bootstrap.failed {
+		d.log.Warn("bootstrap peer not reached; it will be tried again while the table is low", "error", plain(err))
+	}
+	d.log.Info("bootstrap peers asked", "reached", len(d.bootstrap.reached), "of", len(peers))
+}
+
+// Bootstrapped waits for the first dial of the bootstrap peers and returns those
+// reached. ErrUnreachable, with each failure, if there were some and none was.
+func (d *Daemon) Bootstrapped(ctx context.Context) ([]peer.ID, error) {
+	select {
+	case <-d.bootstrap.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	b := &d.bootstrap
+	if len(b.reached) == 0 && len(b.failed) > 0 {
+		return nil, unreachable(b.failed)
+	}
+	return b.reached, nil
+}
+
+// WaitForPeer waits until the table has a verified peer.
+func (d *Daemon) WaitForPeer(ctx context.Context) error { return waitForPeer(ctx, d.node) }
+
+func waitForPeer(ctx context.Context, n *node.Node) error {
+	tick := time.NewTicker(pollPeers)
+	defer tick.Stop()
+	for n.Status().VerifiedPeers == 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("daemon: connected, but no peer answers %s: %w; is it the right network (network.protocol_prefix)?", n.Protocol(), ctx.Err())
+		}
+	}
+	return nil
+}

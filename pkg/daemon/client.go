@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// joinTimeout bounds how long a client waits for the first peer to answer: one
+// dial and one probe, ten seconds each.
+const joinTimeout = 20 * time.Second
+
+// clientListen lets a short-lived node be reached while it lives: a provider
+// record without addresses is refused by others.
+var clientListen = []string{"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"}
+
+// Client is a short-lived client-mode node in this process with a random
+// identity and its state in memory.
+type Client struct {
+	*Backend
+	host host.Host
+	node *node.Node
+}
+
+// StartClient joins the network that c and the bootstrap addresses describe.
+// ErrUnreachable lists why each of them failed if none could be reached.
+func StartClient(ctx context.Context, c config.Config, bootstrap []string, logs *Logs) (*Client, error) {
+	peers, err := ParseBootstrap(bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	key, err := NewIdentity()
+	if err != nil {
+		return nil, err
+	}
+	listen, _, err := listenable(clientListen)
+	if err != nil {
+		listen = []ma.Multiaddr{} // it can still dial
+	}
+	h, err := newHost(hostConfig{key: key, listen: listen, limits: c.Limits})
+	if err != nil {
+		return nil, err
+	}
+	c.Network.Mode = string(node.ModeClient)
+	n, err := node.New(h, nodeConfig(&c, nil, logs))
+	if err != nil {
+		h.Close()
+		return nil, err
+	}
+	client := &Client{Backend: &Backend{node: n, logs: logs}, host: h, node: n}
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	reached, failed := n.Connect(ctx, peers)
+	if len(reached) == 0 {
+		client.Close()
+		return nil, unreachable(failed)
+	}
+	for _, err := range failed {
+		logs.Logger("client").Warn("bootstrap peer not reached", "error", plain(err))
+	}
+	if err := waitForPeer(ctx, n); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+// Close stops the node.
+func (c *Client) Close() error {
+	err := c.node.Close()
+	if hostErr := c.host.Close(); err == nil {
+		err = hostErr
+	}
+	return err
+}

@@ -1,0 +1,283 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// States of a daemon, as status and metrics name them.
+const (
+	StateStarting = "starting"
+	StateReady    = "ready"
+	StateStopping = "stopping"
+)
+
+// Bounds of the steps of Close; together they are under ten seconds.
+const (
+	closeRequests = time.Second // admin and metrics requests in progress
+	closeNode     = 5 * time.Second
+	closeHost     = time.Second
+	closeStore    = 2 * time.Second
+)
+
+// Options configures Start.
+type Options struct {
+	Loaded *config.Loaded
+	Logs   *Logs
+	// Getenv gives the directories of systemd and of the user. Nil: os.Getenv.
+	Getenv func(string) string
+	// Reload reads the configuration again, from the same places.
+	Reload func() (*config.Loaded, error)
+}
+
+// Daemon is a running node with all that belongs to it. Safe for concurrent use.
+type Daemon struct {
+	options Options
+	config  config.Config
+	log     *slog.Logger
+	dataDir string
+	started time.Time
+
+	store   store
+	host    host.Host
+	node    *node.Node
+	backend *Backend
+	web     *web // nil: off
+	meters  *meters
+
+	state      atomic.Value // string
+	stops      []stop       // in order of start
+	closing    sync.Once
+	closed     error
+	ctx        context.Context // of the background work; ends with Close
+	cancel     context.CancelFunc
+	background sync.WaitGroup
+	bootstrap  bootstrapResult
+
+	mu     sync.Mutex // serialises Reload
+	loaded *config.Loaded
+}
+
+// stop undoes one step of Start.
+type stop struct {
+	name  string
+	bound time.Duration
+	do    func() error
+}
+
+// Start starts a daemon. Nothing is left running if it fails.
+func Start(o Options) (*Daemon, error) {
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	d := &Daemon{
+		options: o, config: o.Loaded.Config, loaded: o.Loaded, log: o.Logs.Logger("daemon"),
+		started: time.Now(), bootstrap: bootstrapResult{done: make(chan struct{})},
+	}
+	d.state.Store(StateStarting)
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	for _, step := range []func() error{d.check, d.openStore, d.startNode, d.startAPI, d.startWeb} {
+		if err := step(); err != nil {
+			d.undo()
+			return nil, err
+		}
+	}
+	d.ready()
+	return d, nil
+}
+
+func (d *Daemon) check() error {
+	b := BuildInfo()
+	d.log.Info("starting", "version", b.Version, "revision", b.Revision, "go", b.Go, "config", d.loaded.File)
+	return d.loaded.WithOrigins(Check(&d.config))
+}
+
+// openStore takes the data directory for this process.
+func (d *Daemon) openStore() (err error) {
+	if d.dataDir, err = DataDir(&d.config, d.options.Getenv); err != nil {
+		return err
+	}
+	if err := makeDataDir(d.dataDir); err != nil {
+		return err
+	}
+	notifyStatus(d.log, "opening the database in %s", d.dataDir)
+	d.meters = newMeters()
+	if d.store, err = openStore(d.dataDir, &d.config, d.options.Logs.Logger("storage"), d.meters); err != nil {
+		return err
+	}
+	d.onClose("database", closeStore, d.store.Close)
+	stats := d.store.Stats()
+	d.log.Info("database open", "path", d.store.Path(), "bytes", fileSize(d.store.Path()),
+		"provider_records", stats.Records[0], "value_records", stats.Records[1], "published_keys", stats.Published[0]+stats.Published[1])
+	return nil
+}
+
+func (d *Daemon) startNode() error {
+	key, created, err := identity(d.dataDir, d.options.Getenv)
+	if err != nil {
+		return err
+	}
+	listen, skipped, err := listenable(d.config.Network.Listen)
+	if err != nil {
+		return err
+	}
+	for _, s := range skipped {
+		d.log.Info("address not available on this machine", "error", s)
+	}
+	d.host, err = newHost(hostConfig{
+		key: key, listen: listen, announce: d.config.Network.Announce, limits: d.config.Limits,
+		mapPort: true, registry: d.meters.registerer(),
+	})
+	if err != nil {
+		return err
+	}
+	d.onClose("libp2p", closeHost, d.host.Close)
+	d.log.Info("identity", "peer_id", d.host.ID().String(), "created", created)
+
+	bootstrap, err := ParseBootstrap(d.config.Network.Bootstrap)
+	if err != nil {
+		return err
+	}
+	c := nodeConfig(&d.config, bootstrap, d.options.Logs)
+	c.Store, c.Keystore, c.Snapshots = d.store, d.store, d.store
+	d.meters.observe(&c)
+	if d.node, err = node.New(d.host, c); err != nil {
+		return fmt.Errorf("daemon: %w", err)
+	}
+	d.onClose("node", closeNode, d.node.Close)
+	d.meters.watch(d)
+	d.log.Info("listening", "addresses", d.Addrs(), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
+	return nil
+}
+
+func (d *Daemon) startAPI() error {
+	path, err := socketPath(&d.config, d.dataDir, d.options.Getenv)
+	if err != nil {
+		return err
+	}
+	l, err := api.Listen(path)
+	if err != nil {
+		return err
+	}
+	unlink, err := linkSocket(path, d.dataDir)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	d.backend = &Backend{node: d.node, logs: d.options.Logs, describe: d.describe}
+	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
+	d.onClose("admin socket", 2*closeRequests, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeRequests)
+		defer cancel()
+		defer unlink()
+		return server.Close(ctx)
+	})
+	d.log.Info("admin socket open", "path", path)
+	return nil
+}
+
+func (d *Daemon) startWeb() (err error) {
+	if d.config.Metrics.Listen == config.Off {
+		return nil
+	}
+	d.web, err = newWeb(d.config.Metrics.Listen, d.options.Logs.Logger("web"), d.meters.handler(), d.Healthy, d.Ready)
+	if err != nil {
+		return err
+	}
+	d.onClose("metrics", 2*closeRequests, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeRequests)
+		defer cancel()
+		d.web.close(ctx)
+		return nil
+	})
+	d.log.Info("metrics and health open", "url", "http://"+d.web.addr+"/metrics")
+	return nil
+}
+
+// ready tells the world and starts the background work. It does not wait for
+// bootstrap peers: the first node of a network has none.
+func (d *Daemon) ready() {
+	d.state.Store(StateReady)
+	d.background.Go(func() { d.reachBootstrap(d.ctx) })
+	d.background.Go(func() { watchdog(d.ctx, d.log, d.Healthy) })
+	notify(d.log, "READY=1")
+	notifyStatus(d.log, "peer %s, serving %s", d.host.ID(), d.node.Protocol())
+	d.log.Info("ready", "took", time.Since(d.started).Round(time.Millisecond).String())
+}
+
+// onClose notes how to undo a step of Start.
+func (d *Daemon) onClose(name string, bound time.Duration, do func() error) {
+	d.stops = append(d.stops, stop{name, bound, do})
+}
+
+// Close stops the daemon in the reverse order of its start: requests, the final
+// snapshot, connections, the database. It ends within ten seconds and may be
+// called again.
+func (d *Daemon) Close() error {
+	d.closing.Do(func() {
+		d.state.Store(StateStopping)
+		notify(d.log, "STOPPING=1")
+		d.log.Info("stopping")
+		start := time.Now()
+		d.closed = d.undo()
+		d.log.Info("stopped", "took", time.Since(start).Round(time.Millisecond).String())
+	})
+	return d.closed
+}
+
+func (d *Daemon) undo() error {
+	d.cancel()
+	var errs []error
+	for i := len(d.stops) - 1; i >= 0; i-- {
+		s := d.stops[i]
+		done := make(chan error, 1)
+		go func() { done <- s.do() }()
+		select {
+		case err := <-done:
+			if err != nil {
+				errs = append(errs, fmt.Errorf("daemon: close %s: %w", s.name, err))
+			}
+		case <-time.After(s.bound):
+			d.log.Error("a part did not stop in time and is left behind", "part", s.name, "after", s.bound.String())
+			errs = append(errs, fmt.Errorf("daemon: %s did not stop within %s", s.name, s.bound))
+		}
+	}
+	d.stops = nil
+	d.background.Wait()
+	return errors.Join(errs...)
+}
+
+// Addrs returns the full addresses others can dial, with /p2p/<peer ID>.
+func (d *Daemon) Addrs() []string { return listenAddrs(d.host, d.config.Network.Announce) }
+
+// ID returns the peer ID.
+func (d *Daemon) ID() peer.ID { return d.host.ID() }
+
+// Backend returns the admin interface within this process.
+func (d *Daemon) Backend() *Backend { return d.backend }
+
+// DataDir returns the directory in use.
+func (d *Daemon) DataDir() string { return d.dataDir }
+
+// describe adds to a status what the node does not know.
+func (d *Daemon) describe(s *api.Status) {
+	s.State, _ = d.state.Load().(string)
+	s.DBBytes = fileSize(d.store.Path())
+	s.DataDir = d.dataDir
+	if d.web != nil {
+		s.MetricsAddr = d.web.addr
+	}
+}

@@ -1,0 +1,96 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// codes says how errors of the node travel to an administrator.
+var codes = []struct {
+	err  error
+	code api.Code
+}{
+	{node.ErrNotFound, api.CodeNotFound},
+	{records.ErrNotFound, api.CodeNotFound},
+	{node.ErrNoPeers, api.CodeNoPeers},
+	{node.ErrInvalidKey, api.CodeInvalid},
+	{node.ErrKeyLength, api.CodeInvalid},
+	{records.ErrTooLarge, api.CodeTooLarge},
+	{records.ErrBusy, api.CodeBusy},
+	{dht.ErrBusy, api.CodeBusy},
+	{context.DeadlineExceeded, api.CodeTimeout},
+}
+
+// nodeError gives an error of the node its code.
+func nodeError(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return api.Errorf(c.code, "%s", adviceFor(c.code, err))
+		}
+	}
+	return err
+}
+
+func adviceFor(code api.Code, err error) string {
+	text := plain(err)
+	switch code {
+	case api.CodeNoPeers:
+		return "no peer could be asked: the routing table is empty; give bootstrap peers with --bootstrap or network.bootstrap"
+	case api.CodeBusy:
+		return text + "; try again later"
+	case api.CodeTimeout:
+		return "no answer in time: " + text
+	}
+	return text
+}
+
+// keyError says which key an error is about.
+func keyError(key []byte, err error) error {
+	if err == nil {
+		return nil
+	}
+	mapped := nodeError(err)
+	var e *api.Error
+	if !errors.As(mapped, &e) {
+		return mapped
+	}
+	switch {
+	case e.Code == api.CodeNotFound:
+		return api.Errorf(e.Code, "nothing found under key %s", api.KeyText(key))
+	case errors.Is(err, node.ErrInvalidKey):
+		return api.Errorf(e.Code, "the key %s is in no namespace that this network takes: %s; use /namespace/..., or allow more with values.unvalidated_namespaces or values.raw_keys on a private network", api.KeyText(key), plain(err))
+	case errors.Is(err, node.ErrKeyLength):
+		return api.Errorf(e.Code, "the key %s has %d bytes; a provider key has 1 to %d", api.KeyText(key), len(key), records.MaxKeyLen)
+	}
+	return e
+}
+
+func unpublishError(key []byte, err error) error {
+	if errors.Is(err, node.ErrNotFound) {
+		return api.Errorf(api.CodeNotFound, "this node does not publish key %s; `holdfast provides` lists what it does", api.KeyText(key))
+	}
+	return nodeError(err)
+}
+
+func peerError(target string, err error) error {
+	if errors.Is(err, node.ErrNotFound) {
+		return api.Errorf(api.CodeNotFound, "no peer knows an address of %s", target)
+	}
+	return nodeError(err)
+}
+
+// plain drops the package's name before a message and puts it on one line:
+// libp2p lists failed dials on lines of their own.
+func plain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "node: ")
+	return strings.Join(strings.Fields(text), " ")
+}

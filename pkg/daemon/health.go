@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+var (
+	errDraining      = errors.New("stopping")
+	errBootstrapping = errors.New("the routing table is empty and no bootstrap peer has been asked yet")
+)
+
+// healthProbe is a key that nobody stores; reading it proves the database alive.
+var healthProbe = []byte("/health/probe")
+
+// Healthy reports whether the database and the node's loop answer. It fails while
+// the daemon stops.
+func (d *Daemon) Healthy(ctx context.Context) error {
+	if d.state.Load() == StateStopping {
+		return errDraining
+	}
+	return within(ctx, func() error {
+		if err := d.store.Err(); err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+		if _, err := d.store.Value(time.Now(), healthProbe); err != nil && !errors.Is(err, records.ErrNotFound) {
+			return fmt.Errorf("database: %w", err)
+		}
+		d.node.Status() // asks the loop
+		return nil
+	})
+}
+
+// Ready reports whether the node can be asked: healthy, and its table restored or
+// bootstrap tried.
+func (d *Daemon) Ready(ctx context.Context) error {
+	if err := d.Healthy(ctx); err != nil {
+		return err
+	}
+	if !d.node.Status().Bootstrapped {
+		return errBootstrapping
+	}
+	return nil
+}
+
+// within runs f until ctx ends; f is then left to itself.
+func within(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("no answer in time: %w", ctx.Err())
+	}
+}

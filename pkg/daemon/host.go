@@ -1,0 +1,148 @@
+package daemon
+
+import (
+	"fmt"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+// descriptorsForLibp2p is the share of file descriptors libp2p may count on; the
+// rest is for the database, the admin socket and metrics.
+const descriptorsForLibp2p = 0.8
+
+// fallbackDescriptors is used where the limit cannot be asked for.
+const fallbackDescriptors = 1024
+
+// hostConfig is what a libp2p host is made of.
+type hostConfig struct {
+	key      crypto.PrivKey
+	listen   []ma.Multiaddr // empty: only dials
+	announce []string
+	limits   config.Limits
+	mapPort  bool                  // ask the router for a port mapping
+	registry prometheus.Registerer // nil: no metrics of libp2p
+}
+
+// newHost starts a libp2p host over TCP and QUIC.
+func newHost(c hostConfig) (host.Host, error) {
+	conns, err := connmgr.NewConnManager(c.limits.ConnectionsLow, c.limits.ConnectionsHigh)
+	if err != nil {
+		return nil, fmt.Errorf("daemon: connection limits: %w", err)
+	}
+	resources, err := newResources(c)
+	if err != nil {
+		return nil, err
+	}
+	options := []libp2p.Option{
+		libp2p.Identity(c.key),
+		libp2p.UserAgent(Agent()),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(quic.NewTransport),
+		libp2p.DisableRelay(), // servers are reached directly; clients come by themselves
+		libp2p.ConnectionManager(conns),
+		libp2p.ResourceManager(resources),
+	}
+	if c.registry == nil {
+		options = append(options, libp2p.DisableMetrics())
+	} else {
+		options = append(options, libp2p.PrometheusRegisterer(c.registry))
+	}
+	if len(c.listen) == 0 {
+		options = append(options, libp2p.NoListenAddrs)
+	} else {
+		options = append(options, libp2p.ListenAddrs(c.listen...))
+	}
+	if c.mapPort {
+		options = append(options, libp2p.NATPortMap())
+	}
+	if len(c.announce) > 0 {
+		fixed, err := parseAddrs(c.announce)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, libp2p.AddrsFactory(func([]ma.Multiaddr) []ma.Multiaddr { return fixed }))
+	}
+	h, err := libp2p.New(options...)
+	if err != nil {
+		resources.Close()
+		conns.Close()
+		return nil, fmt.Errorf("daemon: libp2p: %w", err)
+	}
+	return h, nil
+}
+
+func parseAddrs(list []string) ([]ma.Multiaddr, error) {
+	addrs := make([]ma.Multiaddr, len(list))
+	for i, text := range list {
+		a, err := parseAddr(text)
+		if err != nil {
+			return nil, err
+		}
+		addrs[i] = a
+	}
+	return addrs, nil
+}
+
+// newResources bounds what libp2p uses: its defaults, scaled to the memory given
+// or to an eighth of the machine's.
+func newResources(c hostConfig) (network.ResourceManager, error) {
+	var options []rcmgr.Option
+	if c.registry == nil {
+		options = append(options, rcmgr.WithMetricsDisabled())
+	}
+	scaling := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&scaling)
+	limits := scaling.AutoScale()
+	if c.limits.Memory > 0 {
+		limits = scaling.Scale(int64(c.limits.Memory), descriptors())
+	}
+	r, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(roomFor(limits, 2*c.limits.ConnectionsHigh)), options...)
+	if err != nil {
+		return nil, fmt.Errorf("daemon: resource limits: %w", err)
+	}
+	return r, nil
+}
+
+// roomFor raises the limits of connections so that they do not refuse what the
+// connection manager is told to keep: on small machines the scaled ones would.
+func roomFor(limits rcmgr.ConcreteLimitConfig, conns int) rcmgr.ConcreteLimitConfig {
+	system := limits.ToPartialLimitConfig().System
+	atLeast := func(v rcmgr.LimitVal) rcmgr.LimitVal { return max(v, rcmgr.LimitVal(conns)) }
+	return rcmgr.PartialLimitConfig{System: rcmgr.ResourceLimits{
+		Conns: atLeast(system.Conns), ConnsInbound: atLeast(system.ConnsInbound), ConnsOutbound: atLeast(system.ConnsOutbound),
+	}}.Build(limits)
+}
+
+// fullAddrs appends /p2p/<peer ID> to each address.
+func fullAddrs(id peer.ID, addrs []ma.Multiaddr) []string {
+	out := make([]string, len(addrs))
+	for i, a := range addrs {
+		out[i] = a.String() + "/p2p/" + id.String()
+	}
+	return out
+}
+
+// listenAddrs returns the full addresses the host listens on, those announced
+// instead of them if there are any.
+func listenAddrs(h host.Host, announce []string) []string {
+	if len(announce) > 0 {
+		return fullAddrs(h.ID(), h.Addrs())
+	}
+	addrs, err := h.Network().InterfaceListenAddresses()
+	if err != nil {
+		addrs = h.Network().ListenAddresses()
+	}
+	return fullAddrs(h.ID(), addrs)
+}

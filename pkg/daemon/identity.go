@@ -1,0 +1,131 @@
+package daemon
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+)
+
+// IdentityFile is the name of the key's file in the data directory and in
+// $CREDENTIALS_DIRECTORY: a libp2p private key in its protobuf form.
+const IdentityFile = "identity.key"
+
+var (
+	// ErrIdentity is returned when the key's file cannot be used. It is never
+	// replaced: the node's peer ID hangs on it.
+	ErrIdentity = errors.New("daemon: cannot use the identity")
+	// ErrIdentityExists is returned by SaveIdentity when another key is there.
+	ErrIdentityExists = errors.New("daemon: the data directory has another identity")
+)
+
+// NewIdentity makes a random Ed25519 key.
+func NewIdentity() (crypto.PrivKey, error) {
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("daemon: new identity: %w", err)
+	}
+	return key, nil
+}
+
+// SeededIdentity makes the Ed25519 key of a number. Anybody can make the same
+// one: it is for tests and examples.
+func SeededIdentity(seed int64) (crypto.PrivKey, error) {
+	sum := sha256.Sum256([]byte("holdfast identity seed " + strconv.FormatInt(seed, 10)))
+	key, _, err := crypto.GenerateEd25519Key(bytes.NewReader(sum[:]))
+	if err != nil {
+		return nil, fmt.Errorf("daemon: seeded identity: %w", err)
+	}
+	return key, nil
+}
+
+// LoadIdentity reads the key from $CREDENTIALS_DIRECTORY, where systemd puts
+// secrets, or from the data directory. fs.ErrNotExist if neither has one.
+func LoadIdentity(dir string, getenv func(string) string) (crypto.PrivKey, error) {
+	if creds := getenv("CREDENTIALS_DIRECTORY"); creds != "" {
+		key, err := readIdentity(filepath.Join(creds, IdentityFile))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return key, err
+		}
+	}
+	return readIdentity(filepath.Join(dir, IdentityFile))
+}
+
+func readIdentity(path string) (crypto.PrivKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrIdentity, err)
+	}
+	key, err := crypto.UnmarshalPrivateKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s is not a libp2p private key (%w); restore it from a backup, or move it away to start with a new peer ID", ErrIdentity, path, err)
+	}
+	return key, nil
+}
+
+// SaveIdentity writes the key into the data directory, which then survives a
+// crash at any instant. The same key may be saved again; another one is refused
+// with ErrIdentityExists.
+func SaveIdentity(dir string, key crypto.PrivKey) error {
+	path := filepath.Join(dir, IdentityFile)
+	if old, err := readIdentity(path); err == nil && old.Equals(key) {
+		return nil
+	} else if err == nil {
+		return fmt.Errorf("%w: %s; move it away first", ErrIdentityExists, path)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	data, err := crypto.MarshalPrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("daemon: save identity: %w", err)
+	}
+	if err := writeFile(path, data); err != nil {
+		return fmt.Errorf("daemon: save identity: %w", err)
+	}
+	return nil
+}
+
+// writeFile makes path with data, mode 0600, wholly or not at all.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // no longer there once renamed
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// identity returns the key of the data directory, made now if there is none.
+func identity(dir string, getenv func(string) string) (key crypto.PrivKey, created bool, err error) {
+	key, err = LoadIdentity(dir, getenv)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, false, err
+	}
+	if key, err = NewIdentity(); err != nil {
+		return nil, false, err
+	}
+	return key, true, SaveIdentity(dir, key)
+}

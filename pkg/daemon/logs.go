@@ -1,0 +1,130 @@
+package daemon
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/libp2p/go-libp2p/gologshim"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+// libp2pLogs is the subsystem above all of go-libp2p's: "libp2p/swarm2".
+const libp2pLogs = "libp2p"
+
+// Logs writes logs with a level for each subsystem that can change at run time.
+// Strings from other peers are safe to log as attributes: both formats escape
+// what is not printable. Safe for concurrent use.
+type Logs struct {
+	inner slog.Handler
+
+	mu     sync.Mutex // serialises changes
+	levels atomic.Pointer[map[string]slog.Level]
+}
+
+// NewLogs writes to w: format is "text" or "json", levels as in log.level.
+func NewLogs(w io.Writer, format, levels string) (*Logs, error) {
+	all := &slog.HandlerOptions{Level: slog.LevelDebug}
+	l := &Logs{inner: slog.NewTextHandler(w, all)}
+	if format == "json" {
+		l.inner = slog.NewJSONHandler(w, all)
+	}
+	return l, l.SetAll(levels)
+}
+
+// Logger returns the logger of a subsystem.
+func (l *Logs) Logger(subsystem string) *slog.Logger {
+	h := &logHandler{logs: l, inner: l.inner, subsystem: subsystem}
+	return slog.New(h).With("subsystem", subsystem)
+}
+
+// CaptureLibp2p sends go-libp2p's own logs here. It is global to the process and
+// must come before the first libp2p log.
+func (l *Logs) CaptureLibp2p() {
+	gologshim.SetDefaultHandler(&logHandler{logs: l, inner: l.inner, subsystem: libp2pLogs})
+}
+
+// SetAll replaces all levels by a text as in log.level.
+func (l *Logs) SetAll(text string) error {
+	root, levels, err := config.ParseLevels(text)
+	if err != nil {
+		return err
+	}
+	levels[""] = root
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.levels.Store(&levels)
+	return nil
+}
+
+// Set sets the level of one subsystem; "" is the root.
+func (l *Logs) Set(subsystem, text string) error {
+	level, err := config.ParseLevel(text)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	levels := maps.Clone(*l.levels.Load())
+	levels[subsystem] = level
+	l.levels.Store(&levels)
+	return nil
+}
+
+// Levels returns the levels that are set, the root's under "".
+func (l *Logs) Levels() map[string]string {
+	out := map[string]string{}
+	for name, level := range *l.levels.Load() {
+		out[name] = strings.ToLower(level.String())
+	}
+	return out
+}
+
+// level returns that of the subsystem, of the one above it, or of the root.
+func (l *Logs) level(subsystem string) slog.Level {
+	levels := *l.levels.Load()
+	if level, ok := levels[subsystem]; ok {
+		return level
+	}
+	if above, _, ok := strings.Cut(subsystem, "/"); ok {
+		return l.level(above)
+	}
+	return levels[""]
+}
+
+// logHandler knows its subsystem. Immutable.
+type logHandler struct {
+	logs      *Logs
+	inner     slog.Handler
+	subsystem string
+}
+
+// Enabled implements slog.Handler.
+func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.logs.level(h.subsystem)
+}
+
+// Handle implements slog.Handler.
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error { return h.inner.Handle(ctx, r) }
+
+// WithAttrs implements slog.Handler. go-libp2p names its subsystem by the
+// attribute "logger".
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	subsystem := h.subsystem
+	for _, a := range attrs {
+		if a.Key == "logger" && subsystem == libp2pLogs {
+			subsystem = libp2pLogs + "/" + a.Value.String()
+		}
+	}
+	return &logHandler{logs: h.logs, inner: h.inner.WithAttrs(attrs), subsystem: subsystem}
+}
+
+// WithGroup implements slog.Handler.
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	return &logHandler{logs: h.logs, inner: h.inner.WithGroup(name), subsystem: h.subsystem}
+}

@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+const (
+	appName    = "holdfast"
+	socketName = "holdfast.sock"
+	// systemSocket is where a daemon run by systemd has its admin socket.
+	systemSocket = "/run/holdfast/holdfast.sock"
+	// dataDirMode keeps identity and records to the daemon's user.
+	dataDirMode = 0o700
+)
+
+// ErrNoDataDir is returned when nothing says where state belongs.
+var ErrNoDataDir = errors.New("daemon: no data directory: give --data-dir, storage.path, or set HOME")
+
+// DataDir returns where state is kept: storage.path, $STATE_DIRECTORY,
+// $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. It does not create it.
+func DataDir(c *config.Config, getenv func(string) string) (string, error) {
+	dir := c.Storage.Path
+	if dir == "" {
+		dir = getenv("STATE_DIRECTORY")
+	}
+	if dir == "" && getenv("XDG_STATE_HOME") != "" {
+		dir = filepath.Join(getenv("XDG_STATE_HOME"), appName)
+	}
+	if dir == "" && getenv("HOME") != "" {
+		dir = filepath.Join(getenv("HOME"), ".local", "state", appName)
+	}
+	if dir == "" {
+		return "", ErrNoDataDir
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("daemon: data directory %q: %w", dir, err)
+	}
+	return abs, nil
+}
+
+// socketPath returns where a daemon opens its admin socket: api.socket,
+// $RUNTIME_DIRECTORY/holdfast.sock or <data directory>/holdfast.sock.
+func socketPath(c *config.Config, dataDir string, getenv func(string) string) (string, error) {
+	if c.API.Socket != "" {
+		return filepath.Abs(c.API.Socket)
+	}
+	if dir := getenv("RUNTIME_DIRECTORY"); dir != "" {
+		return filepath.Join(dir, socketName), nil
+	}
+	return filepath.Join(dataDir, socketName), nil
+}
+
+// FindSocket returns where a client finds the admin socket of a daemon: at
+// api.socket, in the data directory, which has at least a link to it, or where
+// systemd puts it.
+func FindSocket(c *config.Config, getenv func(string) string) (string, error) {
+	if c.API.Socket != "" {
+		return filepath.Abs(c.API.Socket)
+	}
+	dir, err := DataDir(c, getenv)
+	if err != nil {
+		return "", err
+	}
+	own := filepath.Join(dir, socketName)
+	if c.Storage.Path == "" && !exists(own) && exists(systemSocket) {
+		return systemSocket, nil
+	}
+	return own, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// linkSocket leaves a link to a socket elsewhere in the data directory, where
+// clients look for it. It returns how to remove it.
+func linkSocket(socket, dataDir string) (remove func(), err error) {
+	link := filepath.Join(dataDir, socketName)
+	if link == socket {
+		return func() {}, nil
+	}
+	if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("daemon: link to the admin socket: %w", err)
+	}
+	if err := os.Symlink(socket, link); err != nil {
+		return nil, fmt.Errorf("daemon: link to the admin socket: %w", err)
+	}
+	return func() { os.Remove(link) }, nil
+}
+
+// makeDataDir creates the data directory if need be and checks that it can be
+// written.
+func makeDataDir(dir string) error {
+	if err := os.MkdirAll(dir, dataDirMode); err != nil {
+		return fmt.Errorf("daemon: data directory %s: %w; choose another with --data-dir", dir, err)
+	}
+	probe, err := os.CreateTemp(dir, ".write-*")
+	if err != nil {
+		return fmt.Errorf("daemon: data directory %s cannot be written: %w; choose another with --data-dir", dir, err)
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}

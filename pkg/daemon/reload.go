@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+// ErrNoReload is returned by Reload of a daemon that was given no way to.
+var ErrNoReload = errors.New("daemon: nothing to reload from")
+
+// Reload reads the configuration again and applies what may change at run time:
+// log.level and network.bootstrap. If it cannot be used, all stays as it was.
+func (d *Daemon) Reload() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	notifyReloading(d.log)
+	defer notify(d.log, "READY=1")
+	err := d.reload()
+	d.meters.reloaded(err)
+	if err != nil {
+		d.log.Error("configuration not reloaded; the old one stays", "error", err)
+	}
+	return err
+}
+
+func (d *Daemon) reload() error {
+	if d.options.Reload == nil {
+		return ErrNoReload
+	}
+	next, err := d.options.Reload()
+	if err != nil {
+		return err
+	}
+	if err := next.WithOrigins(Check(&next.Config)); err != nil {
+		return err
+	}
+	applied, waiting := changes(&d.loaded.Config, &next.Config)
+	for _, key := range applied {
+		if err := d.apply(key, &next.Config); err != nil {
+			return fmt.Errorf("daemon: reload %s: %w", key, err)
+		}
+	}
+	d.loaded = next
+	d.log.Info("configuration reloaded", "applied", strings.Join(applied, " "))
+	if len(waiting) > 0 {
+		d.log.Warn("some changes need a restart", "keys", strings.Join(waiting, " "))
+	}
+	return nil
+}
+
+// changes returns the keys that differ: those that reload and those that do not.
+func changes(old, next *config.Config) (applied, waiting []string) {
+	for _, k := range config.Keys() {
+		switch {
+		case k.Value(old) == k.Value(next):
+		case k.Reload:
+			applied = append(applied, k.Path())
+		default:
+			waiting = append(waiting, k.Path())
+		}
+	}
+	return applied, waiting
+}
+
+func (d *Daemon) apply(key string, c *config.Config) error {
+	switch key {
+	case "log.level":
+		return d.options.Logs.SetAll(c.Log.Level)
+	case "network.bootstrap":
+		peers, err := ParseBootstrap(c.Network.Bootstrap)
+		if err != nil {
+			return err
+		}
+		d.node.SetBootstrap(peers)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package daemon
+
+import (
+	"runtime"
+	"runtime/debug"
+)
+
+// Version of the program, set by the linker for a release:
+//
+//	-ldflags "-X github.com/holdfast-dht/holdfast/pkg/daemon.Version=v1.2.3"
+var Version = "0.1.0-dev"
+
+// Build describes the running program.
+type Build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"` // of the source, if built from a checkout
+	Dirty    bool   `json:"dirty,omitempty"`    // built with uncommitted changes
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// BuildInfo returns what is known of the running program.
+func BuildInfo() Build {
+	b := Build{Version: Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Revision = s.Value
+		case "vcs.modified":
+			b.Dirty = s.Value == "true"
+		}
+	}
+	return b
+}
+
+// Agent is what the node calls itself to others.
+func Agent() string { return "holdfast/" + Version }
