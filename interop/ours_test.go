@@ -18,7 +18,21 @@ type ours struct {
 
 func newOurs(t testing.TB, mode holdfast.Mode) *ours {
 	t.Helper()
-	n, err := holdfast.New(newHost(t), holdfast.Config{Mode: mode})
+	return newOursWith(t, holdfast.Config{Mode: mode})
+}
+
+// newLenient is a server that also takes the keys of py-libp2p's demo: raw ones and
+// those of the namespace "example". It stores nothing of its own.
+func newLenient(t testing.TB) *ours {
+	t.Helper()
+	return newOursWith(t, holdfast.Config{
+		Mode: holdfast.ModeServer, RawKeys: true, UnvalidatedNamespaces: []string{"example"},
+	})
+}
+
+func newOursWith(t testing.TB, cfg holdfast.Config) *ours {
+	t.Helper()
+	n, err := holdfast.New(newHost(t), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { n.Close() })
 	return &ours{n}
