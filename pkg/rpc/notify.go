@@ -111,14 +111,14 @@ func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message,
 	}
 	stop := st.watch(ctx)
 	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- st.drain(len(reqs), fence) }()
+	ended, done := st.drainAside(len(reqs), fence)
+	defer func() { <-done }()
 
+	failed := c.writeAll(st, reqs, fence, ended)
 	wait := c.cfg.ConfirmTimeout
 	if fence {
 		wait = c.cfg.Timeout // the fence takes an answer, as a request does
 	}
-	failed := c.writeAll(st, reqs, fence, ended)
 	if isTimeout(failed) || ctx.Err() != nil || st.SetReadDeadline(time.Now().Add(wait)) != nil {
 		st.reset() // which ends drain
 	}
@@ -161,17 +161,19 @@ func (c *Client) writeAll(st *outStream, reqs []*wire.Message, fence bool, ended
 		if err := st.SetWriteDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
 			return fmt.Errorf("set deadline: %w", err)
 		}
-		if _, err := st.Write(*out); err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-		if hasEnded(ended) && i < len(reqs) {
+		if hasEnded(ended) { // looked at after the deadline is set, which drain's end moves
 			return errEndedEarly
+		}
+		if _, err := st.Write(*out); err != nil && hasEnded(ended) {
+			return errEndedEarly
+		} else if err != nil {
+			return fmt.Errorf("write: %w", err)
 		}
 	}
 	if fence {
 		return nil
 	}
-	if hasEnded(ended) {
+	if hasEnded(ended) && len(reqs) > 1 {
 		return errEndedEarly
 	}
 	if err := st.CloseWrite(); err != nil { // QUIC: the peer has ended both sides
@@ -211,6 +213,18 @@ func (c *Client) closeSlowly(st *outStream) {
 		st.close()
 		stop()
 	}()
+}
+
+// drainAside runs drain beside the writing. ended gets its result, upon which a
+// write that is under way is ended too: nobody reads it. done closes at last.
+func (s *outStream) drainAside(messages int, fence bool) (ended chan error, done chan struct{}) {
+	ended, done = make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		ended <- s.drain(messages, fence)
+		_ = s.SetWriteDeadline(time.Now())
+	}()
+	return ended, done
 }
 
 // drain reads and drops answers to ADD_PROVIDER. It returns nil when the peer

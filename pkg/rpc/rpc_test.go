@@ -44,7 +44,7 @@ func newHosts(tb testing.TB, listen string) (client, server host.Host) {
 	tb.Helper()
 	client, server = newHost(tb, listen), newHost(tb, listen)
 	client.Peerstore().AddAddrs(server.ID(), server.Addrs(), time.Hour)
-	require.NoError(tb, client.Connect(tb.Context(), peer.AddrInfo{ID: server.ID()}))
+	require.NoError(tb, client.Connect(context.Background(), peer.AddrInfo{ID: server.ID()}))
 	// As if the server had registered the protocol before it was identified: then
 	// it is not negotiated before the first message but with it.
 	require.NoError(tb, client.Peerstore().AddProtocols(server.ID(), testProto))
