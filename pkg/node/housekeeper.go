@@ -214,7 +214,7 @@ func (k *housekeeper) runExpiry() {
 			k.n.log.Error("expired records could not be removed", "err", err)
 			return
 		}
-		if !step.More || k.stopping() {
+		if !step.More || k.hurry() {
 			break
 		}
 	}
@@ -224,12 +224,17 @@ func (k *housekeeper) runExpiry() {
 	k.mu.Unlock()
 }
 
-func (k *housekeeper) stopping() bool {
+// hurry reports whether the node is closing: the rest can expire after the next
+// start.
+func (k *housekeeper) hurry() bool {
+	k.mu.Lock()
+	final := k.final != nil
+	k.mu.Unlock()
 	select {
 	case <-k.stop:
 		return true
 	default:
-		return false
+		return final
 	}
 }
 
@@ -240,9 +245,25 @@ func (k *housekeeper) last() (saved, expired, renewed time.Time) {
 	return k.saved, k.expired, k.renewed
 }
 
-// takeSnapshot collects the verified peers, nearest buckets first. A table that
-// is empty or wholly unverified gives the last good contacts it still has.
+// snapshotAge is after how many intervals an unchanged table is saved again, for
+// the times its peers were last heard from.
+const snapshotAge = 10
+
+// snapshotDue reports whether the table is worth saving: it has a peer that
+// answers, so that an outage does not overwrite the last good snapshot, and it
+// has changed or the last snapshot is old.
+func (n *Node) snapshotDue() bool {
+	t := n.machine.Table()
+	if _, verified := t.Len(); verified == 0 {
+		return false
+	}
+	n.snapshotsSkipped++
+	return t.Generation() != n.savedGeneration || n.snapshotsSkipped >= snapshotAge
+}
+
+// takeSnapshot collects the table's peers, nearest buckets first.
 func (n *Node) takeSnapshot(now time.Time) records.Snapshot {
+	n.savedGeneration, n.snapshotsSkipped = n.machine.Table().Generation(), 0
 	s := records.Snapshot{Taken: now}
 	for e := range n.machine.Table().Entries {
 		c := n.book.contacts[e.Peer.ID]

@@ -119,7 +119,7 @@ func (n *Node) perform(out dht.Output) {
 	if out.Expire {
 		n.keeper.expire()
 	}
-	if out.Snapshot {
+	if out.Snapshot && n.snapshotDue() {
 		n.keeper.snapshot(n.takeSnapshot(time.Now()))
 	}
 }

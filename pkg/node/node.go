@@ -69,6 +69,9 @@ type Node struct {
 	waiters  map[dht.QueryID]*waiter
 	book     book
 	restored int
+
+	savedGeneration  uint64 // of the table in the last snapshot
+	snapshotsSkipped int    // since then
 }
 
 // New starts a node on h and restores its last snapshot. The host stays the
@@ -145,10 +148,7 @@ func (n *Node) newHandler() *dht.Handler {
 func (n *Node) Close() error {
 	n.once.Do(func() {
 		n.server.Close()
-		snap := make(chan error, 1)
-		if err := n.ask(func(now time.Time, _ *dht.Machine) { n.keeper.finalSnapshot(n.takeSnapshot(now), snap) }); err == nil {
-			n.closeErr = <-snap
-		}
+		n.closeErr = n.lastSnapshot()
 		close(n.stop)
 		<-n.loopDone
 		n.cancel()
@@ -159,6 +159,22 @@ func (n *Node) Close() error {
 		n.keeper.close()
 	})
 	return n.closeErr
+}
+
+// lastSnapshot saves the table if there is anything to save.
+func (n *Node) lastSnapshot() error {
+	done := make(chan error, 1)
+	err := n.ask(func(now time.Time, m *dht.Machine) {
+		if _, verified := m.Table().Len(); verified > 0 {
+			n.keeper.finalSnapshot(n.takeSnapshot(now), done)
+			return
+		}
+		done <- nil
+	})
+	if err != nil {
+		return nil // closed already
+	}
+	return <-done
 }
 
 // failWaiters ends the queries of callers that still wait. The loop has ended.

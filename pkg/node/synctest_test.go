@@ -222,3 +222,34 @@ func TestRestoredInVirtualTime(t *testing.T) {
 		require.Equal(t, 4, c.restored)
 	})
 }
+
+// TestOutageKeepsSnapshot cuts a node off for hours: neither its table nor its
+// snapshot forgets whom it knew.
+func TestOutageKeepsSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		h1, h2 := w.host(), w.host()
+		w.net.Start()
+		defer w.net.Close()
+		defer h1.Close()
+		defer h2.Close()
+		mem := records.NewMem(nil)
+		first, err := node.New(h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
+		require.NoError(t, err)
+		defer first.Close()
+		boot := []peer.AddrInfo{{ID: h1.ID(), Addrs: h1.Addrs()}}
+		second, err := node.New(h2, node.Config{Bootstrap: boot})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, 1, first.Status().VerifiedPeers)
+
+		require.NoError(t, h2.Close())
+		require.NoError(t, second.Close())
+		time.Sleep(3 * time.Hour)
+		require.Zero(t, first.Status().VerifiedPeers, "told to nobody")
+		require.Equal(t, 1, first.Status().TablePeers, "and not forgotten")
+		snap, err := mem.LoadSnapshot()
+		require.NoError(t, err)
+		require.Len(t, snap.Peers, 1)
+	})
+}
