@@ -274,8 +274,8 @@ func TestSilentServer(t *testing.T) {
 func TestServerThatStopsReading(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		foreign(t, remote, func(int, network.Stream) {})
-		c := newClient(t, h, ClientConfig{Timeout: 500 * time.Millisecond}, nil)
-		big := &wire.Message{Type: wire.PutValue, Key: []byte("k"), Record: &wire.Record{Value: make([]byte, 20<<20)}}
+		c := newClient(t, h, ClientConfig{Timeout: time.Second}, nil)
+		big := &wire.Message{Type: wire.PutValue, Key: []byte("k"), Record: &wire.Record{Value: make([]byte, 2<<20)}}
 		_, err := c.Request(t.Context(), remote.ID(), big)
 		require.ErrorIs(t, err, ErrTimeout)
 		many := []*wire.Message{big, big, big}
