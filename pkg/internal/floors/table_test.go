@@ -33,9 +33,11 @@ var floors = map[string]floor{
 
 	"pkg/api": {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
 
+	"metrics/nodesource": {imports: []string{"pkg/node", "storage", "metrics"}}, // reads a node for a scrape
+
 	"pkg/daemon": {imports: []string{
 		"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht",
-		"pkg/config", "pkg/rpc", "storage", "metrics", "pkg/node", "pkg/api",
+		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api",
 	}},
 
 	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/sim", "pkg/daemon"}},
