@@ -88,9 +88,9 @@ func (a *app) exitCode(err error) int {
 }
 
 // packagePrefix is what errors of the packages begin with; people need it not.
-var packagePrefix = regexp.MustCompile(`(?m)^(api|config|daemon|node|records|storage): `)
+var packagePrefix = regexp.MustCompile(`(?m)(^|: )(?:api|config|daemon|node|records|storage): `)
 
-func forPeople(err error) string { return packagePrefix.ReplaceAllString(err.Error(), "") }
+func forPeople(err error) string { return packagePrefix.ReplaceAllString(err.Error(), "$1") }
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -122,6 +122,7 @@ text:..., base58 of exactly 32 bytes, or plain text.`,
 		a.provideCommand(), a.unprovideCommand(), a.providesCommand(), a.findProvidersCommand(),
 		a.findPeerCommand(), a.closestCommand(), a.pingCommand(),
 		a.republishCommand(), a.configCommand(), a.healthCommand(), a.logCommand(), a.versionCommand(),
+		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(),
 	)
 	return root
 }

@@ -47,9 +47,12 @@ type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	dir  string
+	env  []string
 	id   string
 	addr string // TCP on loopback, with the peer ID
 	logs *bytes.Buffer
+
+	stdin []byte // of the next commands
 }
 
 // testNetwork is the environment of a private network that takes any value under
@@ -61,14 +64,20 @@ var testNetwork = []string{
 	"HOLDFAST_SNAPSHOT__INTERVAL=1s",
 }
 
-// serve starts a daemon on a loopback port and waits until it is ready.
+// serve starts a daemon of the test network and waits until it is ready.
 func serve(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
+	return start(t, testNetwork, dir, append([]string{"--listen", "/ip4/127.0.0.1/tcp/0"}, args...)...)
+}
+
+// start starts a daemon with an environment and waits until it is ready.
+func start(t *testing.T, env []string, dir string, args ...string) *process {
 	t.Helper()
 	bin, err := binary()
 	require.NoError(t, err)
-	p := &process{t: t, dir: dir, logs: &bytes.Buffer{}}
-	p.cmd = exec.Command(bin, append([]string{"serve", "--data-dir", dir, "--listen", "/ip4/127.0.0.1/tcp/0"}, args...)...)
-	p.cmd.Env = append(os.Environ(), testNetwork...)
+	p := &process{t: t, dir: dir, env: env, logs: &bytes.Buffer{}}
+	p.cmd = exec.Command(bin, append([]string{"serve", "--data-dir", dir}, args...)...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = p.logs
 	out, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -102,7 +111,8 @@ func (p *process) holdfast(args ...string) (string, int) {
 	bin, err := binary()
 	require.NoError(p.t, err)
 	cmd := exec.Command(bin, append(args, "--data-dir", p.dir)...)
-	cmd.Env = append(os.Environ(), testNetwork...)
+	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Stdin = bytes.NewReader(p.stdin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, _ := cmd.Output()

@@ -148,7 +148,8 @@ func (d *demo) settings() (loaded *config.Loaded, remove func(), err error) {
 		set("values.raw_keys", "true"),
 		set("values.unvalidated_namespaces", "example"),
 		set("metrics.listen", config.Off),
-		set("log.level", "warn,libp2p=error"),
+		set("log.level", "warn,daemon=error,libp2p=error"),
+		set("log.format", "text"),
 	}})
 	if err != nil {
 		remove()
@@ -160,12 +161,15 @@ func (d *demo) settings() (loaded *config.Loaded, remove func(), err error) {
 func (d *demo) join(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	reached, err := d.d.Bootstrapped(ctx)
+	reached, failed, err := d.d.Bootstrapped(ctx)
+	if err != nil && d.fromFile {
+		return fmt.Errorf("the server named in %s is not there; start `holdfast demo` again, or give --bootstrap ADDR: %w", d.addrFile, err)
+	}
 	if err != nil {
-		if d.fromFile {
-			return fmt.Errorf("the server named in %s is not there: %w; start `holdfast demo` again, or give --bootstrap ADDR", d.addrFile, err)
-		}
 		return err
+	}
+	for _, err := range failed {
+		fmt.Fprintf(d.errs, "holdfast: bootstrap peer not reached: %s\n", daemon.DialFailure(err))
 	}
 	d.say("Listening on:")
 	for _, addr := range d.d.Addrs() {

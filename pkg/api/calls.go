@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"time"
 )
 
@@ -140,4 +141,16 @@ func (c *Client) ProvideAll(ctx context.Context, keys [][]byte, progress func(Pr
 		}
 	}
 	return nil
+}
+
+// Backup implements Backend.
+func (c *Client) Backup(ctx context.Context, w io.Writer) error {
+	return c.stream(ctx, opBackup, request{}, func(raw json.RawMessage) error {
+		var chunk []byte
+		if err := json.Unmarshal(raw, &chunk); err != nil {
+			return err
+		}
+		_, err := w.Write(chunk)
+		return err
+	})
 }

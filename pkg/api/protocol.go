@@ -12,6 +12,8 @@ const (
 	maxBody = 16 << 20
 	// maxKeysPerRequest bounds the keys of one provide-all; the client splits.
 	maxKeysPerRequest = 10_000
+	// maxChunk bounds one item of a backup in bytes.
+	maxChunk = 256 << 10
 	// maxRequests bounds the requests in progress.
 	maxRequests = 64
 	// maxLine bounds one line or answer that the client reads, in bytes.
@@ -44,6 +46,7 @@ const (
 	opPing            = "ping"
 	opRepublishStatus = "republish-status"
 	opRepublishNow    = "republish-now"
+	opBackup          = "backup"
 	opLogLevels       = "log-levels"
 	opSetLogLevel     = "set-log-level"
 )

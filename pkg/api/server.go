@@ -136,6 +136,9 @@ func (s *Server) streams() map[string]stream {
 		opFindProviders: func(ctx context.Context, r request, emit func(any) error) error {
 			return b.FindProviders(ctx, r.Key, r.Count, func(p Peer) error { return emit(p) })
 		},
+		opBackup: func(ctx context.Context, _ request, emit func(any) error) error {
+			return b.Backup(ctx, chunkWriter{emit})
+		},
 		opProvideAll: func(ctx context.Context, r request, emit func(any) error) error {
 			if len(r.Keys) > maxKeysPerRequest {
 				return Errorf(CodeTooLarge, "%d keys in one request; at most %d", len(r.Keys), maxKeysPerRequest)
@@ -143,6 +146,21 @@ func (s *Server) streams() map[string]stream {
 			return b.ProvideAll(ctx, r.Keys, func(p Progress) { _ = emit(p) }) // a lost client ends ctx
 		},
 	}
+}
+
+// chunkWriter sends what is written as items.
+type chunkWriter struct{ emit func(any) error }
+
+// Write implements io.Writer.
+func (w chunkWriter) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		n := min(len(rest), maxChunk)
+		if err := w.emit(rest[:n]); err != nil {
+			return len(p) - len(rest), err
+		}
+		rest = rest[n:]
+	}
+	return len(p), nil
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

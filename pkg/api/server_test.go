@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,10 @@ func (f *fake) RepublishStatus(context.Context) (RepublishStatus, error) {
 	return RepublishStatus{Keys: 3}, f.err
 }
 func (f *fake) RepublishNow(context.Context) error { return f.err }
+func (f *fake) Backup(_ context.Context, w io.Writer) error {
+	_, err := w.Write(bytes.Repeat([]byte{7}, 3*maxChunk+1))
+	return errors.Join(err, f.err)
+}
 func (f *fake) LogLevels(context.Context) (map[string]string, error) {
 	return map[string]string{"": "info"}, f.err
 }
@@ -197,6 +202,10 @@ func TestStreams(t *testing.T) {
 		last = p
 	}))
 	require.Equal(t, Progress{Done: len(keys), Total: len(keys)}, last)
+
+	var copied bytes.Buffer
+	require.NoError(t, c.Backup(ctx, &copied))
+	require.Equal(t, bytes.Repeat([]byte{7}, 3*maxChunk+1), copied.Bytes())
 
 	f.err = ErrNotFound
 	require.ErrorIs(t, c.FindProviders(ctx, []byte("k"), 1, func(Peer) error { return nil }), ErrNotFound)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -45,6 +46,8 @@ type Backend interface {
 	RepublishStatus(ctx context.Context) (RepublishStatus, error)
 	// RepublishNow starts the publication of what is due.
 	RepublishNow(ctx context.Context) error
+	// Backup writes a consistent copy of the database to w.
+	Backup(ctx context.Context, w io.Writer) error
 	// LogLevels returns the level of each subsystem, the root under "".
 	LogLevels(ctx context.Context) (map[string]string, error)
 	// SetLogLevel sets the level of a subsystem, "" being the root.

@@ -3,13 +3,13 @@ package daemon
 import (
 	"context"
 	"encoding/base64"
+	"io"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -26,6 +26,8 @@ type Backend struct {
 	logs *Logs
 	// describe adds what the process around the node knows; nil: nothing.
 	describe func(*api.Status)
+	// backup writes a copy of the database; nil: there is none.
+	backup func(io.Writer) (int64, error)
 }
 
 // Identity implements api.Backend.
@@ -251,6 +253,29 @@ func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) 
 // RepublishNow implements api.Backend.
 func (b *Backend) RepublishNow(context.Context) error { return nodeError(b.node.RepublishNow()) }
 
+// Backup implements api.Backend.
+func (b *Backend) Backup(ctx context.Context, w io.Writer) error {
+	if b.backup == nil {
+		return api.Errorf(api.CodeUnsupported, "this node keeps its records in memory; there is nothing to back up")
+	}
+	_, err := b.backup(whileAsked{ctx, w})
+	return err
+}
+
+// whileAsked fails writes once the one who asked is gone.
+type whileAsked struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+// Write implements io.Writer.
+func (w whileAsked) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.w.Write(p)
+}
+
 // LogLevels implements api.Backend.
 func (b *Backend) LogLevels(context.Context) (map[string]string, error) { return b.logs.Levels(), nil }
 
@@ -260,11 +285,6 @@ func (b *Backend) SetLogLevel(_ context.Context, subsystem, level string) error 
 		return api.Errorf(api.CodeInvalid, "%v", err)
 	}
 	return nil
-}
-
-// Connected reports whether a peer is connected, for the demo's first lines.
-func (b *Backend) Connected(id peer.ID) bool {
-	return b.node.Host().Network().Connectedness(id) == network.Connected
 }
 
 func stored(r node.StoreResult) api.Stored {

@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // pollPeers is how often the table is looked at while its first peer is awaited.
@@ -24,9 +25,21 @@ var ErrUnreachable = errors.New("daemon: no bootstrap peer could be reached")
 func unreachable(failures []error) error {
 	lines := make([]string, len(failures))
 	for i, err := range failures {
-		lines[i] = "\n  " + strings.TrimPrefix(plain(err), "bootstrap peer ")
+		lines[i] = "\n  " + DialFailure(err)
 	}
 	return fmt.Errorf("%w:%s", ErrUnreachable, strings.Join(lines, ""))
+}
+
+// DialFailure is the error of a bootstrap peer on one line: the peer, then each
+// address with its reason. libp2p says that a dial failed three times over.
+func DialFailure(err error) string {
+	text := strings.TrimPrefix(plain(err), "bootstrap peer ")
+	id, rest, ok := strings.Cut(text, ": ")
+	_, reasons, listed := strings.Cut(rest, "all dials failed * ")
+	if !ok || !listed {
+		return text
+	}
+	return id + ": " + strings.ReplaceAll(reasons, " * [", "; [")
 }
 
 // nodeConfig is the node's part of the configuration, without its stores.
@@ -47,7 +60,7 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 			SnapshotInterval: c.Snapshot.Interval.Duration,
 			ExpireInterval:   c.Storage.ExpiryInterval.Duration,
 		},
-		RPCObserver: rpcTrace{logs.Logger("rpc")},
+		RPCObserver: rpcTrace{log: logs.Logger("rpc"), next: rpc.NoObserver{}},
 		Logger:      logs.Logger("node"),
 	}
 }
@@ -72,24 +85,25 @@ func (d *Daemon) reachBootstrap(ctx context.Context) {
 		return
 	}
 	for _, err := range d.bootstrap.failed {
-		d.log.Warn("bootstrap peer not reached; it will be tried again while the table is low", "error", plain(err))
+		d.log.Warn("bootstrap peer not reached; it will be tried again while the table is low", "error", DialFailure(err))
 	}
 	d.log.Info("bootstrap peers asked", "reached", len(d.bootstrap.reached), "of", len(peers))
 }
 
 // Bootstrapped waits for the first dial of the bootstrap peers and returns those
-// reached. ErrUnreachable, with each failure, if there were some and none was.
-func (d *Daemon) Bootstrapped(ctx context.Context) ([]peer.ID, error) {
+// reached and why the others were not. ErrUnreachable, with each failure, if
+// there were some and none was reached.
+func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []error, err error) {
 	select {
 	case <-d.bootstrap.done:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	b := &d.bootstrap
 	if len(b.reached) == 0 && len(b.failed) > 0 {
-		return nil, unreachable(b.failed)
+		err = unreachable(b.failed)
 	}
-	return b.reached, nil
+	return b.reached, b.failed, err
 }
 
 // WaitForPeer waits until the table has a verified peer.

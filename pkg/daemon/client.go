@@ -61,7 +61,7 @@ func StartClient(ctx context.Context, c config.Config, bootstrap []string, logs 
 		return nil, unreachable(failed)
 	}
 	for _, err := range failed {
-		logs.Logger("client").Warn("bootstrap peer not reached", "error", plain(err))
+		logs.Logger("client").Warn("bootstrap peer not reached", "error", DialFailure(err))
 	}
 	if err := waitForPeer(ctx, n); err != nil {
 		client.Close()

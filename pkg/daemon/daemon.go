@@ -13,9 +13,12 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/holdfast-dht/holdfast/metrics"
+	"github.com/holdfast-dht/holdfast/metrics/nodesource"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
 // States of a daemon, as status and metrics name them.
@@ -51,12 +54,12 @@ type Daemon struct {
 	dataDir string
 	started time.Time
 
-	store   store
+	metrics *metrics.Metrics
+	store   *storage.DB
 	host    host.Host
 	node    *node.Node
 	backend *Backend
 	web     *web // nil: off
-	meters  *meters
 
 	state      atomic.Value // string
 	stops      []stop       // in order of start
@@ -87,6 +90,9 @@ func Start(o Options) (*Daemon, error) {
 		options: o, config: o.Loaded.Config, loaded: o.Loaded, log: o.Logs.Logger("daemon"),
 		started: time.Now(), bootstrap: bootstrapResult{done: make(chan struct{})},
 	}
+	b := BuildInfo()
+	d.metrics = metrics.New(b.Version, b.Revision)
+	d.log.Info("starting", "version", b.Version, "revision", b.Revision, "go", b.Go, "config", d.loaded.File)
 	d.state.Store(StateStarting)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{d.check, d.openStore, d.startNode, d.startAPI, d.startWeb} {
@@ -99,31 +105,7 @@ func Start(o Options) (*Daemon, error) {
 	return d, nil
 }
 
-func (d *Daemon) check() error {
-	b := BuildInfo()
-	d.log.Info("starting", "version", b.Version, "revision", b.Revision, "go", b.Go, "config", d.loaded.File)
-	return d.loaded.WithOrigins(Check(&d.config))
-}
-
-// openStore takes the data directory for this process.
-func (d *Daemon) openStore() (err error) {
-	if d.dataDir, err = DataDir(&d.config, d.options.Getenv); err != nil {
-		return err
-	}
-	if err := makeDataDir(d.dataDir); err != nil {
-		return err
-	}
-	notifyStatus(d.log, "opening the database in %s", d.dataDir)
-	d.meters = newMeters()
-	if d.store, err = openStore(d.dataDir, &d.config, d.options.Logs.Logger("storage"), d.meters); err != nil {
-		return err
-	}
-	d.onClose("database", closeStore, d.store.Close)
-	stats := d.store.Stats()
-	d.log.Info("database open", "path", d.store.Path(), "bytes", fileSize(d.store.Path()),
-		"provider_records", stats.Records[0], "value_records", stats.Records[1], "published_keys", stats.Published[0]+stats.Published[1])
-	return nil
-}
+func (d *Daemon) check() error { return d.loaded.WithOrigins(Check(&d.config)) }
 
 func (d *Daemon) startNode() error {
 	key, created, err := identity(d.dataDir, d.options.Getenv)
@@ -139,7 +121,7 @@ func (d *Daemon) startNode() error {
 	}
 	d.host, err = newHost(hostConfig{
 		key: key, listen: listen, announce: d.config.Network.Announce, limits: d.config.Limits,
-		mapPort: true, registry: d.meters.registerer(),
+		mapPort: true, registry: d.metrics.Registerer(),
 	})
 	if err != nil {
 		return err
@@ -153,12 +135,13 @@ func (d *Daemon) startNode() error {
 	}
 	c := nodeConfig(&d.config, bootstrap, d.options.Logs)
 	c.Store, c.Keystore, c.Snapshots = d.store, d.store, d.store
-	d.meters.observe(&c)
+	c.Observer, c.Housekeeping = d.metrics.DHT(), d.metrics.Housekeeping()
+	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: d.metrics.RPC()}
 	if d.node, err = node.New(d.host, c); err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
 	d.onClose("node", closeNode, d.node.Close)
-	d.meters.watch(d)
+	d.metrics.Watch(nodesource.New(d.node, d.store))
 	d.log.Info("listening", "addresses", d.Addrs(), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil
 }
@@ -177,7 +160,7 @@ func (d *Daemon) startAPI() error {
 		l.Close()
 		return err
 	}
-	d.backend = &Backend{node: d.node, logs: d.options.Logs, describe: d.describe}
+	d.backend = &Backend{node: d.node, logs: d.options.Logs, describe: d.describe, backup: d.store.Backup}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeRequests)
@@ -193,7 +176,7 @@ func (d *Daemon) startWeb() (err error) {
 	if d.config.Metrics.Listen == config.Off {
 		return nil
 	}
-	d.web, err = newWeb(d.config.Metrics.Listen, d.options.Logs.Logger("web"), d.meters.handler(), d.Healthy, d.Ready)
+	d.web, err = newWeb(d.config.Metrics.Listen, d.options.Logs.Logger("web"), d.metrics.Handler(), d.Healthy, d.Ready)
 	if err != nil {
 		return err
 	}
@@ -230,6 +213,7 @@ func (d *Daemon) Close() error {
 	d.closing.Do(func() {
 		d.state.Store(StateStopping)
 		notify(d.log, "STOPPING=1")
+		d.metrics.Stopping()
 		d.log.Info("stopping")
 		start := time.Now()
 		d.closed = d.undo()
@@ -275,7 +259,7 @@ func (d *Daemon) DataDir() string { return d.dataDir }
 // describe adds to a status what the node does not know.
 func (d *Daemon) describe(s *api.Status) {
 	s.State, _ = d.state.Load().(string)
-	s.DBBytes = fileSize(d.store.Path())
+	s.DBBytes = d.fileSize()
 	s.DataDir = d.dataDir
 	if d.web != nil {
 		s.MetricsAddr = d.web.addr

@@ -19,7 +19,7 @@ func (d *Daemon) Reload() error {
 	notifyReloading(d.log)
 	defer notify(d.log, "READY=1")
 	err := d.reload()
-	d.meters.reloaded(err)
+	d.metrics.ConfigLoaded(err)
 	if err != nil {
 		d.log.Error("configuration not reloaded; the old one stays", "error", err)
 	}

@@ -1,38 +1,61 @@
 package daemon
 
 import (
-	"log/slog"
-	"os"
+	"errors"
+	"fmt"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
-	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// store keeps the node's state.
-type store interface {
-	records.Store
-	records.Keystore
-	records.Snapshots
-	Path() string // of the database file
-	Err() error   // why writes are no longer taken; nil while they are
-	Close() error
+// StorageOptions are the database's part of the configuration.
+func StorageOptions(c *config.Config) storage.Options {
+	return storage.Options{
+		MaxBytes:     int64(c.Storage.MaxBytes),
+		MaxValueSize: int(c.Values.MaxSize),
+		Network:      c.Network.ProtocolPrefix,
+	}
 }
 
-type memStore struct{ *records.Mem }
+// StoreError says what to do about a database that cannot be opened.
+func StoreError(dir string, err error) error {
+	switch {
+	case errors.Is(err, storage.ErrLocked):
+		return fmt.Errorf("daemon: the data directory is in use: %w; stop that process, or choose another directory with --data-dir", err)
+	case errors.Is(err, storage.ErrSchema):
+		return fmt.Errorf("daemon: %w; use the newer version, or restore a backup", err)
+	case errors.Is(err, storage.ErrForeign):
+		return fmt.Errorf("daemon: %w; use network.protocol_prefix of that network, or another --data-dir for this one", err)
+	}
+	return fmt.Errorf("daemon: database in %s: %w", dir, err)
+}
 
-func (memStore) Path() string { return "" }
-func (memStore) Err() error   { return nil }
-func (memStore) Close() error { return nil }
+// openStore takes the data directory for this process.
+func (d *Daemon) openStore() (err error) {
+	if d.dataDir, err = DataDir(&d.config, d.options.Getenv); err != nil {
+		return err
+	}
+	if err := makeDataDir(d.dataDir); err != nil {
+		return err
+	}
+	notifyStatus(d.log, "opening the database in %s", d.dataDir)
+	o := StorageOptions(&d.config)
+	o.Logger, o.Observer = d.options.Logs.Logger("storage"), d.metrics.Storage()
+	if d.store, err = storage.Open(d.dataDir, o); err != nil {
+		return StoreError(d.dataDir, err)
+	}
+	d.onClose("database", closeStore, d.store.Close)
+	stats := d.store.Stats()
+	d.log.Info("database open", "path", d.store.Path(), "bytes", d.fileSize(), "clean", d.store.CleanStart(),
+		"provider_records", stats.Records[0], "value_records", stats.Records[1], "published_keys", stats.Published[0]+stats.Published[1])
+	return nil
+}
 
-// fileSize is the size of a file in bytes, 0 if it cannot be asked for.
-func fileSize(path string) int64 {
-	info, err := os.Stat(path)
+// fileSize is the length of the database in bytes, 0 if it cannot be read.
+func (d *Daemon) fileSize() int64 {
+	sizes, err := d.store.Sizes()
 	if err != nil {
 		return 0
 	}
-	return info.Size()
-}
-
-func openStore(dir string, c *config.Config, log *slog.Logger, m *meters) (store, error) {
-	return memStore{records.NewMem(nil)}, nil
+	return sizes.File
 }

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage"
+)
+
+var (
+	// ErrNoStore is returned when a data directory has no database.
+	ErrNoStore = errors.New("daemon: no database")
+	// ErrDamaged is returned by CheckStore when the database is not in order.
+	ErrDamaged = errors.New("daemon: the database is damaged")
+)
+
+// StoreReport is the result of CheckStore.
+type StoreReport struct {
+	Path      string   `json:"path"`
+	OK        bool     `json:"ok"`
+	Problems  []string `json:"problems"`
+	Omitted   int      `json:"omitted_problems"` // beyond those listed
+	Providers int64    `json:"provider_records"`
+	Values    int64    `json:"value_records"`
+	Published int64    `json:"published_keys"`
+	// MovedTo is where Repair left the damaged file.
+	MovedTo string `json:"moved_to,omitempty"`
+}
+
+// CheckStore checks the database of a stopped daemon. With repair a damaged one
+// is moved aside and replaced by what can be read of it. ErrDamaged, beside the
+// report, if problems remain.
+func CheckStore(dir string, c *config.Config, repair bool) (StoreReport, error) {
+	path, err := storeFile(dir)
+	if err != nil {
+		return StoreReport{}, err
+	}
+	r, err := storage.Check(dir)
+	if err != nil {
+		return StoreReport{}, StoreError(dir, err)
+	}
+	out := StoreReport{
+		Path: path, OK: r.OK(), Problems: orEmpty(r.Problems), Omitted: r.Omitted,
+		Providers: r.Records[records.KindProvider], Values: r.Records[records.KindValue],
+		Published: r.Published[records.KindProvider] + r.Published[records.KindValue],
+	}
+	if out.OK {
+		return out, nil
+	}
+	if !repair {
+		return out, fmt.Errorf("%w: %d problems in %s; `holdfast check --repair` saves what can be read", ErrDamaged, len(out.Problems)+out.Omitted, path)
+	}
+	q, err := storage.Repair(dir, StorageOptions(c))
+	if err != nil {
+		return out, StoreError(dir, err)
+	}
+	out.MovedTo = q.Path
+	return out, nil
+}
+
+// CompactStore rewrites the database of a stopped daemon without its free pages.
+// It returns its length in bytes before and after.
+func CompactStore(dir string) (before, after int64, err error) {
+	if _, err := storeFile(dir); err != nil {
+		return 0, 0, err
+	}
+	before, after, err = storage.Compact(dir)
+	if err != nil {
+		return 0, 0, StoreError(dir, err)
+	}
+	return before, after, nil
+}
+
+// RestoreStore puts a backup in the place of the database of a stopped daemon and
+// returns where the old one is now, if there was one.
+func RestoreStore(dir string, backup io.Reader) (old string, err error) {
+	if err := os.MkdirAll(dir, dataDirMode); err != nil {
+		return "", fmt.Errorf("daemon: data directory: %w", err)
+	}
+	if old, err = storage.Restore(dir, backup); err != nil {
+		return "", StoreError(dir, err)
+	}
+	return old, nil
+}
+
+func storeFile(dir string) (string, error) {
+	path := filepath.Join(dir, storage.FileName)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%w in %s; name the data directory with --data-dir", ErrNoStore, dir)
+	} else if err != nil {
+		return "", fmt.Errorf("daemon: %w", err)
+	}
+	return path, nil
+}
