@@ -67,6 +67,6 @@ func TestThreeDaemons(t *testing.T) {
 	out, code = c.holdfast("get", "/pk/"+b.id)
 	require.Equal(t, 3, code, out)
 	out, code = c.holdfast("put", "plain", "v")
-	require.Equal(t, 2, code, out)
+	require.Equal(t, 1, code, out)
 	require.Contains(t, out, "namespace")
 }
