@@ -15,7 +15,6 @@ type dhtObserver struct {
 	duration [dht.NumQueryKinds]prometheus.Observer
 	hops     prometheus.Observer
 	queried  prometheus.Observer
-	inFlight prometheus.Gauge
 
 	requests [dht.NumRoles][2]prometheus.Counter
 	waited   [dht.NumRoles]prometheus.Observer
@@ -38,7 +37,6 @@ func newDHTObserver(r registrar) *dhtObserver {
 	o := &dhtObserver{
 		hops:     r.histogram("lookup_hops", "Longest chain of answers that led a lookup to one of the closest peers.", hopBuckets),
 		queried:  r.histogram("lookup_peers_queried", "Peers that one lookup asked.", queriedBuckets),
-		inFlight: r.gauge("lookups_in_flight", "Queries that run now."),
 		replicas: r.histogram("republish_replicas", "Peers that took a republished record.", replicaBuckets),
 		lag:      r.histogram("republish_lag_seconds", "How long after its due time the republication of a key began.", lagBuckets),
 		renewed:  r.gauge("republish_last_success_timestamp_seconds", "When a key was last republished; 0: not since the start."),
@@ -87,12 +85,11 @@ func (o *dhtObserver) addTable(r registrar) {
 	o.refreshes = okFailed(r.counterVec("bucket_refreshes_total", "Refreshes of one bucket by how they ended.", "outcome"))
 }
 
-// QueryStarted implements dht.Observer.
-func (o *dhtObserver) QueryStarted(dht.QueryKind) { o.inFlight.Inc() }
+// QueryStarted implements dht.Observer. How many run is read at each scrape.
+func (o *dhtObserver) QueryStarted(dht.QueryKind) {}
 
 // QueryDone implements dht.Observer.
 func (o *dhtObserver) QueryDone(s dht.QueryStats) {
-	o.inFlight.Dec()
 	o.lookups[s.Kind][s.Outcome].Inc()
 	o.duration[s.Kind].Observe(s.Duration.Seconds())
 	if s.Kind != dht.Correct { // stores only

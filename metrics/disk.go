@@ -65,7 +65,7 @@ func (h *Housekeeping) Expired(took time.Duration, removed records.Expired, err 
 
 // storageOps are the operations that storage names in its errors.
 var storageOps = []string{
-	"add_provider", "delete_value", "done", "expire", "flush", "has_provider", "load", "load_snapshot",
+	"add_provider", "commit", "delete_value", "done", "expire", "flush", "has_provider", "load", "load_snapshot",
 	"providers", "publish", "put_value", "range", "remove_provider", "save_snapshot", "sizes", "unpublish", "value",
 }
 

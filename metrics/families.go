@@ -73,9 +73,9 @@ func oneOf(name, help, label string, all []string, read func(s *scrape) string) 
 }
 
 var families = []family{
-	oneOf("state", "What the node is up to: the state it is in has 1, the others 0.", "state", states,
+	oneOf("state", "What the node is up to (starting, joining, client, server, stopping): the state it is in has 1, the others 0.", "state", states,
 		func(s *scrape) string { return s.state }),
-	oneOf("reachability", "Whether others can reach the node, as it has found out: one has 1, the others 0.", "status",
+	oneOf("reachability", "Whether others can reach the node as far as it knows (public, private, unknown): one has 1, the others 0.", "status",
 		[]string{"public", "private", "unknown"}, reachability),
 
 	value("routing_table_peers", "Peers in the routing table.", func(s *scrape) float64 { return float64(s.TablePeers) }),
@@ -88,6 +88,7 @@ var families = []family{
 	value("network_size_estimate", "Estimated number of servers in the network; 0: unknown.", func(s *scrape) float64 { return s.NetworkSize }),
 
 	value("requests_in_flight", "Requests of lookups, stores and probes that wait for an answer.", func(s *scrape) float64 { return float64(s.Load.Requests) }),
+	value("lookups_in_flight", "Queries that run now.", func(s *scrape) float64 { return float64(s.Load.Queries) }),
 	value("lookups_blocked", "Queries that wait because too many requests are in flight.", func(s *scrape) float64 { return float64(s.Load.Blocked) }),
 	value("probes_in_flight", "Probes that wait for an answer.", func(s *scrape) float64 { return float64(s.Load.Probes) }),
 	value("probe_candidates", "Peers that wait for a probe.", func(s *scrape) float64 { return float64(s.Load.Candidates) }),

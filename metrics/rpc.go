@@ -40,6 +40,9 @@ var knownReasons = []string{
 	reasonQuota, reasonBusy, reasonStorage,
 }
 
+// Reasons returns all values of the label reason; others are counted as "other".
+func Reasons() []string { return slices.Clone(knownReasons) }
+
 // inboundReasons are those expected for inbound requests of each type, the last
 // before the request is known; others appear when they first happen.
 var inboundReasons = [numTypes][]string{

@@ -1,0 +1,113 @@
+package metrics_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/metrics"
+)
+
+var update = flag.Bool("update", false, "write testdata/metrics.md anew")
+
+// ours gathers the families of our namespace.
+func ours(t testing.TB, m *metrics.Metrics) []*dto.MetricFamily {
+	t.Helper()
+	all, err := m.Gatherer().Gather()
+	require.NoError(t, err)
+	return slices.DeleteFunc(all, func(f *dto.MetricFamily) bool {
+		return !strings.HasPrefix(f.GetName(), metrics.Namespace+"_")
+	})
+}
+
+// describe is the row of a family in the table of all metrics.
+func describe(f *dto.MetricFamily) string {
+	var labels []string
+	for _, l := range f.GetMetric()[0].GetLabel() {
+		labels = append(labels, "`"+l.GetName()+"`")
+	}
+	return fmt.Sprintf("| `%s` | %s | %s | %s |", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
+}
+
+// TestGolden holds every metric of a node that has seen nothing yet to the table
+// in testdata. A changed line there breaks somebody's dashboard.
+func TestGolden(t *testing.T) {
+	rows := []string{"| metric | type | labels | meaning |", "|---|---|---|---|"}
+	for _, f := range ours(t, metrics.New("v1.2.3", "abc")) {
+		rows = append(rows, describe(f))
+	}
+	got := strings.Join(rows, "\n") + "\n"
+	path := filepath.Join("testdata", "metrics.md")
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got, "go test ./metrics -run TestGolden -update writes the table anew")
+}
+
+// wanted are the metrics operators were promised. The schedule republishes key by
+// key, not region by region: republish_in_flight and republish_overdue_keys stand
+// where regions would be counted.
+var wanted = strings.Fields(`
+	build_info state
+	routing_table_peers routing_table_bucket_peers routing_table_changes_total routing_table_restored_peers
+	snapshot_last_success_timestamp_seconds snapshot_duration_seconds snapshot_peers snapshot_failures_total
+	lookups_total lookup_duration_seconds lookup_hops lookup_peers_queried lookups_in_flight lookups_rejected_total
+	rpc_inbound_requests_total rpc_inbound_duration_seconds rpc_inbound_rejected_total rpc_inbound_bytes_total
+	rpc_outbound_requests_total rpc_outbound_duration_seconds rpc_outbound_rejected_total rpc_outbound_bytes_total
+	rpc_inbound_streams_in_flight rpc_outbound_streams_in_flight
+	requests_in_flight request_duration_seconds
+	probes_in_flight probes_total probe_candidates probe_candidates_rejected_total
+	loop_waiting_calls loop_rejected_calls_total
+	records record_bytes record_puts_total records_expired_total record_validation_failures_total
+	expiry_last_success_timestamp_seconds expiry_duration_seconds expiry_failures_total
+	republish_keys republish_total republish_replicas republish_lag_seconds republish_last_cycle_timestamp_seconds
+	republish_find_node_total republish_in_flight republish_overdue_keys
+	bucket_refreshes_total bucket_refresh_oldest_timestamp_seconds
+	db_size_bytes db_free_bytes db_commit_duration_seconds db_batch_records db_pending_writes db_writes_rejected_total
+	db_errors_total
+	network_size_estimate connected_peers bootstrap_attempts_total reachability
+	config_last_reload_successful config_last_reload_success_timestamp_seconds`)
+
+// TestWanted: each exists before anything has happened, so that alerts on it do
+// not wait for the first event.
+func TestWanted(t *testing.T) {
+	var names []string
+	for _, f := range ours(t, metrics.New("v1.2.3", "abc")) {
+		require.NotEmpty(t, f.GetMetric(), f.GetName())
+		names = append(names, strings.TrimPrefix(f.GetName(), metrics.Namespace+"_"))
+	}
+	for _, w := range wanted {
+		require.Contains(t, names, w)
+	}
+}
+
+func TestLint(t *testing.T) {
+	m := metrics.New("v1.2.3", "abc")
+	observe(m, 50)
+	m.Watch(fixed{busyReading()})
+	problems, err := promlint.NewWithMetricFamilies(ours(t, m)).Lint()
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
+
+// TestLabels holds the labels to the few that are known to be bounded.
+func TestLabels(t *testing.T) {
+	allowed := strings.Fields("version revision goversion state status cpl action result op outcome type reason part kind role dir")
+	m := metrics.New("v1.2.3", "abc")
+	observe(m, 50)
+	for _, f := range ours(t, m) {
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			require.Contains(t, allowed, l.GetName(), f.GetName())
+		}
+	}
+}
