@@ -24,6 +24,7 @@ var _ api.Backend = (*Backend)(nil)
 type Backend struct {
 	node *node.Node
 	logs *Logs
+	open []string // namespaces without a validator
 	// describe adds what the process around the node knows; nil: nothing.
 	describe func(*api.Status)
 	// backup writes a copy of the database; nil: there is none.
@@ -118,14 +119,14 @@ func (b *Backend) Peers(context.Context) ([]api.PeerInfo, error) {
 // Put implements api.Backend.
 func (b *Backend) Put(ctx context.Context, key, value []byte, ttl time.Duration) (api.Stored, error) {
 	res, err := b.node.Store(ctx, key, value, ttl)
-	return stored(res), keyError(key, err)
+	return stored(res), b.keyError(key, err)
 }
 
 // Get implements api.Backend.
 func (b *Backend) Get(ctx context.Context, key []byte, quorum int) (api.Value, error) {
 	res, err := b.node.Get(ctx, key, quorum)
 	if err != nil {
-		return api.Value{}, keyError(key, err)
+		return api.Value{}, b.keyError(key, err)
 	}
 	return api.Value{Value: res.Value, Responders: res.Responders, Expires: res.Expires}, nil
 }
@@ -138,7 +139,7 @@ func (b *Backend) Unpublish(ctx context.Context, key []byte) error {
 // Provide implements api.Backend.
 func (b *Backend) Provide(ctx context.Context, key []byte) (api.Stored, error) {
 	res, err := b.node.ProvideKey(ctx, key)
-	return stored(res), keyError(key, err)
+	return stored(res), b.keyError(key, err)
 }
 
 // ProvideAll implements api.Backend.
@@ -183,7 +184,7 @@ func (b *Backend) FindProviders(ctx context.Context, key []byte, count int, fn f
 	if failed != nil {
 		return failed
 	}
-	return keyError(key, err)
+	return b.keyError(key, err)
 }
 
 // FindPeer implements api.Backend.
@@ -203,7 +204,7 @@ func (b *Backend) FindPeer(ctx context.Context, peerID string) (api.Peer, error)
 func (b *Backend) Closest(ctx context.Context, key []byte) ([]api.Peer, error) {
 	found, err := b.node.Closest(ctx, key)
 	if err != nil {
-		return nil, keyError(key, err)
+		return nil, b.keyError(key, err)
 	}
 	out := make([]api.Peer, len(found))
 	for i, ai := range found {

@@ -52,7 +52,7 @@ func StartClient(ctx context.Context, c config.Config, bootstrap []string, logs 
 		h.Close()
 		return nil, err
 	}
-	client := &Client{Backend: &Backend{node: n, logs: logs}, host: h, node: n}
+	client := &Client{Backend: &Backend{node: n, logs: logs, open: c.Values.UnvalidatedNamespaces}, host: h, node: n}
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	reached, failed := n.Connect(ctx, peers)

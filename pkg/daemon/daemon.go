@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -142,7 +143,7 @@ func (d *Daemon) startNode() error {
 	}
 	d.onClose("node", closeNode, d.node.Close)
 	d.metrics.Watch(nodesource.New(d.node, d.store))
-	d.log.Info("listening", "addresses", d.Addrs(), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
+	d.log.Info("listening", "addresses", addrTexts(listen), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil
 }
 
@@ -160,7 +161,10 @@ func (d *Daemon) startAPI() error {
 		l.Close()
 		return err
 	}
-	d.backend = &Backend{node: d.node, logs: d.options.Logs, describe: d.describe, backup: d.store.Backup}
+	d.backend = &Backend{
+		node: d.node, logs: d.options.Logs, open: d.config.Values.UnvalidatedNamespaces,
+		describe: d.describe, backup: d.store.Backup,
+	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeRequests)
@@ -176,7 +180,13 @@ func (d *Daemon) startWeb() (err error) {
 	if d.config.Metrics.Listen == config.Off {
 		return nil
 	}
-	d.web, err = newWeb(d.config.Metrics.Listen, d.options.Logs.Logger("web"), d.metrics.Handler(), d.Healthy, d.Ready)
+	log := d.options.Logs.Logger("web")
+	d.web, err = newWeb(d.config.Metrics.Listen, log, d.metrics.Handler(), d.Healthy, d.Ready)
+	if errors.Is(err, syscall.EADDRINUSE) && d.loaded.Origin("metrics.listen").Source == "" {
+		// Nobody chose this port: a second daemon on a machine takes another.
+		d.log.Warn("the default metrics port is taken; using a free one", "taken", d.config.Metrics.Listen)
+		d.web, err = newWeb(anyLocalPort, log, d.metrics.Handler(), d.Healthy, d.Ready)
+	}
 	if err != nil {
 		return err
 	}

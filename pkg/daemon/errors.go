@@ -54,7 +54,7 @@ func adviceFor(code api.Code, err error) string {
 }
 
 // keyError says which key an error is about.
-func keyError(key []byte, err error) error {
+func (b *Backend) keyError(key []byte, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -67,7 +67,7 @@ func keyError(key []byte, err error) error {
 	case e.Code == api.CodeNotFound:
 		return api.Errorf(e.Code, "nothing found under key %s", api.KeyText(key))
 	case errors.Is(err, node.ErrInvalidKey):
-		return api.Errorf(e.Code, "the key %s is in no namespace that this network takes: %s; use /namespace/..., or allow more with values.unvalidated_namespaces or values.raw_keys on a private network", api.KeyText(key), plain(err))
+		return api.Errorf(e.Code, "the key %s is in no namespace that this network takes (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", api.KeyText(key), strings.Join(b.namespaces(), ", "))
 	case errors.Is(err, node.ErrKeyLength):
 		return api.Errorf(e.Code, "the key %s has %d bytes; a provider key has 1 to %d", api.KeyText(key), len(key), records.MaxKeyLen)
 	}
@@ -93,4 +93,9 @@ func peerError(target string, err error) error {
 func plain(err error) string {
 	text := strings.TrimPrefix(err.Error(), "node: ")
 	return strings.Join(strings.Fields(text), " ")
+}
+
+// namespaces are those of value keys that the node takes.
+func (b *Backend) namespaces() []string {
+	return append([]string{"pk", "ipns"}, b.open...)
 }

@@ -3,10 +3,14 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/storage"
 )
+
+// ErrInUse is returned when another process works on the data directory.
+var ErrInUse = errors.New("daemon: data directory in use")
 
 // StorageOptions are the database's part of the configuration.
 func StorageOptions(c *config.Config) storage.Options {
@@ -19,9 +23,13 @@ func StorageOptions(c *config.Config) storage.Options {
 
 // StoreError says what to do about a database that cannot be opened.
 func StoreError(dir string, err error) error {
+	var locked *storage.LockedError
 	switch {
+	case errors.As(err, &locked) && locked.PID != 0:
+		return fmt.Errorf("%w: %s is used by process %d (%s) since %s; stop it, or choose another directory with --data-dir",
+			ErrInUse, dir, locked.PID, locked.Command, locked.Started.Format(time.DateTime))
 	case errors.Is(err, storage.ErrLocked):
-		return fmt.Errorf("daemon: the data directory is in use: %w; stop that process, or choose another directory with --data-dir", err)
+		return fmt.Errorf("%w: %s is used by another process; stop it, or choose another directory with --data-dir", ErrInUse, dir)
 	case errors.Is(err, storage.ErrSchema):
 		return fmt.Errorf("daemon: %w; use the newer version, or restore a backup", err)
 	case errors.Is(err, storage.ErrForeign):

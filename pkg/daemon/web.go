@@ -16,6 +16,9 @@ const (
 	scrapeTimeout = 30 * time.Second // to answer one
 )
 
+// anyLocalPort listens on a free port for this machine only.
+const anyLocalPort = "127.0.0.1:0"
+
 // web serves metrics and health over HTTP.
 type web struct {
 	server *http.Server
