@@ -66,12 +66,12 @@ func TestTiesAreInKeyOrder(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	s, it, now := New(Config{}), item(1), t0
 	s.Add(now, it, time.Time{}) // the zero time is now
-	for _, minutes := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+	for _, minutes := range []int{1, 2, 4, 8, 16, 32, 60, 60} {
 		if got := s.Due(nil, now); len(got) != 1 {
 			t.Fatalf("not due at %v", now)
 		}
 		next := s.Done(now, it, false)
-		if want := now.Add(minutes * time.Minute); !next.Equal(want) {
+		if want := now.Add(time.Duration(minutes) * time.Minute); !next.Equal(want) {
 			t.Fatalf("retry in %v, want %v min", next.Sub(now), minutes)
 		}
 		if at, ok := s.Deadline(); !ok || !at.Equal(next) {

@@ -97,7 +97,7 @@ func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
 
 // PeerGone removes a peer that is known not to serve the protocol any more.
 func (m *Machine) PeerGone(now time.Time, p kad.Peer) {
-	m.remove(now, p)
+	m.remove(p)
 	m.unblock(now)
 }
 
@@ -125,7 +125,7 @@ func (m *Machine) probe(now time.Time) {
 			return
 		}
 		if e, ok := m.table.Lookup(c.peer.Key); ok && e.Verified {
-			m.restoredOne(now, c.restored)
+			m.restoredOne(c.restored)
 			continue
 		}
 		m.sendProbe(now, c)
@@ -136,7 +136,7 @@ func (m *Machine) probe(now time.Time) {
 // that every implementation answers.
 func (m *Machine) sendProbe(now time.Time, c candidate) {
 	if _, ok := m.probing[c.peer.ID]; ok {
-		m.restoredOne(now, c.restored)
+		m.restoredOne(c.restored)
 		return
 	}
 	m.probes++
@@ -149,13 +149,13 @@ func (m *Machine) sendProbe(now time.Time, c candidate) {
 // probed takes the end of a probe.
 func (m *Machine) probed(now time.Time, r *request, ok bool) {
 	m.cfg.Observer.Probed(ok, r.restored)
-	m.restoredOne(now, r.restored)
+	m.restoredOne(r.restored)
 }
 
 func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 	m.candidates.reject(r.to.ID, now)
 	if errors.Is(err, ErrNotServer) {
-		m.remove(now, r.to)
+		m.remove(r.to)
 	} else if _, ok := m.table.Lookup(r.to.Key); ok {
 		promoted, evicted := m.table.Failed(r.to.Key, now)
 		if evicted {
@@ -169,7 +169,7 @@ func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 // silent server is probed.
 func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
 	if errors.Is(err, ErrNotServer) {
-		m.remove(now, p)
+		m.remove(p)
 		return
 	}
 	if _, ok := m.table.Lookup(p.Key); ok && m.probes < MaxProbes {
@@ -178,7 +178,7 @@ func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
 }
 
 // remove evicts a peer whatever its state.
-func (m *Machine) remove(now time.Time, p kad.Peer) {
+func (m *Machine) remove(p kad.Peer) {
 	if promoted, removed := m.table.Remove(p.Key); removed {
 		m.evicted(promoted)
 	}

@@ -248,7 +248,7 @@ func (m *Machine) looked(now time.Time, q *query) {
 
 // outcome judges a query whose work is over.
 func (q *query) outcome() QueryOutcome {
-	ok := false
+	var ok bool
 	switch q.Kind {
 	case FindPeer:
 		ok = len(q.found.Addrs) > 0

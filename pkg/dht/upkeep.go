@@ -53,7 +53,7 @@ func (m *Machine) bootstrapNow() {
 
 // restoredOne counts the verdicts on restored peers; after the last one the
 // bootstrap peers are asked if the table is still low.
-func (m *Machine) restoredOne(now time.Time, restored bool) {
+func (m *Machine) restoredOne(restored bool) {
 	if !restored {
 		return
 	}

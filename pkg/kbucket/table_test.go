@@ -157,12 +157,12 @@ func TestFailedDropsReplacement(t *testing.T) {
 func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 	table := full(t, Config{BucketSize: 2})
 	p, now := inBucket(0, 0), t0
-	for _, minutes := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 64} {
+	for _, minutes := range []int{1, 2, 4, 8, 16, 32, 64, 64} {
 		if _, evicted := table.Failed(p.Key, now); evicted {
 			t.Fatal("evicted without a replacement")
 		}
 		next, ok := table.NextProbe(1000 * time.Hour)
-		if want := now.Add(minutes * time.Minute); !ok || !next.Equal(want) {
+		if want := now.Add(time.Duration(minutes) * time.Minute); !ok || !next.Equal(want) {
 			t.Fatalf("next probe in %v, want %v min", next.Sub(now), minutes)
 		}
 		now = next

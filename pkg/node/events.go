@@ -34,7 +34,7 @@ func (n *Node) readEvents() {
 		switch e := ev.(type) {
 		case event.EvtPeerIdentificationCompleted:
 			if slices.Contains(e.Protocols, n.cfg.protocol()) {
-				n.found(e.Peer, true)
+				n.found(e.Peer)
 			}
 		case event.EvtPeerProtocolsUpdated:
 			n.protocolsChanged(e.Peer, e.Added, e.Removed)
@@ -47,7 +47,7 @@ func (n *Node) readEvents() {
 func (n *Node) protocolsChanged(p peer.ID, added, removed []protocol.ID) {
 	switch {
 	case slices.Contains(added, n.cfg.protocol()):
-		n.found(p, true)
+		n.found(p)
 	case slices.Contains(removed, n.cfg.protocol()):
 		k := kad.NewPeer(kad.PeerID(p))
 		_ = n.do(func(now time.Time, m *dht.Machine) { m.PeerGone(now, k) })

@@ -147,15 +147,14 @@ func (n *Node) newHandler() *dht.Handler {
 // in flight is cancelled. It waits for its goroutines and may be called again.
 func (n *Node) Close() error {
 	n.once.Do(func() {
-		n.server.Close()
-		n.closeErr = n.lastSnapshot()
+		n.closeErr = errors.Join(n.server.Close(), n.lastSnapshot())
 		close(n.stop)
 		<-n.loopDone
 		n.cancel()
 		n.failWaiters()
 		n.events.Close()
 		n.workers.Wait()
-		n.client.Close()
+		n.closeErr = errors.Join(n.closeErr, n.client.Close())
 		n.keeper.close()
 	})
 	return n.closeErr
@@ -172,7 +171,7 @@ func (n *Node) lastSnapshot() error {
 		done <- nil
 	})
 	if err != nil {
-		return nil // closed already
+		return err
 	}
 	return <-done
 }
@@ -205,7 +204,7 @@ func (n *Node) DialFailures() []error {
 func (n *Node) foundConnected() {
 	for _, p := range n.host.Network().Peers() {
 		if n.speaks(p) {
-			n.found(p, true)
+			n.found(p)
 		}
 	}
 }
@@ -216,10 +215,10 @@ func (n *Node) speaks(p peer.ID) bool {
 	return err == nil && len(got) > 0
 }
 
-// found makes a peer a candidate.
-func (n *Node) found(p peer.ID, sure bool) {
+// found makes a peer that is known to serve a candidate.
+func (n *Node) found(p peer.ID) {
 	k := kad.NewPeer(kad.PeerID(p))
-	_ = n.do(func(now time.Time, m *dht.Machine) { m.PeerFound(now, k, sure) })
+	_ = n.do(func(now time.Time, m *dht.Machine) { m.PeerFound(now, k, true) })
 }
 
 // republishItem names a published key in the schedule.

@@ -44,7 +44,7 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 			errs = append(errs, fmt.Errorf("node: bootstrap peer %s: %w", peers[i].ID, err))
 			continue
 		}
-		n.found(peers[i].ID, true)
+		n.found(peers[i].ID)
 		reached = append(reached, peers[i].ID)
 	}
 	return reached, errs

@@ -139,18 +139,18 @@ func TestFiftyHours(t *testing.T) {
 			}
 			return n
 		}
-		time.Sleep(start.Add(23*time.Hour + 59*time.Minute).Sub(time.Now()))
+		time.Sleep(time.Until(start.Add(23*time.Hour + 59*time.Minute)))
 		require.Positive(t, addrs(leaves))
 		require.Len(t, providersOf(t, nodes[3], leaves), 1)
 		time.Sleep(2 * time.Minute)
 		require.Zero(t, addrs(leaves), "addresses are told for 24 h")
 		require.Positive(t, addrs(stays), "renewed at 22 h")
 
-		time.Sleep(start.Add(47*time.Hour + 59*time.Minute).Sub(time.Now()))
+		time.Sleep(time.Until(start.Add(47*time.Hour + 59*time.Minute)))
 		require.Len(t, providersOf(t, nodes[3], leaves), 1)
 		time.Sleep(2 * time.Minute)
 		require.Empty(t, providersOf(t, nodes[3], leaves), "gone at 48 h")
-		time.Sleep(start.Add(50 * time.Hour).Sub(time.Now()))
+		time.Sleep(time.Until(start.Add(50 * time.Hour)))
 		require.Len(t, providersOf(t, nodes[3], stays), 1)
 
 		renewals := counters[1].republished // the first is the provide itself

@@ -144,7 +144,7 @@ func nextComponent(b []byte) (code int, value, rest []byte, ok bool) {
 		return 0, nil, nil, false
 	}
 	b = b[n:]
-	size := uint64(0)
+	var size uint64
 	switch s := ma.ProtocolWithCode(int(c)); {
 	case s.Code == 0:
 		return 0, nil, nil, false // unknown: its size is too

@@ -231,7 +231,7 @@ func readField(b []byte) (f field, n int) {
 		return f, n
 	}
 	f.num, f.typ = num, typ
-	v := 0
+	var v int
 	switch typ {
 	case protowire.VarintType:
 		f.val, v = protowire.ConsumeVarint(b[n:])
