@@ -125,7 +125,7 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 	}
 	switch r.role {
 	case RoleProbe:
-		m.probed(now, r, true)
+		m.probed(r, true)
 	case RoleLookup:
 		m.answered(now, r, resp)
 	case RoleStore:

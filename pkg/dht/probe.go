@@ -147,7 +147,7 @@ func (m *Machine) sendProbe(now time.Time, c candidate) {
 }
 
 // probed takes the end of a probe.
-func (m *Machine) probed(now time.Time, r *request, ok bool) {
+func (m *Machine) probed(r *request, ok bool) {
 	m.cfg.Observer.Probed(ok, r.restored)
 	m.restoredOne(r.restored)
 }
@@ -162,7 +162,7 @@ func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 			m.evicted(promoted)
 		}
 	}
-	m.probed(now, r, false)
+	m.probed(r, false)
 }
 
 // suspect looks after a peer that failed a request: a client leaves the table, a
