@@ -27,7 +27,7 @@ var floors = map[string]floor{
 	"pkg/rpc":    {imports: []string{"pkg/kad", "pkg/wire"}},
 	"storage":    {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "republish"}},
 	"metrics":    {imports: []string{"pkg/dht", "pkg/wire", "pkg/records", "pkg/rpc"}}, // rpc: implements its Observer
-	"pkg/sim":    {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht"}},
+	"pkg/sim":    {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup", "pkg/wire", "pkg/records", "republish", "pkg/dht"}},
 
 	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc", "storage"}},
 
