@@ -68,7 +68,7 @@ func Compact(dir string) (before, after int64, err error) {
 	err = offline(dir, func(path string) error {
 		temp := path + ".compact"
 		defer os.Remove(temp)
-		if err := verifyFile(path, wholeFile); err != nil {
+		if err := verifyFile(path, wholeFile, true); err != nil {
 			return err
 		}
 		if before, err = fileSize(path); err != nil {
@@ -138,7 +138,7 @@ func checkCopy(path string) error {
 	}
 	db := &DB{opts: Options{ReadOnly: true}.withDefaults(), path: path, queue: newQueue(), providers: epochStore{}}
 	db.log = db.opts.Logger
-	if err := verifyFile(path, wholeFile); err != nil {
+	if err := verifyFile(path, wholeFile, true); err != nil {
 		return err
 	}
 	if err := db.openBolt(); err != nil {

@@ -61,7 +61,7 @@ func (db *DB) Check() (Report, error) {
 		defer func() { _ = tx.Rollback() }()
 		// Only a file whose every page is sound may go to bbolt's own check: that
 		// runs in a goroutine where a fault cannot be caught.
-		if err := verifyFile(db.path, wholeFile); err != nil {
+		if err := verifyFile(db.path, wholeFile, false); err != nil {
 			r.problem("%v", err)
 			return nil
 		}

@@ -68,23 +68,29 @@ func (db *DB) committer() {
 	}
 }
 
-// commit makes writes durable in one transaction and answers who waits. If one
-// of them turns out to be impossible, each is tried alone, so that a damaged
-// page fails only the writes that need it.
+// maxImpossible bounds how often a batch is tried again without the write that
+// cannot be applied.
+const maxImpossible = 8
+
+// commit makes writes durable in one transaction and answers who waits. A write
+// that turns out to be impossible is left out and the rest tried again, so that a
+// damaged page fails only the writes that need it.
 func (db *DB) commit(writes []write) {
 	results := make([]error, len(writes))
-	err := db.transact(writes, results)
-	if _, impossible := err.(*applyError); impossible && len(writes) > 1 {
-		for i := range writes {
-			if err := db.transact(writes[i:i+1], results[i:i+1]); err != nil {
-				results[i] = db.report(writes[i].op, err)
+	for tries := 0; ; tries++ {
+		bad, err := db.transact(writes, results)
+		if err == nil {
+			break
+		}
+		if bad < 0 || tries == maxImpossible {
+			err = db.report("commit", err)
+			for i := range results {
+				results[i] = err
 			}
+			break
 		}
-	} else if err != nil {
-		err = db.report(writes[0].op, err)
-		for i := range results {
-			results[i] = err
-		}
+		results[bad] = db.report(writes[bad].op, err)
+		writes[bad].apply = nil
 	}
 	for i, w := range writes {
 		db.answer(w, results[i])
@@ -105,31 +111,27 @@ func (db *DB) answer(w write, err error) {
 	w.done <- err
 }
 
-// applyError is an error of one write, as opposed to one of the commit.
-type applyError struct{ error }
-
-func (e *applyError) Unwrap() error { return e.error }
-
 // transact applies writes in one transaction and commits it. results receives
-// the outcome of each; a returned error is that of all.
-func (db *DB) transact(writes []write, results []error) error {
+// the outcome of each. An error undoes all; bad is the write it comes from, or
+// negative.
+func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 	if err := db.failure(); err != nil {
-		return err
+		return -1, err
 	}
 	start := time.Now()
 	b, err := db.begin()
 	if err != nil {
-		return err
+		return -1, err
 	}
-	if err := b.apply(writes, results); err != nil {
+	if bad, err := b.apply(writes, results); err != nil {
 		db.rollback(b.tx)
-		return &applyError{err}
+		return bad, err
 	}
 	if err := db.finishCommit(b); err != nil {
-		return err
+		return -1, err
 	}
 	db.opts.Observer.Committed(len(writes), time.Since(start))
-	return nil
+	return -1, nil
 }
 
 // begin opens the write transaction. Only the committer does, and Open and Close
@@ -146,26 +148,31 @@ func (db *DB) begin() (b *batch, err error) {
 		return nil, db.giveUp(err)
 	}
 	b = &batch{db: db, tx: tx, counters: *db.counters.Load()}
-	b.full = db.used(tx) > db.opts.MaxBytes-db.opts.reserve()
+	b.full = db.used(tx) > db.opts.newRecordsLimit()
 	return b, nil
 }
 
-// apply runs the writes. An error or a panic undoes them all.
-func (b *batch) apply(writes []write, results []error) (err error) {
+// apply runs the writes. An error or a panic undoes them all; at is the write it
+// comes from, or negative.
+func (b *batch) apply(writes []write, results []error) (at int, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = panicError(r)
 		}
 	}()
 	for i, w := range writes {
-		results[i] = nil
+		if w.apply == nil {
+			continue
+		}
+		at, results[i] = i, nil
 		if err := w.apply(b); isOutcome(err) {
 			results[i] = err
 		} else if err != nil {
-			return err
+			return at, err
 		}
 	}
-	return b.finish()
+	at = -1
+	return at, b.finish()
 }
 
 // rollback undoes a transaction whose changes are in memory only.
@@ -187,7 +194,7 @@ func (db *DB) finishCommit(b *batch) (err error) {
 			db.rollback(b.tx)
 		}
 	}()
-	if err := db.testCommit(b.tx); err != nil {
+	if err := db.commitTx(b.tx); err != nil {
 		if noRoom(err) {
 			return fmt.Errorf("%w: %w", ErrFull, err)
 		}

@@ -37,10 +37,10 @@ type DB struct {
 	file  *os.File // as bbolt opened it; see closeBolt
 	stuck atomic.Bool
 
-	providers  providerStore
-	queue      *queue
-	done       chan struct{} // closed when the committer has ended; nil: there is none
-	testCommit func(*bbolt.Tx) error
+	providers providerStore
+	queue     *queue
+	done      chan struct{}         // closed when the committer has ended; nil: there is none
+	commitTx  func(*bbolt.Tx) error // bbolt's; tests put failures here
 
 	counters atomic.Pointer[counters] // as of the last commit
 	failed   atomic.Pointer[error]    // why writing was given up

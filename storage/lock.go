@@ -49,7 +49,7 @@ type dirLock struct {
 func lockDir(dir string, shared bool, timeout time.Duration) (*dirLock, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if shared && errors.Is(err, fs.ErrPermission) {
+	if shared && err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// A reader without the right to write relies on bbolt's lock alone.
 		return &dirLock{}, nil
 	}

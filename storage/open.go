@@ -45,7 +45,7 @@ func Open(dir string, o Options) (*DB, error) {
 		opts: o, path: filepath.Join(dir, FileName), log: o.Logger,
 		lock: lock, queue: newQueue(), providers: epochStore{},
 	}
-	db.testCommit = (*bbolt.Tx).Commit
+	db.commitTx = (*bbolt.Tx).Commit
 	if err := db.start(); err != nil {
 		_ = db.closeBolt()
 		lock.release()
@@ -80,7 +80,7 @@ func (db *DB) open() error {
 	if db.opts.force != nil {
 		return db.opts.force
 	}
-	if err := verifyFile(db.path, db.verifyBudget()); err != nil {
+	if err := verifyFile(db.path, db.verifyBudget(), true); err != nil {
 		return err
 	}
 	if err := db.openBolt(); err != nil {

@@ -165,5 +165,9 @@ func setDefault[T comparable](field *T, def T) {
 	}
 }
 
-// reserve is the part of MaxBytes that new records may not use.
-func (o *Options) reserve() int64 { return min(o.MaxBytes/8, 256<<20) }
+// newRecordsLimit is how many bytes may be in use before new records are refused:
+// less than MaxBytes by the reserve and by the step in which bbolt grows the file,
+// which it will not take beyond MaxBytes.
+func (o *Options) newRecordsLimit() int64 {
+	return o.MaxBytes - fileGrowth - min(o.MaxBytes/8, 256<<20)
+}

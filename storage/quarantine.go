@@ -91,7 +91,7 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("storage: quarantine: %w", err)
 	}
-	dst := &DB{opts: db.opts, path: path, log: db.log, providers: db.providers, testCommit: (*bbolt.Tx).Commit}
+	dst := &DB{opts: db.opts, path: path, log: db.log, providers: db.providers, commitTx: (*bbolt.Tx).Commit}
 	if err := dst.openBolt(); err != nil {
 		return err
 	}

@@ -11,7 +11,8 @@ import (
 type write struct {
 	op string // names it in errors and metrics
 	// apply makes the change. It returns one of outcomes before it changed
-	// anything, or an error that undoes the transaction. It may be called again.
+	// anything, or an error that undoes the transaction. It may be called again;
+	// nil: it is left out.
 	apply func(*batch) error
 	// done receives the result once it is durable; nil: nobody waits.
 	done chan error

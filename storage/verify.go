@@ -19,7 +19,10 @@ const wholeFile = math.MaxInt
 // verifyFile checks the structure of a bbolt file from the root down, at most
 // budget pages, and returns ErrCorrupt if bbolt must not open it. A file that is
 // absent or empty is in order: it will be created.
-func verifyFile(path string, budget int) error {
+//
+// With lock, the file is locked meanwhile as bbolt locks it: some other tool's
+// half-written pages are no damage.
+func verifyFile(path string, budget int, lock bool) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -30,6 +33,13 @@ func verifyFile(path string, budget int) error {
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		return nil
+	}
+	if lock {
+		if ok, err := tryLock(f, true); err != nil {
+			return fmt.Errorf("storage: lock %s: %w", path, err)
+		} else if !ok {
+			return &LockedError{Path: path}
+		}
 	}
 	p, err := openPageFile(f)
 	if err != nil {

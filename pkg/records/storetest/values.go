@@ -99,7 +99,7 @@ func testValueRefused(t *testing.T, f *fixture) {
 }
 
 func testValueExpire(t *testing.T, f *fixture) {
-	const n = 2500
+	const n = 1500
 	for i := range n {
 		require.NoError(t, f.put(start, string(peerID(i)), "v", start.Add(time.Duration(i+1)*time.Second), nil))
 	}
@@ -107,16 +107,16 @@ func testValueExpire(t *testing.T, f *fixture) {
 	require.NoError(t, f.put(start, string(peerID(0)), "v", start.Add(24*time.Hour), nil))
 	f.restart()
 	require.Zero(t, f.expire(start.Add(records.ExpireGrace)), "removed before its time")
-	at := start.Add(records.ExpireGrace + 2000*time.Second)
-	require.EqualValues(t, 1999, f.expire(at)[records.KindValue])
+	at := start.Add(records.ExpireGrace + 1200*time.Second)
+	require.EqualValues(t, 1199, f.expire(at)[records.KindValue])
 	require.Zero(t, f.expire(at)[records.KindValue])
 	st := f.Stats()
-	require.EqualValues(t, n-1999, st.Records[records.KindValue])
+	require.EqualValues(t, n-1199, st.Records[records.KindValue])
 	require.Positive(t, st.ExpiredRecords[records.KindValue])
 	require.Equal(t, "v", f.value(start, string(peerID(0))))
 	require.Empty(t, f.value(start, string(peerID(1))), "still there")
-	require.Equal(t, "v", f.value(start, string(peerID(2000))))
-	require.EqualValues(t, n-1999, f.expire(start.Add(100 * time.Hour))[records.KindValue])
+	require.Equal(t, "v", f.value(start, string(peerID(1200))))
+	require.EqualValues(t, n-1199, f.expire(start.Add(100 * time.Hour))[records.KindValue])
 	require.Zero(t, f.Stats().Records)
 }
 

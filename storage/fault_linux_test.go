@@ -1,0 +1,202 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// redirect makes the store's descriptor refer to another file until undo.
+func redirect(t *testing.T, db *DB, path string) (undo func()) {
+	t.Helper()
+	fd := int(db.file.Fd())
+	saved, err := syscall.Dup(fd)
+	require.NoError(t, err)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Dup3(int(f.Fd()), fd, 0))
+	require.NoError(t, f.Close())
+	return func() {
+		require.NoError(t, syscall.Dup3(saved, fd, 0))
+		require.NoError(t, syscall.Close(saved))
+	}
+}
+
+// TestFailedFsync lets fdatasync fail (it does on /dev/null): the store gives the
+// file up, and nothing written since is acknowledged.
+func TestFailedFsync(t *testing.T) {
+	dir := t.TempDir()
+	var o observer
+	db, err := Open(dir, Options{Observer: &o})
+	require.NoError(t, err)
+	provide(t, db, start, "before", "p", time.Hour, true)
+	undo := redirect(t, db, os.DevNull)
+
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			err := db.AddProvider(start, wideKey(i), providerOf("p", start.Add(time.Hour)), true)
+			require.ErrorIs(t, err, ErrFailed)
+		})
+	}
+	wg.Wait()
+	require.ErrorIs(t, db.Err(), ErrFailed)
+	require.NotEmpty(t, o.errors())
+	undo() // the disk is well again, but what it has lost nobody knows
+	require.ErrorIs(t, db.AddProvider(start, wideKey(9), providerOf("p", start.Add(time.Hour)), false), ErrFailed)
+	require.ErrorIs(t, db.Publish(records.Published{Key: []byte("k")}), ErrFailed)
+	require.ErrorIs(t, db.Flush(), ErrFailed)
+	ps, err := db.Providers(nil, start, []byte("before"), 1)
+	require.NoError(t, err, "reads go on")
+	require.Len(t, ps, 1)
+	require.NoError(t, db.Close())
+
+	db = openTest(t, dir, Options{})
+	require.Nil(t, db.Quarantined())
+	require.False(t, db.CleanStart())
+	ps, err = db.Providers(nil, start, []byte("before"), 1)
+	require.NoError(t, err)
+	require.Len(t, ps, 1)
+	provide(t, db, start, "after", "p", time.Hour, true)
+}
+
+// TestFullDisk fills a small file system: writes are refused, reads go on, and it
+// heals when space returns.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	defer func() { require.NoError(t, syscall.Unmount(dir, 0)) }()
+	store := filepath.Join(dir, "store")
+	var o observer
+	db, err := Open(store, Options{Observer: &o})
+	require.NoError(t, err)
+	ballast := filepath.Join(dir, "ballast")
+	require.NoError(t, os.WriteFile(ballast, make([]byte, 3<<20), 0o600))
+	put := func(i int) error {
+		return db.PutValue(start, records.Value{Key: wideKey(i), Value: make([]byte, 9000), Expires: start.Add(time.Hour)}, nil)
+	}
+	n := 0
+	for ; n < 2000; n++ {
+		if err := put(n); err != nil {
+			require.ErrorIs(t, err, ErrFull)
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			break
+		}
+	}
+	require.Greater(t, n, 50)
+	require.ErrorIs(t, put(n), ErrFull, "still full")
+	require.NoError(t, db.Err())
+	require.Positive(t, db.Stats().RefusedWrites)
+	require.NotEmpty(t, o.errors())
+	for i := range n {
+		_, err := db.Value(start, wideKey(i))
+		require.NoError(t, err, "reads go on")
+	}
+	r, err := db.Check()
+	require.NoError(t, err)
+	require.Empty(t, r.Problems)
+
+	require.NoError(t, os.Remove(ballast))
+	for i := range 100 {
+		require.NoError(t, put(n+i), "it heals")
+	}
+	require.NoError(t, db.Close())
+	require.NoError(t, os.WriteFile(ballast, make([]byte, 1<<10), 0o600))
+	require.EqualValues(t, n+100, requireSound(t, store).Records[records.KindValue])
+}
+
+// TestOpenOnFullDisk: an existing store opens and is read without any room.
+func TestOpenOnFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	defer func() { require.NoError(t, syscall.Unmount(dir, 0)) }()
+	store := filepath.Join(dir, "store")
+	db, err := Open(store, Options{})
+	require.NoError(t, err)
+	provide(t, db, start, "k", "p", time.Hour, true)
+	require.NoError(t, db.Close())
+	_ = os.WriteFile(filepath.Join(dir, "ballast"), make([]byte, 8<<20), 0o600)
+
+	db, err = Open(store, Options{})
+	require.NoError(t, err)
+	ps, err := db.Providers(nil, start, []byte("k"), 1)
+	require.NoError(t, err)
+	require.Len(t, ps, 1)
+	_ = db.Close() // the mark of a clean end may or may not have found room
+	require.NoError(t, os.Remove(filepath.Join(dir, "ballast")))
+	requireSound(t, store)
+}
+
+func TestNoRoom(t *testing.T) {
+	path := func(op string, err error) error { return &fs.PathError{Op: op, Path: "f", Err: err} }
+	for err, want := range map[error]bool{
+		berrors.ErrMaxSizeReached:                          true,
+		path("write", syscall.ENOSPC):                      true,
+		path("write", syscall.EDQUOT):                      true,
+		path("write", syscall.EFBIG):                       true,
+		errors.New("file resize error: file too large"):    true,
+		path("write", syscall.EIO):                         false,
+		path("sync", syscall.ENOSPC):                       false,
+		syscall.ENOSPC:                                     false, // fdatasync: delayed allocation came to nothing
+		syscall.EIO:                                        false,
+		errors.New("file sync error: no space left"):       false,
+		fmt.Errorf("x: %w", path("write", syscall.ENOSPC)): true,
+	} {
+		require.Equal(t, want, noRoom(err), "%v", err)
+	}
+}
+
+// TestFailedCommit lets bbolt's commit fail in ways of every kind.
+func TestFailedCommit(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fail func(tx *bbolt.Tx) error
+		want error
+	}{
+		{"full", func(tx *bbolt.Tx) error {
+			_ = tx.Rollback()
+			return &fs.PathError{Op: "write", Err: syscall.ENOSPC}
+		}, ErrFull},
+		{"io", func(tx *bbolt.Tx) error { _ = tx.Rollback(); return syscall.EIO }, ErrFailed},
+		{"panic", func(*bbolt.Tx) error { panic("damaged page") }, ErrFailed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			db, err := Open(dir, Options{CommitWindow: time.Minute})
+			require.NoError(t, err)
+			provide(t, db, start, "before", "p", time.Hour, true)
+			db.commitTx = c.fail // the committer is idle
+			err = db.Publish(records.Published{Key: []byte("k")})
+			require.ErrorIs(t, err, c.want)
+			require.EqualValues(t, 0, db.Stats().Published[0])
+			db.commitTx = (*bbolt.Tx).Commit
+			err = db.Publish(records.Published{Key: []byte("k")})
+			if c.want == ErrFull {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, ErrFailed)
+			}
+			ps, err := db.Providers(nil, start, []byte("before"), 1)
+			require.NoError(t, err)
+			require.Len(t, ps, 1)
+			require.NoError(t, db.Close())
+			requireSound(t, dir)
+		})
+	}
+}
