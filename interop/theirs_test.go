@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/libp2p/go-libp2p"
@@ -18,10 +19,17 @@ type theirs struct {
 	h host.Host
 }
 
+var hosts atomic.Int32
+
+// newHost starts a host on TCP and QUIC; every third one has TCP only.
 func newHost(t testing.TB) host.Host {
 	t.Helper()
+	listen := []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"}
+	if hosts.Add(1)%3 == 0 {
+		listen = listen[:1]
+	}
 	h, err := libp2p.New(
-		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"),
+		libp2p.ListenAddrStrings(listen...),
 		libp2p.DisableRelay(),
 		libp2p.ResourceManager(nil), // 30 hosts share one address
 	)

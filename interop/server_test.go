@@ -1,0 +1,212 @@
+package interop
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	dhtpb "github.com/libp2p/go-libp2p-kad-dht/pb"
+	recpb "github.com/libp2p/go-libp2p-record/pb"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// client is one stream to a server, spoken with go-libp2p-kad-dht's messages.
+type client struct {
+	t testing.TB
+	s network.Stream
+	r *bufio.Reader
+}
+
+// open opens a stream from p to n.
+func (p *rawPeer) open(t testing.TB, n node) *client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), opTimeout)
+	defer cancel()
+	require.NoError(t, p.h.Connect(ctx, peer.AddrInfo{ID: n.host().ID(), Addrs: n.host().Addrs()}))
+	s, err := p.h.NewStream(ctx, n.host().ID(), kadProtocol)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Reset() })
+	return &client{t: t, s: s, r: bufio.NewReader(s)}
+}
+
+func (c *client) send(m *dhtpb.Message, unknown ...byte) {
+	c.t.Helper()
+	b, err := proto.Marshal(m)
+	require.NoError(c.t, err)
+	c.write(appendFrame(nil, append(b, unknown...)))
+}
+
+func (c *client) write(b []byte) {
+	c.t.Helper()
+	c.s.SetDeadline(time.Now().Add(opTimeout))
+	_, err := c.s.Write(b)
+	require.NoError(c.t, err)
+}
+
+func (c *client) read() *dhtpb.Message {
+	c.t.Helper()
+	c.s.SetDeadline(time.Now().Add(opTimeout))
+	frame, err := readFrame(c.r)
+	require.NoError(c.t, err)
+	m := new(dhtpb.Message)
+	require.NoError(c.t, proto.Unmarshal(frame, m))
+	require.Empty(c.t, m.ProtoReflect().GetUnknown(), "unknown fields in an answer")
+	return m
+}
+
+// rejected requires that the server ends the stream without an answer.
+func (c *client) rejected() {
+	c.t.Helper()
+	c.s.SetDeadline(time.Now().Add(opTimeout))
+	_, err := readFrame(c.r)
+	require.Error(c.t, err)
+	require.False(c.t, errors.Is(err, os.ErrDeadlineExceeded), "neither answered nor rejected")
+}
+
+// field11 is an unknown field as py-libp2p appends it.
+func field11() []byte {
+	b := protowire.AppendTag(nil, signedRecordField, protowire.BytesType)
+	return protowire.AppendBytes(b, []byte("a signed record"))
+}
+
+func idle(t testing.TB) *rawPeer {
+	return newRawPeer(t, func(r *request) bool { return reply(r.stream, &dhtpb.Message{Type: r.msg.Type, Key: r.msg.Key}) })
+}
+
+// TestGoServerRules holds a node of ours to the wire rules, byte by byte, as a
+// go-libp2p-kad-dht peer sees them.
+func TestGoServerRules(t *testing.T) {
+	n := newOurs(t, holdfast.ModeServer)
+	p := idle(t)
+	name := newName(t)
+	first, second := name.record(t, 1), name.record(t, 2)
+	hash := randomCID(t).Hash()
+	add := &dhtpb.Message{Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{wirePeer(p.h)}}
+	put := func(value []byte) *dhtpb.Message {
+		return &dhtpb.Message{
+			Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key),
+			Record: &recpb.Record{Key: []byte(name.key), Value: value},
+		}
+	}
+
+	t.Run("six_on_one_stream", func(t *testing.T) {
+		c := p.open(t, n)
+		c.send(&dhtpb.Message{Type: dhtpb.Message_PING, Key: []byte("echo")})
+		m := c.read()
+		require.Equal(t, dhtpb.Message_PING, m.Type)
+		require.Equal(t, []byte("echo"), m.Key)
+
+		c.send(&dhtpb.Message{Type: dhtpb.Message_FIND_NODE, Key: []byte(n.host().ID())})
+		m = c.read()
+		require.Equal(t, dhtpb.Message_FIND_NODE, m.Type)
+		require.NotEmpty(t, m.CloserPeers, "the target itself, also if it is the server")
+		require.Equal(t, []byte(n.host().ID()), m.CloserPeers[0].Id)
+		require.NotEmpty(t, m.CloserPeers[0].Addrs)
+
+		c.send(put(first))
+		m = c.read()
+		require.Equal(t, dhtpb.Message_PUT_VALUE, m.Type)
+		require.Equal(t, []byte(name.key), m.Key)
+		require.NotNil(t, m.Record, "go-libp2p-kad-dht dies without it")
+		require.Equal(t, first, m.Record.Value)
+
+		c.send(&dhtpb.Message{Type: dhtpb.Message_GET_VALUE, Key: []byte(name.key)})
+		m = c.read()
+		require.Equal(t, first, m.Record.GetValue())
+		require.Equal(t, []byte(name.key), m.Record.GetKey())
+
+		// No answer to ADD_PROVIDER: the next frame answers the next request.
+		c.send(add)
+		c.send(&dhtpb.Message{Type: dhtpb.Message_PING})
+		require.Equal(t, dhtpb.Message_PING, c.read().Type)
+
+		require.Eventually(t, func() bool {
+			c.send(&dhtpb.Message{Type: dhtpb.Message_GET_PROVIDERS, Key: hash})
+			m := c.read()
+			return len(m.ProviderPeers) == 1 && string(m.ProviderPeers[0].Id) == string(p.h.ID()) && len(m.ProviderPeers[0].Addrs) > 0
+		}, opTimeout, 10*time.Millisecond)
+	})
+	t.Run("add_provider_of_py", func(t *testing.T) {
+		c := p.open(t, n)
+		c.send(add, field11()...)
+		m := c.read()
+		require.Equal(t, dhtpb.Message_ADD_PROVIDER, m.Type)
+		require.Equal(t, []byte(hash), m.Key)
+		require.Empty(t, m.ProviderPeers)
+	})
+	t.Run("put_of_py", func(t *testing.T) { // unknown fields of the request must not come back
+		c := p.open(t, n)
+		c.send(put(first), field11()...)
+		require.NotNil(t, c.read().Record)
+	})
+	t.Run("pipelined", func(t *testing.T) {
+		c := p.open(t, n)
+		for i := range 100 {
+			c.send(&dhtpb.Message{Type: dhtpb.Message_PING, Key: []byte{byte(i)}})
+		}
+		require.NoError(t, c.s.CloseWrite())
+		for i := range 100 {
+			require.Equal(t, []byte{byte(i)}, c.read().Key)
+		}
+		_, err := readFrame(c.r)
+		require.ErrorIs(t, err, io.EOF)
+	})
+	t.Run("older_value", func(t *testing.T) {
+		c := p.open(t, n)
+		c.send(put(second))
+		require.Equal(t, second, c.read().Record.GetValue())
+		c.send(put(first))
+		c.rejected()
+	})
+
+	other := wirePeer(idle(t).h)
+	bare := &dhtpb.Message_Peer{Id: []byte(p.h.ID())}
+	for what, m := range map[string]*dhtpb.Message{
+		"no_key":             {Type: dhtpb.Message_FIND_NODE},
+		"no_record":          {Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key)},
+		"other_key":          {Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key), Record: &recpb.Record{Key: []byte("/ipns/x"), Value: second}},
+		"forged_value":       put([]byte("forged")),
+		"no_namespace":       {Type: dhtpb.Message_PUT_VALUE, Key: []byte("raw"), Record: &recpb.Record{Key: []byte("raw"), Value: []byte("v")}},
+		"unknown_namespace":  {Type: dhtpb.Message_PUT_VALUE, Key: []byte("/no/x"), Record: &recpb.Record{Key: []byte("/no/x"), Value: []byte("v")}},
+		"advert_for_another": {Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{other}},
+		"advert_no_address":  {Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{bare}},
+		"advert_no_provider": {Type: dhtpb.Message_ADD_PROVIDER, Key: hash},
+		"advert_long_key":    {Type: dhtpb.Message_ADD_PROVIDER, Key: bytes.Repeat([]byte{1}, 81), ProviderPeers: add.ProviderPeers},
+		"get_long_key":       {Type: dhtpb.Message_GET_PROVIDERS, Key: bytes.Repeat([]byte{1}, 81)},
+		"unknown_type":       {Type: 6, Key: hash},
+	} {
+		t.Run("rejects_"+what, func(t *testing.T) {
+			c := p.open(t, n)
+			c.send(m)
+			c.rejected()
+		})
+	}
+	for what, b := range map[string][]byte{
+		"empty_frame":  appendFrame(nil, nil),
+		"5_MiB":        binary.AppendUvarint(nil, 5<<20),
+		"2^63":         binary.AppendUvarint(nil, 1<<63),
+		"endless_size": bytes.Repeat([]byte{0xff}, 16),
+		"noise":        appendFrame(nil, bytes.Repeat([]byte{0xff}, 64)),
+	} {
+		t.Run("rejects_"+what, func(t *testing.T) {
+			c := p.open(t, n)
+			c.write(b)
+			c.rejected()
+		})
+	}
+	c := p.open(t, n)
+	c.send(&dhtpb.Message{Type: dhtpb.Message_PING})
+	c.read()
+}
