@@ -199,6 +199,7 @@ func (m *Machine) verified(now time.Time, p kad.Peer, g kbucket.Group) {
 	_, before := m.table.Len()
 	switch m.table.Add(p, g, now) {
 	case kbucket.Added:
+		m.grown(now)
 		m.cfg.Observer.TableChanged(PeerAdded)
 	case kbucket.Cached:
 		m.cfg.Observer.TableChanged(PeerCached)

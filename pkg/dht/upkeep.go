@@ -19,6 +19,7 @@ type upkeep struct {
 	refreshing  bool
 	lastRefresh time.Time
 	lastSelf    time.Time
+	saved       int // verified peers when the snapshot was last due
 }
 
 func (u *upkeep) next() time.Time {
@@ -42,6 +43,17 @@ func (m *Machine) startUpkeep(now time.Time) {
 	u.bootstrap = now.Add(RestoreGrace)
 	if u.restoring == 0 {
 		m.bootstrapNow()
+	}
+}
+
+// grown brings the next snapshot forward if the table has grown by a fifth.
+func (m *Machine) grown(now time.Time) {
+	u := &m.upkeep
+	if _, verified := m.table.Len(); 5*verified < 6*u.saved || u.snapshot.IsZero() {
+		return
+	}
+	if soon := now.Add(SnapshotSoon); soon.Before(u.snapshot) {
+		u.snapshot = soon
 	}
 }
 
@@ -93,6 +105,7 @@ func (m *Machine) maintain(now time.Time) {
 	}
 	if due(&u.snapshot, now, m.cfg.SnapshotInterval) {
 		m.out.Snapshot = true
+		_, u.saved = m.table.Len()
 	}
 	if !due(&u.maintain, now, MaintainInterval) {
 		return

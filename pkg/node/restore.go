@@ -30,6 +30,8 @@ func (n *Node) restore() error {
 	return errors.Join(snapErr, keysErr)
 }
 
+// restorePeers returns the peers of the last snapshot and gives their addresses to
+// the host.
 func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
 	s, err := n.cfg.Snapshots.LoadSnapshot()
 	if errors.Is(err, records.ErrNotFound) {
@@ -46,23 +48,28 @@ func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
 			continue
 		}
 		n.host.Peerstore().AddAddrs(id, rpc.Multiaddrs(p.Addrs), restoreTTL)
-		c := newContact(p.ID, p.Addrs, p.Scope, p.RTT, p.LastVerified)
-		n.book.note(p.ID, c)
 		peers = append(peers, kad.NewPeer(p.ID))
 	}
 	if len(peers) > 0 {
-		n.log.Info("routing table restored from snapshot", "peers", len(peers), "age", now.Sub(s.Taken).Round(time.Second).String())
+		n.log.Info("peers taken from the snapshot, each is asked before it is trusted",
+			"peers", len(peers), "age", now.Sub(s.Taken).Round(time.Second).String())
 	}
 	return peers, nil
 }
 
-// startBootstrap dials the bootstrap peers unless that is already going on. It is
-// called by the loop.
+// startBootstrap looks for a way into the network unless that is going on
+// already: through the bootstrap peers and, while nobody at all answers, through
+// those of the last snapshot once more, for they may have been out of reach when
+// the node started. It is called by the loop.
 func (n *Node) startBootstrap() {
+	_, verified := n.machine.Table().Len()
+	lost := verified == 0 && n.restored > 0
 	if len(n.cfg.Bootstrap) == 0 {
 		n.bootstraps.skipped.Add(1)
 		n.bootstrapped.Store(true)
-		return
+		if !lost {
+			return
+		}
 	}
 	if !n.bootstrapping.CompareAndSwap(false, true) {
 		return
@@ -72,13 +79,32 @@ func (n *Node) startBootstrap() {
 	go func() {
 		defer n.workers.Done()
 		defer n.bootstrapping.Store(false)
-		reached, errs := n.Connect(n.ctx, peers)
-		if len(reached) > 0 {
-			n.bootstraps.reached.Add(1)
-		} else {
-			n.bootstraps.failed.Add(1)
+		if lost {
+			n.restoreAgain()
 		}
-		n.dialFailures.Store(&errs)
-		n.bootstrapped.Store(true)
+		if len(peers) > 0 {
+			n.dialBootstrap(peers)
+		}
 	}()
+}
+
+func (n *Node) restoreAgain() {
+	peers, err := n.restorePeers(time.Now())
+	if err != nil {
+		n.log.Error("snapshot could not be read", "err", err)
+	}
+	for _, p := range peers {
+		n.found(peer.ID(p.ID))
+	}
+}
+
+func (n *Node) dialBootstrap(peers []peer.AddrInfo) {
+	reached, errs := n.Connect(n.ctx, peers)
+	if len(reached) > 0 {
+		n.bootstraps.reached.Add(1)
+	} else {
+		n.bootstraps.failed.Add(1)
+	}
+	n.dialFailures.Store(&errs)
+	n.bootstrapped.Store(true)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -251,5 +252,41 @@ func TestOutageKeepsSnapshot(t *testing.T) {
 		snap, err := mem.LoadSnapshot()
 		require.NoError(t, err)
 		require.Len(t, snap.Peers, 1)
+	})
+}
+
+// TestStartsBeforeTheNetwork restarts a node while nobody it knew can be reached,
+// as at boot: once they can, it finds them, without a bootstrap peer.
+func TestStartsBeforeTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		h1, h2 := w.host(), w.host()
+		w.net.Start()
+		defer w.net.Close()
+		defer h1.Close()
+		defer h2.Close()
+		var addrs [][]byte
+		for _, a := range h1.Addrs() {
+			addrs = append(addrs, a.Bytes())
+		}
+		mem := records.NewMem(nil)
+		require.NoError(t, mem.SaveSnapshot(records.Snapshot{
+			Taken: time.Now().Add(-30 * 24 * time.Hour), // a month old: it still helps
+			Peers: []records.SnapshotPeer{{ID: kad.PeerID(h1.ID()), Addrs: addrs}},
+		}))
+		n, err := node.New(h2, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
+		require.NoError(t, err)
+		defer n.Close()
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, n.Status().VerifiedPeers)
+
+		first, err := node.New(h1, node.Config{})
+		require.NoError(t, err)
+		defer first.Close()
+		for _, p := range h1.Network().Peers() {
+			require.NoError(t, h1.Network().ClosePeer(p)) // so that identify tells nothing
+		}
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, 1, n.Status().VerifiedPeers)
 	})
 }

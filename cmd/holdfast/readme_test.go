@@ -1,0 +1,47 @@
+package main_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
+
+// TestReadmeTour runs the blocks of the README's tour in one shell, as a reader
+// would paste them.
+func TestReadmeTour(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	blocks := shellBlock.FindAllSubmatch(readme, -1)
+	require.GreaterOrEqual(t, len(blocks), 6)
+	script := "set -em\n"
+	for _, b := range blocks {
+		script += string(b[1])
+	}
+	// The reader stands in the checkout; the test leaves nothing in it.
+	script = strings.ReplaceAll(script, "go build -o holdfast ./cmd/holdfast", "(cd "+root+" && go build -o \"$TOUR/holdfast\" ./cmd/holdfast)")
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TOUR="+dir)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	t.Logf("%s", out)
+	require.Equal(t, 3, strings.Count(string(out), "hello there"))
+	require.Contains(t, string(out), "stored at 1 peers")
+	require.Contains(t, string(out), "holdfast_records")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "only the program is left")
+}
