@@ -219,11 +219,13 @@ func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 	m.lastRequest++
 	r.id, r.sent = m.lastRequest, now
 	m.requests[r.id] = r
+	var query QueryID
 	if r.query != nil {
 		r.query.requests = append(r.query.requests, r.id)
+		query = r.query.id
 	}
 	m.out.Send = append(m.out.Send, Send{
-		ID: r.id, To: r.to, Message: msg,
+		ID: r.id, Query: query, To: r.to, Message: msg,
 		Deadline: now.Add(m.cfg.RequestTimeout),
 		NoReply:  msg.Type == wire.AddProvider,
 	})
@@ -290,7 +292,7 @@ func (m *Machine) lookupConfig(kind QueryKind) lookup.Config {
 	c := lookup.Config{K: m.cfg.Replicas, Alpha: m.cfg.Alpha, MaxAlpha: m.cfg.MaxAlpha, Beta: m.cfg.Beta}
 	switch kind {
 	case FindClosest, StoreValue, StoreProvider:
-		c.Beta = m.cfg.Replicas
+		c.Beta = m.cfg.StoreBeta
 	}
 	return c
 }

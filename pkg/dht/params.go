@@ -84,6 +84,7 @@ type Config struct {
 	Replicas         int
 	Alpha, MaxAlpha  int
 	Beta             int
+	StoreBeta        int // Beta of lookups that store; zero: Replicas
 	SoftTimeout      time.Duration
 	RequestTimeout   time.Duration
 	RefreshInterval  time.Duration
@@ -116,6 +117,7 @@ func (c *Config) setDefaults() {
 	def(&c.Alpha, Alpha)
 	def(&c.MaxAlpha, max(MaxAlpha, c.Alpha))
 	def(&c.Beta, Beta)
+	def(&c.StoreBeta, c.Replicas)
 	defd(&c.SoftTimeout, SoftTimeout)
 	defd(&c.RequestTimeout, RequestTimeout)
 	defd(&c.RefreshInterval, RefreshInterval)

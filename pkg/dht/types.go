@@ -46,6 +46,7 @@ type Query struct {
 // Send is a request to put on the wire.
 type Send struct {
 	ID       RequestID
+	Query    QueryID // that it serves; 0: a probe
 	To       kad.Peer
 	Message  *wire.Message // shared; not to be changed
 	Deadline time.Time
