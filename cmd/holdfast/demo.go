@@ -145,6 +145,7 @@ func (d *demo) settings() (loaded *config.Loaded, remove func(), err error) {
 		set("network.mode", d.mode),
 		{Key: "network.listen", List: []string{"/ip4/0.0.0.0/tcp/" + port, "/ip4/0.0.0.0/udp/" + port + "/quic-v1"}, Flag: "--port"},
 		{Key: "network.bootstrap", List: d.bootstrap, Flag: "--bootstrap"},
+		set("network.port_mapping", "false"), // it is for one machine
 		set("values.raw_keys", "true"),
 		set("values.unvalidated_namespaces", "example"),
 		set("metrics.listen", config.Off),

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,7 +15,7 @@ import (
 )
 
 // noPort is the value of --port when it was not given.
-const noPort = -1
+const noPort = math.MinInt
 
 func (a *app) serveCommand() *cobra.Command {
 	var listen []string
@@ -42,6 +43,7 @@ give to others, and "Ready".`,
 	f := cmd.Flags()
 	f.StringArrayVar(&listen, "listen", nil, "`multiaddr` to listen on, may be repeated (network.listen)")
 	f.IntVar(&port, "port", noPort, "`port` of all listen addresses, 0 for any free one")
+	f.Lookup("port").DefValue = ""
 	f.StringVar(&mode, "mode", "", "auto, client or server (network.mode)")
 	f.StringVar(&a.socket, "api", "", "admin `socket` (api.socket)")
 	a.networkFlags(cmd)
@@ -55,7 +57,14 @@ func checkAddrs(listen, bootstrap []string, port int) error {
 	if found := daemon.Check(&c); len(found) > 0 {
 		return usagef("%s", found[0].Problem[len("has an address that cannot be used: "):])
 	}
-	if port != noPort && (port < 0 || port > 65535) {
+	if port != noPort {
+		return checkPort(port)
+	}
+	return nil
+}
+
+func checkPort(port int) error {
+	if port < 0 || port > 65535 {
 		return usagef("--port %d is no port; ports are 0 to 65535, 0 meaning any free one", port)
 	}
 	return nil

@@ -43,6 +43,7 @@ type Network struct {
 	Mode           string   `toml:"mode" doc:"\"server\" answers others, \"client\" only asks, \"auto\" serves while it is publicly reachable."`
 	Listen         []string `toml:"listen" unit:"multiaddrs" doc:"Addresses to listen on. Port 0 means any free port."`
 	Announce       []string `toml:"announce" unit:"multiaddrs" doc:"Addresses told to others instead of the detected ones, for a node behind a fixed port mapping. Empty: those detected."`
+	PortMapping    bool     `toml:"port_mapping" doc:"Ask the router for a mapping of the ports (UPnP, NAT-PMP), unless only loopback is listened on."`
 	Bootstrap      []string `toml:"bootstrap" unit:"multiaddrs with /p2p/<peer ID>" reload:"yes" doc:"Peers asked when the routing table is empty. None are needed by a first node or after a restart."`
 }
 
@@ -115,8 +116,9 @@ func Default() Config {
 				"/ip4/0.0.0.0/tcp/4011", "/ip4/0.0.0.0/udp/4011/quic-v1",
 				"/ip6/::/tcp/4011", "/ip6/::/udp/4011/quic-v1",
 			},
-			Announce:  []string{},
-			Bootstrap: []string{},
+			Announce:    []string{},
+			PortMapping: true,
+			Bootstrap:   []string{},
 		},
 		Values:    Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
 		Storage:   Storage{MaxBytes: 8 * GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},

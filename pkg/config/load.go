@@ -22,7 +22,7 @@ var (
 	// ErrUnknownKey is returned for a key that no setting has.
 	ErrUnknownKey = errors.New("config: unknown key")
 	// ErrInvalid is returned when values violate a rule.
-	ErrInvalid = errors.New("config: invalid")
+	ErrInvalid = errors.New("config: invalid configuration")
 )
 
 // Setting is a key given on the command line.

@@ -177,6 +177,16 @@ func listenable(listen []string) (usable []ma.Multiaddr, skipped []error, err er
 	return usable, skipped, nil
 }
 
+// onlyLoopback reports whether other machines cannot reach any of the addresses.
+func onlyLoopback(addrs []ma.Multiaddr) bool {
+	for _, a := range addrs {
+		if !manet.IsIPLoopback(a) {
+			return false
+		}
+	}
+	return true
+}
+
 func tryListen(a ma.Multiaddr) error {
 	network, address, err := manet.DialArgs(a)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
@@ -72,27 +73,48 @@ type bootstrapResult struct {
 	failed  []error
 }
 
-// reachBootstrap dials the bootstrap peers once and logs each that failed. The
-// node itself dials them again whenever its table runs low.
+// reachBootstrap waits until the node has asked its bootstrap peers, or has found
+// restored ones and need not, and logs each failure.
 func (d *Daemon) reachBootstrap(ctx context.Context) {
 	defer close(d.bootstrap.done)
 	peers, _ := ParseBootstrap(d.config.Network.Bootstrap) // checked at start
-	if len(peers) == 0 {
+	if len(peers) == 0 || d.awaitBootstrap(ctx) != nil {
 		return
 	}
-	d.bootstrap.reached, d.bootstrap.failed = d.node.Connect(ctx, peers)
-	if ctx.Err() != nil {
-		return
+	for _, p := range peers {
+		if d.host.Network().Connectedness(p.ID) == network.Connected {
+			d.bootstrap.reached = append(d.bootstrap.reached, p.ID)
+		}
 	}
+	d.bootstrap.failed = d.node.DialFailures()
 	for _, err := range d.bootstrap.failed {
 		d.log.Warn("bootstrap peer not reached; it will be tried again while the table is low", "error", DialFailure(err))
 	}
 	d.log.Info("bootstrap peers asked", "reached", len(d.bootstrap.reached), "of", len(peers))
 }
 
-// Bootstrapped waits for the first dial of the bootstrap peers and returns those
-// reached and why the others were not. ErrUnreachable, with each failure, if
-// there were some and none was reached.
+// awaitBootstrap waits for the end of the first attempt.
+func (d *Daemon) awaitBootstrap(ctx context.Context) error {
+	tick := time.NewTicker(pollPeers)
+	defer tick.Stop()
+	for last := false; ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if last {
+			return nil
+		}
+		s := d.node.Status()
+		tried := s.Bootstraps.Reached+s.Bootstraps.Failed > 0
+		last = tried || s.RestoredPeers > 0 && s.VerifiedPeers > 0 // once more: the failures are noted last
+	}
+}
+
+// Bootstrapped waits until the bootstrap peers were asked and returns those reached
+// and why the others were not. ErrUnreachable, with each failure, if there were
+// some and none was reached.
 func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []error, err error) {
 	select {
 	case <-d.bootstrap.done:

@@ -122,7 +122,7 @@ func (d *Daemon) startNode() error {
 	}
 	d.host, err = newHost(hostConfig{
 		key: key, listen: listen, announce: d.config.Network.Announce, limits: d.config.Limits,
-		mapPort: true, registry: d.metrics.Registerer(),
+		mapPort: d.config.Network.PortMapping && !onlyLoopback(listen), registry: d.metrics.Registerer(),
 	})
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 package daemon
 
 import (
-	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -39,7 +39,7 @@ func NewIdentity() (crypto.PrivKey, error) {
 // one: it is for tests and examples.
 func SeededIdentity(seed int64) (crypto.PrivKey, error) {
 	sum := sha256.Sum256([]byte("holdfast identity seed " + strconv.FormatInt(seed, 10)))
-	key, _, err := crypto.GenerateEd25519Key(bytes.NewReader(sum[:]))
+	key, err := crypto.UnmarshalEd25519PrivateKey(ed25519.NewKeyFromSeed(sum[:]))
 	if err != nil {
 		return nil, fmt.Errorf("daemon: seeded identity: %w", err)
 	}

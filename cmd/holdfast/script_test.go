@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"holdfast": main})
+}
+
+// TestScripts runs the command line as its users do. Beside testscript's own
+// commands there are:
+//
+//	code N COMMAND...             COMMAND exits with N; stdout and stderr follow
+//	start NAME TEXT COMMAND...    COMMAND runs until TEXT is a line of its output;
+//	                              $NAME_ADDR and $NAME_ID say where it listens
+//	stop NAME                     it ends by SIGTERM with 0, within ten seconds
+//	hup NAME                      it gets SIGHUP
+//	output NAME TEXT              it has printed a line with TEXT, soon
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("HOLDFAST_METRICS__LISTEN", "off")
+			e.Values[processesKey] = &processes{env: e.Vars, dir: e.WorkDir, running: map[string]*running{}}
+			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": scriptCode, "start": scriptStart, "stop": scriptStop, "hup": scriptHUP, "output": scriptOutput,
+		},
+	})
+}
+
+// scriptPatience bounds what a script waits for.
+const scriptPatience = 30 * time.Second
+
+type key int
+
+const processesKey key = 0
+
+// processes are those that a script has started.
+type processes struct {
+	env     []string
+	dir     string
+	running map[string]*running
+}
+
+type running struct {
+	cmd  *exec.Cmd
+	path string // of the file that takes its output
+}
+
+func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N COMMAND...")
+	}
+	have := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		have = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(have) != args[0] {
+		ts.Fatalf("exit code %d, want %s", have, args[0])
+	}
+}
+
+func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: start NAME TEXT COMMAND...")
+	}
+	ps := ts.Value(processesKey).(*processes)
+	name, text := args[0], args[1]
+	path := filepath.Join(ps.dir, name+".out")
+	out, err := os.Create(path)
+	ts.Check(err)
+	cmd := exec.Command("holdfast", args[3:]...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = ps.dir, ps.env, out, out
+	ts.Check(cmd.Start())
+	out.Close()
+	p := &running{cmd: cmd, path: path}
+	ps.running[name] = p
+	ts.Defer(func() { p.kill() })
+	p.await(ts, text)
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if addr, id, ok := strings.Cut(line, "/p2p/"); ok && strings.HasPrefix(addr, "/ip4/127.0.0.1/tcp/") {
+			ts.Setenv(name+"_ADDR", line)
+			ts.Setenv(name+"_ID", id)
+		}
+	}
+}
+
+// await waits until a line of the output contains text.
+func (p *running) await(ts *testscript.TestScript, text string) {
+	f, err := os.Open(p.path)
+	ts.Check(err)
+	defer f.Close()
+	deadline := time.Now().Add(scriptPatience)
+	lines := bufio.NewReader(f)
+	for line := ""; ; {
+		part, err := lines.ReadString('\n')
+		if line += part; err == nil {
+			if strings.Contains(line, text) {
+				return
+			}
+			line = ""
+			continue
+		}
+		if !errors.Is(err, io.EOF) || time.Now().After(deadline) {
+			ts.Fatalf("%q did not appear in %s: %v\n%s", text, p.path, err, ts.ReadFile(p.path))
+		}
+		pause()
+	}
+}
+
+// pause lets another process go on.
+func pause() { <-time.After(10 * time.Millisecond) }
+
+func (p *running) kill() {
+	if p.cmd.ProcessState == nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	}
+}
+
+func scriptProcess(ts *testscript.TestScript, name string) *running {
+	p := ts.Value(processesKey).(*processes).running[name]
+	if p == nil {
+		ts.Fatalf("%s was not started", name)
+	}
+	return p
+}
+
+func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stop NAME")
+	}
+	p := scriptProcess(ts, args[0])
+	ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			ts.Fatalf("%s: %v\n%s", args[0], err, ts.ReadFile(p.path))
+		}
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-ended
+		ts.Fatalf("%s did not stop within ten seconds\n%s", args[0], ts.ReadFile(p.path))
+	}
+}
+
+func scriptHUP(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hup NAME")
+	}
+	ts.Check(scriptProcess(ts, args[0]).cmd.Process.Signal(syscall.SIGHUP))
+}
+
+func scriptOutput(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: output NAME TEXT")
+	}
+	scriptProcess(ts, args[0]).await(ts, args[1])
+}
