@@ -100,6 +100,9 @@ type Config struct {
 	Observer Observer
 	// Rand is the only source of chance. Nil: a fixed seed.
 	Rand *rand.Rand
+	// Preimage finds bytes in the form of a peer ID whose key lies in a prefix. Nil:
+	// kad.RandomPreimage.
+	Preimage func(*rand.Rand, kad.Prefix) []byte
 }
 
 func (c *Config) setDefaults() {
@@ -132,6 +135,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Rand == nil {
 		c.Rand = rand.New(rand.NewPCG(1, 2))
+	}
+	if c.Preimage == nil {
+		c.Preimage = kad.RandomPreimage
 	}
 }
 

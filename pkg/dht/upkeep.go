@@ -150,7 +150,7 @@ func (m *Machine) refresh(now time.Time) {
 	}
 	for _, cpl := range m.table.RefreshDue(now, m.cfg.RefreshInterval) {
 		m.table.Refreshed(cpl, now)
-		m.refreshOne(now, kad.RandomPreimage(m.cfg.Rand, kad.BucketPrefix(m.cfg.Self.Key, cpl)))
+		m.refreshOne(now, m.cfg.Preimage(m.cfg.Rand, kad.BucketPrefix(m.cfg.Self.Key, cpl)))
 		return
 	}
 }
