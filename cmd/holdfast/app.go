@@ -63,8 +63,11 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		err = errors.New("interrupted")
+	case err.Error() == context.DeadlineExceeded.Error(): // nobody said more
+		err = fmt.Errorf("gave up after %s (--timeout)", a.timeout)
 	}
 	code := a.exitCode(err)
 	fmt.Fprintf(a.errs, "holdfast: %s\n", forPeople(err))
@@ -90,7 +93,13 @@ func (a *app) exitCode(err error) int {
 // packagePrefix is what errors of the packages begin with; people need it not.
 var packagePrefix = regexp.MustCompile(`(?m)(^|: )(?:api|config|daemon|node|records|storage): `)
 
-func forPeople(err error) string { return packagePrefix.ReplaceAllString(err.Error(), "$1") }
+func forPeople(err error) string {
+	lines := strings.Split(packagePrefix.ReplaceAllString(err.Error(), "$1"), "\n")
+	for i, line := range lines {
+		lines[i] = clean(line)
+	}
+	return strings.Join(lines, "\n")
+}
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

@@ -12,7 +12,11 @@ import (
 
 // load reads the configuration; settings are those of a command's own flags.
 func (a *app) load(settings ...config.Setting) (*config.Loaded, error) {
-	return config.Load(a.sources(settings...))
+	loaded, err := config.Load(a.sources(settings...))
+	if a.verbose {
+		loaded.Config.Log.Level += ",rpc=debug"
+	}
+	return loaded, err
 }
 
 func (a *app) sources(settings ...config.Setting) config.Sources {
@@ -38,17 +42,14 @@ func (a *app) sources(settings ...config.Setting) config.Sources {
 
 // newLogs makes the logs of this process, on stderr.
 func (a *app) newLogs(c *config.Config) (*daemon.Logs, error) {
-	format, levels := c.Log.Format, c.Log.Level
+	format := c.Log.Format
 	if format == "auto" {
 		format = "json"
 		if isTerminal(a.errs) {
 			format = "text"
 		}
 	}
-	if a.verbose {
-		levels += ",rpc=debug"
-	}
-	logs, err := daemon.NewLogs(a.errs, format, levels)
+	logs, err := daemon.NewLogs(a.errs, format, c.Log.Level)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,8 @@ func (a *app) with(run func(ctx context.Context, b api.Backend, args []string) e
 	}
 }
 
-func (a *app) backend(ctx context.Context) (api.Backend, func() error, error) {
+// backend returns the node to ask, and how to let go of it.
+func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 	if len(a.bootstrap) > 0 {
 		if _, err := daemon.ParseBootstrap(a.bootstrap); err != nil {
 			return nil, nil, usageError{err}
@@ -94,7 +96,7 @@ func (a *app) backend(ctx context.Context) (api.Backend, func() error, error) {
 		return c, c.Close, nil
 	}
 	// A short-lived node is quiet: what matters is in the result or the error.
-	if loaded.Origin("log.level").Source == "" {
+	if loaded.Origin("log.level").Source == "" && !a.verbose {
 		loaded.Config.Log.Level = "warn,libp2p=error"
 	}
 	logs, err := a.newLogs(&loaded.Config)
@@ -105,7 +107,7 @@ func (a *app) backend(ctx context.Context) (api.Backend, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, c.Close, nil
+	return c, func() { _ = c.Close() }, nil // it was for this command alone
 }
 
 // alone reports whether the node ends with the command.

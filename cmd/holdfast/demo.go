@@ -138,6 +138,10 @@ func (d *demo) settings() (loaded *config.Loaded, remove func(), err error) {
 		remove = func() { os.RemoveAll(dir) }
 	}
 	port := fmt.Sprint(d.port)
+	level := "warn,daemon=error,libp2p=error"
+	if d.verbose {
+		level += ",rpc=debug"
+	}
 	set := func(key, value string) config.Setting { return config.Setting{Key: key, Value: value, Flag: "demo"} }
 	loaded, err = config.Load(config.Sources{Flags: []config.Setting{
 		set("storage.path", dir),
@@ -149,7 +153,7 @@ func (d *demo) settings() (loaded *config.Loaded, remove func(), err error) {
 		set("values.raw_keys", "true"),
 		set("values.unvalidated_namespaces", "example"),
 		set("metrics.listen", config.Off),
-		set("log.level", "warn,daemon=error,libp2p=error"),
+		set("log.level", level),
 		set("log.format", "text"),
 	}})
 	if err != nil {
@@ -208,9 +212,6 @@ func (d *demo) localAddr() string {
 // server stores, announces, and serves until it is interrupted.
 func (d *demo) server(ctx context.Context) error {
 	if err := d.publish(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
 		return err
 	}
 	<-ctx.Done()

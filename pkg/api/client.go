@@ -26,10 +26,7 @@ func NewClient(socket string) *Client {
 }
 
 // Close drops idle connections.
-func (c *Client) Close() error {
-	c.http.CloseIdleConnections()
-	return nil
-}
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // send posts a request and returns the body of a successful answer.
 func (c *Client) send(ctx context.Context, op string, args request) (io.ReadCloser, error) {

@@ -102,7 +102,7 @@ func TestFileErrorsNameTheirPlace(t *testing.T) {
 		says       []string
 	}{
 		{"unknown key", "[network]\n\nlissten = []\n", ErrUnknownKey, []string{":3: network.lissten", "did you mean network.listen?"}},
-		{"unknown section", "[netwrok]\nlisten = []\n", ErrUnknownKey, []string{":1: netwrok", "config default"}},
+		{"unknown section", "[nettwork]\nlisten = []\n", ErrUnknownKey, []string{":1: nettwork", "config default"}},
 		{"key in the wrong section", "[metrics]\nbootstrap = []\n", ErrUnknownKey, []string{":2: metrics.bootstrap", "network.bootstrap"}},
 		{"two unknown keys", "[log]\na = 1\nb = 2\n", ErrUnknownKey, []string{":2: log.a", ":3: log.b"}},
 		{"syntax", "[network\n", ErrFile, []string{":1:"}},

@@ -65,7 +65,7 @@ func inOrder(infos []peer.AddrInfo, addrs []ma.Multiaddr) []peer.AddrInfo {
 func checkBootstrap(text string) error {
 	a, err := ma.NewMultiaddr(text)
 	if err != nil {
-		return fmt.Errorf("%w: %q is no multiaddr (%v); write for instance /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW...", ErrAddr, text, cause(err))
+		return fmt.Errorf("%w: %q is no multiaddr (%v); write for instance /ip4/192.0.2.1/tcp/4011/p2p/<peer ID>", ErrAddr, text, cause(err))
 	}
 	rest, id := peer.SplitAddr(a)
 	switch {

@@ -2,10 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
-	ma "github.com/multiformats/go-multiaddr"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/node"
@@ -34,13 +35,24 @@ func StartClient(ctx context.Context, c config.Config, bootstrap []string, logs 
 	if err != nil {
 		return nil, err
 	}
+	client, err := newClient(c, logs)
+	if err != nil {
+		return nil, err
+	}
+	if err := client.join(ctx, peers); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return client, nil
+}
+
+func newClient(c config.Config, logs *Logs) (*Client, error) {
 	key, err := NewIdentity()
 	if err != nil {
 		return nil, err
 	}
 	listen, _, err := listenable(clientListen)
 	if err != nil {
-		listen = []ma.Multiaddr{} // it can still dial
+		listen = nil // it can still dial
 	}
 	h, err := newHost(hostConfig{key: key, listen: listen, limits: c.Limits})
 	if err != nil {
@@ -49,32 +61,26 @@ func StartClient(ctx context.Context, c config.Config, bootstrap []string, logs 
 	c.Network.Mode = string(node.ModeClient)
 	n, err := node.New(h, nodeConfig(&c, nil, logs))
 	if err != nil {
-		h.Close()
-		return nil, err
+		return nil, errors.Join(err, h.Close())
 	}
-	client := &Client{Backend: &Backend{node: n, logs: logs, open: c.Values.UnvalidatedNamespaces}, host: h, node: n}
+	return &Client{Backend: &Backend{node: n, logs: logs, open: c.Values.UnvalidatedNamespaces}, host: h, node: n}, nil
+}
+
+// join connects to the peers and waits until one of them answers.
+func (c *Client) join(ctx context.Context, peers []peer.AddrInfo) error {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	reached, failed := n.Connect(ctx, peers)
+	reached, failed := c.node.Connect(ctx, peers)
 	if len(reached) == 0 {
-		client.Close()
-		return nil, unreachable(failed)
+		return unreachable(failed)
 	}
 	for _, err := range failed {
-		logs.Logger("client").Warn("bootstrap peer not reached", "error", DialFailure(err))
+		c.logs.Logger("client").Warn("bootstrap peer not reached", "error", DialFailure(err))
 	}
-	if err := waitForPeer(ctx, n); err != nil {
-		client.Close()
-		return nil, err
-	}
-	return client, nil
+	return waitForPeer(ctx, c.node)
 }
 
 // Close stops the node.
 func (c *Client) Close() error {
-	err := c.node.Close()
-	if hostErr := c.host.Close(); err == nil {
-		err = hostErr
-	}
-	return err
+	return errors.Join(c.node.Close(), c.host.Close())
 }

@@ -98,8 +98,7 @@ func Start(o Options) (*Daemon, error) {
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{d.check, d.openStore, d.startNode, d.startAPI, d.startWeb} {
 		if err := step(); err != nil {
-			d.undo()
-			return nil, err
+			return nil, errors.Join(err, d.undo())
 		}
 	}
 	d.ready()
@@ -193,8 +192,7 @@ func (d *Daemon) startWeb() (err error) {
 	d.onClose("metrics", 2*closeRequests, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeRequests)
 		defer cancel()
-		d.web.close(ctx)
-		return nil
+		return d.web.close(ctx)
 	})
 	d.log.Info("metrics and health open", "url", "http://"+d.web.addr+"/metrics")
 	return nil

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -41,18 +42,38 @@ func newHost(c hostConfig) (host.Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("daemon: connection limits: %w", err)
 	}
+	defer closeUnlessUsed(&err, conns)
 	resources, err := newResources(c)
 	if err != nil {
 		return nil, err
 	}
+	defer closeUnlessUsed(&err, resources)
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	h, err := libp2p.New(append(options, libp2p.ConnectionManager(conns), libp2p.ResourceManager(resources))...)
+	if err != nil {
+		err = fmt.Errorf("daemon: libp2p: %w", err)
+		return nil, err
+	}
+	return h, nil
+}
+
+// closeUnlessUsed closes what no host has taken over.
+func closeUnlessUsed(err *error, c io.Closer) {
+	if *err != nil {
+		c.Close()
+	}
+}
+
+func (c *hostConfig) options() ([]libp2p.Option, error) {
 	options := []libp2p.Option{
 		libp2p.Identity(c.key),
 		libp2p.UserAgent(Agent()),
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(quic.NewTransport),
 		libp2p.DisableRelay(), // servers are reached directly; clients come by themselves
-		libp2p.ConnectionManager(conns),
-		libp2p.ResourceManager(resources),
 	}
 	if c.registry == nil {
 		options = append(options, libp2p.DisableMetrics())
@@ -74,13 +95,7 @@ func newHost(c hostConfig) (host.Host, error) {
 		}
 		options = append(options, libp2p.AddrsFactory(func([]ma.Multiaddr) []ma.Multiaddr { return fixed }))
 	}
-	h, err := libp2p.New(options...)
-	if err != nil {
-		resources.Close()
-		conns.Close()
-		return nil, fmt.Errorf("daemon: libp2p: %w", err)
-	}
-	return h, nil
+	return options, nil
 }
 
 func parseAddrs(list []string) ([]ma.Multiaddr, error) {

@@ -57,11 +57,13 @@ func newWeb(listen string, log *slog.Logger, metrics http.Handler, healthy, read
 	return w, nil
 }
 
-func (w *web) close(ctx context.Context) {
-	if w.server.Shutdown(ctx) != nil {
-		w.server.Close()
+func (w *web) close(ctx context.Context) error {
+	err := w.server.Shutdown(ctx)
+	if err != nil { // a scrape hangs: cut it
+		err = w.server.Close()
 	}
 	<-w.done
+	return err
 }
 
 func answer(c check) http.Handler {
