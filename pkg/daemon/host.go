@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -149,6 +150,18 @@ func fullAddrs(id peer.ID, addrs []ma.Multiaddr) []string {
 	return out
 }
 
+// addrRank puts what most others can dial first: IPv4 before IPv6, TCP before QUIC.
+func addrRank(a ma.Multiaddr) int {
+	rank := 0
+	if hasProtocol(a, ma.P_UDP) {
+		rank++
+	}
+	if hasProtocol(a, ma.P_IP6) {
+		rank += 2
+	}
+	return rank
+}
+
 // listenAddrs returns the full addresses the host listens on, those announced
 // instead of them if there are any.
 func listenAddrs(h host.Host, announce []string) []string {
@@ -159,5 +172,6 @@ func listenAddrs(h host.Host, announce []string) []string {
 	if err != nil {
 		addrs = h.Network().ListenAddresses()
 	}
+	slices.SortStableFunc(addrs, func(a, b ma.Multiaddr) int { return addrRank(a) - addrRank(b) })
 	return fullAddrs(h.ID(), addrs)
 }

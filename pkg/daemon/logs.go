@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,16 +22,27 @@ const libp2pLogs = "libp2p"
 // Strings from other peers are safe to log as attributes: both formats escape
 // what is not printable. Safe for concurrent use.
 type Logs struct {
-	inner slog.Handler
+	inner   slog.Handler
+	journal *journal // nil: w is not systemd's journal
 
 	mu     sync.Mutex // serialises changes
 	levels atomic.Pointer[map[string]slog.Level]
 }
 
-// NewLogs writes to w: format is "text" or "json", levels as in log.level.
+// NewLogs writes to w: format is "text" or "json", levels as in log.level. If w is
+// the journal, it is also told each line's priority.
 func NewLogs(w io.Writer, format, levels string) (*Logs, error) {
+	return newLogs(w, onJournal(w, os.Getenv("JOURNAL_STREAM")), format, levels)
+}
+
+func newLogs(w io.Writer, toJournal bool, format, levels string) (*Logs, error) {
+	l := &Logs{}
+	if toJournal {
+		l.journal = &journal{w: w}
+		w = l.journal
+	}
 	all := &slog.HandlerOptions{Level: slog.LevelDebug}
-	l := &Logs{inner: slog.NewTextHandler(w, all)}
+	l.inner = slog.NewTextHandler(w, all)
 	if format == "json" {
 		l.inner = slog.NewJSONHandler(w, all)
 	}
@@ -110,7 +122,12 @@ func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 // Handle implements slog.Handler.
-func (h *logHandler) Handle(ctx context.Context, r slog.Record) error { return h.inner.Handle(ctx, r) }
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	if j := h.logs.journal; j != nil {
+		return j.handle(ctx, h.inner, r)
+	}
+	return h.inner.Handle(ctx, r)
+}
 
 // WithAttrs implements slog.Handler. go-libp2p names its subsystem by the
 // attribute "logger".
