@@ -2,11 +2,8 @@ package daemon
 
 import (
 	"bytes"
-	"fmt"
-	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,17 +45,4 @@ func TestJournalLinesStayWhole(t *testing.T) {
 		require.True(t, strings.HasPrefix(line, "<6>{") == strings.Contains(line, `"INFO"`), line)
 		require.True(t, strings.HasSuffix(line, "}\n"), line)
 	}
-}
-
-func TestOnJournal(t *testing.T) {
-	f, err := os.CreateTemp(t.TempDir(), "")
-	require.NoError(t, err)
-	defer f.Close()
-	info, err := f.Stat()
-	require.NoError(t, err)
-	stat := info.Sys().(*syscall.Stat_t)
-	require.True(t, onJournal(f, fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)))
-	require.False(t, onJournal(f, fmt.Sprintf("%d:%d", stat.Dev, stat.Ino+1)))
-	require.False(t, onJournal(f, ""))
-	require.False(t, onJournal(&bytes.Buffer{}, "1:2"))
 }
