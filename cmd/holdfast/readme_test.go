@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,7 +24,7 @@ func TestReadmeTour(t *testing.T) {
 	require.NoError(t, err)
 	blocks := shellBlock.FindAllSubmatch(readme, -1)
 	require.GreaterOrEqual(t, len(blocks), 6)
-	script := "set -em\n"
+	script := "set -em\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\ntrap 'exit 1' TERM\n"
 	for _, b := range blocks {
 		script += string(b[1])
 	}
@@ -34,6 +35,8 @@ func TestReadmeTour(t *testing.T) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir = dir
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // its daemons too
+	cmd.WaitDelay = patience
 	cmd.Env = append(os.Environ(), "TOUR="+dir)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

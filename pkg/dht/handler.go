@@ -56,6 +56,10 @@ type HandlerConfig struct {
 	// FilterAddrs appends to dst those addresses that fit the scope, bounded.
 	FilterAddrs func(dst, addrs [][]byte, scope wire.Scope) [][]byte
 
+	// AckProvider tells for which keys an ADD_PROVIDER is answered beside those
+	// whose request asks for it; nil: none.
+	AckProvider func(key []byte) bool
+
 	Replicas     int
 	MaxTTL       time.Duration
 	ProviderTTL  time.Duration
@@ -111,7 +115,8 @@ func (h *Handler) Handle(now time.Time, req Request, resp *wire.Message) (reply 
 	case wire.GetProviders:
 		err = h.getProviders(now, req, resp)
 	case wire.AddProvider:
-		return msg.WantsAck, h.addProvider(now, req)
+		ack := msg.WantsAck || h.cfg.AckProvider != nil && h.cfg.AckProvider(msg.Key)
+		return ack, h.addProvider(now, req, ack)
 	default:
 		err = ErrUnknownType
 	}
@@ -236,7 +241,8 @@ func (h *Handler) provider(p *records.Provider, scope wire.Scope) wire.Peer {
 	return wire.Peer{ID: p.ID}
 }
 
-func (h *Handler) addProvider(now time.Time, req Request) error {
+// addProvider stores the sender's own entry; one that will be acknowledged, durably.
+func (h *Handler) addProvider(now time.Time, req Request, ack bool) error {
 	msg := req.Message
 	if err := checkProviderKey(msg.Key); err != nil {
 		return err
@@ -253,7 +259,7 @@ func (h *Handler) addProvider(now time.Time, req Request) error {
 			ID: req.From, Addrs: addrs,
 			Expires:     now.Add(h.cfg.ProviderTTL),
 			AddrsExpire: now.Add(min(records.ProviderAddrTTL, h.cfg.ProviderTTL)),
-		}, msg.WantsAck)
+		}, ack)
 	}
 	return ErrNoProvider
 }

@@ -278,10 +278,15 @@ func (m *Machine) block(q *query) {
 	}
 }
 
+// seedFactor is how many times k peers of our own table seed a lookup: when many of
+// the nearest have died at once, everybody's answers name the same dead ones.
+const seedFactor = 2
+
 // seeds returns the peers a lookup begins with: the nearest verified ones, then,
 // while the table is poor, candidates.
 func (m *Machine) seeds(target kad.Key) []kad.Peer {
-	s := m.table.Nearest(make([]kad.Peer, 0, m.cfg.Replicas), target, m.cfg.Replicas)
+	n := seedFactor * m.cfg.Replicas
+	s := m.table.Nearest(make([]kad.Peer, 0, n), target, n)
 	if len(s) < m.cfg.Alpha {
 		s = m.candidates.appendTo(s, m.cfg.Replicas-len(s))
 	}

@@ -51,7 +51,7 @@ const (
 	PublishRetry = time.Minute
 	// SnapshotSoon is when a table that has grown a fifth is saved, ahead of
 	// SnapshotInterval: a young node is killed as easily as an old one.
-	SnapshotSoon = 2 * time.Second
+	SnapshotSoon = 250 * time.Millisecond
 	// ExpireInterval is how often expired records are removed.
 	ExpireInterval = time.Minute
 )
@@ -68,6 +68,9 @@ const (
 	MaxCandidates = records.MaxSnapshotPeers
 	// MaxRejects bounds the memory of peers that failed a probe lately.
 	MaxRejects = 4096
+	// RejectPause is how long lookups do not ask such a peer: others go on naming
+	// it, and each attempt costs the time of a failed dial.
+	RejectPause = time.Minute
 	// RejectMemory is how long such a peer is not probed again on hearsay.
 	RejectMemory = 10 * time.Minute
 	// MaxProviders bounds the distinct providers one query collects.

@@ -72,16 +72,17 @@ func (c *candidates) reject(id kad.PeerID, now time.Time) {
 	c.rejects[id] = now
 }
 
-func (c *candidates) rejected(id kad.PeerID, now time.Time) bool {
+// rejected reports whether a peer failed its probe less than a while ago.
+func (c *candidates) rejected(id kad.PeerID, now time.Time, ago time.Duration) bool {
 	at, ok := c.rejects[id]
-	return ok && now.Sub(at) < RejectMemory
+	return ok && now.Sub(at) < ago
 }
 
 // PeerFound makes a peer a candidate for the routing table. sure says that the
 // caller knows that it serves the protocol (identify, a bootstrap list); mere
 // hearsay is ignored for a while after a failed probe.
 func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
-	if p.Key == m.cfg.Self.Key || !sure && m.candidates.rejected(p.ID, now) {
+	if p.Key == m.cfg.Self.Key || !sure && m.candidates.rejected(p.ID, now, RejectMemory) {
 		return
 	}
 	if _, ok := m.probing[p.ID]; ok {

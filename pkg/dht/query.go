@@ -2,6 +2,7 @@ package dht
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
@@ -126,7 +127,7 @@ func (m *Machine) step(now time.Time, q *query) {
 // answered takes the answer of a peer that a lookup asked.
 func (m *Machine) answered(now time.Time, r *request, resp Response) {
 	q := r.query
-	closer := resp.Closer
+	closer := m.askable(now, resp.Closer)
 	if len(closer) > MaxCloser {
 		closer = closer[:MaxCloser]
 	}
@@ -148,6 +149,15 @@ func (m *Machine) answered(now time.Time, r *request, resp Response) {
 		return
 	}
 	m.step(now, q)
+}
+
+// askable leaves out peers that have just failed a probe.
+func (m *Machine) askable(now time.Time, closer []kad.Peer) []kad.Peer {
+	bad := func(p kad.Peer) bool { return m.candidates.rejected(p.ID, now, RejectPause) }
+	if len(m.candidates.rejects) == 0 || !slices.ContainsFunc(closer, bad) {
+		return closer
+	}
+	return slices.DeleteFunc(slices.Clone(closer), bad)
 }
 
 func (m *Machine) takePeer(q *query, msg *wire.Message) bool {

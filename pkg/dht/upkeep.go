@@ -46,13 +46,18 @@ func (m *Machine) startUpkeep(now time.Time) {
 	}
 }
 
-// grown brings the next snapshot forward if the table has grown by a fifth.
+// grown brings the next snapshot forward if the table has grown by a fifth; the
+// first peer is saved at once.
 func (m *Machine) grown(now time.Time) {
 	u := &m.upkeep
 	if _, verified := m.table.Len(); 5*verified < 6*u.saved || u.snapshot.IsZero() {
 		return
 	}
-	if soon := now.Add(SnapshotSoon); soon.Before(u.snapshot) {
+	soon := now
+	if u.saved > 0 {
+		soon = now.Add(SnapshotSoon)
+	}
+	if soon.Before(u.snapshot) {
 		u.snapshot = soon
 	}
 }

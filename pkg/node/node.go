@@ -136,6 +136,7 @@ func (n *Node) newHandler() *dht.Handler {
 		FilterAddrs: func(dst, addrs [][]byte, scope wireScope) [][]byte {
 			return rpc.FilterBytes(dst, addrs, scope)
 		},
+		AckProvider:  n.acksProvider,
 		Replicas:     n.cfg.DHT.Replicas,
 		MaxTTL:       n.cfg.MaxValueTTL,
 		ProviderTTL:  n.cfg.ProviderTTL,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multihash"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
@@ -69,4 +70,15 @@ func rejectReason(err error) string {
 		}
 	}
 	return reasonStorage
+}
+
+// acksProvider reports whether an ADD_PROVIDER is answered though its request does
+// not ask for it: py-libp2p before 0.3 waits for it, and is recognised by keys that
+// are no multihash, which no other implementation sends.
+func (n *Node) acksProvider(key []byte) bool {
+	if !n.cfg.RawKeys {
+		return false
+	}
+	_, err := multihash.Decode(key)
+	return err != nil
 }
