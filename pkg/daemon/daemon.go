@@ -70,6 +70,7 @@ type Daemon struct {
 	cancel     context.CancelFunc
 	background sync.WaitGroup
 	bootstrap  bootstrapResult
+	refused    atomic.Value // string: why the last reload was refused, if it was
 
 	mu     sync.Mutex // serialises Reload
 	loaded *config.Loaded
@@ -98,7 +99,9 @@ func Start(o Options) (*Daemon, error) {
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{d.check, d.openStore, d.startNode, d.startAPI, d.startWeb} {
 		if err := step(); err != nil {
-			return nil, errors.Join(err, d.undo())
+			err = errors.Join(err, d.undo())
+			notifyStatus(d.log, "not started: %v", err)
+			return nil, err
 		}
 	}
 	d.ready()
@@ -112,6 +115,7 @@ func (d *Daemon) startNode() error {
 	if err != nil {
 		return err
 	}
+	notifyStatus(d.log, "opening the listeners")
 	listen, skipped, err := listenable(d.config.Network.Listen)
 	if err != nil {
 		return err
@@ -205,7 +209,7 @@ func (d *Daemon) ready() {
 	d.background.Go(func() { d.reachBootstrap(d.ctx) })
 	d.background.Go(func() { watchdog(d.ctx, d.log, d.Healthy) })
 	notify(d.log, "READY=1")
-	notifyStatus(d.log, "peer %s, serving %s", d.host.ID(), d.node.Protocol())
+	d.background.Go(func() { d.tellStatus(d.ctx) })
 	d.log.Info("ready", "took", time.Since(d.started).Round(time.Millisecond).String())
 }
 
@@ -235,6 +239,7 @@ func (d *Daemon) undo() error {
 	var errs []error
 	for i := len(d.stops) - 1; i >= 0; i-- {
 		s := d.stops[i]
+		notifyStatus(d.log, "stopping: %s", s.name)
 		done := make(chan error, 1)
 		go func() { done <- s.do() }()
 		select {

@@ -11,14 +11,15 @@ import (
 
 var (
 	errDraining      = errors.New("stopping")
+	errDeaf          = errors.New("none of the listeners is open any more")
 	errBootstrapping = errors.New("the routing table is empty and no bootstrap peer has been asked yet")
 )
 
 // healthProbe is a key that nobody stores; reading it proves the database alive.
 var healthProbe = []byte("/health/probe")
 
-// Healthy reports whether the database and the node's loop answer. It fails while
-// the daemon stops.
+// Healthy reports whether the database and the node's loop answer and a listener
+// is open. It fails while the daemon stops.
 func (d *Daemon) Healthy(ctx context.Context) error {
 	if d.state.Load() == StateStopping {
 		return errDraining
@@ -31,6 +32,9 @@ func (d *Daemon) Healthy(ctx context.Context) error {
 			return fmt.Errorf("database: %w", err)
 		}
 		d.node.Status() // asks the loop
+		if len(d.host.Network().ListenAddresses()) == 0 {
+			return errDeaf // libp2p drops a listener that fails
+		}
 		return nil
 	})
 }

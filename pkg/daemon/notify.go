@@ -4,9 +4,23 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+const (
+	// statusEvery is how often `systemctl status` is told anew how the node does.
+	statusEvery = 15 * time.Second
+	// extendEvery is how often a long step of the start asks systemd for extendBy
+	// more time, up to extendLimit: what takes longer hangs.
+	extendEvery = 20 * time.Second
+	extendBy    = time.Minute
+	extendLimit = time.Hour
 )
 
 // notify tells systemd a state; without NOTIFY_SOCKET it does nothing.
@@ -16,8 +30,64 @@ func notify(log *slog.Logger, state string) {
 	}
 }
 
+// notifyStatus sets the line that `systemctl status` shows. A line break in it
+// would begin another message to systemd.
 func notifyStatus(log *slog.Logger, format string, args ...any) {
-	notify(log, "STATUS="+fmt.Sprintf(format, args...))
+	notify(log, "STATUS="+strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
+}
+
+// extending runs f; while it lasts, tell asks systemd for more time.
+func extending(tell func(state string), f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	tick := time.NewTicker(extendEvery)
+	defer tick.Stop()
+	for left := extendLimit / extendEvery; ; left-- {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			if left > 0 {
+				tell(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extendBy.Microseconds()))
+			}
+		}
+	}
+}
+
+// tellStatus keeps systemd told how the node does, until ctx ends.
+func (d *Daemon) tellStatus(ctx context.Context) {
+	if os.Getenv("NOTIFY_SOCKET") == "" {
+		return
+	}
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	for {
+		doing := make(chan string, 1)
+		err := within(ctx, func() error { doing <- d.doing(); return nil })
+		if err == nil && ctx.Err() == nil {
+			notifyStatus(d.log, "%s", <-doing)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// doing says in a line how the node does.
+func (d *Daemon) doing() string {
+	s := d.node.Status()
+	role := "asking only"
+	if s.Serving {
+		role = "serving"
+	}
+	held := s.Records.Records[records.KindProvider] + s.Records.Records[records.KindValue]
+	text := fmt.Sprintf("peer %s, %s %s; %d peers in the table, %d records held", s.ID, role, d.node.Protocol(), s.TablePeers, held)
+	if why, _ := d.refused.Load().(string); why != "" {
+		text += "; configuration not reloaded: " + why
+	}
+	return text
 }
 
 // notifyReloading begins a reload; READY=1 ends it. systemd wants the monotonic

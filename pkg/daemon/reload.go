@@ -22,8 +22,13 @@ func (d *Daemon) Reload() error {
 	d.metrics.ConfigLoaded(err)
 	if err != nil {
 		d.log.Error("configuration not reloaded; the old one stays", "error", err)
+		d.refused.Store(err.Error())
+		notifyStatus(d.log, "configuration not reloaded: %v", err)
+		return err
 	}
-	return err
+	d.refused.Store("")
+	notifyStatus(d.log, "configuration reloaded")
+	return nil
 }
 
 func (d *Daemon) reload() error {

@@ -49,7 +49,9 @@ func (d *Daemon) openStore() (err error) {
 	notifyStatus(d.log, "opening the database in %s", d.dataDir)
 	o := StorageOptions(&d.config)
 	o.Logger, o.Observer = d.options.Logs.Logger("storage"), d.metrics.Storage()
-	if d.store, err = storage.Open(d.dataDir, o); err != nil {
+	tell := func(state string) { notify(d.log, state) }
+	err = extending(tell, func() (err error) { d.store, err = storage.Open(d.dataDir, o); return err })
+	if err != nil {
 		return StoreError(d.dataDir, err)
 	}
 	d.onClose("database", closeStore, d.store.Close)

@@ -10,10 +10,13 @@ import (
 //	-ldflags "-X github.com/holdfast-dht/holdfast/pkg/daemon.Version=v1.2.3"
 var Version = "0.1.0-dev"
 
+// Revision of the source, set by the linker where it is not built from a checkout.
+var Revision = ""
+
 // Build describes the running program.
 type Build struct {
 	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"` // of the source, if built from a checkout
+	Revision string `json:"revision,omitempty"` // of the source, if known
 	Dirty    bool   `json:"dirty,omitempty"`    // built with uncommitted changes
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
@@ -21,7 +24,7 @@ type Build struct {
 
 // BuildInfo returns what is known of the running program.
 func BuildInfo() Build {
-	b := Build{Version: Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	b := Build{Version: Version, Revision: Revision, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -29,7 +32,7 @@ func BuildInfo() Build {
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			b.Revision = s.Value
+			b.Revision = s.Value // rather than what the linker was told
 		case "vcs.modified":
 			b.Dirty = s.Value == "true"
 		}
