@@ -201,11 +201,11 @@ func (a *app) health(ctx context.Context, ready bool) error {
 // healthAddr is where the configuration says health is served. If it does not
 // say (off, or any free port), the daemon is asked over its socket.
 func (a *app) healthAddr(ctx context.Context) (string, error) {
+	var host, port string
 	loaded, err := a.load()
-	if err != nil {
-		return "", err
+	if err == nil {
+		host, port, err = net.SplitHostPort(loaded.Config.Metrics.Listen)
 	}
-	host, port, err := net.SplitHostPort(loaded.Config.Metrics.Listen)
 	named := a.dataDir != "" || a.socket != "" // this daemon, wherever it listens
 	if err == nil && port != "0" && !named {
 		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {

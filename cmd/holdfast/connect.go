@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -76,6 +77,22 @@ func (a *app) with(run func(ctx context.Context, b api.Backend, args []string) e
 	}
 }
 
+// loadWithoutFile is for questions to a daemon that runs while its file is broken:
+// all they need of it is the socket. Without a file to blame, the error stays.
+func (a *app) loadWithoutFile(broken error) (*config.Loaded, error) {
+	s := a.sources()
+	if s.File == "" || a.config != "" {
+		return nil, broken
+	}
+	s.File = ""
+	loaded, err := config.Load(s)
+	if err != nil {
+		return nil, broken
+	}
+	fmt.Fprintf(a.errs, "holdfast: going on without the configuration file: %s\n", forPeople(broken))
+	return loaded, nil
+}
+
 // backend returns the node to ask, and how to let go of it.
 func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 	if len(a.bootstrap) > 0 {
@@ -84,6 +101,9 @@ func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 		}
 	}
 	loaded, err := a.load()
+	if err != nil && len(a.bootstrap) == 0 {
+		loaded, err = a.loadWithoutFile(err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
