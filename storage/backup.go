@@ -17,19 +17,32 @@ const compactTx = 8 << 20
 // Backup writes a consistent copy of the file to w while writes go on, and returns
 // its length. Pages freed meanwhile are not used again before it ends.
 func (db *DB) Backup(w io.Writer) (n int64, err error) {
+	out := errWriter{w: w}
 	err = guard(func() error {
 		tx, err := db.bolt.Begin(false)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = tx.Rollback() }()
-		n, err = tx.WriteTo(w)
-		return err
+		n, err = tx.WriteTo(&out)
+		return firstErr(out.err, err)
 	})
 	if err != nil {
 		return n, fmt.Errorf("storage: backup: %w", err)
 	}
 	return n, nil
+}
+
+// errWriter keeps the error of w, of which bbolt passes on only the text.
+type errWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (e *errWriter) Write(b []byte) (int, error) {
+	n, err := e.w.Write(b)
+	e.err = firstErr(e.err, err)
+	return n, err
 }
 
 // Restore puts the copy that Backup wrote in the place of the file in dir, after

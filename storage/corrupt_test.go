@@ -157,7 +157,7 @@ func TestTruncated(t *testing.T) {
 // TestFlippedBits damages single bits everywhere, seen at open or not.
 func TestFlippedBits(t *testing.T) {
 	whole := fill(t)
-	n := 250
+	n := 100
 	if testing.Short() {
 		n = 30
 	}
@@ -252,11 +252,16 @@ func TestSalvageIsWhole(t *testing.T) {
 // TestLostRoot cuts every way in: the published keys are found all the same.
 func TestLostRoot(t *testing.T) {
 	whole := fill(t)
+	db, _ := openDamaged(t, whole, Options{})
+	before := db.Stats()
+	require.NoError(t, db.Close())
 	clear(whole[:2*os.Getpagesize()])
 	db, dir := openDamaged(t, whole, Options{})
 	q := db.Quarantined()
 	require.NotNil(t, q)
 	require.EqualValues(t, damagedPublished, q.Published[0]+q.Published[1])
+	require.EqualValues(t, damagedValues, q.Records[records.KindValue])
+	require.GreaterOrEqual(t, q.Records[records.KindProvider], before.Records[records.KindProvider])
 	require.Equal(t, 1, q.Snapshots)
 	s, err := db.LoadSnapshot()
 	require.NoError(t, err)

@@ -153,26 +153,29 @@ type element struct {
 }
 
 // elements takes a leaf or a branch apart. Whatever is out of bounds or order is
-// an error; the elements before it are returned.
-func (pg *page) elements() ([]element, error) {
+// an error; the elements that could be read are returned all the same.
+func (pg *page) elements() (out []element, err error) {
 	if pg.flags != flagBranch && pg.flags != flagLeaf {
 		return nil, fmt.Errorf("%w: page %d has flags %#x", ErrCorrupt, pg.id, pg.flags)
 	}
-	if pageHeader+pg.count*elementSize > len(pg.data) {
-		return nil, fmt.Errorf("%w: page %d counts %d elements", ErrCorrupt, pg.id, pg.count)
+	n := pg.count
+	if most := (len(pg.data) - pageHeader) / elementSize; n > most {
+		err = fmt.Errorf("%w: page %d counts %d elements", ErrCorrupt, pg.id, n)
+		n = most
 	}
-	out := make([]element, 0, pg.count)
-	for i := range pg.count {
+	out = make([]element, 0, n)
+	for i := range n {
 		e, ok := pg.element(i)
-		if !ok {
-			return out, fmt.Errorf("%w: element %d of page %d", ErrCorrupt, i, pg.id)
-		}
-		if i > 0 && bytes.Compare(out[i-1].key, e.key) >= 0 {
-			return out, fmt.Errorf("%w: element %d of page %d is out of order", ErrCorrupt, i, pg.id)
+		switch {
+		case !ok:
+			err = fmt.Errorf("%w: element %d of page %d", ErrCorrupt, i, pg.id)
+			continue
+		case len(out) > 0 && bytes.Compare(out[len(out)-1].key, e.key) >= 0:
+			err = fmt.Errorf("%w: element %d of page %d is out of order", ErrCorrupt, i, pg.id)
 		}
 		out = append(out, e)
 	}
-	return out, nil
+	return out, err
 }
 
 // element reads element i; its positions count from its own header.

@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
@@ -33,7 +34,7 @@ func (s *salvager) run(headless bool) {
 	s.seen = newBitmap(s.src.pages)
 	s.q.Incomplete = headless
 	top := s.topBuckets()
-	s.keystore(top)
+	s.keystore(top[string(bucketKeystore)])
 	s.snapshots(top[string(bucketSnapshot)])
 	s.values(top[string(bucketValues)])
 	s.providers(top)
@@ -138,18 +139,43 @@ func (s *salvager) commit() {
 	}
 }
 
-// keystore takes over the published keys. If pages of theirs are lost, it also
-// searches every leaf page of the file, also those no longer in use: a key
-// published once too often is better than one that is lost.
-func (s *salvager) keystore(top map[string]*element) {
-	found := make(map[string]bool)
-	whole := s.eachIn(top[string(bucketKeystore)], func(e *element) {
-		if p, err := decodePublished(e.key, e.value); err == nil {
-			found[string(e.key)] = true
-			s.apply(func(b *batch) error { return b.publish([]records.Published{p}) })
-		} else {
-			s.q.Incomplete = true
+// scan visits the rows of every leaf page of the file, also of pages no longer in
+// use: old versions of rows, rows that were removed, and those that only a lost
+// page led to.
+func (s *salvager) scan(fn func(e *element)) {
+	for id := uint64(2); id < s.src.pages && !s.stopped; id++ {
+		if pg, err := s.src.read(id); err == nil && pg.flags == flagLeaf {
+			scanPage(pg, fn)
 		}
+	}
+}
+
+// scanPage visits the rows of a leaf and of the inline buckets in it.
+func scanPage(pg *page, fn func(e *element)) {
+	elems, _ := pg.elements()
+	for i := range elems {
+		e := &elems[i]
+		if e.flags&flagBucket == 0 {
+			fn(e)
+		} else if _, inline, err := e.bucket(); err == nil && inline != nil {
+			scanPage(inline, fn)
+		}
+	}
+}
+
+// keystore takes over the published keys. If some are lost on the way to them, it
+// searches the whole file: a key published once too often is better than one that
+// is published no more.
+func (s *salvager) keystore(bucket *element) {
+	found := make(map[string]bool)
+	whole := s.eachIn(bucket, func(e *element) {
+		p, err := decodePublished(e.key, e.value)
+		if err != nil {
+			s.q.Incomplete = true
+			return
+		}
+		found[string(e.key)] = true
+		s.apply(func(b *batch) error { return b.publish([]records.Published{p}) })
 	})
 	if whole {
 		return
@@ -169,38 +195,19 @@ func (s *salvager) keystore(top map[string]*element) {
 	}
 }
 
-// scan visits the rows of every leaf page of the file.
-func (s *salvager) scan(fn func(e *element)) {
-	for id := uint64(2); id < s.src.pages; id++ {
-		pg, err := s.src.read(id)
-		if err != nil || pg.flags != flagLeaf {
-			continue
-		}
-		elems, _ := pg.elements()
-		for i := range elems {
-			fn(&elems[i])
-			if _, inline, err := elems[i].bucket(); elems[i].flags&flagBucket != 0 && err == nil && inline != nil {
-				inner, _ := inline.elements()
-				for j := range inner {
-					fn(&inner[j])
-				}
-			}
-		}
-	}
-}
-
 // snapshots takes over the snapshots, or if there are none the newest to be found
 // anywhere.
 func (s *salvager) snapshots(bucket *element) {
 	take := func(row []byte) {
-		if _, err := decodeSnapshot(row); err == nil {
-			s.q.Snapshots++
-			row = clone(row)
-			s.apply(func(b *batch) error { return b.saveSnapshot(row) })
-		}
+		s.q.Snapshots++
+		s.apply(func(b *batch) error { return b.saveSnapshot(row) })
 	}
 	whole := s.eachIn(bucket, func(e *element) {
-		s.eachIn(e, func(e *element) { take(e.value) })
+		s.eachIn(e, func(e *element) {
+			if _, err := decodeSnapshot(e.value); err == nil {
+				take(clone(e.value))
+			}
+		})
 	})
 	if whole || s.q.Snapshots > 0 {
 		return
@@ -211,7 +218,7 @@ func (s *salvager) snapshots(bucket *element) {
 		if !bytes.Equal(e.key, keySnapshot) {
 			return
 		}
-		if snap, err := decodeSnapshot(e.value); err == nil && snap.Taken.After(taken) {
+		if snap, err := decodeSnapshot(e.value); err == nil && (newest == nil || snap.Taken.After(taken)) {
 			newest, taken = clone(e.value), snap.Taken
 		}
 	})
@@ -220,61 +227,89 @@ func (s *salvager) snapshots(bucket *element) {
 	}
 }
 
+// values takes over the values; if some are lost on the way, the newest version
+// of each that is left in the file.
 func (s *salvager) values(bucket *element) {
-	s.eachIn(bucket, func(e *element) {
+	take := func(e *element) bool {
 		v, err := decodeValue(e.key, e.value)
 		if err != nil {
-			s.q.Incomplete = true
-			return
+			return false
 		}
 		s.apply(func(b *batch) error { return b.restoreValue(&v) })
+		return true
+	}
+	whole := s.eachIn(bucket, func(e *element) {
+		if !take(e) {
+			s.q.Incomplete = true
+		}
 	})
+	if !whole {
+		s.scan(func(e *element) { take(e) })
+	}
 }
 
-// restoreValue writes a value as it was, unless its key is there.
+// restoreValue writes a value as it was, unless a newer one is there.
 func (b *batch) restoreValue(v *records.Value) error {
 	vt, err := openValues(b.tx)
-	if err != nil || vt.rows.Get(v.Key) != nil {
+	if err != nil {
+		return err
+	}
+	old := vt.rows.Get(v.Key)
+	if old != nil {
+		if o, err := decodeValue(v.Key, old); err != nil || !v.Received.After(o.Received) {
+			return err
+		}
+	}
+	if err := b.dropValue(vt, v.Key, old); err != nil {
 		return err
 	}
 	return b.writeValue(vt, v)
 }
 
-// providers takes over provider records, those that expire last first.
+// providers takes over provider records, those that expire last first; if some are
+// lost on the way, whatever looks like one.
 func (s *salvager) providers(top map[string]*element) {
 	peers := make(map[uint32]records.Provider)
-	s.eachIn(top[string(bucketProviderAddrs)], func(e *element) {
+	peer := func(e *element) {
 		if p, err := decodePeer(e.key, e.value); err == nil && len(e.key) == 4 {
 			peers[binary.BigEndian.Uint32(e.key)] = p
 		}
-	})
+	}
+	if !s.eachIn(top[string(bucketProviderAddrs)], peer) {
+		s.scan(peer)
+	}
 	var epochs []*element
-	s.eachIn(top[string(bucketProviders)], func(e *element) {
+	whole := s.eachIn(top[string(bucketProviders)], func(e *element) {
 		if e.flags&flagBucket != 0 {
 			epochs = append(epochs, e)
 		}
 	})
 	left := salvageProviders
-	for i := len(epochs) - 1; i >= 0; i-- {
-		s.eachIn(epochs[i], func(e *element) {
-			if left--; left >= 0 {
-				s.provider(peers, e)
-			}
-		})
+	take := func(e *element) {
+		if left > 0 && s.provider(peers, e) {
+			left--
+		}
 	}
-	s.q.Incomplete = s.q.Incomplete || left < 0
+	for _, e := range slices.Backward(epochs) {
+		whole = s.eachIn(e, take) && whole
+	}
+	if !whole {
+		s.scan(take)
+	}
+	s.q.Incomplete = s.q.Incomplete || left == 0
 }
 
-func (s *salvager) provider(peers map[uint32]records.Provider, e *element) {
+// provider takes over a record whose provider is known; what is none is passed
+// over.
+func (s *salvager) provider(peers map[uint32]records.Provider, e *element) bool {
 	if len(e.key) != 20 || len(e.value) != 4 {
-		s.q.Incomplete = true
-		return
+		return false
 	}
 	key := recordKey(e.key[:16])
 	p, ok := peers[binary.BigEndian.Uint32(e.key[16:])]
 	if !ok {
 		s.q.Incomplete = true
-		return
+		return false
 	}
 	p.Expires = fromSeconds(binary.BigEndian.Uint32(e.value))
 	s.apply(func(b *batch) error {
@@ -286,4 +321,5 @@ func (s *salvager) provider(peers map[uint32]records.Provider, e *element) {
 		// may be wrong just now.
 		return w.add(time.Time{}, key, &p, s.dst.opts.MaxProvidersPerKey, b.full)
 	})
+	return true
 }

@@ -1,0 +1,285 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// pagesOf returns the pages that fn's transactions wrote and visited.
+func pagesOf(t *testing.T, db *DB, fn func()) (written, visited int64) {
+	t.Helper()
+	before := db.bolt.Stats()
+	fn()
+	after := db.bolt.Stats()
+	d := after.Sub(&before)
+	return d.TxStats.GetPageCount(), d.TxStats.GetNodeCount()
+}
+
+// TestExpireIsProportional counts pages instead of time: dropping one epoch writes
+// the same few pages whatever lives beside it, and values due cost what they are.
+func TestExpireIsProportional(t *testing.T) {
+	expireOne := func(live int) int64 {
+		db := openTest(t, t.TempDir(), Options{NoSync: true, MaxPending: 1 << 30})
+		for i := range live {
+			ttl := 3*time.Hour + time.Duration(i%40)*time.Hour
+			provide(t, db, start, string(wideKey(i)), strconv.Itoa(i%100), ttl, false)
+		}
+		for i := range 2000 {
+			provide(t, db, start, string(wideKey(-i-1)), "short", time.Minute, false)
+		}
+		for i := range 100 {
+			v := records.Value{Key: wideKey(i), Value: make([]byte, 100), Expires: start.Add(time.Minute)}
+			require.NoError(t, db.PutValue(start, v, nil))
+		}
+		require.NoError(t, db.Flush())
+		removed := [records.NumKinds]int64{}
+		written, _ := pagesOf(t, db, func() {
+			for more := true; more; {
+				out, err := db.Expire(start.Add(4 * time.Hour))
+				require.NoError(t, err)
+				for k, n := range out.Records {
+					removed[k] += n
+				}
+				more = out.More
+			}
+		})
+		require.GreaterOrEqual(t, removed[records.KindProvider], int64(2000))
+		require.EqualValues(t, 100, removed[records.KindValue])
+		return written
+	}
+	few, many := expireOne(2_000), expireOne(100_000)
+	t.Logf("pages written: %d beside 2,000 records, %d beside 100,000", few, many)
+	require.LessOrEqual(t, many, few+30, "expiry touches what lives")
+	require.LessOrEqual(t, few, int64(120))
+}
+
+// TestIdleExpireIsCheap: with nothing due, expiry writes no more than a commit.
+func TestIdleExpireIsCheap(t *testing.T) {
+	db := openTest(t, t.TempDir(), Options{NoSync: true, MaxPending: 1 << 30})
+	for i := range 50_000 {
+		provide(t, db, start, string(wideKey(i)), "p", 40*time.Hour, false)
+	}
+	require.NoError(t, db.Flush())
+	written, _ := pagesOf(t, db, func() {
+		_, err := db.Expire(start.Add(time.Hour))
+		require.NoError(t, err)
+	})
+	require.LessOrEqual(t, written, int64(10))
+}
+
+// TestRefreshIsCheap: a provider that announces the same again and again rewrites
+// neither its addresses nor its row.
+func TestRefreshIsCheap(t *testing.T) {
+	db := openTest(t, t.TempDir(), Options{NoSync: true, MaxPending: 1 << 30})
+	for i := range 20_000 {
+		provide(t, db, start, strconv.Itoa(i), strconv.Itoa(i), time.Hour, false)
+	}
+	require.NoError(t, db.Flush())
+	written, _ := pagesOf(t, db, func() {
+		provide(t, db, start.Add(time.Second), "77", "77", time.Hour, true)
+	})
+	// The path to the record's leaf, epoch stats, counters, freelist.
+	require.LessOrEqual(t, written, int64(9))
+}
+
+func TestBackupWhileWriting(t *testing.T) {
+	db := openTest(t, t.TempDir(), Options{})
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for g := range 2 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				// Both or neither are in a backup: they are one transaction.
+				a := records.Published{Key: fmt.Appendf(nil, "a%d", g), Added: start.Add(time.Duration(i))}
+				b := records.Published{Key: fmt.Appendf(nil, "b%d", g), Added: start.Add(time.Duration(i))}
+				require.NoError(t, db.Publish(a, b))
+				provide(t, db, start, string(wideKey(i)), "p", time.Hour, false)
+			}
+		})
+	}
+	for range 5 {
+		acked := records.Published{Key: []byte("acked"), Added: start}
+		require.NoError(t, db.Publish(acked))
+		var buf bytes.Buffer
+		n, err := db.Backup(&buf)
+		require.NoError(t, err)
+		require.EqualValues(t, buf.Len(), n)
+		dir := t.TempDir()
+		old, err := Restore(dir, &buf)
+		require.NoError(t, err)
+		require.Empty(t, old)
+		requireSound(t, dir)
+		copied := openTest(t, dir, Options{})
+		_, err = copied.Load(0, acked.Key)
+		require.NoError(t, err, "acknowledged before the backup")
+		for g := range 2 {
+			a, errA := copied.Load(0, fmt.Appendf(nil, "a%d", g))
+			b, errB := copied.Load(0, fmt.Appendf(nil, "b%d", g))
+			require.Equal(t, errA, errB)
+			require.True(t, a.Added.Equal(b.Added))
+		}
+	}
+	close(stop)
+	wg.Wait()
+	_, err := db.Backup(brokenWriter{})
+	require.ErrorIs(t, err, io.ErrShortWrite)
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
+
+func TestRestore(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	db := openTest(t, from, Options{Network: "a"})
+	provide(t, db, start, "k", "p", time.Hour, true)
+	var buf bytes.Buffer
+	_, err := db.Backup(&buf)
+	require.NoError(t, err)
+
+	old, err := Open(to, Options{})
+	require.NoError(t, err)
+	provide(t, old, start, "old", "p", time.Hour, true)
+	_, err = Restore(to, bytes.NewReader(buf.Bytes()))
+	require.ErrorIs(t, err, ErrLocked, "restored under a running node")
+	require.NoError(t, old.Close())
+
+	for _, bad := range [][]byte{nil, []byte("no database"), buf.Bytes()[:buf.Len()/2]} {
+		_, err = Restore(to, bytes.NewReader(bad))
+		require.ErrorIs(t, err, ErrCorrupt)
+	}
+	_, err = Restore(to, io.MultiReader(bytes.NewReader(buf.Bytes()), errReader{}))
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	left, err := filepath.Glob(filepath.Join(to, "*"))
+	require.NoError(t, err)
+	require.Len(t, left, 2, "a failed restore leaves something: %v", left)
+
+	name, err := Restore(to, bytes.NewReader(buf.Bytes()))
+	require.NoError(t, err)
+	require.FileExists(t, name)
+	db = openTest(t, to, Options{Network: "a"})
+	ps, err := db.Providers(nil, start, []byte("k"), 1)
+	require.NoError(t, err)
+	require.Len(t, ps, 1)
+}
+
+type errReader struct{}
+
+func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestCompact(t *testing.T) {
+	dir := t.TempDir()
+	db, err := Open(dir, Options{NoSync: true, MaxPending: 1 << 30})
+	require.NoError(t, err)
+	for i := range 50_000 {
+		provide(t, db, start, string(wideKey(i)), "p", time.Duration(i%2*30+1)*time.Hour, false)
+	}
+	require.NoError(t, db.Publish(records.Published{Key: []byte("own")}))
+	for more := true; more; {
+		out, err := db.Expire(start.Add(10 * time.Hour))
+		require.NoError(t, err)
+		more = out.More
+	}
+	before := db.Stats()
+	require.NoError(t, db.Close())
+	from, to, err := Compact(dir)
+	require.NoError(t, err)
+	require.Less(t, to, from/2)
+	requireSound(t, dir)
+	db = openTest(t, dir, Options{})
+	require.True(t, db.CleanStart())
+	require.Equal(t, before.Records, db.Stats().Records)
+	s, err := db.Sizes()
+	require.NoError(t, err)
+	require.Equal(t, to, s.File)
+	for i := 1; i < 50_000; i += 997 {
+		ps, err := db.Providers(nil, start, wideKey(i/2*2+1), 1)
+		require.NoError(t, err)
+		require.Len(t, ps, 1)
+	}
+	provide(t, db, start, "after", "new provider", time.Hour, true) // numbers go on
+}
+
+// TestCheckFindsDisagreement changes rows behind the counters' and indexes' back.
+func TestCheckFindsDisagreement(t *testing.T) {
+	put := func(bucket, key, value []byte) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }
+	}
+	delFirst := func(bucket []byte) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error {
+			k, _ := tx.Bucket(bucket).Cursor().First()
+			return tx.Bucket(bucket).Delete(k)
+		}
+	}
+	for name, edit := range map[string]func(*bbolt.Tx) error{
+		"value without index":    delFirst(bucketValueExpiry),
+		"index without value":    put(bucketValueExpiry, expiryKey(start, []byte("none")), nil),
+		"value gone":             delFirst(bucketValues),
+		"damaged value":          put(bucketValues, wideKey(3), []byte{1, 2, 3, 4, 5, 6}),
+		"published gone":         delFirst(bucketKeystore),
+		"published misfiled":     put(bucketKeystore, make([]byte, publishedKeyLen), encodePublished(make([]byte, publishedKeyLen), &records.Published{Key: []byte("x")})),
+		"published malformed":    put(bucketKeystore, []byte("x"), []byte("y")),
+		"provider gone":          delFirst(bucketProviderIDs),
+		"provider's rows gone":   delFirst(bucketProviderAddrs),
+		"provider not collected": delFirst(bucketProviderLast),
+		"epoch's stats gone":     delFirst(bucketEpochs),
+		"epoch's stats wrong": func(tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketEpochs)
+			k, _ := b.Cursor().First()
+			return b.Put(k, (&epochStats{copies: 1}).encode())
+		},
+		"epoch gone": func(tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketProviders)
+			k, _ := b.Cursor().First()
+			return b.DeleteBucket(k)
+		},
+		"record in the wrong epoch": func(tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketProviders)
+			k, _ := b.Cursor().First()
+			rows := b.Bucket(k)
+			r, _ := rows.Cursor().First()
+			return rows.Put(r, u32(5))
+		},
+		"snapshots too many": func(tx *bbolt.Tx) error {
+			_, err := tx.Bucket(bucketSnapshot).CreateBucket([]byte("99999999"))
+			return err
+		},
+		"counters": func(tx *bbolt.Tx) error { return (&counters{}).store(tx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, dir := openDamaged(t, fill(t), Options{})
+			require.NoError(t, db.Close())
+			requireSound(t, dir)
+			editFile(t, dir, edit)
+			r, err := Check(dir)
+			require.NoError(t, err)
+			require.NotEmpty(t, r.Problems)
+			_, err = Repair(dir, Options{NoSync: true})
+			require.NoError(t, err)
+			requireSound(t, dir)
+		})
+	}
+}
+
+func TestRepairWithoutFile(t *testing.T) {
+	_, err := Repair(t.TempDir(), Options{})
+	require.True(t, errors.Is(err, os.ErrNotExist))
+}

@@ -1,0 +1,335 @@
+package runs
+
+import (
+	"fmt"
+	"hash/maphash"
+	"math"
+	"runtime"
+	"sync"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// parallel is from how many writes on a batch is prepared by all processors.
+const parallel = 512
+
+// prepare finds out what the runs say about the records to be written. The view
+// it does so with is the commit's: between two views records move from tables to
+// runs.
+func (c *commit) prepare(ops []op) error {
+	c.led.work = append(c.led.work[:0], make([]work, len(ops))...)
+	for i := range ops {
+		if ops[i].call != nil {
+			continue
+		}
+		p, err := c.led.peers.byPeerID(c.tx, ops[i].id)
+		if err != nil {
+			return err
+		}
+		c.led.work[i].peer = p
+	}
+	return c.retry(func(v *view) error {
+		c.view = v
+		return c.prepareRuns(ops, c.led.work)
+	})
+}
+
+// prepareRuns fills in what depends on runs, a share of it on each processor.
+func (c *commit) prepareRuns(ops []op, work []work) error {
+	n := 1
+	if len(ops) >= parallel {
+		n = runtime.GOMAXPROCS(0)
+	}
+	size := (len(ops) + n - 1) / n
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := 1; i < n; i++ {
+		low, high := min(i*size, len(ops)), min((i+1)*size, len(ops))
+		wg.Go(func() { errs[i] = c.prepareShare(ops[low:high], work[low:high]) })
+	}
+	errs[0] = c.prepareShare(ops[:min(size, len(ops))], work)
+	wg.Wait()
+	return firstErr(errs...)
+}
+
+func (c *commit) prepareShare(ops []op, work []work) error {
+	if len(c.view.runs) == 0 {
+		return nil
+	}
+	return c.runs.view(func(tx *bbolt.Tx) error {
+		for i := range ops {
+			o, w := &ops[i], &work[i]
+			if o.call != nil {
+				continue
+			}
+			w.hash = c.seed.hash(&o.key)
+			at := nextRun(c.view.runs, 0, &o.key, w.hash, removed)
+			if w.maybe = at < len(c.view.runs); !w.maybe || w.peer == nil {
+				continue
+			}
+			var err error
+			if w.old, w.maybe, err = newestIn(tx, c.view.runs, at, &o.key, w.hash, w.peer.number); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// newest returns the expiry of a record; removed: there is none.
+func (c *commit) newest(p *peer, o *op, w *work) (uint32, error) {
+	if p == nil {
+		return removed, nil
+	}
+	if expires, known := c.view.staged(&o.key, p.number); known {
+		return expires, nil
+	}
+	if c.stale {
+		return c.newestCopy(c.view, &o.key, p.number)
+	}
+	return w.old, nil
+}
+
+// peer returns the provider of an op, which another op of the batch may have
+// brought; nil: it is not known.
+func (c *commit) peer(o *op, w *work) *peer {
+	if w.peer == nil {
+		w.peer = c.led.peers.byID[o.id]
+	}
+	return w.peer
+}
+
+// add stores a record. It refuses newcomers only.
+func (c *commit) add(o *op, w *work) error {
+	if o.expires <= max(o.now, unborn) {
+		return records.ErrExpired // less than a second was left
+	}
+	p := c.peer(o, w)
+	old, err := c.newest(p, o, w)
+	if err != nil {
+		return err
+	}
+	if old <= o.now {
+		if err := c.admit(p, o, w); err != nil {
+			return err
+		}
+	}
+	if p == nil {
+		p, err = c.intern(o)
+	} else {
+		err = c.readdress(p, o)
+	}
+	if err != nil || o.expires <= old {
+		return err
+	}
+	return c.put(p, o, old)
+}
+
+// admit decides about a record that is not known.
+func (c *commit) admit(p *peer, o *op, w *work) error {
+	if c.full {
+		return ErrFull
+	}
+	if p == nil && c.state.providers >= int64(c.opts.MaxProviders) {
+		return errManyProviders
+	}
+	if p != nil {
+		if p.drops != c.led.drops {
+			c.touch(p)
+		}
+		if p.total() >= c.opts.MaxRecordsPerProvider {
+			return errManyRecords
+		}
+	}
+	full, err := c.crowded(o, w)
+	if err == nil && full {
+		err = errManyPerKey
+	}
+	return err
+}
+
+// The quotas, so that each can be counted.
+var (
+	errManyProviders = fmt.Errorf("%w: too many providers", records.ErrQuota)
+	errManyRecords   = fmt.Errorf("%w: too many records of the provider", records.ErrQuota)
+	errManyPerKey    = fmt.Errorf("%w: too many providers of the key", records.ErrQuota)
+)
+
+// crowded reports whether a key has as many live providers as it may. The answer
+// holds until the first of them expires or is removed, so that a flood of
+// newcomers costs little.
+func (c *commit) crowded(o *op, w *work) (bool, error) {
+	if o.now < c.led.hot[o.key] {
+		return true, nil
+	}
+	g := &c.led.gather
+	g.reset()
+	for _, t := range c.view.tables {
+		for i := t.first(&o.key); i != 0; {
+			e := &t.entries[i-1]
+			if e.key == o.key && e.staged != unborn {
+				g.settle(e.number, e.staged)
+			}
+			i = e.next
+		}
+	}
+	if w.maybe || c.stale {
+		if err := c.scan(c.view, &o.key, c.seed.hash(&o.key), o.now, g.offer); err != nil {
+			return false, err
+		}
+	}
+	live := g.live(o.now)
+	if len(live) < c.opts.MaxProvidersPerKey {
+		return false, nil
+	}
+	first := uint32(math.MaxUint32)
+	for _, f := range live {
+		first = min(first, f.expires)
+	}
+	if len(c.led.hot) >= maxHot {
+		clear(c.led.hot)
+	}
+	c.led.hot[o.key] = first
+	return true, nil
+}
+
+// remove forgets a record.
+func (c *commit) remove(o *op, w *work) error {
+	p := c.peer(o, w)
+	old, err := c.newest(p, o, w)
+	if err != nil {
+		return err
+	}
+	if old <= o.now {
+		return records.ErrNotFound
+	}
+	delete(c.led.hot, o.key)
+	c.touch(p)
+	id := c.uncount(p, old)
+	c.stage(o, p, removed, id)
+	c.led.active.removals = append(c.led.active.removals, removal{key: o.key, number: p.number})
+	return nil
+}
+
+// put stores a record whose newest copy expires at old; removed: it has none.
+func (c *commit) put(p *peer, o *op, old uint32) error {
+	c.touch(p)
+	oldID := c.uncount(p, old)
+	e := c.state.open(epochOf(o.expires))
+	e.records++
+	e.newest = max(e.newest, o.expires)
+	p.add(e.id, 1)
+	c.led.active.noteEpoch(e.epochRef)
+	c.stage(o, p, o.expires, oldID)
+	if e.epoch <= p.last {
+		return nil
+	}
+	last, err := bucketOf(c.tx, bucketLast)
+	if err != nil {
+		return err
+	}
+	if p.last != 0 {
+		if err := last.Delete(lastKey(p.last, p.number)); err != nil {
+			return err
+		}
+	}
+	p.last = e.epoch
+	return last.Put(lastKey(p.last, p.number), nil)
+}
+
+// uncount takes the newest copy of a record out of the books, and returns the id
+// of its epoch; 0: there was no copy.
+func (c *commit) uncount(p *peer, old uint32) uint32 {
+	if old == removed {
+		return 0
+	}
+	e := c.state.epoch(epochOf(old))
+	if e == nil {
+		return 0
+	}
+	e.records--
+	p.add(e.id, -1)
+	return e.id
+}
+
+// stage enters a record in the table and the log. Nobody sees it before show.
+func (c *commit) stage(o *op, p *peer, expires, oldID uint32) {
+	c.entries = append(c.entries, c.led.active.stage(&o.key, p.number, expires))
+	r := record{key: o.key, number: p.number, expires: expires}
+	c.led.log = appendLogEntry(c.led.log, &r, oldID)
+}
+
+// touch saves a provider as it was before this commit, and leaves in its tally
+// only epochs that there are.
+func (c *commit) touch(p *peer) {
+	if p.before == nil {
+		p.save()
+		c.touched = append(c.touched, p)
+	}
+	if p.drops != c.led.drops {
+		p.prune(&c.state)
+		p.drops = c.led.drops
+	}
+}
+
+// intern gives a new provider its number.
+func (c *commit) intern(o *op) (*peer, error) {
+	if c.state.nextNumber == math.MaxUint32 {
+		return nil, fmt.Errorf("%w: provider numbers are used up", ErrFull)
+	}
+	p := newPeer(o.id, c.state.nextNumber)
+	ids, err := bucketOf(c.tx, bucketIDs)
+	if err != nil {
+		return nil, err
+	}
+	if err := ids.Put([]byte(p.id), u32(p.number)); err != nil {
+		return nil, err
+	}
+	c.state.nextNumber++
+	c.state.providers++
+	c.led.peers.insert(p)
+	c.touch(p)
+	return p, c.storeAddrs(p, o)
+}
+
+// readdress stores a provider's addresses if they are others, or less than half of
+// their time is left: a row costs a page.
+func (c *commit) readdress(p *peer, o *op) error {
+	if len(o.addrs) <= 1 {
+		return nil
+	}
+	half := uint32(records.ProviderAddrTTL.Seconds() / 2)
+	if maphash.Bytes(c.led.peers.seed, o.addrs) == p.addrsSum && p.addrsExpire >= o.now+half {
+		return nil
+	}
+	c.touch(p)
+	return c.storeAddrs(p, o)
+}
+
+func (c *commit) storeAddrs(p *peer, o *op) error {
+	f := &info{number: p.number, id: p.id, addrs: append([]byte(nil), o.addrs...)}
+	if len(f.addrs) == 0 {
+		f.addrs = []byte{0}
+	}
+	if len(f.addrs) > 1 {
+		f.addrsExpire = o.addrsExpire
+	}
+	p.addrsExpire, p.addrsSum = f.addrsExpire, maphash.Bytes(c.led.peers.seed, f.addrs)
+	c.infos = append(c.infos, f)
+	peers, err := bucketOf(c.tx, bucketPeers)
+	if err != nil {
+		return err
+	}
+	return peers.Put(u32(p.number), f.encode())
+}
+
+func firstErr(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package runs
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"go.etcd.io/bbolt"
+)
+
+// The layout of blocks. A leaf page has a header of 16 bytes, and each row one of
+// 16 beside its key and value; with blocks of 83 records two rows fill a page:
+// 16 + 2*(16 + 20 + 5 + 83*24) = 4082 of 4096 bytes.
+//
+// Every leaf must be exactly one page, or free space breaks into pieces that do
+// not fit what is needed next and the file grows for ever. bbolt does not split a
+// leaf of four rows or less, so the last four rows of a transaction must fit one
+// page together: 16 + 4*(16 + 20 + 5 + 40*24) = 4020.
+const (
+	blockRecords = 83
+	tailRecords  = 40
+	tailBlocks   = 4
+
+	// segmentRecords is 6.3 MB of records and 12 MB of scratch for their filter:
+	// a transaction of 30 ms.
+	segmentRecords = 256 << 10
+
+	blockHeader = 1 + 4 // format, CRC-32C of the run's number and the records
+)
+
+// compareKeys orders keys as big-endian numbers.
+func compareKeys(a, b *recordKey) int {
+	if c := cmp.Compare(binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])); c != 0 {
+		return c
+	}
+	return cmp.Compare(binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:]))
+}
+
+// runSum is the CRC that those of a run's blocks begin with, so that a block that
+// turns up in another run does not count as whole.
+func runSum(run uint64) uint32 { return crc32.Update(0, castagnoli, u64(run)) }
+
+// putBlocks appends sorted records to a run's bucket. arena is room for the blocks
+// that may be used again after the commit; it is returned.
+func putBlocks(b *bbolt.Bucket, run uint64, recs, arena []byte, s shape) ([]byte, error) {
+	b.FillPercent = 1
+	sum := runSum(run)
+	n := len(recs) / recordLen
+	need := len(recs) + blockHeader*(n/s.block+1+tailBlocks)
+	if cap(arena) < need {
+		arena = make([]byte, 0, need)
+	}
+	arena = arena[:0]
+	for n > 0 {
+		size := s.tail
+		if most := n - tailBlocks*s.tail; most > 0 {
+			size = min(s.block, most)
+		}
+		size = min(size, n)
+		block := recs[:size*recordLen]
+		start := len(arena)
+		arena = append(arena, rowFormat)
+		arena = binary.BigEndian.AppendUint32(arena, crc32.Update(sum, castagnoli, block))
+		arena = append(arena, block...)
+		last := block[len(block)-recordLen:]
+		if err := b.Put(last[:idLen], arena[start:]); err != nil {
+			return arena, err
+		}
+		recs, n = recs[size*recordLen:], n-size
+	}
+	return arena, nil
+}
+
+// openBlock returns the records of a block filed under key, or ErrCorrupt.
+func openBlock(sum uint32, key, value []byte) ([]byte, error) {
+	if len(value) < blockHeader+recordLen || (len(value)-blockHeader)%recordLen != 0 {
+		return nil, fmt.Errorf("%w: block of %d bytes", ErrCorrupt, len(value))
+	}
+	recs := value[blockHeader:]
+	last := recs[len(recs)-recordLen:]
+	switch {
+	case value[0] != rowFormat:
+		return nil, fmt.Errorf("%w: block of format %d", ErrCorrupt, value[0])
+	case crc32.Update(sum, castagnoli, recs) != binary.BigEndian.Uint32(value[1:]):
+		return nil, fmt.Errorf("%w: checksum of a block", ErrCorrupt)
+	case !bytes.Equal(key, last[:idLen]):
+		return nil, fmt.Errorf("%w: block is filed under another record", ErrCorrupt)
+	}
+	return recs, nil
+}
+
+// recordAt reads record i of a block.
+func recordAt(recs []byte, i int) (r record) {
+	b := recs[i*recordLen:]
+	copy(r.key[:], b)
+	r.number = binary.BigEndian.Uint32(b[16:])
+	r.expires = binary.BigEndian.Uint32(b[20:])
+	return r
+}
+
+// searchBlock returns the index of the first record that is not before id.
+func searchBlock(recs []byte, id *[idLen]byte) int {
+	low, high := 0, len(recs)/recordLen
+	for low < high {
+		mid := (low + high) / 2
+		if bytes.Compare(recs[mid*recordLen:mid*recordLen+idLen], id[:]) < 0 {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}

@@ -1,0 +1,352 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// ledger is the committer's: what the log holds, as of the last commit, and what
+// makes the next one quick.
+type ledger struct {
+	state  state
+	active *table
+	since  time.Time // when the active table got its first record
+	peers  *peerCache
+	drops  uint64               // epochs dropped since open
+	hot    map[recordKey]uint32 // keys that take no newcomers before this time
+	chores []chore              // oldest first
+	work   []work               // used again
+	log    []byte               // used again
+	errs   []error              // used again
+	gather gather
+}
+
+// maxHot bounds the keys known to be full.
+const maxHot = 4096
+
+// work is what is known of an op before it is applied.
+type work struct {
+	peer  *peer  // nil: not known to the log
+	hash  uint64 // of the key, for filters
+	old   uint32 // latest expiry of the record in any run
+	maybe bool   // some run may have the key
+}
+
+// commit is a transaction of the log on its way.
+type commit struct {
+	*Store
+	tx    *bbolt.Tx
+	view  *view
+	state state // as it will be
+	full  bool  // no new records: the reserve has been reached
+	stale bool  // runs were dropped since the work was prepared
+
+	removals int // of the active table before this commit
+	entries  []*entry
+	touched  []*peer // changed by this commit
+	stored   []*peer // whose tally this commit stores
+	infos    []*info // to be shown
+	ended    int     // chores that this commit ends
+	begun    int     // providers of the next chore that it has dealt with
+	after    []func()
+	rotate   bool
+}
+
+// committer makes writes durable until the queue is closed and empty.
+func (s *Store) committer() {
+	defer close(s.committed)
+	debug.SetPanicOnFault(true) // see guard; the setting is this goroutine's
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		b, wait, done := s.queue.next(s.opts.CommitWindow)
+		switch {
+		case done:
+			return
+		case b != nil:
+			s.commit(b)
+			s.queue.recycle(b)
+			continue
+		}
+		timer.Reset(s.idle(wait))
+		select {
+		case <-s.queue.wake:
+		case <-timer.C:
+			s.housekeep()
+		}
+	}
+}
+
+// idle returns how long to wait if the queue asks for wait (negative: for ever).
+func (s *Store) idle(wait time.Duration) time.Duration {
+	most := time.Hour
+	if !s.led.active.empty() {
+		most = max(s.opts.RotateEvery-time.Since(s.led.since), time.Millisecond)
+	}
+	if s.choreDue() {
+		most = min(most, max(s.opts.CommitWindow, time.Millisecond))
+	}
+	if wait >= 0 {
+		most = min(most, wait)
+	}
+	return most
+}
+
+// housekeep does what is due when nothing is to be written.
+func (s *Store) housekeep() {
+	if s.queue.len() > 0 || s.failure() != nil {
+		return
+	}
+	if !s.led.active.empty() && time.Since(s.led.since) >= s.opts.RotateEvery && len(s.view.Load().tables) < maxTables {
+		s.rotate(0)
+	}
+	if s.choreDue() {
+		s.report("housekeep", s.transact(nil, nil))
+	}
+}
+
+// commit makes a batch durable in one transaction and answers who waits. If one
+// of the writes turns out to be impossible, each is tried alone, so that a damaged
+// page fails only the writes that need it.
+func (s *Store) commit(b *batch) {
+	s.led.errs = append(s.led.errs[:0], make([]error, len(b.ops))...)
+	results := s.led.errs
+	err := s.transact(b.ops, results)
+	var impossible *applyError
+	if errors.As(err, &impossible) && len(b.ops) > 1 {
+		for i := range b.ops {
+			if err := s.transact(b.ops[i:i+1], results[i:i+1]); err != nil {
+				results[i] = err
+				s.report("commit", err)
+			}
+		}
+	} else if err != nil {
+		s.report("commit", err)
+		for i := range results {
+			results[i] = err
+		}
+	}
+	bad := 0
+	for i, err := range results {
+		if err != nil {
+			bad++
+			s.refused.note(&b.ops[i], err)
+		}
+	}
+	if b.ticket != nil {
+		if bad > 0 {
+			b.ticket.errs = append([]error(nil), results...)
+		}
+		close(b.ticket.done)
+	}
+}
+
+// applyError is an error of one write, as opposed to one of the commit.
+type applyError struct{ error }
+
+func (e *applyError) Unwrap() error { return e.error }
+
+// transact applies writes in one transaction and commits it. results receives
+// the outcome of each; a returned error is that of all.
+func (s *Store) transact(ops []op, results []error) error {
+	if err := s.failure(); err != nil {
+		return err
+	}
+	if err := s.makeRoom(len(ops)); err != nil {
+		return err
+	}
+	start := time.Now()
+	tx, err := s.log.begin()
+	if err != nil {
+		return s.giveUp(err)
+	}
+	c := &commit{Store: s, tx: tx, state: s.led.state.clone(), removals: len(s.led.active.removals)}
+	c.full = s.used() > s.opts.MaxBytes-s.opts.reserve()
+	c.state.commit++
+	c.state.gen = s.led.active.gen
+	c.state.clean = false
+	s.led.log = s.led.log[:0]
+	if err := guard(func() error { return c.apply(ops, results) }); err != nil {
+		c.undo()
+		if err := s.log.rollback(tx); err != nil {
+			return s.giveUp(err)
+		}
+		return &applyError{err}
+	}
+	if err := s.log.finish(tx); err != nil {
+		c.undo()
+		if errors.Is(err, ErrFailed) {
+			return s.giveUp(err)
+		}
+		return err
+	}
+	c.show()
+	s.opts.Observer.Committed(len(ops), time.Since(start))
+	return nil
+}
+
+// apply runs the writes and stores what follows from them.
+func (c *commit) apply(ops []op, results []error) error {
+	if err := c.prepare(ops); err != nil {
+		return err
+	}
+	for i := range ops {
+		results[i] = nil
+		if err := c.one(&ops[i], &c.led.work[i]); isOutcome(err) {
+			results[i] = err
+		} else if err != nil {
+			return err
+		}
+	}
+	return c.finish()
+}
+
+func (c *commit) one(o *op, w *work) error {
+	switch {
+	case o.call != nil:
+		return o.call(c)
+	case o.remove:
+		return c.remove(o, w)
+	}
+	return c.add(o, w)
+}
+
+// finish writes the log, the tallies that are due and the state.
+func (c *commit) finish() error {
+	if err := c.appendLog(c.led.log); err != nil {
+		return err
+	}
+	if err := c.doChores(); err != nil {
+		return err
+	}
+	for _, p := range c.touched {
+		// One that announces a single record and never comes again need not be
+		// remembered until the table is full.
+		if p.fresh {
+			if err := c.storeTally(p); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range c.led.peers.surplus() {
+		if p.dirty {
+			if err := c.storeTally(p); err != nil {
+				return err
+			}
+		}
+	}
+	return c.state.store(c.tx)
+}
+
+// storeTally writes how many records name a provider.
+func (c *commit) storeTally(p *peer) error {
+	counts, err := bucketOf(c.tx, bucketCounts)
+	if err != nil {
+		return err
+	}
+	c.stored = append(c.stored, p)
+	return counts.Put(u32(p.number), p.encodeCounts(c.state.commit))
+}
+
+// undo takes back what apply changed in memory.
+func (c *commit) undo() {
+	clear(c.led.hot)
+	for _, e := range c.entries {
+		e.undo()
+	}
+	c.led.active.removals = c.led.active.removals[:c.removals]
+	for _, p := range c.touched {
+		if p.fresh {
+			c.led.peers.forget(p)
+			continue
+		}
+		p.restore()
+	}
+}
+
+// show makes current what is now durable, and readers see it.
+func (c *commit) show() {
+	for _, p := range c.touched {
+		p.before, p.fresh, p.dirty = nil, false, true
+	}
+	for _, p := range c.stored {
+		p.commit, p.dirty = c.state.commit, false
+	}
+	for _, f := range c.infos {
+		c.Store.infos.replace(f)
+	}
+	if c.led.active.count.Load() == 0 && len(c.entries) > 0 {
+		c.led.since = time.Now()
+	}
+	delta := 0
+	for _, e := range c.entries {
+		delta += e.publish()
+	}
+	c.led.active.count.Add(int64(delta))
+	c.led.state = c.state
+	c.endChores()
+	c.showCounts()
+	for _, fn := range c.after {
+		fn()
+	}
+	c.led.peers.trim()
+	if c.rotate {
+		c.Store.rotate(0)
+	}
+}
+
+// makeRoom makes sure that n more records fit the active table, and waits for the
+// builder if all tables are full.
+func (s *Store) makeRoom(n int) error {
+	if s.led.active.room(n) {
+		return nil
+	}
+	for {
+		tables := s.view.Load().tables
+		if len(tables) < maxTables {
+			break
+		}
+		if err := s.builder.err(); err != nil {
+			return err
+		}
+		select {
+		case <-tables[len(tables)-1].flushed:
+		case <-s.builder.troubled:
+		}
+	}
+	s.rotate(n)
+	return nil
+}
+
+// rotate makes a new active table with room for n records, and has the builder
+// write out the old one.
+func (s *Store) rotate(n int) {
+	old := s.led.active
+	t := newTable(old.gen+1, max(n, s.opts.TableRecords))
+	s.led.active = t
+	s.led.chores = append(s.led.chores, chore{gen: old.gen, peers: s.led.peers.dirtied()})
+	s.change(func(v *view) bool {
+		v.tables = append([]*table{t}, v.tables...)
+		return true
+	})
+	s.builder.notify()
+}
+
+// call has the committer run fn in a transaction and waits until it is durable.
+func (s *Store) call(name string, fn func(c *commit) error) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	t, i, err := s.queue.put([]op{{call: fn}}, ownLimit, true)
+	if err == nil {
+		err = t.result(i)
+	}
+	if err != nil {
+		return fmt.Errorf("storage: %s: %w", name, err)
+	}
+	return nil
+}

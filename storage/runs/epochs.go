@@ -1,0 +1,141 @@
+package runs
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// epoch is what is counted of the records whose newest copy expires in the same
+// span of time.
+type epoch struct {
+	epochRef
+	records int64  // whose newest copy is in this epoch
+	newest  uint32 // latest expiry; nothing lives at or after
+}
+
+// state is what the log says of the whole store. It is written with every commit
+// and therefore right after any crash. Runs of an epoch that is not in it are
+// garbage: that is how an epoch is dropped.
+type state struct {
+	commit     uint64 // number of this commit
+	gen        uint64 // generation of the log that it wrote to
+	nextEpoch  uint32 // id of the next epoch
+	nextNumber uint32 // of the next provider
+	providers  int64
+	clean      bool // the last user closed the files properly
+	epochs     []epoch
+}
+
+func (s *state) clone() state {
+	c := *s
+	c.epochs = slices.Clone(s.epochs)
+	return c
+}
+
+// epoch returns the epoch of a number, or nil.
+func (s *state) epoch(number uint32) *epoch {
+	i, ok := s.search(number)
+	if !ok {
+		return nil
+	}
+	return &s.epochs[i]
+}
+
+func (s *state) search(number uint32) (int, bool) {
+	return slices.BinarySearchFunc(s.epochs, number, func(e epoch, n uint32) int { return cmp.Compare(e.epoch, n) })
+}
+
+// open returns the epoch of a number, made if there is none.
+func (s *state) open(number uint32) *epoch {
+	i, ok := s.search(number)
+	if !ok {
+		s.epochs = slices.Insert(s.epochs, i, epoch{epochRef: epochRef{epoch: number, id: s.nextEpoch}})
+		s.nextEpoch++
+	}
+	return &s.epochs[i]
+}
+
+// has reports whether an epoch of this id exists.
+func (s *state) has(id uint32) bool {
+	return slices.ContainsFunc(s.epochs, func(e epoch) bool { return e.id == id })
+}
+
+// due returns the epochs in which everything expired at limit or before.
+func (s *state) due(limit uint32) (due []epoch) {
+	for _, e := range s.epochs {
+		if e.newest <= limit {
+			due = append(due, e)
+		}
+	}
+	return due
+}
+
+// records returns how many records are stored.
+func (s *state) records() (n int64) {
+	for i := range s.epochs {
+		n += s.epochs[i].records
+	}
+	return n
+}
+
+// encode returns the state's row. Twenty epochs make it 400 bytes, so that the
+// bucket stays within its parent's page.
+func (s *state) encode() []byte {
+	row := newRow(64 + 20*len(s.epochs))
+	row = binary.BigEndian.AppendUint64(row, s.commit)
+	row = binary.BigEndian.AppendUint64(row, s.gen)
+	row = binary.BigEndian.AppendUint32(row, s.nextEpoch)
+	row = binary.BigEndian.AppendUint32(row, s.nextNumber)
+	row = binary.BigEndian.AppendUint64(row, uint64(s.providers))
+	clean := byte(0)
+	if s.clean {
+		clean = 1
+	}
+	row = append(row, clean)
+	for i := range s.epochs {
+		e := &s.epochs[i]
+		row = binary.BigEndian.AppendUint32(row, e.epoch)
+		row = binary.BigEndian.AppendUint32(row, e.id)
+		row = binary.BigEndian.AppendUint64(row, uint64(e.records))
+		row = binary.BigEndian.AppendUint32(row, e.newest)
+	}
+	return seal(bucketMeta, keyState, row)
+}
+
+func decodeState(row []byte) (s state, err error) {
+	payload, err := unseal(bucketMeta, keyState, row)
+	if err != nil {
+		return s, err
+	}
+	d := decoder{b: payload}
+	s = state{
+		commit: d.uint(8), gen: d.uint(8), nextEpoch: d.u32(), nextNumber: d.u32(),
+		providers: int64(d.uint(8)), clean: d.uint(1) == 1,
+	}
+	for len(d.b) > 0 {
+		e := epoch{epochRef: epochRef{epoch: d.u32(), id: d.u32()}, records: int64(d.uint(8)), newest: d.u32()}
+		s.epochs = append(s.epochs, e)
+	}
+	return s, d.end(bucketMeta)
+}
+
+// loadState reads the state of a transaction of the log.
+func loadState(tx *bbolt.Tx) (state, error) {
+	meta, err := bucketOf(tx, bucketMeta)
+	if err != nil {
+		return state{}, err
+	}
+	return decodeState(meta.Get(keyState))
+}
+
+// store writes the state.
+func (s *state) store(tx *bbolt.Tx) error {
+	meta, err := bucketOf(tx, bucketMeta)
+	if err != nil {
+		return err
+	}
+	return meta.Put(keyState, s.encode())
+}

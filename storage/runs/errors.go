@@ -1,0 +1,87 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+var (
+	// ErrLocked is returned by Open when another process has the files open.
+	ErrLocked = errors.New("storage: in use by another process")
+	// ErrSchema is returned by Open when a file was written by another version.
+	ErrSchema = errors.New("storage: written by another version")
+	// ErrForeign is returned by Open when a file belongs to another program, or
+	// the two files do not belong together.
+	ErrForeign = errors.New("storage: not a file of this node")
+	// ErrCorrupt is returned when a read met damage.
+	ErrCorrupt = errors.New("storage: file is damaged")
+	// ErrFailed is returned by every write after an fsync failed: what the files
+	// then hold is in doubt until they are opened again. Reads go on.
+	ErrFailed = errors.New("storage: writes given up after a failed commit")
+	// ErrFull is returned when the disk is full or the files have reached
+	// Options.MaxBytes. Writes succeed again once there is room.
+	ErrFull = errors.New("storage: no room")
+	// ErrReadOnly is returned by writes to a Store opened with Options.ReadOnly.
+	ErrReadOnly = errors.New("storage: opened read-only")
+)
+
+// errGone is returned by a read of a run that was merged or dropped after the
+// view was taken. The reader takes a new view.
+var errGone = errors.New("storage: run is gone")
+
+// outcomes are the errors by which one write says no. Whoever returns one has
+// changed nothing; every other error undoes the transaction.
+var outcomes = []error{
+	records.ErrNotFound, records.ErrExpired, records.ErrTooLarge, records.ErrQuota,
+	records.ErrInvalid, ErrFull,
+}
+
+func isOutcome(err error) bool {
+	for _, o := range outcomes {
+		if errors.Is(err, o) {
+			return true
+		}
+	}
+	return false
+}
+
+// noRoom reports whether a commit failed because a file could not grow. bbolt
+// then has written nothing that the previous state refers to and has rolled back,
+// so that the handle stays good.
+//
+// A short or refused pwrite arrives as *fs.PathError; fdatasync as a bare errno,
+// and after that nothing is known. The failed truncate is told by its text, for
+// bbolt does not wrap it.
+func noRoom(err error) bool {
+	if errors.Is(err, berrors.ErrMaxSizeReached) {
+		return true
+	}
+	if strings.HasPrefix(err.Error(), "file resize error") {
+		return true
+	}
+	var pe *fs.PathError
+	if !errors.As(err, &pe) || pe.Op != "write" {
+		return false
+	}
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// guard runs fn and turns panics and memory faults into ErrCorrupt: bbolt panics
+// on pages it cannot make sense of, and a truncated file faults in its mapping.
+func guard(fn func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", ErrCorrupt, r)
+		}
+	}()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	return fn()
+}

@@ -1,0 +1,180 @@
+package runs
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// expireStep bounds the providers that one call of Expire forgets.
+const expireStep = 1000
+
+// expiry is what one look of the committer at what is due has led to.
+type expiry struct {
+	removed int64
+	more    bool
+	wait    *table          // has records of a due epoch that must be in runs first
+	gone    <-chan struct{} // closed when the pages of what was dropped are free
+}
+
+// Expire removes the epochs in which everything expired records.ExpireGrace before
+// now or earlier, and providers of which nothing is left. It neither reads nor
+// writes what stays.
+func (s *Store) Expire(now time.Time) (out records.Expired, err error) {
+	limit := seconds(now.Add(-records.ExpireGrace))
+	for {
+		var x expiry
+		err := s.call("expire", func(c *commit) (err error) {
+			x, err = c.expire(limit)
+			return err
+		})
+		if err != nil {
+			return records.Expired{}, err
+		}
+		if x.wait == nil {
+			out.Records[records.KindProvider], out.More = x.removed, x.more
+			s.expired.Add(x.removed)
+			return out, s.await("expire", x.gone)
+		}
+		if err := s.await("expire", x.wait.flushed); err != nil {
+			return records.Expired{}, err
+		}
+	}
+}
+
+// await waits for the builder.
+func (s *Store) await(op string, done <-chan struct{}) error {
+	if done == nil {
+		return nil
+	}
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-s.builder.done:
+			return s.failed(op, records.ErrClosed)
+		case <-s.builder.troubled:
+			if err := s.builder.err(); err != nil {
+				return s.failed(op, err)
+			}
+		}
+	}
+}
+
+// expire drops what is due at limit.
+func (c *commit) expire(limit uint32) (x expiry, err error) {
+	due := c.state.due(limit)
+	for _, e := range due {
+		for i, t := range c.view.tables {
+			if t.hasEpoch(e.epoch) {
+				c.rotate = c.rotate || i == 0
+				return expiry{wait: t}, nil
+			}
+		}
+	}
+	if len(due) > 0 {
+		x.removed, x.gone = c.drop(due)
+	}
+	x.more, err = c.collect(epochOf(limit))
+	return x, err
+}
+
+// drop takes epochs out of the state. With that their runs are garbage, whatever
+// happens now; the builder frees their pages.
+func (c *commit) drop(due []epoch) (removed int64, gone <-chan struct{}) {
+	var runs []*run
+	for _, e := range due {
+		removed += e.records
+		i, _ := c.state.search(e.epoch)
+		c.state.epochs = append(c.state.epochs[:i], c.state.epochs[i+1:]...)
+		for _, r := range c.view.runs {
+			if r.epoch == e.epochRef {
+				runs = append(runs, r)
+			}
+		}
+	}
+	c.led.drops++
+	c.stale = true
+	v := &view{tables: c.view.tables, runs: append([]*run(nil), c.view.runs...)}
+	v.remove(runs)
+	c.view = v
+	done := make(chan struct{})
+	c.after = append(c.after, func() { c.discard(due, done) })
+	return removed, done
+}
+
+// discard takes the runs of epochs out of the view and gives them to the builder.
+func (s *Store) discard(due []epoch, done chan struct{}) {
+	var gone []*run
+	s.change(func(v *view) bool {
+		gone = gone[:0]
+		for _, r := range v.runs {
+			for _, e := range due {
+				if r.epoch == e.epochRef {
+					gone = append(gone, r)
+				}
+			}
+		}
+		v.remove(gone)
+		return true
+	})
+	s.builder.discard(gone, done)
+}
+
+// collect forgets providers whose newest record was in an epoch before the given
+// one, at most expireStep, and tells whether there are more.
+func (c *commit) collect(before uint32) (more bool, err error) {
+	last, err := bucketOf(c.tx, bucketLast)
+	if err != nil {
+		return false, err
+	}
+	var gone []uint32
+	cur := last.Cursor()
+	for k, _ := cur.First(); len(k) == 8 && binary.BigEndian.Uint32(k) < before; k, _ = cur.Next() {
+		if len(gone) == expireStep {
+			more = true
+			break
+		}
+		gone = append(gone, binary.BigEndian.Uint32(k[4:]))
+	}
+	for _, number := range gone {
+		if err := c.forget(number, last); err != nil {
+			return false, err
+		}
+	}
+	return more, nil
+}
+
+// forget removes a provider that no live record names.
+func (c *commit) forget(number uint32, last *bbolt.Bucket) error {
+	p, err := c.led.peers.byPeerNumber(c.tx, number)
+	if err != nil {
+		return err
+	}
+	key := u32(number)
+	for _, name := range [][]byte{bucketPeers, bucketCounts} {
+		b, err := bucketOf(c.tx, name)
+		if err != nil {
+			return err
+		}
+		if err := b.Delete(key); err != nil {
+			return err
+		}
+	}
+	ids, err := bucketOf(c.tx, bucketIDs)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(ids.Delete([]byte(p.id)), last.Delete(lastKey(p.last, number))); err != nil {
+		return err
+	}
+	c.state.providers--
+	// If this commit fails, the provider is read from the file again.
+	c.led.peers.forget(p)
+	p.dirty = false
+	return nil
+}

@@ -1,0 +1,214 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// pageSize is that of the files whatever the machine's, so that blocks fill pages.
+const pageSize = 4096
+
+// file is one bbolt file. Anybody may read; update is for the goroutine that owns
+// the contents.
+//
+// The list of free pages is written at a clean close only. Written with every
+// commit it would cost up to a megabyte each and, because it needs many pages in
+// a row, let the file grow for ever. Without it the next open looks at every page,
+// see Options.Verify.
+type file struct {
+	path   string
+	bolt   *bbolt.DB
+	os     *os.File // as bbolt opened it
+	commit func(*bbolt.Tx) error
+	stuck  atomic.Bool // bbolt has kept its locks in a panic
+	listed bool        // the list of free pages is on disk
+	free   atomic.Int64
+	size   atomic.Int64
+}
+
+// openFile opens a file, which is made unless o says read-only. growth is the
+// step in which it grows, with an fsync each.
+func openFile(path string, o *Options, mapped int64, growth int) (f *file, err error) {
+	f = &file{path: path, commit: (*bbolt.Tx).Commit}
+	defer func() {
+		if err != nil && f.os != nil {
+			f.os.Close() // frees the lock where bbolt panicked half-way
+		}
+	}()
+	if err := o.Verify(path); err != nil {
+		return nil, err
+	}
+	bo := &bbolt.Options{
+		Timeout:         o.LockTimeout,
+		ReadOnly:        o.ReadOnly,
+		NoFreelistSync:  true,
+		FreelistType:    bbolt.FreelistMapType,
+		PageSize:        pageSize,
+		NoSync:          o.NoSync,
+		MaxSize:         int(o.MaxBytes),
+		InitialMmapSize: mapSize(mapped),
+		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
+			var err error
+			f.os, err = o.OpenFile(path, flag, mode)
+			return f.os, err
+		},
+	}
+	if bo.Timeout < 0 {
+		bo.Timeout = time.Millisecond // bbolt waits for ever at zero
+	}
+	open := func() (err error) {
+		f.bolt, err = bbolt.Open(path, 0o600, bo)
+		return err
+	}
+	if err = guard(open); errors.Is(err, syscall.ENOMEM) {
+		bo.InitialMmapSize = 0 // no such address space here
+		err = guard(open)
+	}
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	f.bolt.AllocSize = growth
+	f.measure()
+	return f, nil
+}
+
+// mapSize is the address space to map: room for the largest file, so that the
+// writer need never wait for readers to map anew. It costs no memory.
+func mapSize(bytes int64) int {
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file would grow with it
+		return 0
+	}
+	return int(bytes)
+}
+
+// openError names an error of bbolt.Open.
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return fmt.Errorf("%w: %s", ErrLocked, path)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err)
+	}
+	return fmt.Errorf("storage: open %s: %w", path, err)
+}
+
+// readThrough reads a file from its beginning to its end, which brings it into
+// the page cache twenty times faster than bbolt's walk would.
+func readThrough(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("storage: open: %w", err)
+	}
+	defer f.Close()
+	buf := make([]byte, 4<<20)
+	for {
+		if _, err := f.Read(buf); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("storage: read %s: %w", path, err)
+		}
+	}
+}
+
+// update runs fn in a write transaction and commits it. An error of fn undoes the
+// transaction and is returned as it is; one of the commit is ErrFull or ErrFailed.
+func (f *file) update(fn func(*bbolt.Tx) error) error {
+	tx, err := f.begin()
+	if err != nil {
+		return err
+	}
+	if err := guard(func() error { return fn(tx) }); err != nil {
+		return errors.Join(err, f.rollback(tx))
+	}
+	return f.finish(tx)
+}
+
+func (f *file) begin() (tx *bbolt.Tx, err error) {
+	if err := guard(func() (err error) { tx, err = f.bolt.Begin(true); return err }); err != nil {
+		f.stuck.Store(errors.Is(err, ErrCorrupt))
+		return nil, fmt.Errorf("%w: begin: %w", ErrFailed, err)
+	}
+	return tx, nil
+}
+
+// rollback undoes a transaction whose changes are in memory only.
+func (f *file) rollback(tx *bbolt.Tx) error {
+	if err := guard(tx.Rollback); err != nil {
+		f.stuck.Store(errors.Is(err, ErrCorrupt))
+		return fmt.Errorf("%w: rollback: %w", ErrFailed, err)
+	}
+	return nil
+}
+
+// finish commits. After ErrFailed nothing is known of what the file holds.
+func (f *file) finish(tx *bbolt.Tx) error {
+	f.listed = false
+	err := guard(func() error { return f.commit(tx) })
+	f.measure()
+	switch {
+	case err == nil:
+		return nil
+	case noRoom(err):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, ErrCorrupt):
+		f.stuck.Store(true)
+	}
+	return fmt.Errorf("%w: %w", ErrFailed, err)
+}
+
+// view runs fn in a read transaction. fn calls nothing of the user's, so that all
+// panics are the file's.
+func (f *file) view(fn func(*bbolt.Tx) error) error {
+	err := guard(func() error { return f.bolt.View(fn) })
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return records.ErrClosed
+	}
+	return err
+}
+
+// measure notes the file's sizes as of the last commit.
+func (f *file) measure() {
+	st := f.bolt.Stats()
+	f.free.Store(int64(st.FreePageN+st.PendingPageN) * pageSize)
+	if info, err := f.os.Stat(); err == nil {
+		f.size.Store(info.Size())
+	}
+}
+
+// used returns the bytes of the pages in use, the tail of the file included into
+// which it has not yet grown.
+func (f *file) used() int64 { return max(f.size.Load()-f.free.Load(), 0) }
+
+// close lets go of the file. With last, it first commits last's changes with the
+// list of free pages, so that the next open is quick. A bbolt that panicked with
+// its locks held would wait for itself; then only the descriptor is closed.
+func (f *file) close(last func(*bbolt.Tx) error) error {
+	if f == nil || f.bolt == nil {
+		return nil
+	}
+	if f.stuck.Load() {
+		return f.os.Close()
+	}
+	var err error
+	if last != nil && !f.listed {
+		f.bolt.NoFreelistSync = false
+		err = f.update(last)
+	}
+	return errors.Join(err, f.bolt.Close())
+}

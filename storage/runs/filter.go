@@ -1,0 +1,123 @@
+package runs
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math/bits"
+	"slices"
+
+	"github.com/FastFilter/xorfilter"
+	"go.etcd.io/bbolt"
+)
+
+// segment is a part of a run that was written in one transaction, with a filter
+// of its own: however large a run, the scratch to build its filters is bounded.
+type segment struct {
+	start   recordKey // of its first record
+	records uint32
+	filter  *xorfilter.BinaryFuse8 // nil: there is none, every key may be in it
+}
+
+// filterPart is the length of a part of a stored filter: with its key of four
+// bytes four rows fill a page, see blockRecords.
+const filterPart = 980
+
+// filterHeader is the CRC-32C of the filter's own fields and fingerprints.
+const filterHeader = 4 + 8 + 4*4
+
+// filterSeed keeps others from choosing keys that the filters confuse.
+type filterSeed [2]uint64
+
+// hash returns what filters hold for a key.
+func (s *filterSeed) hash(key *recordKey) uint64 {
+	hi, lo := bits.Mul64(binary.BigEndian.Uint64(key[:])^s[0], binary.BigEndian.Uint64(key[8:])^s[1])
+	return hi ^ lo
+}
+
+// filterBuilder makes filters in memory that it uses again.
+type filterBuilder struct {
+	seed  filterSeed
+	build xorfilter.BinaryFuseBuilder
+	keys  []uint64
+}
+
+// filter returns the filter of sorted records. Nil: it could not be made, which
+// costs lookups and nothing else.
+func (b *filterBuilder) filter(recs []byte) *xorfilter.BinaryFuse8 {
+	b.keys = b.keys[:0]
+	var last recordKey
+	for i := 0; i < len(recs); i += recordLen {
+		key := recordKey(recs[i : i+16])
+		if i > 0 && key == last {
+			continue
+		}
+		last = key
+		b.keys = append(b.keys, b.seed.hash(&key))
+	}
+	f, err := xorfilter.BuildBinaryFuse[uint8](&b.build, b.keys)
+	if err != nil {
+		return nil
+	}
+	f.Fingerprints = slices.Clone(f.Fingerprints)
+	return (*xorfilter.BinaryFuse8)(&f)
+}
+
+func filterKey(segment, part int) []byte {
+	b := binary.BigEndian.AppendUint16(nil, uint16(segment))
+	return binary.BigEndian.AppendUint16(b, uint16(part))
+}
+
+// putFilter appends the filter of a segment to a run's filter bucket.
+func putFilter(b *bbolt.Bucket, seg int, f *xorfilter.BinaryFuse8) error {
+	if f == nil {
+		return nil
+	}
+	b.FillPercent = 1
+	blob := make([]byte, 4, filterHeader+len(f.Fingerprints))
+	blob = binary.BigEndian.AppendUint64(blob, f.Seed)
+	for _, v := range []uint32{f.SegmentLength, f.SegmentLengthMask, f.SegmentCount, f.SegmentCountLength} {
+		blob = binary.BigEndian.AppendUint32(blob, v)
+	}
+	blob = append(blob, f.Fingerprints...)
+	binary.BigEndian.PutUint32(blob, crc32.Checksum(blob[4:], castagnoli))
+	for part := 0; len(blob) > 0; part++ {
+		n := min(len(blob), filterPart)
+		if err := b.Put(filterKey(seg, part), blob[:n]); err != nil {
+			return err
+		}
+		blob = blob[n:]
+	}
+	return nil
+}
+
+// loadFilter reads the filter of a segment. Nil without an error: there is none.
+func loadFilter(b *bbolt.Bucket, seg int) (*xorfilter.BinaryFuse8, error) {
+	var blob []byte
+	c := b.Cursor()
+	for k, v := c.Seek(filterKey(seg, 0)); len(k) == 4 && binary.BigEndian.Uint16(k) == uint16(seg); k, v = c.Next() {
+		blob = append(blob, v...)
+	}
+	if len(blob) == 0 {
+		return nil, nil
+	}
+	d := decoder{b: blob}
+	sum := d.u32()
+	f := &xorfilter.BinaryFuse8{
+		Seed: d.uint(8), SegmentLength: d.u32(), SegmentLengthMask: d.u32(),
+		SegmentCount: d.u32(), SegmentCountLength: d.u32(),
+	}
+	f.Fingerprints = slices.Clone(d.b)
+	if d.bad || crc32.Checksum(blob[4:], castagnoli) != sum || !plausible(f) {
+		return nil, fmt.Errorf("%w: filter of segment %d", ErrCorrupt, seg)
+	}
+	return f, nil
+}
+
+// plausible reports whether a filter's fields agree, so that a lookup in it stays
+// within its fingerprints.
+func plausible(f *xorfilter.BinaryFuse8) bool {
+	n, l := uint64(len(f.Fingerprints)), uint64(f.SegmentLength)
+	return l > 0 && l&(l-1) == 0 && uint64(f.SegmentLengthMask) == l-1 &&
+		uint64(f.SegmentCountLength) == uint64(f.SegmentCount)*l && n == (uint64(f.SegmentCount)+2)*l
+}

@@ -1,0 +1,140 @@
+package runs
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// info is what answers say of a provider. It never changes.
+type info struct {
+	number      uint32
+	addrsExpire uint32
+	id          kad.PeerID
+	addrs       []byte // see appendAddrs
+}
+
+// maxCachedInfo bounds the addresses of a provider that the cache takes, in bytes:
+// eight addresses or more. Beyond it they are read from the file.
+const maxCachedInfo = 1024
+
+// provider returns the provider of a record in fresh memory. Damaged addresses
+// are none.
+func (f *info) provider(now time.Time, expires uint32) records.Provider {
+	p := records.Provider{ID: f.id, Expires: fromSeconds(expires)}
+	if f.addrsExpire > seconds(now) {
+		p.Addrs, _ = decodeAddrs(f.addrs)
+	}
+	if len(p.Addrs) > 0 {
+		p.AddrsExpire = fromSeconds(f.addrsExpire)
+	}
+	return p
+}
+
+// encode returns the row of a provider.
+func (f *info) encode() []byte {
+	row := newRow(4 + 1 + len(f.id) + len(f.addrs))
+	row = binary.BigEndian.AppendUint32(row, f.addrsExpire)
+	row = append(row, byte(len(f.id)))
+	row = append(row, f.id...)
+	return seal(bucketPeers, u32(f.number), append(row, f.addrs...))
+}
+
+// decodeInfo reads the row of a provider into fresh memory.
+func decodeInfo(key, row []byte) (*info, error) {
+	payload, err := unseal(bucketPeers, key, row)
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{b: payload}
+	f := &info{number: binary.BigEndian.Uint32(key), addrsExpire: d.u32()}
+	f.id = kad.PeerID(d.bytes(int(d.uint(1))))
+	f.addrs = append([]byte(nil), d.b...)
+	if d.bad || len(f.id) == 0 || len(f.addrs) == 0 {
+		return nil, fmt.Errorf("%w: provider %d does not parse", ErrCorrupt, f.number)
+	}
+	return f, nil
+}
+
+// infoCache holds the infos of as many providers as it has slots, each in the slot
+// of its number: they are given in order, so that those in use spread evenly.
+// Readers fill it, and the committer replaces what it changes.
+type infoCache struct {
+	log   *file
+	slots []atomic.Pointer[info]
+}
+
+func newInfoCache(log *file, size int) *infoCache {
+	return &infoCache{log: log, slots: make([]atomic.Pointer[info], 1<<bits.Len(uint(size-1)))}
+}
+
+func (c *infoCache) slot(number uint32) *atomic.Pointer[info] {
+	return &c.slots[int(number)&(len(c.slots)-1)]
+}
+
+// load returns a provider's info from the cache or the file.
+func (c *infoCache) load(number uint32) (f *info, err error) {
+	slot := c.slot(number)
+	old := slot.Load()
+	if old != nil && old.number == number {
+		return old, nil
+	}
+	err = c.log.view(func(tx *bbolt.Tx) error {
+		f, err = readInfo(tx, number)
+		return err
+	})
+	if err == nil && len(f.addrs) <= maxCachedInfo {
+		// If the committer has shown something newer meanwhile, that stays.
+		slot.CompareAndSwap(old, f)
+	}
+	return f, err
+}
+
+// replace shows a new info; it is durable.
+func (c *infoCache) replace(f *info) {
+	slot := c.slot(f.number)
+	if len(f.addrs) > maxCachedInfo {
+		// Not nil, so that a reader who read the old row cannot put it back.
+		f = &info{}
+	}
+	slot.Store(f)
+}
+
+func readInfo(tx *bbolt.Tx, number uint32) (*info, error) {
+	peers, err := bucketOf(tx, bucketPeers)
+	if err != nil {
+		return nil, err
+	}
+	key := u32(number)
+	return decodeInfo(key, peers.Get(key))
+}
+
+// numberOf returns the number of a provider; 0: it has none.
+func (s *Store) numberOf(id kad.PeerID) (number uint32, err error) {
+	err = s.log.view(func(tx *bbolt.Tx) error {
+		ids, err := bucketOf(tx, bucketIDs)
+		if err != nil {
+			return err
+		}
+		number, err = decodeNumber(ids.Get([]byte(id)))
+		return err
+	})
+	return number, err
+}
+
+func decodeNumber(row []byte) (uint32, error) {
+	switch len(row) {
+	case 0:
+		return 0, nil
+	case 4:
+		return binary.BigEndian.Uint32(row), nil
+	}
+	return 0, fmt.Errorf("%w: provider number of %d bytes", ErrCorrupt, len(row))
+}

@@ -1,0 +1,144 @@
+package runs
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"go.etcd.io/bbolt"
+)
+
+// A generation of the log is a bucket of chunks in the order of their commits. A
+// chunk: format, CRC-32C of what follows and of the generation, number of the
+// commit, then entries: a record (expires zero: it was removed) and the id of the
+// epoch that held its newest copy before; zero: there was none. With its key of
+// four bytes four chunks fill a page, see blockRecords: 16 + 4*(16 + 4 + 13 +
+// 35*28) = 4068.
+const (
+	logEntryLen  = recordLen + 4
+	chunkEntries = 35
+	chunkHeader  = 1 + 4 + 8
+)
+
+func appendLogEntry(b []byte, r *record, oldID uint32) []byte {
+	return binary.BigEndian.AppendUint32(r.append(b), oldID)
+}
+
+func logSum(gen uint64, chunk []byte) uint32 {
+	return crc32.Update(crc32.Update(0, castagnoli, u64(gen)), castagnoli, chunk)
+}
+
+// appendLog writes the entries of this commit.
+func (c *commit) appendLog(entries []byte) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	b, err := c.tx.CreateBucketIfNotExists(numbered(prefixLog, c.state.gen))
+	if err != nil {
+		return err
+	}
+	b.FillPercent = 1
+	for len(entries) > 0 {
+		part := entries[:min(len(entries), chunkEntries*logEntryLen)]
+		entries = entries[len(part):]
+		seq, err := b.NextSequence()
+		if err != nil {
+			return err
+		}
+		chunk := make([]byte, 5, chunkHeader+len(part))
+		chunk[0] = rowFormat
+		chunk = binary.BigEndian.AppendUint64(chunk, c.state.commit)
+		chunk = append(chunk, part...)
+		binary.BigEndian.PutUint32(chunk[1:], logSum(c.state.gen, chunk[5:]))
+		if err := b.Put(u32(uint32(seq)), chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logEntry is an entry as read back.
+type logEntry struct {
+	record
+	commit uint64
+	oldID  uint32
+}
+
+// eachLogEntry calls fn with the entries of a generation in their order.
+func eachLogEntry(tx *bbolt.Tx, gen uint64, fn func(e *logEntry) error) error {
+	b, err := bucketOf(tx, numbered(prefixLog, gen))
+	if err != nil {
+		return err
+	}
+	return b.ForEach(func(_, chunk []byte) error {
+		entries := len(chunk) - chunkHeader
+		if entries <= 0 || entries%logEntryLen != 0 || chunk[0] != rowFormat ||
+			binary.BigEndian.Uint32(chunk[1:]) != logSum(gen, chunk[5:]) {
+			return fmt.Errorf("%w: chunk of generation %d of the log", ErrCorrupt, gen)
+		}
+		e := logEntry{commit: binary.BigEndian.Uint64(chunk[5:])}
+		for at := chunk[chunkHeader:]; len(at) > 0; at = at[logEntryLen:] {
+			e.record = recordAt(at, 0)
+			e.oldID = binary.BigEndian.Uint32(at[recordLen:])
+			if err := fn(&e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// chore is what remains to be done about a generation of the log before it can be
+// deleted: its records must be in runs, and the tallies of the providers that it
+// names stored.
+type chore struct {
+	gen   uint64
+	peers []*peer
+}
+
+// chorePeers bounds the tallies that one commit stores for a chore: thirty pages.
+const chorePeers = 256
+
+// choreDue reports whether a commit could get on with a chore.
+func (s *Store) choreDue() bool {
+	if len(s.led.chores) == 0 {
+		return false
+	}
+	first := s.led.chores[0]
+	return len(first.peers) > 0 || first.gen <= s.flushed.Load()
+}
+
+// doChores stores some tallies and deletes generations that are done with.
+func (c *commit) doChores() error {
+	left := chorePeers
+	for _, ch := range c.led.chores {
+		for _, p := range ch.peers[:min(left, len(ch.peers))] {
+			c.begun++
+			if !p.dirty {
+				continue
+			}
+			left--
+			if err := c.storeTally(p); err != nil {
+				return err
+			}
+		}
+		if c.begun < len(ch.peers) || ch.gen > c.flushed.Load() {
+			return nil
+		}
+		if name := numbered(prefixLog, ch.gen); c.tx.Bucket(name) != nil {
+			if err := c.tx.DeleteBucket(name); err != nil {
+				return err
+			}
+		}
+		c.ended, c.begun = c.ended+1, 0
+	}
+	return nil
+}
+
+// endChores takes note of what doChores has done, which is durable now.
+func (c *commit) endChores() {
+	c.led.chores = c.led.chores[c.ended:]
+	if c.begun > 0 {
+		c.led.chores[0].peers = c.led.chores[0].peers[c.begun:]
+	}
+}

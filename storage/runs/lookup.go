@@ -1,0 +1,174 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+var gathers = sync.Pool{New: func() any { return new(gather) }}
+
+// Providers appends at most n live providers of key to dst, a random subset in
+// random order if there are more.
+func (s *Store) Providers(dst []records.Provider, now time.Time, key []byte, n int) ([]records.Provider, error) {
+	if n <= 0 || len(key) == 0 {
+		return dst, nil
+	}
+	k := recordKeyOf(key)
+	g := gathers.Get().(*gather)
+	defer gathers.Put(g)
+	if err := s.lookup(g, &k, seconds(now)); err != nil {
+		return dst, s.failed("providers", err)
+	}
+	live := g.live(seconds(now))
+	if len(live) > n {
+		s.opts.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
+		live = live[:n]
+	}
+	return s.resolve(dst, now, live)
+}
+
+// failed reports an error of a read and gives it its operation.
+func (s *Store) failed(op string, err error) error {
+	if errors.Is(err, records.ErrClosed) {
+		return fmt.Errorf("storage: %s: %w", op, err)
+	}
+	s.report(op, err)
+	return fmt.Errorf("storage: %s: %w", op, err)
+}
+
+// lookup collects the records of a key, as readers see them. Runs in which nothing
+// lives at now are left out.
+func (s *Store) lookup(g *gather, key *recordKey, now uint32) error {
+	hash := s.seed.hash(key)
+	return s.retry(func(v *view) error {
+		g.reset()
+		for _, t := range v.tables {
+			for i := t.first(key); i != 0; {
+				e := &t.entries[i-1]
+				if e.key == *key {
+					if expires := e.seen(); expires != unborn {
+						g.settle(e.number, expires)
+					}
+				}
+				i = e.next
+			}
+		}
+		return s.scan(v, key, hash, now, g.offer)
+	})
+}
+
+// retry calls fn with a view until none of the view's runs is gone.
+func (s *Store) retry(fn func(v *view) error) error {
+	for {
+		if err := fn(s.view.Load()); err != errGone {
+			return err
+		}
+		if s.closed.Load() {
+			return records.ErrClosed
+		}
+		runtime.Gosched() // the new view is about to be shown
+	}
+}
+
+// scan calls fn with a key's copies in the runs of a view in which something
+// lives at now. It opens a transaction only if a filter does not exclude the key.
+func (s *Store) scan(v *view, key *recordKey, hash uint64, now uint32, fn func(number, expires uint32)) error {
+	i := nextRun(v.runs, 0, key, hash, now)
+	if i == len(v.runs) {
+		return nil
+	}
+	return s.runs.view(func(tx *bbolt.Tx) error {
+		for ; i < len(v.runs); i = nextRun(v.runs, i+1, key, hash, now) {
+			if err := v.runs[i].each(tx, key, fn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// nextRun returns the index of the first run from i on that may have a key and in
+// which something lives at now.
+func nextRun(runs []*run, i int, key *recordKey, hash uint64, now uint32) int {
+	for ; i < len(runs); i++ {
+		if r := runs[i]; r.newest > now && r.maybe(key, hash) {
+			break
+		}
+	}
+	return i
+}
+
+// resolve appends the providers that were found.
+func (s *Store) resolve(dst []records.Provider, now time.Time, live []found) ([]records.Provider, error) {
+	given := len(dst)
+	for _, f := range live {
+		info, err := s.infos.load(f.number)
+		switch {
+		case errors.Is(err, records.ErrClosed):
+			return dst[:given], s.failed("providers", err)
+		case err != nil:
+			s.report("providers", err) // the others are still worth telling
+			continue
+		}
+		dst = append(dst, info.provider(now, f.expires))
+	}
+	return dst, nil
+}
+
+// known reports whether the store has a live record of key and id.
+func (s *Store) known(now uint32, key *recordKey, id kad.PeerID) bool {
+	var expires uint32
+	err := s.retry(func(v *view) error {
+		number, err := s.numberOf(id)
+		if err != nil || number == 0 {
+			return err
+		}
+		var known bool
+		if expires, known = v.seen(key, number); known {
+			return nil
+		}
+		expires, err = s.newestCopy(v, key, number)
+		return err
+	})
+	return err == nil && expires > now
+}
+
+// newestCopy returns the latest expiry of a record in the runs of a view.
+func (s *Store) newestCopy(v *view, key *recordKey, number uint32) (expires uint32, err error) {
+	hash := s.seed.hash(key)
+	i := nextRun(v.runs, 0, key, hash, removed)
+	if i == len(v.runs) {
+		return removed, nil
+	}
+	err = s.runs.view(func(tx *bbolt.Tx) error {
+		expires, _, err = newestIn(tx, v.runs, i, key, hash, number)
+		return err
+	})
+	return expires, err
+}
+
+// newestIn returns the latest expiry of a record's copies in runs[i:], of which
+// the first may have the key; maybe tells whether any filter allowed for it. A
+// later epoch has a later expiry, so that the first epoch that has one decides.
+func newestIn(tx *bbolt.Tx, runs []*run, i int, key *recordKey, hash uint64, number uint32) (expires uint32, maybe bool, err error) {
+	for ; i < len(runs); i = nextRun(runs, i+1, key, hash, removed) {
+		if expires != removed && runs[i].epoch.epoch < epochOf(expires) {
+			break
+		}
+		maybe = true
+		e, err := runs[i].expiry(tx, key, number)
+		if err != nil {
+			return 0, true, err
+		}
+		expires = max(expires, e)
+	}
+	return expires, maybe, nil
+}

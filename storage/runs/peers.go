@@ -1,0 +1,257 @@
+package runs
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// peer is what the committer knows of a provider.
+type peer struct {
+	id     kad.PeerID
+	number uint32
+
+	mutable
+	commit uint64 // the last one whose records are in the stored tally
+	dirty  bool   // the tally is not as stored
+
+	before  *mutable // as it was before the running commit, if that touched it
+	fresh   bool     // first named by the running commit
+	elder   *peer    // neighbours in the order of use
+	younger *peer
+}
+
+// mutable is what a commit can change of a provider.
+type mutable struct {
+	addrsExpire uint32 // seconds
+	addrsSum    uint64 // of the stored addresses
+	drops       uint64 // dropped epochs that are out of the tally
+	tally
+}
+
+// save keeps the provider as it is for restore.
+func (p *peer) save() {
+	m := p.mutable
+	m.counts = slices.Clone(m.counts)
+	p.before = &m
+}
+
+// restore takes back all changes since save.
+func (p *peer) restore() { p.mutable, p.before = *p.before, nil }
+
+// tally counts the records that name a provider. It is stored now and then, and
+// what has happened since is in the log.
+type tally struct {
+	last   uint32 // epoch of the latest expiry it ever had
+	counts []epochCount
+}
+
+// epochCount counts records by the id of their epoch.
+type epochCount struct {
+	id uint32
+	n  uint32
+}
+
+// add changes the count of an epoch.
+func (t *tally) add(id uint32, delta int) {
+	for i := len(t.counts) - 1; i >= 0; i-- {
+		c := &t.counts[i]
+		if c.id != id {
+			continue
+		}
+		if c.n = uint32(int(c.n) + delta); c.n == 0 {
+			t.counts = slices.Delete(t.counts, i, i+1)
+		}
+		return
+	}
+	if delta > 0 {
+		t.counts = append(t.counts, epochCount{id: id, n: uint32(delta)})
+	}
+}
+
+// prune forgets epochs that were dropped.
+func (t *tally) prune(s *state) {
+	t.counts = slices.DeleteFunc(t.counts, func(c epochCount) bool { return !s.has(c.id) })
+}
+
+func (t *tally) total() (n int) {
+	for _, c := range t.counts {
+		n += int(c.n)
+	}
+	return n
+}
+
+// encodeCounts returns a provider's row in the bucket counts.
+func (p *peer) encodeCounts(commit uint64) []byte {
+	row := newRow(12 + 8*len(p.counts))
+	row = binary.BigEndian.AppendUint64(row, commit)
+	row = binary.BigEndian.AppendUint32(row, p.last)
+	for _, c := range p.counts {
+		row = binary.BigEndian.AppendUint32(row, c.id)
+		row = binary.BigEndian.AppendUint32(row, c.n)
+	}
+	return seal(bucketCounts, u32(p.number), row)
+}
+
+func decodeCounts(key, row []byte) (t tally, commit uint64, err error) {
+	payload, err := unseal(bucketCounts, key, row)
+	if err != nil {
+		return t, 0, err
+	}
+	d := decoder{b: payload}
+	commit, t.last = d.uint(8), d.u32()
+	for len(d.b) > 0 {
+		t.counts = append(t.counts, epochCount{id: d.u32(), n: d.u32()})
+	}
+	return t, commit, d.end(bucketCounts)
+}
+
+// lastKey is the key of a provider in the bucket last.
+func lastKey(last, number uint32) []byte {
+	return binary.BigEndian.AppendUint32(u32(last), number)
+}
+
+// peerCache holds the providers that were named last, and all whose tally is not
+// stored. It is the committer's.
+type peerCache struct {
+	most     int
+	seed     maphash.Seed // of address sums
+	byID     map[kad.PeerID]*peer
+	byNumber map[uint32]*peer
+	oldest   *peer
+	newest   *peer
+}
+
+// peersCached is how many providers the committer keeps in memory: at about 400
+// bytes each, 13 MiB.
+const peersCached = 32 << 10
+
+func newPeerCache() *peerCache {
+	return &peerCache{
+		most: peersCached, seed: maphash.MakeSeed(),
+		byID: make(map[kad.PeerID]*peer), byNumber: make(map[uint32]*peer),
+	}
+}
+
+// byPeerID returns a provider, or nil if the log does not know it.
+func (c *peerCache) byPeerID(tx *bbolt.Tx, id kad.PeerID) (*peer, error) {
+	if p := c.byID[id]; p != nil {
+		c.use(p)
+		return p, nil
+	}
+	ids, err := bucketOf(tx, bucketIDs)
+	if err != nil {
+		return nil, err
+	}
+	number, err := decodeNumber(ids.Get([]byte(id)))
+	if number == 0 || err != nil {
+		return nil, err
+	}
+	return c.byPeerNumber(tx, number)
+}
+
+// byPeerNumber returns a provider that the log knows.
+func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
+	if p := c.byNumber[number]; p != nil {
+		c.use(p)
+		return p, nil
+	}
+	f, err := readInfo(tx, number)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := bucketOf(tx, bucketCounts)
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{id: f.id, number: number}
+	p.addrsExpire, p.addrsSum = f.addrsExpire, maphash.Bytes(c.seed, f.addrs)
+	key := u32(number)
+	if p.tally, p.commit, err = decodeCounts(key, counts.Get(key)); err != nil {
+		return nil, err
+	}
+	c.insert(p)
+	return p, nil
+}
+
+// insert adds a provider as the one used last.
+func (c *peerCache) insert(p *peer) {
+	c.byID[p.id], c.byNumber[p.number] = p, p
+	c.push(p)
+}
+
+// forget takes a provider out.
+func (c *peerCache) forget(p *peer) {
+	delete(c.byID, p.id)
+	delete(c.byNumber, p.number)
+	c.unlink(p)
+}
+
+func (c *peerCache) use(p *peer) {
+	if c.newest != p {
+		c.unlink(p)
+		c.push(p)
+	}
+}
+
+func (c *peerCache) push(p *peer) {
+	p.elder, p.younger = c.newest, nil
+	if c.newest != nil {
+		c.newest.younger = p
+	} else {
+		c.oldest = p
+	}
+	c.newest = p
+}
+
+func (c *peerCache) unlink(p *peer) {
+	if p.elder != nil {
+		p.elder.younger = p.younger
+	} else {
+		c.oldest = p.younger
+	}
+	if p.younger != nil {
+		p.younger.elder = p.elder
+	} else {
+		c.newest = p.elder
+	}
+	p.elder, p.younger = nil, nil
+}
+
+// surplus lists the providers, used longest ago, beyond those to keep.
+func (c *peerCache) surplus() (out []*peer) {
+	for p := c.oldest; p != nil && len(out) < len(c.byID)-c.most; p = p.younger {
+		out = append(out, p)
+	}
+	return out
+}
+
+// trim forgets providers beyond those to keep, but none that is dirty.
+func (c *peerCache) trim() {
+	for _, p := range c.surplus() {
+		if !p.dirty {
+			c.forget(p)
+		}
+	}
+}
+
+// dirtied lists the providers whose tally is not as stored, by number.
+func (c *peerCache) dirtied() (out []*peer) {
+	for _, p := range c.byID {
+		if p.dirty {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b *peer) int { return int(int64(a.number) - int64(b.number)) })
+	return out
+}
+
+// newPeer makes a provider that the log does not know yet.
+func newPeer(id kad.PeerID, number uint32) *peer {
+	return &peer{id: kad.PeerID(strings.Clone(string(id))), number: number, fresh: true}
+}

@@ -1,0 +1,148 @@
+package runs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"sort"
+
+	"go.etcd.io/bbolt"
+)
+
+// run is an immutable sorted set of records of one epoch. Only removals change
+// it, see builder.remove.
+type run struct {
+	number   uint64
+	epoch    epochRef
+	level    int
+	records  int64
+	newest   uint32 // latest expiry; nothing lives at or after
+	segments []segment
+
+	blocks  []byte // name of its bucket of blocks
+	filters []byte // name of its bucket of filters
+	sum     uint32 // see runSum
+}
+
+func newRun(number uint64, epoch epochRef, level int) *run {
+	return &run{
+		number: number, epoch: epoch, level: level, sum: runSum(number),
+		blocks: numbered(prefixBlocks, number), filters: numbered(prefixFilter, number),
+	}
+}
+
+// name is the key of a run in the bucket runs.
+func (r *run) name() []byte { return u64(r.number) }
+
+// encode returns the row of a run.
+func (r *run) encode() []byte {
+	row := newRow(32 + 20*len(r.segments))
+	row = binary.BigEndian.AppendUint32(row, r.epoch.epoch)
+	row = binary.BigEndian.AppendUint32(row, r.epoch.id)
+	row = append(row, byte(r.level))
+	row = binary.BigEndian.AppendUint32(row, r.newest)
+	row = binary.BigEndian.AppendUint16(row, uint16(len(r.segments)))
+	for i := range r.segments {
+		row = append(row, r.segments[i].start[:]...)
+		row = binary.BigEndian.AppendUint32(row, r.segments[i].records)
+	}
+	return seal(bucketRuns, r.name(), row)
+}
+
+// decodeRun reads a run's row; its filters are not loaded.
+func decodeRun(name, row []byte) (*run, error) {
+	if len(name) != 8 {
+		return nil, fmt.Errorf("%w: run named %x", ErrCorrupt, name)
+	}
+	payload, err := unseal(bucketRuns, name, row)
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{b: payload}
+	epoch := epochRef{epoch: d.u32(), id: d.u32()}
+	r := newRun(binary.BigEndian.Uint64(name), epoch, int(d.uint(1)))
+	r.newest = d.u32()
+	for range d.uint(2) {
+		var s segment
+		copy(s.start[:], d.bytes(len(s.start)))
+		s.records = d.u32()
+		r.segments = append(r.segments, s)
+		r.records += int64(s.records)
+	}
+	return r, d.end(bucketRuns)
+}
+
+// maybe reports whether a key, of which hash is the filters' hash, may be in the
+// run. The records of a key may cross from one segment to the next.
+func (r *run) maybe(key *recordKey, hash uint64) bool {
+	i := len(r.segments) - 1
+	if i > 0 {
+		i = sort.Search(len(r.segments), func(i int) bool { return compareKeys(&r.segments[i].start, key) > 0 }) - 1
+	}
+	for ; i >= 0; i-- {
+		s := &r.segments[i]
+		if s.filter == nil || s.filter.Contains(hash) {
+			return true
+		}
+		if compareKeys(&s.start, key) < 0 {
+			return false
+		}
+	}
+	return false
+}
+
+// open returns a run's blocks in a transaction, or errGone.
+func (r *run) open(tx *bbolt.Tx) (*bbolt.Bucket, error) {
+	if b := tx.Bucket(r.blocks); b != nil {
+		return b, nil
+	}
+	return nil, errGone
+}
+
+// expiry returns the expiry of a record's copy in the run; removed: there is none.
+func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (uint32, error) {
+	b, err := r.open(tx)
+	if err != nil {
+		return 0, err
+	}
+	id := recordID(key, number)
+	k, v := b.Cursor().Seek(id[:])
+	if k == nil {
+		return removed, nil
+	}
+	recs, err := openBlock(r.sum, k, v)
+	if err != nil {
+		return 0, r.damage(err)
+	}
+	at := recs[searchBlock(recs, &id)*recordLen:]
+	if !bytes.Equal(at[:idLen], id[:]) {
+		return removed, nil
+	}
+	return binary.BigEndian.Uint32(at[idLen:]), nil
+}
+
+// each calls fn with the copies of a key's records in the run.
+func (r *run) each(tx *bbolt.Tx, key *recordKey, fn func(number, expires uint32)) error {
+	b, err := r.open(tx)
+	if err != nil {
+		return err
+	}
+	id := recordID(key, 0)
+	c := b.Cursor()
+	for k, v := c.Seek(id[:]); k != nil; k, v = c.Next() {
+		recs, err := openBlock(r.sum, k, v)
+		if err != nil {
+			return r.damage(err)
+		}
+		at := recs[searchBlock(recs, &id)*recordLen:]
+		for ; len(at) > 0; at = at[recordLen:] {
+			if recordKey(at[:16]) != *key {
+				return nil
+			}
+			fn(binary.BigEndian.Uint32(at[16:]), binary.BigEndian.Uint32(at[20:]))
+		}
+	}
+	return nil
+}
+
+func (r *run) damage(err error) error { return fmt.Errorf("run %d: %w", r.number, err) }
