@@ -1,0 +1,120 @@
+# Boots a small Debian in systemd-nspawn; sourced by run and walk. Needs root.
+# The Debian tree is kept under ${XDG_CACHE_HOME:-~/.cache}/holdfast-nspawn.
+
+me=deploy/systemd/test/$(basename "$0")
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast-nspawn
+packages=systemd,systemd-sysv,dbus,ca-certificates,curl,git,procps
+machine=hf$$        # also names the network interface, which has room for 15 bytes
+net=10.$((RANDOM % 200 + 20)).$((RANDOM % 250)) # of the link between host and machine
+work=$(mktemp -d)
+root=$work/root
+nspawn=             # process ID of systemd-nspawn
+leader=             # process ID, on the host, of the machine's systemd
+
+die() { echo "$me: FAILED: $*" >&2; exit 1; }
+step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
+ok() { echo "   ok: $*"; }
+
+# apt PACKAGE...: installs Debian packages that are not there yet.
+apt() {
+  local missing=()
+  for p in "$@"; do
+    [[ $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) == *" installed" ]] || missing+=("$p")
+  done
+  [[ ${#missing[@]} -eq 0 ]] && return 0
+  echo "$me: apt-get install ${missing[*]}"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# tree makes the cached Debian and prints its path. One with other packages, or
+# older than 30 days, is made anew.
+tree() {
+  local dir=$cache/bookworm-$(cksum <<<"$packages" | cut -d' ' -f1)
+  mkdir -p "$cache"
+  exec 9>"$cache/lock"
+  flock 9
+  if [[ ! -e $dir/made || -n $(find "$dir/made" -mtime +30) ]]; then
+    echo "$me: debootstrap bookworm into $dir" >&2
+    rm -rf "$dir" "$dir.new"
+    debootstrap --variant=minbase --include="$packages" bookworm "$dir.new" http://deb.debian.org/debian >"$cache/log" 2>&1 ||
+      { tail -5 "$cache/log" >&2; return 1; }
+    rm -rf "$dir.new"/var/cache/apt/archives/*.deb "$dir.new"/var/lib/apt/lists/*
+    touch "$dir.new/made"
+    mv "$dir.new" "$dir"
+  fi
+  exec 9>&-
+  echo "$dir"
+}
+
+# copy_tree gives this run its own copy, in $root.
+copy_tree() {
+  local from
+  from=$(tree) || die "no Debian tree"
+  cp -a --reflink=auto "$from" "$root"
+  rm "$root/made"
+}
+
+# boot [NSPAWN OPTION...] starts $root and joins it to the host by a link of its
+# own: the machine is $net.2, the host $net.1. Ports of the host are not used.
+boot() {
+  systemd-nspawn -q -D "$root" -M "$machine" --register=no --keep-unit --network-veth "$@" \
+    -b --console=pipe </dev/null >"$work/console" 2>&1 &
+  nspawn=$!
+  wait_for 30 "the machine's systemd" find_leader
+  ip addr add "$net.1/24" dev "ve-$machine"
+  ip link set "ve-$machine" up
+  nsenter -t "$leader" -n ip addr add "$net.2/24" dev host0
+  nsenter -t "$leader" -n ip link set host0 up
+  wait_for 60 "the machine to boot" booted
+}
+find_leader() { leader=$(pgrep -P "$nspawn" -x systemd); }
+booted() { [[ $(m systemctl is-system-running 2>/dev/null) =~ ^(running|degraded)$ ]]; }
+
+# m COMMAND... runs in the machine as root.
+m() {
+  nsenter -t "$leader" -a env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    HOME=/root LANG=C.UTF-8 NO_COLOR=1 SYSTEMD_PAGER= "$@"
+}
+
+# wait_for SECONDS WHAT COMMAND... asks until the command succeeds.
+wait_for() {
+  local end=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@"; do
+    if [[ -n $nspawn ]] && ! kill -0 "$nspawn" 2>/dev/null; then
+      cat "$work/console" >&2
+      die "systemd-nspawn ended while waiting for $what"
+    fi
+    ((SECONDS < end)) || die "no sign of $what in time"
+    sleep 0.2
+  done
+}
+
+# finish powers the machine off and removes it; a trap calls it at exit.
+finish() {
+  local rc=$?
+  trap - EXIT
+  set +e
+  if [[ $rc -ne 0 && -n $leader ]]; then
+    echo "--- the last of the machine's journal"
+    m journalctl -q --no-pager -o short-monotonic -n 60 | cut -c1-400
+  fi
+  [[ -z $(jobs -p) ]] || finish_jobs
+  # A mount left below would make rm delete what is not ours.
+  grep -q " $work/" /proc/self/mounts || rm -rf --one-file-system "$work"
+  [[ $rc -eq 0 ]] || echo "$me: FAILED"
+  exit "$rc"
+}
+finish_jobs() {
+  [[ -z $leader ]] || kill -s RTMIN+4 "$leader" 2>/dev/null # poweroff
+  for p in $(jobs -p); do [[ $p == "$nspawn" ]] || kill "$p" 2>/dev/null; done
+  for _ in $(seq 100); do kill -0 "$nspawn" 2>/dev/null || break; sleep 0.1; done
+  kill -9 $(jobs -p) 2>/dev/null
+  wait 2>/dev/null
+}
+
+[[ $(id -u) -eq 0 ]] || die "needs root: systemd-nspawn makes namespaces and mounts"
+trap finish EXIT
+apt debootstrap systemd-container iproute2 procps
