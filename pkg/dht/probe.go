@@ -88,7 +88,7 @@ func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
 	if _, ok := m.probing[p.ID]; ok {
 		return
 	}
-	if e, ok := m.table.Lookup(p.Key); ok && e.Verified {
+	if !m.table.Wants(p.Key) {
 		return
 	}
 	if m.candidates.add(candidate{peer: p}) {

@@ -128,12 +128,19 @@ func (b *bucket) keep(s spare, perGroup, size int) {
 	b.spares = append(b.spares, s)
 }
 
-// forget drops k from the cache.
-func (b *bucket) forget(k *kad.Key) {
+// spare returns k's place in the cache, or -1.
+func (b *bucket) spare(k *kad.Key) int {
 	for i := range b.spares {
 		if b.spares[i].peer.Key == *k {
-			b.spares = slices.Delete(b.spares, i, i+1)
-			return
+			return i
 		}
+	}
+	return -1
+}
+
+// forget drops k from the cache.
+func (b *bucket) forget(k *kad.Key) {
+	if i := b.spare(k); i >= 0 {
+		b.spares = slices.Delete(b.spares, i, i+1)
 	}
 }

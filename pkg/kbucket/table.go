@@ -78,6 +78,25 @@ func (t *Table) Add(p kad.Peer, g Group, now time.Time) Outcome {
 	return Added
 }
 
+// Wants reports whether the table has a use for k, should it answer: as an entry
+// or as a spare where spares are missing. A full bucket of verified peers with a
+// full replacement cache wants nobody: probing whoever asks us would only make
+// two such tables probe each other without end.
+func (t *Table) Wants(k kad.Key) bool {
+	b, i := t.find(&k)
+	switch {
+	case k == t.self:
+		return false
+	case b == nil:
+		return true
+	case i >= 0:
+		return !b.entries[i].verified
+	case len(b.entries) < t.cfg.BucketSize || b.weakest(nil) >= 0:
+		return true
+	}
+	return len(b.spares) < t.cfg.Replacements && b.spare(&k) < 0
+}
+
 // update marks entry i of b as verified and most recently seen.
 func (t *Table) update(b *bucket, i int, g Group, now time.Time) {
 	e := b.entries[i]

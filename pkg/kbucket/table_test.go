@@ -71,6 +71,28 @@ func TestAdd(t *testing.T) {
 	}
 }
 
+func TestWants(t *testing.T) {
+	table := full(t, Config{BucketSize: 2, Replacements: 2})
+	wants := func(p kad.Peer, want bool) {
+		t.Helper()
+		if got := table.Wants(p.Key); got != want {
+			t.Fatalf("Wants(%s) = %v, want %v", p.ID, got, want)
+		}
+	}
+	wants(kad.Peer{ID: "self"}, false)
+	wants(inBucket(0, 0), false) // verified
+	wants(inBucket(1, 0), true)  // an empty bucket
+	wants(inBucket(0, 2), true)  // no spare yet
+	mustAdd(t, table, inBucket(0, 2), "", t0, Cached)
+	wants(inBucket(0, 2), false) // a spare
+	wants(inBucket(0, 3), true)  // room for another
+	mustAdd(t, table, inBucket(0, 3), "", t0, Cached)
+	wants(inBucket(0, 4), false) // no room
+	table.Failed(inBucket(0, 1).Key, t0)
+	wants(inBucket(0, 3), true) // promoted, unverified
+	wants(inBucket(0, 4), true) // may take its place
+}
+
 func TestGroupLimits(t *testing.T) {
 	table := New(kad.Key{}, Config{})
 	mustAdd(t, table, inBucket(0, 0), "g", t0, Added)

@@ -1,0 +1,42 @@
+package dht
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+)
+
+// Two nodes whose tables are full must not answer each other's probes with
+// probes: whoever asks and has no place here is left alone.
+func TestNobodyIsProbedForNothing(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	m := New(Config{Self: kad.Peer{ID: "self"}, Replicas: 2, Table: kbucket.Config{Replacements: 1}})
+	m.Restored(now, nil)
+	m.Take()
+	peer := func(i int) kad.Peer {
+		return kad.Peer{ID: kad.PeerID(fmt.Sprint("p", i)), Key: kad.Key{0: 0x80, 31: byte(i)}}
+	}
+	probe := func(i int) (sent []Send) {
+		m.PeerFound(now, peer(i), true)
+		for _, s := range m.Take().Send {
+			if s.Query == 0 {
+				sent = append(sent, s)
+			}
+		}
+		for _, s := range sent {
+			m.Responded(now, s.ID, Response{})
+		}
+		return sent
+	}
+	for i := range 3 { // two entries and a spare
+		require.Len(t, probe(i), 1, "peer %d", i)
+	}
+	for i := range 5 {
+		require.Empty(t, probe(i), "peer %d", i)
+	}
+}
