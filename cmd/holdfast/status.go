@@ -57,6 +57,7 @@ func (a *app) printStatus(s *api.Status) error {
 		"Database", bytesText(s.DBBytes),
 		"Data directory", orDash(s.DataDir),
 		"Metrics", orDash(s.MetricsAddr),
+		"Delegated routing", orDash(s.RoutingAddr),
 		"Running queries", number(int64(s.Queries)),
 		"Last snapshot", ago(s.LastSnapshot),
 		"Last expiry", ago(s.LastExpiry),

@@ -87,6 +87,7 @@ type Status struct {
 	LastRefresh     time.Time `json:"last_refresh,omitzero"`
 	LastRepublish   time.Time `json:"last_republish,omitzero"`
 	MetricsAddr     string    `json:"metrics_addr,omitempty"` // host:port, empty: off
+	RoutingAddr     string    `json:"routing_addr,omitempty"` // delegated routing, host:port, empty: off
 	DataDir         string    `json:"data_dir,omitempty"`
 	Version         string    `json:"version"`
 }

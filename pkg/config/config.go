@@ -24,17 +24,18 @@ const (
 // Config is every setting. Tags: toml is the key, doc its comment, unit the unit
 // if the type does not say it, reload "yes" if SIGHUP applies a change.
 type Config struct {
-	ConfigVersion int       `toml:"config_version" doc:"Version of this file's format."`
-	Network       Network   `toml:"network" doc:"Which network the node belongs to and how it is reached."`
-	Values        Values    `toml:"values" doc:"Which value records are accepted and for how long they live."`
-	Storage       Storage   `toml:"storage" doc:"Where state is kept, and how much of it."`
-	Republish     Republish `toml:"republish" doc:"Renewal of what this node publishes. interval must be shorter than the lifetimes of records."`
-	Refresh       Refresh   `toml:"refresh" doc:"Upkeep of the routing table."`
-	Snapshot      Snapshot  `toml:"snapshot" doc:"Saving of the routing table, so that a restart needs no bootstrap peer."`
-	API           API       `toml:"api" doc:"The admin socket that the command line talks to."`
-	Metrics       Metrics   `toml:"metrics" doc:"Prometheus metrics and health over HTTP: /metrics, /healthz, /readyz."`
-	Limits        Limits    `toml:"limits" doc:"Bounds on what the node uses."`
-	Log           Log       `toml:"log" doc:"Logs on stderr."`
+	ConfigVersion int        `toml:"config_version" doc:"Version of this file's format."`
+	Network       Network    `toml:"network" doc:"Which network the node belongs to and how it is reached."`
+	Values        Values     `toml:"values" doc:"Which value records are accepted and for how long they live."`
+	Storage       Storage    `toml:"storage" doc:"Where state is kept, and how much of it."`
+	Republish     Republish  `toml:"republish" doc:"Renewal of what this node publishes. interval must be shorter than the lifetimes of records."`
+	Refresh       Refresh    `toml:"refresh" doc:"Upkeep of the routing table."`
+	Snapshot      Snapshot   `toml:"snapshot" doc:"Saving of the routing table, so that a restart needs no bootstrap peer."`
+	API           API        `toml:"api" doc:"The admin socket that the command line talks to."`
+	Metrics       Metrics    `toml:"metrics" doc:"Prometheus metrics and health over HTTP: /metrics, /healthz, /readyz."`
+	RoutingAPI    RoutingAPI `toml:"routing_api" doc:"Lookups for others over HTTP: the delegated routing API /routing/v1 of IPFS."`
+	Limits        Limits     `toml:"limits" doc:"Bounds on what the node uses."`
+	Log           Log        `toml:"log" doc:"Logs on stderr."`
 }
 
 // Network says which network the node belongs to and how it is reached.
@@ -89,6 +90,11 @@ type Metrics struct {
 	Listen string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". It has no authentication: keep it on a trusted network."`
 }
 
+// RoutingAPI is the listener for delegated routing.
+type RoutingAPI struct {
+	Listen string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". Usually 127.0.0.1:8474. It has no authentication: who reaches it can have this node look up providers, peers and IPNS records, and store IPNS records."`
+}
+
 // Limits are bounds on what the node uses.
 type Limits struct {
 	ConnectionsLow  int  `toml:"connections_low" unit:"connections" doc:"Connections kept when those above connections_high are closed."`
@@ -120,14 +126,15 @@ func Default() Config {
 			PortMapping: true,
 			Bootstrap:   []string{},
 		},
-		Values:    Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
-		Storage:   Storage{MaxBytes: 8 * GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
-		Republish: Republish{Interval: Duration{22 * time.Hour}},
-		Refresh:   Refresh{Interval: Duration{10 * time.Minute}},
-		Snapshot:  Snapshot{Interval: Duration{time.Minute}},
-		Metrics:   Metrics{Listen: "127.0.0.1:9474"},
-		Limits:    Limits{ConnectionsLow: 400, ConnectionsHigh: 600},
-		Log:       Log{Level: "info,libp2p=error", Format: "auto"},
+		Values:     Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
+		Storage:    Storage{MaxBytes: 8 * GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
+		Republish:  Republish{Interval: Duration{22 * time.Hour}},
+		Refresh:    Refresh{Interval: Duration{10 * time.Minute}},
+		Snapshot:   Snapshot{Interval: Duration{time.Minute}},
+		Metrics:    Metrics{Listen: "127.0.0.1:9474"},
+		RoutingAPI: RoutingAPI{Listen: Off},
+		Limits:     Limits{ConnectionsLow: 400, ConnectionsHigh: 600},
+		Log:        Log{Level: "info,libp2p=error", Format: "auto"},
 	}
 }
 

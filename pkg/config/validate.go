@@ -64,6 +64,7 @@ func (c *Config) Validate() Violations {
 	c.validateTTLs(&v)
 	c.validateLimits(&v)
 	v.require(isListen(c.Metrics.Listen), "metrics.listen", "is %q; write host:port, for instance \"127.0.0.1:9474\", or \"off\"", c.Metrics.Listen)
+	v.require(isListen(c.RoutingAPI.Listen), "routing_api.listen", "is %q; write host:port, for instance \"127.0.0.1:8474\", or \"off\"", c.RoutingAPI.Listen)
 	_, _, err := ParseLevels(c.Log.Level)
 	v.require(err == nil, "log.level", "is %q: %v", c.Log.Level, err)
 	v.require(oneOf(c.Log.Format, "auto", "text", "json"), "log.format", "is %q; it is auto, text or json", c.Log.Format)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -60,7 +59,8 @@ type Daemon struct {
 	host    host.Host
 	node    *node.Node
 	backend *Backend
-	web     *web // nil: off
+	web     *web // metrics and health; nil: off
+	routing *web // delegated routing; nil: off
 
 	state      atomic.Value // string
 	stops      []stop       // in order of start
@@ -97,7 +97,7 @@ func Start(o Options) (*Daemon, error) {
 	d.log.Info("starting", "version", b.Version, "revision", b.Revision, "go", b.Go, "config", d.loaded.File)
 	d.state.Store(StateStarting)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{d.check, d.openStore, d.startNode, d.startAPI, d.startWeb} {
+	for _, step := range []func() error{d.check, d.openStore, d.startNode, d.startAPI, d.startWeb, d.startRouting} {
 		if err := step(); err != nil {
 			err = errors.Join(err, d.undo())
 			notifyStatus(d.log, "not started: %v", err)
@@ -179,29 +179,6 @@ func (d *Daemon) startAPI() error {
 	return nil
 }
 
-func (d *Daemon) startWeb() (err error) {
-	if d.config.Metrics.Listen == config.Off {
-		return nil
-	}
-	log := d.options.Logs.Logger("web")
-	d.web, err = newWeb(d.config.Metrics.Listen, log, d.metrics.Handler(), d.Healthy, d.Ready)
-	if errors.Is(err, syscall.EADDRINUSE) && d.loaded.Origin("metrics.listen").Source == "" {
-		// Nobody chose this port: a second daemon on a machine takes another.
-		d.log.Warn("the default metrics port is taken; using a free one", "taken", d.config.Metrics.Listen)
-		d.web, err = newWeb(anyLocalPort, log, d.metrics.Handler(), d.Healthy, d.Ready)
-	}
-	if err != nil {
-		return err
-	}
-	d.onClose("metrics", 2*closeRequests, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), closeRequests)
-		defer cancel()
-		return d.web.close(ctx)
-	})
-	d.log.Info("metrics and health open", "url", "http://"+d.web.addr+"/metrics")
-	return nil
-}
-
 // ready tells the world and starts the background work. It does not wait for
 // bootstrap peers: the first node of a network has none.
 func (d *Daemon) ready() {
@@ -276,5 +253,8 @@ func (d *Daemon) describe(s *api.Status) {
 	s.DataDir = d.dataDir
 	if d.web != nil {
 		s.MetricsAddr = d.web.addr
+	}
+	if d.routing != nil {
+		s.RoutingAddr = d.routing.addr
 	}
 }

@@ -7,51 +7,51 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/delegated"
 )
 
-// Bounds of the metrics and health listener.
+// Bounds of the HTTP listeners.
 const (
 	webTimeout    = 10 * time.Second // to read a request
-	scrapeTimeout = 30 * time.Second // to answer one
+	scrapeTimeout = 30 * time.Second // to answer one for metrics
+	lookupTimeout = time.Minute      // to answer one for delegated routing: the lookup and a slow reader
+	webIdle       = time.Minute      // a connection without requests
+	webHeaders    = 16 << 10         // bytes of a request's header
 )
 
 // anyLocalPort listens on a free port for this machine only.
 const anyLocalPort = "127.0.0.1:0"
 
-// web serves metrics and health over HTTP.
+// web is one HTTP listener.
 type web struct {
 	server *http.Server
 	addr   string // host:port it listens on
 	done   chan struct{}
 }
 
-// check answers a health request: nil is healthy.
-type check func(context.Context) error
-
-func newWeb(listen string, log *slog.Logger, metrics http.Handler, healthy, ready check) (*web, error) {
+// newWeb serves handler at listen, the value of the configuration key.
+func newWeb(key, listen string, log *slog.Logger, handler http.Handler, timeout time.Duration) (*web, error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		return nil, fmt.Errorf("daemon: metrics listener: %w; choose another address with metrics.listen, or \"off\"", err)
+		return nil, fmt.Errorf("daemon: %s: %w; choose another address, or \"off\"", key, err)
 	}
-	mux := http.NewServeMux()
-	if metrics != nil {
-		mux.Handle("GET /metrics", metrics)
-	}
-	mux.Handle("GET /healthz", answer(healthy))
-	mux.Handle("GET /readyz", answer(ready))
 	w := &web{
 		addr: l.Addr().String(),
 		done: make(chan struct{}),
 		server: &http.Server{
-			Handler: mux, ReadTimeout: webTimeout, WriteTimeout: scrapeTimeout,
+			Handler: handler, ReadTimeout: webTimeout, WriteTimeout: timeout,
+			IdleTimeout: webIdle, MaxHeaderBytes: webHeaders,
 			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 	}
 	go func() {
 		defer close(w.done)
 		if err := w.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the metrics listener failed", "error", err)
+			log.Error("a listener failed", "key", key, "error", err)
 		}
 	}()
 	return w, nil
@@ -59,12 +59,15 @@ func newWeb(listen string, log *slog.Logger, metrics http.Handler, healthy, read
 
 func (w *web) close(ctx context.Context) error {
 	err := w.server.Shutdown(ctx)
-	if err != nil { // a scrape hangs: cut it
+	if err != nil { // a request hangs: cut it
 		err = w.server.Close()
 	}
 	<-w.done
 	return err
 }
+
+// check answers a health request: nil is healthy.
+type check func(context.Context) error
 
 func answer(c check) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,5 +80,54 @@ func answer(c check) http.Handler {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+	})
+}
+
+// startWeb opens the listener for metrics and health.
+func (d *Daemon) startWeb() (err error) {
+	if d.config.Metrics.Listen == config.Off {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", d.metrics.Handler())
+	mux.Handle("GET /healthz", answer(d.Healthy))
+	mux.Handle("GET /readyz", answer(d.Ready))
+	const key = "metrics.listen"
+	log := d.options.Logs.Logger("web")
+	d.web, err = newWeb(key, d.config.Metrics.Listen, log, mux, scrapeTimeout)
+	if errors.Is(err, syscall.EADDRINUSE) && d.loaded.Origin(key).Source == "" {
+		// Nobody chose this port: a second daemon on a machine takes another.
+		d.log.Warn("the default metrics port is taken; using a free one", "taken", d.config.Metrics.Listen)
+		d.web, err = newWeb(key, anyLocalPort, log, mux, scrapeTimeout)
+	}
+	if err != nil {
+		return err
+	}
+	d.closeWeb("metrics", d.web)
+	d.log.Info("metrics and health open", "url", "http://"+d.web.addr+"/metrics")
+	return nil
+}
+
+// startRouting opens the listener for delegated routing, if it is wanted.
+func (d *Daemon) startRouting() (err error) {
+	listen := d.config.RoutingAPI.Listen
+	if listen == config.Off {
+		return nil
+	}
+	handler := delegated.Handler(d.node, d.metrics.Registerer())
+	d.routing, err = newWeb("routing_api.listen", listen, d.options.Logs.Logger("routing"), handler, lookupTimeout)
+	if err != nil {
+		return err
+	}
+	d.closeWeb("delegated routing", d.routing)
+	d.log.Info("delegated routing open", "url", "http://"+d.routing.addr+"/routing/v1")
+	return nil
+}
+
+func (d *Daemon) closeWeb(name string, w *web) {
+	d.onClose(name, 2*closeRequests, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeRequests)
+		defer cancel()
+		return w.close(ctx)
 	})
 }

@@ -36,6 +36,25 @@ func (n *Node) Store(ctx context.Context, key, value []byte, ttl time.Duration) 
 	return n.publish(ctx, pub, dht.Query{Kind: dht.StoreValue, Key: key, Value: v}, v.Expires)
 }
 
+// StoreOnce puts a value of somebody else into the network and keeps a copy here,
+// for DefaultValueTTL. It is not republished: that is its owner's business. Errors
+// are those of Store; ErrNoPeers if nobody could be asked.
+func (n *Node) StoreOnce(ctx context.Context, key, value []byte) (StoreResult, error) {
+	if err := n.checkValue(key, value); err != nil {
+		return StoreResult{}, err
+	}
+	now := time.Now()
+	v := publishedValue(&records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL}, now)
+	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil {
+		return StoreResult{}, fmt.Errorf("node: store value: %w", err)
+	}
+	res, err := n.query(ctx, dht.Query{Kind: dht.StoreValue, Key: key, Value: v}, nil, nil)
+	return StoreResult{
+		Key: key, StoredAt: res.Stats.StoredAt, Sent: res.Stats.StoreSent,
+		Expires: v.Expires, Took: time.Since(now),
+	}, err
+}
+
 func (n *Node) checkValue(key, value []byte) error {
 	switch {
 	case len(value) > n.cfg.MaxValueSize:

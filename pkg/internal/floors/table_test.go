@@ -31,13 +31,14 @@ var floors = map[string]floor{
 
 	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc", "storage"}},
 
-	"pkg/api": {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
+	"pkg/api":       {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
+	"pkg/delegated": {imports: []string{"pkg/node"}},
 
 	"metrics/nodesource": {imports: []string{"pkg/node", "storage", "metrics"}}, // reads a node for a scrape
 
 	"pkg/daemon": {imports: []string{
 		"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht",
-		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api",
+		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated",
 	}},
 
 	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/sim", "pkg/daemon"}},
@@ -48,11 +49,11 @@ var floors = map[string]floor{
 // owners says which packages may import a foreign module, so that a file format
 // or a transport stays behind one door. Modules not listed are free.
 var owners = map[string][]string{
-	"github.com/ipfs/boxo":         {"pkg/api", "pkg/node"},
+	"github.com/ipfs/boxo":         {"pkg/api", "pkg/node", "pkg/delegated"},
 	"github.com/ipfs/go-datastore": {"storage", "pkg/node", "pkg/daemon"},
-	"github.com/libp2p/go-libp2p":  {"pkg/rpc", "pkg/node", "pkg/api", "pkg/daemon", "cmd"},
+	"github.com/libp2p/go-libp2p":  {"pkg/rpc", "pkg/node", "pkg/api", "pkg/delegated", "pkg/daemon", "cmd"},
 	"github.com/pelletier/go-toml": {"pkg/config"},
-	"github.com/prometheus":        {"metrics", "pkg/daemon"},
+	"github.com/prometheus":        {"metrics", "pkg/delegated", "pkg/daemon"},
 	"github.com/spf13/cobra":       {"cmd"},
 	"go.etcd.io/bbolt":             {"storage"},
 	"google.golang.org/protobuf":   {"pkg/wire"},

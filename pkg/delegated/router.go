@@ -1,0 +1,149 @@
+package delegated
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ipfs/boxo/ipns"
+	"github.com/ipfs/boxo/routing/http/server"
+	"github.com/ipfs/boxo/routing/http/types"
+	"github.com/ipfs/boxo/routing/http/types/iter"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/routing"
+
+	"github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// ErrNotOffered is returned for what this API does not do.
+var ErrNotOffered = errors.New("delegated: not offered")
+
+// Node is what the API asks of a node. Safe for concurrent use.
+type Node interface {
+	Providers(ctx context.Context, key []byte, count int, fn func(peer.AddrInfo) bool) (int, error)
+	FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error)
+	Closest(ctx context.Context, key []byte) ([]peer.AddrInfo, error)
+	Get(ctx context.Context, key []byte, quorum int) (node.ValueResult, error)
+	StoreOnce(ctx context.Context, key, value []byte) (node.StoreResult, error)
+}
+
+var _ Node = (*node.Node)(nil)
+
+// router is a Node as boxo's server wants it.
+type router struct{ node Node }
+
+var _ server.DelegatedRouter = router{}
+
+// FindProviders implements server.DelegatedRouter: records as they are found,
+// until Close.
+func (r router) FindProviders(ctx context.Context, c cid.Cid, limit int) (iter.ResultIter[types.Record], error) {
+	ctx, cancel := context.WithCancel(ctx)
+	found := &providers{more: make(chan peer.AddrInfo), cancel: cancel}
+	found.work.Go(func() {
+		defer close(found.more)
+		_, _ = r.node.Providers(ctx, c.Hash(), limit, func(ai peer.AddrInfo) bool {
+			select {
+			case found.more <- ai:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	})
+	return found, nil
+}
+
+// providers iterates over what a lookup finds. Owned by one goroutine.
+type providers struct {
+	more   chan peer.AddrInfo
+	last   peer.AddrInfo
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// Next implements iter.Iter.
+func (p *providers) Next() (ok bool) {
+	p.last, ok = <-p.more
+	return ok
+}
+
+// Val implements iter.Iter.
+func (p *providers) Val() iter.Result[types.Record] {
+	return iter.Result[types.Record]{Val: peerRecord(p.last)}
+}
+
+// Close implements iter.Iter: it ends the lookup.
+func (p *providers) Close() error {
+	p.cancel()
+	p.work.Wait()
+	return nil
+}
+
+// FindPeers implements server.DelegatedRouter.
+func (r router) FindPeers(ctx context.Context, id peer.ID, _ int) (iter.ResultIter[*types.PeerRecord], error) {
+	ai, err := r.node.FindPeer(ctx, id)
+	if err != nil {
+		return nil, notFound(err)
+	}
+	return peerRecords([]peer.AddrInfo{ai}), nil
+}
+
+// GetClosestPeers implements server.DelegatedRouter.
+func (r router) GetClosestPeers(ctx context.Context, key cid.Cid) (iter.ResultIter[*types.PeerRecord], error) {
+	found, err := r.node.Closest(ctx, key.Hash())
+	if err != nil {
+		return nil, notFound(err)
+	}
+	return peerRecords(found), nil
+}
+
+// GetIPNS implements server.DelegatedRouter.
+func (r router) GetIPNS(ctx context.Context, name ipns.Name) (*ipns.Record, error) {
+	found, err := r.node.Get(ctx, name.RoutingKey(), 0)
+	if err != nil {
+		return nil, notFound(err)
+	}
+	return ipns.UnmarshalRecord(found.Value)
+}
+
+// PutIPNS implements server.DelegatedRouter. The record was checked against its
+// name.
+func (r router) PutIPNS(ctx context.Context, name ipns.Name, record *ipns.Record) error {
+	value, err := ipns.MarshalRecord(record)
+	if err != nil {
+		return err
+	}
+	_, err = r.node.StoreOnce(ctx, name.RoutingKey(), value)
+	return err
+}
+
+// ProvideBitswap implements server.DelegatedRouter.
+func (r router) ProvideBitswap(context.Context, *server.BitswapWriteProvideRequest) (time.Duration, error) {
+	return 0, ErrNotOffered
+}
+
+// notFound gives the error that boxo's server takes for an empty answer.
+func notFound(err error) error {
+	if errors.Is(err, node.ErrNotFound) {
+		return routing.ErrNotFound
+	}
+	return err
+}
+
+func peerRecord(ai peer.AddrInfo) *types.PeerRecord {
+	r := &types.PeerRecord{Schema: types.SchemaPeer, ID: &ai.ID, Addrs: make([]types.Multiaddr, len(ai.Addrs))}
+	for i, a := range ai.Addrs {
+		r.Addrs[i] = types.Multiaddr{Multiaddr: a}
+	}
+	return r
+}
+
+func peerRecords(list []peer.AddrInfo) iter.ResultIter[*types.PeerRecord] {
+	out := make([]*types.PeerRecord, len(list))
+	for i, ai := range list {
+		out[i] = peerRecord(ai)
+	}
+	return iter.ToResultIter[*types.PeerRecord](iter.FromSlice(out))
+}
