@@ -1,0 +1,4 @@
+// Package deploytest holds what is shipped for Prometheus and Grafana to its rules,
+// and tries it on the real thing: a network of daemons scraped by Prometheus.
+// ./run does all of it; the tests of files alone are an ordinary go test.
+package deploytest

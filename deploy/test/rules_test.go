@@ -1,0 +1,152 @@
+package deploytest
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stretchr/testify/require"
+)
+
+const runbookURL = "https://github.com/holdfast-dht/holdfast/blob/main/docs/OPERATIONS.md#"
+
+// promised are the alerts that operators were told of; more are welcome.
+var promised = strings.Fields(`
+	TargetDown RoutingTableLow RoutingTableCollapse NoInboundRPC RepublishFallingBehind ExpiryStalled SnapshotStale
+	DBCommitSlow DBGrowing DBFreeHigh ResourceManagerBlocking FDsHigh LookupFailureRatio ConfigReloadFailed RestartLoop
+	ReachabilityLost`)
+
+func TestAlerts(t *testing.T) {
+	var names []string
+	for _, a := range readAlerts(t) {
+		require.NotContains(t, names, a.Alert)
+		names = append(names, a.Alert)
+		t.Run(a.Alert, func(t *testing.T) { checkAlert(t, a) })
+	}
+	for _, p := range promised {
+		require.Contains(t, names, "Holdfast"+p)
+	}
+}
+
+func checkAlert(t *testing.T, a alert) {
+	require.Regexp(t, `^Holdfast[A-Z]`, a.Alert, "names of alerts are shared with everything else that is watched")
+	require.Contains(t, []string{"critical", "warning"}, a.Labels["severity"])
+	require.Regexp(t, `\$labels\.instance`, a.Annotations["summary"], "which node?")
+	require.NotEmpty(t, a.Annotations["description"])
+	require.Equal(t, runbookURL+strings.ToLower(a.Alert), a.Annotations["runbook_url"])
+
+	types := metricTypes(t)
+	e := parse(t, a.Expr)
+	selectors(e, func(s *parser.VectorSelector, in []parser.Node) {
+		require.Equal(t, `job="holdfast"`, matcher(s, "job"), s.Name)
+		require.Empty(t, matcher(s, "instance"), s.Name)
+		_, rises, known := metricOf(types, s.Name)
+		require.True(t, known, "%s: no such metric", s.Name)
+		require.Equal(t, rises, inRate(in), "%s: rates are for counters, and counters for rates", s.Name)
+	})
+	require.True(t, keepsInstance(e), "the alert must tell the node")
+}
+
+// keepsInstance reports whether no aggregation drops the labels job and instance.
+func keepsInstance(e parser.Expr) bool {
+	keeps := true
+	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
+		if a, ok := n.(*parser.AggregateExpr); ok {
+			keeps = keeps && !a.Without && slices.Contains(a.Grouping, "job") && slices.Contains(a.Grouping, "instance")
+		}
+		return nil
+	})
+	return keeps
+}
+
+// TestAlertsAreTested: the unit tests see each alert fire and not fire. What they
+// say is promtool's to judge.
+func TestAlertsAreTested(t *testing.T) {
+	var file struct {
+		Tests []struct {
+			AlertRuleTest []struct {
+				Alertname string `yaml:"alertname"`
+				ExpAlerts []any  `yaml:"exp_alerts"`
+			} `yaml:"alert_rule_test"`
+		} `yaml:"tests"`
+	}
+	readYAML(t, unitTestsFile, &file)
+	fires, quiet := map[string]bool{}, map[string]bool{}
+	for _, group := range file.Tests {
+		for _, c := range group.AlertRuleTest {
+			if len(c.ExpAlerts) > 0 {
+				fires[c.Alertname] = true
+			} else {
+				quiet[c.Alertname] = true
+			}
+		}
+	}
+	for _, a := range readAlerts(t) {
+		require.True(t, fires[a.Alert], "no test sees %s fire", a.Alert)
+		require.True(t, quiet[a.Alert], "no test sees %s keep quiet", a.Alert)
+	}
+}
+
+var (
+	section = regexp.MustCompile(`(?m)^## (.+)$`)
+	entry   = regexp.MustCompile(`(?m)^### (Holdfast\w+)$`)
+)
+
+// runbookParts are what each entry answers.
+var runbookParts = []string{"**Means:** ", "**Look at:** ", "**Do:** "}
+
+// TestRunbook: each alert has its entry in the chapter Alerts, in the order of the
+// rules, and no entry is left of an alert that is gone.
+func TestRunbook(t *testing.T) {
+	data, err := os.ReadFile(runbookFile)
+	require.NoError(t, err)
+	chapter := chapters(string(data))["Alerts"]
+	require.NotEmpty(t, chapter, "%s has no chapter Alerts", runbookFile)
+
+	var names, wanted []string
+	at := entry.FindAllStringSubmatchIndex(chapter, -1)
+	for i, m := range at {
+		name, end := chapter[m[2]:m[3]], len(chapter)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		names = append(names, name)
+		for _, part := range runbookParts {
+			require.Contains(t, chapter[m[1]:end], "\n"+part, name)
+		}
+	}
+	for _, a := range readAlerts(t) {
+		wanted = append(wanted, a.Alert)
+	}
+	require.Equal(t, wanted, names)
+}
+
+// chapters splits a document at its headings of the second level.
+func chapters(text string) map[string]string {
+	out := make(map[string]string)
+	at := section.FindAllStringSubmatchIndex(text, -1)
+	for i, m := range at {
+		end := len(text)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		out[text[m[2]:m[3]]] = text[m[1]:end]
+	}
+	return out
+}
+
+// TestDashboardIsDescribed: the chapter Dashboard names every row.
+func TestDashboardIsDescribed(t *testing.T) {
+	data, err := os.ReadFile(runbookFile)
+	require.NoError(t, err)
+	chapter := chapters(string(data))["Dashboard"]
+	for _, p := range readBoard(t).Panels {
+		if p.Type == "row" {
+			name, _, _ := strings.Cut(p.Title, ":")
+			require.Contains(t, chapter, "**"+name+"**")
+		}
+	}
+}
