@@ -1,30 +1,40 @@
-# syntax=docker/dockerfile:1
+# An image of holdfast alone: no shell, no libraries, no root.
+#
+#   docker build --build-arg VERSION=v1.2.3 --build-arg REVISION="$(git rev-parse HEAD)" -t holdfast .
+#
+# docs/OPERATIONS.md, "Docker", says how to run it.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=0.1.0-dev
-RUN CGO_ENABLED=0 go build -trimpath \
-      -ldflags "-s -w -X github.com/holdfast-dht/holdfast/pkg/daemon.Version=${VERSION}" \
+ARG REVISION=
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+      -ldflags "-s -w -X github.com/holdfast-dht/holdfast/pkg/daemon.Version=${VERSION} -X github.com/holdfast-dht/holdfast/pkg/daemon.Revision=${REVISION}" \
       -o /out/holdfast ./cmd/holdfast \
- && mkdir -p /out/data
+ && mkdir -p -m 0700 /out/state/data
 
 FROM scratch
 ARG VERSION=0.1.0-dev
-ARG REVISION=unknown
+ARG REVISION=
 LABEL org.opencontainers.image.title="holdfast" \
       org.opencontainers.image.description="An always-on Kademlia DHT node for libp2p networks" \
+      org.opencontainers.image.source="https://github.com/holdfast-dht/holdfast" \
+      org.opencontainers.image.documentation="https://github.com/holdfast-dht/holdfast/blob/main/docs/OPERATIONS.md" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /out/holdfast /usr/local/bin/holdfast
-COPY --from=build --chown=65532:65532 /out/data /data
+COPY --from=build --chown=65532:65532 /out/state/ /
 USER 65532:65532
+# Metrics and health are for others on the container's network; publish the port
+# to trusted ones only.
 ENV HOLDFAST_STORAGE__PATH=/data \
     HOLDFAST_METRICS__LISTEN=0.0.0.0:9474
 VOLUME /data
 EXPOSE 4011/tcp 4011/udp 9474/tcp
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=20s --retries=5 CMD ["/usr/local/bin/holdfast", "health"]
+# Busy is not dead: only five failures in a row are.
+HEALTHCHECK --interval=30s --timeout=15s --start-period=20s --retries=5 CMD ["/usr/local/bin/holdfast", "health"]
 ENTRYPOINT ["/usr/local/bin/holdfast"]
 CMD ["serve"]

@@ -1,8 +1,8 @@
-# Boots a small Debian in systemd-nspawn; sourced by run and walk. Needs root.
-# The Debian tree is kept under ${XDG_CACHE_HOME:-~/.cache}/holdfast-nspawn.
+# Makes a small Debian and boots it in systemd-nspawn; sourced by the tests of
+# deploy. Needs root. The Debian is kept in ${XDG_CACHE_HOME:-~/.cache}/holdfast-nspawn.
 
-me=deploy/systemd/test/$(basename "$0")
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+me=$(realpath --relative-to="$repo" "$0")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast-nspawn
 packages=systemd,systemd-sysv,dbus,ca-certificates,curl,git,procps
 machine=hf$$        # also names the network interface, which has room for 15 bytes
@@ -92,11 +92,14 @@ wait_for() {
   done
 }
 
-# finish powers the machine off and removes it; a trap calls it at exit.
+# finish powers the machine off and removes it; a trap calls it at exit. A test
+# that starts more than processes stops that in clean_up.
+clean_up() { :; }
 finish() {
   local rc=$?
   trap - EXIT
   set +e
+  clean_up
   if [[ $rc -ne 0 && -n $leader ]]; then
     echo "--- the last of the machine's journal"
     m journalctl -q --no-pager -o short-monotonic -n 60 | cut -c1-400
@@ -110,7 +113,7 @@ finish() {
 finish_jobs() {
   [[ -z $leader ]] || kill -s RTMIN+4 "$leader" 2>/dev/null # poweroff
   for p in $(jobs -p); do [[ $p == "$nspawn" ]] || kill "$p" 2>/dev/null; done
-  for _ in $(seq 100); do kill -0 "$nspawn" 2>/dev/null || break; sleep 0.1; done
+  for _ in $(seq 100); do [[ -n $nspawn ]] && kill -0 "$nspawn" 2>/dev/null || break; sleep 0.1; done
   kill -9 $(jobs -p) 2>/dev/null
   wait 2>/dev/null
 }
