@@ -157,7 +157,7 @@ func TestTruncated(t *testing.T) {
 // TestFlippedBits damages single bits everywhere, seen at open or not.
 func TestFlippedBits(t *testing.T) {
 	whole := fill(t)
-	n := 100
+	n := 60
 	if testing.Short() {
 		n = 30
 	}

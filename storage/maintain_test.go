@@ -60,8 +60,8 @@ func TestExpireIsProportional(t *testing.T) {
 		require.EqualValues(t, 100, removed[records.KindValue])
 		return written
 	}
-	few, many := expireOne(2_000), expireOne(100_000)
-	t.Logf("pages written: %d beside 2,000 records, %d beside 100,000", few, many)
+	few, many := expireOne(2_000), expireOne(40_000)
+	t.Logf("pages written: %d beside 2,000 records, %d beside 40,000", few, many)
 	require.LessOrEqual(t, many, few+30, "expiry touches what lives")
 	require.LessOrEqual(t, few, int64(120))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -119,23 +120,7 @@ func (db *DB) openBolt() (err error) {
 			db.file, db.bolt = nil, nil
 		}
 	}()
-	o := &bbolt.Options{
-		Timeout:         db.opts.LockTimeout,
-		ReadOnly:        db.opts.ReadOnly,
-		PreLoadFreelist: true,
-		FreelistType:    bbolt.FreelistMapType,
-		NoSync:          db.opts.NoSync,
-		MaxSize:         int(db.opts.MaxBytes),
-		InitialMmapSize: db.mapSize(),
-		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
-			f, err = os.OpenFile(path, flag, mode)
-			db.file = f
-			return f, err
-		},
-	}
-	if o.Timeout < 0 {
-		o.Timeout = time.Millisecond // bbolt waits for ever at zero
-	}
+	o := db.boltOptions()
 	open := func() (err error) {
 		db.bolt, err = bbolt.Open(db.path, 0o600, o)
 		return err
@@ -149,6 +134,23 @@ func (db *DB) openBolt() (err error) {
 	}
 	db.bolt.AllocSize = fileGrowth
 	return nil
+}
+
+func (db *DB) boltOptions() *bbolt.Options {
+	return &bbolt.Options{
+		Timeout:         max(db.opts.LockTimeout, time.Millisecond), // at zero bbolt waits for ever
+		ReadOnly:        db.opts.ReadOnly,
+		PreLoadFreelist: true,
+		FreelistType:    bbolt.FreelistMapType,
+		NoSync:          db.opts.NoSync,
+		MaxSize:         int(min(db.opts.MaxBytes, math.MaxInt)),
+		InitialMmapSize: db.mapSize(),
+		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(path, flag, mode)
+			db.file = f
+			return f, err
+		},
+	}
 }
 
 // mapSize is the address space to map: room for the largest file, so that the

@@ -42,17 +42,22 @@ func compareKeys(a, b *recordKey) int {
 // turns up in another run does not count as whole.
 func runSum(run uint64) uint32 { return crc32.Update(0, castagnoli, u64(run)) }
 
-// putBlocks appends sorted records to a run's bucket. arena is room for the blocks
-// that may be used again after the commit; it is returned.
+// sealBlock completes a block whose records stand after the header.
+func sealBlock(sum uint32, block []byte) {
+	block[0] = rowFormat
+	binary.BigEndian.PutUint32(block[1:], crc32.Update(sum, castagnoli, block[blockHeader:]))
+}
+
+// putBlocks appends sorted records to a run's bucket. The blocks are made in arena,
+// which is returned and may be used again after the commit.
 func putBlocks(b *bbolt.Bucket, run uint64, recs, arena []byte, s shape) ([]byte, error) {
 	b.FillPercent = 1
 	sum := runSum(run)
 	n := len(recs) / recordLen
 	need := len(recs) + blockHeader*(n/s.block+1+tailBlocks)
-	if cap(arena) < need {
+	if cap(arena)-len(arena) < need { // what it holds is in use until the commit
 		arena = make([]byte, 0, need)
 	}
-	arena = arena[:0]
 	for n > 0 {
 		size := s.tail
 		if most := n - tailBlocks*s.tail; most > 0 {
@@ -61,9 +66,9 @@ func putBlocks(b *bbolt.Bucket, run uint64, recs, arena []byte, s shape) ([]byte
 		size = min(size, n)
 		block := recs[:size*recordLen]
 		start := len(arena)
-		arena = append(arena, rowFormat)
-		arena = binary.BigEndian.AppendUint32(arena, crc32.Update(sum, castagnoli, block))
+		arena = append(arena, make([]byte, blockHeader)...)
 		arena = append(arena, block...)
+		sealBlock(sum, arena[start:])
 		last := block[len(block)-recordLen:]
 		if err := b.Put(last[:idLen], arena[start:]); err != nil {
 			return arena, err

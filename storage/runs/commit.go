@@ -45,15 +45,16 @@ type commit struct {
 	full  bool  // no new records: the reserve has been reached
 	stale bool  // runs were dropped since the work was prepared
 
-	removals int // of the active table before this commit
-	entries  []*entry
-	touched  []*peer // changed by this commit
-	stored   []*peer // whose tally this commit stores
-	infos    []*info // to be shown
-	ended    int     // chores that this commit ends
-	begun    int     // providers of the next chore that it has dealt with
-	after    []func()
-	rotate   bool
+	removals  int // of the active table before this commit
+	entries   []*entry
+	touched   []*peer // changed by this commit
+	stored    []*peer // whose tally this commit stores
+	infos     []*info // to be shown
+	forgotten []*peer
+	ended     int // chores that this commit ends
+	begun     int // providers of the next chore that it has dealt with
+	after     []func()
+	rotate    bool
 }
 
 // committer makes writes durable until the queue is closed and empty.
@@ -226,7 +227,7 @@ func (c *commit) finish() error {
 	for _, p := range c.touched {
 		// One that announces a single record and never comes again need not be
 		// remembered until the table is full.
-		if p.fresh {
+		if p.fresh && !p.gone {
 			if err := c.storeTally(p); err != nil {
 				return err
 			}
@@ -259,6 +260,10 @@ func (c *commit) undo() {
 		e.undo()
 	}
 	c.led.active.removals = c.led.active.removals[:c.removals]
+	for _, p := range c.forgotten {
+		p.gone = false
+		c.led.peers.insert(p)
+	}
 	for _, p := range c.touched {
 		if p.fresh {
 			c.led.peers.forget(p)
@@ -278,6 +283,9 @@ func (c *commit) show() {
 	}
 	for _, f := range c.infos {
 		c.Store.infos.replace(f)
+	}
+	for _, p := range c.forgotten {
+		c.Store.infos.drop(p.number)
 	}
 	if c.led.active.count.Load() == 0 && len(c.entries) > 0 {
 		c.led.since = time.Now()
@@ -310,12 +318,8 @@ func (s *Store) makeRoom(n int) error {
 		if len(tables) < maxTables {
 			break
 		}
-		if err := s.builder.err(); err != nil {
+		if err := s.await("commit", tables[len(tables)-1].flushed); err != nil {
 			return err
-		}
-		select {
-		case <-tables[len(tables)-1].flushed:
-		case <-s.builder.troubled:
 		}
 	}
 	s.rotate(n)

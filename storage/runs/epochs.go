@@ -12,6 +12,7 @@ import (
 // span of time.
 type epoch struct {
 	epochRef
+	born    uint64 // the commit that made it
 	records int64  // whose newest copy is in this epoch
 	newest  uint32 // latest expiry; nothing lives at or after
 }
@@ -52,7 +53,7 @@ func (s *state) search(number uint32) (int, bool) {
 func (s *state) open(number uint32) *epoch {
 	i, ok := s.search(number)
 	if !ok {
-		s.epochs = slices.Insert(s.epochs, i, epoch{epochRef: epochRef{epoch: number, id: s.nextEpoch}})
+		s.epochs = slices.Insert(s.epochs, i, epoch{epochRef: epochRef{epoch: number, id: s.nextEpoch}, born: s.commit})
 		s.nextEpoch++
 	}
 	return &s.epochs[i]
@@ -81,10 +82,10 @@ func (s *state) records() (n int64) {
 	return n
 }
 
-// encode returns the state's row. Twenty epochs make it 400 bytes, so that the
+// encode returns the state's row. Twenty epochs make it 600 bytes, so that the
 // bucket stays within its parent's page.
 func (s *state) encode() []byte {
-	row := newRow(64 + 20*len(s.epochs))
+	row := newRow(64 + 28*len(s.epochs))
 	row = binary.BigEndian.AppendUint64(row, s.commit)
 	row = binary.BigEndian.AppendUint64(row, s.gen)
 	row = binary.BigEndian.AppendUint32(row, s.nextEpoch)
@@ -99,6 +100,7 @@ func (s *state) encode() []byte {
 		e := &s.epochs[i]
 		row = binary.BigEndian.AppendUint32(row, e.epoch)
 		row = binary.BigEndian.AppendUint32(row, e.id)
+		row = binary.BigEndian.AppendUint64(row, e.born)
 		row = binary.BigEndian.AppendUint64(row, uint64(e.records))
 		row = binary.BigEndian.AppendUint32(row, e.newest)
 	}
@@ -116,7 +118,8 @@ func decodeState(row []byte) (s state, err error) {
 		providers: int64(d.uint(8)), clean: d.uint(1) == 1,
 	}
 	for len(d.b) > 0 {
-		e := epoch{epochRef: epochRef{epoch: d.u32(), id: d.u32()}, records: int64(d.uint(8)), newest: d.u32()}
+		e := epoch{epochRef: epochRef{epoch: d.u32(), id: d.u32()}, born: d.uint(8)}
+		e.records, e.newest = int64(d.uint(8)), d.u32()
 		s.epochs = append(s.epochs, e)
 	}
 	return s, d.end(bucketMeta)

@@ -2,10 +2,8 @@ package runs
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -38,7 +36,8 @@ func (s *Store) Expire(now time.Time) (out records.Expired, err error) {
 		if x.wait == nil {
 			out.Records[records.KindProvider], out.More = x.removed, x.more
 			s.expired.Add(x.removed)
-			return out, s.await("expire", x.gone)
+			_ = s.await("expire", x.gone) // what could not be freed yet will be
+			return out, nil
 		}
 		if err := s.await("expire", x.wait.flushed); err != nil {
 			return records.Expired{}, err
@@ -52,15 +51,16 @@ func (s *Store) await(op string, done <-chan struct{}) error {
 		return nil
 	}
 	for {
+		h := s.builder.health.Load()
+		if h.err != nil {
+			return fmt.Errorf("storage: %s: %w", op, h.err)
+		}
 		select {
 		case <-done:
 			return nil
 		case <-s.builder.done:
-			return s.failed(op, records.ErrClosed)
-		case <-s.builder.troubled:
-			if err := s.builder.err(); err != nil {
-				return s.failed(op, err)
-			}
+			return fmt.Errorf("storage: %s: %w", op, records.ErrClosed)
+		case <-h.changed:
 		}
 	}
 }
@@ -132,17 +132,20 @@ func (c *commit) collect(before uint32) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	var gone []uint32
+	var gone [][8]byte
 	cur := last.Cursor()
 	for k, _ := cur.First(); len(k) == 8 && binary.BigEndian.Uint32(k) < before; k, _ = cur.Next() {
 		if len(gone) == expireStep {
 			more = true
 			break
 		}
-		gone = append(gone, binary.BigEndian.Uint32(k[4:]))
+		gone = append(gone, [8]byte(k))
 	}
-	for _, number := range gone {
-		if err := c.forget(number, last); err != nil {
+	for _, k := range gone {
+		if err := c.forget(binary.BigEndian.Uint32(k[4:])); err != nil {
+			return false, err
+		}
+		if err := last.Delete(k[:]); err != nil {
 			return false, err
 		}
 	}
@@ -150,9 +153,9 @@ func (c *commit) collect(before uint32) (more bool, err error) {
 }
 
 // forget removes a provider that no live record names.
-func (c *commit) forget(number uint32, last *bbolt.Bucket) error {
+func (c *commit) forget(number uint32) error {
 	p, err := c.led.peers.byPeerNumber(c.tx, number)
-	if err != nil {
+	if p == nil || err != nil {
 		return err
 	}
 	key := u32(number)
@@ -169,12 +172,9 @@ func (c *commit) forget(number uint32, last *bbolt.Bucket) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(ids.Delete([]byte(p.id)), last.Delete(lastKey(p.last, number))); err != nil {
-		return err
-	}
 	c.state.providers--
-	// If this commit fails, the provider is read from the file again.
 	c.led.peers.forget(p)
-	p.dirty = false
-	return nil
+	p.gone = true
+	c.forgotten = append(c.forgotten, p)
+	return ids.Delete([]byte(p.id))
 }

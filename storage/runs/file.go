@@ -48,7 +48,7 @@ func openFile(path string, o *Options, mapped int64, growth int) (f *file, err e
 			f.os.Close() // frees the lock where bbolt panicked half-way
 		}
 	}()
-	if err := o.Verify(path); err != nil {
+	if err := o.Verify(path, false); err != nil {
 		return nil, err
 	}
 	bo := &bbolt.Options{
@@ -107,7 +107,7 @@ func openError(path string, err error) error {
 
 // readThrough reads a file from its beginning to its end, which brings it into
 // the page cache twenty times faster than bbolt's walk would.
-func readThrough(path string) error {
+func readThrough(path string, _ bool) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -87,7 +87,9 @@ func (c *infoCache) load(number uint32) (f *info, err error) {
 		return old, nil
 	}
 	err = c.log.view(func(tx *bbolt.Tx) error {
-		f, err = readInfo(tx, number)
+		if f, err = readInfo(tx, number); f == nil && err == nil {
+			err = fmt.Errorf("%w: provider %d is missing", ErrCorrupt, number)
+		}
 		return err
 	})
 	if err == nil && len(f.addrs) <= maxCachedInfo {
@@ -107,13 +109,21 @@ func (c *infoCache) replace(f *info) {
 	slot.Store(f)
 }
 
+// drop forgets a provider.
+func (c *infoCache) drop(number uint32) { c.slot(number).Store(&info{}) }
+
+// readInfo returns the info of a provider; nil: there is none.
 func readInfo(tx *bbolt.Tx, number uint32) (*info, error) {
 	peers, err := bucketOf(tx, bucketPeers)
 	if err != nil {
 		return nil, err
 	}
 	key := u32(number)
-	return decodeInfo(key, peers.Get(key))
+	row := peers.Get(key)
+	if row == nil {
+		return nil, nil
+	}
+	return decodeInfo(key, row)
 }
 
 // numberOf returns the number of a provider; 0: it has none.

@@ -33,9 +33,9 @@ var (
 	logBuckets  = [][]byte{bucketMeta, bucketIDs, bucketPeers, bucketCounts, bucketLast}
 	runsBuckets = [][]byte{bucketMeta, bucketRuns}
 
-	prefixLog    = byte('l') // log: generation -> bucket of chunk number -> entries
-	prefixBlocks = byte('r') // runs: run -> bucket of last record -> block
-	prefixFilter = byte('f') // runs: run -> bucket of segment, part -> filter
+	prefixLog    = byte('L') // log: generation -> bucket of chunk number -> entries
+	prefixBlocks = byte('R') // runs: run -> bucket of last record -> block
+	prefixFilter = byte('F') // runs: run -> bucket of segment, part -> filter
 )
 
 // Keys of the bucket meta.

@@ -114,7 +114,7 @@ func (c *commit) doChores() error {
 	for _, ch := range c.led.chores {
 		for _, p := range ch.peers[:min(left, len(ch.peers))] {
 			c.begun++
-			if !p.dirty {
+			if !p.dirty || p.gone {
 				continue
 			}
 			left--

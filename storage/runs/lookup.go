@@ -21,6 +21,9 @@ func (s *Store) Providers(dst []records.Provider, now time.Time, key []byte, n i
 	if n <= 0 || len(key) == 0 {
 		return dst, nil
 	}
+	if s.closed.Load() {
+		return dst, fmt.Errorf("storage: providers: %w", records.ErrClosed)
+	}
 	k := recordKeyOf(key)
 	g := gathers.Get().(*gather)
 	defer gathers.Put(g)

@@ -99,11 +99,12 @@ type Options struct {
 	// or damages the files.
 	NoSync bool
 
-	// Verify checks the structure of a file before bbolt opens it, and leaves it
-	// in the page cache. It matters after a crash: bbolt then looks at every page,
-	// in random order and in a goroutine where damage stops the process. An error
-	// of Verify is returned by Open. Nil: the file is only read, in order.
-	Verify func(path string) error
+	// Verify checks the structure of a file before bbolt opens it, or (whole)
+	// before Check lets bbolt check it, and leaves what it has read in the page
+	// cache. It matters after a crash: bbolt then looks at every page, in random
+	// order and in a goroutine where damage stops the process. An error of Verify
+	// is returned by Open. Nil: the file is only read, in order.
+	Verify func(path string, whole bool) error
 
 	// OpenFile opens the files. Default os.OpenFile.
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)

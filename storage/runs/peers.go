@@ -22,6 +22,7 @@ type peer struct {
 
 	before  *mutable // as it was before the running commit, if that touched it
 	fresh   bool     // first named by the running commit
+	gone    bool     // forgotten
 	elder   *peer    // neighbours in the order of use
 	younger *peer
 }
@@ -64,7 +65,7 @@ func (t *tally) add(id uint32, delta int) {
 		if c.id != id {
 			continue
 		}
-		if c.n = uint32(int(c.n) + delta); c.n == 0 {
+		if c.n = uint32(max(int(c.n)+delta, 0)); c.n == 0 {
 			t.counts = slices.Delete(t.counts, i, i+1)
 		}
 		return
@@ -155,13 +156,16 @@ func (c *peerCache) byPeerID(tx *bbolt.Tx, id kad.PeerID) (*peer, error) {
 	return c.byPeerNumber(tx, number)
 }
 
-// byPeerNumber returns a provider that the log knows.
+// byPeerNumber returns a provider, or nil if it was forgotten.
 func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
 	if p := c.byNumber[number]; p != nil {
 		c.use(p)
 		return p, nil
 	}
 	f, err := readInfo(tx, number)
+	if f == nil && err == nil {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -32,9 +32,9 @@ type op struct {
 // batch is what one commit makes durable.
 type batch struct {
 	ops    []op
-	arena  []byte // of the ops' addresses
+	arena  []byte    // of the ops' addresses
 	oldest time.Time // when the first came
-	ticket *ticket // nil: nobody waits
+	ticket *ticket   // nil: nobody waits
 }
 
 // ticket is what those wait on whose writes share a commit.
