@@ -1,6 +1,10 @@
 package kbucket
 
-import "time"
+import (
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
 
 // Group is the IP group of a peer for diversity (an IPv4 /16, an IPv6 ASN or
 // /32). The empty Group is exempt from all limits: private and loopback
@@ -13,6 +17,11 @@ type Config struct {
 	Replacements        int // spare peers per full bucket; 10, half a bucket as in go-ethereum
 	MaxPerGroup         int // peers of one group in the table; 3, as go-libp2p-kad-dht
 	MaxPerGroupInBucket int // peers of one group in a bucket, and in its replacement cache; 2, as go-libp2p-kad-dht
+
+	// Share returns where the table finds a peer from now on; nobody may change it.
+	// Nil: the table keeps a copy of its own. A simulator shares one copy among all
+	// its tables.
+	Share func(kad.Peer) *kad.Peer
 }
 
 func (c Config) withDefaults() Config {

@@ -38,16 +38,13 @@ func (t *Table) ProbeDue(dst []kad.Peer, now time.Time, every time.Duration, n i
 		return dst
 	}
 	for cpl := len(t.buckets) - 1; cpl >= 0; cpl-- {
-		if t.buckets[cpl] == nil {
-			continue
-		}
 		entries := t.buckets[cpl].entries
 		for i := range entries {
 			if len(dst) >= limit {
 				return dst
 			}
 			if entries[i].due(int64(every)) <= at {
-				dst = append(dst, entries[i].peer)
+				dst = append(dst, *entries[i].peer)
 			}
 		}
 	}
@@ -67,9 +64,6 @@ func (t *Table) earliest(every time.Duration) int64 {
 	}
 	t.next = nextProbe{every: int64(every), at: math.MaxInt64, valid: true}
 	for _, b := range t.buckets {
-		if b == nil {
-			continue
-		}
 		for i := range b.entries {
 			t.next.enters(&b.entries[i])
 		}

@@ -25,7 +25,7 @@ func (e *entry) groupName() Group {
 
 func (e *entry) export(cpl int) Entry {
 	return Entry{
-		Peer: e.peer, Group: e.groupName(), Verified: e.verified,
+		Peer: *e.peer, Group: e.groupName(), Verified: e.verified,
 		LastSeen: fromNanos(e.lastSeen), Added: fromNanos(e.added), CPL: cpl,
 	}
 }
@@ -43,9 +43,6 @@ func (t *Table) Lookup(k kad.Key) (Entry, bool) {
 // recently seen first within it. The table must not be changed meanwhile.
 func (t *Table) Entries(yield func(Entry) bool) {
 	for cpl := len(t.buckets) - 1; cpl >= 0; cpl-- {
-		if t.buckets[cpl] == nil {
-			continue
-		}
 		for i := range t.buckets[cpl].entries {
 			if !yield(t.buckets[cpl].entries[i].export(cpl)) {
 				return
@@ -59,7 +56,7 @@ func (t *Table) Len() (peers, verified int) { return t.peers, t.verified }
 
 // BucketLen returns how many peers share exactly cpl leading bits with us.
 func (t *Table) BucketLen(cpl int) int {
-	if cpl < 0 || cpl >= len(t.buckets) || t.buckets[cpl] == nil {
+	if cpl < 0 || cpl >= len(t.buckets) {
 		return 0
 	}
 	return len(t.buckets[cpl].entries)

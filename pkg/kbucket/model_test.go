@@ -267,7 +267,7 @@ func (s *machine) compare(t *rapid.T) {
 		t.Fatalf("Len = %d %d, Entries %d, want %d %d", n, v, i, len(all), len(verified))
 	}
 	for cpl, want := range s.m.spares {
-		if len(want) > 0 && !slices.EqualFunc(s.t.buckets[cpl].spares, want, func(a spare, b mentry) bool { return a.peer == b.peer }) {
+		if len(want) > 0 && !slices.EqualFunc(s.t.buckets[cpl].spares, want, func(a spare, b mentry) bool { return *a.peer == b.peer }) {
 			t.Fatalf("spares of bucket %d = %v, want %v", cpl, s.t.buckets[cpl].spares, want)
 		}
 	}

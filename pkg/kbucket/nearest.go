@@ -35,8 +35,55 @@ func (w *walk) next() int {
 	return -1
 }
 
+// sortWidth is the number of peers that are sorted by their tags alone: a bucket
+// and a half of the usual size.
+const sortWidth = 32
+
+// sorter puts peers of one bucket in the order of their distance to a target.
+type sorter struct {
+	target kad.Key
+	tag    uint64
+	n      int
+	list   [sortWidth + 1]nearby // one more for the peer that falls off
+}
+
+type nearby struct {
+	dist uint64 // of the tag
+	peer *kad.Peer
+}
+
+// add inserts a peer and keeps the nearest `keep`, at most sortWidth.
+func (s *sorter) add(tag uint64, p *kad.Peer, keep int) {
+	dist := tag ^ s.tag
+	list := s.list[:s.n+1]
+	i := s.n
+	for ; i > 0; i-- {
+		o := &list[i-1]
+		if dist > o.dist || dist == o.dist && !s.nearer(p, o.peer) {
+			break
+		}
+		list[i] = *o
+	}
+	list[i] = nearby{dist: dist, peer: p}
+	s.n = min(s.n+1, keep)
+}
+
+// nearer compares peers whose tags are equal.
+func (s *sorter) nearer(a, b *kad.Peer) bool {
+	return kad.CompareDistance(&s.target, &a.Key, &b.Key) < 0
+}
+
+// drain appends the peers to dst and forgets them.
+func (s *sorter) drain(dst []kad.Peer) []kad.Peer {
+	for i := range s.list[:s.n] {
+		dst = append(dst, *s.list[i].peer)
+	}
+	s.n = 0
+	return dst
+}
+
 // place inserts p into dst[from:], which is sorted by distance to target, and
-// keeps at most limit peers in dst.
+// keeps at most limit peers in dst. It serves buckets too large for a sorter.
 func place(dst []kad.Peer, from, limit int, target *kad.Key, p *kad.Peer) []kad.Peer {
 	if len(dst) < limit {
 		dst = append(dst, *p)
@@ -56,19 +103,32 @@ func place(dst []kad.Peer, from, limit int, target *kad.Key, p *kad.Peer) []kad.
 func (t *Table) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
 	limit := len(dst) + n
 	w := walkTo(&target, &t.self, len(t.buckets))
+	s := sorter{target: target, tag: tagOf(&target)}
 	for len(dst) < limit {
 		cpl := w.next()
 		if cpl < 0 {
 			break
 		}
-		if t.buckets[cpl] == nil {
+		entries := t.buckets[cpl].entries
+		if len(entries) > sortWidth {
+			dst = placeEntries(dst, limit, &target, entries)
 			continue
 		}
-		from, entries := len(dst), t.buckets[cpl].entries
 		for i := range entries {
-			if entries[i].verified {
-				dst = place(dst, from, limit, &target, &entries[i].peer)
+			if e := &entries[i]; e.verified {
+				s.add(e.tag, e.peer, limit-len(dst))
 			}
+		}
+		dst = s.drain(dst)
+	}
+	return dst
+}
+
+func placeEntries(dst []kad.Peer, limit int, target *kad.Key, entries []entry) []kad.Peer {
+	from := len(dst)
+	for i := range entries {
+		if entries[i].verified {
+			dst = place(dst, from, limit, target, entries[i].peer)
 		}
 	}
 	return dst
@@ -86,11 +146,9 @@ type View struct {
 func (t *Table) View() *View {
 	v := &View{self: t.self, peers: make([]kad.Peer, 0, t.verified), ends: make([]int, len(t.buckets))}
 	for cpl, b := range t.buckets {
-		if b != nil {
-			for i := range b.entries {
-				if b.entries[i].verified {
-					v.peers = append(v.peers, b.entries[i].peer)
-				}
+		for i := range b.entries {
+			if b.entries[i].verified {
+				v.peers = append(v.peers, *b.entries[i].peer)
 			}
 		}
 		v.ends[cpl] = len(v.peers)
@@ -106,6 +164,7 @@ func (v *View) Len() int { return len(v.peers) }
 func (v *View) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
 	limit := len(dst) + n
 	w := walkTo(&target, &v.self, len(v.ends))
+	s := sorter{target: target, tag: tagOf(&target)}
 	for len(dst) < limit {
 		cpl := w.next()
 		if cpl < 0 {
@@ -115,10 +174,15 @@ func (v *View) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
 		if cpl > 0 {
 			first = v.ends[cpl-1]
 		}
-		from := len(dst)
-		for i := first; i < v.ends[cpl]; i++ {
-			dst = place(dst, from, limit, &target, &v.peers[i])
+		peers, from := v.peers[first:v.ends[cpl]], len(dst)
+		for i := range peers {
+			if len(peers) > sortWidth {
+				dst = place(dst, from, limit, &target, &peers[i])
+			} else {
+				s.add(tagOf(&peers[i].Key), &peers[i], limit-from)
+			}
 		}
+		dst = s.drain(dst)
 	}
 	return dst
 }

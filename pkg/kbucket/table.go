@@ -12,7 +12,7 @@ import (
 type Table struct {
 	self      kad.Key
 	cfg       Config
-	buckets   []*bucket // by common prefix length, grown on demand; nil is empty
+	buckets   []bucket // by common prefix length, grown on demand
 	groups    map[Group]*groupUse
 	peers     int
 	verified  int
@@ -70,11 +70,11 @@ func (t *Table) Add(p kad.Peer, g Group, now time.Time) Outcome {
 		return Rejected
 	}
 	if len(b.entries) >= t.cfg.BucketSize {
-		b.keep(spare{peer: p, group: g, lastSeen: nanos(now)}, t.cfg.MaxPerGroupInBucket, t.cfg.Replacements)
+		b.keep(spare{peer: t.share(p), group: g, lastSeen: nanos(now)}, t.cfg.MaxPerGroupInBucket, t.cfg.Replacements)
 		return Cached
 	}
 	b.forget(&p.Key)
-	t.insert(b, len(b.entries), entry{peer: p, lastSeen: nanos(now), added: nanos(now), notBefore: never, verified: true}, g)
+	t.insert(b, len(b.entries), entry{peer: t.share(p), lastSeen: nanos(now), added: nanos(now), notBefore: never, verified: true}, g)
 	return Added
 }
 
@@ -145,10 +145,8 @@ func (t *Table) makeRoom(b *bucket, g Group) bool {
 // evictOfGroup evicts an unverified peer of u from the farthest bucket that has
 // one.
 func (t *Table) evictOfGroup(u *groupUse) bool {
-	for _, b := range t.buckets {
-		if b == nil {
-			continue
-		}
+	for cpl := range t.buckets {
+		b := &t.buckets[cpl]
 		if i := b.weakest(u); i >= 0 {
 			t.evict(b, i)
 			return true
@@ -221,13 +219,21 @@ func (t *Table) promote(b *bucket, i, s int) kad.Peer {
 	r := b.spares[s]
 	b.spares = slices.Delete(b.spares, s, s+1)
 	t.insert(b, i, entry{peer: r.peer, lastSeen: r.lastSeen, added: r.lastSeen, notBefore: r.lastSeen}, r.group)
-	return r.peer
+	return *r.peer
+}
+
+// share returns where the table finds the peer from now on.
+func (t *Table) share(p kad.Peer) *kad.Peer {
+	if t.cfg.Share != nil {
+		return t.cfg.Share(p)
+	}
+	return &p
 }
 
 // insert puts e at place i of b and counts it.
 func (t *Table) insert(b *bucket, i int, e entry, g Group) {
-	e.group = t.join(g)
-	b.entries = slices.Insert(b.entries, i, e)
+	e.group, e.tag = t.join(g), tagOf(&e.peer.Key)
+	b.entries = slices.Insert(room(b.entries, t.cfg.BucketSize), i, e)
 	t.peers++
 	if e.verified {
 		t.verified++
@@ -251,20 +257,17 @@ func (t *Table) evict(b *bucket, i int) {
 
 // grow returns the bucket of cpl, made if need be.
 func (t *Table) grow(cpl int) *bucket {
-	for len(t.buckets) <= cpl {
-		t.buckets = append(t.buckets, nil)
+	if need := cpl + 1 - len(t.buckets); need > 0 {
+		t.buckets = append(t.buckets, make([]bucket, need)...)
 	}
-	if t.buckets[cpl] == nil {
-		t.buckets[cpl] = &bucket{}
-	}
-	return t.buckets[cpl]
+	return &t.buckets[cpl]
 }
 
-// find returns k's bucket, nil if it was never filled, and k's place in it or -1.
+// find returns k's bucket, nil if nobody that near was ever met, and k's place in it or -1.
 func (t *Table) find(k *kad.Key) (*bucket, int) {
 	cpl := kad.CommonPrefixLen(&t.self, k)
-	if cpl >= len(t.buckets) || t.buckets[cpl] == nil {
+	if cpl >= len(t.buckets) {
 		return nil, -1
 	}
-	return t.buckets[cpl], t.buckets[cpl].find(k)
+	return &t.buckets[cpl], t.buckets[cpl].find(k)
 }

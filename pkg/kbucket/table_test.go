@@ -3,6 +3,7 @@ package kbucket
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func full(t *testing.T, cfg Config) *Table {
 
 func TestDefaults(t *testing.T) {
 	want := Config{BucketSize: 20, Replacements: 10, MaxPerGroup: 3, MaxPerGroupInBucket: 2}
-	if got := New(kad.Key{}, Config{}).cfg; got != want {
+	if got := New(kad.Key{}, Config{}).cfg; !reflect.DeepEqual(got, want) {
 		t.Fatalf("defaults = %+v, want %+v", got, want)
 	}
 }
@@ -280,7 +281,7 @@ func TestZeroTime(t *testing.T) {
 }
 
 func TestEntrySize(t *testing.T) {
-	if n := unsafe.Sizeof(entry{}); n > 96 {
+	if n := unsafe.Sizeof(entry{}); n > 56 {
 		t.Fatalf("an entry has %d bytes; 100,000 tables of 200 need it small", n)
 	}
 }
@@ -351,5 +352,53 @@ func BenchmarkUpdate(b *testing.B) {
 		now := t0.Add(time.Duration(i))
 		table.Add(peers[i%len(peers)], "", now)
 		table.NextProbe(time.Hour)
+	}
+}
+
+// Buckets beyond the width of a sorter, and keys that differ behind their tags
+// only, give the order of brute force too.
+func TestNearestOfMany(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, size := range []int{sortWidth - 1, sortWidth, sortWidth + 1, 100} {
+		table := New(kad.Key{}, Config{BucketSize: size})
+		var all []kad.Peer
+		for i := range 4 * size {
+			k := kad.Key{0: byte(rng.IntN(4)) << 6, 30: byte(rng.IntN(256)), 31: byte(i)}
+			if i%2 == 0 {
+				k[5] = byte(rng.IntN(256))
+			}
+			p := kad.Peer{ID: kad.PeerID(fmt.Sprint(i)), Key: k}
+			if table.Add(p, "", t0) == Added {
+				all = append(all, p)
+			}
+		}
+		view := table.View()
+		for range 50 {
+			target := kad.Key{0: byte(rng.IntN(256)), 5: byte(rng.IntN(256)), 31: byte(rng.IntN(256))}
+			slices.SortFunc(all, func(a, b kad.Peer) int { return kad.CompareDistance(&target, &a.Key, &b.Key) })
+			n := rng.IntN(len(all) + 2)
+			want := all[:min(n, len(all))]
+			if got := table.Nearest(nil, target, n); !slices.Equal(got, want) {
+				t.Fatalf("size %d: Nearest = %v, want %v", size, got, want)
+			}
+			if got := view.Nearest(nil, target, n); !slices.Equal(got, want) {
+				t.Fatalf("size %d: View.Nearest = %v, want %v", size, got, want)
+			}
+		}
+	}
+}
+
+func TestShare(t *testing.T) {
+	one := inBucket(0, 1)
+	table := New(kad.Key{}, Config{BucketSize: 1, Share: func(p kad.Peer) *kad.Peer {
+		if p == one {
+			return &one
+		}
+		return &p
+	}})
+	mustAdd(t, table, inBucket(0, 1), "", t0, Added)
+	mustAdd(t, table, inBucket(0, 2), "", t0, Cached)
+	if table.buckets[0].entries[0].peer != &one {
+		t.Fatal("the entry is a copy")
 	}
 }
