@@ -1,0 +1,82 @@
+package runs
+
+import (
+	"fmt"
+	"io"
+
+	"go.etcd.io/bbolt"
+)
+
+// Snapshot is a state of both files that belongs together, while writes go on.
+// Pages freed meanwhile are not used again before Close, so it should not be kept
+// for long. Owned by one goroutine.
+type Snapshot struct {
+	log, runs *bbolt.Tx
+}
+
+// Snapshot takes the state as of the last commit.
+//
+// The log is taken first, between two of its commits, and the runs after it. They
+// may then be ahead of the log, which is what a crash could leave as well: a
+// generation that the log still has is in runs already, or the runs of an epoch
+// that the log has dropped are gone.
+func (s *Store) Snapshot() (*Snapshot, error) {
+	var snap *Snapshot
+	var err error
+	take := func() { snap, err = s.snapshot() }
+	if s.opts.ReadOnly {
+		take()
+	} else if e := s.call("backup", func(c *commit) error {
+		c.after = append(c.after, take)
+		return nil
+	}); e != nil {
+		return nil, e
+	}
+	if err != nil {
+		return nil, fmt.Errorf("storage: backup: %w", err)
+	}
+	return snap, nil
+}
+
+func (s *Store) snapshot() (*Snapshot, error) {
+	snap := &Snapshot{}
+	err := guard(func() (err error) {
+		if snap.log, err = s.log.bolt.Begin(false); err != nil {
+			return err
+		}
+		snap.runs, err = s.runs.bolt.Begin(false)
+		return err
+	})
+	if err != nil {
+		snap.Close()
+		return nil, err
+	}
+	return snap, nil
+}
+
+// Each calls fn with each file's name, its length in bytes, and a function that
+// writes it.
+func (n *Snapshot) Each(fn func(name string, size int64, write func(io.Writer) error) error) error {
+	for _, f := range []struct {
+		name string
+		tx   *bbolt.Tx
+	}{{LogName, n.log}, {RunsName, n.runs}} {
+		write := func(w io.Writer) error {
+			return guard(func() error { _, err := f.tx.WriteTo(w); return err })
+		}
+		if err := fn(f.name, f.tx.Size(), write); err != nil {
+			return fmt.Errorf("storage: backup %s: %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+// Close lets go of the state. It may be called more than once.
+func (n *Snapshot) Close() {
+	for _, tx := range []**bbolt.Tx{&n.log, &n.runs} {
+		if *tx != nil {
+			_ = guard((*tx).Rollback)
+			*tx = nil
+		}
+	}
+}

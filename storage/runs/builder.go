@@ -1,0 +1,395 @@
+package runs
+
+import (
+	"encoding/binary"
+	"errors"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// builder owns the file of runs: it writes tables out, merges runs and frees those
+// of dropped epochs. One thing at a time, each in short transactions; between two
+// of them a table that waits goes first.
+type builder struct {
+	s       *Store
+	wake    chan struct{} // has one element when there may be something to do
+	stop    chan struct{} // closed to end it
+	done    chan struct{} // closed when it has ended
+	health  atomic.Pointer[health]
+	nextRun uint64
+	merging *merge
+	resting time.Time      // no merging and freeing before: there was no room
+	broken  bool           // a run is damaged: no merging until the next open
+	flushes int            // since open
+	written map[uint32]int // epoch id -> the last flush that had records of it
+	filters filterBuilder
+	recs    []byte // used again
+	arena   []byte // used again
+
+	mu      sync.Mutex
+	garbage []garbage
+}
+
+// health is how the last attempt to write out a table went.
+type health struct {
+	err     error         // nil: well
+	changed chan struct{} // closed when there is a newer one
+}
+
+// garbage are runs out of view whose pages are to be freed.
+type garbage struct {
+	runs []*run
+	done chan struct{} // closed when that is done; nil: nobody waits
+}
+
+// retryEvery is how long the builder waits after the disk was full. A failed
+// transaction makes bbolt walk the whole file.
+const retryEvery = 5 * time.Second
+
+// maxWritten bounds the epochs of which the builder knows the last flush.
+const maxWritten = 1024
+
+// mergeFan is how many runs of a level make one of the next.
+const mergeFan = 6
+
+// quietFlushes: an epoch that so many flushes have brought nothing to is taken to
+// be complete, and its runs become one.
+const quietFlushes = 2
+
+func newBuilder(s *Store, nextRun uint64) *builder {
+	b := &builder{
+		s: s, nextRun: nextRun, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		done: make(chan struct{}), written: make(map[uint32]int), filters: filterBuilder{seed: s.seed},
+	}
+	b.health.Store(&health{changed: make(chan struct{})})
+	return b
+}
+
+// notify makes the builder look for work.
+func (b *builder) notify() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// discard has the builder free runs that are out of view. done is closed then.
+func (b *builder) discard(runs []*run, done chan struct{}) {
+	b.mu.Lock()
+	b.garbage = append(b.garbage, garbage{runs: runs, done: done})
+	b.mu.Unlock()
+	b.notify()
+}
+
+func (b *builder) setHealth(err error) {
+	old := b.health.Load()
+	if err == nil && old.err == nil {
+		return
+	}
+	b.health.Store(&health{err: err, changed: make(chan struct{})})
+	close(old.changed)
+}
+
+// run works until stop is closed. What it leaves undone is done after the next
+// open.
+func (b *builder) run() {
+	defer close(b.done)
+	debug.SetPanicOnFault(true) // see guard; the setting is this goroutine's
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-b.stop:
+			return
+		default:
+		}
+		did, err := b.step()
+		if err != nil {
+			b.s.report("build", err)
+		}
+		wake := b.wake
+		switch {
+		case errors.Is(err, ErrFailed):
+			_ = b.s.giveUp(err)
+			<-b.stop
+			return
+		case err != nil:
+			wake = nil // not before the timer
+		case did:
+			continue
+		}
+		timer.Reset(retryEvery)
+		select {
+		case <-wake:
+		case <-timer.C:
+		case <-b.stop:
+			return
+		}
+	}
+}
+
+// step does the most urgent thing, and tells whether there was any.
+func (b *builder) step() (did bool, err error) {
+	v := b.s.view.Load()
+	if n := len(v.tables); n > 1 {
+		err := b.flush(v.tables[n-1])
+		b.setHealth(err)
+		return true, err
+	}
+	if time.Now().Before(b.resting) {
+		return false, nil
+	}
+	did, err = b.tidy(v)
+	if err != nil && !errors.Is(err, ErrFailed) {
+		b.resting = time.Now().Add(retryEvery)
+		b.s.report("merge", err)
+		return false, nil
+	}
+	return did, err
+}
+
+// tidy frees what is garbage and merges what should be.
+func (b *builder) tidy(v *view) (did bool, err error) {
+	if b.merging != nil && !b.merging.wanted(v) {
+		b.discard([]*run{b.merging.out}, nil)
+		b.merging = nil
+	}
+	if g, ok := b.nextGarbage(); ok {
+		return true, b.free(g)
+	}
+	if b.merging == nil && !b.broken {
+		b.merging = b.chooseMerge(v)
+	}
+	if b.merging != nil {
+		return true, b.mergeSome()
+	}
+	return false, nil
+}
+
+func (b *builder) nextGarbage() (garbage, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.garbage) == 0 {
+		return garbage{}, false
+	}
+	return b.garbage[0], true
+}
+
+// free frees the pages of runs, one run to a transaction. Nobody is kept waiting
+// if that fails.
+func (b *builder) free(g garbage) (err error) {
+	for len(g.runs) > 0 && err == nil {
+		number := g.runs[0].number
+		if err = b.s.runs.update(func(tx *bbolt.Tx) error { return deleteRun(tx, number) }); err == nil {
+			g.runs = g.runs[1:]
+		}
+	}
+	if g.done != nil {
+		close(g.done)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		b.garbage[0] = garbage{runs: g.runs}
+		return err
+	}
+	b.garbage = b.garbage[1:]
+	return nil
+}
+
+// deleteRun removes what there is of a run.
+func deleteRun(tx *bbolt.Tx, number uint64) error {
+	for _, prefix := range []byte{prefixBlocks, prefixFilter} {
+		if name := numbered(prefix, number); tx.Bucket(name) != nil {
+			if err := tx.DeleteBucket(name); err != nil {
+				return err
+			}
+		}
+	}
+	rows, err := bucketOf(tx, bucketRuns)
+	if err != nil {
+		return err
+	}
+	return rows.Delete(u64(number))
+}
+
+// flush writes a table out: a run for each epoch. The transaction that does so
+// also notes that the generation is in runs.
+func (b *builder) flush(t *table) error {
+	if err := b.removeCopies(t.removals); err != nil {
+		return err
+	}
+	recs := t.sorted()
+	var made []*run
+	err := b.s.runs.update(func(tx *bbolt.Tx) error {
+		made = made[:0]
+		b.arena = b.arena[:0]
+		for rest := recs; len(rest) > 0; {
+			epoch := epochOf(rest[0].expires)
+			n, _ := slices.BinarySearchFunc(rest, epoch, func(r record, e uint32) int {
+				if epochOf(r.expires) <= e {
+					return -1
+				}
+				return 1
+			})
+			r, err := b.newRun(tx, t.epochOf(epoch), 0)
+			if err != nil {
+				return err
+			}
+			if err := b.write(tx, r, rest[:n]); err != nil {
+				return err
+			}
+			made, rest = append(made, r), rest[n:]
+		}
+		return putMeta(tx, keyFlushed, t.gen)
+	})
+	if err != nil {
+		return err
+	}
+	b.flushes++
+	if len(b.written) > maxWritten {
+		clear(b.written)
+	}
+	for _, r := range made {
+		b.written[r.epoch.id] = b.flushes
+	}
+	b.s.change(func(v *view) bool {
+		v.tables = slices.DeleteFunc(v.tables, func(o *table) bool { return o == t })
+		v.add(made...)
+		return true
+	})
+	b.s.flushed.Store(t.gen)
+	b.s.flushCount.Add(1)
+	close(t.flushed)
+	b.s.queue.signal()
+	return nil
+}
+
+// epochOf returns which epoch of a number the table's records belong to.
+func (t *table) epochOf(number uint32) epochRef {
+	i := slices.IndexFunc(t.epochs, func(r epochRef) bool { return r.epoch == number })
+	if i < 0 {
+		return epochRef{epoch: number} // no epoch has this id: the run is garbage
+	}
+	return t.epochs[i]
+}
+
+// newRun begins a run; its number is not given again, whatever becomes of it.
+func (b *builder) newRun(tx *bbolt.Tx, epoch epochRef, level int) (*run, error) {
+	r := newRun(b.nextRun, epoch, level)
+	b.nextRun++
+	for _, name := range [][]byte{r.blocks, r.filters} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return nil, err
+		}
+	}
+	return r, putMeta(tx, keyNextRun, b.nextRun)
+}
+
+// write fills a new run with sorted records and describes it.
+func (b *builder) write(tx *bbolt.Tx, r *run, recs []record) error {
+	for len(recs) > 0 {
+		n := min(len(recs), b.s.opts.shape.segment)
+		b.recs = b.recs[:0]
+		for i := range recs[:n] {
+			b.recs = recs[i].append(b.recs)
+		}
+		seg, newest, err := b.writeSegment(tx, r, len(r.segments))
+		if err != nil {
+			return err
+		}
+		r.append(seg, newest)
+		recs = recs[n:]
+	}
+	return putRun(tx, r)
+}
+
+// append takes a segment into the run.
+func (r *run) append(s segment, newest uint32) {
+	r.segments = append(r.segments, s)
+	r.records += int64(s.records)
+	r.newest = max(r.newest, newest)
+}
+
+// writeSegment appends the records in b.recs to a run, with their filter.
+func (b *builder) writeSegment(tx *bbolt.Tx, r *run, n int) (seg segment, newest uint32, err error) {
+	blocks, err := r.open(tx)
+	if err != nil {
+		return seg, 0, err
+	}
+	filters, err := bucketOf(tx, r.filters)
+	if err != nil {
+		return seg, 0, err
+	}
+	seg = segment{start: recordKey(b.recs[:16]), records: uint32(len(b.recs) / recordLen)}
+	seg.filter = b.filters.filter(b.recs)
+	for i := idLen; i < len(b.recs); i += recordLen {
+		newest = max(newest, binary.BigEndian.Uint32(b.recs[i:]))
+	}
+	if b.arena, err = putBlocks(blocks, r.number, b.recs, b.arena, b.s.opts.shape); err != nil {
+		return seg, 0, err
+	}
+	return seg, newest, putFilter(filters, n, seg.filter)
+}
+
+func putRun(tx *bbolt.Tx, r *run) error {
+	rows, err := bucketOf(tx, bucketRuns)
+	if err != nil {
+		return err
+	}
+	return rows.Put(r.name(), r.encode())
+}
+
+func putMeta(tx *bbolt.Tx, key []byte, v uint64) error {
+	meta, err := bucketOf(tx, bucketMeta)
+	if err != nil {
+		return err
+	}
+	return meta.Put(key, u64(v))
+}
+
+// sweep removes what is of no run: output of a merge that was not completed, and
+// runs of dropped epochs.
+func (b *builder) sweep() error {
+	known := make(map[uint64]bool)
+	for _, r := range b.s.view.Load().runs {
+		known[r.number] = true
+	}
+	var gone []*run
+	note := func(number uint64) error {
+		if !known[number] {
+			known[number] = true
+			gone = append(gone, newRun(number, epochRef{}, 0))
+		}
+		return nil
+	}
+	err := b.s.runs.view(func(tx *bbolt.Tx) error {
+		rows, err := bucketOf(tx, bucketRuns)
+		if err != nil {
+			return err
+		}
+		return firstErr(
+			rows.ForEach(func(k, _ []byte) error { return note(binary.BigEndian.Uint64(k)) }),
+			eachNumbered(tx, prefixBlocks, note),
+			eachNumbered(tx, prefixFilter, note),
+		)
+	})
+	if len(gone) > 0 {
+		b.discard(gone, nil)
+	}
+	return err
+}
+
+// abandon removes a merge's output that was not completed, before the file is
+// closed.
+func (b *builder) abandon(tx *bbolt.Tx) error {
+	if b.merging == nil || !b.merging.begun {
+		return nil
+	}
+	return deleteRun(tx, b.merging.out.number)
+}

@@ -1,0 +1,317 @@
+package runs
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// Contents is what a check has found.
+type Contents struct {
+	Records   int64
+	Providers int64
+	Copies    int64 // of records, in runs
+	Garbage   int   // runs that wait for their removal
+}
+
+// Check compares everything stored with everything counted, and lets bbolt check
+// both files; writes wait meanwhile. Damage is told to problem; an error means
+// that the files could not be checked.
+func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err error) {
+	err = guard(func() error {
+		logTx, err := s.log.bolt.Begin(!s.opts.ReadOnly)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = logTx.Rollback() }()
+		runsTx, err := s.runs.bolt.Begin(!s.opts.ReadOnly)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = runsTx.Rollback() }()
+		// Only a file whose every page is sound may go to bbolt's own check: that
+		// runs in a goroutine where a fault cannot be caught.
+		for _, f := range []*file{s.log, s.runs} {
+			if err := s.opts.Verify(f.path, true); err != nil {
+				problem("%v", err)
+				return nil
+			}
+		}
+		for path, tx := range map[string]*bbolt.Tx{s.log.path: logTx, s.runs.path: runsTx} {
+			for err := range tx.Check() {
+				problem("%s: bbolt: %v", path, err)
+			}
+		}
+		c, err = audit(s, logTx, runsTx, problem)
+		return err
+	})
+	if errors.Is(err, ErrCorrupt) {
+		problem("%v", err)
+		return c, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("storage: check: %w", err)
+	}
+	return c, nil
+}
+
+// auditor counts what is stored by what it belongs to.
+type auditor struct {
+	problem func(format string, args ...any)
+	twin    *Store // as an open of these files would make it
+	peers   map[uint32]*auditedPeer
+	epochs  map[uint32]int64 // records by epoch id
+	tables  map[[idLen]byte]uint32
+	Contents
+}
+
+type auditedPeer struct {
+	tally tally // as counted by the store
+	found tally
+}
+
+// audit checks the contents of both files.
+func audit(s *Store, logTx, runsTx *bbolt.Tx, problem func(string, ...any)) (Contents, error) {
+	a := &auditor{
+		problem: problem, twin: &Store{opts: s.opts, log: s.log, runs: s.runs},
+		peers: make(map[uint32]*auditedPeer), epochs: make(map[uint32]int64),
+		tables: make(map[[idLen]byte]uint32),
+	}
+	if _, err := a.twin.load(logTx, runsTx); err != nil {
+		return a.Contents, err
+	}
+	if err := a.checkPeers(logTx); err != nil {
+		return a.Contents, err
+	}
+	for _, t := range a.twin.view.Load().tables {
+		a.addTable(t)
+	}
+	if err := a.checkRuns(runsTx); err != nil {
+		return a.Contents, err
+	}
+	if err := a.countRuns(runsTx); err != nil {
+		return a.Contents, err
+	}
+	for id, expires := range a.tables {
+		if expires != removed {
+			a.count(binary.BigEndian.Uint32(id[16:]), expires)
+		}
+	}
+	a.compare()
+	return a.Contents, nil
+}
+
+// checkPeers compares the buckets about providers with each other.
+func (a *auditor) checkPeers(tx *bbolt.Tx) error {
+	last, err := bucketOf(tx, bucketLast)
+	if err != nil {
+		return err
+	}
+	ids, err := bucketOf(tx, bucketIDs)
+	if err != nil {
+		return err
+	}
+	led := &a.twin.led
+	err = ids.ForEach(func(id, row []byte) error {
+		number, err := decodeNumber(row)
+		if err != nil {
+			return err
+		}
+		p, err := led.peers.byPeerNumber(tx, number)
+		if err != nil {
+			return err
+		}
+		if p == nil || string(p.id) != string(id) || number >= led.state.nextNumber {
+			a.problem("provider %x: number %d is another's or nobody's", id, number)
+			return nil
+		}
+		if a.peers[number] != nil {
+			a.problem("provider number %d is used twice", number)
+		}
+		if last.Get(lastKey(p.last, number)) == nil {
+			a.problem("provider %d is missing in the order of collection", number)
+		}
+		p.prune(&led.state)
+		a.peers[number] = &auditedPeer{tally: p.tally}
+		led.peers.trim()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	a.Providers = int64(len(a.peers))
+	for _, name := range [][]byte{bucketPeers, bucketCounts, bucketLast} {
+		n := 0
+		b, err := bucketOf(tx, name)
+		if err == nil {
+			err = b.ForEach(func(_, _ []byte) error { n++; return nil })
+		}
+		if err != nil {
+			return err
+		}
+		if n != len(a.peers) {
+			a.problem("%d providers, %d rows in %q", len(a.peers), n, name)
+		}
+	}
+	return nil
+}
+
+// addTable takes the newest state of records from a table; newer ones came before.
+func (a *auditor) addTable(t *table) {
+	for i := range t.entries[:t.n] {
+		e := &t.entries[i]
+		id := recordID(&e.key, e.number)
+		if _, newer := a.tables[id]; !newer && e.seen() != unborn {
+			a.tables[id] = e.seen()
+		}
+	}
+}
+
+// checkRuns looks at each run for itself.
+func (a *auditor) checkRuns(tx *bbolt.Tx) error {
+	known := make(map[uint64]bool)
+	for _, r := range a.twin.view.Load().runs {
+		known[r.number] = true
+		if err := a.checkRun(tx, r); err != nil {
+			return err
+		}
+		a.Copies += r.records
+	}
+	for _, prefix := range []byte{prefixBlocks, prefixFilter} {
+		err := eachNumbered(tx, prefix, func(n uint64) error {
+			if !known[n] {
+				known[n] = true
+				a.Garbage++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRun checks order, epochs, segments and filters.
+func (a *auditor) checkRun(tx *bbolt.Tx, r *run) error {
+	b, err := r.open(tx)
+	if err != nil {
+		return fmt.Errorf("%w: run %d has no blocks", ErrCorrupt, r.number)
+	}
+	var last [idLen]byte
+	var n int64
+	seg, left := -1, uint32(0)
+	err = b.ForEach(func(k, v []byte) error {
+		recs, err := openBlock(r.sum, k, v)
+		if err != nil {
+			return r.damage(err)
+		}
+		for ; len(recs) > 0; recs = recs[recordLen:] {
+			rec := recordAt(recs, 0)
+			if n > 0 && bytes.Compare(recs[:idLen], last[:]) <= 0 {
+				a.problem("run %d: record %x is out of order", r.number, recs[:idLen])
+			}
+			copy(last[:], recs)
+			if rec.expires != removed && (epochOf(rec.expires) != r.epoch.epoch || rec.expires > r.newest) {
+				a.problem("run %d of epoch %d: record %x expires at %d", r.number, r.epoch.epoch, recs[:idLen], rec.expires)
+			}
+			for left == 0 && seg+1 < len(r.segments) {
+				seg++
+				left = r.segments[seg].records
+				if r.segments[seg].start != rec.key {
+					a.problem("run %d: segment %d begins elsewhere", r.number, seg)
+				}
+			}
+			left--
+			if !r.maybe(&rec.key, a.twin.seed.hash(&rec.key)) {
+				a.problem("run %d: the filter denies record %x", r.number, recs[:idLen])
+			}
+			n++
+		}
+		return nil
+	})
+	if err == nil && n != r.records {
+		a.problem("run %d says %d records, contents %d", r.number, r.records, n)
+	}
+	return err
+}
+
+// countRuns goes through all runs at once, in order, and counts each record that
+// no table knows better.
+func (a *auditor) countRuns(tx *bbolt.Tx) error {
+	var ins []*input
+	for _, r := range a.twin.view.Load().runs {
+		in, err := newInput(tx, r, &merge{})
+		if err != nil {
+			return err
+		}
+		if in.recs != nil {
+			ins = append(ins, in)
+		}
+	}
+	b := &builder{}
+	m := &merge{}
+	for len(ins) > 0 {
+		b.recs = b.recs[:0]
+		var err error
+		if ins, err = b.mergeOne(ins, m); err != nil {
+			return err
+		}
+		if _, known := a.tables[m.last]; len(b.recs) > 0 && !known {
+			rec := recordAt(b.recs, 0)
+			a.count(rec.number, rec.expires)
+		}
+	}
+	return nil
+}
+
+// count counts a record.
+func (a *auditor) count(number, expires uint32) {
+	a.Records++
+	e := a.twin.led.state.epoch(epochOf(expires))
+	if e == nil {
+		a.problem("a record of provider %d is in epoch %d, which there is not", number, epochOf(expires))
+		return
+	}
+	a.epochs[e.id]++
+	if expires > e.newest {
+		a.problem("epoch %d ends at %d, a record at %d", e.epoch, e.newest, expires)
+	}
+	p := a.peers[number]
+	if p == nil {
+		a.problem("a record names provider %d, who is not known", number)
+		return
+	}
+	p.found.add(e.id, 1)
+	if epochOf(expires) > p.tally.last {
+		a.problem("provider %d was last in epoch %d, a record is in %d", number, p.tally.last, epochOf(expires))
+	}
+}
+
+// compare holds what was counted against what is written down.
+func (a *auditor) compare() {
+	st := &a.twin.led.state
+	if st.providers != a.Providers {
+		a.problem("state says %d providers, contents %d", st.providers, a.Providers)
+	}
+	for _, e := range st.epochs {
+		if e.records != a.epochs[e.id] {
+			a.problem("epoch %d says %d records, contents %d", e.epoch, e.records, a.epochs[e.id])
+		}
+	}
+	for number, p := range a.peers {
+		if !sameCounts(p.tally.counts, p.found.counts) {
+			a.problem("provider %d says %+v, contents %+v", number, p.tally.counts, p.found.counts)
+		}
+	}
+}
+
+func sameCounts(a, b []epochCount) bool {
+	byID := func(x, y epochCount) int { return cmp.Compare(x.id, y.id) }
+	return slices.Equal(slices.SortedFunc(slices.Values(a), byID), slices.SortedFunc(slices.Values(b), byID))
+}

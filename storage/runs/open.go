@@ -1,0 +1,309 @@
+package runs
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Growth steps of the files, with an fsync each.
+const (
+	logGrowth  = 4 << 20
+	runsGrowth = 16 << 20
+)
+
+// Open opens the store in dir, which must exist; its files are made if they do
+// not. Damage is returned as ErrCorrupt.
+func Open(dir string, o Options) (*Store, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o.withDefaults()}
+	s.queue = newQueue(max(s.opts.MaxPending/2, 1))
+	if err := s.start(dir); err != nil {
+		return nil, errors.Join(err, s.log.close(nil), s.runs.close(nil))
+	}
+	return s, nil
+}
+
+func (s *Store) start(dir string) (err error) {
+	logPath, runsPath := filepath.Join(dir, LogName), filepath.Join(dir, RunsName)
+	if err := s.present(logPath, runsPath); err != nil {
+		return err
+	}
+	// The log is opened first: its lock is the store's.
+	if s.log, err = openFile(logPath, &s.opts, min(s.opts.MaxBytes, 1<<30), logGrowth); err != nil {
+		return err
+	}
+	if s.runs, err = openFile(runsPath, &s.opts, s.opts.MaxBytes, runsGrowth); err != nil {
+		return err
+	}
+	s.infos = newInfoCache(s.log, s.opts.ProviderCache)
+	if err := guard(s.initialize); err != nil {
+		return err
+	}
+	var nextRun uint64
+	if err := s.both(func(logTx, runsTx *bbolt.Tx) (err error) {
+		nextRun, err = s.load(logTx, runsTx)
+		return err
+	}); err != nil {
+		return err
+	}
+	s.clean = s.led.state.clean
+	s.showCounts()
+	if s.opts.ReadOnly {
+		return nil
+	}
+	s.builder = newBuilder(s, nextRun)
+	if err := s.builder.sweep(); err != nil {
+		return fmt.Errorf("storage: open: %w", err)
+	}
+	s.committed = make(chan struct{})
+	go s.builder.run()
+	go s.committer()
+	return nil
+}
+
+// present refuses a directory in which one of the files is missing. Creation ends
+// with the log, so that runs alone may be what a crash left of it.
+func (s *Store) present(logPath, runsPath string) error {
+	_, errLog := os.Stat(logPath)
+	_, errRuns := os.Stat(runsPath)
+	switch {
+	case s.opts.ReadOnly && errors.Join(errLog, errRuns) != nil:
+		return fmt.Errorf("storage: open: %w", errors.Join(errLog, errRuns))
+	case errLog == nil && errors.Is(errRuns, os.ErrNotExist):
+		if info, err := os.Stat(logPath); err == nil && info.Size() > 0 {
+			return fmt.Errorf("%w: %s is missing", ErrCorrupt, runsPath)
+		}
+	}
+	return nil
+}
+
+// both runs fn in a read transaction of each file, the log's being the older: see
+// Snapshot.
+func (s *Store) both(fn func(logTx, runsTx *bbolt.Tx) error) error {
+	return s.log.view(func(logTx *bbolt.Tx) error {
+		return s.runs.view(func(runsTx *bbolt.Tx) error { return fn(logTx, runsTx) })
+	})
+}
+
+// initialize checks that the files are ours and belong together, or writes what a
+// new store begins with.
+func (s *Store) initialize() error {
+	var logID, runsID []byte
+	err := s.both(func(logTx, runsTx *bbolt.Tx) (err error) {
+		if logID, err = describe(logTx, s.log.path, logBuckets); err != nil {
+			return err
+		}
+		runsID, err = describe(runsTx, s.runs.path, runsBuckets)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case logID != nil && runsID == nil:
+		return fmt.Errorf("%w: %s is empty", ErrCorrupt, s.runs.path)
+	case logID != nil && string(logID) != string(runsID):
+		return fmt.Errorf("%w: %s and %s are of different stores", ErrForeign, s.log.path, s.runs.path)
+	case logID != nil:
+		return nil
+	case s.opts.ReadOnly:
+		return fmt.Errorf("%w: %s is empty", ErrForeign, s.log.path)
+	}
+	return s.create(runsID)
+}
+
+// describe returns the store's id in a file; nil: the file is new.
+func describe(tx *bbolt.Tx, path string, buckets [][]byte) ([]byte, error) {
+	if k, _ := tx.Cursor().First(); k == nil {
+		return nil, nil
+	}
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil || meta.Get(keySchema) == nil {
+		for _, name := range buckets {
+			if tx.Bucket(name) != nil {
+				return nil, fmt.Errorf("%w: no schema in %s", ErrCorrupt, path)
+			}
+		}
+		return nil, fmt.Errorf("%w: %s was written by another program", ErrForeign, path)
+	}
+	schema, err := metaUint(meta, keySchema, 4)
+	if err != nil {
+		return nil, err
+	}
+	if schema != schemaVersion {
+		return nil, fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, path, schema, schemaVersion)
+	}
+	for _, name := range buckets {
+		if _, err := bucketOf(tx, name); err != nil {
+			return nil, err
+		}
+	}
+	id := meta.Get(keyStore)
+	if len(id) != storeIDLen {
+		return nil, fmt.Errorf("%w: store id of %d bytes in %s", ErrCorrupt, len(id), path)
+	}
+	return append([]byte(nil), id...), nil
+}
+
+// create writes what a new store begins with: runs first, then the log. id is of
+// runs that a crash left without a log; they are empty.
+func (s *Store) create(id []byte) error {
+	var random [storeIDLen + 16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	if id == nil {
+		id = random[:storeIDLen]
+		err := s.runs.update(func(tx *bbolt.Tx) error {
+			meta, err := createBuckets(tx, runsBuckets, id)
+			if err != nil {
+				return err
+			}
+			return firstErr(meta.Put(keySeed, random[storeIDLen:]), meta.Put(keyFlushed, u64(0)), meta.Put(keyNextRun, u64(1)))
+		})
+		if err != nil {
+			return fmt.Errorf("storage: create %s: %w", s.runs.path, err)
+		}
+	}
+	err := s.log.update(func(tx *bbolt.Tx) error {
+		if _, err := createBuckets(tx, logBuckets, id); err != nil {
+			return err
+		}
+		first := state{clean: true, nextEpoch: 1, nextNumber: 1}
+		return first.store(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("storage: create %s: %w", s.log.path, err)
+	}
+	return syncDir(filepath.Dir(s.log.path))
+}
+
+func createBuckets(tx *bbolt.Tx, names [][]byte, id []byte) (meta *bbolt.Bucket, err error) {
+	for _, name := range names {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return nil, err
+		}
+	}
+	meta = tx.Bucket(bucketMeta)
+	return meta, firstErr(meta.Put(keySchema, u32(schemaVersion)), meta.Put(keyStore, id))
+}
+
+// syncDir makes a change of names in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("storage: sync %s: %w", dir, err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, os.ErrInvalid) {
+		return fmt.Errorf("storage: sync %s: %w", dir, err)
+	}
+	return nil
+}
+
+// load reads the state, the runs with their filters, and replays the log.
+func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint64, err error) {
+	st, err := loadState(logTx)
+	if err != nil {
+		return 0, err
+	}
+	meta, err := bucketOf(runsTx, bucketMeta)
+	if err != nil {
+		return 0, err
+	}
+	flushed, err := metaUint(meta, keyFlushed, 8)
+	if err != nil {
+		return 0, err
+	}
+	if nextRun, err = metaUint(meta, keyNextRun, 8); err != nil {
+		return 0, err
+	}
+	seed := meta.Get(keySeed)
+	if len(seed) != 16 {
+		return 0, fmt.Errorf("%w: filter seed of %d bytes", ErrCorrupt, len(seed))
+	}
+	s.seed = filterSeed{binary.BigEndian.Uint64(seed), binary.BigEndian.Uint64(seed[8:])}
+	s.flushed.Store(flushed)
+	v := &view{}
+	if v.runs, err = loadRuns(runsTx, &st); err != nil {
+		return 0, err
+	}
+	// Tallies are read with drops at zero: they have epochs dropped since.
+	s.led = ledger{state: st, peers: newPeerCache(), hot: make(map[recordKey]uint32), since: time.Now(), drops: 1}
+	if v.tables, err = s.replay(logTx, flushed); err != nil {
+		return 0, err
+	}
+	if len(s.led.chores) > 0 {
+		s.led.chores[0].peers = s.led.peers.dirtied()
+	}
+	s.led.active = v.tables[0]
+	s.view.Store(v)
+	return nextRun, nil
+}
+
+// loadRuns reads the runs of epochs that there are.
+func loadRuns(tx *bbolt.Tx, st *state) ([]*run, error) {
+	rows, err := bucketOf(tx, bucketRuns)
+	if err != nil {
+		return nil, err
+	}
+	var v view
+	err = rows.ForEach(func(name, row []byte) error {
+		r, err := decodeRun(name, row)
+		if err != nil {
+			return err
+		}
+		if !st.has(r.epoch.id) {
+			return nil
+		}
+		b, err := bucketOf(tx, r.filters)
+		if err != nil {
+			return err
+		}
+		for i := range r.segments {
+			if r.segments[i].filter, err = loadFilter(b, i); err != nil {
+				return r.damage(err)
+			}
+		}
+		v.runs = append(v.runs, r)
+		return nil
+	})
+	v.add()
+	return v.runs, err
+}
+
+// close ends the goroutines, in the order in which they need each other, and
+// closes the files.
+func (s *Store) close() error {
+	s.closed.Store(true)
+	var lastLog, lastRuns func(*bbolt.Tx) error
+	if s.committed != nil {
+		s.queue.close()
+		<-s.committed
+		close(s.builder.stop)
+		<-s.builder.done
+		if s.failure() == nil {
+			lastLog, lastRuns = s.markClean, s.builder.abandon
+		}
+	}
+	err := s.runs.close(lastRuns)
+	if err != nil {
+		lastLog = nil
+	}
+	if err = errors.Join(err, s.log.close(lastLog)); err != nil {
+		return fmt.Errorf("storage: close: %w", err)
+	}
+	return nil
+}
+
+// markClean writes the mark that CleanStart reads.
+func (s *Store) markClean(tx *bbolt.Tx) error {
+	s.led.state.clean = true
+	return s.led.state.store(tx)
+}

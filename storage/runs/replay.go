@@ -1,0 +1,82 @@
+package runs
+
+import "go.etcd.io/bbolt"
+
+// trimEvery is after how many entries a replay forgets providers that are stored.
+const trimEvery = 4096
+
+// replay rebuilds the tables and the tallies from the log. The newest table is the
+// active one.
+func (s *Store) replay(tx *bbolt.Tx, flushed uint64) (tables []*table, err error) {
+	gen := max(s.led.state.gen, flushed+1)
+	err = eachNumbered(tx, prefixLog, func(g uint64) error {
+		gen = max(gen, g)
+		s.led.chores = append(s.led.chores, chore{gen: g})
+		if g <= flushed {
+			return s.replayGen(tx, g, nil)
+		}
+		n := 0
+		if err := eachLogEntry(tx, g, func(*logEntry) error { n++; return nil }); err != nil {
+			return err
+		}
+		t := newTable(g, max(n, s.opts.TableRecords))
+		tables = append([]*table{t}, tables...)
+		return s.replayGen(tx, g, t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(tables) == 0 || tables[0].gen != gen {
+		return append([]*table{newTable(gen, s.opts.TableRecords)}, tables...), nil
+	}
+	s.led.chores = s.led.chores[:len(s.led.chores)-1] // that of the active table
+	return tables, nil
+}
+
+// replayGen goes through a generation of the log: into a table, unless its records
+// are in runs, and into the tallies of providers that were stored before.
+func (s *Store) replayGen(tx *bbolt.Tx, gen uint64, t *table) error {
+	n := 0
+	return eachLogEntry(tx, gen, func(e *logEntry) error {
+		if t != nil {
+			t.replay(&s.led.state, e)
+		}
+		if n++; n%trimEvery == 0 {
+			s.led.peers.trim()
+		}
+		p, err := s.led.peers.byPeerNumber(tx, e.number)
+		if p == nil || err != nil {
+			return err
+		}
+		if e.commit > p.commit {
+			p.replay(&s.led.state, e)
+			p.dirty = true
+		}
+		return nil
+	})
+}
+
+// replay enters a record as put and remove did.
+func (t *table) replay(st *state, e *logEntry) {
+	t.count.Add(int64(t.stage(&e.key, e.number, e.expires).publish()))
+	if e.expires == removed {
+		t.removals = append(t.removals, removal{key: e.key, number: e.number})
+	} else if ep := st.epoch(epochOf(e.expires)); ep != nil {
+		t.noteEpoch(ep.epochRef)
+	}
+}
+
+// replay counts an entry as put and remove did. An epoch of the same number may
+// have been dropped since; its entries do not count for the new one.
+func (p *peer) replay(st *state, e *logEntry) {
+	if e.oldID != 0 {
+		p.add(e.oldID, -1)
+	}
+	if e.expires == removed {
+		return
+	}
+	p.last = max(p.last, epochOf(e.expires))
+	if ep := st.epoch(epochOf(e.expires)); ep != nil && e.commit >= ep.born {
+		p.add(ep.id, 1)
+	}
+}

@@ -1,0 +1,121 @@
+package runs
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// Stats are running counters; reading them never scans.
+type Stats struct {
+	Records   int64 // distinct records, live or not yet removed
+	Providers int64 // peers that they name
+	Bytes     int64 // estimated, of all stored copies
+
+	Pending int64 // writes that wait for a commit
+	Expired int64 // records removed by Expire since open
+	Refused Refused
+
+	Epochs      int
+	Tables      int   // in memory
+	TableCopies int64 // of records, in tables
+	Runs        int
+	RunCopies   int64 // of records, in runs
+	FilterBytes int64 // of memory
+	Flushes     int64 // tables written out since open
+	Merges      int64 // since open
+}
+
+// Refused counts what was turned away since open, by reason.
+type Refused struct {
+	Busy            int64 // the queue was full
+	Full            int64 // no room in the files
+	PerKey          int64 // Options.MaxProvidersPerKey
+	PerProvider     int64 // Options.MaxRecordsPerProvider
+	TooManyProvider int64 // Options.MaxProviders
+}
+
+// Total returns how many writes were turned away.
+func (r Refused) Total() int64 {
+	return r.Busy + r.Full + r.PerKey + r.PerProvider + r.TooManyProvider
+}
+
+type refusals struct {
+	busy, full, perKey, perProvider, providers atomic.Int64
+}
+
+// note counts the outcome of a write.
+func (r *refusals) note(o *op, err error) {
+	switch {
+	case o.call != nil:
+	case errors.Is(err, errManyPerKey):
+		r.perKey.Add(1)
+	case errors.Is(err, errManyRecords):
+		r.perProvider.Add(1)
+	case errors.Is(err, errManyProviders):
+		r.providers.Add(1)
+	case errors.Is(err, ErrFull):
+		r.full.Add(1)
+	}
+}
+
+// copyBytes is what a stored copy takes up in runs, page overhead included.
+const copyBytes = recordLen + 1
+
+// Stats returns the running counters.
+func (s *Store) Stats() Stats {
+	c, v := s.counts.Load(), s.view.Load()
+	st := Stats{
+		Records: c.records, Providers: c.providers, Epochs: c.epochs,
+		Pending: int64(s.queue.len()), Expired: s.expired.Load(),
+		Tables: len(v.tables), Runs: len(v.runs),
+		Flushes: s.flushCount.Load(), Merges: s.mergeCount.Load(),
+		Refused: Refused{
+			Busy: s.refused.busy.Load(), Full: s.refused.full.Load(), PerKey: s.refused.perKey.Load(),
+			PerProvider: s.refused.perProvider.Load(), TooManyProvider: s.refused.providers.Load(),
+		},
+	}
+	for _, t := range v.tables {
+		st.TableCopies += t.count.Load()
+	}
+	for _, r := range v.runs {
+		st.RunCopies += r.records
+		for i := range r.segments {
+			if f := r.segments[i].filter; f != nil {
+				st.FilterBytes += int64(len(f.Fingerprints))
+			}
+		}
+	}
+	st.Bytes = st.TableCopies*logEntryLen + st.RunCopies*copyBytes
+	return st
+}
+
+// RecordStats returns the counters as records.Store tells them.
+func (s *Store) RecordStats() (out records.Stats) {
+	st := s.Stats()
+	out.Records[records.KindProvider] = st.Records
+	out.Bytes[records.KindProvider] = st.Bytes
+	out.ExpiredRecords[records.KindProvider] = st.Expired
+	out.Providers = st.Providers
+	out.PendingWrites = st.Pending
+	out.RefusedWrites = st.Refused.Total()
+	return out
+}
+
+// Sizes are the sizes of the files in bytes.
+type Sizes struct {
+	Log, Runs int64 // lengths of the files
+	Free      int64 // in pages that will be used again before the files grow
+}
+
+// Sizes returns the sizes of the files as of their last commits.
+func (s *Store) Sizes() Sizes {
+	return Sizes{
+		Log: s.log.size.Load(), Runs: s.runs.size.Load(),
+		Free: s.log.free.Load() + s.runs.free.Load(),
+	}
+}
+
+// used returns the bytes in use in both files.
+func (s *Store) used() int64 { return s.log.used() + s.runs.used() }

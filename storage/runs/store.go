@@ -1,0 +1,260 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// Store keeps provider records. Safe for concurrent use.
+type Store struct {
+	opts Options
+	log  *file
+	runs *file
+
+	view  atomic.Pointer[view]
+	infos *infoCache
+	seed  filterSeed // of the filters
+
+	queue     *queue
+	led       ledger        // the committer's
+	committed chan struct{} // closed when the committer has ended; nil: read-only
+	builder   *builder      // nil: read-only
+
+	flushed    atomic.Uint64 // the last generation that is in runs
+	counts     atomic.Pointer[counts]
+	broken     atomic.Pointer[error] // why writing was given up
+	refused    refusals
+	expired    atomic.Int64
+	flushCount atomic.Int64
+	mergeCount atomic.Int64
+
+	clean   bool // the last user closed the files properly
+	closed  atomic.Bool
+	closing sync.Once
+	result  error // of Close
+}
+
+// counts are what the state says, for everybody.
+type counts struct {
+	records   int64
+	providers int64
+	epochs    int
+}
+
+// showCounts publishes what the last commit has counted.
+func (s *Store) showCounts() {
+	st := &s.led.state
+	s.counts.Store(&counts{records: st.records(), providers: st.providers, epochs: len(st.epochs)})
+}
+
+// AddProvider stores that p has key, until p.Expires rounded down to the second or
+// until it was known to have it, whichever is later; see records.Store. With
+// durable it returns once the record is on disk and visible, else once it is
+// queued.
+func (s *Store) AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error {
+	var buf [256]byte
+	o, err := newOp(now, key, &p, buf[:0])
+	if err != nil {
+		return err
+	}
+	if err := s.enqueue([]op{o}, durable); err != nil {
+		return fmt.Errorf("storage: add_provider: %w", err)
+	}
+	return nil
+}
+
+// Advert is a record to add.
+type Advert struct {
+	Key      []byte // as on the wire
+	Provider records.Provider
+}
+
+// AddProviders is AddProvider for many records, in one transaction if they come
+// to a free queue. It returns how many were not stored, with one of the reasons;
+// if they are not durable, that refers to the queue.
+func (s *Store) AddProviders(now time.Time, adverts []Advert, durable bool) (refused int, err error) {
+	ops := make([]op, 0, len(adverts))
+	for i := range adverts {
+		o, e := newOp(now, adverts[i].Key, &adverts[i].Provider, nil)
+		if e != nil {
+			refused, err = refused+1, e
+			continue
+		}
+		ops = append(ops, o)
+	}
+	if len(ops) == 0 {
+		return refused, err
+	}
+	var many manyError
+	switch e := s.enqueue(ops, durable); {
+	case errors.As(e, &many):
+		refused, err = refused+many.count, e
+	case e != nil:
+		refused, err = refused+len(ops), e
+	}
+	if err != nil {
+		err = fmt.Errorf("storage: add_providers: %w", err)
+	}
+	return refused, err
+}
+
+// newOp checks a record and makes a write of it. buf is room for its addresses.
+func newOp(now time.Time, key []byte, p *records.Provider, buf []byte) (op, error) {
+	if err := records.ValidateProvider(key, p); err != nil {
+		return op{}, err
+	}
+	capped, err := records.CapProvider(now, *p)
+	if err != nil {
+		return op{}, err
+	}
+	o := op{key: recordKeyOf(key), now: seconds(now), expires: seconds(capped.Expires), id: capped.ID}
+	if len(capped.Addrs) > 0 {
+		o.addrs, o.addrsExpire = appendAddrs(buf, capped.Addrs), seconds(capped.AddrsExpire)
+	}
+	return o, nil
+}
+
+// manyError is the outcome of several writes of which some failed.
+type manyError struct {
+	count int
+	error
+}
+
+func (e manyError) Unwrap() error { return e.error }
+
+// enqueue hands writes to the committer, and waits for them if they are to be
+// durable.
+func (s *Store) enqueue(ops []op, durable bool) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	limit := s.opts.MaxPending
+	switch {
+	case durable:
+		limit *= 2
+	case s.crowded() && !s.allKnown(ops):
+		s.refused.busy.Add(int64(len(ops)))
+		return records.ErrBusy
+	}
+	t, at, err := s.queue.put(ops, limit, durable)
+	if err != nil {
+		if errors.Is(err, records.ErrBusy) {
+			s.refused.busy.Add(int64(len(ops)))
+		}
+		return err
+	}
+	if !durable {
+		return nil
+	}
+	if len(ops) == 1 {
+		return t.result(at)
+	}
+	return t.results(at, len(ops))
+}
+
+// results waits for n writes from place i on.
+func (t *ticket) results(i, n int) error {
+	<-t.done
+	var many manyError
+	for ; n > 0 && t.errs != nil; i, n = i+1, n-1 {
+		if err := t.errs[i]; err != nil {
+			many.count, many.error = many.count+1, err
+		}
+	}
+	if many.count > 0 {
+		return many
+	}
+	return nil
+}
+
+// crowded reports whether the last quarter of the queue has been reached, which
+// is kept for refreshes: they keep alive what others already rely on.
+func (s *Store) crowded() bool { return s.queue.len() >= s.opts.MaxPending-s.opts.MaxPending/4 }
+
+func (s *Store) allKnown(ops []op) bool {
+	for i := range ops {
+		if !s.known(ops[i].now, &ops[i].key, ops[i].id) {
+			return false
+		}
+	}
+	return true
+}
+
+// RemoveProvider forgets that id has key; records.ErrNotFound if it is not known.
+// Durable on return.
+func (s *Store) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
+	err := s.writable()
+	if err == nil {
+		var t *ticket
+		var at int
+		o := op{remove: true, key: recordKeyOf(key), now: seconds(now), id: id}
+		if t, at, err = s.queue.put([]op{o}, ownLimit, true); err == nil {
+			err = t.result(at)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("storage: remove_provider: %w", err)
+	}
+	return nil
+}
+
+// Flush makes durable and visible what was queued before the call.
+func (s *Store) Flush() error { return s.call("flush", func(*commit) error { return nil }) }
+
+// CleanStart reports whether the files were new or properly closed before Open.
+func (s *Store) CleanStart() bool { return s.clean }
+
+// Err returns why the store takes no more writes (ErrFailed), or nil.
+func (s *Store) Err() error { return s.failure() }
+
+func (s *Store) writable() error {
+	switch {
+	case s.opts.ReadOnly:
+		return ErrReadOnly
+	case s.closed.Load():
+		return records.ErrClosed
+	}
+	return s.failure()
+}
+
+// failure returns why nothing may be written, or nil.
+func (s *Store) failure() error {
+	if p := s.broken.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// giveUp ends all writing: what a file holds is not known until it is opened
+// again. An fsync is never repeated, for the kernel reports its failure once and
+// then calls the lost pages clean.
+func (s *Store) giveUp(cause error) error {
+	err := cause
+	if !errors.Is(err, ErrFailed) {
+		err = fmt.Errorf("%w: %w", ErrFailed, cause)
+	}
+	if s.broken.CompareAndSwap(nil, &err) {
+		s.opts.Logger.Error("storage: no more writes of provider records until the next start", "error", cause)
+	}
+	return *s.broken.Load()
+}
+
+// report tells the observer of an error of the store's own.
+func (s *Store) report(op string, err error) {
+	if err != nil && !errors.Is(err, records.ErrClosed) {
+		s.opts.Observer.StorageError(op, err)
+	}
+}
+
+// Close makes durable what was queued and lets go of the files. It waits for
+// running reads and may be called more than once.
+func (s *Store) Close() error {
+	s.closing.Do(func() { s.result = s.close() })
+	return s.result
+}

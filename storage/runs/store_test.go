@@ -1,0 +1,125 @@
+package runs
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/records/storetest"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(crashChildEnv) != "" {
+		crashChild()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// start is the time at which the tests begin: a whole second, far from an hour.
+var start = time.Date(2026, 3, 1, 12, 34, 56, 0, time.UTC)
+
+// tiny makes everything happen often: blocks of four records, tables of fifty.
+func tiny() Options {
+	return Options{
+		NoSync: true, TableRecords: 50,
+		shape: shape{block: 4, tail: 2, segment: 64, fan: 3},
+	}
+}
+
+func open(t testing.TB, dir string, o Options) *Store {
+	t.Helper()
+	s, err := Open(dir, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// checked closes a store after a check.
+func checked(t testing.TB, s *Store) {
+	t.Helper()
+	check(t, s)
+	require.NoError(t, s.Close())
+}
+
+func check(t testing.TB, s *Store) Contents {
+	t.Helper()
+	var problems []string
+	c, err := s.Check(func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) })
+	require.NoError(t, err)
+	require.Empty(t, problems)
+	st := s.Stats()
+	require.Equal(t, st.Records, c.Records)
+	require.Equal(t, st.Providers, c.Providers)
+	return c
+}
+
+// whole is a Store with what it does not keep in memory, for the shared suite.
+type whole struct {
+	*records.Mem
+	s *Store
+}
+
+func (w whole) AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error {
+	return w.s.AddProvider(now, key, p, durable)
+}
+
+func (w whole) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
+	return w.s.RemoveProvider(now, key, id)
+}
+
+func (w whole) Providers(dst []records.Provider, now time.Time, key []byte, n int) ([]records.Provider, error) {
+	return w.s.Providers(dst, now, key, n)
+}
+
+func (w whole) Expire(now time.Time) (records.Expired, error) {
+	a, err := w.Mem.Expire(now)
+	if err != nil {
+		return a, err
+	}
+	b, err := w.s.Expire(now)
+	a.Records[records.KindProvider] = b.Records[records.KindProvider]
+	a.More = a.More || b.More
+	return a, err
+}
+
+func (w whole) Stats() records.Stats {
+	a, b := w.Mem.Stats(), w.s.RecordStats()
+	k := records.KindProvider
+	a.Records[k], a.Bytes[k], a.ExpiredRecords[k] = b.Records[k], b.Bytes[k], b.ExpiredRecords[k]
+	a.Providers, a.PendingWrites = b.Providers, b.PendingWrites
+	a.RefusedWrites += b.RefusedWrites
+	return a
+}
+
+func (w whole) Flush() error { return w.s.Flush() }
+func (w whole) Close() error { return w.s.Close() }
+
+func testSuite(t *testing.T, o Options) {
+	storetest.Run(t, func(t *testing.T) (storetest.Stores, storetest.Reopen) {
+		dir := t.TempDir()
+		w := &whole{Mem: records.NewMem(nil), s: open(t, dir, o)}
+		t.Cleanup(func() {
+			s, err := Open(dir, o)
+			if err == nil {
+				checked(t, s)
+			}
+		})
+		return w, func() storetest.Stores {
+			checked(t, w.s)
+			w = &whole{Mem: w.Mem, s: open(t, dir, o)}
+			return w
+		}
+	})
+}
+
+func TestSuite(t *testing.T) {
+	t.Run("default", func(t *testing.T) { testSuite(t, Options{NoSync: true}) })
+	t.Run("tiny", func(t *testing.T) { testSuite(t, tiny()) })
+}
