@@ -74,13 +74,21 @@ func orDash(s string) string {
 }
 
 func (a *app) peersCommand() *cobra.Command {
+	var usage bool
 	cmd := &cobra.Command{
-		Use:     "peers",
-		Short:   "List connected peers and those of the routing table",
-		Long:    `List connected peers and those of the routing table.`,
-		Example: `  holdfast peers`,
-		Args:    exactly(),
+		Use:   "peers",
+		Short: "List connected peers and those of the routing table",
+		Long: `List connected peers and those of the routing table. --usage lists instead what each
+peer has cost this node since it started, most bytes first: its requests by type,
+bytes, time, and how many records of it are held (estimated). The node tells 4096
+peers apart; the rest are summed up in the last line.`,
+		Example: `  holdfast peers
+  holdfast peers --usage | head`,
+		Args: exactly(),
 		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+			if usage {
+				return a.printUsage(ctx, b)
+			}
 			peers, err := b.Peers(ctx)
 			if err != nil {
 				return err
@@ -100,6 +108,7 @@ func (a *app) peersCommand() *cobra.Command {
 			return a.table([]string{"PEER", "CONNECTION", "IN TABLE", "AGENT", "ADDRESSES"}, rows)
 		}),
 	}
+	cmd.Flags().BoolVar(&usage, "usage", false, "what each peer has cost this node")
 	return a.nodeFlags(cmd)
 }
 

@@ -33,6 +33,12 @@ func (c *Client) Peers(ctx context.Context) (v []PeerInfo, err error) {
 	return v, err
 }
 
+// Usage implements Backend.
+func (c *Client) Usage(ctx context.Context) (v []PeerUsage, err error) {
+	err = c.call(ctx, opUsage, request{}, &v)
+	return v, err
+}
+
 // Put implements Backend.
 func (c *Client) Put(ctx context.Context, key, value []byte, ttl time.Duration) (v Stored, err error) {
 	err = c.call(ctx, opPut, request{Key: key, Value: value, TTL: ttl}, &v)

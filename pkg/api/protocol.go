@@ -33,6 +33,7 @@ const (
 	opStatus          = "status"
 	opTable           = "table"
 	opPeers           = "peers"
+	opUsage           = "usage"
 	opPut             = "put"
 	opGet             = "get"
 	opUnpublish       = "unpublish"

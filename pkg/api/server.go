@@ -110,6 +110,7 @@ func (s *Server) unaries() map[string]unary {
 		opStatus:          func(ctx context.Context, _ request) (any, error) { return b.Status(ctx) },
 		opTable:           func(ctx context.Context, _ request) (any, error) { return b.Table(ctx) },
 		opPeers:           func(ctx context.Context, _ request) (any, error) { return b.Peers(ctx) },
+		opUsage:           func(ctx context.Context, _ request) (any, error) { return b.Usage(ctx) },
 		opPut:             func(ctx context.Context, r request) (any, error) { return b.Put(ctx, r.Key, r.Value, r.TTL) },
 		opGet:             func(ctx context.Context, r request) (any, error) { return b.Get(ctx, r.Key, r.Quorum) },
 		opUnpublish:       func(ctx context.Context, r request) (any, error) { return nil, b.Unpublish(ctx, r.Key) },

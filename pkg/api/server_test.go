@@ -45,6 +45,10 @@ func (f *fake) Status(ctx context.Context) (Status, error) {
 func (f *fake) Table(context.Context) ([]TablePeer, error) { return []TablePeer{{CPL: 3}}, f.err }
 func (f *fake) Peers(context.Context) ([]PeerInfo, error)  { return []PeerInfo{{PeerID: "p"}}, f.err }
 
+func (f *fake) Usage(context.Context) ([]PeerUsage, error) {
+	return []PeerUsage{{PeerID: "p", ByType: map[string]uint64{"PING": 1}}}, f.err
+}
+
 func (f *fake) Put(_ context.Context, key, value []byte, ttl time.Duration) (Stored, error) {
 	f.kept = request{Key: key, Value: value, TTL: ttl}
 	return Stored{StoredAt: 20}, f.err

@@ -17,6 +17,9 @@ type Backend interface {
 	// Peers returns the connected peers and those of the table.
 	Peers(ctx context.Context) ([]PeerInfo, error)
 
+	// Usage returns what each peer has cost this node, most bytes first.
+	Usage(ctx context.Context) ([]PeerUsage, error)
+
 	// Put stores a value here and at the closest peers. With a ttl of 0 it gets
 	// the default lifetime and is republished until Unpublish; with another it
 	// ends after that. StoredAt may be 0: the node itself holds the value.

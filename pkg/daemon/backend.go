@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/usage"
 )
 
 var _ api.Backend = (*Backend)(nil)
@@ -25,6 +26,8 @@ type Backend struct {
 	node *node.Node
 	logs *Logs
 	open []string // namespaces without a validator
+	// usage is the account of peers; nil: none is kept.
+	usage *usage.Account
 	// describe adds what the process around the node knows; nil: nothing.
 	describe func(*api.Status)
 	// backup writes a copy of the database; nil: there is none.
@@ -104,9 +107,7 @@ func (b *Backend) Peers(context.Context) ([]api.PeerInfo, error) {
 		if len(p.Addrs) == 0 {
 			p.Addrs = []string{c.RemoteMultiaddr().String()}
 		}
-		if agent, err := h.Peerstore().Get(c.RemotePeer(), "AgentVersion"); err == nil {
-			p.Agent, _ = agent.(string)
-		}
+		p.Agent = b.agentOf(c.RemotePeer())
 	}
 	out := make([]api.PeerInfo, 0, len(all))
 	for _, p := range all {

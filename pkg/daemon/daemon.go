@@ -18,6 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/usage"
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
@@ -55,6 +56,7 @@ type Daemon struct {
 	started time.Time
 
 	metrics *metrics.Metrics
+	usage   *usage.Account
 	store   *storage.DB
 	host    host.Host
 	node    *node.Node
@@ -91,6 +93,7 @@ func Start(o Options) (*Daemon, error) {
 	d := &Daemon{
 		options: o, config: o.Loaded.Config, loaded: o.Loaded, log: o.Logs.Logger("daemon"),
 		started: time.Now(), bootstrap: bootstrapResult{done: make(chan struct{})},
+		usage: usage.New(),
 	}
 	b := BuildInfo()
 	d.metrics = metrics.New(b.Version, b.Revision)
@@ -140,7 +143,7 @@ func (d *Daemon) startNode() error {
 	c := nodeConfig(&d.config, bootstrap, d.options.Logs)
 	c.Store, c.Keystore, c.Snapshots = d.store, d.store, d.store
 	c.Observer, c.Housekeeping = d.metrics.DHT(), d.metrics.Housekeeping()
-	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: d.metrics.RPC()}
+	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage}}
 	if d.node, err = node.New(d.host, c); err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
@@ -166,7 +169,7 @@ func (d *Daemon) startAPI() error {
 	}
 	d.backend = &Backend{
 		node: d.node, logs: d.options.Logs, open: d.config.Values.UnvalidatedNamespaces,
-		describe: d.describe, backup: d.store.Backup,
+		usage: d.usage, describe: d.describe, backup: d.store.Backup,
 	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {

@@ -29,6 +29,8 @@ var floors = map[string]floor{
 	"metrics":    {imports: []string{"pkg/dht", "pkg/wire", "pkg/records", "pkg/rpc"}}, // rpc: implements its Observer
 	"pkg/sim":    {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup", "pkg/wire", "pkg/records", "republish", "pkg/dht"}},
 
+	"pkg/usage": {imports: []string{"pkg/wire", "pkg/rpc"}}, // implements its Observer
+
 	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc", "storage"}},
 
 	"pkg/api":       {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
@@ -38,7 +40,7 @@ var floors = map[string]floor{
 
 	"pkg/daemon": {imports: []string{
 		"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht",
-		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated",
+		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage",
 	}},
 
 	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/sim", "pkg/daemon"}},
@@ -51,7 +53,7 @@ var floors = map[string]floor{
 var owners = map[string][]string{
 	"github.com/ipfs/boxo":         {"pkg/api", "pkg/node", "pkg/delegated"},
 	"github.com/ipfs/go-datastore": {"storage", "pkg/node", "pkg/daemon"},
-	"github.com/libp2p/go-libp2p":  {"pkg/rpc", "pkg/node", "pkg/api", "pkg/delegated", "pkg/daemon", "cmd"},
+	"github.com/libp2p/go-libp2p":  {"pkg/rpc", "pkg/usage", "pkg/node", "pkg/api", "pkg/delegated", "pkg/daemon", "cmd"},
 	"github.com/pelletier/go-toml": {"pkg/config"},
 	"github.com/prometheus":        {"metrics", "pkg/delegated", "pkg/daemon"},
 	"github.com/spf13/cobra":       {"cmd"},

@@ -1,0 +1,162 @@
+package usage
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+func request(id string, t wire.Type) rpc.Stats {
+	return rpc.Stats{Peer: peer.ID(id), Type: t, Outcome: rpc.Replied, BytesIn: 10, BytesOut: 100, Duration: time.Millisecond}
+}
+
+func TestCounts(t *testing.T) {
+	a := New()
+	at := time.Unix(1e9, 0)
+	a.now = func() time.Time { return at }
+	a.Inbound(request("a", wire.FindNode))
+	at = at.Add(time.Minute)
+	a.Inbound(request("a", wire.FindNode))
+	a.Inbound(rpc.Stats{Peer: "a", Type: wire.NumTypes + 3, Outcome: rpc.Rejected, Reason: rpc.ReasonMalformed, BytesIn: 7, Duration: time.Hour})
+	for i := range 3 {
+		s := request("b", wire.AddProvider)
+		s.Key = fmt.Appendf(nil, "key %d", i%2)
+		a.Inbound(s)
+	}
+	a.Inbound(rpc.Stats{Peer: "b", Type: wire.AddProvider, Outcome: rpc.Rejected, Key: []byte("x")})
+	a.Outbound(request("c", wire.Ping))
+
+	r := a.Report()
+	require.Len(t, r.Peers, 2)
+	b, one := r.Peers[0], r.Peers[1]
+	require.Equal(t, peer.ID("b"), b.ID, "most bytes first")
+	require.EqualValues(t, 3, b.Stored)
+	require.EqualValues(t, 2, b.Held)
+	require.EqualValues(t, 1, b.Rejected)
+	require.EqualValues(t, 4, b.Requests[wire.AddProvider])
+	require.EqualValues(t, 3, one.Total())
+	require.EqualValues(t, 2, one.Requests[wire.FindNode])
+	require.EqualValues(t, 1, one.Requests[wire.NumTypes])
+	require.EqualValues(t, 27, one.BytesIn)
+	require.EqualValues(t, 200, one.BytesOut)
+	require.Equal(t, 2*time.Millisecond, one.Busy, "the time of what was never a request does not count")
+	require.Equal(t, time.Minute, one.Last.Sub(one.First))
+	require.Zero(t, r.Others.Total())
+	require.True(t, r.Others.Last.IsZero())
+	total := a.Total()
+	require.EqualValues(t, 7, total.Total())
+}
+
+// Whoever comes, the memory is bounded, nothing is lost, and those who are busy
+// stay.
+func TestManyPeers(t *testing.T) {
+	a := New()
+	const strangers = 3 * MaxPeers
+	for i := range strangers {
+		a.Inbound(request(fmt.Sprintf("stranger %d", i), wire.FindNode))
+		a.Inbound(request("busy", wire.Ping))
+	}
+	r := a.Report()
+	require.LessOrEqual(t, len(r.Peers), MaxPeers)
+	require.Greater(t, len(r.Peers), MaxPeers*9/10)
+	require.Equal(t, peer.ID("busy"), r.Peers[0].ID)
+	require.EqualValues(t, strangers, r.Peers[0].Requests[wire.Ping])
+	require.EqualValues(t, strangers, r.Evictions+uint64(len(r.Peers))-1)
+	require.EqualValues(t, r.Evictions, r.Others.Requests[wire.FindNode])
+	total := a.Total()
+	require.EqualValues(t, 2*strangers, total.Total())
+	require.EqualValues(t, 2*strangers*100, total.BytesOut)
+}
+
+func TestCountsAtOnce(t *testing.T) {
+	a := New()
+	const workers, each = 8, 4000
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(1, uint64(w)))
+			for i := range each {
+				s := request(fmt.Sprintf("p%d", rng.IntN(2*MaxPeers)), wire.AddProvider)
+				s.Key = fmt.Appendf(nil, "%d", i)
+				a.Inbound(s)
+				if i%1000 == 0 {
+					a.Report()
+				}
+			}
+		})
+	}
+	all.Wait()
+	total := a.Total()
+	require.EqualValues(t, workers*each, total.Total())
+	require.EqualValues(t, workers*each, total.Stored)
+}
+
+func TestSketch(t *testing.T) {
+	for _, n := range []int{0, 1, 10, 100, 1000, 100_000} {
+		var s sketch
+		for i := range n {
+			for range 3 { // renewals count once
+				s.add(fmt.Appendf(nil, "key %d", i), window)
+			}
+		}
+		// Three standard errors; the seed differs from run to run.
+		require.InDelta(t, n, s.estimate(window), math.Max(2, 0.35*float64(n)), "%d keys", n)
+	}
+}
+
+func TestSketchForgets(t *testing.T) {
+	var s sketch
+	for i := range 50 {
+		s.add(fmt.Appendf(nil, "key %d", i), 10*window)
+	}
+	now := s.estimate(10 * window)
+	require.InDelta(t, 50, now, 20)
+	require.Equal(t, now, s.estimate(11*window), "the window before counts")
+	s.add([]byte("new"), 12*window)
+	require.InDelta(t, 1, s.estimate(12*window), 1)
+	require.Zero(t, s.estimate(20*window))
+	s.add([]byte("late"), 19*window) // a clock that was set back
+	require.InDelta(t, 1, s.estimate(20*window), 1)
+}
+
+func BenchmarkInbound(b *testing.B) {
+	for name, kind := range map[string]wire.Type{"find_node": wire.FindNode, "add_provider": wire.AddProvider} {
+		b.Run(name, func(b *testing.B) {
+			a := New()
+			ids := make([]string, 500)
+			for i := range ids {
+				ids[i] = fmt.Sprintf("\x00\x24\x08\x01\x12\x20%032d", i)
+			}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				s := request("", kind)
+				s.Key = make([]byte, 34)
+				for i := 0; pb.Next(); i++ {
+					s.Peer = peer.ID(ids[i%len(ids)])
+					s.Key[i%34]++
+					a.Inbound(s)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkInboundOfOnePeer(b *testing.B) {
+	a := New()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		s := request("\x00\x24\x08\x01\x12\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", wire.FindNode)
+		for pb.Next() {
+			a.Inbound(s)
+		}
+	})
+}

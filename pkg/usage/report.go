@@ -1,0 +1,98 @@
+package usage
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Cost is what one peer has cost, or several together.
+type Cost struct {
+	Requests [NumTypes]uint64 // inbound, by wire.Type; the last: of no known type
+	Rejected uint64           // of Requests
+	BytesIn  uint64           // content of frames: requests
+	BytesOut uint64           // replies
+	Busy     time.Duration    // from each whole request to its written reply
+	Stored   uint64           // records taken, renewals included
+	Held     int64            // different records of the last one or two days, estimated; of one peer only
+	First    time.Time        // zero: never
+	Last     time.Time
+}
+
+// Total returns the requests of all types.
+func (c *Cost) Total() (n uint64) {
+	for _, r := range c.Requests {
+		n += r
+	}
+	return n
+}
+
+// Peer is the cost of one peer.
+type Peer struct {
+	ID peer.ID
+	Cost
+}
+
+// Report is an account at one moment.
+type Report struct {
+	Peers     []Peer // those that are told apart, most bytes first
+	Others    Cost   // of all that are not
+	Evictions uint64 // how often a peer went to Others; it may have come back
+}
+
+// Report returns what was counted until now.
+func (a *Account) Report() Report {
+	now := a.now()
+	r := Report{Others: a.others.cost(now), Evictions: a.gone.Load()}
+	for i := range a.shards {
+		sh := &a.shards[i]
+		sh.mu.RLock()
+		for _, e := range sh.ring {
+			r.Peers = append(r.Peers, Peer{ID: e.id, Cost: e.cost(now)})
+		}
+		sh.mu.RUnlock()
+	}
+	slices.SortFunc(r.Peers, func(a, b Peer) int {
+		return cmp.Or(cmp.Compare(b.BytesIn+b.BytesOut, a.BytesIn+a.BytesOut), cmp.Compare(b.Total(), a.Total()), cmp.Compare(a.ID, b.ID))
+	})
+	return r
+}
+
+// Total returns the cost of all peers together.
+func (a *Account) Total() Cost {
+	var sum counters
+	sum.merge(&a.others)
+	for i := range a.shards {
+		sh := &a.shards[i]
+		sh.mu.RLock()
+		for _, e := range sh.ring {
+			sum.merge(&e.counters)
+		}
+		sh.mu.RUnlock()
+	}
+	return sum.cost(a.now())
+}
+
+func (c *counters) cost(now time.Time) Cost {
+	out := Cost{
+		Rejected: c.rejected.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		Busy: time.Duration(c.busy.Load()), Stored: c.stored.Load(),
+		First: moment(c.first.Load()), Last: moment(c.last.Load()),
+	}
+	for t := range out.Requests {
+		out.Requests[t] = c.requests[t].Load()
+	}
+	if s := c.held.Load(); s != nil {
+		out.Held = s.estimate(now.Unix())
+	}
+	return out
+}
+
+func moment(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0)
+}
