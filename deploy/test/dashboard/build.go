@@ -63,7 +63,7 @@ func annotations() []object {
 		{
 			"name": "Restarts", "enable": true, "iconColor": "purple", "datasource": datasource,
 			// The value is the moment of the start in milliseconds.
-			"expr": variables.Replace("process_start_time_seconds{@} * 1000"), "useValueForTime": "on",
+			"expr": variables.Replace("process_start_time_seconds{@} * 1000"), "useValueForTime": true,
 			"titleFormat": "Start", "textFormat": "{{instance}}", "tagKeys": "instance", "step": "60s",
 		},
 	}
@@ -73,7 +73,7 @@ func templates() []object {
 	return []object{
 		{
 			"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus",
-			"current": object{}, "hide": 0, "includeAll": false, "multi": false, "options": []any{}, "refresh": 1, "regex": "",
+			"hide": 0, "includeAll": false, "multi": false, "options": []any{}, "refresh": 1, "regex": "",
 		},
 		label("job", "Job", "label_values(holdfast_build_info, job)"),
 		label("instance", "Instance", `label_values(holdfast_build_info{job=~"$job"}, instance)`),
@@ -201,7 +201,7 @@ func (p *panel) buildGraph(out object) {
 		"thresholds": object{"mode": "absolute", "steps": []object{{"color": "green", "value": nil}}},
 		"custom": object{
 			"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": fill, "gradientMode": "none",
-			"showPoints": "never", "pointSize": 5, "spanNulls": false, "insertNulls": false,
+			"showPoints": "never", "pointSize": 5, "spanNulls": false,
 			"stacking":  object{"group": "A", "mode": stacking},
 			"axisLabel": "", "axisPlacement": "auto", "axisColorMode": "text", "axisBorderShow": false, "axisCenteredZero": false,
 			"barAlignment": 0, "scaleDistribution": object{"type": "linear"}, "thresholdsStyle": object{"mode": "off"},
