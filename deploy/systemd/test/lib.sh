@@ -104,19 +104,19 @@ finish() {
     echo "--- the last of the machine's journal"
     m journalctl -q --no-pager -o short-monotonic -n 60 | cut -c1-400
   fi
-  [[ -z $(jobs -p) ]] || finish_jobs
+  finish_jobs
   # A mount left below would make rm delete what is not ours.
   grep -q " $work/" /proc/self/mounts || rm -rf --one-file-system "$work"
   [[ $rc -eq 0 ]] || echo "$me: FAILED"
   exit "$rc"
 }
 finish_jobs() {
-  [[ -z $leader ]] || kill -s RTMIN+4 "$leader" 2>/dev/null # poweroff
-  for p in $(jobs -p); do [[ $p == "$nspawn" ]] || kill "$p" 2>/dev/null; done
-  for _ in $(seq 100); do [[ -n $nspawn ]] && kill -0 "$nspawn" 2>/dev/null || break; sleep 0.1; done
-  kill -9 $(jobs -p) 2>/dev/null
-  wait 2>/dev/null
-}
+  [[ -z $leader ]] || kill -s RTMIN+4 "$leader" # poweroff
+  for p in $(jobs -p); do [[ $p == "$nspawn" ]] || kill "$p"; done
+  for _ in $(seq 100); do [[ -n $(jobs -pr) ]] || break; sleep 0.1; done
+  kill -9 $(jobs -p)
+  wait
+} 2>/dev/null
 
 [[ $(id -u) -eq 0 ]] || die "needs root: systemd-nspawn makes namespaces and mounts"
 trap finish EXIT
