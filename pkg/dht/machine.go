@@ -106,6 +106,7 @@ func (m *Machine) Start(now time.Time, q Query) (QueryID, error) {
 func (m *Machine) Cancel(now time.Time, id QueryID) {
 	if q, ok := m.queries[id]; ok {
 		q.silent = true
+		q.trace.looked(now, EndCancelled)
 		m.finish(now, q, OutcomeCancelled)
 		m.unblock(now)
 	}
@@ -129,6 +130,7 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 	case RoleLookup:
 		m.answered(now, r, resp)
 	case RoleStore:
+		r.query.trace.answered(now, r, &resp, 0)
 		m.stored(now, r, true)
 	}
 	m.unblock(now)
@@ -147,11 +149,13 @@ func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 		m.probeFailed(now, r, err)
 	case RoleLookup:
 		r.query.lastErr = err
+		r.query.trace.failed(now, r, err)
 		r.query.lookup.Failed(r.to.Key)
 		m.suspect(now, r.to, err)
 		m.step(now, r.query)
 	case RoleStore:
 		r.query.lastErr = err
+		r.query.trace.failed(now, r, err)
 		m.suspect(now, r.to, err)
 		m.stored(now, r, false)
 	}
@@ -195,6 +199,7 @@ func (m *Machine) fire(now time.Time, t timer) {
 	case timerSoft:
 		if r, ok := m.requests[RequestID(t.id)]; ok && r.role == RoleLookup {
 			r.query.lookup.Slow(r.to.Key)
+			r.query.trace.slow(now, r)
 			m.step(now, r.query)
 		}
 	case timerQuery:
@@ -212,6 +217,7 @@ type request struct {
 	to       kad.Peer
 	query    *query // nil for a probe
 	restored bool   // a probe of a peer from the snapshot
+	step     int    // its place in the query's trace, from 1; 0: not traced
 }
 
 // send puts a request into the output. The caller has checked room.
@@ -223,6 +229,7 @@ func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 	if r.query != nil {
 		r.query.requests = append(r.query.requests, r.id)
 		query = r.query.id
+		r.query.trace.sent(now, r)
 	}
 	m.out.Send = append(m.out.Send, Send{
 		ID: r.id, Query: query, To: r.to, Message: msg,

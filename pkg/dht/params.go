@@ -101,6 +101,8 @@ type Config struct {
 	Select records.Better
 	// Observer is told what happens; nil: nobody.
 	Observer Observer
+	// Trace has each query end with a Trace in the output.
+	Trace bool
 	// Rand is the only source of chance. Nil: a fixed seed.
 	Rand *rand.Rand
 	// Preimage finds bytes in the form of a peer ID whose key lies in a prefix. Nil:

@@ -24,6 +24,7 @@ type query struct {
 	loaded   bool           // begun by the schedule, not by a caller
 	storing  bool           // the lookup is over, records are being sent
 	lastErr  error
+	trace    *Trace // nil: not wanted
 
 	// FindValue
 	best records.Value
@@ -64,6 +65,7 @@ var lookupTypes = [NumQueryKinds]wire.Type{
 func (m *Machine) newQuery(now time.Time, spec Query) *query {
 	m.lastQuery++
 	q := &query{Query: spec, id: m.lastQuery, started: now}
+	q.trace = m.newTrace(now, q)
 	m.queries[q.id] = q
 	m.cfg.Observer.QueryStarted(spec.Kind)
 	timeout := QueryTimeout
@@ -77,7 +79,11 @@ func (m *Machine) newQuery(now time.Time, spec Query) *query {
 // begin starts the lookup of a query. The query may be over when it returns.
 func (m *Machine) begin(now time.Time, q *query) {
 	target := kad.KeyOf(q.Key)
-	q.lookup = lookup.New(target, m.lookupConfig(q.Kind), m.seeds(target))
+	seeds := m.seeds(target)
+	q.lookup = lookup.New(target, m.lookupConfig(q.Kind), seeds)
+	if q.trace != nil {
+		q.trace.Seeds = len(seeds)
+	}
 	q.msg = &wire.Message{Type: lookupTypes[q.Kind], Key: q.Key}
 	if q.Kind == FindValue {
 		m.startValue(q)
@@ -120,7 +126,7 @@ func (m *Machine) step(now time.Time, q *query) {
 		m.send(now, &request{role: RoleLookup, to: p, query: q}, q.msg)
 	}
 	if q.lookup.Done() {
-		m.looked(now, q)
+		m.looked(now, q, m.endOf(q))
 	}
 }
 
@@ -131,7 +137,9 @@ func (m *Machine) answered(now time.Time, r *request, resp Response) {
 	if len(closer) > MaxCloser {
 		closer = closer[:MaxCloser]
 	}
+	heard := q.trace.heard(q.lookup)
 	q.lookup.Responded(r.to.Key, closer)
+	q.trace.answered(now, r, &resp, heard)
 	if q.storing {
 		return
 	}
@@ -145,7 +153,7 @@ func (m *Machine) answered(now time.Time, r *request, resp Response) {
 		enough = m.takeValue(now, q, r.to.Key, resp.Message)
 	}
 	if enough {
-		m.looked(now, q)
+		m.looked(now, q, EndEnough)
 		return
 	}
 	m.step(now, q)
@@ -236,12 +244,13 @@ func (m *Machine) expireQuery(now time.Time, q *query) {
 		m.finish(now, q, q.outcome())
 		return
 	}
-	m.looked(now, q)
+	m.looked(now, q, EndTimeout)
 }
 
 // looked is called once, when the lookup of a query is over.
-func (m *Machine) looked(now time.Time, q *query) {
-	m.cancelRequests(q)
+func (m *Machine) looked(now time.Time, q *query, e End) {
+	q.trace.looked(now, e)
+	m.cancelRequests(now, q)
 	closest := q.lookup.Closest(nil)
 	switch q.Kind {
 	case FindClosest, StoreValue, StoreProvider:
@@ -287,8 +296,9 @@ func (q *query) outcome() QueryOutcome {
 }
 
 // cancelRequests forgets what a query still has in flight.
-func (m *Machine) cancelRequests(q *query) {
+func (m *Machine) cancelRequests(now time.Time, q *query) {
 	for _, id := range q.requests {
+		q.trace.cancelled(now, m.requests[id])
 		delete(m.requests, id)
 		m.out.Cancel = append(m.out.Cancel, id)
 	}
@@ -297,7 +307,7 @@ func (m *Machine) cancelRequests(q *query) {
 
 // finish removes a query and reports its end.
 func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
-	m.cancelRequests(q)
+	m.cancelRequests(now, q)
 	delete(m.queries, q.id)
 	res := Result{Query: q.id, Stats: m.stats(now, q, o)}
 	m.cfg.Observer.QueryDone(res.Stats)
@@ -310,6 +320,10 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	res.Peer = q.found
 	if q.best.Value != nil {
 		res.Value, res.Responders = q.best, q.responders()
+	}
+	if q.trace != nil {
+		q.trace.finished(q, &res)
+		m.out.Traces = append(m.out.Traces, q.trace)
 	}
 	if q.Publish != nil {
 		m.publishDone(now, q, o == OutcomeOK)

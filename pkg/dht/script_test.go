@@ -92,6 +92,7 @@ func newScript() *script {
 //	cancel QUERY
 //	tick
 //	settle                     answers every request in flight until none is left
+//	trace                      ends each query with its trace from now on
 //	table
 func (s *script) run(t *testing.T, f []string) string {
 	opt := options(f)
@@ -106,6 +107,9 @@ func (s *script) run(t *testing.T, f []string) string {
 		return ""
 	case "table":
 		return s.table()
+	case "trace":
+		s.m.cfg.Trace = true
+		return ""
 	case "restored":
 		s.m.Restored(s.now, s.list(t, strings.Join(f[1:], ",")))
 	case "found":
@@ -245,6 +249,9 @@ func (s *script) output() string {
 	}
 	for _, id := range out.Cancel {
 		fmt.Fprintf(&b, "cancel r%d\n", id)
+	}
+	for _, t := range out.Traces {
+		b.WriteString(traceText(t))
 	}
 	for _, p := range out.Progress {
 		for _, x := range p.Providers {

@@ -62,6 +62,8 @@ type Response struct {
 	Closer []kad.Peer
 	// Group is the IP group of the connection the answer came on.
 	Group kbucket.Group
+	// RTT is the time from the written request to the answer, for the trace.
+	RTT time.Duration
 }
 
 // Progress is news of a running query.
@@ -98,6 +100,8 @@ type Output struct {
 	Send []Send
 	// Cancel these: answers are no longer wanted and will be ignored.
 	Cancel []RequestID
+	// Traces of queries that ended, if Config.Trace; those of Done are among them.
+	Traces []*Trace
 	// Progress and Done go to the owners of the queries.
 	Progress []Progress
 	Done     []Result

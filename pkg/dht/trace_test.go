@@ -1,0 +1,81 @@
+package dht
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// traceText prints a trace, a line for the query and one for each step.
+func traceText(t *Trace) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "trace q%d %s %s %s: %s after %s, %d seeds, %s in all\n",
+		t.Query, t.Stats.Kind, printable(t.Key), t.Stats.Outcome, t.End, t.Looked, t.Seeds, t.Stats.Duration)
+	for _, s := range t.Steps {
+		fmt.Fprintf(&b, "  %s %s hop %d at %s", s.Role, s.Peer.ID, s.Hop, s.Sent)
+		if s.Slow > 0 {
+			fmt.Fprintf(&b, " slow at %s", s.Slow)
+		}
+		fmt.Fprintf(&b, " %s at %s", s.State, s.Ended)
+		if s.State == StepAnswered && s.Role == RoleLookup {
+			fmt.Fprintf(&b, " named=%d new=%d providers=%d value=%s", s.Named, s.New, s.Providers, s.Value)
+		}
+		if s.Err != nil {
+			fmt.Fprintf(&b, " %v", s.Err)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// A query that floods the network is told of in bounded memory.
+func TestTraceIsBounded(t *testing.T) {
+	trace := &Trace{}
+	q := &query{trace: trace}
+	for range MaxTraceSteps + 7 {
+		r := &request{role: RoleStore, query: q}
+		trace.sent(time.Time{}, r)
+		trace.failed(time.Time{}, r, errors.New("refused"))
+		trace.cancelled(time.Time{}, r)
+	}
+	require.Len(t, trace.Steps, MaxTraceSteps)
+	require.Equal(t, 7, trace.Omitted)
+}
+
+// BenchmarkLookup is a whole lookup among answers that know each other, with and
+// without its trace: what a driver that wants none pays must not be seen.
+func BenchmarkLookup(b *testing.B) {
+	for _, traced := range []bool{false, true} {
+		b.Run(fmt.Sprintf("trace=%v", traced), func(b *testing.B) {
+			now := time.Unix(1e9, 0)
+			var peers []kad.Peer
+			for i := range 40 {
+				peers = append(peers, kad.NewPeer(kad.PeerID(fmt.Sprintf("peer %d", i))))
+			}
+			m := New(Config{Self: kad.NewPeer("self"), Trace: traced})
+			m.Restored(now, peers)
+			answer := func() {
+				for out := m.Take(); len(out.Send) > 0; out = m.Take() {
+					for _, s := range out.Send {
+						m.Responded(now, s.ID, Response{Message: &wire.Message{}, Closer: peers[:20]})
+					}
+				}
+			}
+			answer()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := m.Start(now, Query{Kind: FindClosest, Key: []byte("key")}); err != nil {
+					b.Fatal(err)
+				}
+				answer()
+			}
+		})
+	}
+}
