@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -108,6 +109,10 @@ func TestTTL(t *testing.T) {
 		_, err = m.Value(v.Expires, []byte("/example/short"))
 		require.ErrorIs(t, err, records.ErrNotFound)
 	}
+	waitFor(t, func() bool { // it is not published for ever either
+		_, err := mems[0].Load(records.KindValue, []byte("/example/short"))
+		return errors.Is(err, records.ErrNotFound)
+	})
 	_, err = nodes[0].Store(ctx, []byte("/example/short"), []byte("v"), time.Millisecond)
 	require.ErrorContains(t, err, "TTL")
 }

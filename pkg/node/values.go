@@ -87,7 +87,11 @@ func (n *Node) publish(ctx context.Context, pub records.Published, q dht.Query, 
 	it := republishItem(uint8(pub.Kind), pub.Key)
 	q.Publish = &it
 	res, err := n.query(ctx, q, func(now time.Time, m *dht.Machine) {
-		m.Scheduled(now, it, now.Add(n.cfg.RepublishInterval), false)
+		due := now.Add(n.cfg.RepublishInterval)
+		if !pub.Until.IsZero() && pub.Until.Before(due) {
+			due = pub.Until // to be forgotten
+		}
+		m.Scheduled(now, it, due, false)
 	}, nil)
 	sr := StoreResult{
 		Key: pub.Key, StoredAt: res.Stats.StoredAt, Sent: res.Stats.StoreSent,
