@@ -35,7 +35,7 @@ func (a *app) directory() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return daemon.DataDir(&loaded.Config, a.getenv)
+	return daemon.FindDataDir(&loaded.Config, a.getenv)
 }
 
 func (a *app) check(repair bool) error {
@@ -43,7 +43,7 @@ func (a *app) check(repair bool) error {
 	if err != nil {
 		return err
 	}
-	dir, err := daemon.DataDir(&loaded.Config, a.getenv)
+	dir, err := daemon.FindDataDir(&loaded.Config, a.getenv)
 	if err != nil {
 		return err
 	}

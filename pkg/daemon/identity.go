@@ -89,7 +89,7 @@ func SaveIdentity(dir string, key crypto.PrivKey) error {
 	if err := writeFile(path, data); err != nil {
 		return fmt.Errorf("daemon: save identity: %w", err)
 	}
-	return nil
+	return giveBack(dir)
 }
 
 // writeFile makes path with data, mode 0600, wholly or not at all.

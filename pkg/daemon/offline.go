@@ -36,11 +36,12 @@ type StoreReport struct {
 // CheckStore checks the database of a stopped daemon. With repair a damaged one
 // is moved aside and replaced by what can be read of it. ErrDamaged, beside the
 // report, if problems remain.
-func CheckStore(dir string, c *config.Config, repair bool) (StoreReport, error) {
+func CheckStore(dir string, c *config.Config, repair bool) (_ StoreReport, err error) {
 	path, err := storeFile(dir)
 	if err != nil {
 		return StoreReport{}, err
 	}
+	defer func() { err = errors.Join(err, giveBack(dir)) }()
 	r, err := storage.Check(dir)
 	if err != nil {
 		return StoreReport{}, StoreError(dir, err)
@@ -70,6 +71,7 @@ func CompactStore(dir string) (before, after int64, err error) {
 	if _, err := storeFile(dir); err != nil {
 		return 0, 0, err
 	}
+	defer func() { err = errors.Join(err, giveBack(dir)) }()
 	before, after, err = storage.Compact(dir)
 	if err != nil {
 		return 0, 0, StoreError(dir, err)
@@ -83,6 +85,7 @@ func RestoreStore(dir string, backup io.Reader) (old string, err error) {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
 		return "", fmt.Errorf("daemon: data directory: %w", err)
 	}
+	defer func() { err = errors.Join(err, giveBack(dir)) }()
 	if old, err = storage.Restore(dir, backup); err != nil {
 		return "", StoreError(dir, err)
 	}

@@ -14,6 +14,8 @@ const (
 	socketName = "holdfast.sock"
 	// systemSocket is where a daemon run by systemd has its admin socket.
 	systemSocket = "/run/holdfast/holdfast.sock"
+	// systemDataDir is the data directory of a daemon run by systemd.
+	systemDataDir = "/var/lib/holdfast"
 	// dataDirMode keeps identity and records to the daemon's user.
 	dataDirMode = 0o700
 )
@@ -42,6 +44,17 @@ func DataDir(c *config.Config, getenv func(string) string) (string, error) {
 		return "", fmt.Errorf("daemon: data directory %q: %w", dir, err)
 	}
 	return abs, nil
+}
+
+// FindDataDir returns the directory that a command on a stopped daemon works on:
+// DataDir, or that of systemd's daemon if nothing names one and the user has none.
+func FindDataDir(c *config.Config, getenv func(string) string) (string, error) {
+	dir, err := DataDir(c, getenv)
+	named := c.Storage.Path != "" || getenv("STATE_DIRECTORY") != ""
+	if !named && (err != nil || !exists(dir)) && exists(systemDataDir) {
+		return systemDataDir, nil
+	}
+	return dir, err
 }
 
 // socketPath returns where a daemon opens its admin socket: api.socket,
