@@ -100,6 +100,12 @@ func (n *Node) perform(out dht.Output) {
 			delete(n.inflight, id)
 		}
 	}
+	for _, t := range out.Traces {
+		n.traces.add(t)
+		if w, ok := n.waiters[t.Query]; ok {
+			w.trace = t
+		}
+	}
 	for _, p := range out.Progress {
 		if w, ok := n.waiters[p.Query]; ok {
 			w.progress(p)

@@ -61,6 +61,7 @@ type Node struct {
 	bootstrapped  atomic.Bool
 	dialFailures  atomic.Pointer[[]error]
 	dropped       atomic.Uint64 // see tryDo
+	traces        traces
 	bootstraps    struct{ reached, failed, skipped atomic.Uint64 }
 
 	// Owned by the loop.

@@ -16,6 +16,7 @@ type waiter struct {
 	mu     sync.Mutex
 	news   []dht.Progress
 	result dht.Result
+	trace  *dht.Trace // set before done is closed; nil: not kept
 
 	signal chan struct{} // capacity 1: there is news
 	done   chan struct{} // closed: result is set
@@ -52,6 +53,15 @@ func (w *waiter) take() []dht.Progress {
 // goroutine with each piece of news; false from it ends the query early. before,
 // if not nil, runs in the loop just ahead of the query.
 func (n *Node) query(ctx context.Context, q dht.Query, before call, progress func(dht.Progress) bool) (dht.Result, error) {
+	w, id, err := n.begin(q, before)
+	if err != nil {
+		return dht.Result{}, err
+	}
+	return n.wait(ctx, id, w, progress)
+}
+
+// begin starts a query.
+func (n *Node) begin(q dht.Query, before call) (*waiter, dht.QueryID, error) {
 	w := newWaiter()
 	var id dht.QueryID
 	var busy error
@@ -66,17 +76,17 @@ func (n *Node) query(ctx context.Context, q dht.Query, before call, progress fun
 		}
 	})
 	if err != nil {
-		return dht.Result{}, err
+		return nil, 0, err
 	}
 	select {
 	case <-started:
 	case <-n.loopDone:
-		return dht.Result{}, ErrClosed
+		return nil, 0, ErrClosed
 	}
 	if busy != nil {
-		return dht.Result{}, fmt.Errorf("node: %s: %w", q.Kind, busy)
+		return nil, 0, fmt.Errorf("node: %s: %w", q.Kind, busy)
 	}
-	return n.wait(ctx, id, w, progress)
+	return w, id, nil
 }
 
 func (n *Node) wait(ctx context.Context, id dht.QueryID, w *waiter, progress func(dht.Progress) bool) (dht.Result, error) {

@@ -34,6 +34,7 @@ func (n *Node) request(ctx context.Context, s dht.Send) {
 	var known *contact
 	if reply.Message != nil {
 		known = n.contactOf(to, reply)
+		resp.RTT = reply.RTT
 		resp.Group = kbucket.Group(rpc.GroupOf(reply.Addr))
 		n.prepare(s, known.scope, &resp)
 	}

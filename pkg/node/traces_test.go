@@ -1,0 +1,44 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+)
+
+func TestTracesAreBounded(t *testing.T) {
+	var ts traces
+	for i := range maxTraces + 5 {
+		ts.add(&dht.Trace{Query: dht.QueryID(i)})
+	}
+	all := ts.last(2 * maxTraces)
+	require.Len(t, all, maxTraces)
+	require.EqualValues(t, maxTraces+4, all[0].Query, "newest first")
+	require.EqualValues(t, 5, all[maxTraces-1].Query)
+	require.Len(t, ts.last(3), 3)
+
+	for range maxTraces {
+		ts.add(&dht.Trace{Steps: make([]dht.Step, dht.MaxTraceSteps)})
+	}
+	require.Len(t, ts.last(maxTraces), maxTraceSteps/dht.MaxTraceSteps)
+	require.LessOrEqual(t, ts.steps, maxTraceSteps)
+}
+
+func TestTracesHoldNoErrorsOfOthers(t *testing.T) {
+	var ts traces
+	long := errors.New("failed to dial: all dials failed\n  * [/ip4/1.2.3.4/tcp/1] refused\n  * [/ip4/5.6.7.8/tcp/1] " + strings.Repeat("\u00fc", maxTraceError))
+	ts.add(&dht.Trace{Steps: []dht.Step{
+		{Err: fmt.Errorf("rpc: %w", long)},
+		{Err: errors.Join(dht.ErrNotServer, errors.New("no such protocol"))},
+	}})
+	steps := ts.last(1)[0].Steps
+	require.NotErrorIs(t, steps[0].Err, long)
+	require.True(t, strings.HasPrefix(steps[0].Err.Error(), "[/ip4/1.2.3.4/tcp/1] refused; [/ip4/5.6.7.8/tcp/1] "), steps[0].Err)
+	require.LessOrEqual(t, len(steps[0].Err.Error()), maxTraceError+3)
+	require.EqualError(t, steps[1].Err, "no such protocol")
+}
