@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The marks around the table of keys in docs/OPERATIONS.md.
+const (
+	tableBegin = "<!-- config: written by UPDATE=1 go test ./pkg/config -->\n"
+	tableEnd   = "<!-- /config -->\n"
+)
+
+// table is every key as Markdown.
+func table() string {
+	var b strings.Builder
+	c := Default()
+	b.WriteString("| key | environment | what | unit | default | reloads |\n|---|---|---|---|---|---|\n")
+	for _, k := range Keys() {
+		unit, reloads, env := k.Unit, "", "`"+k.Env()+"`"
+		if k.field(&c).Kind() == reflect.Slice {
+			unit = "list of " + unit
+		}
+		if k.Reload {
+			reloads = "yes"
+		}
+		if _, ok := keyByEnv(k.Env()); !ok {
+			env = ""
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, firstSentence(k.Doc), unit, defaultText(k, &c), reloads)
+		b.WriteString(strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(row) + "\n")
+	}
+	return b.String()
+}
+
+func firstSentence(doc string) string {
+	first, _, _ := strings.Cut(strings.Join(strings.Fields(doc), " "), ". ")
+	return strings.TrimSuffix(first, ".")
+}
+
+// defaultText shows lists as the environment takes them.
+func defaultText(k Key, c *Config) string {
+	list, ok := k.Raw(c).([]string)
+	switch {
+	case !ok:
+		return "`" + k.Value(c) + "`"
+	case len(list) == 0:
+		return "none"
+	}
+	return "`" + strings.Join(list, ",") + "`"
+}
+
+// docs/OPERATIONS.md lists the keys there are.
+func TestTableInDocs(t *testing.T) {
+	const file = "../../docs/OPERATIONS.md"
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	before, rest, ok := strings.Cut(string(data), tableBegin)
+	require.True(t, ok, "%s has no %q", file, tableBegin)
+	have, after, ok := strings.Cut(rest, tableEnd)
+	require.True(t, ok, "%s has no %q", file, tableEnd)
+	if os.Getenv("UPDATE") != "" {
+		require.NoError(t, os.WriteFile(file, []byte(before+tableBegin+table()+tableEnd+after), 0o644))
+		return
+	}
+	require.Equal(t, table(), have, "the table in %s differs from config.Keys(): UPDATE=1 go test ./pkg/config writes it", file)
+}
