@@ -81,23 +81,29 @@ func (nw *mixedNet) connect(a, b node) {
 	require.NoError(nw.t, a.host().Connect(ctx, info), "%s to %s", a.name(), b.name())
 }
 
-// settle refreshes every node until all know 20 others, or all there are.
+// settle refreshes every node, at least twice, until all know 20 others, or all
+// there are. A node that has just joined may know nobody yet.
 func (nw *mixedNet) settle() {
 	nw.t.Helper()
 	want := min(20, len(nw.nodes)-1)
-	deadline := time.Now().Add(2 * time.Minute)
-	for round := 0; ; round++ {
-		small := slices.DeleteFunc(slices.Clone(nw.nodes), func(n node) bool { return n.tableSize() >= want })
-		if len(small) == 0 && round > 1 {
-			return
-		}
-		require.True(nw.t, time.Now().Before(deadline), "%d nodes still know fewer than %d others", len(small), want)
+	round, last := 0, error(nil)
+	settled := func() bool {
+		round++
+		last = nil
 		for _, n := range nw.nodes {
 			ctx, cancel := context.WithTimeout(nw.t.Context(), opTimeout)
-			require.NoError(nw.t, n.refresh(ctx), n.name())
+			err := n.refresh(ctx)
 			cancel()
+			if err == nil && n.tableSize() < want {
+				err = fmt.Errorf("knows %d of %d others", n.tableSize(), want)
+			}
+			if err != nil {
+				last = fmt.Errorf("%s: %w", n.name(), err)
+			}
 		}
+		return last == nil && round > 1
 	}
+	require.Eventually(nw.t, settled, 2*time.Minute, 20*time.Millisecond)
 }
 
 // of returns the nodes of one implementation.
