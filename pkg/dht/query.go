@@ -295,12 +295,18 @@ func (q *query) outcome() QueryOutcome {
 	return OutcomeNotFound
 }
 
-// cancelRequests forgets what a query still has in flight.
+// cancelRequests forgets what a query still has in flight. A lookup does not wait
+// for dead peers to fail: those that were slow are suspected instead, or nobody
+// would find out before they are due for a probe.
 func (m *Machine) cancelRequests(now time.Time, q *query) {
 	for _, id := range q.requests {
-		q.trace.cancelled(now, m.requests[id])
+		r := m.requests[id]
+		q.trace.cancelled(now, r)
 		delete(m.requests, id)
 		m.out.Cancel = append(m.out.Cancel, id)
+		if r.role == RoleLookup && now.Sub(r.sent) >= m.cfg.SoftTimeout {
+			m.suspect(now, r.to, nil)
+		}
 	}
 	q.requests = nil
 }
