@@ -1,0 +1,167 @@
+package sim
+
+import (
+	"errors"
+	"time"
+)
+
+// actions build what a scenario's steps do from their arguments.
+var actions = map[string]func(arguments) (func(*World), error){
+	// phase NAME begins a stretch that the report shows on its own.
+	"phase": func(a arguments) (func(*World), error) {
+		if len(a) != 1 {
+			return nil, errors.New("want a name")
+		}
+		return func(w *World) { w.beginPhase(a[0]) }, nil
+	},
+	// lookup [N]: random nodes look for random keys.
+	"lookup": repeated((*World).lookup),
+	// provide [N] and put [N]: random servers announce content or store values,
+	// once.
+	"provide": repeated(func(w *World) { w.provide(w.nextContent(false), false) }),
+	"put":     repeated(func(w *World) { w.provide(w.nextContent(true), false) }),
+	// publish [N] and publish-values [N]: the same, and again every cycle.
+	"publish":        repeated(func(w *World) { w.provide(w.nextContent(false), true) }),
+	"publish-values": repeated(func(w *World) { w.provide(w.nextContent(true), true) }),
+	// publish-all N: one server has N keys to publish, all due.
+	"publish-all": func(a arguments) (func(*World), error) {
+		n, err := a.count(0, 1)
+		return func(w *World) { w.publishAll(n) }, err
+	},
+	// find [N]: random nodes look for random content, find-hot [N] for the first.
+	"find":     repeated(func(w *World) { w.findAny() }),
+	"find-hot": repeated(func(w *World) { w.findFirst() }),
+	// kill SHARE: random servers fall silent for ever.
+	"kill": shared((*World).kill),
+	// restart SHARE [DOWN]: random servers go down at once and come back.
+	"restart": func(a arguments) (func(*World), error) {
+		p, err := a.share(0)
+		down, err2 := a.duration(1, time.Minute)
+		return func(w *World) { w.restart(p, down) }, errors.Join(err, err2)
+	},
+	// partition SHARE: random nodes cannot reach the others until heal.
+	"partition": shared((*World).partition),
+	"heal":      func(arguments) (func(*World), error) { return (*World).heal, nil },
+	// lie SHARE: random servers turn into adversaries that name each other only
+	// and have no records.
+	"lie": shared((*World).lie),
+	// sybils N [KEYS]: N adversaries settle nearest to each of the keys that are
+	// provided next.
+	"sybils": func(a arguments) (func(*World), error) {
+		n, err := a.count(0, 45)
+		keys, err2 := a.count(1, 1)
+		return func(w *World) { w.sybils(n, keys) }, errors.Join(err, err2)
+	},
+}
+
+// repeated builds an action that is done [N] times.
+func repeated(do func(*World)) func(arguments) (func(*World), error) {
+	return func(a arguments) (func(*World), error) {
+		n, err := a.count(0, 1)
+		return func(w *World) {
+			for range n {
+				do(w)
+			}
+		}, err
+	}
+}
+
+// shared builds an action with a share of the nodes.
+func shared(do func(*World, float64)) func(arguments) (func(*World), error) {
+	return func(a arguments) (func(*World), error) {
+		p, err := a.share(0)
+		return func(w *World) { do(w, p) }, err
+	}
+}
+
+// takeStep takes step i of the scenario and schedules its next time.
+func (w *World) takeStep(i uint32) {
+	s := &w.scenario.Steps[i]
+	s.act(w)
+	if s.Every == 0 {
+		return
+	}
+	until := w.opts.Duration
+	if s.Until > 0 {
+		until = min(until, s.Until)
+	}
+	if next := w.now + s.Every; next <= w.opts.Warmup+until {
+		w.queue.push(next, evStep, i)
+	}
+}
+
+// servers draws a share of the live honest servers that are not bootstrap nodes.
+func (w *World) servers(p float64) []*node {
+	var all []*node
+	for _, num := range w.truth.order {
+		if int(num) >= w.opts.Bootstrap {
+			all = append(all, w.nodes[num])
+		}
+	}
+	w.random.work.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:int(p*float64(len(all))+0.5)]
+}
+
+func (w *World) kill(p float64) {
+	for _, n := range w.servers(p) {
+		w.stop(n)
+	}
+}
+
+// restart takes servers down and brings them back with what their disks have.
+func (w *World) restart(p float64, down time.Duration) {
+	for _, n := range w.servers(p) {
+		w.save(n)
+		w.stop(n)
+		w.queue.push(w.now+down, evStart, n.num)
+	}
+}
+
+func (w *World) partition(p float64) {
+	for _, n := range w.nodes {
+		if int(n.num) >= w.opts.Bootstrap && w.random.work.Float64() < p {
+			n.side = 1
+		}
+	}
+}
+
+func (w *World) heal() {
+	for _, n := range w.nodes {
+		n.side = 0
+	}
+}
+
+// nextContent returns the content that is provided next: one that Sybils wait
+// for, or a new one.
+func (w *World) nextContent(value bool) *content {
+	if len(w.besieged) == 0 {
+		return w.newContent(value)
+	}
+	c := w.besieged[0]
+	w.besieged = w.besieged[1:]
+	c.value = value
+	return c
+}
+
+// publishAll gives one server many keys that are due at once.
+func (w *World) publishAll(n int) {
+	if server := w.randomServer(); server != nil {
+		for range n {
+			w.publishLater(server, w.newContent(false))
+		}
+		server.machine.Tick(w.clock)
+		w.perform(server)
+	}
+}
+
+func (w *World) findAny() {
+	if len(w.ready) > 0 {
+		w.find(w.ready[w.random.work.IntN(len(w.ready))])
+	}
+}
+
+func (w *World) findFirst() {
+	if len(w.ready) > 0 {
+		w.find(w.ready[0])
+	}
+}

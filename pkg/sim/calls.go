@@ -1,0 +1,263 @@
+package sim
+
+import (
+	"errors"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// Why a request fails, besides dht.ErrNotServer.
+var (
+	errTimeout  = errors.New("sim: no answer")
+	errRejected = errors.New("sim: stream reset")
+)
+
+// call is one request on its way, from Output.Send to Responded or Failed. At
+// any time exactly one event is going to move it on.
+type call struct {
+	id           dht.RequestID
+	query        dht.QueryID
+	msg          *wire.Message
+	from, to     uint32
+	life, toLife uint32 // of from and to
+	sent         time.Duration
+	deadline     time.Duration
+	dialled      bool // on a connection made for it
+	answer       *answer
+	err          error
+}
+
+// answer is what a server said. Answers are used again and again.
+type answer struct {
+	msg    wire.Message
+	none   bool // a request without a reply was taken
+	closer []kad.Peer
+	size   int // bytes on the wire
+}
+
+// calls keeps the calls on their way by number.
+type calls struct {
+	list    []call
+	free    []uint32
+	answers []*answer // to be used again
+}
+
+func (c *calls) add(x call) uint32 {
+	if last := len(c.free) - 1; last >= 0 {
+		i := c.free[last]
+		c.free = c.free[:last]
+		c.list[i] = x
+		return i
+	}
+	c.list = append(c.list, x)
+	return uint32(len(c.list) - 1)
+}
+
+func (c *calls) remove(i uint32) {
+	if a := c.list[i].answer; a != nil {
+		a.msg.Record, a.msg.ProviderPeers = nil, nil // theirs who asked
+		c.answers = append(c.answers, a)
+	}
+	c.list[i] = call{}
+	c.free = append(c.free, i)
+}
+
+func (c *calls) newAnswer() *answer {
+	if last := len(c.answers) - 1; last >= 0 {
+		a := c.answers[last]
+		c.answers = c.answers[:last]
+		return a
+	}
+	return &answer{}
+}
+
+// send puts a request of a Machine on its way. A dead or unreachable peer costs
+// the timeout of a dial, a new connection one round trip.
+func (w *World) send(n *node, s *dht.Send) {
+	num, ok := w.number(s.To.ID)
+	if !ok {
+		num = n.num // an invented peer: nobody
+	}
+	to := w.nodes[num]
+	c := call{
+		id: s.ID, query: s.Query, msg: s.Message, from: n.num, to: num, life: n.life, toLife: to.life,
+		sent: w.now, deadline: s.Deadline.Sub(w.epoch),
+	}
+	w.sent(n, s, &c)
+	if to == n || !w.reaches(n, to) {
+		c.err = errTimeout
+		w.queue.push(min(w.now+dialTimeout, c.deadline), evFailure, w.calls.add(c))
+		return
+	}
+	rtt := w.links.rtt(n, to)
+	wait := w.links.transit(w.random.links, rtt)
+	if !n.connected(to) {
+		c.dialled = true
+		wait += rtt
+	}
+	w.schedule(w.calls.add(c), wait, evRequest)
+}
+
+// reaches reports whether a message of n would arrive.
+func (w *World) reaches(n, to *node) bool { return to.up() && n.side == to.side }
+
+// schedule moves a call on after a while; past its deadline it fails instead.
+func (w *World) schedule(i uint32, wait time.Duration, k kind) {
+	c := &w.calls.list[i]
+	at := w.now + wait
+	if at >= c.deadline {
+		at, k = max(c.deadline, w.now), evFailure
+		if c.err == nil {
+			c.err = errTimeout
+		}
+	}
+	w.queue.push(at, k, i)
+}
+
+// arrived is a request at its server.
+func (w *World) arrived(i uint32) {
+	c := &w.calls.list[i]
+	from, to := w.nodes[c.from], w.nodes[c.to]
+	if !w.reaches(from, to) || to.life != c.toLife {
+		c.err = errTimeout
+		w.queue.push(max(w.now, min(c.sent+dialTimeout, c.deadline)), evFailure, i)
+		return
+	}
+	if from.up() && from.life == c.life {
+		to.connect(from)
+	}
+	back := w.links.transit(w.random.links, w.links.rtt(from, to))
+	if to.client {
+		c.err = dht.ErrNotServer
+		w.schedule(i, back, evFailure)
+		return
+	}
+	to.served++
+	if !w.serve(to, c) {
+		c.err = errRejected
+		w.schedule(i, back, evFailure)
+	} else {
+		w.schedule(i, back, evReply)
+	}
+	w.meet(to, from, w.calls.list[i].dialled)
+}
+
+// serve has a server answer a call; false if it rejects it.
+func (w *World) serve(n *node, c *call) bool {
+	a := w.calls.newAnswer()
+	c.answer = a
+	if n.evil {
+		w.lieTo(c, a)
+		return true
+	}
+	w.resp.CloserPeers, w.resp.ProviderPeers, w.resp.Record = w.resp.CloserPeers[:0], w.resp.ProviderPeers[:0], nil
+	w.near = w.near[:0]
+	reply, err := n.handler.Handle(w.clock, dht.Request{From: w.peer(c.from).ID, Message: c.msg}, &w.resp)
+	if err != nil {
+		return false
+	}
+	a.none = !reply
+	a.closer = a.closer[:0]
+	a.size = 0
+	if reply {
+		w.pack(a)
+	}
+	if w.opts.Check {
+		w.checkAnswer(n, c, a)
+	}
+	w.handled(n, c)
+	return true
+}
+
+// pack copies the answer in w.resp: its closer peers as a driver hands them on,
+// which is all but a peer that FIND_NODE looked for, in front.
+func (w *World) pack(a *answer) {
+	a.size = frameSize(w.resp.Size())
+	a.msg.Type, a.msg.Key, a.msg.Record = w.resp.Type, w.resp.Key, w.resp.Record
+	a.msg.CloserPeers = a.msg.CloserPeers[:0]
+	a.msg.ProviderPeers = append(a.msg.ProviderPeers, w.resp.ProviderPeers...)
+	closer := w.resp.CloserPeers
+	if len(closer) > 0 && (len(w.near) == 0 || closer[0].ID != w.near[0].ID) {
+		a.msg.CloserPeers = append(a.msg.CloserPeers, closer[0])
+		if num, ok := w.number(closer[0].ID); ok {
+			a.closer = append(a.closer, *w.peer(num))
+		}
+		closer = closer[1:]
+	}
+	a.closer = append(a.closer, w.near[:len(closer)]...)
+}
+
+// frameSize is the length of a message with its length prefix.
+func frameSize(n int) int {
+	if n < 1<<7 {
+		return n + 1
+	}
+	return n + 2 // answers are at most 16 KiB long
+}
+
+// meet does what the driver of a server does with the sender of a request: one
+// that has just been identified, or is not in the table, is a candidate.
+func (w *World) meet(n, from *node, identified bool) {
+	p := w.peer(from.num)
+	switch {
+	case identified && !from.client:
+		n.machine.PeerFound(w.clock, *p, true)
+	default:
+		if _, ok := n.machine.Table().Lookup(p.Key); ok {
+			return
+		}
+		n.machine.PeerFound(w.clock, *p, false)
+	}
+	w.perform(n)
+}
+
+// replied is an answer at the node that asked.
+func (w *World) replied(i uint32) {
+	c := &w.calls.list[i]
+	n := w.nodes[c.from]
+	if !n.up() || n.life != c.life {
+		w.calls.remove(i)
+		return
+	}
+	if c.dialled {
+		n.machine.PeerFound(w.clock, *w.peer(c.to), true) // identify has told what it speaks
+	}
+	resp := dht.Response{}
+	if a := c.answer; !a.none {
+		w.dropSelf(n, a)
+		resp.Message, resp.Closer = &a.msg, a.closer
+	}
+	w.answered(n, c)
+	n.machine.Responded(w.clock, c.id, resp)
+	w.calls.remove(i)
+	w.perform(n)
+	if n.joining || n.restoring > 0 {
+		w.watchStart(n)
+	}
+}
+
+// dropSelf removes the asking node from the closer peers, as a driver does.
+func (w *World) dropSelf(n *node, a *answer) {
+	for i := range a.closer {
+		if a.closer[i].ID == w.peer(n.num).ID {
+			a.closer = append(a.closer[:i], a.closer[i+1:]...)
+			return
+		}
+	}
+}
+
+// failed is a call that its node gives up.
+func (w *World) failed(i uint32) {
+	c := &w.calls.list[i]
+	n := w.nodes[c.from]
+	if n.up() && n.life == c.life {
+		n.machine.Failed(w.clock, c.id, c.err)
+		w.calls.remove(i)
+		w.perform(n)
+		return
+	}
+	w.calls.remove(i)
+}

@@ -1,0 +1,113 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Latency and dialling.
+const (
+	// medianRTT and sigmaRTT describe the round-trip times between nodes of a
+	// public network: log-normal.
+	medianRTT = 80 * time.Millisecond
+	sigmaRTT  = 0.6
+	// sigmaRegion is what pairs of the same two regions differ by.
+	sigmaRegion = 0.2
+	// dialTimeout is how long a dead peer is waited for (libp2p: 5 s for a dial).
+	dialTimeout = 5 * time.Second
+	// connSlots is how many connections a node keeps: between the marks of 32 and
+	// 96 at which kubo begins and ends to close some.
+	connSlots = 64
+)
+
+// Regions and the median round-trip times between them, in milliseconds: rounded
+// from what providers of cloud machines publish for their own regions. shares are
+// nodes per hundred, about as crawls of the public network place them.
+var (
+	regionNames  = [...]string{"north-america", "europe", "east-asia", "south-asia", "south-america"}
+	regionShares = [...]int{38, 36, 16, 6, 4}
+	regionRTT    = [len(regionNames)][len(regionNames)]int{
+		{40, 100, 150, 220, 130},
+		{100, 30, 230, 140, 200},
+		{150, 230, 50, 100, 290},
+		{220, 140, 100, 50, 310},
+		{130, 200, 290, 310, 40},
+	}
+)
+
+// links says how long messages take. A pair of nodes has one round-trip time for
+// ever, computed from their numbers.
+type links struct {
+	seed    uint64
+	loss    float64
+	regions bool
+	spread  quantiles // of a round-trip time, or, with regions, of a second
+}
+
+func newLinks(o *Options) links {
+	l := links{seed: mix(o.Seed + 1), loss: o.Loss, regions: o.Latency == LatencyRegions}
+	if l.regions {
+		l.spread = logNormal(time.Second, sigmaRegion)
+	} else {
+		l.spread = logNormal(medianRTT, sigmaRTT)
+	}
+	return l
+}
+
+// region draws where a node lives.
+func (l *links) region(rng *rand.Rand) uint8 {
+	at := rng.IntN(100)
+	for r, share := range regionShares {
+		if at -= share; at < 0 {
+			return uint8(r)
+		}
+	}
+	return 0
+}
+
+// rtt is the round-trip time between two nodes.
+func (l *links) rtt(a, b *node) time.Duration {
+	low, high := min(a.num, b.num), max(a.num, b.num)
+	d := l.spread.at(mix(l.seed ^ uint64(low)<<32 ^ uint64(high)))
+	if l.regions {
+		d = d * time.Duration(regionRTT[a.region][b.region]) / 1000
+	}
+	return d
+}
+
+// transit is how long one message takes over a link: half a round trip, and a
+// retransmission timeout that doubles for each time it is lost.
+func (l *links) transit(rng *rand.Rand, rtt time.Duration) time.Duration {
+	d := rtt / 2
+	if l.loss == 0 {
+		return d
+	}
+	for again := rtt * 3 / 2; rng.Float64() < l.loss && again < time.Minute; again *= 2 {
+		d += again
+	}
+	return d
+}
+
+// mix spreads the bits of x over all 64 (the finalizer of splitmix64).
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// conn is a connection to one life of a node.
+type conn struct{ peer, life uint32 }
+
+// connected reports whether n has a connection to o.
+func (n *node) connected(o *node) bool {
+	return n.conns[slot(o.num)] == conn{o.num, o.life}
+}
+
+// connect remembers a connection on both ends; it takes the place of one whose
+// peer falls on the same slot.
+func (n *node) connect(o *node) {
+	n.conns[slot(o.num)] = conn{o.num, o.life}
+	o.conns[slot(n.num)] = conn{n.num, n.life}
+}
+
+func slot(num uint32) uint32 { return num * 2654435761 >> 26 }

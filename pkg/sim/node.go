@@ -1,0 +1,236 @@
+package sim
+
+import (
+	"math"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
+)
+
+// node is a participant, up or down.
+type node struct {
+	w      *World
+	num    uint32
+	life   uint32 // grows with every start: what is meant for an earlier one is lost
+	region uint8
+	side   uint8  // of a partition
+	client bool   // asks and does not serve
+	evil   bool   // lies
+	stable bool   // is not subject to churn
+	served uint32 // requests answered, over all lives
+
+	servedBefore uint32 // in earlier phases
+
+	// While up.
+	machine *dht.Machine
+	handler *dht.Handler
+	store   *records.Mem
+	conns   *[connSlots]conn
+	wake    time.Duration // of the wake event that counts
+	started bool          // its upkeep has begun
+	checked uint64        // generation of the table that was checked
+
+	startedAt time.Duration
+	joining   bool  // through the bootstrap nodes
+	restoring int   // peers of the snapshot that are waited for
+	ops       []*op // of the workload, under way
+
+	// While down, if it is to come back.
+	saved []kad.Peer // the last snapshot of its table
+}
+
+// never is a wake time that does not come.
+const never = time.Duration(math.MaxInt64)
+
+func (n *node) up() bool { return n.machine != nil }
+
+// start brings a node up: with its snapshot if it has one, else through the
+// bootstrap nodes.
+func (w *World) start(n *node) {
+	if n.up() {
+		return
+	}
+	w.boot(n)
+	n.started, n.startedAt = true, w.now
+	n.restoring, n.joining = len(n.saved), len(n.saved) == 0
+	n.machine.Restored(w.clock, n.saved)
+	n.saved = nil
+	if w.serves(n.num) {
+		w.truth.add(n.num)
+	}
+	w.perform(n)
+}
+
+// boot makes the Machine and the Handler of a node.
+func (w *World) boot(n *node) {
+	n.life++
+	n.conns = new([connSlots]conn)
+	n.wake = never
+	if n.store == nil {
+		n.store = records.NewMem(w.random.machines.Shuffle)
+	}
+	n.machine = dht.New(w.machineConfig(n))
+	n.handler = dht.NewHandler(dht.HandlerConfig{
+		Self: w.peer(n.num).ID, Store: n.store, Neighbours: n,
+		Validate: acceptAll, Better: newer, FilterAddrs: keepAddrs,
+		Replicas: w.opts.Protocol.K, ProviderTTL: w.opts.Protocol.TTL,
+	})
+}
+
+func (w *World) machineConfig(n *node) dht.Config {
+	p := &w.opts.Protocol
+	return dht.Config{
+		Self:     *w.peer(n.num),
+		Table:    kbucket.Config{BucketSize: p.K, Replacements: p.Replacements, Share: w.share},
+		Replicas: p.K, Alpha: p.Alpha, MaxAlpha: max(p.MaxAlpha, p.Alpha),
+		Beta: p.Beta, StoreBeta: p.StoreBeta, SoftTimeout: p.SoftTimeout,
+		RefreshInterval: p.Refresh, LivenessInterval: p.Liveness,
+		Republish: republish.Config{Interval: p.Republish},
+		Select:    newer,
+		Observer:  observer{w: w},
+		Rand:      w.random.machines,
+		Preimage:  allPreimages().random,
+	}
+}
+
+// share returns the one copy of a peer that all tables point to.
+func (w *World) share(p kad.Peer) *kad.Peer {
+	if num, ok := w.number(p.ID); ok {
+		return w.peer(num)
+	}
+	return &p // an invented one
+}
+
+// stop takes a node down without a word to anybody.
+func (w *World) stop(n *node) {
+	if !n.up() {
+		return
+	}
+	w.truth.remove(n.num)
+	w.liars.remove(n.num)
+	n.machine, n.handler, n.conns, n.ops = nil, nil, nil, nil
+	n.wake, n.started = never, false
+}
+
+// wake calls Tick if the event is the one that counts.
+func (w *World) wake(n *node, at time.Duration) {
+	if n.wake != at {
+		return
+	}
+	n.wake = never
+	n.machine.Tick(w.clock)
+	w.perform(n)
+}
+
+// perform does what a node's Machine asks for, until it asks for nothing more,
+// and sees to it that it is woken in time.
+func (w *World) perform(n *node) {
+	for {
+		out := n.machine.Take()
+		w.performOne(n, &out)
+		if len(out.Load) == 0 && !out.Bootstrap {
+			break // nothing was given back to the Machine
+		}
+	}
+	w.setWake(n)
+	if w.opts.Check {
+		w.check(n)
+	}
+}
+
+func (w *World) performOne(n *node, out *dht.Output) {
+	for i := range out.Send {
+		w.send(n, &out.Send[i])
+	}
+	for i := range out.Progress {
+		w.progress(n, &out.Progress[i])
+	}
+	for i := range out.Done {
+		w.done(n, &out.Done[i])
+	}
+	for _, it := range out.Load {
+		w.load(n, it)
+	}
+	for i := range out.Published {
+		p := &out.Published[i]
+		_ = n.store.Done(p.Kind, p.Key, p.At, p.Due) // an in-memory store does not fail
+	}
+	if out.Bootstrap {
+		w.bootstrap(n)
+	}
+	if out.Expire {
+		_, _ = n.store.Expire(w.clock)
+	}
+}
+
+// setWake makes a wake event for the Machine's deadline if none comes earlier.
+func (w *World) setWake(n *node) {
+	deadline, ok := n.machine.Deadline()
+	if !ok {
+		return
+	}
+	at := max(deadline.Sub(w.epoch), w.now)
+	if at < n.wake {
+		n.wake = at
+		w.queue.push(at, evWake, n.num)
+	}
+}
+
+// bootstrap has a node find the bootstrap nodes, unless its table was warm.
+func (w *World) bootstrap(n *node) {
+	if _, verified := n.machine.Table().Len(); verified >= dht.LowTable {
+		return
+	}
+	for i := range w.opts.Bootstrap {
+		b := w.nodes[i]
+		if b != n && b.up() && b.side == n.side {
+			n.machine.PeerFound(w.clock, *w.peer(b.num), true)
+		}
+	}
+}
+
+// Closer implements dht.Neighbours. It leaves the peers themselves in w.near.
+func (n *node) Closer(dst []wire.Peer, target kad.Key, count int, asker kad.PeerID, _ wire.Scope) []wire.Peer {
+	w := n.w
+	w.near = n.machine.Table().Nearest(w.near[:0], target, count+1)
+	for i := range w.near {
+		if w.near[i].ID == asker {
+			w.near = append(w.near[:i], w.near[i+1:]...)
+			break
+		}
+	}
+	w.near = w.near[:min(len(w.near), count)]
+	for i := range w.near {
+		dst = append(dst, wire.Peer{ID: w.near[i].ID, Raw: w.entry})
+	}
+	return dst
+}
+
+// Find implements dht.Neighbours: a node knows its own addresses and those of
+// the peers in its table.
+func (n *node) Find(id kad.PeerID, _ wire.Scope) (wire.Peer, bool) {
+	num, ok := n.w.number(id)
+	if !ok {
+		return wire.Peer{}, false
+	}
+	if num != n.num {
+		if _, ok := n.machine.Table().Lookup(n.w.peer(num).Key); !ok {
+			return wire.Peer{}, false
+		}
+	}
+	return wire.Peer{ID: n.w.peer(num).ID, Addrs: n.w.addrs}, true
+}
+
+var _ dht.Neighbours = (*node)(nil)
+
+func acceptAll(_, _ []byte) error { return nil }
+
+// newer prefers the greater of two values: the workload's grow.
+func newer(_, a, b []byte) bool { return string(b) > string(a) }
+
+func keepAddrs(_, addrs [][]byte, _ wire.Scope) [][]byte { return addrs }

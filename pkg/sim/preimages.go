@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// preimages has one preimage for each prefix of 16 bits: to find one by chance
+// takes 65,536 hashes, which a node does now and then and a simulation cannot do
+// for each of its refreshes.
+type preimages struct{ salts []uint32 }
+
+// allPreimages is the same for all worlds.
+var allPreimages = sync.OnceValue(newPreimages)
+
+// newPreimages tries salts until every prefix has one: some 800,000 hashes.
+func newPreimages() *preimages {
+	p := &preimages{salts: make([]uint32, 1<<kad.MaxPreimageBits)}
+	left := len(p.salts)
+	for salt := uint32(1); left > 0; salt++ {
+		k := kad.KeyOf(preimage(salt))
+		at := binary.BigEndian.Uint16(k[:])
+		if p.salts[at] == 0 {
+			p.salts[at] = salt
+			left--
+		}
+	}
+	return p
+}
+
+// preimage has the form of a peer ID. Its bytes 2 to 5 name no node.
+func preimage(salt uint32) []byte {
+	b := make([]byte, idLen)
+	copy(b, []byte{0x12, 0x20, 0xff, 0xff, 0xff, 0xff})
+	binary.BigEndian.PutUint32(b[6:], salt)
+	return b
+}
+
+// random returns a preimage whose key lies in p, cut to 16 bits.
+func (t *preimages) random(rng *rand.Rand, p kad.Prefix) []byte {
+	first := p.First()
+	bits := min(p.Len(), kad.MaxPreimageBits)
+	at := binary.BigEndian.Uint16(first[:])
+	at |= uint16(rng.Uint32()) & uint16(1<<(kad.MaxPreimageBits-bits)-1)
+	return preimage(t.salts[at])
+}

@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// ring is a set of nodes by their keys. The ring of all live honest servers is the
+// truth that nobody in the network knows: it judges what lookups find and fills
+// the tables of a warm start.
+type ring struct {
+	w     *World
+	order []uint32 // nodes, by key
+}
+
+func (t *ring) key(i int) *kad.Key { return &t.w.peer(t.order[i]).Key }
+
+// reset takes all live servers anew.
+func (t *ring) reset() {
+	t.order = t.order[:0]
+	for i := range t.w.nodes {
+		if t.w.serves(uint32(i)) {
+			t.order = append(t.order, uint32(i))
+		}
+	}
+	slices.SortFunc(t.order, func(a, b uint32) int { return kad.Compare(&t.w.peer(a).Key, &t.w.peer(b).Key) })
+}
+
+func (t *ring) add(n uint32) {
+	if i, ok := t.search(0, len(t.order), &t.w.peer(n).Key); !ok {
+		t.order = slices.Insert(t.order, i, n)
+	}
+}
+
+func (t *ring) remove(n uint32) {
+	if i, ok := t.search(0, len(t.order), &t.w.peer(n).Key); ok {
+		t.order = slices.Delete(t.order, i, i+1)
+	}
+}
+
+// search returns the first place in [lo, hi) whose key is not before k.
+func (t *ring) search(lo, hi int, k *kad.Key) (int, bool) {
+	i, ok := slices.BinarySearchFunc(t.order[lo:hi], k, func(n uint32, k *kad.Key) int {
+		return kad.Compare(&t.w.peer(n).Key, k)
+	})
+	return lo + i, ok
+}
+
+// subtree returns the places of the servers in p, which is within [lo, hi).
+func (t *ring) subtree(lo, hi int, p kad.Prefix) (first, end int) {
+	a, b := p.First(), p.Last()
+	first, _ = t.search(lo, hi, &a)
+	end, exact := t.search(first, hi, &b)
+	if exact {
+		end++
+	}
+	return first, end
+}
+
+// closest appends the n live servers nearest to target that accept says may be
+// counted, nearest first.
+func (t *ring) closest(dst []uint32, target *kad.Key, n int, accept func(uint32) bool) []uint32 {
+	c := collector{t: t, target: target, limit: len(dst) + n, dst: dst, accept: accept}
+	c.walk(0, len(t.order), 0)
+	return c.dst
+}
+
+// collector walks the keyspace as a tree, nearest branch first.
+type collector struct {
+	t      *ring
+	target *kad.Key
+	limit  int
+	dst    []uint32
+	accept func(uint32) bool
+}
+
+// smallRange is the number of servers that are sorted rather than divided.
+const smallRange = 8
+
+func (c *collector) walk(lo, hi, depth int) {
+	if lo >= hi || len(c.dst) >= c.limit {
+		return
+	}
+	if hi-lo <= smallRange || depth >= kad.KeyBits {
+		c.take(lo, hi)
+		return
+	}
+	// The range shares depth bits; it divides where the next bit turns to 1.
+	split := kad.PrefixOf(*c.t.key(lo), depth).Child(1).First()
+	mid, _ := c.t.search(lo, hi, &split)
+	if c.target.Bit(depth) == 0 {
+		c.walk(lo, mid, depth+1)
+		c.walk(mid, hi, depth+1)
+		return
+	}
+	c.walk(mid, hi, depth+1)
+	c.walk(lo, mid, depth+1)
+}
+
+func (c *collector) take(lo, hi int) {
+	var near [smallRange]uint32
+	list := append(near[:0], c.t.order[lo:hi]...)
+	w := c.t.w
+	slices.SortFunc(list, func(a, b uint32) int { return kad.CompareDistance(c.target, &w.peer(a).Key, &w.peer(b).Key) })
+	for _, n := range list {
+		if len(c.dst) < c.limit && c.accept(n) {
+			c.dst = append(c.dst, n)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/republish"
+)
+
+const (
+	// drain is how long a run goes on after its end, so that every query that
+	// began before ends: the longest a query may take, and its last requests.
+	drain = dht.QueryTimeout + 5*time.Second
+	// samplesPerRun is how many points the report's curves have.
+	samplesPerRun = 96
+	// restoredShare of the saved peers make a restarted node restored.
+	restoredShare = 0.95
+)
+
+// End returns when the run is over.
+func (w *World) End() time.Duration { return w.opts.Warmup + w.opts.Duration + drain }
+
+// Run lets the whole run happen. After each simulated second it calls tick, if
+// there is one, and stops with its error.
+func (w *World) Run(tick func(now time.Duration) error) error {
+	for w.now < w.End() {
+		w.RunUntil(min(w.now+time.Second, w.End()))
+		if tick == nil {
+			continue
+		}
+		if err := tick(w.now); err != nil {
+			return err
+		}
+	}
+	w.checkEnd()
+	return nil
+}
+
+// plan schedules the scenario and the measures.
+func (w *World) plan() {
+	start := w.opts.Warmup
+	w.queue.push(start, evPhase, phaseFirst)
+	for i := range w.scenario.Steps {
+		if s := &w.scenario.Steps[i]; s.At < w.opts.Duration {
+			w.queue.push(start+s.At, evStep, uint32(i))
+		}
+	}
+	w.sampleEvery = max(w.opts.Duration/samplesPerRun, time.Minute).Round(time.Second)
+	w.queue.push(start+w.sampleEvery, evSample, 0)
+	w.queue.push(start+w.opts.Duration, evPhase, phaseLast)
+}
+
+// The arguments of evPhase.
+const (
+	phaseFirst = iota
+	phaseLast
+)
+
+// turnPhase is the begin or the end of what is measured.
+func (w *World) turnPhase(which uint32) {
+	if which == phaseLast {
+		w.endPhase()
+		w.phase = &phase{name: "drain", from: w.now}
+		w.over = true
+		return
+	}
+	w.beginPhase("main")
+	if w.opts.Dead > 0 {
+		w.kill(w.opts.Dead)
+	}
+}
+
+// beginPhase ends the phase under way and begins one that the report shows. A
+// phase in which no time passed is not shown.
+func (w *World) beginPhase(name string) {
+	if len(w.phases) > 0 && w.phase.from == w.now {
+		w.phases = w.phases[:len(w.phases)-1]
+	} else {
+		w.endPhase()
+	}
+	w.phase = &phase{name: name, from: w.now}
+	w.phases = append(w.phases, w.phase)
+}
+
+// save keeps what a node has on its disk for its next start.
+func (w *World) save(n *node) {
+	if !w.opts.Protocol.Snapshot {
+		return
+	}
+	n.machine.Table().Entries(func(e kbucket.Entry) bool {
+		if e.Verified {
+			n.saved = append(n.saved, e.Peer)
+		}
+		return len(n.saved) < records.MaxSnapshotPeers
+	})
+}
+
+// publishLater gives a server a key to publish that is due now.
+func (w *World) publishLater(n *node, c *content) {
+	c.owner = n
+	w.track(c)
+	w.ready = append(w.ready, c)
+	n.machine.Scheduled(w.clock, republish.Item{Key: c.at, Kind: uint8(c.recordKind())}, w.clock, false)
+}
+
+// watchStart notes when a node that came up has found its place.
+func (w *World) watchStart(n *node) {
+	switch {
+	case n.joining && !n.machine.LastRefresh().IsZero():
+		n.joining = false
+		w.phase.joined.add((w.now - n.startedAt).Microseconds())
+	case n.restoring > 0:
+		if _, verified := n.machine.Table().Len(); float64(verified) >= restoredShare*float64(n.restoring) {
+			n.restoring = 0
+			w.phase.restored.add((w.now - n.startedAt).Microseconds())
+		}
+	}
+}

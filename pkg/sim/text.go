@@ -1,0 +1,135 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Print writes the report as text.
+func (r *Report) Print(out io.Writer) error {
+	p := &page{out: out}
+	p.line("%s", r.Title)
+	if r.Options != "" {
+		p.line("options: %s", r.Options)
+	}
+	p.line("events: %d, requests: %d, fingerprint: %s", r.Events, r.Requests, r.Fingerprint)
+	for i := range r.Phases {
+		p.phase(&r.Phases[i], len(r.Phases) > 1)
+	}
+	for _, v := range r.Violations {
+		p.line("VIOLATED: %s", v)
+	}
+	return p.err
+}
+
+// page keeps the first error of a writer.
+type page struct {
+	out io.Writer
+	err error
+}
+
+func (p *page) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.out, format+"\n", args...)
+	}
+}
+
+// table prints rows with aligned columns; the first row is the header.
+func (p *page) table(rows [][]string) {
+	if p.err != nil || len(rows) < 2 {
+		return
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	_ = w.Flush() // a strings.Builder does not fail
+	for _, line := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
+		p.line("%s", strings.TrimRight(line, " "))
+	}
+}
+
+func (p *page) phase(x *Phase, named bool) {
+	name := ""
+	if named {
+		name = x.Name + ": "
+	}
+	p.line("\n%s%s h from %s h, %d servers at its end", name, number(x.Hours), number(x.From), x.Servers)
+	p.ops(x.Ops)
+	p.line("")
+	p.line("tables     %s peers, stale %s, complete %s", number(x.Tables.Peers), percent(x.Tables.Stale), percent(x.Tables.Complete))
+	if x.Size.Nodes > 0 {
+		p.line("size       estimated by %d nodes: bias %s, sigma %s", x.Size.Nodes, percent(x.Size.Bias), percent(x.Size.Sigma))
+	}
+	p.line("load       %s requests a server and minute, p99 %s, max %s, Gini %s", number(x.Load.Mean), number(x.Load.P99), number(x.Load.Max), number(x.Load.Gini))
+	if c := x.Records; c != nil {
+		p.line("records    %d contents, %s live holders each, fewest %d, lost %d", c.Contents, number(c.Holders), c.Fewest, c.Lost)
+	}
+	if c := x.Republished; c != nil {
+		p.line("republish  %d keys, %s messages a key, %s of them FIND_NODE, %s of these a server, %s replicas",
+			c.Keys, number(c.Messages), number(c.FindNodes), number(c.PerServer), number(c.Replicas))
+	}
+	p.dist("joined", x.Joined)
+	p.dist("restored", x.Restored)
+	p.traffic(x)
+}
+
+func (p *page) dist(name string, d *Dist) {
+	if d != nil {
+		p.line("%-10s %d nodes, p50 %s s, p95 %s s, max %s s", name, d.Count, number(d.P50), number(d.P95), number(d.Max))
+	}
+}
+
+func (p *page) ops(ops []Op) {
+	rows := [][]string{{"operation", "count", "success", "p50 s", "p95 s", "p99 s", "first s", "messages", "hops", "first hop", "rounds", "recall", "overlap", "stored at"}}
+	for i := range ops {
+		o := &ops[i]
+		row := []string{
+			o.Kind, fmt.Sprint(o.Count), percent(o.Success), number(o.Took.P50), number(o.Took.P95), number(o.Took.P99), "",
+			number(o.Messages.Mean), number(o.Hops), number(o.FirstHop), number(o.Rounds), "", "", "",
+		}
+		if o.First != nil {
+			row[6] = number(o.First.P50)
+		}
+		switch o.Kind {
+		case "find", "get":
+			row[12] = percent(o.Overlap)
+		default:
+			row[11] = percent(o.Recall)
+			if o.Kind != "lookup" {
+				row[13] = number(o.Stored)
+			}
+		}
+		rows = append(rows, row)
+	}
+	p.table(rows)
+}
+
+func (p *page) traffic(x *Phase) {
+	p.line("")
+	rows := [][]string{{"message", "requests", "bytes a server and second"}}
+	for _, t := range x.Traffic {
+		rows = append(rows, []string{t.Type, fmt.Sprint(t.Requests), number(t.Bytes)})
+	}
+	p.table(rows)
+	p.line("")
+	rows = [][]string{{"requests for", "ended", "failed"}}
+	for _, t := range x.Roles {
+		rows = append(rows, []string{t.Role, fmt.Sprint(t.Ended), percent(t.Failed)})
+	}
+	p.table(rows)
+}
+
+// number writes four significant digits.
+func number(x float64) string {
+	if x == float64(int64(x)) {
+		return fmt.Sprintf("%d", int64(x))
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.4g", x), ".0")
+}
+
+// percent writes a share.
+func percent(x float64) string { return number(round(x*100)) + " %" }
