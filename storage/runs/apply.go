@@ -21,14 +21,19 @@ const parallel = 512
 func (c *commit) prepare(ops []op) error {
 	c.led.work = append(c.led.work[:0], make([]work, len(ops))...)
 	for i := range ops {
-		if ops[i].call != nil {
+		o, w := &ops[i], &c.led.work[i]
+		if o.call != nil {
 			continue
 		}
-		p, err := c.led.peers.byPeerID(c.tx, ops[i].id)
-		if err != nil {
+		w.hash = c.seed.hash(&o.key)
+		if i > 0 && o.id == ops[i-1].id { // announcements come in bursts
+			w.peer = c.led.work[i-1].peer
+			continue
+		}
+		var err error
+		if w.peer, err = c.led.peers.byPeerID(c.tx, o.id); err != nil {
 			return err
 		}
-		c.led.work[i].peer = p
 	}
 	return c.retry(func(v *view) error {
 		c.view = v
@@ -64,7 +69,6 @@ func (c *commit) prepareShare(ops []op, work []work) error {
 			if o.call != nil {
 				continue
 			}
-			w.hash = c.seed.hash(&o.key)
 			at := nextRun(c.view.runs, 0, &o.key, w.hash, removed)
 			if w.maybe = at < len(c.view.runs); !w.maybe || w.peer == nil {
 				continue
@@ -83,11 +87,11 @@ func (c *commit) newest(p *peer, o *op, w *work) (uint32, error) {
 	if p == nil {
 		return removed, nil
 	}
-	if expires, known := c.view.staged(&o.key, p.number); known {
+	if expires, known := c.view.staged(w.hash, &o.key, p.number); known {
 		return expires, nil
 	}
 	if c.stale {
-		return c.newestCopy(c.view, &o.key, p.number)
+		return c.newestCopy(c.view, w.hash, &o.key, p.number)
 	}
 	return w.old, nil
 }
@@ -124,7 +128,7 @@ func (c *commit) add(o *op, w *work) error {
 	if err != nil || o.expires <= old {
 		return err
 	}
-	return c.put(p, o, old)
+	return c.put(p, o, w, old)
 }
 
 // admit decides about a record that is not known.
@@ -167,7 +171,7 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 	g := &c.led.gather
 	g.reset()
 	for _, t := range c.view.tables {
-		for i := t.first(&o.key); i != 0; {
+		for i := t.first(w.hash); i != 0; {
 			e := &t.entries[i-1]
 			if e.key == o.key && e.staged != unborn {
 				g.settle(e.number, e.staged)
@@ -176,7 +180,7 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 		}
 	}
 	if w.maybe || c.stale {
-		if err := c.scan(c.view, &o.key, c.seed.hash(&o.key), o.now, g.offer); err != nil {
+		if err := c.scan(c.view, &o.key, w.hash, o.now, g.offer); err != nil {
 			return false, err
 		}
 	}
@@ -208,13 +212,13 @@ func (c *commit) remove(o *op, w *work) error {
 	delete(c.led.hot, o.key)
 	c.touch(p)
 	id := c.uncount(p, old)
-	c.stage(o, p, removed, id)
+	c.stage(o, w, p, removed, id)
 	c.led.active.removals = append(c.led.active.removals, removal{key: o.key, number: p.number})
 	return nil
 }
 
 // put stores a record whose newest copy expires at old; removed: it has none.
-func (c *commit) put(p *peer, o *op, old uint32) error {
+func (c *commit) put(p *peer, o *op, w *work, old uint32) error {
 	c.touch(p)
 	oldID := c.uncount(p, old)
 	e := c.state.open(epochOf(o.expires))
@@ -222,7 +226,7 @@ func (c *commit) put(p *peer, o *op, old uint32) error {
 	e.newest = max(e.newest, o.expires)
 	p.add(e.id, 1)
 	c.led.active.noteEpoch(e.epochRef)
-	c.stage(o, p, o.expires, oldID)
+	c.stage(o, w, p, o.expires, oldID)
 	if e.epoch <= p.last {
 		return nil
 	}
@@ -255,8 +259,8 @@ func (c *commit) uncount(p *peer, old uint32) uint32 {
 }
 
 // stage enters a record in the table and the log. Nobody sees it before show.
-func (c *commit) stage(o *op, p *peer, expires, oldID uint32) {
-	c.entries = append(c.entries, c.led.active.stage(&o.key, p.number, expires))
+func (c *commit) stage(o *op, w *work, p *peer, expires, oldID uint32) {
+	c.led.entries = append(c.led.entries, c.led.active.stage(w.hash, &o.key, p.number, expires))
 	r := record{key: o.key, number: p.number, expires: expires}
 	c.led.log = appendLogEntry(c.led.log, &r, oldID)
 }

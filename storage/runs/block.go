@@ -50,30 +50,30 @@ func sealBlock(sum uint32, block []byte) {
 
 // putBlocks appends sorted records to a run's bucket. The blocks are made in arena,
 // which is returned and may be used again after the commit.
-func putBlocks(b *bbolt.Bucket, run uint64, recs, arena []byte, s shape) ([]byte, error) {
+func putBlocks(b *bbolt.Bucket, run uint64, recs []record, arena []byte, s shape) ([]byte, error) {
 	b.FillPercent = 1
 	sum := runSum(run)
-	n := len(recs) / recordLen
-	need := len(recs) + blockHeader*(n/s.block+1+tailBlocks)
+	need := len(recs)*recordLen + blockHeader*(len(recs)/s.block+1+tailBlocks)
 	if cap(arena)-len(arena) < need { // what it holds is in use until the commit
 		arena = make([]byte, 0, need)
 	}
-	for n > 0 {
-		size := s.tail
-		if most := n - tailBlocks*s.tail; most > 0 {
+	for len(recs) > 0 {
+		size := min(s.tail, len(recs))
+		if most := len(recs) - tailBlocks*s.tail; most > 0 {
 			size = min(s.block, most)
 		}
-		size = min(size, n)
-		block := recs[:size*recordLen]
 		start := len(arena)
 		arena = append(arena, make([]byte, blockHeader)...)
-		arena = append(arena, block...)
-		sealBlock(sum, arena[start:])
+		for i := range recs[:size] {
+			arena = recs[i].append(arena)
+		}
+		block := arena[start:]
+		sealBlock(sum, block)
 		last := block[len(block)-recordLen:]
-		if err := b.Put(last[:idLen], arena[start:]); err != nil {
+		if err := b.Put(last[:idLen], block); err != nil {
 			return arena, err
 		}
-		recs, n = recs[size*recordLen:], n-size
+		recs = recs[size:]
 	}
 	return arena, nil
 }

@@ -28,8 +28,8 @@ type builder struct {
 	flushes int            // since open
 	written map[uint32]int // epoch id -> the last flush that had records of it
 	filters filterBuilder
-	recs    []byte // used again
-	arena   []byte // used again
+	recs    []record // used again
+	arena   []byte   // used again
 
 	mu      sync.Mutex
 	garbage []garbage
@@ -224,12 +224,12 @@ func (b *builder) flush(t *table) error {
 	if err := b.removeCopies(t.removals); err != nil {
 		return err
 	}
-	recs := t.sorted()
+	b.recs = t.sorted(b.recs)
 	var made []*run
 	err := b.s.runs.update(func(tx *bbolt.Tx) error {
 		made = made[:0]
 		b.arena = b.arena[:0]
-		for rest := recs; len(rest) > 0; {
+		for rest := b.recs; len(rest) > 0; {
 			epoch := epochOf(rest[0].expires)
 			n, _ := slices.BinarySearchFunc(rest, epoch, func(r record, e uint32) int {
 				if epochOf(r.expires) <= e {
@@ -295,46 +295,37 @@ func (b *builder) newRun(tx *bbolt.Tx, epoch epochRef, level int) (*run, error) 
 func (b *builder) write(tx *bbolt.Tx, r *run, recs []record) error {
 	for len(recs) > 0 {
 		n := min(len(recs), b.s.opts.shape.segment)
-		b.recs = b.recs[:0]
-		for i := range recs[:n] {
-			b.recs = recs[i].append(b.recs)
-		}
-		seg, newest, err := b.writeSegment(tx, r, len(r.segments))
-		if err != nil {
+		if err := b.writeSegment(tx, r, recs[:n]); err != nil {
 			return err
 		}
-		r.append(seg, newest)
 		recs = recs[n:]
 	}
 	return putRun(tx, r)
 }
 
-// append takes a segment into the run.
-func (r *run) append(s segment, newest uint32) {
-	r.segments = append(r.segments, s)
-	r.records += int64(s.records)
-	r.newest = max(r.newest, newest)
-}
-
-// writeSegment appends the records in b.recs to a run, with their filter.
-func (b *builder) writeSegment(tx *bbolt.Tx, r *run, n int) (seg segment, newest uint32, err error) {
+// writeSegment appends sorted records to a run, with their filter.
+func (b *builder) writeSegment(tx *bbolt.Tx, r *run, recs []record) error {
 	blocks, err := r.open(tx)
 	if err != nil {
-		return seg, 0, err
+		return err
 	}
 	filters, err := bucketOf(tx, r.filters)
 	if err != nil {
-		return seg, 0, err
+		return err
 	}
-	seg = segment{start: recordKey(b.recs[:16]), records: uint32(len(b.recs) / recordLen)}
-	seg.filter = b.filters.filter(b.recs)
-	for i := idLen; i < len(b.recs); i += recordLen {
-		newest = max(newest, binary.BigEndian.Uint32(b.recs[i:]))
+	seg := segment{start: recs[0].key, records: uint32(len(recs)), filter: b.filters.filter(recs)}
+	if b.arena, err = putBlocks(blocks, r.number, recs, b.arena, b.s.opts.shape); err != nil {
+		return err
 	}
-	if b.arena, err = putBlocks(blocks, r.number, b.recs, b.arena, b.s.opts.shape); err != nil {
-		return seg, 0, err
+	if err := putFilter(filters, len(r.segments), seg.filter); err != nil {
+		return err
 	}
-	return seg, newest, putFilter(filters, n, seg.filter)
+	r.segments = append(r.segments, seg)
+	r.records += int64(len(recs))
+	for i := range recs {
+		r.newest = max(r.newest, recs[i].expires)
+	}
+	return nil
 }
 
 func putRun(tx *bbolt.Tx, r *run) error {

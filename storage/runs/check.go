@@ -263,8 +263,7 @@ func (a *auditor) countRuns(tx *bbolt.Tx) error {
 			return err
 		}
 		if _, known := a.tables[m.last]; len(b.recs) > 0 && !known {
-			rec := recordAt(b.recs, 0)
-			a.count(rec.number, rec.expires)
+			a.count(b.recs[0].number, b.recs[0].expires)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package runs
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -19,10 +20,13 @@ type ledger struct {
 	drops  uint64               // epochs dropped since open
 	hot    map[recordKey]uint32 // keys that take no newcomers before this time
 	chores []chore              // oldest first
-	work   []work               // used again
-	log    []byte               // used again
-	errs   []error              // used again
 	gather gather
+
+	// Of the running commit; used again.
+	work    []work
+	log     []byte
+	entries []*entry // of the active table that it has staged
+	errs    []error
 }
 
 // maxHot bounds the keys known to be full.
@@ -31,7 +35,7 @@ const maxHot = 4096
 // work is what is known of an op before it is applied.
 type work struct {
 	peer  *peer  // nil: not known to the log
-	hash  uint64 // of the key, for filters
+	hash  uint64 // of the key
 	old   uint32 // latest expiry of the record in any run
 	maybe bool   // some run may have the key
 }
@@ -45,8 +49,7 @@ type commit struct {
 	full  bool  // no new records: the reserve has been reached
 	stale bool  // runs were dropped since the work was prepared
 
-	removals  int // of the active table before this commit
-	entries   []*entry
+	removals  int     // of the active table before this commit
 	touched   []*peer // changed by this commit
 	stored    []*peer // whose tally this commit stores
 	infos     []*info // to be shown
@@ -70,6 +73,7 @@ func (s *Store) committer() {
 			return
 		case b != nil:
 			s.commit(b)
+			s.linger(len(b.ops))
 			s.queue.recycle(b)
 			continue
 		}
@@ -79,6 +83,27 @@ func (s *Store) committer() {
 		case <-timer.C:
 			s.housekeep()
 		}
+	}
+}
+
+// lingerMost bounds how long the committer waits for those it has just answered.
+const lingerMost = 100 * time.Microsecond
+
+// linger lets those whose n writes were just answered come again before the next
+// commit begins. Else they would form two parties, of which one always waits for
+// the commit of the other.
+func (s *Store) linger(n int) {
+	if n < 2 {
+		return
+	}
+	began := time.Now()
+	for have := s.queue.len(); have > 0; {
+		runtime.Gosched()
+		now := s.queue.len()
+		if now == have || time.Since(began) > lingerMost {
+			return
+		}
+		have = now
 	}
 }
 
@@ -160,6 +185,15 @@ func (s *Store) transact(ops []op, results []error) error {
 	if err := s.makeRoom(len(ops)); err != nil {
 		return err
 	}
+	for {
+		// A run may go at any time; the next view does without it.
+		if err := s.try(ops, results); !errors.Is(err, errGone) {
+			return err
+		}
+	}
+}
+
+func (s *Store) try(ops []op, results []error) error {
 	start := time.Now()
 	tx, err := s.log.begin()
 	if err != nil {
@@ -170,7 +204,7 @@ func (s *Store) transact(ops []op, results []error) error {
 	c.state.commit++
 	c.state.gen = s.led.active.gen
 	c.state.clean = false
-	s.led.log = s.led.log[:0]
+	s.led.log, s.led.entries = s.led.log[:0], s.led.entries[:0]
 	if err := guard(func() error { return c.apply(ops, results) }); err != nil {
 		c.undo()
 		if err := s.log.rollback(tx); err != nil {
@@ -256,7 +290,7 @@ func (c *commit) storeTally(p *peer) error {
 // undo takes back what apply changed in memory.
 func (c *commit) undo() {
 	clear(c.led.hot)
-	for _, e := range c.entries {
+	for _, e := range c.led.entries {
 		e.undo()
 	}
 	c.led.active.removals = c.led.active.removals[:c.removals]
@@ -287,11 +321,11 @@ func (c *commit) show() {
 	for _, p := range c.forgotten {
 		c.Store.infos.drop(p.number)
 	}
-	if c.led.active.count.Load() == 0 && len(c.entries) > 0 {
+	if c.led.active.count.Load() == 0 && len(c.led.entries) > 0 {
 		c.led.since = time.Now()
 	}
 	delta := 0
-	for _, e := range c.entries {
+	for _, e := range c.led.entries {
 		delta += e.publish()
 	}
 	c.led.active.count.Add(int64(delta))

@@ -26,34 +26,31 @@ const filterPart = 980
 // filterHeader is the CRC-32C of the filter's own fields and fingerprints.
 const filterHeader = 4 + 8 + 4*4
 
-// filterSeed keeps others from choosing keys that the filters confuse.
-type filterSeed [2]uint64
+// hashSeed is drawn at random when a store is made and keeps others from choosing
+// keys that filters or tables confuse.
+type hashSeed [2]uint64
 
-// hash returns what filters hold for a key.
-func (s *filterSeed) hash(key *recordKey) uint64 {
+// hash returns the hash of a key for filters and tables.
+func (s *hashSeed) hash(key *recordKey) uint64 {
 	hi, lo := bits.Mul64(binary.BigEndian.Uint64(key[:])^s[0], binary.BigEndian.Uint64(key[8:])^s[1])
 	return hi ^ lo
 }
 
 // filterBuilder makes filters in memory that it uses again.
 type filterBuilder struct {
-	seed  filterSeed
+	seed  hashSeed
 	build xorfilter.BinaryFuseBuilder
 	keys  []uint64
 }
 
 // filter returns the filter of sorted records. Nil: it could not be made, which
 // costs lookups and nothing else.
-func (b *filterBuilder) filter(recs []byte) *xorfilter.BinaryFuse8 {
+func (b *filterBuilder) filter(recs []record) *xorfilter.BinaryFuse8 {
 	b.keys = b.keys[:0]
-	var last recordKey
-	for i := 0; i < len(recs); i += recordLen {
-		key := recordKey(recs[i : i+16])
-		if i > 0 && key == last {
-			continue
+	for i := range recs {
+		if i == 0 || recs[i].key != recs[i-1].key {
+			b.keys = append(b.keys, b.seed.hash(&recs[i].key))
 		}
-		last = key
-		b.keys = append(b.keys, b.seed.hash(&key))
 	}
 	f, err := xorfilter.BuildBinaryFuse[uint8](&b.build, b.keys)
 	if err != nil {

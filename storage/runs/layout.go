@@ -45,7 +45,7 @@ var (
 	keyState   = []byte("state")   // log: sealed state
 	keyFlushed = []byte("flushed") // runs: u64, the last generation that is in runs
 	keyNextRun = []byte("nextrun") // runs: u64
-	keySeed    = []byte("seed")    // runs: 16 random bytes for the filters
+	keySeed    = []byte("seed")    // runs: 16 random bytes, see hashSeed
 )
 
 // storeIDLen is the length of what pairs the two files.

@@ -54,7 +54,7 @@ func (s *Store) lookup(g *gather, key *recordKey, now uint32) error {
 	return s.retry(func(v *view) error {
 		g.reset()
 		for _, t := range v.tables {
-			for i := t.first(key); i != 0; {
+			for i := t.first(hash); i != 0; {
 				e := &t.entries[i-1]
 				if e.key == *key {
 					if expires := e.seen(); expires != unborn {
@@ -129,24 +129,24 @@ func (s *Store) resolve(dst []records.Provider, now time.Time, live []found) ([]
 // known reports whether the store has a live record of key and id.
 func (s *Store) known(now uint32, key *recordKey, id kad.PeerID) bool {
 	var expires uint32
+	hash := s.seed.hash(key)
 	err := s.retry(func(v *view) error {
 		number, err := s.numberOf(id)
 		if err != nil || number == 0 {
 			return err
 		}
 		var known bool
-		if expires, known = v.seen(key, number); known {
+		if expires, known = v.seen(hash, key, number); known {
 			return nil
 		}
-		expires, err = s.newestCopy(v, key, number)
+		expires, err = s.newestCopy(v, hash, key, number)
 		return err
 	})
 	return err == nil && expires > now
 }
 
 // newestCopy returns the latest expiry of a record in the runs of a view.
-func (s *Store) newestCopy(v *view, key *recordKey, number uint32) (expires uint32, err error) {
-	hash := s.seed.hash(key)
+func (s *Store) newestCopy(v *view, hash uint64, key *recordKey, number uint32) (expires uint32, err error) {
 	i := nextRun(v.runs, 0, key, hash, removed)
 	if i == len(v.runs) {
 		return removed, nil

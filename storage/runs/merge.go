@@ -115,18 +115,15 @@ func (b *builder) mergeSegment(tx *bbolt.Tx, m *merge) (done bool, err error) {
 		}
 	}
 	b.recs, b.arena = b.recs[:0], b.arena[:0]
-	most := b.s.opts.shape.segment * recordLen
-	for len(ins) > 0 && len(b.recs) < most {
+	for len(ins) > 0 && len(b.recs) < b.s.opts.shape.segment {
 		if ins, err = b.mergeOne(ins, m); err != nil {
 			return false, err
 		}
 	}
 	if len(b.recs) > 0 {
-		seg, newest, err := b.writeSegment(tx, m.out, len(m.out.segments))
-		if err != nil {
+		if err := b.writeSegment(tx, m.out, b.recs); err != nil {
 			return false, err
 		}
-		m.out.append(seg, newest)
 	}
 	if len(ins) > 0 {
 		return false, nil
@@ -168,8 +165,9 @@ func (b *builder) mergeOne(ins []*input, m *merge) ([]*input, error) {
 		i++
 	}
 	if expires != removed {
-		b.recs = append(b.recs, m.last[:]...)
-		b.recs = binary.BigEndian.AppendUint32(b.recs, expires)
+		b.recs = append(b.recs, record{
+			key: recordKey(m.last[:16]), number: binary.BigEndian.Uint32(m.last[16:]), expires: expires,
+		})
 	}
 	return ins, nil
 }

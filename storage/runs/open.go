@@ -228,14 +228,14 @@ func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint64, err error) {
 	if len(seed) != 16 {
 		return 0, fmt.Errorf("%w: filter seed of %d bytes", ErrCorrupt, len(seed))
 	}
-	s.seed = filterSeed{binary.BigEndian.Uint64(seed), binary.BigEndian.Uint64(seed[8:])}
+	s.seed = hashSeed{binary.BigEndian.Uint64(seed), binary.BigEndian.Uint64(seed[8:])}
 	s.flushed.Store(flushed)
 	v := &view{}
 	if v.runs, err = loadRuns(runsTx, &st); err != nil {
 		return 0, err
 	}
 	// Tallies are read with drops at zero: they have epochs dropped since.
-	s.led = ledger{state: st, peers: newPeerCache(), hot: make(map[recordKey]uint32), since: time.Now(), drops: 1}
+	s.led = ledger{state: st, peers: newPeerCache(s.opts.shape.peers), hot: make(map[recordKey]uint32), since: time.Now(), drops: 1}
 	if v.tables, err = s.replay(logTx, flushed); err != nil {
 		return 0, err
 	}

@@ -130,6 +130,7 @@ type shape struct {
 	tail    int // records of each of the last blocks of a transaction
 	segment int // records of a segment
 	fan     int // runs of a level that are merged into one of the next
+	peers   int // providers that the committer keeps in memory
 }
 
 // Observer is told what the store does. Its methods are called by the goroutine
@@ -192,6 +193,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.shape.tail, tailRecords)
 	setDefault(&o.shape.segment, segmentRecords)
 	setDefault(&o.shape.fan, mergeFan)
+	setDefault(&o.shape.peers, peersCached)
 	if o.Verify == nil {
 		o.Verify = readThrough
 	}

@@ -132,9 +132,9 @@ type peerCache struct {
 // bytes each, 13 MiB.
 const peersCached = 32 << 10
 
-func newPeerCache() *peerCache {
+func newPeerCache(most int) *peerCache {
 	return &peerCache{
-		most: peersCached, seed: maphash.MakeSeed(),
+		most: most, seed: maphash.MakeSeed(),
 		byID: make(map[kad.PeerID]*peer), byNumber: make(map[uint32]*peer),
 	}
 }

@@ -39,7 +39,7 @@ func (s *Store) replayGen(tx *bbolt.Tx, gen uint64, t *table) error {
 	n := 0
 	return eachLogEntry(tx, gen, func(e *logEntry) error {
 		if t != nil {
-			t.replay(&s.led.state, e)
+			t.replay(s.seed.hash(&e.key), &s.led.state, e)
 		}
 		if n++; n%trimEvery == 0 {
 			s.led.peers.trim()
@@ -57,8 +57,8 @@ func (s *Store) replayGen(tx *bbolt.Tx, gen uint64, t *table) error {
 }
 
 // replay enters a record as put and remove did.
-func (t *table) replay(st *state, e *logEntry) {
-	t.count.Add(int64(t.stage(&e.key, e.number, e.expires).publish()))
+func (t *table) replay(hash uint64, st *state, e *logEntry) {
+	t.count.Add(int64(t.stage(hash, &e.key, e.number, e.expires).publish()))
 	if e.expires == removed {
 		t.removals = append(t.removals, removal{key: e.key, number: e.number})
 	} else if ep := st.epoch(epochOf(e.expires)); ep != nil {

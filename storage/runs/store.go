@@ -19,7 +19,7 @@ type Store struct {
 
 	view  atomic.Pointer[view]
 	infos *infoCache
-	seed  filterSeed // of the filters
+	seed  hashSeed
 
 	queue     *queue
 	led       ledger        // the committer's
@@ -58,16 +58,25 @@ func (s *Store) showCounts() {
 // durable it returns once the record is on disk and visible, else once it is
 // queued.
 func (s *Store) AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error {
-	var buf [256]byte
-	o, err := newOp(now, key, &p, buf[:0])
-	if err != nil {
+	l := loose.Get().(*looseOp)
+	defer loose.Put(l)
+	var err error
+	if l.op[0], l.addrs, err = newOp(now, key, &p, l.addrs[:0]); err != nil {
 		return err
 	}
-	if err := s.enqueue([]op{o}, durable); err != nil {
+	if err := s.enqueue(l.op[:], durable); err != nil {
 		return fmt.Errorf("storage: add_provider: %w", err)
 	}
 	return nil
 }
+
+// looseOp is a write before it is in a batch.
+type looseOp struct {
+	op    [1]op
+	addrs []byte
+}
+
+var loose = sync.Pool{New: func() any { return new(looseOp) }}
 
 // Advert is a record to add.
 type Advert struct {
@@ -80,9 +89,11 @@ type Advert struct {
 // if they are not durable, that refers to the queue.
 func (s *Store) AddProviders(now time.Time, adverts []Advert, durable bool) (refused int, err error) {
 	ops := make([]op, 0, len(adverts))
+	var buf []byte
 	for i := range adverts {
-		o, e := newOp(now, adverts[i].Key, &adverts[i].Provider, nil)
-		if e != nil {
+		var o op
+		var e error
+		if o, buf, e = newOp(now, adverts[i].Key, &adverts[i].Provider, buf); e != nil {
 			refused, err = refused+1, e
 			continue
 		}
@@ -104,20 +115,22 @@ func (s *Store) AddProviders(now time.Time, adverts []Advert, durable bool) (ref
 	return refused, err
 }
 
-// newOp checks a record and makes a write of it. buf is room for its addresses.
-func newOp(now time.Time, key []byte, p *records.Provider, buf []byte) (op, error) {
+// newOp checks a record and makes a write of it. Its addresses are appended to buf.
+func newOp(now time.Time, key []byte, p *records.Provider, buf []byte) (op, []byte, error) {
 	if err := records.ValidateProvider(key, p); err != nil {
-		return op{}, err
+		return op{}, buf, err
 	}
 	capped, err := records.CapProvider(now, *p)
 	if err != nil {
-		return op{}, err
+		return op{}, buf, err
 	}
 	o := op{key: recordKeyOf(key), now: seconds(now), expires: seconds(capped.Expires), id: capped.ID}
 	if len(capped.Addrs) > 0 {
-		o.addrs, o.addrsExpire = appendAddrs(buf, capped.Addrs), seconds(capped.AddrsExpire)
+		start := len(buf)
+		buf = appendAddrs(buf, capped.Addrs)
+		o.addrs, o.addrsExpire = buf[start:], seconds(capped.AddrsExpire)
 	}
-	return o, nil
+	return o, buf, nil
 }
 
 // manyError is the outcome of several writes of which some failed.

@@ -2,7 +2,7 @@ package runs
 
 import (
 	"cmp"
-	"hash/maphash"
+	"encoding/binary"
 	"math/bits"
 	"slices"
 	"sync/atomic"
@@ -18,13 +18,12 @@ const (
 // names. One goroutine, the committer, writes; anybody reads without locks. A
 // table that is no longer the active one does not change.
 //
-// Heads are chosen by a hash with a seed of this process, so that nobody can
-// announce keys that share a chain.
+// Heads are chosen by hashSeed.hash, so that nobody can announce keys that share a
+// chain.
 type table struct {
 	gen     uint64
 	flushed chan struct{} // closed when its records are in runs
-	seed    maphash.Seed
-	heads   []uint32 // atomic: index of a chain's first entry, plus one
+	heads   []uint32      // atomic: index of a chain's first entry, plus one
 	entries []entry
 	count   atomic.Int64 // records that readers see
 
@@ -53,22 +52,20 @@ type removal struct {
 func newTable(gen uint64, size int) *table {
 	heads := 1 << bits.Len(uint(size-1))
 	return &table{
-		gen: gen, flushed: make(chan struct{}), seed: maphash.MakeSeed(),
+		gen: gen, flushed: make(chan struct{}),
 		heads: make([]uint32, heads), entries: make([]entry, size),
 	}
 }
 
-func (t *table) head(key *recordKey) *uint32 {
-	return &t.heads[maphash.Bytes(t.seed, key[:])&uint64(len(t.heads)-1)]
-}
+func (t *table) head(hash uint64) *uint32 { return &t.heads[hash&uint64(len(t.heads)-1)] }
 
-// first returns the index, plus one, of the first entry that may have key; the
-// others follow by next.
-func (t *table) first(key *recordKey) uint32 { return atomic.LoadUint32(t.head(key)) }
+// first returns the index, plus one, of the first entry that may have the key of
+// which hash is the hash; the others follow by next.
+func (t *table) first(hash uint64) uint32 { return atomic.LoadUint32(t.head(hash)) }
 
 // find returns the entry of a record, or nil.
-func (t *table) find(key *recordKey, number uint32) *entry {
-	for i := t.first(key); i != 0; {
+func (t *table) find(hash uint64, key *recordKey, number uint32) *entry {
+	for i := t.first(hash); i != 0; {
 		e := &t.entries[i-1]
 		if e.number == number && e.key == *key {
 			return e
@@ -83,14 +80,14 @@ func (t *table) room(n int) bool { return t.n+n <= len(t.entries) }
 
 // stage notes what a record's expiry will be. Readers do not see it before
 // publish. The caller has asked for room.
-func (t *table) stage(key *recordKey, number, expires uint32) *entry {
-	if e := t.find(key, number); e != nil {
+func (t *table) stage(hash uint64, key *recordKey, number, expires uint32) *entry {
+	if e := t.find(hash, key, number); e != nil {
 		e.staged = expires
 		return e
 	}
 	e := &t.entries[t.n]
 	t.n++
-	head := t.head(key)
+	head := t.head(hash)
 	*e = entry{key: *key, number: number, expires: unborn, staged: expires, next: atomic.LoadUint32(head)}
 	atomic.StoreUint32(head, uint32(t.n))
 	return e
@@ -134,22 +131,55 @@ func (t *table) hasEpoch(epoch uint32) bool {
 // empty reports whether nothing in the table needs a run.
 func (t *table) empty() bool { return t.n == 0 }
 
-// sorted returns the records that are to be written, by epoch, key and number.
-func (t *table) sorted() []record {
-	out := make([]record, 0, t.n)
+// bucketed is how many records share a bucket of sorted on average.
+const bucketed = 4
+
+// sorted appends to dst[:0] the records that are to be written, by epoch, key and
+// number. They are first dealt into buckets by the beginning of their keys, which
+// are uniform; where somebody has announced keys that are not, the sort within a
+// bucket takes longer.
+func (t *table) sorted(dst []record) []record {
+	bits := max(bits.Len(uint(t.n/bucketed)), 1)
+	rank := make(map[uint32]int, len(t.epochs))
+	slices.SortFunc(t.epochs, func(a, b epochRef) int { return cmp.Compare(a.epoch, b.epoch) })
+	for i, r := range t.epochs {
+		rank[r.epoch] = i
+	}
+	starts := make([]uint32, len(t.epochs)<<bits+1)
 	for i := range t.entries[:t.n] {
-		e := &t.entries[i]
-		if expires := e.seen(); expires > unborn {
-			out = append(out, record{key: e.key, number: e.number, expires: expires})
+		if b, ok := t.entries[i].bucket(rank, bits); ok {
+			starts[b+1]++
 		}
 	}
-	slices.SortFunc(out, func(a, b record) int {
-		if c := cmp.Compare(epochOf(a.expires), epochOf(b.expires)); c != 0 {
-			return c
+	for i := 1; i < len(starts); i++ {
+		starts[i] += starts[i-1]
+	}
+	n := int(starts[len(starts)-1])
+	dst = slices.Grow(dst[:0], n)[:n]
+	for i := range t.entries[:t.n] {
+		if b, ok := t.entries[i].bucket(rank, bits); ok {
+			e := &t.entries[i]
+			dst[starts[b]] = record{key: e.key, number: e.number, expires: e.seen()}
+			starts[b]++ // in the end it is where the next bucket began
 		}
-		return compareIDs(&a, &b)
-	})
-	return out
+	}
+	low := uint32(0)
+	for _, high := range starts[:len(starts)-1] {
+		slices.SortFunc(dst[low:high], func(a, b record) int { return compareIDs(&a, &b) })
+		low = high
+	}
+	return dst
+}
+
+// bucket returns the bucket of sorted that an entry belongs to, unless it is not to
+// be written.
+func (e *entry) bucket(rank map[uint32]int, bits int) (b int, ok bool) {
+	expires := e.seen()
+	if expires <= unborn {
+		return 0, false
+	}
+	r, ok := rank[epochOf(expires)]
+	return r<<bits | int(binary.BigEndian.Uint64(e.key[:])>>(64-bits)), ok
 }
 
 // compareIDs orders records by key and number.

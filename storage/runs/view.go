@@ -44,9 +44,9 @@ func (v *view) remove(runs []*run) bool {
 
 // staged returns the newest expiry of a record in the tables as the committer
 // sees it; known tells whether there is one.
-func (v *view) staged(key *recordKey, number uint32) (expires uint32, known bool) {
+func (v *view) staged(hash uint64, key *recordKey, number uint32) (expires uint32, known bool) {
 	for _, t := range v.tables {
-		if e := t.find(key, number); e != nil && e.staged != unborn {
+		if e := t.find(hash, key, number); e != nil && e.staged != unborn {
 			return e.staged, true
 		}
 	}
@@ -54,9 +54,9 @@ func (v *view) staged(key *recordKey, number uint32) (expires uint32, known bool
 }
 
 // seen is staged as readers see it.
-func (v *view) seen(key *recordKey, number uint32) (expires uint32, known bool) {
+func (v *view) seen(hash uint64, key *recordKey, number uint32) (expires uint32, known bool) {
 	for _, t := range v.tables {
-		if e := t.find(key, number); e != nil {
+		if e := t.find(hash, key, number); e != nil {
 			if expires := e.seen(); expires != unborn {
 				return expires, true
 			}
