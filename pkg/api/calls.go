@@ -85,6 +85,23 @@ func (c *Client) Ping(ctx context.Context, target string) (v Pong, err error) {
 	return v, err
 }
 
+// Explain implements Backend.
+func (c *Client) Explain(ctx context.Context, lookup string, key []byte) (v Trace, err error) {
+	err = c.call(ctx, opExplain, request{Lookup: lookup, Key: key}, &v)
+	return v, err
+}
+
+// Traces implements Backend.
+func (c *Client) Traces(ctx context.Context, count int, fn func(Trace) error) error {
+	return c.stream(ctx, opTraces, request{Count: count}, func(raw json.RawMessage) error {
+		var t Trace
+		if err := json.Unmarshal(raw, &t); err != nil {
+			return err
+		}
+		return fn(t)
+	})
+}
+
 // RepublishStatus implements Backend.
 func (c *Client) RepublishStatus(ctx context.Context) (v RepublishStatus, err error) {
 	err = c.call(ctx, opRepublishStatus, request{}, &v)

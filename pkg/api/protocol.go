@@ -45,6 +45,8 @@ const (
 	opFindPeer        = "find-peer"
 	opClosest         = "closest"
 	opPing            = "ping"
+	opExplain         = "explain"
+	opTraces          = "traces"
 	opRepublishStatus = "republish-status"
 	opRepublishNow    = "republish-now"
 	opBackup          = "backup"
@@ -60,6 +62,7 @@ type request struct {
 	TTL       time.Duration `json:"ttl,omitempty"` // nanoseconds
 	Quorum    int           `json:"quorum,omitempty"`
 	Count     int           `json:"count,omitempty"`
+	Lookup    string        `json:"lookup,omitempty"`
 	Peer      string        `json:"peer,omitempty"`
 	Subsystem string        `json:"subsystem,omitempty"`
 	Level     string        `json:"level,omitempty"`

@@ -119,6 +119,7 @@ func (s *Server) unaries() map[string]unary {
 		opFindPeer:        func(ctx context.Context, r request) (any, error) { return b.FindPeer(ctx, r.Peer) },
 		opClosest:         func(ctx context.Context, r request) (any, error) { return b.Closest(ctx, r.Key) },
 		opPing:            func(ctx context.Context, r request) (any, error) { return b.Ping(ctx, r.Peer) },
+		opExplain:         func(ctx context.Context, r request) (any, error) { return b.Explain(ctx, r.Lookup, r.Key) },
 		opRepublishStatus: func(ctx context.Context, _ request) (any, error) { return b.RepublishStatus(ctx) },
 		opRepublishNow:    func(ctx context.Context, _ request) (any, error) { return nil, b.RepublishNow(ctx) },
 		opLogLevels:       func(ctx context.Context, _ request) (any, error) { return b.LogLevels(ctx) },
@@ -136,6 +137,9 @@ func (s *Server) streams() map[string]stream {
 		},
 		opFindProviders: func(ctx context.Context, r request, emit func(any) error) error {
 			return b.FindProviders(ctx, r.Key, r.Count, func(p Peer) error { return emit(p) })
+		},
+		opTraces: func(ctx context.Context, r request, emit func(any) error) error {
+			return b.Traces(ctx, r.Count, func(t Trace) error { return emit(t) })
 		},
 		opBackup: func(ctx context.Context, _ request, emit func(any) error) error {
 			return b.Backup(ctx, chunkWriter{emit})

@@ -90,6 +90,13 @@ func (f *fake) Closest(_ context.Context, key []byte) ([]Peer, error) {
 func (f *fake) Ping(_ context.Context, target string) (Pong, error) {
 	return Pong{PeerID: target}, f.err
 }
+func (f *fake) Explain(_ context.Context, lookup string, key []byte) (Trace, error) {
+	return Trace{Kind: lookup, Key: key}, f.err
+}
+
+func (f *fake) Traces(_ context.Context, count int, fn func(Trace) error) error {
+	return errors.Join(fn(Trace{ID: uint64(count)}), f.err)
+}
 func (f *fake) RepublishStatus(context.Context) (RepublishStatus, error) {
 	return RepublishStatus{Keys: 3}, f.err
 }

@@ -46,6 +46,13 @@ type Backend interface {
 	// Ping measures one round trip to a peer ID or a full multiaddr.
 	Ping(ctx context.Context, target string) (Pong, error)
 
+	// Explain runs one of the lookups above, by its name (LookupGet and so on), and
+	// returns its story, whatever it found.
+	Explain(ctx context.Context, lookup string, key []byte) (Trace, error)
+	// Traces calls fn with the stories of the last queries, newest first, at most
+	// count.
+	Traces(ctx context.Context, count int, fn func(Trace) error) error
+
 	RepublishStatus(ctx context.Context) (RepublishStatus, error)
 	// RepublishNow starts the publication of what is due.
 	RepublishNow(ctx context.Context) error

@@ -311,5 +311,3 @@ func orEmpty(list []string) []string {
 	}
 	return list
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

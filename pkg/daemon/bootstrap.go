@@ -60,6 +60,7 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 			RefreshInterval:  c.Refresh.Interval.Duration,
 			SnapshotInterval: c.Snapshot.Interval.Duration,
 			ExpireInterval:   c.Storage.ExpiryInterval.Duration,
+			Trace:            true,
 		},
 		RPCObserver: rpcTrace{log: logs.Logger("rpc"), next: rpc.NoObserver{}},
 		Logger:      logs.Logger("node"),

@@ -35,6 +35,7 @@ var floors = map[string]floor{
 
 	"pkg/api":       {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
 	"pkg/delegated": {imports: []string{"pkg/node"}},
+	"pkg/explain":   {imports: []string{"pkg/api"}},
 
 	"metrics/nodesource": {imports: []string{"pkg/node", "storage", "metrics"}}, // reads a node for a scrape
 
@@ -43,7 +44,7 @@ var floors = map[string]floor{
 		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage",
 	}},
 
-	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/sim", "pkg/daemon"}},
+	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon"}},
 
 	"pkg/internal/floors": {},
 }

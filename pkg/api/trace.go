@@ -1,0 +1,61 @@
+package api
+
+import "time"
+
+// The lookups that can be explained, by the names of their commands.
+const (
+	LookupGet           = "get"
+	LookupFindProviders = "find-providers"
+	LookupFindPeer      = "find-peer"
+	LookupClosest       = "closest"
+)
+
+// MaxTraces is how many traces a node keeps.
+const MaxTraces = 1000
+
+// Trace is the story of one query: who was asked, when, what came back, and why it
+// ended.
+type Trace struct {
+	ID        uint64    `json:"id"`
+	Kind      string    `json:"kind"` // find_value and so on, as metrics label it
+	Key       []byte    `json:"key"`
+	Target    string    `json:"target"` // SHA-256 of the key in hex: the point in the keyspace
+	Started   time.Time `json:"started"`
+	Scheduled bool      `json:"scheduled,omitempty"` // it renewed a published key
+
+	Outcome  string  `json:"outcome"` // ok, not_found, failed, cancelled
+	End      string  `json:"end"`     // why the lookup ended: nearest, enough, exhausted, nobody, timeout, cancelled; none
+	TookMs   float64 `json:"took_ms"`
+	LookupMs float64 `json:"lookup_ms"` // of TookMs; what follows are stores
+
+	Seeds     int `json:"seeds"` // peers the lookup began with
+	Asked     int `json:"asked"`
+	Responded int `json:"responded"`
+	Failed    int `json:"failed"`
+	Hops      int `json:"hops"`
+	StoredAt  int `json:"stored_at,omitempty"`
+	StoreSent int `json:"store_sent,omitempty"`
+
+	Steps   []TraceStep `json:"steps"`             // in the order of sending
+	Omitted int         `json:"omitted,omitempty"` // steps that were too many to keep
+}
+
+// TraceStep is one request of a query. Times are milliseconds since its start.
+type TraceStep struct {
+	PeerID    string  `json:"peer_id"`
+	Addr      string  `json:"addr,omitempty"` // of a connection, if there is one
+	Role      string  `json:"role"`           // lookup, store
+	State     string  `json:"state"`          // answered, failed, cancelled
+	Hop       int     `json:"hop"`            // answers that led to the peer; 0: known before
+	CPL       int     `json:"cpl"`            // leading bits that the peer shares with the target
+	Rank      int     `json:"rank,omitempty"` // among the closest at the end, from 1
+	SentMs    float64 `json:"sent_ms"`
+	SlowMs    float64 `json:"slow_ms,omitempty"` // when its place went to another
+	EndedMs   float64 `json:"ended_ms"`
+	RTTMs     float64 `json:"rtt_ms,omitempty"` // of the request alone, without dialling
+	Named     int     `json:"named"`            // closer peers in the answer
+	New       int     `json:"new"`              // of them, not heard of before
+	Providers int     `json:"providers,omitempty"`
+	Value     string  `json:"value,omitempty"` // best, other: against the value in the end
+	Error     string  `json:"error,omitempty"`
+}

@@ -1,0 +1,129 @@
+package explain
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// Why returns in a sentence why the lookup ended.
+func Why(t *api.Trace) string {
+	switch t.End {
+	case "nearest":
+		return "It ended because the nearest peers known had all answered"
+	case "enough":
+		return "It ended because what was looked for had been found"
+	case "exhausted":
+		return "It ended because everybody known had been asked"
+	case "nobody":
+		return "There was nobody to ask"
+	case "timeout":
+		return "It ran out of time"
+	case "cancelled":
+		return "Its caller wanted no more"
+	}
+	return "There was no lookup: the record went to peers already known"
+}
+
+// outcomes are the outcomes of a query in words.
+var outcomes = map[string]string{"ok": "done", "not_found": "not found", "failed": "failed", "cancelled": "cancelled"}
+
+func outcome(t *api.Trace) string {
+	if words, ok := outcomes[t.Outcome]; ok {
+		return words
+	}
+	return t.Outcome
+}
+
+// Summary returns in a sentence what the query did.
+func Summary(t *api.Trace) string {
+	s := fmt.Sprintf("%s known at the start, %d asked, %d answered, %d failed, %s deep",
+		plural(t.Seeds, "peer"), t.Asked, t.Responded, t.Failed, plural(t.Hops, "hop"))
+	if t.StoreSent > 0 {
+		s += fmt.Sprintf("; stored at %d of %d", t.StoredAt, t.StoreSent)
+	}
+	return s
+}
+
+// Answer returns what came of a step.
+func Answer(s *api.TraceStep) string {
+	var parts []string
+	if s.SlowMs > 0 {
+		parts = append(parts, "slow after "+span(s.SlowMs-s.SentMs))
+	}
+	switch s.State {
+	case "failed":
+		parts = append(parts, "failed: "+clean(s.Error))
+	case "cancelled":
+		parts = append(parts, "no longer waited for")
+	case "answered":
+		parts = append(parts, came(s)...)
+	default:
+		parts = append(parts, clean(s.State))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// came lists what was in an answer.
+func came(s *api.TraceStep) []string {
+	if s.Role == "store" {
+		return []string{"stored"}
+	}
+	var parts []string
+	switch s.Value {
+	case "best":
+		parts = append(parts, "the value")
+	case "other":
+		parts = append(parts, "another value")
+	}
+	if s.Providers > 0 {
+		parts = append(parts, plural(s.Providers, "provider"))
+	}
+	if s.Named > 0 || len(parts) == 0 {
+		parts = append(parts, fmt.Sprintf("%s, %d new", plural(s.Named, "peer"), s.New))
+	}
+	return parts
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// span rounds milliseconds to what a person reads.
+func span(ms float64) string {
+	d := time.Duration(ms * float64(time.Millisecond))
+	switch {
+	case d < time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d < 100*time.Millisecond:
+		return d.Round(100 * time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(10 * time.Millisecond).String()
+}
+
+// clean makes text of other peers safe for a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// total is how long the picture of a trace lasts in milliseconds: the last end.
+func total(t *api.Trace) float64 {
+	end := t.TookMs
+	for i := range t.Steps {
+		end = max(end, t.Steps[i].EndedMs)
+	}
+	return max(end, 0.01) // not by zero
+}
