@@ -120,6 +120,8 @@ func (r router) PutIPNS(ctx context.Context, name ipns.Name, record *ipns.Record
 }
 
 // ProvideBitswap implements server.DelegatedRouter.
+//
+//nolint:staticcheck // deprecated, and still a part of the interface
 func (r router) ProvideBitswap(context.Context, *server.BitswapWriteProvideRequest) (time.Duration, error) {
 	return 0, ErrNotOffered
 }
