@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 // Status returns what the node is doing. After Close the Machine's part is zero.
@@ -81,6 +82,24 @@ func (n *Node) Table() []TableEntry {
 		}
 	})
 	return out
+}
+
+// Picture returns the buckets up to the highest that has a peer, and the published
+// keys by equal parts of the keyspace. Its cost is bounded, whatever is published.
+func (n *Node) Picture(sectors int) (buckets []Bucket, ring []republish.Sector) {
+	_ = n.ask(func(now time.Time, m *dht.Machine) {
+		for e := range m.Table().Entries {
+			for len(buckets) <= e.CPL {
+				buckets = append(buckets, Bucket{CPL: len(buckets)})
+			}
+			buckets[e.CPL].Peers++
+			if e.Verified {
+				buckets[e.CPL].Verified++
+			}
+		}
+		ring = m.Schedule().Ring(sectors, now)
+	})
+	return buckets, ring
 }
 
 // BucketSizes returns the number of peers in each bucket that has any, by CPL.

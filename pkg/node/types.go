@@ -49,6 +49,13 @@ type TableEntry struct {
 	Group    string // IP group for diversity; empty: exempt
 }
 
+// Bucket sums up the peers of one bucket.
+type Bucket struct {
+	CPL      int
+	Peers    int
+	Verified int
+}
+
 // Status describes the node at one moment.
 type Status struct {
 	ID            peer.ID
