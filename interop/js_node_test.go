@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"testing"
 	"time"
 
@@ -93,8 +92,6 @@ func (n *jsNode) must(op string, args map[string]any) jsResult {
 	require.NoError(n.t, err, op)
 	return r
 }
-
-var tcpAddr = regexp.MustCompile(`/tcp/\d+/p2p/`)
 
 // needed says that a suite was not set up: an error under interop/run, which sets
 // everything up; otherwise the test is skipped.

@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,8 +24,7 @@ type line struct {
 	text string
 }
 
-// proc is a child process; stdout and stderr are read line by line, together and
-// stdout on its own. Safe for concurrent use.
+// proc is a child process; stdout and stderr are read line by line. Safe for concurrent use.
 type proc struct {
 	t     testing.TB
 	name  string
@@ -35,7 +35,6 @@ type proc struct {
 
 	mu      sync.Mutex
 	lines   []line
-	stdout  []string
 	changed chan struct{} // closed and replaced at every line
 	err     error         // of Wait, valid after done
 }
@@ -59,8 +58,8 @@ func start(t testing.TB, name, dir string, env []string, program string, args ..
 	require.NoError(t, cmd.Start(), "%s: %s", name, program)
 
 	var readers sync.WaitGroup
-	readers.Go(func() { p.read(stdout, true) })
-	readers.Go(func() { p.read(stderr, false) })
+	readers.Go(func() { p.read(stdout) })
+	readers.Go(func() { p.read(stderr) })
 	go func() {
 		readers.Wait()
 		err := cmd.Wait()
@@ -78,15 +77,12 @@ func start(t testing.TB, name, dir string, env []string, program string, args ..
 	return p
 }
 
-func (p *proc) read(r io.Reader, stdout bool) {
+func (p *proc) read(r io.Reader) {
 	sc := bufio.NewScanner(r)
 	sc.Buffer(nil, 1<<20)
 	for sc.Scan() {
 		p.mu.Lock()
 		p.lines = append(p.lines, line{time.Now(), sc.Text()})
-		if stdout {
-			p.stdout = append(p.stdout, sc.Text())
-		}
 		close(p.changed)
 		p.changed = make(chan struct{})
 		p.mu.Unlock()
@@ -136,17 +132,6 @@ func (p *proc) has(pattern string) bool {
 	return m != nil
 }
 
-// wait waits for the process to end and returns its exit code.
-func (p *proc) wait(limit time.Duration) int {
-	p.t.Helper()
-	select {
-	case <-p.done:
-	case <-time.After(limit):
-		p.t.Fatalf("%s has not ended within %s", p.name, limit)
-	}
-	return p.cmd.ProcessState.ExitCode()
-}
-
 // kill ends the process with SIGKILL and waits. Idempotent.
 func (p *proc) kill() {
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
@@ -163,13 +148,6 @@ func (p *proc) output() string {
 	return b.String()
 }
 
-// stdoutText is what the process printed on stdout so far.
-func (p *proc) stdoutText() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return strings.Join(p.stdout, "\n")
-}
-
 // run runs a program to its end and returns its exit code, stdout and stderr.
 func run(t testing.TB, dir string, env []string, program string, args ...string) (int, string, string) {
 	t.Helper()
@@ -184,7 +162,8 @@ func run(t testing.TB, dir string, env []string, program string, args ...string)
 	if ctx.Err() != nil {
 		t.Fatalf("%s %s did not end within 2 minutes\n%s", program, strings.Join(args, " "), stderr.String())
 	}
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
