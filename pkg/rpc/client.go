@@ -109,7 +109,7 @@ func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, s *
 		return Reply{}, err
 	}
 	reply, err := c.exchange(ctx, op, fresh, *out, req, s)
-	if err == nil && idle != nil {
+	if err == nil && idle != nil && !idle.Conn().IsClosed() {
 		c.doubt(to) // it does answer, but not twice on a stream
 	}
 	return reply, err

@@ -246,6 +246,30 @@ func TestStaleStreamIsRetried(t *testing.T) {
 	})
 }
 
+// A connection that has ended takes its idle streams with it: the next request goes
+// over a new one, and nothing is learnt of the peer's habits.
+func TestClosedConnectionIsDialledAgain(t *testing.T) {
+	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
+		newServer(t, remote, echo, ServerConfig{}, nil)
+		c := newClient(t, h, ClientConfig{}, nil)
+		_, err := c.Request(t.Context(), remote.ID(), ping("k"))
+		require.NoError(t, err)
+		require.Equal(t, 1, c.StreamsIdle())
+		for _, closer := range []host.Host{remote, h} {
+			other := h
+			if closer == h {
+				other = remote
+			}
+			require.NoError(t, closer.Network().ClosePeer(other.ID()))
+			require.Eventually(t, func() bool { return len(h.Network().ConnsToPeer(remote.ID())) == 0 }, 10*time.Second, time.Millisecond)
+			_, err = c.Request(t.Context(), remote.ID(), ping("k"))
+			require.NoError(t, err)
+			require.Equal(t, habitUnknown, c.habit(remote.ID()))
+			require.Equal(t, 1, c.StreamsIdle())
+		}
+	})
+}
+
 func TestFreshStreamIsNotRetried(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	streams := make(chan struct{}, 10)
