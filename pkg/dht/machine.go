@@ -17,6 +17,7 @@ type Machine struct {
 	table    *kbucket.Table
 	schedule *republish.Schedule
 	size     sizeEstimate
+	patience patience
 
 	out    Output
 	timers timers
@@ -128,6 +129,7 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 	case RoleProbe:
 		m.probed(r, true)
 	case RoleLookup:
+		m.patience.answered(now.Sub(r.sent))
 		m.answered(now, r, resp)
 	case RoleStore:
 		r.query.trace.answered(now, r, &resp, 0)
@@ -237,9 +239,11 @@ func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 		NoReply:  msg.Type == wire.AddProvider,
 	})
 	if r.role == RoleLookup {
-		m.timers.push(timer{at: now.Add(m.cfg.SoftTimeout), kind: timerSoft, id: uint64(r.id)})
+		m.timers.push(timer{at: now.Add(m.softTimeout()), kind: timerSoft, id: uint64(r.id)})
 	}
 }
+
+func (m *Machine) softTimeout() time.Duration { return m.patience.timeout(m.cfg.SoftTimeout) }
 
 // room reports whether another request may be in flight.
 func (m *Machine) room() bool { return len(m.requests) < MaxRequests }

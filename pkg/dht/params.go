@@ -23,8 +23,10 @@ const (
 	Beta = 3
 	// DefaultQuorum is how many equal values end a FindValue early (go: 16).
 	DefaultQuorum = 16
-	// SoftTimeout frees the slot of a queried peer; a late answer still counts.
-	SoftTimeout = time.Second
+	// SoftTimeout frees the slot of a queried peer; a late answer still counts. It
+	// is shorter where answers come fast, see patience, down to MinSoftTimeout.
+	SoftTimeout    = time.Second
+	MinSoftTimeout = 250 * time.Millisecond
 	// RequestTimeout bounds one request with its dial (go: 10 s).
 	RequestTimeout = 10 * time.Second
 	// QueryTimeout bounds a whole query.

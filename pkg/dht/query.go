@@ -304,7 +304,7 @@ func (m *Machine) cancelRequests(now time.Time, q *query) {
 		q.trace.cancelled(now, r)
 		delete(m.requests, id)
 		m.out.Cancel = append(m.out.Cancel, id)
-		if r.role == RoleLookup && now.Sub(r.sent) >= m.cfg.SoftTimeout {
+		if r.role == RoleLookup && now.Sub(r.sent) >= m.softTimeout() {
 			m.suspect(now, r.to, nil)
 		}
 	}
