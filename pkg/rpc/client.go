@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
@@ -146,7 +147,7 @@ func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out [
 
 // open opens a fresh stream, dialling the peer if it is not connected.
 func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
-	s, err := c.host.NewStream(ctx, to, c.proto)
+	s, err := c.host.NewStream(network.WithDialPeerTimeout(ctx, c.cfg.DialTimeout), to, c.proto)
 	if err == nil {
 		return newOutStream(s, c.cfg.MaxReply), nil
 	}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"io"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/wire"
@@ -338,6 +340,24 @@ func TestUnreachableAndUnsupported(t *testing.T) {
 		_, err = c.Notify(t.Context(), stranger, provide(3)...)
 		require.ErrorIs(t, err, ErrUnreachable)
 	}
+}
+
+// A dial has a limit of its own, far under that of the request.
+func TestDialIsBounded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	require.NoError(t, err)
+	defer l.Close()
+	h, remote := newHosts(t, transports["tcp"])
+	a, err := manet.FromNetAddr(l.Addr())
+	require.NoError(t, err)
+	require.NoError(t, h.Network().ClosePeer(remote.ID()))
+	h.Peerstore().ClearAddrs(remote.ID())
+	h.Peerstore().AddAddr(remote.ID(), a, time.Hour)
+	c := newClient(t, h, ClientConfig{DialTimeout: 50 * time.Millisecond}, nil)
+	start := time.Now()
+	_, err = c.Request(t.Context(), remote.ID(), ping("k"))
+	require.ErrorIs(t, err, ErrUnreachable)
+	require.Less(t, time.Since(start), 4*time.Second)
 }
 
 func TestIdleStreamsAreClosed(t *testing.T) {

@@ -15,6 +15,10 @@ type ClientConfig struct {
 	// Timeout of one Request from start to end, dialling included; also of each
 	// write of a Notify. Default 10 s (go-libp2p-kad-dht).
 	Timeout time.Duration
+	// DialTimeout of a peer that is not connected. Default 5 s: two lost packets of
+	// a handshake are forgiven, and a peer that has vanished is given up in half the
+	// time of a slow one.
+	DialTimeout time.Duration
 	// ConfirmTimeout is how long a Notify waits for the peer to end its side of
 	// the stream, which confirms that it read everything. Default 2 s: a round
 	// trip round the globe and some work.
@@ -42,6 +46,7 @@ type ClientConfig struct {
 
 func (c *ClientConfig) setDefaults() {
 	setDefault(&c.Timeout, 10*time.Second)
+	setDefault(&c.DialTimeout, 5*time.Second)
 	setDefault(&c.ConfirmTimeout, 2*time.Second)
 	setDefault(&c.IdleTimeout, 30*time.Second)
 	setDefault(&c.MaxReply, 1<<20)
@@ -54,7 +59,8 @@ func (c *ClientConfig) setDefaults() {
 // Validate reports every field that is out of range.
 func (c ClientConfig) Validate() error {
 	return errors.Join(
-		notNegative("Timeout", c.Timeout), notNegative("ConfirmTimeout", c.ConfirmTimeout),
+		notNegative("Timeout", c.Timeout), notNegative("DialTimeout", c.DialTimeout),
+		notNegative("ConfirmTimeout", c.ConfirmTimeout),
 		notNegative("IdleTimeout", c.IdleTimeout), notNegative("MaxReply", c.MaxReply),
 		notNegative("MaxStreamsPerPeer", c.MaxStreamsPerPeer), notNegative("MaxIdlePerPeer", c.MaxIdlePerPeer),
 		notNegative("MaxIdle", c.MaxIdle), notNegative("MaxMemory", c.MaxMemory),
