@@ -100,7 +100,7 @@ func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
 	}
 	found := counters{Clean: stored.Clean}
 	for _, check := range []func(*bbolt.Tx, *counters, func(string, ...any)) error{
-		checkValues, checkKeystore, checkSnapshots, db.providers.check,
+		checkValues, checkKeystore, checkSnapshots, checkDatastore, db.providers.check,
 	} {
 		if err := check(tx, &found, r.problem); err != nil {
 			return err

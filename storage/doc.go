@@ -26,6 +26,8 @@
 //	provider_ids    peer ID -> provider number, epoch of its newest record
 //	provider_addrs  provider number -> peer ID, addresses and their expiry
 //	provider_last   epoch of the newest record | provider number
+//	ds              go-datastore key -> version, expires, value; see Datastore
+//	dsx             expires | go-datastore key
 //
 // A provider record is filed under the first 16 bytes of SHA-256(wire key): 24
 // bytes a record whatever the key, and lookups bring the whole key anyway. Two

@@ -36,7 +36,7 @@ var (
 // changed nothing; every other error undoes the transaction.
 var outcomes = []error{
 	records.ErrNotFound, records.ErrOlder, records.ErrExpired,
-	records.ErrTooLarge, records.ErrQuota, records.ErrInvalid, ErrFull,
+	records.ErrTooLarge, records.ErrQuota, records.ErrInvalid, ErrFull, ErrConflict,
 }
 
 func isOutcome(err error) bool {

@@ -28,7 +28,7 @@ type salvager struct {
 }
 
 // run salvages in the order of what could not be had again: the node's own keys,
-// snapshots, values, provider records. headless: there is no root to start from,
+// snapshots, the datastore, values, provider records. headless: there is no root to start from,
 // or the end of the file is missing.
 func (s *salvager) run(headless bool) {
 	s.seen = newBitmap(s.src.pages)
@@ -36,6 +36,7 @@ func (s *salvager) run(headless bool) {
 	top := s.topBuckets()
 	s.keystore(top[string(bucketKeystore)])
 	s.snapshots(top[string(bucketSnapshot)])
+	s.datastore(top[string(bucketDatastore)])
 	s.values(top[string(bucketValues)])
 	s.providers(top)
 	s.commit()

@@ -1,0 +1,47 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	ds "github.com/ipfs/go-datastore"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// PutWithTTL implements datastore.TTL: from now + ttl on the key is not there. With
+// a TTL of zero or less it is not there at all.
+func (d *Datastore) PutWithTTL(ctx context.Context, key ds.Key, value []byte, ttl time.Duration) error {
+	if ttl <= 0 {
+		return d.Delete(ctx, key)
+	}
+	return d.write(ctx, key, dsOp{value: value, expires: nanos(d.now().Add(ttl))})
+}
+
+// SetTTL implements datastore.TTL: the value stays, its lifetime begins anew.
+// datastore.ErrNotFound if there is none.
+func (d *Datastore) SetTTL(ctx context.Context, key ds.Key, ttl time.Duration) error {
+	now := d.now()
+	k := []byte(key.String())
+	return d.commit(ctx, "datastore_ttl", func(b *batch) error {
+		t, err := openDatastoreTx(b.tx)
+		if err != nil {
+			return err
+		}
+		r, err := t.get(k)
+		if err != nil {
+			return err
+		}
+		if r == nil || !r.live(now) {
+			return records.ErrNotFound
+		}
+		o := dsOp{remove: ttl <= 0, value: clone(r.value), expires: nanos(now.Add(ttl))}
+		return b.dsWrite([]keyedOp{{k, o}})
+	})
+}
+
+// GetExpiration implements datastore.TTL; the zero time: never.
+func (d *Datastore) GetExpiration(ctx context.Context, key ds.Key) (expires time.Time, err error) {
+	err = d.read(ctx, key, func(r *dsRow) { expires = fromNanos(r.expires) })
+	return expires, err
+}
