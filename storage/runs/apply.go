@@ -70,11 +70,15 @@ func (c *commit) prepareShare(ops []op, work []work) error {
 				continue
 			}
 			at := nextRun(c.view.runs, 0, &o.key, w.hash, removed)
-			if w.maybe = at < len(c.view.runs); !w.maybe || w.peer == nil {
+			if at == len(c.view.runs) {
 				continue
 			}
+			number := uint32(0) // nobody's
+			if w.peer != nil {
+				number = w.peer.number
+			}
 			var err error
-			if w.old, w.maybe, err = newestIn(tx, c.view.runs, at, &o.key, w.hash, w.peer.number); err != nil {
+			if w.old, w.copies, err = newestIn(tx, c.view.runs, at, &o.key, w.hash, number); err != nil {
 				return err
 			}
 		}
@@ -179,7 +183,10 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 			i = e.next
 		}
 	}
-	if w.maybe || c.stale {
+	if len(g.list)+w.copies < c.opts.MaxProvidersPerKey {
+		return false, nil
+	}
+	if w.copies > 0 {
 		if err := c.scan(c.view, &o.key, w.hash, o.now, g.offer); err != nil {
 			return false, err
 		}

@@ -123,7 +123,7 @@ func (b *builder) run() {
 		case did:
 			continue
 		}
-		timer.Reset(retryEvery)
+		timer.Reset(b.s.opts.shape.retry)
 		select {
 		case <-wake:
 		case <-timer.C:
@@ -146,7 +146,7 @@ func (b *builder) step() (did bool, err error) {
 	}
 	did, err = b.tidy(v)
 	if err != nil && !errors.Is(err, ErrFailed) {
-		b.resting = time.Now().Add(retryEvery)
+		b.resting = time.Now().Add(b.s.opts.shape.retry)
 		b.s.report("merge", err)
 		return false, nil
 	}

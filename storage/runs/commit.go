@@ -34,10 +34,10 @@ const maxHot = 4096
 
 // work is what is known of an op before it is applied.
 type work struct {
-	peer  *peer  // nil: not known to the log
-	hash  uint64 // of the key
-	old   uint32 // latest expiry of the record in any run
-	maybe bool   // some run may have the key
+	peer   *peer  // nil: not known to the log
+	hash   uint64 // of the key
+	old    uint32 // latest expiry of the record in any run
+	copies int    // of the key's records in runs, at most
 }
 
 // commit is a transaction of the log on its way.

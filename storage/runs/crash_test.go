@@ -1,5 +1,195 @@
 package runs
 
-const crashChildEnv = "HOLDFAST_RUNS_CRASH_CHILD"
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
 
-func crashChild() {}
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// crashChildEnv makes the test binary a child that writes until it is killed. Its
+// value is the directory; the second variable is the time it begins at.
+const (
+	crashChildEnv = "HOLDFAST_RUNS_CRASH_CHILD"
+	crashTimeEnv  = "HOLDFAST_RUNS_CRASH_TIME"
+)
+
+func crashOptions() Options {
+	o := tiny()
+	o.NoSync = false
+	o.TableRecords = 200
+	o.CommitWindow = 5 * time.Millisecond
+	return o
+}
+
+// crashChild adds, refreshes and removes records in a time of its own, in which a
+// record is a second, and says what was acknowledged: "a" and "A" before and after
+// an addition, "r" and "R" around a removal.
+func crashChild() {
+	s, err := Open(os.Getenv(crashChildEnv), crashOptions())
+	if err != nil {
+		fmt.Println("E", err)
+		os.Exit(1)
+	}
+	begin, _ := strconv.ParseInt(os.Getenv(crashTimeEnv), 10, 64)
+	var clock atomic.Int64
+	clock.Store(begin)
+	var mu sync.Mutex
+	say := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Printf(format, args...) // unbuffered: what was said has been said
+	}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(begin), uint64(g)))
+			for {
+				now := time.Unix(clock.Add(5), 0)
+				key, id := fmt.Sprint("k", g, "-", rng.IntN(500)), kad.PeerID(fmt.Sprint("p", rng.IntN(30)))
+				if rng.IntN(10) == 0 {
+					say("r %s %s 0 %d\n", key, id, now.Unix())
+					_ = s.RemoveProvider(now, []byte(key), id)
+					say("R %s %s 0 %d\n", key, id, now.Unix())
+					continue
+				}
+				p := records.Provider{ID: id, Addrs: [][]byte{{1, 2, byte(g)}}, Expires: now.Add(time.Duration(1+rng.IntN(8*3600)) * time.Second)}
+				say("a %s %s %d %d\n", key, id, p.Expires.Unix(), now.Unix())
+				if err := s.AddProvider(now, []byte(key), p, true); err != nil {
+					say("E %v\n", err)
+				}
+				say("A %s %s %d %d\n", key, id, p.Expires.Unix(), now.Unix())
+			}
+		})
+	}
+	wg.Go(func() {
+		for {
+			time.Sleep(3 * time.Millisecond)
+			if _, err := s.Expire(time.Unix(clock.Load(), 0)); err != nil {
+				say("E %v\n", err)
+			}
+		}
+	})
+	wg.Wait()
+}
+
+// acked is what the child's reports say about a record.
+type acked struct {
+	known, doubt bool // doubt: a removal had begun
+	expires      int64
+}
+
+type crashLedger struct {
+	acked map[[2]string]*acked
+	now   int64
+	acks  int
+}
+
+// read takes in what a child said before it was killed.
+func (l *crashLedger) read(t *testing.T, r io.Reader) {
+	sc := bufio.NewScanner(r)
+	for sc.Scan() {
+		var what, key, id string
+		var expires, now int64
+		n, _ := fmt.Sscan(sc.Text(), &what, &key, &id, &expires, &now)
+		if what == "E" {
+			t.Errorf("the child failed: %s", sc.Text())
+		}
+		if n < 5 {
+			continue // the last line, cut
+		}
+		l.now = max(l.now, now)
+		a := l.acked[[2]string{key, id}]
+		if a == nil {
+			a = &acked{}
+			l.acked[[2]string{key, id}] = a
+		}
+		switch what {
+		case "r":
+			a.doubt = true
+		case "R":
+			*a = acked{}
+			l.acks++
+		case "A":
+			if !a.known || a.expires < now {
+				a.expires = 0
+			}
+			a.known, a.doubt, a.expires = true, false, max(a.expires, expires)
+			l.acks++
+		}
+	}
+}
+
+// check holds the store against what was acknowledged.
+func (l *crashLedger) check(t *testing.T, s *Store) {
+	now := time.Unix(l.now, 0)
+	for k, a := range l.acked {
+		if !a.known || a.doubt || a.expires <= l.now {
+			continue
+		}
+		list, err := s.Providers(nil, now, []byte(k[0]), 1000)
+		require.NoError(t, err)
+		found := false
+		for _, p := range list {
+			if string(p.ID) == k[1] {
+				found = p.Expires.Unix() >= a.expires && len(p.Addrs) == 1
+			}
+		}
+		require.True(t, found, "record %v until %d is lost", k, a.expires)
+	}
+}
+
+// TestKill kills a process that writes, at random moments, again and again on the
+// same files: nothing acknowledged is lost and the files are in order.
+func TestKill(t *testing.T) {
+	rounds, _ := strconv.Atoi(os.Getenv("HOLDFAST_KILLS"))
+	if rounds == 0 {
+		rounds = 8
+	}
+	dir := t.TempDir()
+	l := &crashLedger{acked: make(map[[2]string]*acked), now: start.Unix()}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for round := range rounds {
+		killChild(t, l, dir, time.Duration(10+rng.IntN(400))*time.Millisecond)
+		s, err := Open(dir, crashOptions())
+		require.NoError(t, err, "round %d", round)
+		check(t, s)
+		l.check(t, s)
+		if round%3 == 0 {
+			require.NoError(t, s.Close())
+		} else {
+			killed(t, s)
+		}
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	t.Logf("%d rounds, %d acknowledged writes", rounds, l.acks)
+}
+
+func killChild(t *testing.T, l *crashLedger, dir string, after time.Duration) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), crashChildEnv+"="+dir, fmt.Sprint(crashTimeEnv, "=", l.now))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	l.read(t, out)
+	_ = cmd.Wait()
+}

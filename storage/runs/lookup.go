@@ -159,19 +159,19 @@ func (s *Store) newestCopy(v *view, hash uint64, key *recordKey, number uint32) 
 }
 
 // newestIn returns the latest expiry of a record's copies in runs[i:], of which
-// the first may have the key; maybe tells whether any filter allowed for it. A
-// later epoch has a later expiry, so that the first epoch that has one decides.
-func newestIn(tx *bbolt.Tx, runs []*run, i int, key *recordKey, hash uint64, number uint32) (expires uint32, maybe bool, err error) {
+// the first may have the key, and how many copies of the key's records there are at
+// most. A later epoch has a later expiry, so that the first epoch that has one
+// decides.
+func newestIn(tx *bbolt.Tx, runs []*run, i int, key *recordKey, hash uint64, number uint32) (expires uint32, copies int, err error) {
 	for ; i < len(runs); i = nextRun(runs, i+1, key, hash, removed) {
 		if expires != removed && runs[i].epoch.epoch < epochOf(expires) {
-			break
+			return expires, many, nil
 		}
-		maybe = true
-		e, err := runs[i].expiry(tx, key, number)
+		e, n, err := runs[i].expiry(tx, key, number)
 		if err != nil {
-			return 0, true, err
+			return 0, 0, err
 		}
-		expires = max(expires, e)
+		expires, copies = max(expires, e), copies+n
 	}
-	return expires, maybe, nil
+	return expires, copies, nil
 }

@@ -126,11 +126,12 @@ type Options struct {
 
 // shape has the sizes of what is stored. Zero means what the layout was made for.
 type shape struct {
-	block   int // records of a block
-	tail    int // records of each of the last blocks of a transaction
-	segment int // records of a segment
-	fan     int // runs of a level that are merged into one of the next
-	peers   int // providers that the committer keeps in memory
+	block   int           // records of a block
+	tail    int           // records of each of the last blocks of a transaction
+	segment int           // records of a segment
+	fan     int           // runs of a level that are merged into one of the next
+	peers   int           // providers that the committer keeps in memory
+	retry   time.Duration // see retryEvery
 }
 
 // Observer is told what the store does. Its methods are called by the goroutine
@@ -194,6 +195,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.shape.segment, segmentRecords)
 	setDefault(&o.shape.fan, mergeFan)
 	setDefault(&o.shape.peers, peersCached)
+	setDefault(&o.shape.retry, retryEvery)
 	if o.Verify == nil {
 		o.Verify = readThrough
 	}

@@ -99,26 +99,48 @@ func (r *run) open(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	return nil, errGone
 }
 
-// expiry returns the expiry of a record's copy in the run; removed: there is none.
-func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (uint32, error) {
+// many is more copies than any bound.
+const many = 1 << 30
+
+// expiry returns the expiry of a record's copy in the run (removed: there is none)
+// and how many copies of the key's records the run has at most.
+func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (expires uint32, copies int, err error) {
 	b, err := r.open(tx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	id := recordID(key, number)
 	k, v := b.Cursor().Seek(id[:])
 	if k == nil {
-		return removed, nil
+		return removed, many, nil // the key may be in the block before
 	}
 	recs, err := openBlock(r.sum, k, v)
 	if err != nil {
-		return 0, r.damage(err)
+		return 0, 0, r.damage(err)
 	}
-	at := recs[searchBlock(recs, &id)*recordLen:]
-	if !bytes.Equal(at[:idLen], id[:]) {
-		return removed, nil
+	at := searchBlock(recs, &id)
+	if rec := recs[at*recordLen:]; bytes.Equal(rec[:idLen], id[:]) {
+		expires = binary.BigEndian.Uint32(rec[idLen:])
 	}
-	return binary.BigEndian.Uint32(at[idLen:]), nil
+	return expires, copiesIn(recs, at, key), nil
+}
+
+// copiesIn returns how many records around place at of a block are of a key, or
+// many if there may be others in the next blocks.
+func copiesIn(recs []byte, at int, key *recordKey) int {
+	n := len(recs) / recordLen
+	is := func(i int) bool { return recordKey(recs[i*recordLen:i*recordLen+16]) == *key }
+	low, high := at, at
+	for low > 0 && is(low-1) {
+		low--
+	}
+	for high < n && is(high) {
+		high++
+	}
+	if low == 0 || high == n {
+		return many
+	}
+	return high - low
 }
 
 // each calls fn with the copies of a key's records in the run.

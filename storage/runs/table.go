@@ -141,8 +141,8 @@ const bucketed = 4
 func (t *table) sorted(dst []record) []record {
 	bits := max(bits.Len(uint(t.n/bucketed)), 1)
 	rank := make(map[uint32]int, len(t.epochs))
-	slices.SortFunc(t.epochs, func(a, b epochRef) int { return cmp.Compare(a.epoch, b.epoch) })
-	for i, r := range t.epochs {
+	epochs := slices.SortedFunc(slices.Values(t.epochs), func(a, b epochRef) int { return cmp.Compare(a.epoch, b.epoch) })
+	for i, r := range epochs {
 		rank[r.epoch] = i
 	}
 	starts := make([]uint32, len(t.epochs)<<bits+1)

@@ -1,0 +1,145 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// swapper keeps the files of a store, to put another device under one of them.
+type swapper struct {
+	mu    sync.Mutex
+	files map[string]*os.File
+}
+
+func (w *swapper) open(name string, flag int, perm os.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(name, flag, perm)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.files == nil {
+		w.files = make(map[string]*os.File)
+	}
+	w.files[name] = f
+	return f, err
+}
+
+// swap puts the device under the file and returns what takes it away again.
+// /dev/null takes writes but no fsync; /dev/full takes no writes.
+func (w *swapper) swap(t *testing.T, path, device string) (undo func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fd := int(w.files[path].Fd())
+	kept, err := syscall.Dup(fd)
+	require.NoError(t, err)
+	d, err := os.OpenFile(device, os.O_RDWR, 0)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Dup3(int(d.Fd()), fd, 0))
+	require.NoError(t, d.Close())
+	return func() {
+		require.NoError(t, syscall.Dup3(kept, fd, 0))
+		require.NoError(t, syscall.Close(kept))
+	}
+}
+
+func (s *Store) addAt(now time.Time, i int, durable bool) error {
+	p := records.Provider{ID: "peer", Addrs: [][]byte{{1}}, Expires: now.Add(time.Hour)}
+	return s.AddProvider(now, []byte(fmt.Sprint("key", i)), p, durable)
+}
+
+func (s *Store) hasAt(t *testing.T, now time.Time, i int) bool {
+	list, err := s.Providers(nil, now, []byte(fmt.Sprint("key", i)), 10)
+	require.NoError(t, err)
+	return len(list) > 0
+}
+
+// TestFsyncFails: after a failed fsync nothing is acknowledged any more, what was
+// is served, and the next open finds it.
+func TestFsyncFails(t *testing.T) {
+	for _, name := range []string{LogName, RunsName} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			var w swapper
+			o := tiny()
+			o.NoSync, o.OpenFile = false, w.open
+			s := open(t, dir, o)
+			for i := range 30 {
+				require.NoError(t, s.addAt(start, i, true))
+			}
+			undo := w.swap(t, dir+"/"+name, "/dev/null")
+			acked := 30
+			var err error
+			for ; acked < 1000; acked++ {
+				if err = s.addAt(start, acked, true); err != nil {
+					break
+				}
+			}
+			require.ErrorIs(t, err, ErrFailed)
+			require.ErrorIs(t, s.Err(), ErrFailed)
+			require.ErrorIs(t, s.addAt(start, 5000, false), ErrFailed)
+			require.ErrorIs(t, s.RemoveProvider(start, []byte("key1"), "peer"), ErrFailed)
+			_, err = s.Expire(start)
+			require.ErrorIs(t, err, ErrFailed)
+			undo()
+			for i := range acked {
+				require.True(t, s.hasAt(t, start, i))
+			}
+			require.NoError(t, s.Close())
+			s = open(t, dir, tiny())
+			require.False(t, s.CleanStart())
+			for i := range acked {
+				require.True(t, s.hasAt(t, start, i))
+			}
+			checked(t, s)
+		})
+	}
+}
+
+// TestDiskFull: with a full disk writes are refused and reads go on; when there is
+// room again so do writes.
+func TestDiskFull(t *testing.T) {
+	for _, name := range []string{LogName, RunsName} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			var w swapper
+			o := tiny()
+			o.OpenFile, o.shape.retry = w.open, 20*time.Millisecond
+			s := open(t, dir, o)
+			acked := 0
+			for ; acked < 30; acked++ {
+				require.NoError(t, s.addAt(start, acked, true))
+			}
+			undo := w.swap(t, dir+"/"+name, "/dev/full")
+			var err error
+			for ; acked < 1000; acked++ {
+				if err = s.addAt(start, acked, true); err != nil {
+					break
+				}
+			}
+			require.ErrorIs(t, err, ErrFull)
+			require.NoError(t, s.Err())
+			require.Positive(t, s.Stats().Refused.Full)
+			for i := range acked {
+				require.True(t, s.hasAt(t, start, i))
+			}
+			require.False(t, s.hasAt(t, start, acked))
+			undo()
+			require.Eventually(t, func() bool {
+				err := s.addAt(start, acked, true)
+				require.True(t, err == nil || errors.Is(err, ErrFull), "%v", err)
+				return err == nil
+			}, 10*time.Second, 5*time.Millisecond)
+			for i := range acked + 1 {
+				require.True(t, s.hasAt(t, start, i))
+			}
+			checked(t, s)
+		})
+	}
+}
