@@ -202,13 +202,29 @@ func (m *Machine) fire(now time.Time, t timer) {
 		if r, ok := m.requests[RequestID(t.id)]; ok && r.role == RoleLookup {
 			r.query.lookup.Slow(r.to.Key)
 			r.query.trace.slow(now, r)
+			m.timers.push(timer{at: r.sent.Add(LateTimeout), kind: timerLate, id: t.id})
 			m.step(now, r.query)
+		}
+	case timerLate:
+		if r, ok := m.requests[RequestID(t.id)]; ok {
+			m.late(now, r)
 		}
 	case timerQuery:
 		if q, ok := m.queries[QueryID(t.id)]; ok {
 			m.expireQuery(now, q)
 		}
 	}
+}
+
+// late ends the waiting for a slow peer once anybody else has answered; its own
+// answer still counts while the lookup lasts. With none at all the link may be slow.
+func (m *Machine) late(now time.Time, r *request) {
+	if r.query.lookup.Stats().Responded == 0 {
+		m.timers.push(timer{at: now.Add(m.softTimeout()), kind: timerLate, id: uint64(r.id)})
+		return
+	}
+	r.query.lookup.Failed(r.to.Key)
+	m.step(now, r.query)
 }
 
 // request is one RPC in flight.

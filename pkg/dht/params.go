@@ -27,6 +27,10 @@ const (
 	// is shorter where answers come fast, see patience, down to MinSoftTimeout.
 	SoftTimeout    = time.Second
 	MinSoftTimeout = 250 * time.Millisecond
+	// LateTimeout is how long a lookup that has heard from others waits for a slow
+	// peer when there is nobody else to ask. In a network of few peers one that has
+	// vanished would hold up everything for RequestTimeout.
+	LateTimeout = 3 * time.Second
 	// RequestTimeout bounds one request with its dial (go: 10 s).
 	RequestTimeout = 10 * time.Second
 	// QueryTimeout bounds a whole query.

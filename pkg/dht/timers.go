@@ -9,6 +9,7 @@ type timerKind uint8
 
 const (
 	timerSoft  timerKind = iota // a request is slow
+	timerLate                   // a request has been slow for long
 	timerQuery                  // a query has run too long
 )
 
