@@ -11,7 +11,10 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
+	libp2pnet "github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -186,4 +189,18 @@ func TestStrictKeys(t *testing.T) {
 		_, err = n.Get(ctx, []byte(key), 0)
 		require.ErrorIs(t, err, node.ErrInvalidKey, key)
 	}
+}
+
+// A peer that takes pings and is silent is not a peer that answers at once.
+func TestPingWithoutAnswer(t *testing.T) {
+	n, silent := newNode(t, openConfig()), newHost(t)
+	hold := make(chan struct{})
+	defer close(hold)
+	for _, p := range []protocol.ID{ping.ID, n.Protocol()} {
+		silent.SetStreamHandler(p, func(libp2pnet.Stream) { <-hold })
+	}
+	ctx, cancel := context.WithTimeout(testContext(t), 200*time.Millisecond)
+	defer cancel()
+	_, err := n.Ping(ctx, peer.AddrInfo{ID: silent.ID(), Addrs: silent.Addrs()})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

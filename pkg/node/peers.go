@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,8 +17,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// dialTimeout bounds one dial of Connect.
-const dialTimeout = 10 * time.Second
+// dialTimeout bounds one dial of Connect and of Ping, pingTimeout an answer to the
+// latter.
+const (
+	dialTimeout = 10 * time.Second
+	pingTimeout = 10 * time.Second
+)
 
 // dialsAtOnce bounds the dials of one Connect.
 const dialsAtOnce = 16
@@ -106,19 +111,38 @@ func (n *Node) Ping(ctx context.Context, ai peer.AddrInfo) (time.Duration, error
 		}
 		ai = found
 	}
-	if err := n.host.Connect(ctx, ai); err != nil {
+	rtt, err := n.roundTripTo(ctx, ai)
+	if err != nil {
 		return 0, fmt.Errorf("node: ping: %w", err)
 	}
-	pingCtx, cancel := context.WithCancel(ctx)
+	return rtt, nil
+}
+
+// roundTripTo dials a peer and measures one round trip.
+func (n *Node) roundTripTo(ctx context.Context, ai peer.AddrInfo) (time.Duration, error) {
+	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if r := <-ping.Ping(network.WithAllowLimitedConn(pingCtx, "ping"), n.host, ai.ID); r.Error == nil {
-		return r.RTT, nil
+	if err := n.host.Connect(dialCtx, ai); err != nil {
+		return 0, err
+	}
+	rtt, err := n.libp2pPing(ctx, ai.ID)
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		return rtt, err // who is silent there is silent here
 	}
 	start := time.Now()
-	if _, err := n.client.Request(ctx, ai.ID, &wire.Message{Type: wire.Ping, Key: []byte("ping")}); err != nil {
-		return 0, fmt.Errorf("node: ping: %w", err)
+	_, err = n.client.Request(ctx, ai.ID, &wire.Message{Type: wire.Ping, Key: []byte("ping")})
+	return time.Since(start), err
+}
+
+// libp2pPing measures one round trip with libp2p's ping.
+func (n *Node) libp2pPing(ctx context.Context, id peer.ID) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(network.WithAllowLimitedConn(ctx, "ping"), pingTimeout)
+	defer cancel()
+	r, ok := <-ping.Ping(ctx, n.host, id)
+	if !ok { // the channel ends with ctx
+		return 0, ctx.Err()
 	}
-	return time.Since(start), nil
+	return r.RTT, r.Error
 }
 
 // RepublishNow makes every published key due at once.
