@@ -42,12 +42,17 @@ func (a *app) printStatus(s *api.Status) error {
 	if s.NetworkSize > 0 {
 		size = "about " + strconv.FormatFloat(s.NetworkSize, 'f', 0, 64) + " peers"
 	}
+	starts := "-"
+	if s.Starts > 0 {
+		starts = fmt.Sprintf("%d, %d of them unclean", s.Starts, s.UncleanStarts)
+	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return a.fields(
 		"State", s.State,
 		"Peer ID", s.PeerID,
 		"Version", s.Version,
 		"Uptime", span(time.Duration(s.UptimeSeconds*float64(time.Second))),
+		"Starts", starts,
 		"Mode", fmt.Sprintf("%s (%s, reachability %s)", s.Mode, role, s.Reachability),
 		"Table", fmt.Sprintf("%d peers, %d verified, %d restored at start", s.TablePeers, s.VerifiedPeers, s.RestoredPeers),
 		"Connections", number(int64(s.ConnectedPeers)),

@@ -81,6 +81,8 @@ type Status struct {
 	Serving         bool      `json:"serving"`        // in server mode now
 	Reachability    string    `json:"reachability"`   // public, private, unknown
 	UptimeSeconds   float64   `json:"uptime_seconds"` //
+	Starts          int64     `json:"starts"`         // of this data directory, with this one; 0: unknown
+	UncleanStarts   int64     `json:"unclean_starts"` // of them after a crash, a kill or a power cut
 	TablePeers      int       `json:"table_peers"`
 	VerifiedPeers   int       `json:"verified_peers"`
 	RestoredPeers   int       `json:"restored_peers"` // taken from the snapshot at start

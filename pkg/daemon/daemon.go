@@ -54,6 +54,7 @@ type Daemon struct {
 	log     *slog.Logger
 	dataDir string
 	started time.Time
+	starts  starts // with this one
 
 	metrics *metrics.Metrics
 	usage   *usage.Account
@@ -254,6 +255,7 @@ func (d *Daemon) describe(s *api.Status) {
 	s.State, _ = d.state.Load().(string)
 	s.DBBytes = d.fileSize()
 	s.DataDir = d.dataDir
+	s.Starts, s.UncleanStarts = d.starts.Count, d.starts.Unclean
 	if d.web != nil {
 		s.MetricsAddr = d.web.addr
 	}

@@ -55,6 +55,7 @@ func (d *Daemon) openStore() (err error) {
 		return StoreError(d.dataDir, err)
 	}
 	d.onClose("database", closeStore, d.store.Close)
+	d.countStart()
 	stats := d.store.Stats()
 	d.log.Info("database open", "path", d.store.Path(), "bytes", d.fileSize(), "clean", d.store.CleanStart(),
 		"provider_records", stats.Records[0], "value_records", stats.Records[1], "published_keys", stats.Published[0]+stats.Published[1])

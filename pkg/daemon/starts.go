@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	ds "github.com/ipfs/go-datastore"
+)
+
+// startsKey is where the history stands in the datastore of the database.
+var startsKey = ds.NewKey("/daemon/starts")
+
+// keptStarts bounds the starts that the history tells one by one.
+const keptStarts = 10
+
+// startNote is one start of the daemon.
+type startNote struct {
+	At      time.Time `json:"at"`
+	Version string    `json:"version"`
+	Clean   bool      `json:"clean"` // the run before had closed the database, or there was none
+}
+
+// starts is the history of a data directory: a node whose count of unclean starts
+// grows is being killed or crashes, which its uptime alone does not tell.
+type starts struct {
+	Count   int64       `json:"count"`
+	Unclean int64       `json:"unclean"`
+	Last    []startNote `json:"last"` // the newest last
+}
+
+// add notes a start.
+func (s *starts) add(n startNote) {
+	s.Count++
+	if !n.Clean {
+		s.Unclean++
+	}
+	s.Last = append(s.Last, n)
+	s.Last = s.Last[max(len(s.Last)-keptStarts, 0):]
+}
+
+// noteStart adds this start to the history in store and returns it. What is there
+// and cannot be read is replaced.
+func noteStart(ctx context.Context, store ds.Datastore, n startNote) (s starts, err error) {
+	row, err := store.Get(ctx, startsKey)
+	switch {
+	case err == nil:
+		if json.Unmarshal(row, &s) != nil {
+			s = starts{}
+		}
+	case !errors.Is(err, ds.ErrNotFound):
+		return s, fmt.Errorf("daemon: history of starts: %w", err)
+	}
+	s.add(n)
+	row, err = json.Marshal(&s)
+	if err == nil {
+		err = store.Put(ctx, startsKey, row)
+	}
+	if err != nil {
+		return s, fmt.Errorf("daemon: history of starts: %w", err)
+	}
+	return s, nil
+}
+
+// countStart notes this start. A node that cannot, because its disk is full, does
+// its work all the same.
+func (d *Daemon) countStart() {
+	var err error
+	n := startNote{At: d.started.UTC(), Version: Version, Clean: d.store.CleanStart()}
+	if d.starts, err = noteStart(d.ctx, d.store.Datastore(), n); err != nil {
+		d.log.Warn("history of starts not kept", "error", err)
+	}
+}
