@@ -21,6 +21,12 @@ func (c *Client) Status(ctx context.Context) (v Status, err error) {
 	return v, err
 }
 
+// Overview implements Backend.
+func (c *Client) Overview(ctx context.Context) (v Overview, err error) {
+	err = c.call(ctx, opOverview, request{}, &v)
+	return v, err
+}
+
 // Table implements Backend.
 func (c *Client) Table(ctx context.Context) (v []TablePeer, err error) {
 	err = c.call(ctx, opTable, request{}, &v)

@@ -31,6 +31,7 @@ const pathPrefix = "/v1/"
 const (
 	opIdentity        = "identity"
 	opStatus          = "status"
+	opOverview        = "overview"
 	opTable           = "table"
 	opPeers           = "peers"
 	opUsage           = "usage"

@@ -42,6 +42,9 @@ func (f *fake) Status(ctx context.Context) (Status, error) {
 	}
 	return Status{State: "ready", LastExpiry: time.Unix(7, 0).UTC()}, f.err
 }
+func (f *fake) Overview(context.Context) (Overview, error) {
+	return Overview{Ring: make([]Sector, 2)}, f.err
+}
 func (f *fake) Table(context.Context) ([]TablePeer, error) { return []TablePeer{{CPL: 3}}, f.err }
 func (f *fake) Peers(context.Context) ([]PeerInfo, error)  { return []PeerInfo{{PeerID: "p"}}, f.err }
 

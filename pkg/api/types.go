@@ -12,6 +12,8 @@ import (
 type Backend interface {
 	Identity(ctx context.Context) (Identity, error)
 	Status(ctx context.Context) (Status, error)
+	// Overview returns what the status page and top show.
+	Overview(ctx context.Context) (Overview, error)
 	// Table returns the routing table, nearest buckets last.
 	Table(ctx context.Context) ([]TablePeer, error)
 	// Peers returns the connected peers and those of the table.

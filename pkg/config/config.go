@@ -32,7 +32,7 @@ type Config struct {
 	Refresh       Refresh    `toml:"refresh" doc:"Upkeep of the routing table."`
 	Snapshot      Snapshot   `toml:"snapshot" doc:"Saving of the routing table, so that a restart needs no bootstrap peer."`
 	API           API        `toml:"api" doc:"The admin socket that the command line talks to."`
-	Metrics       Metrics    `toml:"metrics" doc:"Prometheus metrics and health over HTTP: /metrics, /healthz, /readyz."`
+	Metrics       Metrics    `toml:"metrics" doc:"Status page, Prometheus metrics and health over HTTP: /, /metrics, /healthz, /readyz."`
 	RoutingAPI    RoutingAPI `toml:"routing_api" doc:"Lookups for others over HTTP: the delegated routing API /routing/v1 of IPFS."`
 	Limits        Limits     `toml:"limits" doc:"Bounds on what the node uses."`
 	Log           Log        `toml:"log" doc:"Logs on stderr."`

@@ -26,8 +26,9 @@ type Backend struct {
 	node *node.Node
 	logs *Logs
 	open []string // namespaces without a validator
-	// usage is the account of peers; nil: none is kept.
-	usage *usage.Account
+	// usage and traffic count what was asked, in and out; nil: it is not counted.
+	usage   *usage.Account
+	traffic *traffic
 	// describe adds what the process around the node knows; nil: nothing.
 	describe func(*api.Status)
 	// backup writes a copy of the database; nil: there is none.

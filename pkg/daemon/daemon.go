@@ -58,6 +58,7 @@ type Daemon struct {
 
 	metrics *metrics.Metrics
 	usage   *usage.Account
+	traffic *traffic
 	store   *storage.DB
 	host    host.Host
 	node    *node.Node
@@ -94,7 +95,7 @@ func Start(o Options) (*Daemon, error) {
 	d := &Daemon{
 		options: o, config: o.Loaded.Config, loaded: o.Loaded, log: o.Logs.Logger("daemon"),
 		started: time.Now(), bootstrap: bootstrapResult{done: make(chan struct{})},
-		usage: usage.New(),
+		usage: usage.New(), traffic: new(traffic),
 	}
 	b := BuildInfo()
 	d.metrics = metrics.New(b.Version, b.Revision)
@@ -143,8 +144,8 @@ func (d *Daemon) startNode() error {
 	}
 	c := nodeConfig(&d.config, bootstrap, d.options.Logs)
 	c.Store, c.Keystore, c.Snapshots = d.store, d.store, d.store
-	c.Observer, c.Housekeeping = d.metrics.DHT(), d.metrics.Housekeeping()
-	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage}}
+	c.Observer, c.Housekeeping = queryCounter{d.metrics.DHT(), d.traffic}, d.metrics.Housekeeping()
+	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage, d.traffic}}
 	if d.node, err = node.New(d.host, c); err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
@@ -170,7 +171,7 @@ func (d *Daemon) startAPI() error {
 	}
 	d.backend = &Backend{
 		node: d.node, logs: d.options.Logs, open: d.config.Values.UnvalidatedNamespaces,
-		usage: d.usage, describe: d.describe, backup: d.store.Backup,
+		usage: d.usage, traffic: d.traffic, describe: d.describe, backup: d.store.Backup,
 	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/delegated"
+	"github.com/holdfast-dht/holdfast/pkg/statuspage"
 )
 
 // Bounds of the HTTP listeners.
@@ -92,6 +93,7 @@ func (d *Daemon) startWeb() (err error) {
 	mux.Handle("GET /metrics", d.metrics.Handler())
 	mux.Handle("GET /healthz", answer(d.Healthy))
 	mux.Handle("GET /readyz", answer(d.Ready))
+	statuspage.Register(mux, d.publicOverview)
 	const key = "metrics.listen"
 	log := d.options.Logs.Logger("web")
 	d.web, err = newWeb(key, d.config.Metrics.Listen, log, mux, scrapeTimeout)
@@ -104,7 +106,7 @@ func (d *Daemon) startWeb() (err error) {
 		return err
 	}
 	d.closeWeb("metrics", d.web)
-	d.log.Info("metrics and health open", "url", "http://"+d.web.addr+"/metrics")
+	d.log.Info("status page, metrics and health open", "url", "http://"+d.web.addr+"/")
 	return nil
 }
 

@@ -37,11 +37,13 @@ var floors = map[string]floor{
 	"pkg/delegated": {imports: []string{"pkg/node"}},
 	"pkg/explain":   {imports: []string{"pkg/api"}},
 
+	"pkg/statuspage": {imports: []string{"pkg/api"}},
+
 	"metrics/nodesource": {imports: []string{"pkg/node", "storage", "metrics"}}, // reads a node for a scrape
 
 	"pkg/daemon": {imports: []string{
 		"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht",
-		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage",
+		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage", "pkg/statuspage",
 	}},
 
 	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon"}},

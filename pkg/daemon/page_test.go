@@ -1,0 +1,54 @@
+package daemon
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+// The page and its data are on the metrics listener, and name no peer but the
+// node.
+func TestStatusPage(t *testing.T) {
+	a := start(t, t.TempDir())
+	b := start(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: a.Addrs()[:1]})
+	require.NoError(t, b.WaitForPeer(t.Context()))
+	_, err := b.Backend().Provide(t.Context(), []byte("content"))
+	require.NoError(t, err)
+
+	code, text := fetch(t, "http://"+a.web.addr+"/")
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, text, "<!doctype html>")
+	var o api.Overview
+	require.Eventually(t, func() bool {
+		code, text = fetch(t, "http://"+a.web.addr+"/status.json")
+		require.Equal(t, http.StatusOK, code)
+		require.NoError(t, json.Unmarshal([]byte(text), &o))
+		return o.Status.ProviderRecords == 1 && len(o.Buckets) > 0
+	}, 10*time.Second, 100*time.Millisecond)
+	require.NotContains(t, text, b.ID().String())
+	require.Equal(t, 2+len(o.Identity.Addrs), strings.Count(text, a.ID().String()))
+	require.Empty(t, o.Status.DataDir)
+	require.EqualValues(t, 1, o.Traffic.In["ADD_PROVIDER"])
+	require.NotZero(t, o.Traffic.In["FIND_NODE"])
+	require.NotZero(t, o.Traffic.Out["FIND_NODE"])
+	require.NotZero(t, o.Traffic.Received)
+	require.NotZero(t, o.Traffic.Lookups["refresh"].Done)
+	require.Len(t, o.Ring, ringSectors)
+
+	own, err := b.Backend().Overview(t.Context())
+	require.NoError(t, err)
+	keys := 0
+	for _, s := range own.Ring {
+		keys += s.Keys
+	}
+	require.Equal(t, 1, keys)
+	require.EqualValues(t, 1, own.Traffic.Lookups["store_provider"].Done)
+	require.EqualValues(t, 1, own.Traffic.Out["ADD_PROVIDER"])
+}

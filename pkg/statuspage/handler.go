@@ -1,0 +1,104 @@
+package statuspage
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+const (
+	// fresh is how long an overview is given to everybody who asks.
+	fresh = time.Second
+	// patience is how long the node may take to make one.
+	patience = 5 * time.Second
+)
+
+//go:embed page.html
+var page []byte
+
+// policy lets the page run its own script and style and ask this listener, and
+// nothing else: what it shows can do no harm even if the page has a mistake.
+var policy = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+	"img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" + scriptHash() + "'"
+
+var script = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+
+// scriptHash is the hash of the page's only script (CSP level 2, 4.2.5).
+func scriptHash() string {
+	sum := sha256.Sum256(script.FindSubmatch(page)[1])
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Source makes an overview of the node.
+type Source func(context.Context) (api.Overview, error)
+
+// Register adds the page and its data to a listener.
+func Register(mux *http.ServeMux, source Source) {
+	c := &cache{source: source}
+	mux.HandleFunc("GET /{$}", servePage)
+	mux.HandleFunc("GET /status.json", c.serve)
+}
+
+func servePage(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	secure(h)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	_, _ = w.Write(page) // the reader is gone if this fails
+}
+
+func secure(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+// cache holds the last overview.
+type cache struct {
+	source Source
+
+	mu    sync.Mutex // held while the node is asked: the others wait for its answer
+	body  []byte
+	taken time.Time
+}
+
+func (c *cache) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := c.get()
+	secure(w.Header())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body)
+}
+
+// get returns the overview, a fresh one if the last is old. It does not end with
+// the one who asked: others may be waiting for the same.
+func (c *cache) get() ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.body != nil && time.Since(c.taken) < fresh {
+		return c.body, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	o, err := c.source(ctx)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	c.body, c.taken = body, time.Now()
+	return body, nil
+}
