@@ -100,6 +100,16 @@ func (m *model) done(now time.Time, it Item, ok bool) time.Time {
 	return x.due
 }
 
+func (m *model) gone(it Item) {
+	switch x := m.find(it); {
+	case x == nil || !x.active:
+	case x.again:
+		x.active, x.again = false, false
+	default:
+		m.remove(it)
+	}
+}
+
 func (m *model) all(now time.Time) {
 	for i := range m.items {
 		if !m.items[i].active {
@@ -134,7 +144,7 @@ type machine struct {
 func (x *machine) step(t *rapid.T) {
 	x.now = x.now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "minutes")) * time.Minute)
 	it := drawItem(t)
-	switch rapid.SampledFrom([]string{"add", "add", "due", "due", "done", "done", "done", "remove", "all", "interval"}).Draw(t, "op") {
+	switch rapid.SampledFrom([]string{"add", "add", "due", "due", "done", "done", "done", "remove", "gone", "all", "interval"}).Draw(t, "op") {
 	case "add":
 		due := x.now.Add(time.Duration(rapid.IntRange(-3, 30).Draw(t, "hours")) * time.Hour)
 		x.s.Add(x.now, it, due)
@@ -151,6 +161,9 @@ func (x *machine) step(t *rapid.T) {
 	case "remove":
 		x.s.Remove(it)
 		x.m.remove(it)
+	case "gone":
+		x.s.Gone(it)
+		x.m.gone(it)
 	case "all":
 		x.s.All(x.now)
 		x.m.all(x.now)
@@ -173,6 +186,9 @@ func (x *machine) compare(t *rapid.T) {
 	for _, w := range x.m.items {
 		if got, ok := x.s.DueAt(w.it); !ok || !got.Equal(w.due) {
 			t.Fatalf("DueAt = %v %v, want %v", got, ok, w.due)
+		}
+		if got := x.s.Active(w.it); got != w.active {
+			t.Fatalf("Active = %v, want %v", got, w.active)
 		}
 	}
 }

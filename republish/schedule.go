@@ -94,6 +94,27 @@ func (s *Schedule) Remove(it Item) {
 	s.jobs = s.jobs[:last]
 }
 
+// Active reports whether an item was handed out by Due and is not done.
+func (s *Schedule) Active(it Item) bool {
+	i, known := s.index[it]
+	return known && s.jobs[i].active
+}
+
+// Gone forgets an active item whose record is gone, unless it was added again
+// meanwhile: then it is due when that says. Others are left alone.
+func (s *Schedule) Gone(it Item) {
+	i, known := s.index[it]
+	switch {
+	case !known || !s.jobs[i].active:
+	case s.jobs[i].again:
+		s.jobs[i].active, s.jobs[i].again = false, false
+		s.active--
+		s.attach(i)
+	default:
+		s.Remove(it)
+	}
+}
+
 // Due appends the items due at now, earliest first, as far as MaxActive allows.
 // They are active until Done.
 func (s *Schedule) Due(dst []Item, now time.Time) []Item {

@@ -38,6 +38,7 @@ func TestEmpty(t *testing.T) {
 		t.Fatal("an empty schedule knows an item")
 	}
 	s.Remove(item(1))
+	s.Gone(item(1))
 	s.All(t0)
 	if st := s.Stats(t0); st != (Stats{}) {
 		t.Fatalf("Stats = %+v", st)

@@ -118,11 +118,13 @@ func (m *Machine) scheduleDeadline() time.Time {
 }
 
 // Loaded gives the query that publishes an item of Output.Load; nil if the key
-// is gone or could not be read, which ok tells apart.
+// is gone or could not be read, which gone tells apart. It is ignored if the item
+// was unscheduled meanwhile.
 func (m *Machine) Loaded(now time.Time, it republish.Item, q *Query, gone bool) {
 	switch {
 	case gone:
-		m.schedule.Remove(it)
+		m.schedule.Gone(it)
+	case !m.schedule.Active(it):
 	case q == nil || len(m.queries) >= MaxQueries:
 		m.schedule.Done(now, it, false)
 	default:

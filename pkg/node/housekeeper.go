@@ -150,14 +150,31 @@ func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) 
 	if p.Kind == records.KindProvider {
 		_, err := n.provideHere(p.Key)
 		found := n.provideQuery(p.Key)
-		return &found, false, err
+		return &found, n.takenBack(p), err
 	}
 	v := publishedValue(p, now)
 	err = n.cfg.Store.PutValue(now, v, n.valid.selects)
+	if n.takenBack(p) {
+		return nil, true, err
+	}
 	if errors.Is(err, records.ErrOlder) { // a newer one came from the network
 		return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: n.current(v)}, false, nil
 	}
 	return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: v}, false, err
+}
+
+// takenBack reports whether a key was unpublished while it was being renewed. It
+// then takes back what the renewal has stored here after that.
+func (n *Node) takenBack(p *records.Published) bool {
+	if _, err := n.cfg.Keystore.Load(p.Kind, p.Key); !errors.Is(err, records.ErrNotFound) {
+		return false
+	}
+	if p.Kind == records.KindProvider {
+		_ = n.cfg.Store.RemoveProvider(time.Now(), p.Key, n.self.ID) // if it is there
+	} else {
+		_ = n.cfg.Store.DeleteValue(p.Key)
+	}
+	return true
 }
 
 // current is the value stored here under v's key, v if it cannot be read.

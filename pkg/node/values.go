@@ -16,7 +16,8 @@ import (
 // reached: the value is held here and published as soon as somebody is there.
 //
 // Errors: ErrInvalidKey and the validator's, records.ErrTooLarge,
-// records.ErrOlder if a better value is held here, a store's error.
+// records.ErrOlder if a better value is held here, dht.ErrBusy (held here, and
+// published a minute later), a store's error.
 func (n *Node) Store(ctx context.Context, key, value []byte, ttl time.Duration) (StoreResult, error) {
 	now := time.Now()
 	pub := records.Published{Kind: records.KindValue, Key: key, Value: value, TTL: n.cfg.DefaultValueTTL, Added: now}
@@ -97,7 +98,10 @@ func (n *Node) publish(ctx context.Context, pub records.Published, q dht.Query, 
 		Key: pub.Key, StoredAt: res.Stats.StoredAt, Sent: res.Stats.StoreSent,
 		Expires: expires, Took: time.Since(now),
 	}
-	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) && !errors.Is(err, dht.ErrBusy) {
+	switch {
+	case errors.Is(err, dht.ErrBusy): // nothing was begun
+		_ = n.do(func(now time.Time, m *dht.Machine) { m.Scheduled(now, it, now.Add(dht.PublishRetry), false) })
+	case err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed):
 		n.log.Debug("publication found no peer, it will be tried again", "err", err)
 		err = nil // held here; the schedule goes on trying
 	}

@@ -1,0 +1,152 @@
+package node_test
+
+import (
+	"bufio"
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	libp2pnet "github.com/libp2p/go-libp2p/core/network"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// foreign is a server that echoes type and key, until it is to be silent. It keeps
+// what it is asked.
+type foreign struct {
+	silent atomic.Bool
+	hold   chan struct{}
+
+	mu    sync.Mutex
+	asked []wire.Type
+}
+
+// joinForeign gives n a foreign server as its only peer.
+func joinForeign(t *testing.T, n *node.Node) *foreign {
+	f := &foreign{hold: make(chan struct{})}
+	t.Cleanup(func() { close(f.hold) })
+	h := newHost(t)
+	h.SetStreamHandler(n.Protocol(), f.serve)
+	require.NoError(t, h.Connect(testContext(t), infoOf(n)))
+	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers == 1 && s.Queries == 0 })
+	return f
+}
+
+func (f *foreign) serve(s libp2pnet.Stream) {
+	defer s.Close()
+	r := bufio.NewReader(s)
+	for {
+		frame, err := wire.ReadFrame(r, nil, wire.MaxFrame)
+		if err != nil {
+			return
+		}
+		m, err := wire.Parse(frame)
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		f.asked = append(f.asked, m.Type)
+		f.mu.Unlock()
+		if f.silent.Load() {
+			<-f.hold
+			return
+		}
+		if m.Type == wire.AddProvider {
+			continue
+		}
+		if _, err := s.Write(wire.AppendFrame(nil, &wire.Message{Type: m.Type, Key: m.Key})); err != nil {
+			return
+		}
+	}
+}
+
+// count returns how many requests of a type came.
+func (f *foreign) count(typ wire.Type) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, x := range f.asked {
+		if x == typ {
+			n++
+		}
+	}
+	return n
+}
+
+// A node that has no room for the query of a publication makes up for it soon.
+func TestBusyNodePublishesLater(t *testing.T) {
+	n := newNode(t, openConfig())
+	joinForeign(t, n).silent.Store(true)
+	ctx, cancel := context.WithCancel(testContext(t))
+	var wg sync.WaitGroup
+	for range dht.MaxQueries {
+		wg.Go(func() { _, _ = n.Closest(ctx, []byte("x")) })
+	}
+	waitFor(t, func() bool { return n.Status().Queries == dht.MaxQueries })
+	_, err := n.Store(ctx, []byte("/example/k"), []byte("v"), 0)
+	require.ErrorIs(t, err, dht.ErrBusy)
+	s := n.Status().Republish
+	require.Equal(t, 1, s.Keys)
+	require.WithinDuration(t, time.Now(), s.NextDue, 2*dht.PublishRetry)
+	cancel()
+	wg.Wait()
+}
+
+// hooked is a Keystore that calls a hook, once, after a key that is due was read.
+type hooked struct {
+	records.Keystore
+	hook atomic.Pointer[hook]
+}
+
+type hook struct {
+	key []byte
+	run func()
+}
+
+func (k *hooked) Range(region kad.Prefix, fn func(records.Published) bool) error {
+	err := k.Keystore.Range(region, fn)
+	if h := k.hook.Load(); h != nil && region == kad.PrefixOf(kad.KeyOf(h.key), kad.KeyBits) && k.hook.CompareAndSwap(h, nil) {
+		h.run()
+	}
+	return err
+}
+
+// What is taken back while it is being renewed stays away.
+func TestUnpublishDuringRenewal(t *testing.T) {
+	ctx := testContext(t)
+	mem := records.NewMem(nil)
+	keys := &hooked{Keystore: mem}
+	cfg := openConfig()
+	cfg.Store, cfg.Keystore, cfg.Snapshots = mem, keys, mem
+	n := newNode(t, cfg)
+	f := joinForeign(t, n)
+	value, content := []byte("/example/k"), []byte("content")
+	_, err := n.Store(ctx, value, []byte("v"), 0)
+	require.NoError(t, err)
+	_, err = n.ProvideKey(ctx, content)
+	require.NoError(t, err)
+
+	takeBack := func(key []byte, unpublish func(context.Context, []byte) error) {
+		done := make(chan error, 1)
+		keys.hook.Store(&hook{key: key, run: func() { done <- unpublish(ctx, key) }})
+		require.NoError(t, n.RepublishNow())
+		require.NoError(t, <-done)
+		waitFor(t, func() bool { s := n.Status(); return s.Republish.Active == 0 && s.Queries == 0 })
+	}
+	takeBack(value, n.Unpublish)
+	puts := f.count(wire.PutValue)
+	takeBack(content, n.Unprovide)
+	require.Equal(t, 1, puts)
+	require.Equal(t, 2, f.count(wire.AddProvider)) // at first, and beside the value
+	_, err = mem.Value(time.Now(), value)
+	require.ErrorIs(t, err, records.ErrNotFound)
+	ps, err := mem.Providers(nil, time.Now(), content, 1)
+	require.NoError(t, err)
+	require.Empty(t, ps)
+}
