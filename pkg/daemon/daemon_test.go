@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -124,6 +125,8 @@ func TestLifeOfADaemon(t *testing.T) {
 	require.ErrorIs(t, err, api.ErrNoDaemon)
 	require.NoFileExists(t, filepath.Join(dir, socketName))
 	require.ErrorIs(t, d.Healthy(t.Context()), errDraining)
+	atStart, _, _ := strings.Cut(logs.String(), "msg=ready")
+	require.LessOrEqual(t, strings.Count(atStart, "\n"), 10, "quiet by default: %s", atStart)
 	for _, says := range []string{"starting", "database open", "identity", "listening", "admin socket open", "metrics and health open", "ready", "stopping", "stopped"} {
 		require.Contains(t, logs.String(), says)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/libp2p/go-libp2p/gologshim"
 
@@ -19,29 +20,33 @@ import (
 const libp2pLogs = "libp2p"
 
 // Logs writes logs with a level for each subsystem that can change at run time.
-// Strings from other peers are safe to log as attributes: both formats escape
-// what is not printable. Safe for concurrent use.
+// Strings from other peers are safe to log: what is not printable is escaped. A
+// message that repeats itself is written ten times a minute. Safe for concurrent
+// use.
 type Logs struct {
 	inner   slog.Handler
 	journal *journal // nil: w is not systemd's journal
+	recent  recent
+	repeats repeats
 
 	mu     sync.Mutex // serialises changes
 	levels atomic.Pointer[map[string]slog.Level]
 }
 
 // NewLogs writes to w: format is "text" or "json", levels as in log.level. If w is
-// the journal, it is also told each line's priority.
+// the journal, it is told each line's priority, and not the time, which it knows.
 func NewLogs(w io.Writer, format, levels string) (*Logs, error) {
 	return newLogs(w, onJournal(w, os.Getenv("JOURNAL_STREAM")), format, levels)
 }
 
 func newLogs(w io.Writer, toJournal bool, format, levels string) (*Logs, error) {
-	l := &Logs{}
+	l := &Logs{recent: recent{now: time.Now}}
 	if toJournal {
 		l.journal = &journal{w: w}
 		w = l.journal
 	}
-	all := &slog.HandlerOptions{Level: slog.LevelDebug}
+	w = tee{&l.recent, w}
+	all := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: replaceAttr(toJournal)}
 	l.inner = slog.NewTextHandler(w, all)
 	if format == "json" {
 		l.inner = slog.NewJSONHandler(w, all)
@@ -121,8 +126,19 @@ func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= h.logs.level(h.subsystem)
 }
 
-// Handle implements slog.Handler.
+// Handle implements slog.Handler. What is asked for with level debug is written
+// however often it comes.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelInfo {
+		ok, leftOut := h.logs.repeats.allow(repeatKind{h.subsystem, r.Message, r.Level}, r.Time)
+		if !ok {
+			return nil
+		}
+		if leftOut > 0 {
+			r = r.Clone()
+			r.AddAttrs(slog.Int("left_out", leftOut))
+		}
+	}
 	if j := h.logs.journal; j != nil {
 		return j.handle(ctx, h.inner, r)
 	}

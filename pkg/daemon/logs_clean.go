@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"log/slog"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxLogText bounds one string in a log line, in bytes: an error of libp2p lists
+// every address it dialled, and what a peer says may be as long as it likes.
+const maxLogText = 2048
+
+// replaceAttr makes what came from other peers safe in a log, whoever reads it,
+// and leaves out the time where the reader adds its own.
+func replaceAttr(timeless bool) func([]string, slog.Attr) slog.Attr {
+	return func(groups []string, a slog.Attr) slog.Attr {
+		if timeless && a.Key == slog.TimeKey && len(groups) == 0 {
+			return slog.Attr{}
+		}
+		switch v := a.Value; v.Kind() {
+		case slog.KindString:
+			a.Value = slog.StringValue(logText(v.String()))
+		case slog.KindAny:
+			if err, ok := v.Any().(error); ok {
+				a.Value = slog.StringValue(logText(err.Error()))
+			}
+		}
+		return a
+	}
+}
+
+// logText escapes what is not printable, such as orders to a terminal, line breaks
+// and marks that turn the direction of text, and cuts what is too long.
+func logText(s string) string {
+	cut := ""
+	if len(s) > maxLogText {
+		cut = "... (" + strconv.Itoa(len(s)) + " bytes)"
+		s = s[:maxLogText]
+	}
+	if !strings.ContainsFunc(s, notForLogs) {
+		return s + cut
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			b.WriteString(`\x` + strconv.FormatUint(uint64(s[i])|0x100, 16)[1:])
+		case notForLogs(r):
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		default:
+			b.WriteRune(r)
+		}
+		i += size
+	}
+	return b.String() + cut
+}
+
+// notForLogs is also true for the mark of invalid UTF-8.
+func notForLogs(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
