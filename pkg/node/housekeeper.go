@@ -27,9 +27,13 @@ type housekeeper struct {
 	toSave  *records.Snapshot
 	final   chan<- error
 	expiry  bool
+	noPeers bool      // the table has none that answers
 	saved   time.Time // last successful snapshot, expiry, publication
 	expired time.Time
 	renewed time.Time
+
+	// Owned by the publisher.
+	renewedHere time.Time // what is overdue for want of peers was stored here anew
 }
 
 func newHousekeeper(n *Node) *housekeeper {
@@ -82,6 +86,8 @@ func (k *housekeeper) published(ps []dht.Published) {
 	}
 }
 
+func (k *housekeeper) alone() { k.leave(k.publish, func() { k.noPeers = true }) }
+
 func (k *housekeeper) expire() { k.leave(k.clean, func() { k.expiry = true }) }
 
 func (k *housekeeper) snapshot(s records.Snapshot) { k.leave(k.clean, func() { k.toSave = &s }) }
@@ -93,14 +99,51 @@ func (k *housekeeper) finalSnapshot(s records.Snapshot, done chan<- error) {
 
 func (k *housekeeper) doPublish() {
 	k.mu.Lock()
-	load, note := k.toLoad, k.toNote
-	k.toLoad, k.toNote = nil, nil
+	load, note, alone := k.toLoad, k.toNote, k.noPeers
+	k.toLoad, k.toNote, k.noPeers = nil, nil, false
 	k.mu.Unlock()
 	for _, p := range note {
 		k.note(p)
 	}
 	for _, it := range load {
 		k.loadOne(it)
+	}
+	if alone && time.Since(k.renewedHere) >= k.n.renewHereEvery() {
+		k.renewedHere = time.Now()
+		k.renewHere()
+	}
+}
+
+// renewHereEvery is how often the copies here are renewed while nobody is there to
+// publish them to: soon enough for those that were due just after the last time.
+func (n *Node) renewHereEvery() time.Duration {
+	return (min(n.cfg.DefaultValueTTL, n.cfg.ProviderTTL) - n.cfg.RepublishInterval) / 2
+}
+
+// renewHere stores our own copies of overdue published keys anew: without peers the
+// schedule hands out none, and they would expire here too. It reads a 256th of the
+// keys at a time.
+func (k *housekeeper) renewHere() {
+	for first := range 256 {
+		var due []records.Published
+		region := kad.PrefixOf(kad.Key{byte(first)}, 8)
+		err := k.n.cfg.Keystore.Range(region, func(p records.Published) bool {
+			if !p.Due.After(k.renewedHere) {
+				due = append(due, p)
+			}
+			return true
+		})
+		for i := range due {
+			if k.closing() {
+				return
+			}
+			_, _, e := k.n.renew(&due[i])
+			err = errors.Join(err, e)
+		}
+		if err != nil {
+			k.n.log.Error("published keys could not be renewed", "err", err)
+			return
+		}
 	}
 }
 
@@ -247,11 +290,15 @@ func (k *housekeeper) hurry() bool {
 	k.mu.Lock()
 	final := k.final != nil
 	k.mu.Unlock()
+	return final || k.closing()
+}
+
+func (k *housekeeper) closing() bool {
 	select {
 	case <-k.stop:
 		return true
 	default:
-		return final
+		return false
 	}
 }
 

@@ -124,6 +124,9 @@ func (n *Node) perform(out dht.Output) {
 	}
 	if out.Expire {
 		n.keeper.expire()
+		if _, verified := n.machine.Table().Len(); verified == 0 {
+			n.keeper.alone()
+		}
 	}
 	if out.Snapshot && n.snapshotDue() {
 		n.keeper.snapshot(n.takeSnapshot(time.Now()))

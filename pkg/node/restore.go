@@ -63,7 +63,7 @@ func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
 // the node started. It is called by the loop.
 func (n *Node) startBootstrap() {
 	_, verified := n.machine.Table().Len()
-	lost := verified == 0 && n.restored > 0
+	lost := verified == 0 && (n.restored > 0 || n.savedGeneration > 0)
 	if len(n.cfg.Bootstrap) == 0 {
 		n.bootstraps.skipped.Add(1)
 		n.bootstrapped.Store(true)

@@ -1,0 +1,92 @@
+package node_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// TestAloneForDays leaves a node without company for longer than any record lives:
+// what it publishes is still there, and goes out when somebody comes.
+func TestAloneForDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		h1, h2 := w.host(), w.host()
+		w.net.Start()
+		defer w.net.Close()
+		defer h1.Close()
+		defer h2.Close()
+		ctx := context.Background()
+		cfg := node.Config{UnvalidatedNamespaces: []string{"example"}}
+		n, err := node.New(h1, cfg)
+		require.NoError(t, err)
+		defer n.Close()
+		for key, ttl := range map[string]time.Duration{"/example/stays": 0, "/example/ends": time.Hour} {
+			_, err = n.Store(ctx, []byte(key), []byte("v"), ttl)
+			require.NoError(t, err)
+		}
+		_, err = n.ProvideKey(ctx, []byte("content"))
+		require.NoError(t, err)
+
+		for range 5 {
+			time.Sleep(24 * time.Hour)
+			got, err := n.Get(ctx, []byte("/example/stays"), 0)
+			require.NoError(t, err)
+			require.Equal(t, "v", string(got.Value))
+			require.Len(t, providersOf(t, n, []byte("content")), 1)
+			_, err = n.Get(ctx, []byte("/example/ends"), 0)
+			require.Error(t, err)
+		}
+
+		mem := records.NewMem(nil)
+		cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
+		cfg.Bootstrap = []peer.AddrInfo{{ID: h1.ID(), Addrs: h1.Addrs()}}
+		other, err := node.New(h2, cfg)
+		require.NoError(t, err)
+		defer other.Close()
+		time.Sleep(time.Minute)
+		_, err = mem.Value(time.Now(), []byte("/example/stays"))
+		require.NoError(t, err, "published")
+		ps, err := mem.Providers(nil, time.Now(), []byte("content"), 1)
+		require.NoError(t, err)
+		require.Len(t, ps, 1)
+	})
+}
+
+// TestFindsThoseItLost has the only peer of a node leave and come back hours later:
+// the node asks those of its own snapshot, though it started without one.
+func TestFindsThoseItLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		h1, h2 := w.host(), w.host()
+		w.net.Start()
+		defer w.net.Close()
+		defer h1.Close()
+		defer h2.Close()
+		first, err := node.New(h1, node.Config{})
+		require.NoError(t, err)
+		defer first.Close()
+		second, err := node.New(h2, node.Config{Bootstrap: []peer.AddrInfo{{ID: h1.ID(), Addrs: h1.Addrs()}}})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, 1, first.Status().VerifiedPeers)
+		require.NoError(t, second.Close())
+		time.Sleep(3 * time.Hour)
+		require.Zero(t, first.Status().VerifiedPeers)
+
+		require.NoError(t, h2.Network().ClosePeer(h1.ID())) // identify tells nothing
+		time.Sleep(time.Second)
+		second, err = node.New(h2, node.Config{})
+		require.NoError(t, err)
+		defer second.Close()
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, 1, first.Status().VerifiedPeers)
+	})
+}
