@@ -130,7 +130,7 @@ text:..., base58 of exactly 32 bytes, or plain text.`,
 		a.putCommand(), a.getCommand(), a.unpublishCommand(),
 		a.provideCommand(), a.unprovideCommand(), a.providesCommand(), a.findProvidersCommand(),
 		a.findPeerCommand(), a.closestCommand(), a.pingCommand(), a.explainCommand(),
-		a.republishCommand(), a.configCommand(), a.healthCommand(), a.logCommand(), a.versionCommand(),
+		a.republishCommand(), a.configCommand(), a.healthCommand(), a.logCommand(), a.debugCommand(), a.versionCommand(),
 		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(),
 	)
 	return root

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -98,7 +99,7 @@ writing. identity.key is not in it: keep a copy of that beside it.`,
 		Example: `  holdfast backup /var/backups/holdfast.db`,
 		Args:    exactly("FILE"),
 		RunE: a.with(func(ctx context.Context, b api.Backend, args []string) error {
-			n, err := backupTo(ctx, b, args[0])
+			n, err := saveTo(args[0], func(w io.Writer) error { return b.Backup(ctx, w) })
 			if err != nil {
 				return err
 			}
@@ -112,18 +113,18 @@ writing. identity.key is not in it: keep a copy of that beside it.`,
 	return cmd
 }
 
-// backupTo writes the backup beside its place first, so that an older one is
-// replaced by a whole one only.
-func backupTo(ctx context.Context, b api.Backend, path string) (n int64, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".backup-*")
+// saveTo writes a file beside its place first, so that an older one is replaced by
+// a whole one only.
+func saveTo(path string, write func(io.Writer) error) (n int64, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return 0, fmt.Errorf("backup: %w", err)
+		return 0, fmt.Errorf("save %s: %w", path, err)
 	}
 	defer os.Remove(f.Name()) // no longer there once renamed
-	err = b.Backup(ctx, f)
+	err = write(f)
 	info, statErr := f.Stat()
 	if err = errors.Join(err, statErr, f.Sync(), f.Close()); err != nil {
-		return 0, fmt.Errorf("backup: %w", err)
+		return 0, fmt.Errorf("save %s: %w", path, err)
 	}
 	return info.Size(), os.Rename(f.Name(), path)
 }

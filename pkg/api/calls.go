@@ -173,8 +173,16 @@ func (c *Client) ProvideAll(ctx context.Context, keys [][]byte, progress func(Pr
 }
 
 // Backup implements Backend.
-func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	return c.stream(ctx, opBackup, request{}, func(raw json.RawMessage) error {
+func (c *Client) Backup(ctx context.Context, w io.Writer) error { return c.chunks(ctx, opBackup, w) }
+
+// DebugBundle implements Backend.
+func (c *Client) DebugBundle(ctx context.Context, w io.Writer) error {
+	return c.chunks(ctx, opDebugBundle, w)
+}
+
+// chunks writes the items of an answer one after another.
+func (c *Client) chunks(ctx context.Context, op string, w io.Writer) error {
+	return c.stream(ctx, op, request{}, func(raw json.RawMessage) error {
 		var chunk []byte
 		if err := json.Unmarshal(raw, &chunk); err != nil {
 			return err

@@ -51,6 +51,7 @@ const (
 	opRepublishStatus = "republish-status"
 	opRepublishNow    = "republish-now"
 	opBackup          = "backup"
+	opDebugBundle     = "debug-bundle"
 	opLogLevels       = "log-levels"
 	opSetLogLevel     = "set-log-level"
 )

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 )
 
@@ -56,6 +57,7 @@ type stream func(ctx context.Context, r request, emit func(any) error) error
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
+	s.profiles(mux)
 	for op, h := range s.unaries() {
 		mux.Handle("POST "+pathPrefix+op, s.bounded(func(w http.ResponseWriter, r *http.Request, args request) {
 			answer, err := h(r.Context(), args)
@@ -75,6 +77,16 @@ func (s *Server) routes() http.Handler {
 		}))
 	}
 	return mux
+}
+
+// profiles serves the runtime's profiles under /debug/pprof/: here, where who may
+// administrate may look into the memory too, and on no other listener.
+func (s *Server) profiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
 // bounded takes a slot for the request and reads its arguments.
@@ -144,6 +156,9 @@ func (s *Server) streams() map[string]stream {
 		},
 		opBackup: func(ctx context.Context, _ request, emit func(any) error) error {
 			return b.Backup(ctx, chunkWriter{emit})
+		},
+		opDebugBundle: func(ctx context.Context, _ request, emit func(any) error) error {
+			return b.DebugBundle(ctx, chunkWriter{emit})
 		},
 		opProvideAll: func(ctx context.Context, r request, emit func(any) error) error {
 			if len(r.Keys) > maxKeysPerRequest {

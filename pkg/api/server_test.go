@@ -108,6 +108,10 @@ func (f *fake) Backup(_ context.Context, w io.Writer) error {
 	_, err := w.Write(bytes.Repeat([]byte{7}, 3*maxChunk+1))
 	return errors.Join(err, f.err)
 }
+func (f *fake) DebugBundle(_ context.Context, w io.Writer) error {
+	_, err := w.Write([]byte("bundle"))
+	return errors.Join(err, f.err)
+}
 func (f *fake) LogLevels(context.Context) (map[string]string, error) {
 	return map[string]string{"": "info"}, f.err
 }

@@ -60,6 +60,9 @@ type Backend interface {
 	RepublishNow(ctx context.Context) error
 	// Backup writes a consistent copy of the database to w.
 	Backup(ctx context.Context, w io.Writer) error
+	// DebugBundle writes a tar.gz with what is needed to understand a node in
+	// trouble.
+	DebugBundle(ctx context.Context, w io.Writer) error
 	// LogLevels returns the level of each subsystem, the root under "".
 	LogLevels(ctx context.Context) (map[string]string, error)
 	// SetLogLevel sets the level of a subsystem, "" being the root.

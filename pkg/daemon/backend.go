@@ -31,6 +31,8 @@ type Backend struct {
 	traffic *traffic
 	// describe adds what the process around the node knows; nil: nothing.
 	describe func(*api.Status)
+	// bundle lists the files of a debug bundle; nil: there is none.
+	bundle func() []bundleFile
 	// backup writes a copy of the database; nil: there is none.
 	backup func(io.Writer) (int64, error)
 }
