@@ -1,83 +1,19 @@
 package node_test
 
 import (
-	"bufio"
 	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	libp2pnet "github.com/libp2p/go-libp2p/core/network"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
-	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
-
-// foreign is a server that echoes type and key, until it is to be silent. It keeps
-// what it is asked.
-type foreign struct {
-	silent atomic.Bool
-	hold   chan struct{}
-
-	mu    sync.Mutex
-	asked []wire.Type
-}
-
-// joinForeign gives n a foreign server as its only peer.
-func joinForeign(t *testing.T, n *node.Node) *foreign {
-	f := &foreign{hold: make(chan struct{})}
-	t.Cleanup(func() { close(f.hold) })
-	h := newHost(t)
-	h.SetStreamHandler(n.Protocol(), f.serve)
-	require.NoError(t, h.Connect(testContext(t), infoOf(n)))
-	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers == 1 && s.Queries == 0 })
-	return f
-}
-
-func (f *foreign) serve(s libp2pnet.Stream) {
-	defer s.Close()
-	r := bufio.NewReader(s)
-	for {
-		frame, err := wire.ReadFrame(r, nil, wire.MaxFrame)
-		if err != nil {
-			return
-		}
-		m, err := wire.Parse(frame)
-		if err != nil {
-			return
-		}
-		f.mu.Lock()
-		f.asked = append(f.asked, m.Type)
-		f.mu.Unlock()
-		if f.silent.Load() {
-			<-f.hold
-			return
-		}
-		if m.Type == wire.AddProvider {
-			continue
-		}
-		if _, err := s.Write(wire.AppendFrame(nil, &wire.Message{Type: m.Type, Key: m.Key})); err != nil {
-			return
-		}
-	}
-}
-
-// count returns how many requests of a type came.
-func (f *foreign) count(typ wire.Type) (n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, x := range f.asked {
-		if x == typ {
-			n++
-		}
-	}
-	return n
-}
 
 // A node that has no room for the query of a publication makes up for it soon.
 func TestBusyNodePublishesLater(t *testing.T) {

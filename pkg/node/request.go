@@ -102,10 +102,6 @@ func (n *Node) ensureAddrs(id kad.PeerID) {
 	n.host.Peerstore().AddAddrs(peer.ID(id), rpc.Multiaddrs(c.addrs), peerstore.TempAddrTTL)
 }
 
-// heardTTL is how long addresses that came as hearsay in an answer are kept: the
-// length of a few queries.
-const heardTTL = 10 * time.Minute
-
 // prepare checks an answer and takes what it says of other peers.
 func (n *Node) prepare(s dht.Send, scope wire.Scope, resp *dht.Response) {
 	msg := resp.Message
@@ -154,11 +150,12 @@ func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
 	return out
 }
 
-// noteAddrs remembers addresses of hearsay; for a connected peer identify knows
-// better.
+// noteAddrs remembers addresses of hearsay for the length of a few queries. libp2p
+// drops those of this very TTL once the peer itself has said where it is, so that
+// nobody's word of another is told on; for a connected peer it already has.
 func (n *Node) noteAddrs(id peer.ID, addrs []ma.Multiaddr) {
 	if len(addrs) > 0 && !n.connected(id) {
-		n.host.Peerstore().AddAddrs(id, addrs, heardTTL)
+		n.host.Peerstore().AddAddrs(id, addrs, peerstore.TempAddrTTL)
 	}
 }
 

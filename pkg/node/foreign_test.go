@@ -1,0 +1,102 @@
+package node_test
+
+import (
+	"bufio"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	libp2pnet "github.com/libp2p/go-libp2p/core/network"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// foreign is a server that echoes type and key, until it is to be silent. It keeps
+// what it is asked.
+type foreign struct {
+	silent atomic.Bool
+	closer atomic.Pointer[[]wire.Peer] // in every answer
+	hold   chan struct{}
+
+	mu    sync.Mutex
+	asked []wire.Type
+}
+
+// joinForeign gives n a foreign server as its only peer.
+func joinForeign(t *testing.T, n *node.Node) *foreign {
+	f := &foreign{hold: make(chan struct{})}
+	t.Cleanup(func() { close(f.hold) })
+	h := newHost(t)
+	h.SetStreamHandler(n.Protocol(), f.serve)
+	require.NoError(t, h.Connect(testContext(t), infoOf(n)))
+	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers == 1 && s.Queries == 0 })
+	return f
+}
+
+func (f *foreign) serve(s libp2pnet.Stream) {
+	defer s.Close()
+	r := bufio.NewReader(s)
+	for {
+		frame, err := wire.ReadFrame(r, nil, wire.MaxFrame)
+		if err != nil {
+			return
+		}
+		m, err := wire.Parse(frame)
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		f.asked = append(f.asked, m.Type)
+		f.mu.Unlock()
+		if f.silent.Load() {
+			<-f.hold
+			return
+		}
+		if m.Type == wire.AddProvider {
+			continue
+		}
+		answer := wire.Message{Type: m.Type, Key: m.Key}
+		if c := f.closer.Load(); c != nil {
+			answer.CloserPeers = *c
+		}
+		if _, err := s.Write(wire.AppendFrame(nil, &answer)); err != nil {
+			return
+		}
+	}
+}
+
+// count returns how many requests of a type came.
+func (f *foreign) count(typ wire.Type) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, x := range f.asked {
+		if x == typ {
+			n++
+		}
+	}
+	return n
+}
+
+// What others say of a peer's addresses is forgotten once it has said them itself:
+// it is told to nobody.
+func TestHearsayIsNotTold(t *testing.T) {
+	ctx := testContext(t)
+	n, x := newNode(t, openConfig()), newNode(t, openConfig())
+	rumour := ma.StringCast("/ip4/127.0.0.1/tcp/1")
+	told := wire.Peer{ID: kad.PeerID(x.Host().ID()), Addrs: [][]byte{rumour.Bytes()}}
+	for _, a := range x.Host().Addrs() {
+		told.Addrs = append(told.Addrs, a.Bytes())
+	}
+	f := joinForeign(t, n)
+	f.closer.Store(&[]wire.Peer{told})
+	_, err := n.Closest(ctx, []byte("key"))
+	require.NoError(t, err)
+	waitFor(t, func() bool { return n.Status().VerifiedPeers == 2 })
+	for _, e := range n.Table() {
+		require.NotContains(t, e.Addrs, rumour.String())
+	}
+}
