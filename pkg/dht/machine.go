@@ -320,11 +320,17 @@ func (m *Machine) seeds(target kad.Key) []kad.Peer {
 	return s
 }
 
-func (m *Machine) lookupConfig(kind QueryKind) lookup.Config {
+// lookupConfig lets a lookup that wants all of the k nearest, not just the nearest
+// of them, end when they have answered.
+func (m *Machine) lookupConfig(q *query) lookup.Config {
 	c := lookup.Config{K: m.cfg.Replicas, Alpha: m.cfg.Alpha, MaxAlpha: m.cfg.MaxAlpha, Beta: m.cfg.Beta}
-	switch kind {
+	switch q.Kind {
 	case FindClosest, StoreValue, StoreProvider:
 		c.Beta = m.cfg.StoreBeta
+	case Refresh:
+		if string(q.Key) == string(m.cfg.Self.ID) {
+			c.Beta = m.cfg.StoreBeta
+		}
 	}
 	return c
 }

@@ -37,6 +37,9 @@ const (
 	QueryTimeout = 60 * time.Second
 	// RefreshInterval is how often a bucket is refreshed (go: 10 min).
 	RefreshInterval = 10 * time.Minute
+	// SelfInterval is how often our own neighbourhood is looked up and with it
+	// every one of our k nearest asked.
+	SelfInterval = 10 * time.Minute
 	// RefreshTimeout bounds one refresh lookup (go: 10 s).
 	RefreshTimeout = 10 * time.Second
 	// LivenessInterval is how long a peer may be silent before it is probed

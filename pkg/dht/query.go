@@ -80,7 +80,7 @@ func (m *Machine) newQuery(now time.Time, spec Query) *query {
 func (m *Machine) begin(now time.Time, q *query) {
 	target := kad.KeyOf(q.Key)
 	seeds := m.seeds(target)
-	q.lookup = lookup.New(target, m.lookupConfig(q.Kind), seeds)
+	q.lookup = lookup.New(target, m.lookupConfig(q), seeds)
 	if q.trace != nil {
 		q.trace.Seeds = len(seeds)
 	}

@@ -213,7 +213,7 @@ func (m *Machine) endOf(q *query) End {
 	switch s := q.lookup.Stats(); {
 	case s.Asked == 0:
 		return EndNobody
-	case s.Responded >= m.lookupConfig(q.Kind).Beta:
+	case s.Responded >= m.lookupConfig(q).Beta:
 		return EndNearest
 	}
 	return EndExhausted

@@ -141,14 +141,16 @@ func (m *Machine) joined(now time.Time) {
 }
 
 // refresh runs one round if it is due: our own key first, then each bucket not
-// looked at for RefreshInterval, one after another.
+// looked at for RefreshInterval, one after another. Our own key is looked up until
+// all of our k nearest have answered: it is we whom every lookup near us asks for
+// them, so we must know which of them are gone sooner than of peers far away.
 func (m *Machine) refresh(now time.Time) {
 	u := &m.upkeep
 	_, verified := m.table.Len()
 	if u.refreshing || verified == 0 {
 		return
 	}
-	if u.lastSelf.IsZero() || now.Sub(u.lastSelf) >= m.cfg.RefreshInterval {
+	if u.lastSelf.IsZero() || now.Sub(u.lastSelf) >= min(SelfInterval, m.cfg.RefreshInterval) {
 		u.lastSelf = now
 		m.refreshOne(now, []byte(m.cfg.Self.ID))
 		return
