@@ -64,6 +64,18 @@ func (s *Schedule) Restore(now time.Time, it Item, due time.Time) {
 	s.Add(now, it, due)
 }
 
+// ClockSetBack spreads over Interval what is due later than Interval can explain: the
+// clock was set back, and it would else wait until that has caught up.
+func (s *Schedule) ClockSetBack(now time.Time) {
+	last := now.Add(s.cfg.Interval).UnixNano()
+	for i := range s.jobs {
+		if j := &s.jobs[i]; j.due > last {
+			j.due = now.Add(share(&j.item, s.cfg.Interval)).UnixNano()
+		}
+	}
+	s.heapify()
+}
+
 // share returns a part of d chosen by the item's key, which is a hash already.
 func share(it *Item, d time.Duration) time.Duration {
 	hi, _ := bits.Mul64(binary.BigEndian.Uint64(it.Key[24:]), uint64(d))

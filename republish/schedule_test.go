@@ -215,3 +215,24 @@ func BenchmarkAdd(b *testing.B) {
 	}
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "B/key")
 }
+
+func TestClockSetBack(t *testing.T) {
+	const n = 1000
+	s := New(Config{MaxActive: 2 * n})
+	later := t0.Add(100 * time.Hour)
+	for i := range n {
+		s.Add(later, item(i), later.Add(time.Duration(i)*time.Minute))
+	}
+	s.Due(nil, later) // the first is in work
+	s.Add(t0, item(n), t0.Add(time.Hour))
+	s.ClockSetBack(t0)
+	if at, _ := s.DueAt(item(n)); !at.Equal(t0.Add(time.Hour)) {
+		t.Fatalf("what was due in time is due at %v", at)
+	}
+	if got := len(s.Due(nil, t0.Add(11*time.Hour))); got < n/3 || got > 2*n/3 {
+		t.Fatalf("%d of %d due after half an interval", got, n)
+	}
+	if got := s.Due(nil, t0.Add(22*time.Hour)); len(got) == 0 || s.Stats(t0).Active != n+1 {
+		t.Fatal("some are never due")
+	}
+}

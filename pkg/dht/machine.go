@@ -21,6 +21,7 @@ type Machine struct {
 
 	out    Output
 	timers timers
+	wall   time.Time // of the last Tick, see checkClock
 
 	lastQuery   QueryID
 	lastRequest RequestID
@@ -177,6 +178,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 
 // Tick does what is due.
 func (m *Machine) Tick(now time.Time) {
+	m.checkClock(now)
 	for {
 		t, ok := m.timers.pop(now)
 		if !ok {

@@ -148,3 +148,22 @@ func (t *Table) LastRefresh(cpl int) time.Time {
 	}
 	return fromNanos(t.refreshed[cpl])
 }
+
+// ClockSetBack brings back to now whatever lies ahead of it: the clock was set back,
+// and probes and refreshes would else wait until it has caught up.
+func (t *Table) ClockSetBack(now time.Time) {
+	at, pause := nanos(now), nanos(now.Add(backoffMin<<maxDoublings))
+	for _, b := range t.buckets {
+		for i := range b.entries {
+			e := &b.entries[i]
+			e.lastSeen, e.added, e.notBefore = min(e.lastSeen, at), min(e.added, at), min(e.notBefore, pause)
+		}
+		for i := range b.spares {
+			b.spares[i].lastSeen = min(b.spares[i].lastSeen, at)
+		}
+	}
+	for cpl := range t.refreshed {
+		t.refreshed[cpl] = min(t.refreshed[cpl], at)
+	}
+	t.next.valid = false
+}

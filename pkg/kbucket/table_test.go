@@ -258,6 +258,37 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+func TestClockSetBack(t *testing.T) {
+	table, later := New(kad.Key{}, Config{}), t0.Add(100*time.Hour)
+	for i := range 3 {
+		mustAdd(t, table, inBucket(0, i), "", later, Added)
+	}
+	table.Failed(inBucket(0, 1).Key, later)
+	table.Probing(inBucket(0, 2).Key, later)
+	table.Refreshed(0, later)
+	const every = 43 * time.Minute
+	table.NextProbe(every) // remembered
+
+	table.ClockSetBack(t0)
+	if got := table.ProbeDue(nil, t0, every, 9); len(got) != 0 {
+		t.Fatalf("ProbeDue = %v at once", got)
+	}
+	if got := table.ProbeDue(nil, t0.Add(every), every, 9); len(got) != 1 {
+		t.Fatalf("ProbeDue = %v, want the one that was heard", got)
+	}
+	if got := table.ProbeDue(nil, t0.Add(64*time.Minute), every, 9); len(got) != 3 {
+		t.Fatalf("ProbeDue = %v, want all", got)
+	}
+	if got := table.RefreshDue(t0.Add(10*time.Minute), 10*time.Minute); !slices.Equal(got, []int{0}) {
+		t.Fatalf("RefreshDue = %v", got)
+	}
+	for e := range table.Entries {
+		if e.LastSeen.After(t0) || e.Added.After(t0) {
+			t.Fatalf("%+v is ahead of the clock", e)
+		}
+	}
+}
+
 func TestViewIsImmutable(t *testing.T) {
 	table := full(t, Config{})
 	v := table.View()
