@@ -29,6 +29,8 @@ var floors = map[string]floor{
 	"metrics":    {imports: []string{"pkg/dht", "pkg/wire", "pkg/records", "pkg/rpc"}}, // rpc: implements its Observer
 	"pkg/sim":    {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup", "pkg/wire", "pkg/records", "republish", "pkg/dht"}},
 
+	"storage/workload": {imports: []string{"pkg/kad", "pkg/records", "storage"}}, // measures stores
+
 	"pkg/usage": {imports: []string{"pkg/wire", "pkg/rpc"}}, // implements its Observer
 
 	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc", "storage"}},
@@ -46,7 +48,7 @@ var floors = map[string]floor{
 		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage", "pkg/statuspage",
 	}},
 
-	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon"}},
+	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon", "storage/workload"}},
 
 	"pkg/internal/floors": {},
 }

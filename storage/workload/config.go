@@ -1,0 +1,124 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Config says how much work is done. The zero value of each field stands for its
+// default.
+type Config struct {
+	// Records of the fill. Default a million.
+	Records int `json:"records"`
+	// Batches are the sizes at which ingest is measured. Default 100, 1,000 and
+	// 10,000.
+	Batches []int `json:"batches"`
+	// Callers are the numbers of goroutines that each wait for records of their
+	// own. Default 1, 64 and 1,024.
+	Callers []int `json:"callers"`
+	// Window is how long a rate or a latency is measured. Default 3 s.
+	Window time.Duration `json:"window"`
+	// Days are the simulated days in which all records are announced again every
+	// 22 hours. Default 2, after which the sizes are steady; the growth of the
+	// file is told from 6 on.
+	Days int `json:"days"`
+	// Steps are what is measured, see Steps. Default all.
+	Steps []string `json:"steps"`
+	// Seed makes the records. Default 1.
+	Seed uint64 `json:"seed"`
+}
+
+const (
+	// fillBatch is the size of batches where the batch is not what is measured.
+	fillBatch = 10_000
+	// minRecords gives every step something to do.
+	minRecords = 1000
+	// pacedRate is the adverts a second of a busy public server.
+	pacedRate = 2000
+	// pacedTick is how often the paced writer writes.
+	pacedTick = 10 * time.Millisecond
+)
+
+// steps in their order: each takes the store as the one before leaves it.
+var steps = []struct {
+	name string
+	run  func(*bench) ([]Figure, error)
+}{
+	{"fill", (*bench).fill},
+	{"ingest", (*bench).ingest},
+	{"refresh", (*bench).refresh},
+	{"lookup", (*bench).lookupIdle},
+	{"lookup-paced", (*bench).lookupPaced},
+	{"lookup-flat", (*bench).lookupFlat},
+	{"callers", (*bench).callers},
+	{"paced", (*bench).paced},
+	{"syncs", (*bench).syncs},
+	{"expire", (*bench).expire},
+	{"days", (*bench).days},
+	{"reopen", nil}, // by Compare, for it takes two processes
+	{"kill", nil},
+}
+
+// Steps returns the names of what is measured, in order.
+func Steps() (names []string) {
+	for _, s := range steps {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// withDefaults returns a copy in which no default is left open, or all that is
+// wrong with it.
+func (c Config) withDefaults() (Config, error) {
+	if c.Records == 0 {
+		c.Records = 1_000_000
+	}
+	if len(c.Batches) == 0 {
+		c.Batches = []int{100, 1000, 10_000}
+	}
+	if len(c.Callers) == 0 {
+		c.Callers = []int{1, 64, 1024}
+	}
+	if c.Window == 0 {
+		c.Window = 3 * time.Second
+	}
+	if c.Days == 0 {
+		c.Days = 2
+	}
+	if len(c.Steps) == 0 {
+		c.Steps = Steps()
+	}
+	if c.Seed == 0 {
+		c.Seed = 1
+	}
+	return c, c.validate()
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("workload: "+format, args...)) }
+	if c.Records < minRecords {
+		bad("%d records are under %d", c.Records, minRecords)
+	}
+	for _, n := range c.Batches {
+		if n < 1 || n > fillBatch {
+			bad("a batch of %d is not within 1 and %d", n, fillBatch)
+		}
+	}
+	for _, n := range c.Callers {
+		if n < 1 || n > 1<<14 {
+			bad("%d callers are not within 1 and %d", n, 1<<14)
+		}
+	}
+	if c.Window < 0 || c.Days < 0 {
+		bad("a negative time")
+	}
+	for _, s := range c.Steps {
+		if !slices.Contains(Steps(), s) {
+			bad("no step %q; there are %v", s, Steps())
+		}
+	}
+	return errors.Join(errs...)
+}

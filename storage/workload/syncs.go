@@ -1,0 +1,87 @@
+package workload
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// errNoTracer is returned by countSyncs where strace cannot be had.
+var errNoTracer = errors.New("workload: no strace")
+
+// countSyncs returns how many fsyncs of any kind this process made during fn. It has
+// strace attach for that time, which slows fn down: it is no time to measure
+// anything else.
+func countSyncs(fn func() error) (n int64, err error) {
+	path, err := exec.LookPath("strace")
+	if err != nil {
+		return 0, errNoTracer
+	}
+	dir, err := os.MkdirTemp("", "syncs")
+	if err != nil {
+		return 0, fmt.Errorf("workload: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "calls")
+	cmd := exec.Command(path, "-f", "-c", "-o", out, "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-p", strconv.Itoa(os.Getpid()))
+	if err := attach(cmd); err != nil {
+		return 0, err
+	}
+	err = fn()
+	_ = cmd.Process.Signal(os.Interrupt)
+	_ = cmd.Wait() // it dies of the signal, after writing
+	table, readErr := os.ReadFile(out)
+	if err = errors.Join(err, readErr); err != nil {
+		return 0, err
+	}
+	return sumCalls(string(table)), nil
+}
+
+// attach starts strace and waits until it has hold of this process.
+func attach(cmd *exec.Cmd) error {
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		return fmt.Errorf("workload: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return errNoTracer
+	}
+	attached := make(chan bool, 1)
+	go func() {
+		lines := bufio.NewScanner(pipe)
+		ok := lines.Scan() && strings.Contains(lines.Text(), "attached")
+		attached <- ok
+		for lines.Scan() { // it must not wait for us
+		}
+	}()
+	select {
+	case ok := <-attached:
+		if ok {
+			return nil
+		}
+	case <-time.After(5 * time.Second):
+		_ = cmd.Process.Kill()
+	}
+	_ = cmd.Wait()
+	return errNoTracer // not allowed to, in most containers
+}
+
+// sumCalls adds up the calls in strace's table: percent, seconds, usecs, calls,
+// errors if any, name.
+func sumCalls(table string) (n int64) {
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) < 5 || !strings.Contains(f[len(f)-1], "sync") {
+			continue
+		}
+		calls, _ := strconv.ParseInt(f[3], 10, 64)
+		n += calls
+	}
+	return n
+}
