@@ -7,7 +7,8 @@
 // answers. It refuses to announce content for others: a provider record names
 // who has the content, and that is never the one who asks over HTTP. An IPNS
 // record may be stored, since it carries its owner's signature; renewing it stays
-// the owner's business.
+// the owner's business. It tells private and loopback addresses only to who asks
+// from such an address, and to no page of another origin and through no proxy.
 //
 // It owns no state but the count of requests in progress; Handler is safe for
 // concurrent use.

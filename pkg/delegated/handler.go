@@ -71,7 +71,7 @@ func (b *bounded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		allowReading(w.Header())
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	b.next.ServeHTTP(w, r)
+	b.next.ServeHTTP(w, withAsker(r))
 }
 
 // allowReading lets pages of any origin read an answer, as the specification asks

@@ -261,3 +261,40 @@ func TestWhatIsNotOffered(t *testing.T) {
 	code, _ = do(t, http.MethodGet, url+"/routing/v1/providers/nonsense", "", "")
 	require.Equal(t, http.StatusBadRequest, code)
 }
+
+// Who asks from this machine is told every address; pages of other origins, proxies
+// and strangers are told public ones only.
+func TestAddressesFitWhoAsks(t *testing.T) {
+	_, p := newPeer(t)
+	p.Addrs = []ma.Multiaddr{
+		ma.StringCast("/ip4/127.0.0.1/tcp/1"), ma.StringCast("/ip4/192.168.1.2/tcp/1"), ma.StringCast("/ip4/8.8.8.8/tcp/1"),
+	}
+	h := Handler(&network{providers: []peer.AddrInfo{p}}, prometheus.NewRegistry())
+	for name, x := range map[string]struct {
+		remote string
+		header string
+		want   int
+	}{
+		"this machine":   {"127.0.0.1:5", "", 3},
+		"our network":    {"192.168.1.7:5", "", 2},
+		"IPv6":           {"[::1]:5", "", 3},
+		"a stranger":     {"8.8.4.4:5", "", 1},
+		"a page":         {"127.0.0.1:5", "Origin", 1},
+		"a proxy":        {"127.0.0.1:5", "X-Forwarded-For", 1},
+		"another proxy":  {"127.0.0.1:5", "Forwarded", 1},
+		"no address":     {"", "", 1},
+		"a unix address": {"@", "", 1},
+	} {
+		for _, path := range []string{"providers/" + someCID(t, "x").String(), "peers/" + peer.ToCid(p.ID).String(), "dht/closest/peers/" + someCID(t, "x").String()} {
+			r := httptest.NewRequest(http.MethodGet, "/routing/v1/"+path, nil)
+			r.RemoteAddr = x.remote
+			if x.header != "" {
+				r.Header.Set(x.header, "https://example.com")
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			require.Equal(t, http.StatusOK, w.Code, w.Body)
+			require.Equal(t, x.want, strings.Count(w.Body.String(), "/tcp/1"), "%s %s: %s", name, path, w.Body)
+		}
+	}
+}

@@ -44,6 +44,7 @@ func (r router) FindProviders(ctx context.Context, c cid.Cid, limit int) (iter.R
 	found.work.Go(func() {
 		defer close(found.more)
 		_, _ = r.node.Providers(ctx, c.Hash(), limit, func(ai peer.AddrInfo) bool {
+			ai.Addrs = fitting(ctx, ai.Addrs)
 			select {
 			case found.more <- ai:
 				return true
@@ -87,7 +88,7 @@ func (r router) FindPeers(ctx context.Context, id peer.ID, _ int) (iter.ResultIt
 	if err != nil {
 		return nil, notFound(err)
 	}
-	return peerRecords([]peer.AddrInfo{ai}), nil
+	return peerRecords(ctx, []peer.AddrInfo{ai}), nil
 }
 
 // GetClosestPeers implements server.DelegatedRouter.
@@ -96,7 +97,7 @@ func (r router) GetClosestPeers(ctx context.Context, key cid.Cid) (iter.ResultIt
 	if err != nil {
 		return nil, notFound(err)
 	}
-	return peerRecords(found), nil
+	return peerRecords(ctx, found), nil
 }
 
 // GetIPNS implements server.DelegatedRouter.
@@ -142,9 +143,10 @@ func peerRecord(ai peer.AddrInfo) *types.PeerRecord {
 	return r
 }
 
-func peerRecords(list []peer.AddrInfo) iter.ResultIter[*types.PeerRecord] {
+func peerRecords(ctx context.Context, list []peer.AddrInfo) iter.ResultIter[*types.PeerRecord] {
 	out := make([]*types.PeerRecord, len(list))
 	for i, ai := range list {
+		ai.Addrs = fitting(ctx, ai.Addrs)
 		out[i] = peerRecord(ai)
 	}
 	return iter.ToResultIter[*types.PeerRecord](iter.FromSlice(out))

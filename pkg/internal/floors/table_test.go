@@ -36,7 +36,7 @@ var floors = map[string]floor{
 	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc", "storage"}},
 
 	"pkg/api":       {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
-	"pkg/delegated": {imports: []string{"pkg/node"}},
+	"pkg/delegated": {imports: []string{"pkg/node", "pkg/rpc"}},
 	"pkg/explain":   {imports: []string{"pkg/api"}},
 
 	"pkg/statuspage": {imports: []string{"pkg/api"}},
