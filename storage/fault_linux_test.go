@@ -187,7 +187,7 @@ func TestFailedCommit(t *testing.T) {
 			require.EqualValues(t, 0, db.Stats().Published[0])
 			db.commitTx = (*bbolt.Tx).Commit
 			err = db.Publish(records.Published{Key: []byte("k")})
-			if c.want == ErrFull {
+			if errors.Is(c.want, ErrFull) {
 				require.NoError(t, err)
 			} else {
 				require.ErrorIs(t, err, ErrFailed)

@@ -202,7 +202,7 @@ func (b *batch) expireValues(limit time.Time, n int) (removed int64, more bool, 
 // dueValues returns copies of the first n index entries up to limit.
 func dueValues(expiry *bbolt.Bucket, limit time.Time, n int) (due [][]byte, more bool) {
 	c := expiry.Cursor()
-	for k, _ := c.First(); k != nil && len(k) > 8; k, _ = c.Next() {
+	for k, _ := c.First(); len(k) > 8; k, _ = c.Next() {
 		if fromNanos(int64(binary.BigEndian.Uint64(k))).After(limit) {
 			break
 		}

@@ -77,11 +77,11 @@ func (s *outStream) clean() bool { return s.frames.Buffered() == 0 }
 // close ends a stream that is done. It is a no-op on nil.
 func (s *outStream) close() {
 	if s != nil {
-		_ = s.Stream.Close() // nothing depends on it any more
+		_ = s.Close() // nothing depends on it any more
 	}
 }
 
-func (s *outStream) reset() { _ = s.Stream.Reset() }
+func (s *outStream) reset() { _ = s.Reset() }
 
 // watch resets the stream when ctx ends, which interrupts reads and writes. The
 // returned function stops that and reports whether the stream was left alone.
