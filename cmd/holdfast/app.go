@@ -91,7 +91,7 @@ func (a *app) exitCode(err error) int {
 }
 
 // packagePrefix is what errors of the packages begin with; people need it not.
-var packagePrefix = regexp.MustCompile(`(?m)(^|: )(?:api|config|daemon|node|records|storage): `)
+var packagePrefix = regexp.MustCompile(`(?m)(^|: )(?:api|config|daemon|node|records|storage|workload): `)
 
 func forPeople(err error) string {
 	lines := strings.Split(packagePrefix.ReplaceAllString(err.Error(), "$1"), "\n")
@@ -131,7 +131,7 @@ text:..., base58 of exactly 32 bytes, or plain text.`,
 		a.provideCommand(), a.unprovideCommand(), a.providesCommand(), a.findProvidersCommand(),
 		a.findPeerCommand(), a.closestCommand(), a.pingCommand(), a.explainCommand(),
 		a.republishCommand(), a.configCommand(), a.healthCommand(), a.logCommand(), a.debugCommand(), a.versionCommand(),
-		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(),
+		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(),
 	)
 	return root
 }

@@ -69,6 +69,12 @@ func Steps() (names []string) {
 	return names
 }
 
+// Validate reports all violations at once.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 // withDefaults returns a copy in which no default is left open, or all that is
 // wrong with it.
 func (c Config) withDefaults() (Config, error) {
@@ -100,7 +106,7 @@ func (c *Config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("workload: "+format, args...)) }
 	if c.Records < minRecords {
-		bad("%d records are under %d", c.Records, minRecords)
+		bad("%d records are under %s", c.Records, thousands(minRecords))
 	}
 	for _, n := range c.Batches {
 		if n < 1 || n > fillBatch {

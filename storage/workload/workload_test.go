@@ -95,6 +95,7 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1_000_000, c.Records)
 	_, err = Config{Records: 1, Batches: []int{0}, Callers: []int{1 << 20}, Days: -1, Steps: []string{"dance"}}.withDefaults()
+	require.EqualError(t, Config{Records: 1, Batches: []int{0}, Callers: []int{1 << 20}, Days: -1, Steps: []string{"dance"}}.Validate(), err.Error())
 	for _, part := range []string{"1 records", "batch of 0", "callers", "negative", `"dance"`} {
 		require.ErrorContains(t, err, part)
 	}

@@ -1,0 +1,14 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (a *app) benchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure what this machine makes of a node",
+		Args:  exactly(),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.benchStoreCommand())
+	return cmd
+}

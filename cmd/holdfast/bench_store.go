@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/storage/workload"
+)
+
+// benchStore is one run of `bench store`.
+type benchStore struct {
+	*app
+	cfg   workload.Config
+	dir   string
+	serve bool
+}
+
+func (a *app) benchStoreCommand() *cobra.Command {
+	b := benchStore{app: a}
+	cmd := &cobra.Command{
+		Use:   "store",
+		Short: "Measure the store of provider records",
+		Long: `Measure the store of provider records on this machine: fill it as two days of a
+server would, then ingest, refresh, lookups with and without ingest, waiting
+callers, expiry, renewal, and opening after a clean stop and after a kill. Written
+bytes and fsyncs stand beside the rates, because they are the same on any disk.
+
+It works in a directory of its own below --dir, which it removes. Steps: ` + strings.Join(workload.Steps(), ", ") + `.`,
+		Example: `  holdfast bench store
+  holdfast bench store --records 10000000 --dir /var/lib/holdfast --json`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if b.serve {
+				return workload.Serve(a.in, a.out, workload.OpenNode)
+			}
+			return b.run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&b.cfg.Records, "records", 1_000_000, "`number` of records")
+	f.IntSliceVar(&b.cfg.Batches, "batch", []int{100, 1000, 10_000}, "`sizes` of batches")
+	f.IntSliceVar(&b.cfg.Callers, "callers", []int{1, 64, 1024}, "`numbers` of callers that wait for each record")
+	f.DurationVar(&b.cfg.Window, "window", 0, "how `long` each rate is measured (0: 3s)")
+	f.IntVar(&b.cfg.Days, "days", 2, "simulated `days` in which all records are renewed every 22 hours")
+	f.StringSliceVar(&b.cfg.Steps, "steps", nil, "`steps` to do, all if none are named")
+	f.StringVar(&b.dir, "dir", ".", "`directory` on the disk to measure")
+	f.BoolVar(&b.serve, "serve", false, "be the process that is measured")
+	_ = f.MarkHidden("serve") // it exists
+	return cmd
+}
+
+func (b *benchStore) run(ctx context.Context) error {
+	if err := b.cfg.Validate(); err != nil {
+		return usageError{err}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	dir, err := os.MkdirTemp(b.dir, "holdfast-bench-")
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	target := workload.Target{Name: "holdfast", Command: func(ctx context.Context) *exec.Cmd {
+		return exec.CommandContext(ctx, self, "bench", "store", "--serve")
+	}}
+	report, err := workload.Compare(ctx, b.cfg, dir, []workload.Target{target}, func(step, _ string, _ []workload.Figure) {
+		if isTerminal(b.errs) {
+			fmt.Fprintf(b.errs, "%s done\n", step)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if b.json {
+		return b.printJSON(report)
+	}
+	return report.WriteTable(b.out)
+}
