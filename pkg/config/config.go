@@ -62,22 +62,22 @@ type Storage struct {
 	Path           string   `toml:"path" unit:"directory" doc:"Data directory: identity.key and the database. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. Flag: --data-dir."`
 	MaxBytes       Size     `toml:"max_bytes" doc:"Largest size of the database; new records are refused before it is reached."`
 	ProviderTTL    Duration `toml:"provider_ttl" doc:"How long a provider record is kept without being renewed; at most 48h."`
-	ExpiryInterval Duration `toml:"expiry_interval" doc:"How often expired records are removed from the database. They are never served in between."`
+	ExpiryInterval Duration `toml:"expiry_interval" reload:"yes" doc:"How often expired records are removed from the database. They are never served in between."`
 }
 
 // Republish is the renewal of what this node publishes.
 type Republish struct {
-	Interval Duration `toml:"interval" doc:"How often each published key is published again (kad-dht specification: 22h)."`
+	Interval Duration `toml:"interval" reload:"yes" doc:"How often each published key is published again (kad-dht specification: 22h)."`
 }
 
 // Refresh is the upkeep of the routing table.
 type Refresh struct {
-	Interval Duration `toml:"interval" doc:"How often each bucket is refreshed by a lookup."`
+	Interval Duration `toml:"interval" reload:"yes" doc:"How often each bucket is refreshed by a lookup."`
 }
 
 // Snapshot is the saving of the routing table.
 type Snapshot struct {
-	Interval Duration `toml:"interval" doc:"How often the table is saved if it changed; it is also saved at stop."`
+	Interval Duration `toml:"interval" reload:"yes" doc:"How often the table is saved if it changed; it is also saved at stop."`
 }
 
 // API is the admin socket.

@@ -225,6 +225,8 @@ func TestReload(t *testing.T) {
 	next.Loaded.Config.Log.Level = "warn,daemon=info"
 	next.Loaded.Config.Network.Bootstrap = []string{"/ip4/127.0.0.1/tcp/1/p2p/" + peerA}
 	next.Loaded.Config.Snapshot.Interval.Duration = time.Hour
+	next.Loaded.Config.Republish.Interval.Duration = time.Hour
+	next.Loaded.Config.Limits.ConnectionsHigh = 700
 	var refuse error
 	o.Reload = func() (*config.Loaded, error) { return next.Loaded, refuse }
 	d, err := Start(o)
@@ -240,8 +242,11 @@ func TestReload(t *testing.T) {
 	refuse = nil
 	require.NoError(t, d.Reload())
 	require.Equal(t, "warn", o.Logs.Levels()[""])
-	require.Contains(t, logs.String(), `applied="network.bootstrap log.level"`)
-	require.Contains(t, logs.String(), "keys=snapshot.interval")
+	require.Contains(t, logs.String(), `applied="network.bootstrap republish.interval snapshot.interval log.level"`)
+	require.Contains(t, logs.String(), "keys=limits.connections_high")
+	s, err := d.Backend().RepublishStatus(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 3600.0, s.CycleSeconds)
 	_, text = fetch(t, "http://"+d.web.addr+"/metrics")
 	require.Contains(t, text, "holdfast_config_last_reload_successful 1")
 }
@@ -250,7 +255,8 @@ func TestReload(t *testing.T) {
 func TestReloadableKeysAreApplied(t *testing.T) {
 	for _, k := range config.Keys() {
 		if k.Reload {
-			require.Contains(t, []string{"log.level", "network.bootstrap"}, k.Path())
+			_, interval := intervals[k.Path()]
+			require.True(t, interval || k.Path() == "log.level" || k.Path() == "network.bootstrap", k.Path())
 		}
 	}
 }

@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
 // ErrNoReload is returned by Reload of a daemon that was given no way to.
 var ErrNoReload = errors.New("daemon: nothing to reload from")
 
 // Reload reads the configuration again and applies what may change at run time:
-// log.level and network.bootstrap. If it cannot be used, all stays as it was.
+// log.level, network.bootstrap and the intervals of background work. If it cannot be used, all stays as it was.
 func (d *Daemon) Reload() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -42,6 +43,9 @@ func (d *Daemon) reload() error {
 	if err := next.WithOrigins(Check(&next.Config)); err != nil {
 		return err
 	}
+	if err := next.WithOrigins(d.unfit(&next.Config)); err != nil {
+		return err
+	}
 	applied, waiting := changes(&d.loaded.Config, &next.Config)
 	for _, key := range applied {
 		if err := d.apply(key, &next.Config); err != nil {
@@ -52,6 +56,16 @@ func (d *Daemon) reload() error {
 	d.log.Info("configuration reloaded", "applied", strings.Join(applied, " "))
 	if len(waiting) > 0 {
 		d.log.Warn("some changes need a restart", "keys", strings.Join(waiting, " "))
+	}
+	return nil
+}
+
+// unfit finds settings that do not go with those which only a restart changes, so
+// that a reload is taken whole or not at all.
+func (d *Daemon) unfit(next *config.Config) config.Violations {
+	shortest := min(d.config.Storage.ProviderTTL.Duration, d.config.Values.ValueTTL())
+	if i := next.Republish.Interval; i.Duration >= shortest {
+		return config.Violations{{Key: "republish.interval", Problem: fmt.Sprintf("is %s; the records of the running daemon live for %s: restart it to change both", i, shortest)}}
 	}
 	return nil
 }
@@ -80,6 +94,20 @@ func (d *Daemon) apply(key string, c *config.Config) error {
 			return err
 		}
 		d.node.SetBootstrap(peers)
+	default:
+		if set, ok := intervals[key]; ok {
+			var i dht.Intervals
+			set(&i, c)
+			return d.node.SetIntervals(i)
+		}
 	}
 	return nil
+}
+
+// intervals are the periods that may change at run time.
+var intervals = map[string]func(*dht.Intervals, *config.Config){
+	"refresh.interval":        func(i *dht.Intervals, c *config.Config) { i.Refresh = c.Refresh.Interval.Duration },
+	"snapshot.interval":       func(i *dht.Intervals, c *config.Config) { i.Snapshot = c.Snapshot.Interval.Duration },
+	"storage.expiry_interval": func(i *dht.Intervals, c *config.Config) { i.Expire = c.Storage.ExpiryInterval.Duration },
+	"republish.interval":      func(i *dht.Intervals, c *config.Config) { i.Republish = c.Republish.Interval.Duration },
 }

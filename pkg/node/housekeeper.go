@@ -117,7 +117,7 @@ func (k *housekeeper) doPublish() {
 // renewHereEvery is how often the copies here are renewed while nobody is there to
 // publish them to: soon enough for those that were due just after the last time.
 func (n *Node) renewHereEvery() time.Duration {
-	return (min(n.cfg.DefaultValueTTL, n.cfg.ProviderTTL) - n.cfg.RepublishInterval) / 2
+	return (min(n.cfg.DefaultValueTTL, n.cfg.ProviderTTL) - n.republishInterval()) / 2
 }
 
 // renewHere stores our own copies of overdue published keys anew: without peers the

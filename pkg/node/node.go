@@ -57,6 +57,7 @@ type Node struct {
 	closeErr error
 
 	reachability  atomic.Int32
+	interval      atomic.Int64 // of republishing
 	bootstrapping atomic.Bool
 	bootstrapped  atomic.Bool
 	dialFailures  atomic.Pointer[[]error]
@@ -91,6 +92,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 		waiters:  make(map[dht.QueryID]*waiter),
 		book:     newBook(),
 	}
+	n.interval.Store(int64(cfg.RepublishInterval))
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.valid = newValidator(h.Peerstore(), cfg.UnvalidatedNamespaces, cfg.RawKeys)
 	n.machine = n.newMachine()

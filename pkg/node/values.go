@@ -88,7 +88,7 @@ func (n *Node) publish(ctx context.Context, pub records.Published, q dht.Query, 
 	it := republishItem(uint8(pub.Kind), pub.Key)
 	q.Publish = &it
 	res, err := n.query(ctx, q, func(now time.Time, m *dht.Machine) {
-		due := now.Add(n.cfg.RepublishInterval)
+		due := now.Add(n.republishInterval())
 		if !pub.Until.IsZero() && pub.Until.Before(due) {
 			due = pub.Until // to be forgotten
 		}

@@ -1,0 +1,41 @@
+package daemon
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+)
+
+// Each interval that reloads reaches a field of its own.
+func TestIntervalsReachTheirFields(t *testing.T) {
+	var c config.Config
+	c.Refresh.Interval.Duration, c.Snapshot.Interval.Duration = 1, 2
+	c.Storage.ExpiryInterval.Duration, c.Republish.Interval.Duration = 3, 4
+	var all dht.Intervals
+	for _, set := range intervals {
+		set(&all, &c)
+	}
+	require.Equal(t, dht.Intervals{Refresh: 1, Snapshot: 2, Expire: 3, Republish: 4}, all)
+}
+
+// A reload that does not go with what only a restart changes is refused whole.
+func TestReloadThatNeedsARestart(t *testing.T) {
+	o, logs := options(t, t.TempDir(), config.Setting{Key: "storage.provider_ttl", Value: "2h"}, config.Setting{Key: "republish.interval", Value: "1h"})
+	next, _ := options(t, o.Loaded.Config.Storage.Path)
+	next.Loaded.Config.Republish.Interval.Duration = 22 * time.Hour
+	next.Loaded.Config.Log.Level = "error"
+	o.Reload = func() (*config.Loaded, error) { return next.Loaded, nil }
+	d, err := Start(o)
+	require.NoError(t, err)
+	defer d.Close()
+	require.ErrorContains(t, d.Reload(), "republish.interval is 22h")
+	require.Equal(t, "info", o.Logs.Levels()[""])
+	require.Contains(t, logs.String(), "not reloaded")
+	s, err := d.Backend().RepublishStatus(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 3600.0, s.CycleSeconds)
+}

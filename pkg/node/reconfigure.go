@@ -1,0 +1,24 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+)
+
+// SetIntervals changes periods of the running node; see dht.Machine.SetIntervals.
+// The interval of republishing must stay under the life of records.
+func (n *Node) SetIntervals(i dht.Intervals) error {
+	if i.Republish >= n.cfg.ProviderTTL {
+		return fmt.Errorf("%w: republish interval %s must be under the provider TTL %s", ErrConfig, i.Republish, n.cfg.ProviderTTL)
+	}
+	return n.ask(func(now time.Time, m *dht.Machine) {
+		m.SetIntervals(now, i)
+		if i.Republish > 0 {
+			n.interval.Store(int64(i.Republish))
+		}
+	})
+}
+
+func (n *Node) republishInterval() time.Duration { return time.Duration(n.interval.Load()) }
