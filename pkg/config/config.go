@@ -129,7 +129,7 @@ func Default() Config {
 		Values:     Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
 		Storage:    Storage{MaxBytes: 8 * GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
 		Republish:  Republish{Interval: Duration{22 * time.Hour}},
-		Refresh:    Refresh{Interval: Duration{time.Hour}},
+		Refresh:    Refresh{Interval: Duration{10 * time.Minute}},
 		Snapshot:   Snapshot{Interval: Duration{time.Minute}},
 		Metrics:    Metrics{Listen: "127.0.0.1:9474"},
 		RoutingAPI: RoutingAPI{Listen: Off},

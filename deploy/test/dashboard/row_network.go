@@ -36,7 +36,7 @@ var routingTable = row{"Routing table", []panel{
 	},
 	{
 		kind: stacked, title: "Bucket refreshes", unit: "ops",
-		description: "Lookups that keep the buckets filled, by how they ended: each bucket every refresh.interval, an hour by default.",
+		description: "Lookups that keep the buckets filled, by how they ended: each bucket every refresh.interval, 10 minutes by default.",
 		queries:     rates("holdfast_bucket_refreshes_total", "outcome"),
 	},
 	{
