@@ -204,7 +204,7 @@ func (m *Machine) takeValue(now time.Time, q *query, from kad.Key, msg *wire.Mes
 	}
 	v := records.Value{
 		Key: q.Key, Value: msg.Record.Value, Publisher: msg.Record.Publisher,
-		Received: now, Expires: records.Expiry(now, records.WireTTL(msg.Record.TTL), records.MaxTTL),
+		Received: now, Expires: records.HeldExpiry(now, records.WireTTL(msg.Record.TTL), msg.Record.TimeReceived),
 	}
 	q.held = append(q.held, holding{peer: from, value: v.Value})
 	switch {

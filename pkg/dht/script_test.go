@@ -87,7 +87,7 @@ func newScript() *script {
 //	start KIND KEY [count=N] [value=V]
 //	schedule KEY DURATION      a provided key, due at that time
 //	loaded KEY                 gives the query of a loaded key
-//	respond ID [closer=A,B] [providers=A,B] [value=V] [ttl=S] [group=G]
+//	respond ID [closer=A,B] [providers=A,B] [value=V] [ttl=S] [received=DURATION] [group=G]
 //	fail ID [notserver]
 //	cancel QUERY
 //	tick
@@ -231,6 +231,11 @@ func (s *script) respond(t *testing.T, id uint64, opt map[string]string) {
 		msg.Record = &wire.Record{Value: []byte(v)}
 		if ttl, ok := opt["ttl"]; ok {
 			msg.Record.TTL = uint32(number(t, ttl))
+		}
+		if received, ok := opt["received"]; ok {
+			d, err := time.ParseDuration(received)
+			require.NoError(t, err)
+			msg.Record.TimeReceived = s.epoch.Add(d).Format(time.RFC3339Nano)
 		}
 	}
 	s.m.Responded(s.now, RequestID(id), resp)

@@ -179,8 +179,13 @@ func (n *Node) correctLocal(local, best records.Value) {
 	if local.Value == nil || string(local.Value) == string(best.Value) {
 		return
 	}
+	now := time.Now()
 	best.Key = local.Key
-	if err := n.cfg.Store.PutValue(time.Now(), best, n.valid.selects); err != nil && !errors.Is(err, records.ErrOlder) {
+	if latest := now.Add(n.cfg.MaxValueTTL); best.Expires.After(latest) {
+		best.Expires = latest
+	}
+	err := n.cfg.Store.PutValue(now, best, n.valid.selects)
+	if err != nil && !errors.Is(err, records.ErrOlder) && !errors.Is(err, records.ErrExpired) {
 		n.log.Warn("a better value could not be stored", "err", err)
 	}
 }

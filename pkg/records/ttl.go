@@ -37,6 +37,21 @@ func Expiry(now time.Time, ttl, most time.Duration) time.Time {
 	return now.Add(CapTTL(ttl, most))
 }
 
+// HeldExpiry returns when a record expires that a peer says it holds: after the ttl
+// it names or, without one, MaxTTL after the peer received it, as far as it says when
+// (RFC 3339, as go-libp2p-kad-dht does). Else each reader who passes the record on
+// would give it MaxTTL anew, and it would never end.
+func HeldExpiry(now time.Time, ttl time.Duration, received string) time.Time {
+	expires := Expiry(now, ttl, MaxTTL)
+	if ttl > 0 {
+		return expires
+	}
+	if at, err := time.Parse(time.RFC3339Nano, received); err == nil && at.Before(now) {
+		return at.Add(MaxTTL)
+	}
+	return expires
+}
+
 // CapExpiry returns expires, but not later than now + MaxTTL: whatever a caller
 // says, no record outlives its receipt by more.
 func CapExpiry(now, expires time.Time) time.Time {

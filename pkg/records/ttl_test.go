@@ -35,6 +35,28 @@ func TestCapTTL(t *testing.T) {
 	}
 }
 
+func TestHeldExpiry(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	at := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339Nano) }
+	for name, x := range map[string]struct {
+		ttl      time.Duration
+		received string
+		want     time.Duration
+	}{
+		"ttl":            {time.Hour, at(-40 * time.Hour), time.Hour},
+		"received":       {0, at(-40 * time.Hour), 8 * time.Hour},
+		"over":           {0, at(-50 * time.Hour), -2 * time.Hour},
+		"another zone":   {0, now.Add(-40 * time.Hour).In(time.FixedZone("", 3600)).Format(time.RFC3339Nano), 8 * time.Hour},
+		"in the future":  {0, at(time.Hour), records.MaxTTL},
+		"nothing":        {0, "", records.MaxTTL},
+		"a float, as py": {0, "1767323045.1", records.MaxTTL},
+	} {
+		if got := records.HeldExpiry(now, x.ttl, x.received); !got.Equal(now.Add(x.want)) {
+			t.Errorf("%s: expires %v, want %v", name, got, now.Add(x.want))
+		}
+	}
+}
+
 func TestRemainingSeconds(t *testing.T) {
 	for _, c := range []struct {
 		left time.Duration

@@ -67,7 +67,7 @@ type Peer struct {
 type Record struct {
 	Key          []byte
 	Value        []byte
-	TimeReceived string // RFC 3339 with nanoseconds; py-libp2p sends a float. Informative.
+	TimeReceived string // RFC 3339 with nanoseconds, by the holder; py-libp2p sends a float, which tells nothing
 	Publisher    []byte // field 666, rust-libp2p
 	TTL          uint32 // field 777, seconds that remain; 0 = absent
 }
