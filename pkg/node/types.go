@@ -12,8 +12,8 @@ import (
 // Mode is the role of the node in the network.
 type Mode string
 
-// The modes. Auto starts as a client unless the host has no public address to
-// find out about, and follows the host's reachability events.
+// The modes. Auto starts as a client and serves while the host finds that it is
+// publicly reachable, which peers with libp2p's AutoNAT service tell it.
 const (
 	ModeAuto   Mode = "auto"
 	ModeClient Mode = "client"
