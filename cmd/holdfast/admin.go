@@ -94,7 +94,8 @@ Levels are debug, info, warn and error.`,
 		Example: `  holdfast log level
   holdfast log level warn
   holdfast log level rpc debug`,
-		Args: cobra.MaximumNArgs(2),
+		Args:              cobra.MaximumNArgs(2),
+		ValidArgsFunction: completeLevel,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				if _, err := config.ParseLevel(args[len(args)-1]); err != nil {

@@ -132,7 +132,9 @@ text:..., base58 of exactly 32 bytes, or plain text.`,
 		a.findPeerCommand(), a.closestCommand(), a.pingCommand(), a.explainCommand(),
 		a.republishCommand(), a.configCommand(), a.healthCommand(), a.logCommand(), a.debugCommand(), a.versionCommand(),
 		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(),
+		a.manCommand(),
 	)
+	complete(root)
 	return root
 }
 

@@ -46,10 +46,11 @@ included: "list" shows them, "show ID" tells one.
 func (a *app) explainLookup(lookup, arg, short, example string) *cobra.Command {
 	var page string
 	cmd := &cobra.Command{
-		Use:     lookup + " " + arg,
-		Short:   short,
-		Example: "  holdfast explain " + lookup + " " + example,
-		Args:    exactly(arg),
+		Use:               lookup + " " + arg,
+		Short:             short,
+		Example:           "  holdfast explain " + lookup + " " + example,
+		Args:              exactly(arg),
+		ValidArgsFunction: oneOf(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := lookupKey(lookup, args[0])
 			if err != nil {
