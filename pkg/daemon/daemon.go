@@ -31,10 +31,10 @@ const (
 
 // Bounds of the steps of Close; together they are under ten seconds.
 const (
-	closeRequests = time.Second // admin and metrics requests in progress
-	closeNode     = 5 * time.Second
+	closeRequests = 500 * time.Millisecond // those in progress on one of three listeners; twice that until it is closed
+	closeNode     = 4 * time.Second
 	closeHost     = time.Second
-	closeStore    = 2 * time.Second
+	closeStore    = 1500 * time.Millisecond
 )
 
 // Options configures Start.

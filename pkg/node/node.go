@@ -31,7 +31,7 @@ var (
 )
 
 // closeTimeout bounds how long Close waits for requests being served.
-const closeTimeout = 5 * time.Second
+const closeTimeout = 3 * time.Second
 
 // Node is a DHT node on a libp2p host. Safe for concurrent use.
 type Node struct {
