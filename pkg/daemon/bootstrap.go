@@ -132,15 +132,34 @@ func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []
 // WaitForPeer waits until the table has a verified peer.
 func (d *Daemon) WaitForPeer(ctx context.Context) error { return waitForPeer(ctx, d.node) }
 
+// joinQuiet is for how long nobody may be left to ask before a connected node gives
+// up: a peer may register the protocol after it was identified (py-libp2p's demo).
+const joinQuiet = 3 * time.Second
+
 func waitForPeer(ctx context.Context, n *node.Node) error {
 	tick := time.NewTicker(pollPeers)
 	defer tick.Stop()
-	for n.Status().VerifiedPeers == 0 {
+	for asked := time.Now(); ; {
+		s := n.Status()
+		switch {
+		case s.VerifiedPeers > 0:
+			return nil
+		case s.Load.Probes+s.Load.Candidates > 0:
+			asked = time.Now()
+		case time.Since(asked) > joinQuiet:
+			return nobodyAnswers(n, errNotSpoken)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("daemon: connected, but no peer answers %s: %w; is it the right network (network.protocol_prefix)?", n.Protocol(), ctx.Err())
+			return nobodyAnswers(n, ctx.Err())
 		}
 	}
-	return nil
+}
+
+// errNotSpoken is why a connected peer is of no use.
+var errNotSpoken = errors.New("none of them speaks it")
+
+func nobodyAnswers(n *node.Node, why error) error {
+	return fmt.Errorf("daemon: connected, but no peer answers %s: %w; is it the right network (network.protocol_prefix)?", n.Protocol(), why)
 }

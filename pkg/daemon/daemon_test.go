@@ -219,6 +219,16 @@ func TestClient(t *testing.T) {
 	require.ErrorContains(t, err, "no peer answers /other/kad/1.0.0")
 }
 
+// A client that meets peers of another network only says so before its time is over.
+func TestClientOfAnotherNetwork(t *testing.T) {
+	d := start(t, t.TempDir(), config.Setting{Key: "network.protocol_prefix", Value: "/one"})
+	o, _ := options(t, t.TempDir(), config.Setting{Key: "network.protocol_prefix", Value: "/two"})
+	begun := time.Now()
+	_, err := StartClient(t.Context(), o.Loaded.Config, d.Addrs()[:1], o.Logs)
+	require.ErrorContains(t, err, "no peer answers /two/kad/1.0.0: none of them speaks it")
+	require.Less(t, time.Since(begun), joinTimeout)
+}
+
 func TestReload(t *testing.T) {
 	o, logs := options(t, t.TempDir())
 	next, _ := options(t, o.Loaded.Config.Storage.Path)
