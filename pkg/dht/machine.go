@@ -167,6 +167,7 @@ func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 
 // Deadline returns when Tick must be called next.
 func (m *Machine) Deadline() (time.Time, bool) {
+	m.dropStale()
 	at, ok := m.timers.next()
 	for _, t := range []time.Time{m.upkeep.next(), m.scheduleDeadline()} {
 		if !t.IsZero() && (!ok || t.Before(at)) {

@@ -1,9 +1,6 @@
 package dht
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
 type timerKind uint8
 
@@ -23,45 +20,93 @@ type timer struct {
 
 // timers is a heap by time, ties by kind and ID, so that order is the same in
 // every run.
-type timers struct{ h timerHeap }
+type timers []timer
 
-func (t *timers) push(x timer) { heap.Push(&t.h, x) }
+func (t *timer) before(o *timer) bool {
+	if c := t.at.Compare(o.at); c != 0 {
+		return c < 0
+	}
+	if t.kind != o.kind {
+		return t.kind < o.kind
+	}
+	return t.id < o.id
+}
 
-func (t *timers) next() (time.Time, bool) {
-	if len(t.h) == 0 {
+func (t *timers) push(x timer) {
+	h := append(*t, x)
+	i := len(h) - 1
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !x.before(&h[parent]) {
+			break
+		}
+		h[i] = h[parent]
+		i = parent
+	}
+	h[i] = x
+	*t = h
+}
+
+func (t timers) next() (time.Time, bool) {
+	if len(t) == 0 {
 		return time.Time{}, false
 	}
-	return t.h[0].at, true
+	return t[0].at, true
 }
 
 // pop removes and returns the first timer that is due at now.
 func (t *timers) pop(now time.Time) (timer, bool) {
-	if len(t.h) == 0 || t.h[0].at.After(now) {
+	if len(*t) == 0 || (*t)[0].at.After(now) {
 		return timer{}, false
 	}
-	return heap.Pop(&t.h).(timer), true
+	return t.drop(), true
 }
 
-type timerHeap []timer
-
-func (h timerHeap) Len() int { return len(h) }
-
-func (h timerHeap) Less(i, j int) bool {
-	if c := h[i].at.Compare(h[j].at); c != 0 {
-		return c < 0
+// drop removes and returns the first timer. A heap that becomes empty gives its
+// memory back: most of the time a node waits for nothing.
+func (t *timers) drop() timer {
+	h := *t
+	top, last := h[0], len(h)-1
+	x := h[last]
+	h = h[:last]
+	*t = h
+	if last == 0 {
+		*t = nil
+		return top
 	}
-	if h[i].kind != h[j].kind {
-		return h[i].kind < h[j].kind
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= last {
+			break
+		}
+		if child+1 < last && h[child+1].before(&h[child]) {
+			child++
+		}
+		if !h[child].before(&x) {
+			break
+		}
+		h[i] = h[child]
+		i = child
 	}
-	return h[i].id < h[j].id
+	h[i] = x
+	return top
 }
 
-func (h timerHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *timerHeap) Push(x any)   { *h = append(*h, x.(timer)) }
-
-func (h *timerHeap) Pop() any {
-	last := len(*h) - 1
-	x := (*h)[last]
-	*h = (*h)[:last]
-	return x
+// dropStale drops the timers in front whose request or query is gone, so that
+// nobody is woken for them.
+func (m *Machine) dropStale() {
+	for len(m.timers) > 0 {
+		t := &m.timers[0]
+		live := false
+		if t.kind == timerQuery {
+			_, live = m.queries[QueryID(t.id)]
+		} else {
+			_, live = m.requests[RequestID(t.id)]
+		}
+		if live {
+			return
+		}
+		m.timers.drop()
+	}
 }
