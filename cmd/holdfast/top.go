@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// Orders to the terminal (ECMA-48; 1049 is xterm's alternate screen).
+const (
+	screenEnter = "\x1b[?1049h\x1b[?25l"
+	screenLeave = "\x1b[?25h\x1b[?1049l"
+	screenHome  = "\x1b[H"
+	lineRest    = "\x1b[K"
+	screenRest  = "\x1b[J"
+)
+
+// minTopInterval keeps top from being a load of its own.
+const minTopInterval = 200 * time.Millisecond
+
+func (a *app) topCommand() *cobra.Command {
+	var interval time.Duration
+	var count int
+	cmd := &cobra.Command{
+		Use:   "top",
+		Short: "Watch the daemon: routing table, rates of requests and lookups, renewal",
+		Long: `Watch the daemon: routing table, rates of requests and lookups, renewal of published
+keys. q ends it. Without a terminal it prints one picture and ends; --json prints one
+object for each.`,
+		Example: `  holdfast top
+  holdfast top --interval 1s --count 10 --json`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if interval < minTopInterval {
+				return usagef("--interval %s is under %s", interval, minTopInterval)
+			}
+			if count < 0 {
+				return usagef("--count %d is negative", count)
+			}
+			return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+				t := &top{app: a, backend: b, interval: interval, count: count}
+				if a.json || !isTerminal(a.out) {
+					return t.print(ctx)
+				}
+				return t.watch(ctx)
+			})(cmd, args)
+		},
+	}
+	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "`time` between two pictures")
+	cmd.Flags().IntVar(&count, "count", 0, "end after this many pictures (0: when q is pressed)")
+	return a.nodeFlags(cmd)
+}
+
+// top shows overviews one after another.
+type top struct {
+	*app
+	backend  api.Backend
+	interval time.Duration
+	count    int
+	last     *api.Overview // nil: none yet
+}
+
+// print writes pictures one below the other, one unless --count says more. Rates
+// need two overviews, so the first picture comes after an interval.
+func (t *top) print(ctx context.Context) error {
+	for i := 0; i <= max(t.count, 1); i++ {
+		o, err := t.backend.Overview(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case i > 0 && t.json:
+			err = t.printJSON(o)
+		case i > 0:
+			err = t.printf("%s\n", topText(&o, t.last, 100, style{}))
+		}
+		if err != nil {
+			return err
+		}
+		t.last = &o
+		if i < max(t.count, 1) && !pauseFor(ctx, t.interval, nil) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// watch draws over the terminal until q, ^C or the last picture.
+func (t *top) watch(ctx context.Context) error {
+	keys, restore, err := rawKeys(os.Stdin)
+	if err != nil {
+		return err
+	}
+	defer restore()
+	fmt.Fprint(t.out, screenEnter)
+	defer fmt.Fprint(t.out, screenLeave)
+	colours := style{on: t.getenv("NO_COLOR") == ""}
+	for i := 0; t.count == 0 || i < t.count; i++ {
+		o, err := t.backend.Overview(ctx)
+		if err != nil {
+			return err
+		}
+		t.draw(&o, colours)
+		t.last = &o
+		if !pauseFor(ctx, t.interval, keys) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// draw fills the screen with one picture.
+func (t *top) draw(o *api.Overview, s style) {
+	width, height := 100, 40
+	if f, ok := t.out.(*os.File); ok {
+		if w, h, err := term.GetSize(int(f.Fd())); err == nil {
+			width, height = w, h
+		}
+	}
+	fmt.Fprint(t.out, screenHome)
+	for i, line := range topLines(o, t.last, width, s) {
+		if i >= height-1 {
+			break
+		}
+		fmt.Fprint(t.out, line, lineRest, "\r\n")
+	}
+	fmt.Fprint(t.out, screenRest)
+}
+
+// pauseFor waits; false if the context or a key has ended it.
+func pauseFor(ctx context.Context, d time.Duration, keys <-chan byte) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		case k := <-keys:
+			if k == 'q' || k == 3 { // ^C: the terminal is raw and sends no signal
+				return false
+			}
+		}
+	}
+}
+
+// rawKeys puts the terminal into raw mode and gives its keys one by one. The
+// goroutine that reads them ends with the process.
+func rawKeys(in *os.File) (<-chan byte, func(), error) {
+	old, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return nil, nil, fmt.Errorf("terminal: %w", err)
+	}
+	keys := make(chan byte)
+	go func() {
+		buf := make([]byte, 1)
+		for {
+			if n, err := in.Read(buf); n != 1 || err != nil {
+				return
+			}
+			keys <- buf[0]
+		}
+	}()
+	return keys, func() { _ = term.Restore(int(in.Fd()), old) }, nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// twoOverviews are ten seconds apart.
+func twoOverviews() (before, now *api.Overview) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	make := func(taken time.Time, in, out, done uint64) *api.Overview {
+		o := &api.Overview{Taken: taken, Ring: []api.Sector{{Keys: 3, Left: 1}, {Keys: 3, Left: .4}, {Keys: 1, Left: 0}, {}, {Keys: 2, Overdue: 1}}}
+		o.Status = api.Status{
+			State: "ready", PeerID: "12D3KooWme", Serving: true, Reachability: "public", UptimeSeconds: 3700,
+			TablePeers: 27, VerifiedPeers: 24, ConnectedPeers: 400, NetworkSize: 9812.4, ProviderRecords: 1234567, ValueRecords: 12, DBBytes: 3 << 30,
+		}
+		o.Identity.Protocol = "/ipfs/kad/1.0.0"
+		o.Buckets = []api.Bucket{{CPL: 0, Peers: 20, Verified: 20, Room: 20}, {CPL: 1, Peers: 7, Verified: 4, Room: 20}}
+		o.Republish = api.RepublishStatus{Keys: 9, Active: 2, OverdueRegions: 1, CycleSeconds: 79200, NextDue: taken.Add(time.Hour), LastSuccess: taken.Add(-time.Minute)}
+		o.Traffic = api.Traffic{
+			In: map[string]uint64{"FIND_NODE": in, "ADD_PROVIDER": 7 * in}, Out: map[string]uint64{"FIND_NODE": out},
+			Rejected: 3, OutFailed: 5, Received: in * 100, Sent: in * 1000,
+			Lookups: map[string]api.LookupCount{"find_value": {Running: 2, Done: done, Failed: done - 1, TookMs: 350 * done}},
+		}
+		return o
+	}
+	return make(at, 1000, 50, 4), make(at.Add(10*time.Second), 2500, 53, 9)
+}
+
+func TestTop(t *testing.T) {
+	before, now := twoOverviews()
+	file := "testdata/top.txt"
+	have := topText(now, before, 130, style{}) + "\n\n====\n" + topText(now, nil, 80, style{}) + "\n"
+	if os.Getenv("UPDATE") != "" {
+		require.NoError(t, os.WriteFile(file, []byte(have), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), have, "UPDATE=1 go test -run TestTop writes it")
+}
+
+// However small the terminal, no line is longer, and colours end where they began.
+func TestTopFits(t *testing.T) {
+	before, now := twoOverviews()
+	for width := 1; width < 200; width++ {
+		for _, line := range topLines(now, before, width, style{on: true}) {
+			require.LessOrEqual(t, shown(line), width)
+			require.Zero(t, strings.Count(line, "\x1b")%2, "%q", line)
+			require.Equal(t, strings.Count(line, "\x1b")/2, strings.Count(line, "\x1b[0m"), "%q", line)
+		}
+	}
+}
+
+func TestTopOfANodeStartedAnew(t *testing.T) {
+	before, now := twoOverviews()
+	text := topText(before, now, 100, style{}) // counters fell, the clock went back
+	require.Regexp(t, `FIND_NODE +- +1,000 +- +50`, text)
+	require.Contains(t, topText(&api.Overview{}, nil, 100, style{}), "empty")
+}
