@@ -94,9 +94,6 @@ func (c *commit) newest(p *peer, o *op, w *work) (uint32, error) {
 	if expires, known := c.view.staged(w.hash, &o.key, p.number); known {
 		return expires, nil
 	}
-	if c.stale {
-		return c.newestCopy(c.view, w.hash, &o.key, p.number)
-	}
 	return w.old, nil
 }
 
@@ -113,6 +110,9 @@ func (c *commit) peer(o *op, w *work) *peer {
 func (c *commit) add(o *op, w *work) error {
 	if o.expires <= max(o.now, unborn) {
 		return records.ErrExpired // less than a second was left
+	}
+	if c.tight != nil {
+		return c.tight
 	}
 	p := c.peer(o, w)
 	old, err := c.newest(p, o, w)
@@ -178,7 +178,7 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 		for i := t.first(w.hash); i != 0; {
 			e := &t.entries[i-1]
 			if e.key == o.key && e.staged != unborn {
-				g.settle(e.number, e.staged)
+				g.settle(e.number, t.alive(e.staged))
 			}
 			i = e.next
 		}

@@ -171,7 +171,7 @@ func TestFigures(t *testing.T) {
 	t.Logf("memory after fill: %s", anonymous())
 	s.settled()
 	st, sizes := s.Stats(), s.Sizes()
-	t.Logf("settled: %+v %+v, %.1f B/record file, %.1f used", st, sizes, float64(sizes.Log+sizes.Runs)/float64(n), float64(sizes.Log+sizes.Runs-sizes.Free)/float64(n))
+	t.Logf("settled: %+v %+v, %.1f B/record file, %.1f used", st, sizes, float64(sizes.Log+sizes.Runs)/float64(n), float64(sizes.Used)/float64(n))
 	runtime.GC()
 	t.Logf("memory settled: %s", anonymous())
 

@@ -108,9 +108,12 @@ func recordAt(recs []byte, i int) (r record) {
 // searchBlock returns the index of the first record that is not before id.
 func searchBlock(recs []byte, id *[idLen]byte) int {
 	low, high := 0, len(recs)/recordLen
+	prefix := binary.BigEndian.Uint64(id[:])
 	for low < high {
 		mid := (low + high) / 2
-		if bytes.Compare(recs[mid*recordLen:mid*recordLen+idLen], id[:]) < 0 {
+		at := recs[mid*recordLen:]
+		p := binary.BigEndian.Uint64(at)
+		if p < prefix || p == prefix && bytes.Compare(at[8:idLen], id[8:]) < 0 {
 			low = mid + 1
 		} else {
 			high = mid

@@ -123,6 +123,8 @@ func (b *builder) run() {
 		case did:
 			continue
 		}
+		b.recs, b.arena = nil, nil // 25 MB, for the next time in minutes
+		b.filters = filterBuilder{seed: b.s.seed}
 		timer.Reset(b.s.opts.shape.retry)
 		select {
 		case <-wake:
@@ -225,6 +227,9 @@ func (b *builder) flush(t *table) error {
 		return err
 	}
 	b.recs = t.sorted(b.recs)
+	if err := b.s.runs.fits(int64(len(b.recs)) * (copyBytes + 2)); err != nil {
+		return err
+	}
 	var made []*run
 	err := b.s.runs.update(func(tx *bbolt.Tx) error {
 		made = made[:0]
@@ -258,11 +263,22 @@ func (b *builder) flush(t *table) error {
 	for _, r := range made {
 		b.written[r.epoch.id] = b.flushes
 	}
+	var late []*run // of epochs that were dropped meanwhile
 	b.s.change(func(v *view) bool {
+		late = late[:0]
 		v.tables = slices.DeleteFunc(v.tables, func(o *table) bool { return o == t })
-		v.add(made...)
+		for _, r := range made {
+			if t.isDead(r.epoch.epoch) {
+				late = append(late, r)
+			} else {
+				v.add(r)
+			}
+		}
 		return true
 	})
+	if len(late) > 0 {
+		b.discard(late, nil)
+	}
 	b.s.flushed.Store(t.gen)
 	b.s.flushCount.Add(1)
 	close(t.flushed)

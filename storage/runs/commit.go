@@ -46,8 +46,9 @@ type commit struct {
 	tx    *bbolt.Tx
 	view  *view
 	state state // as it will be
-	full  bool  // no new records: the reserve has been reached
-	stale bool  // runs were dropped since the work was prepared
+	full  bool  // no new records: a reserve has been reached
+	tight error // not nil: no records at all
+	last  bool  // the rest of the writes belongs to the next transaction
 
 	removals  int     // of the active table before this commit
 	touched   []*peer // changed by this commit
@@ -131,7 +132,8 @@ func (s *Store) housekeep() {
 		s.rotate(0)
 	}
 	if s.choreDue() {
-		s.report("housekeep", s.transact(nil, nil))
+		_, err := s.transact(nil, nil)
+		s.report("housekeep", err)
 	}
 }
 
@@ -141,21 +143,22 @@ func (s *Store) housekeep() {
 func (s *Store) commit(b *batch) {
 	s.led.errs = append(s.led.errs[:0], make([]error, len(b.ops))...)
 	results := s.led.errs
-	err := s.transact(b.ops, results)
+	done, err := s.transact(b.ops, results)
 	var impossible *applyError
-	if errors.As(err, &impossible) && len(b.ops) > 1 {
-		for i := range b.ops {
-			if err := s.transact(b.ops[i:i+1], results[i:i+1]); err != nil {
+	if errors.As(err, &impossible) && len(b.ops)-done > 1 {
+		for i := done; i < len(b.ops); i++ {
+			if _, err := s.transact(b.ops[i:i+1], results[i:i+1]); err != nil {
 				results[i] = err
 				s.report("commit", err)
 			}
 		}
 	} else if err != nil {
 		s.report("commit", err)
-		for i := range results {
+		for i := done; i < len(results); i++ {
 			results[i] = err
 		}
 	}
+	clear(s.led.entries) // of tables that would be kept
 	bad := 0
 	for i, err := range results {
 		if err != nil {
@@ -176,68 +179,76 @@ type applyError struct{ error }
 
 func (e *applyError) Unwrap() error { return e.error }
 
-// transact applies writes in one transaction and commits it. results receives
-// the outcome of each; a returned error is that of all.
-func (s *Store) transact(ops []op, results []error) error {
-	if err := s.failure(); err != nil {
-		return err
-	}
-	if err := s.makeRoom(len(ops)); err != nil {
-		return err
-	}
+// transact applies writes and commits them, in one transaction if none of them
+// ends it. results receives the outcome of each; a returned error is that of all
+// but the first done.
+func (s *Store) transact(ops []op, results []error) (done int, err error) {
 	for {
-		// A run may go at any time; the next view does without it.
-		if err := s.try(ops, results); !errors.Is(err, errGone) {
-			return err
+		if err := s.failure(); err != nil {
+			return done, err
+		}
+		if err := s.makeRoom(len(ops) - done); err != nil {
+			return done, err
+		}
+		n, err := s.try(ops[done:], results[done:])
+		done += n
+		switch {
+		case errors.Is(err, errGone): // the next view does without the run
+		case err != nil || done == len(ops):
+			return done, err
 		}
 	}
 }
 
-func (s *Store) try(ops []op, results []error) error {
+// try makes one transaction of the first n writes.
+func (s *Store) try(ops []op, results []error) (n int, err error) {
 	start := time.Now()
 	tx, err := s.log.begin()
 	if err != nil {
-		return s.giveUp(err)
+		return 0, s.giveUp(err)
 	}
 	c := &commit{Store: s, tx: tx, state: s.led.state.clone(), removals: len(s.led.active.removals)}
-	c.full = s.used() > s.opts.MaxBytes-s.opts.reserve()
+	c.full = s.log.room() < s.log.reserve() || s.runs.room() < s.runs.reserve()
+	c.tight = s.log.fits(0)
 	c.state.commit++
 	c.state.gen = s.led.active.gen
 	c.state.clean = false
 	s.led.log, s.led.entries = s.led.log[:0], s.led.entries[:0]
-	if err := guard(func() error { return c.apply(ops, results) }); err != nil {
+	apply := func() (err error) { n, err = c.apply(ops, results); return err }
+	if err := guard(apply); err != nil {
 		c.undo()
 		if err := s.log.rollback(tx); err != nil {
-			return s.giveUp(err)
+			return 0, s.giveUp(err)
 		}
-		return &applyError{err}
+		return 0, &applyError{err}
 	}
 	if err := s.log.finish(tx); err != nil {
 		c.undo()
 		if errors.Is(err, ErrFailed) {
-			return s.giveUp(err)
+			return 0, s.giveUp(err)
 		}
-		return err
+		return 0, err
 	}
 	c.show()
-	s.opts.Observer.Committed(len(ops), time.Since(start))
-	return nil
+	s.opts.Observer.Committed(n, time.Since(start))
+	return n, nil
 }
 
-// apply runs the writes and stores what follows from them.
-func (c *commit) apply(ops []op, results []error) error {
+// apply runs writes until one of them is to be the last, and stores what follows
+// from them.
+func (c *commit) apply(ops []op, results []error) (n int, err error) {
 	if err := c.prepare(ops); err != nil {
-		return err
+		return 0, err
 	}
-	for i := range ops {
-		results[i] = nil
-		if err := c.one(&ops[i], &c.led.work[i]); isOutcome(err) {
-			results[i] = err
+	for ; n < len(ops) && !c.last; n++ {
+		results[n] = nil
+		if err := c.one(&ops[n], &c.led.work[n]); isOutcome(err) {
+			results[n] = err
 		} else if err != nil {
-			return err
+			return n, err
 		}
 	}
-	return c.finish()
+	return n, c.finish()
 }
 
 func (c *commit) one(o *op, w *work) error {

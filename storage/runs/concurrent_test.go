@@ -186,3 +186,53 @@ func TestHotKey(t *testing.T) {
 	require.NoError(t, add(20_000, start.Add(time.Hour)), "the first has expired")
 	checked(t, s)
 }
+
+// TestMaxBytes: what is new is refused before the files reach their bound, what is
+// known can still be refreshed, and when epochs are dropped all is well again.
+func TestMaxBytes(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{NoSync: true, MaxBytes: MinMaxBytes, MaxPending: 1 << 20})
+	w := newWorkload(1)
+	now := start
+	refused := 0
+	for i := 0; refused == 0 && i < 100; i++ {
+		now = now.Add(10 * time.Minute)
+		var err error
+		refused, err = s.AddProviders(now, w.batch(10_000, now), true)
+		if refused > 0 {
+			require.ErrorIs(t, err, ErrFull)
+		}
+	}
+	st := s.Stats()
+	require.Positive(t, refused)
+	require.EqualValues(t, refused, st.Refused.Full)
+	require.Greater(t, st.Records, int64(200_000))
+	fresh := w.advert(5, now.Add(records.MaxTTL))
+	require.NoError(t, s.AddProvider(now, fresh.Key, fresh.Provider, true), "a refresh")
+	for i := range uint64(200) { // until even those do not fit
+		var ads []Advert
+		for j := range uint64(10_000) {
+			ads = append(ads, w.advert((i*10_000+j)%uint64(st.Records), now.Add(records.MaxTTL)))
+		}
+		now = now.Add(time.Minute)
+		if _, err := s.AddProviders(now, ads, true); err != nil {
+			require.ErrorIs(t, err, ErrFull)
+			break
+		}
+	}
+	sizes := s.Sizes()
+	require.LessOrEqual(t, sizes.Log+sizes.Runs, int64(MinMaxBytes))
+	list, err := s.Providers(nil, now, fresh.Key, 10)
+	require.NoError(t, err)
+	require.NotEmpty(t, list)
+	now = now.Add(100 * time.Hour)
+	require.Eventually(t, func() bool {
+		out, err := s.Expire(now)
+		return err == nil && !out.More && s.Stats().Records == 0
+	}, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { // the log is emptied with the next commits
+		_, err = s.AddProviders(now, w.batch(10_000, now), true)
+		return err == nil
+	}, 20*time.Second, time.Millisecond, "%v", err)
+	checked(t, s)
+}

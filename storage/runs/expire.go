@@ -3,6 +3,7 @@ package runs
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
@@ -11,12 +12,11 @@ import (
 // expireStep bounds the providers that one call of Expire forgets.
 const expireStep = 1000
 
-// expiry is what one look of the committer at what is due has led to.
+// expiry is what a transaction of Expire did.
 type expiry struct {
 	removed int64
 	more    bool
-	wait    *table          // has records of a due epoch that must be in runs first
-	gone    <-chan struct{} // closed when the pages of what was dropped are free
+	freed   []<-chan struct{} // closed when what was dropped takes up no room
 }
 
 // Expire removes the epochs in which everything expired records.ExpireGrace before
@@ -24,32 +24,26 @@ type expiry struct {
 // writes what stays.
 func (s *Store) Expire(now time.Time) (out records.Expired, err error) {
 	limit := seconds(now.Add(-records.ExpireGrace))
-	for {
-		var x expiry
-		err := s.call("expire", func(c *commit) (err error) {
-			x, err = c.expire(limit)
-			return err
-		})
-		if err != nil {
-			return records.Expired{}, err
-		}
-		if x.wait == nil {
-			out.Records[records.KindProvider], out.More = x.removed, x.more
-			s.expired.Add(x.removed)
-			_ = s.await("expire", x.gone) // what could not be freed yet will be
-			return out, nil
-		}
-		if err := s.await("expire", x.wait.flushed); err != nil {
-			return records.Expired{}, err
+	var x expiry
+	err = s.call("expire", func(c *commit) (err error) {
+		x, err = c.expire(limit)
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Records[records.KindProvider], out.More = x.removed, x.more
+	s.expired.Add(x.removed)
+	for _, freed := range x.freed {
+		if s.await("expire", freed) != nil {
+			break // it will be freed later
 		}
 	}
+	return out, nil
 }
 
 // await waits for the builder.
 func (s *Store) await(op string, done <-chan struct{}) error {
-	if done == nil {
-		return nil
-	}
 	for {
 		h := s.builder.health.Load()
 		if h.err != nil {
@@ -67,44 +61,36 @@ func (s *Store) await(op string, done <-chan struct{}) error {
 
 // expire drops what is due at limit.
 func (c *commit) expire(limit uint32) (x expiry, err error) {
-	due := c.state.due(limit)
-	for _, e := range due {
-		for i, t := range c.view.tables {
-			if t.hasEpoch(e.epoch) {
-				c.rotate = c.rotate || i == 0
-				return expiry{wait: t}, nil
-			}
-		}
-	}
-	if len(due) > 0 {
-		x.removed, x.gone = c.drop(due)
+	if due := c.state.due(limit); len(due) > 0 {
+		x.removed, x.freed = c.drop(due)
 	}
 	x.more, err = c.collect(epochOf(limit))
 	return x, err
 }
 
 // drop takes epochs out of the state. With that their runs are garbage, whatever
-// happens now; the builder frees their pages.
-func (c *commit) drop(due []epoch) (removed int64, gone <-chan struct{}) {
-	var runs []*run
+// happens now, and so are their records in tables: see table.kill. The transaction
+// ends with it, so that what comes next finds nothing of them.
+func (c *commit) drop(due []epoch) (removed int64, freed []<-chan struct{}) {
 	for _, e := range due {
 		removed += e.records
 		i, _ := c.state.search(e.epoch)
-		c.state.epochs = append(c.state.epochs[:i], c.state.epochs[i+1:]...)
-		for _, r := range c.view.runs {
-			if r.epoch == e.epochRef {
-				runs = append(runs, r)
-			}
-		}
+		c.state.epochs = slices.Delete(c.state.epochs, i, i+1)
 	}
 	c.led.drops++
-	c.stale = true
-	v := &view{tables: c.view.tables, runs: append([]*run(nil), c.view.runs...)}
-	v.remove(runs)
-	c.view = v
+	c.last = true
+	for i, t := range c.view.tables {
+		if !slices.ContainsFunc(due, func(e epoch) bool { return t.hasEpoch(e.epoch) }) {
+			continue
+		}
+		// The active table must not get records of a later epoch of that number.
+		c.rotate = c.rotate || i == 0
+		freed = append(freed, t.flushed)
+		c.after = append(c.after, func() { t.kill(due) })
+	}
 	done := make(chan struct{})
 	c.after = append(c.after, func() { c.discard(due, done) })
-	return removed, done
+	return removed, append(freed, done)
 }
 
 // discard takes the runs of epochs out of the view and gives them to the builder.
@@ -113,10 +99,8 @@ func (s *Store) discard(due []epoch, done chan struct{}) {
 	s.change(func(v *view) bool {
 		gone = gone[:0]
 		for _, r := range v.runs {
-			for _, e := range due {
-				if r.epoch == e.epochRef {
-					gone = append(gone, r)
-				}
+			if slices.ContainsFunc(due, func(e epoch) bool { return e.epochRef == r.epoch }) {
+				gone = append(gone, r)
 			}
 		}
 		v.remove(gone)
@@ -141,6 +125,8 @@ func (c *commit) collect(before uint32) (more bool, err error) {
 		}
 		gone = append(gone, [8]byte(k))
 	}
+	// What comes next in the batch may have been prepared with one of them.
+	c.last = c.last || len(gone) > 0
 	for _, k := range gone {
 		if err := c.forget(binary.BigEndian.Uint32(k[4:])); err != nil {
 			return false, err

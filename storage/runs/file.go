@@ -35,14 +35,18 @@ type file struct {
 	commit func(*bbolt.Tx) error
 	stuck  atomic.Bool // bbolt has kept its locks in a panic
 	listed bool        // the list of free pages is on disk
-	free   atomic.Int64
-	size   atomic.Int64
+	most   int64       // length that the file may reach
+
+	// As of the last commit, in bytes.
+	size atomic.Int64 // length of the file
+	high atomic.Int64 // end of the pages that were ever used
+	free atomic.Int64 // pages below it that are not in use
 }
 
-// openFile opens a file, which is made unless o says read-only. growth is the
-// step in which it grows, with an fsync each.
-func openFile(path string, o *Options, mapped int64, growth int) (f *file, err error) {
-	f = &file{path: path, commit: (*bbolt.Tx).Commit}
+// openFile opens a file, which is made unless o says read-only, and may grow to
+// most bytes in steps of growth.
+func openFile(path string, o *Options, most, growth int64) (f *file, err error) {
+	f = &file{path: path, commit: (*bbolt.Tx).Commit, most: most}
 	defer func() {
 		if err != nil && f.os != nil {
 			f.os.Close() // frees the lock where bbolt panicked half-way
@@ -58,8 +62,8 @@ func openFile(path string, o *Options, mapped int64, growth int) (f *file, err e
 		FreelistType:    bbolt.FreelistMapType,
 		PageSize:        pageSize,
 		NoSync:          o.NoSync,
-		MaxSize:         int(o.MaxBytes),
-		InitialMmapSize: mapSize(mapped),
+		MaxSize:         mapSize(most),
+		InitialMmapSize: mapSize(most),
 		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
 			var err error
 			f.os, err = o.OpenFile(path, flag, mode)
@@ -80,10 +84,16 @@ func openFile(path string, o *Options, mapped int64, growth int) (f *file, err e
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	f.bolt.AllocSize = growth
+	f.bolt.AllocSize = int(min(max(most/64, 1<<20), growth))
 	f.measure()
 	return f, nil
 }
+
+// The steps in which the files grow, with an fsync each.
+const (
+	logGrowth  = 4 << 20
+	runsGrowth = 16 << 20
+)
 
 // mapSize is the address space to map: room for the largest file, so that the
 // writer need never wait for readers to map anew. It costs no memory.
@@ -189,11 +199,27 @@ func (f *file) measure() {
 	if info, err := f.os.Stat(); err == nil {
 		f.size.Store(info.Size())
 	}
+	_ = f.view(func(tx *bbolt.Tx) error { f.high.Store(tx.Size()); return nil })
 }
 
-// used returns the bytes of the pages in use, the tail of the file included into
-// which it has not yet grown.
-func (f *file) used() int64 { return max(f.size.Load()-f.free.Load(), 0) }
+// used returns the bytes of the pages in use.
+func (f *file) used() int64 { return f.high.Load() - f.free.Load() }
+
+// room returns how many bytes more can be used.
+func (f *file) room() int64 { return f.most - int64(f.bolt.AllocSize) - f.used() }
+
+// spare is the room that is kept for transactions which make room: if they could
+// not commit, a full file would stay full.
+func (f *file) spare() int64 { return f.most / 32 }
+
+// fits returns ErrFull if a transaction that needs so many bytes should not be
+// tried. One that fails makes bbolt walk the whole file.
+func (f *file) fits(bytes int64) error {
+	if room := f.room(); bytes > room-f.spare() {
+		return fmt.Errorf("%w: %s has room for %d of %d bytes", ErrFull, f.path, room, bytes)
+	}
+	return nil
+}
 
 // close lets go of the file. With last, it first commits last's changes with the
 // list of free pages, so that the next open is quick. A bbolt that panicked with

@@ -58,7 +58,7 @@ func (s *Store) lookup(g *gather, key *recordKey, now uint32) error {
 				e := &t.entries[i-1]
 				if e.key == *key {
 					if expires := e.seen(); expires != unborn {
-						g.settle(e.number, expires)
+						g.settle(e.number, t.alive(expires))
 					}
 				}
 				i = e.next

@@ -38,11 +38,14 @@ func (b *builder) chooseMerge(v *view) *merge {
 			high++
 		}
 		if inputs := b.mergeable(v.runs[low:high]); len(inputs) > 1 {
-			level := 0
+			level, copies := 0, int64(0)
 			for _, r := range inputs {
-				level = max(level, r.level)
+				level, copies = max(level, r.level), copies+r.records
 			}
-			return &merge{inputs: inputs, out: newRun(0, inputs[0].epoch, min(level+1, 255))}
+			// If it does not fit now, it will when an epoch has been dropped.
+			if b.s.runs.fits(copies*copyBytes) == nil {
+				return &merge{inputs: inputs, out: newRun(0, inputs[0].epoch, min(level+1, 255))}
+			}
 		}
 		low = high
 	}

@@ -12,12 +12,6 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Growth steps of the files, with an fsync each.
-const (
-	logGrowth  = 4 << 20
-	runsGrowth = 16 << 20
-)
-
 // Open opens the store in dir, which must exist; its files are made if they do
 // not. Damage is returned as ErrCorrupt.
 func Open(dir string, o Options) (*Store, error) {
@@ -38,10 +32,10 @@ func (s *Store) start(dir string) (err error) {
 		return err
 	}
 	// The log is opened first: its lock is the store's.
-	if s.log, err = openFile(logPath, &s.opts, min(s.opts.MaxBytes, 1<<30), logGrowth); err != nil {
+	if s.log, err = openFile(logPath, &s.opts, s.opts.MaxBytes/4, logGrowth); err != nil {
 		return err
 	}
-	if s.runs, err = openFile(runsPath, &s.opts, s.opts.MaxBytes, runsGrowth); err != nil {
+	if s.runs, err = openFile(runsPath, &s.opts, s.opts.MaxBytes/4*3, runsGrowth); err != nil {
 		return err
 	}
 	s.infos = newInfoCache(s.log, s.opts.ProviderCache)

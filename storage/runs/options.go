@@ -56,9 +56,10 @@ type Options struct {
 	// writes may fill it twice. Default DefaultMaxPending.
 	MaxPending int
 
-	// MaxBytes bounds the files together. New records are refused with ErrFull
-	// when an eighth (at most 256 MiB) is left, so that refreshes, removals and
-	// merges still find room. Default DefaultMaxBytes, at least MinMaxBytes.
+	// MaxBytes bounds the files together; the log may use a quarter of it. New
+	// records are refused with ErrFull when an eighth of a file (at most 256 MiB)
+	// is left, so that refreshes and merges still find room; refreshes when almost
+	// nothing is. Default DefaultMaxBytes, at least MinMaxBytes.
 	MaxBytes int64
 
 	// MaxProvidersPerKey bounds the live providers of one key; known ones may
@@ -76,7 +77,7 @@ type Options struct {
 	MaxProviders int
 
 	// TableRecords is the size of a table in memory, in records. Default
-	// DefaultTableRecords.
+	// DefaultTableRecords, but at most a thousandth of MaxBytes.
 	TableRecords int
 
 	// RotateEvery is after which time a table that is not full is written out as
@@ -187,6 +188,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxRecordsPerProvider, DefaultMaxRecordsPerProvider)
 	setDefault(&o.MaxProviders, DefaultMaxProviders)
 	setDefault(&o.TableRecords, DefaultTableRecords)
+	o.TableRecords = int(min(int64(o.TableRecords), o.MaxBytes/1024))
 	setDefault(&o.RotateEvery, DefaultRotateEvery)
 	setDefault(&o.ProviderCache, DefaultProviderCache)
 	setDefault(&o.LockTimeout, DefaultLockTimeout)
@@ -221,5 +223,5 @@ func setDefault[T comparable](field *T, def T) {
 	}
 }
 
-// reserve is the part of MaxBytes that new records may not use.
-func (o *Options) reserve() int64 { return min(o.MaxBytes/8, 256<<20) }
+// reserve is the part of a file that new records may not use.
+func (f *file) reserve() int64 { return min(f.most/8, 256<<20) }

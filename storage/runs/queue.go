@@ -53,8 +53,8 @@ func (t *ticket) result(i int) error {
 
 // What a batch keeps for its next use, in bytes and writes.
 const (
-	keepArena = 4 << 20
-	keepOps   = 64 << 10
+	keepArena = 2 << 20
+	keepOps   = 16 << 10
 )
 
 func (b *batch) reset() {

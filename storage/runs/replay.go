@@ -56,18 +56,29 @@ func (s *Store) replayGen(tx *bbolt.Tx, gen uint64, t *table) error {
 	})
 }
 
-// replay enters a record as put and remove did.
+// replay enters a record as put and remove did, and drop after them.
 func (t *table) replay(hash uint64, st *state, e *logEntry) {
-	t.count.Add(int64(t.stage(hash, &e.key, e.number, e.expires).publish()))
-	if e.expires == removed {
+	expires := e.expires
+	if expires == removed {
 		t.removals = append(t.removals, removal{key: e.key, number: e.number})
-	} else if ep := st.epoch(epochOf(e.expires)); ep != nil {
+	} else if ep := st.epochOf(e); ep != nil {
 		t.noteEpoch(ep.epochRef)
+	} else {
+		expires = removed
 	}
+	t.count.Add(int64(t.stage(hash, &e.key, e.number, expires).publish()))
 }
 
-// replay counts an entry as put and remove did. An epoch of the same number may
-// have been dropped since; its entries do not count for the new one.
+// epochOf returns the epoch of an entry; nil: it was dropped, and what there may
+// be of its number came later.
+func (s *state) epochOf(e *logEntry) *epoch {
+	if ep := s.epoch(epochOf(e.expires)); ep != nil && e.commit >= ep.born {
+		return ep
+	}
+	return nil
+}
+
+// replay counts an entry as put and remove did.
 func (p *peer) replay(st *state, e *logEntry) {
 	if e.oldID != 0 {
 		p.add(e.oldID, -1)
@@ -76,7 +87,7 @@ func (p *peer) replay(st *state, e *logEntry) {
 		return
 	}
 	p.last = max(p.last, epochOf(e.expires))
-	if ep := st.epoch(epochOf(e.expires)); ep != nil && e.commit >= ep.born {
+	if ep := st.epochOf(e); ep != nil {
 		p.add(ep.id, 1)
 	}
 }

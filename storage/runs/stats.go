@@ -106,16 +106,14 @@ func (s *Store) RecordStats() (out records.Stats) {
 // Sizes are the sizes of the files in bytes.
 type Sizes struct {
 	Log, Runs int64 // lengths of the files
+	Used      int64 // in pages that hold something
 	Free      int64 // in pages that will be used again before the files grow
 }
 
 // Sizes returns the sizes of the files as of their last commits.
 func (s *Store) Sizes() Sizes {
 	return Sizes{
-		Log: s.log.size.Load(), Runs: s.runs.size.Load(),
+		Log: s.log.size.Load(), Runs: s.runs.size.Load(), Used: s.log.used() + s.runs.used(),
 		Free: s.log.free.Load() + s.runs.free.Load(),
 	}
 }
-
-// used returns the bytes in use in both files.
-func (s *Store) used() int64 { return s.log.used() + s.runs.used() }

@@ -25,7 +25,8 @@ type table struct {
 	flushed chan struct{} // closed when its records are in runs
 	heads   []uint32      // atomic: index of a chain's first entry, plus one
 	entries []entry
-	count   atomic.Int64 // records that readers see
+	count   atomic.Int64               // records that readers see
+	dead    atomic.Pointer[[]epochRef] // epochs that were dropped; their records are none
 
 	// Of the committer, and of the builder once the table is not active.
 	n        int
@@ -124,9 +125,38 @@ func (t *table) noteEpoch(r epochRef) {
 	t.epochs = append(t.epochs, r)
 }
 
-func (t *table) hasEpoch(epoch uint32) bool {
-	return slices.ContainsFunc(t.epochs, func(r epochRef) bool { return r.epoch == epoch })
+// kill makes the records of dropped epochs count as removed. Older copies of them
+// are in no later epoch, so they may be hidden. It is the committer's; the table
+// does not get records of an epoch of that number any more.
+func (t *table) kill(due []epoch) {
+	var dead []epochRef
+	if old := t.dead.Load(); old != nil {
+		dead = slices.Clone(*old)
+	}
+	for _, e := range due {
+		dead = append(dead, e.epochRef)
+	}
+	t.dead.Store(&dead)
 }
+
+// alive returns an expiry as it counts: removed if its epoch was dropped.
+func (t *table) alive(expires uint32) uint32 {
+	if t.isDead(epochOf(expires)) {
+		return removed
+	}
+	return expires
+}
+
+func (t *table) isDead(epoch uint32) bool {
+	dead := t.dead.Load()
+	return dead != nil && hasNumber(*dead, epoch)
+}
+
+func hasNumber(refs []epochRef, epoch uint32) bool {
+	return slices.ContainsFunc(refs, func(r epochRef) bool { return r.epoch == epoch })
+}
+
+func (t *table) hasEpoch(epoch uint32) bool { return hasNumber(t.epochs, epoch) }
 
 // empty reports whether nothing in the table needs a run.
 func (t *table) empty() bool { return t.n == 0 }
@@ -143,7 +173,9 @@ func (t *table) sorted(dst []record) []record {
 	rank := make(map[uint32]int, len(t.epochs))
 	epochs := slices.SortedFunc(slices.Values(t.epochs), func(a, b epochRef) int { return cmp.Compare(a.epoch, b.epoch) })
 	for i, r := range epochs {
-		rank[r.epoch] = i
+		if !t.isDead(r.epoch) {
+			rank[r.epoch] = i
+		}
 	}
 	starts := make([]uint32, len(t.epochs)<<bits+1)
 	for i := range t.entries[:t.n] {

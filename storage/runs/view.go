@@ -47,7 +47,7 @@ func (v *view) remove(runs []*run) bool {
 func (v *view) staged(hash uint64, key *recordKey, number uint32) (expires uint32, known bool) {
 	for _, t := range v.tables {
 		if e := t.find(hash, key, number); e != nil && e.staged != unborn {
-			return e.staged, true
+			return t.alive(e.staged), true
 		}
 	}
 	return removed, false
@@ -58,7 +58,7 @@ func (v *view) seen(hash uint64, key *recordKey, number uint32) (expires uint32,
 	for _, t := range v.tables {
 		if e := t.find(hash, key, number); e != nil {
 			if expires := e.seen(); expires != unborn {
-				return expires, true
+				return t.alive(expires), true
 			}
 		}
 	}
