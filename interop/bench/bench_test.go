@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/workload"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(serveEnv) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestStores: what is measured does what it is measured for.
+func TestStores(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	advert := func(key, peer string) workload.Advert {
+		p := records.Provider{ID: kad.PeerID(peer), Expires: now.Add(records.MaxTTL)}
+		return workload.Advert{Key: []byte(key), Provider: p}
+	}
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			dir := t.TempDir()
+			store, err := s.open(dir)
+			must(t, err)
+			must(t, store.Add(now, []workload.Advert{advert("a", "p"), advert("a", "q"), advert("ab", "p"), advert("b", "p")}))
+			c := advert("c", "p")
+			must(t, store.Put(now, &c))
+			d := advert("d", "p")
+			must(t, store.Queue(now, &d))
+			must(t, store.Sync())
+			want := func(now time.Time, key string, n int) {
+				t.Helper()
+				got, err := store.Lookup(now, []byte(key))
+				must(t, err)
+				if got != n {
+					t.Fatalf("%d providers of %q, not %d", got, key, n)
+				}
+			}
+			for key, n := range map[string]int{"a": 2, "ab": 1, "b": 1, "c": 1, "d": 1, "abc": 0} {
+				want(now, key, n)
+			}
+			want(now.Add(records.MaxTTL-time.Second), "a", 2)
+			want(now.Add(records.MaxTTL), "a", 0)
+			must(t, store.Close())
+			store, err = s.open(dir)
+			must(t, err)
+			want(now, "d", 1)
+			removed, err := store.Expire(now.Add(records.MaxTTL + 12*time.Hour))
+			must(t, err)
+			if removed != 6 {
+				t.Fatalf("%d records removed, not 6", removed)
+			}
+			must(t, store.Close())
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCompare does all of the work, a little of it, with all stores.
+func TestCompare(t *testing.T) {
+	var targets []workload.Target
+	for _, s := range stores {
+		targets = append(targets, workload.Target{Name: s.name, Command: func(ctx context.Context) *exec.Cmd {
+			cmd := exec.CommandContext(ctx, os.Args[0])
+			cmd.Env = append(os.Environ(), serveEnv+"="+s.name)
+			return cmd
+		}})
+	}
+	cfg := workload.Config{Records: 3000, Window: 50 * time.Millisecond, Batches: []int{100}, Callers: []int{8}}
+	r, err := workload.Compare(t.Context(), cfg, t.TempDir(), targets, nil)
+	must(t, err)
+	for _, row := range r.Rows {
+		if len(row.Values) != len(stores) {
+			t.Errorf("%s is missing a store: %v", row.Name, row.Values)
+		}
+	}
+	must(t, r.WriteTable(t.Output()))
+}
