@@ -27,6 +27,7 @@ type Machine struct {
 	lastRequest RequestID
 	queries     map[QueryID]*query
 	requests    map[RequestID]*request
+	peak        int       // most requests in flight since the maps were made
 	blocked     []QueryID // queries that met MaxRequests, in order
 	refused     uint64    // queries that met MaxQueries
 
@@ -42,13 +43,12 @@ func New(cfg Config) *Machine {
 	cfg.setDefaults()
 	cfg.Table.BucketSize = max(cfg.Table.BucketSize, cfg.Replicas)
 	return &Machine{
-		cfg:        cfg,
-		table:      kbucket.New(cfg.Self.Key, cfg.Table),
-		schedule:   republish.New(cfg.Republish),
-		queries:    make(map[QueryID]*query),
-		requests:   make(map[RequestID]*request),
-		probing:    make(map[kad.PeerID]RequestID),
-		candidates: newCandidates(),
+		cfg:      cfg,
+		table:    kbucket.New(cfg.Self.Key, cfg.Table),
+		schedule: republish.New(cfg.Republish),
+		queries:  make(map[QueryID]*query),
+		requests: make(map[RequestID]*request),
+		probing:  make(map[kad.PeerID]RequestID),
 	}
 }
 
@@ -246,6 +246,7 @@ func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 	m.lastRequest++
 	r.id, r.sent = m.lastRequest, now
 	m.requests[r.id] = r
+	m.peak = max(m.peak, len(m.requests))
 	var query QueryID
 	if r.query != nil {
 		r.query.requests = append(r.query.requests, r.id)

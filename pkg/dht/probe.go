@@ -15,18 +15,13 @@ import (
 type candidates struct {
 	queue   []candidate
 	queued  map[kad.PeerID]struct{}
-	rejects map[kad.PeerID]time.Time
-	order   []kad.PeerID // of rejects, oldest first
-	dropped uint64       // for want of room in queue
+	rejects rejects
+	dropped uint64 // for want of room in queue
 }
 
 type candidate struct {
 	peer     kad.Peer
 	restored bool
-}
-
-func newCandidates() candidates {
-	return candidates{queued: make(map[kad.PeerID]struct{}), rejects: make(map[kad.PeerID]time.Time)}
 }
 
 // add queues a candidate; false if it is queued already or the queue is full.
@@ -37,6 +32,9 @@ func (c *candidates) add(x candidate) bool {
 	if len(c.queue) >= MaxCandidates {
 		c.dropped++
 		return false
+	}
+	if c.queued == nil {
+		c.queued = make(map[kad.PeerID]struct{})
 	}
 	c.queued[x.peer.ID] = struct{}{}
 	c.queue = append(c.queue, x)
@@ -50,6 +48,9 @@ func (c *candidates) pop() (candidate, bool) {
 	x := c.queue[0]
 	c.queue = c.queue[1:]
 	delete(c.queued, x.peer.ID)
+	if len(c.queue) == 0 {
+		c.queue, c.queued = nil, nil
+	}
 	return x, true
 }
 
@@ -60,35 +61,14 @@ func (c *candidates) appendTo(dst []kad.Peer, n int) []kad.Peer {
 	return dst
 }
 
-// reject remembers a peer that failed its probe.
-func (c *candidates) reject(id kad.PeerID, now time.Time) {
-	if _, ok := c.rejects[id]; !ok {
-		if len(c.order) >= MaxRejects {
-			delete(c.rejects, c.order[0])
-			c.order = c.order[1:]
-		}
-		c.order = append(c.order, id)
-	}
-	c.rejects[id] = now
-}
-
-// rejected reports whether a peer failed its probe less than a while ago.
-func (c *candidates) rejected(id kad.PeerID, now time.Time, ago time.Duration) bool {
-	at, ok := c.rejects[id]
-	return ok && now.Sub(at) < ago
-}
-
 // PeerFound makes a peer a candidate for the routing table. sure says that the
 // caller knows that it serves the protocol (identify, a bootstrap list); mere
 // hearsay is ignored for a while after a failed probe.
 func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
-	if p.Key == m.cfg.Self.Key || !sure && m.candidates.rejected(p.ID, now, RejectMemory) {
+	if !m.table.Wants(p.Key) || !sure && m.candidates.rejects.has(p.ID, now, RejectMemory) {
 		return
 	}
 	if _, ok := m.probing[p.ID]; ok {
-		return
-	}
-	if !m.table.Wants(p.Key) {
 		return
 	}
 	if m.candidates.add(candidate{peer: p}) {
@@ -154,7 +134,7 @@ func (m *Machine) probed(r *request, ok bool) {
 }
 
 func (m *Machine) probeFailed(now time.Time, r *request, err error) {
-	m.candidates.reject(r.to.ID, now)
+	m.candidates.rejects.add(r.to.ID, now)
 	if errors.Is(err, ErrNotServer) {
 		m.remove(r.to)
 	} else if _, ok := m.table.Lookup(r.to.Key); ok {

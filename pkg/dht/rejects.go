@@ -1,0 +1,59 @@
+package dht
+
+import (
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+// rejects is the memory of peers that failed a probe lately. It forgets each after
+// RejectMemory, and gives its memory back when the last is forgotten.
+type rejects struct {
+	last  map[kad.PeerID]time.Time
+	order []reject // oldest first; those not in last were rejected again since
+}
+
+type reject struct {
+	id kad.PeerID
+	at time.Time
+}
+
+func (r *rejects) add(id kad.PeerID, now time.Time) {
+	r.expire(now)
+	if len(r.order) >= MaxRejects {
+		r.drop()
+	}
+	if r.last == nil {
+		r.last = make(map[kad.PeerID]time.Time)
+	}
+	r.last[id] = now
+	r.order = append(r.order, reject{id: id, at: now})
+}
+
+// has reports whether a peer failed its probe less than a while ago.
+func (r *rejects) has(id kad.PeerID, now time.Time, ago time.Duration) bool {
+	if len(r.last) == 0 {
+		return false
+	}
+	at, ok := r.last[id]
+	return ok && now.Sub(at) < ago
+}
+
+// expire forgets what is too old to matter.
+func (r *rejects) expire(now time.Time) {
+	for len(r.order) > 0 && now.Sub(r.order[0].at) >= RejectMemory {
+		r.drop()
+	}
+}
+
+// drop forgets the oldest.
+func (r *rejects) drop() {
+	x := r.order[0]
+	if r.last[x.id].Equal(x.at) {
+		delete(r.last, x.id)
+	}
+	r.order = r.order[1:]
+	if len(r.order) == 0 {
+		r.last, r.order = nil, nil
+	}
+}
