@@ -16,20 +16,21 @@ import (
 // of dropped epochs. One thing at a time, each in short transactions; between two
 // of them a table that waits goes first.
 type builder struct {
-	s       *Store
-	wake    chan struct{} // has one element when there may be something to do
-	stop    chan struct{} // closed to end it
-	done    chan struct{} // closed when it has ended
-	health  atomic.Pointer[health]
-	nextRun uint64
-	merging *merge
-	resting time.Time      // no merging and freeing before: there was no room
-	broken  bool           // a run is damaged: no merging until the next open
-	flushes int            // since open
-	written map[uint32]int // epoch id -> the last flush that had records of it
-	filters filterBuilder
-	recs    []record // used again
-	arena   []byte   // used again
+	s        *Store
+	wake     chan struct{} // has one element when there may be something to do
+	stop     chan struct{} // closed to end it
+	done     chan struct{} // closed when it has ended
+	health   atomic.Pointer[health]
+	nextRun  uint64
+	merging  *merge
+	freeing  pause          // of freeing what was dropped, after there was no room
+	building pause          // of flushes and merges
+	broken   bool           // a run is damaged: no merging until the next open
+	flushes  int            // since open
+	written  map[uint32]int // epoch id -> the last flush that had records of it
+	filters  filterBuilder
+	recs     []record // used again
+	arena    []byte   // used again
 
 	mu      sync.Mutex
 	garbage []garbage
@@ -109,25 +110,20 @@ func (b *builder) run() {
 		default:
 		}
 		did, err := b.step()
-		if err != nil {
-			b.s.report("build", err)
-		}
-		wake := b.wake
-		switch {
-		case errors.Is(err, ErrFailed):
+		if errors.Is(err, ErrFailed) {
 			_ = b.s.giveUp(err)
+			b.setHealth(err)
 			<-b.stop
 			return
-		case err != nil:
-			wake = nil // not before the timer
-		case did:
+		}
+		if did && err == nil {
 			continue
 		}
 		b.recs, b.arena = nil, nil // 25 MB, for the next time in minutes
 		b.filters = filterBuilder{seed: b.s.seed}
 		timer.Reset(b.s.opts.shape.retry)
 		select {
-		case <-wake:
+		case <-b.wake:
 		case <-timer.C:
 		case <-b.stop:
 			return
@@ -135,42 +131,46 @@ func (b *builder) run() {
 	}
 }
 
-// step does the most urgent thing, and tells whether there was any.
+// step does the most urgent thing, and tells whether there was any. What makes
+// room comes first.
 func (b *builder) step() (did bool, err error) {
 	v := b.s.view.Load()
+	if g, ok := b.nextGarbage(); ok && b.freeing.rested() {
+		if b.merging != nil && !b.merging.wanted(v) {
+			b.discard([]*run{b.merging.out}, nil)
+			b.merging = nil
+		}
+		return b.tried(&b.freeing, "free", b.free(g))
+	}
+	if !b.building.rested() {
+		return false, nil
+	}
 	if n := len(v.tables); n > 1 {
 		err := b.flush(v.tables[n-1])
 		b.setHealth(err)
-		return true, err
-	}
-	if time.Now().Before(b.resting) {
-		return false, nil
-	}
-	did, err = b.tidy(v)
-	if err != nil && !errors.Is(err, ErrFailed) {
-		b.resting = time.Now().Add(b.s.opts.shape.retry)
-		b.s.report("merge", err)
-		return false, nil
-	}
-	return did, err
-}
-
-// tidy frees what is garbage and merges what should be.
-func (b *builder) tidy(v *view) (did bool, err error) {
-	if b.merging != nil && !b.merging.wanted(v) {
-		b.discard([]*run{b.merging.out}, nil)
-		b.merging = nil
-	}
-	if g, ok := b.nextGarbage(); ok {
-		return true, b.free(g)
+		return b.tried(&b.building, "flush", err)
 	}
 	if b.merging == nil && !b.broken {
 		b.merging = b.chooseMerge(v)
 	}
-	if b.merging != nil {
-		return true, b.mergeSome()
+	if b.merging == nil {
+		return false, nil
 	}
-	return false, nil
+	return b.tried(&b.building, "merge", b.mergeSome())
+}
+
+// pause is the time before which nothing of a kind is tried again.
+type pause time.Time
+
+func (p pause) rested() bool { return !time.Now().Before(time.Time(p)) }
+
+// tried takes note of how an attempt went. After one that failed there is a pause.
+func (b *builder) tried(p *pause, op string, err error) (did bool, _ error) {
+	if err != nil {
+		b.s.report(op, err)
+		*p = pause(time.Now().Add(b.s.opts.shape.retry))
+	}
+	return err == nil, err
 }
 
 func (b *builder) nextGarbage() (garbage, bool) {

@@ -36,6 +36,7 @@ type file struct {
 	stuck  atomic.Bool // bbolt has kept its locks in a panic
 	listed bool        // the list of free pages is on disk
 	most   int64       // length that the file may reach
+	growth int64       // the longest step in which it grows
 
 	// As of the last commit, in bytes.
 	size atomic.Int64 // length of the file
@@ -84,16 +85,21 @@ func openFile(path string, o *Options, most, growth int64) (f *file, err error) 
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	f.bolt.AllocSize = int(min(max(most/64, 1<<20), growth))
+	f.growth = min(max(most/64, minGrowth), growth)
 	f.measure()
+	f.bolt.AllocSize = f.step()
 	return f, nil
 }
 
-// The steps in which the files grow, with an fsync each.
+// The steps in which the files grow, with an fsync each: an eighth of what they
+// are, but within these bounds.
 const (
+	minGrowth  = 256 << 10
 	logGrowth  = 4 << 20
 	runsGrowth = 16 << 20
 )
+
+func (f *file) step() int { return int(min(max(f.high.Load()/8, minGrowth), f.growth)) }
 
 // mapSize is the address space to map: room for the largest file, so that the
 // writer need never wait for readers to map anew. It costs no memory.
@@ -171,6 +177,7 @@ func (f *file) finish(tx *bbolt.Tx) error {
 	f.listed = false
 	err := guard(func() error { return f.commit(tx) })
 	f.measure()
+	f.bolt.AllocSize = f.step()
 	switch {
 	case err == nil:
 		return nil
@@ -206,7 +213,7 @@ func (f *file) measure() {
 func (f *file) used() int64 { return f.high.Load() - f.free.Load() }
 
 // room returns how many bytes more can be used.
-func (f *file) room() int64 { return f.most - int64(f.bolt.AllocSize) - f.used() }
+func (f *file) room() int64 { return f.most - f.growth - f.used() }
 
 // spare is the room that is kept for transactions which make room: if they could
 // not commit, a full file would stay full.

@@ -70,22 +70,25 @@ func eachLogEntry(tx *bbolt.Tx, gen uint64, fn func(e *logEntry) error) error {
 	if err != nil {
 		return err
 	}
-	return b.ForEach(func(_, chunk []byte) error {
-		entries := len(chunk) - chunkHeader
-		if entries <= 0 || entries%logEntryLen != 0 || chunk[0] != rowFormat ||
-			binary.BigEndian.Uint32(chunk[1:]) != logSum(gen, chunk[5:]) {
-			return fmt.Errorf("%w: chunk of generation %d of the log", ErrCorrupt, gen)
+	return b.ForEach(func(_, chunk []byte) error { return eachOfChunk(gen, chunk, fn) })
+}
+
+// eachOfChunk calls fn with the entries of a chunk.
+func eachOfChunk(gen uint64, chunk []byte, fn func(e *logEntry) error) error {
+	entries := len(chunk) - chunkHeader
+	if entries <= 0 || entries%logEntryLen != 0 || chunk[0] != rowFormat ||
+		binary.BigEndian.Uint32(chunk[1:]) != logSum(gen, chunk[5:]) {
+		return fmt.Errorf("%w: chunk of generation %d of the log", ErrCorrupt, gen)
+	}
+	e := logEntry{commit: binary.BigEndian.Uint64(chunk[5:])}
+	for at := chunk[chunkHeader:]; len(at) > 0; at = at[logEntryLen:] {
+		e.record = recordAt(at, 0)
+		e.oldID = binary.BigEndian.Uint32(at[recordLen:])
+		if err := fn(&e); err != nil {
+			return err
 		}
-		e := logEntry{commit: binary.BigEndian.Uint64(chunk[5:])}
-		for at := chunk[chunkHeader:]; len(at) > 0; at = at[logEntryLen:] {
-			e.record = recordAt(at, 0)
-			e.oldID = binary.BigEndian.Uint32(at[recordLen:])
-			if err := fn(&e); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // chore is what remains to be done about a generation of the log before it can be

@@ -15,19 +15,23 @@ import (
 // Open opens the store in dir, which must exist; its files are made if they do
 // not. Damage is returned as ErrCorrupt.
 func Open(dir string, o Options) (*Store, error) {
+	return OpenFiles(filepath.Join(dir, LogName), filepath.Join(dir, RunsName), o)
+}
+
+// OpenFiles is Open for files of other names.
+func OpenFiles(log, runs string, o Options) (*Store, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	s := &Store{opts: o.withDefaults()}
 	s.queue = newQueue(max(s.opts.MaxPending/2, 1))
-	if err := s.start(dir); err != nil {
+	if err := s.start(log, runs); err != nil {
 		return nil, errors.Join(err, s.log.close(nil), s.runs.close(nil))
 	}
 	return s, nil
 }
 
-func (s *Store) start(dir string) (err error) {
-	logPath, runsPath := filepath.Join(dir, LogName), filepath.Join(dir, RunsName)
+func (s *Store) start(logPath, runsPath string) (err error) {
 	if err := s.present(logPath, runsPath); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ const (
 	DefaultLockTimeout = time.Second
 
 	// MinMaxBytes is the smallest store that can do its housekeeping.
-	MinMaxBytes = 16 << 20
+	MinMaxBytes = 8 << 20
 
 	// maxTables bounds the tables in memory: the active one and those that wait
 	// for the builder. Then writers wait.
@@ -77,7 +77,7 @@ type Options struct {
 	MaxProviders int
 
 	// TableRecords is the size of a table in memory, in records. Default
-	// DefaultTableRecords, but at most a thousandth of MaxBytes.
+	// DefaultTableRecords, but at most one for 2 KiB of MaxBytes.
 	TableRecords int
 
 	// RotateEvery is after which time a table that is not full is written out as
@@ -188,7 +188,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxRecordsPerProvider, DefaultMaxRecordsPerProvider)
 	setDefault(&o.MaxProviders, DefaultMaxProviders)
 	setDefault(&o.TableRecords, DefaultTableRecords)
-	o.TableRecords = int(min(int64(o.TableRecords), o.MaxBytes/1024))
+	o.TableRecords = int(min(int64(o.TableRecords), o.MaxBytes/2048))
 	setDefault(&o.RotateEvery, DefaultRotateEvery)
 	setDefault(&o.ProviderCache, DefaultProviderCache)
 	setDefault(&o.LockTimeout, DefaultLockTimeout)
