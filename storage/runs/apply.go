@@ -208,6 +208,9 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 
 // remove forgets a record.
 func (c *commit) remove(o *op, w *work) error {
+	if c.noTable != nil {
+		return c.noTable
+	}
 	p := c.peer(o, w)
 	old, err := c.newest(p, o, w)
 	if err != nil {

@@ -43,12 +43,13 @@ type work struct {
 // commit is a transaction of the log on its way.
 type commit struct {
 	*Store
-	tx    *bbolt.Tx
-	view  *view
-	state state // as it will be
-	full  bool  // no new records: a reserve has been reached
-	tight error // not nil: no records at all
-	last  bool  // the rest of the writes belongs to the next transaction
+	tx      *bbolt.Tx
+	view    *view
+	state   state // as it will be
+	full    bool  // no new records: a reserve has been reached
+	tight   error // not nil: no records at all
+	noTable error // not nil: not even removals
+	last    bool  // the rest of the writes belongs to the next transaction
 
 	removals  int     // of the active table before this commit
 	touched   []*peer // changed by this commit
@@ -187,10 +188,11 @@ func (s *Store) transact(ops []op, results []error) (done int, err error) {
 		if err := s.failure(); err != nil {
 			return done, err
 		}
-		if err := s.makeRoom(len(ops) - done); err != nil {
-			return done, err
+		full := s.makeRoom(ops[done:])
+		if full != nil && !errors.Is(full, ErrFull) {
+			return done, full
 		}
-		n, err := s.try(ops[done:], results[done:])
+		n, err := s.try(ops[done:], results[done:], full)
 		done += n
 		switch {
 		case errors.Is(err, errGone): // the next view does without the run
@@ -200,8 +202,9 @@ func (s *Store) transact(ops []op, results []error) (done int, err error) {
 	}
 }
 
-// try makes one transaction of the first n writes.
-func (s *Store) try(ops []op, results []error) (n int, err error) {
+// try makes one transaction of the first n writes. If the tables are full, only
+// calls are done.
+func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	start := time.Now()
 	tx, err := s.log.begin()
 	if err != nil {
@@ -209,7 +212,8 @@ func (s *Store) try(ops []op, results []error) (n int, err error) {
 	}
 	c := &commit{Store: s, tx: tx, state: s.led.state.clone(), removals: len(s.led.active.removals)}
 	c.full = s.log.room() < s.log.reserve() || s.runs.room() < s.runs.reserve()
-	c.tight = s.log.fits(0)
+	c.noTable = full
+	c.tight = firstErr(full, s.log.fits(0))
 	c.state.commit++
 	c.state.gen = s.led.active.gen
 	c.state.clean = false
@@ -352,9 +356,15 @@ func (c *commit) show() {
 	}
 }
 
-// makeRoom makes sure that n more records fit the active table, and waits for the
-// builder if all tables are full.
-func (s *Store) makeRoom(n int) error {
+// makeRoom makes sure that the records of ops fit the active table, and waits for
+// the builder if all tables are full.
+func (s *Store) makeRoom(ops []op) error {
+	n := 0
+	for i := range ops {
+		if ops[i].call == nil {
+			n++
+		}
+	}
 	if s.led.active.room(n) {
 		return nil
 	}

@@ -99,7 +99,7 @@ func (w *writerTwin) step(i int) {
 	switch w.rng.IntN(10) {
 	case 0:
 		err := w.s.RemoveProvider(now, []byte(key), id)
-		if old > now.Unix() && err != nil {
+		if old > now.Unix() && err != nil && w.clock.Load() < now.Unix()+3600 {
 			w.t.Errorf("remove %v until %d at %d: %v", k, old, now.Unix(), err)
 		}
 		delete(w.known, k)
@@ -121,6 +121,9 @@ func (w *writerTwin) look(now time.Time, key string, id kad.PeerID) {
 	list, err := w.s.Providers(nil, now, []byte(key), 100)
 	if err != nil {
 		w.t.Error(err)
+	}
+	if w.clock.Load() > now.Unix()+3600 {
+		return // this goroutine was left behind; what it knows may have been dropped
 	}
 	got := map[string]int64{}
 	for _, p := range list {
