@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 //
 //	code N COMMAND...             COMMAND exits with N; stdout and stderr follow
 //	start NAME TEXT COMMAND...    COMMAND runs until TEXT is a line of its output;
-//	                              $NAME_ADDR and $NAME_ID say where it listens
+//	                              $NAME_ADDR, $NAME_LISTEN (without the peer ID)
+//	                              and $NAME_ID say where it listens
 //	stop NAME                     it ends by SIGTERM with 0, within ten seconds
 //	hup NAME                      it gets SIGHUP
 //	output NAME TEXT              it has printed a line with TEXT, soon
@@ -104,6 +105,7 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 		if addr, id, ok := strings.Cut(line, "/p2p/"); ok && strings.HasPrefix(addr, "/ip4/127.0.0.1/tcp/") {
 			ts.Setenv(name+"_ADDR", line)
 			ts.Setenv(name+"_ID", id)
+			ts.Setenv(name+"_LISTEN", addr)
 		}
 	}
 }
