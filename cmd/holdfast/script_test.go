@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,9 +26,10 @@ func TestMain(m *testing.M) {
 //
 //	code N COMMAND...             COMMAND exits with N; stdout and stderr follow
 //	start NAME TEXT COMMAND...    COMMAND runs until TEXT is a line of its output;
-//	                              $NAME_ADDR, $NAME_LISTEN (without the peer ID)
-//	                              and $NAME_ID say where it listens
+//	                              $NAME_ADDR, $NAME_LISTEN (without the peer ID),
+//	                              $NAME_PORT and $NAME_ID say where it listens
 //	stop NAME                     it ends by SIGTERM with 0, within ten seconds
+//	kill NAME                     it is killed
 //	hup NAME                      it gets SIGHUP
 //	output NAME TEXT              it has printed a line with TEXT, soon
 func TestScripts(t *testing.T) {
@@ -42,7 +44,7 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": scriptCode, "start": scriptStart, "stop": scriptStop, "hup": scriptHUP, "output": scriptOutput,
+			"code": scriptCode, "start": scriptStart, "stop": scriptStop, "kill": scriptKill, "hup": scriptHUP, "output": scriptOutput,
 		},
 	})
 }
@@ -88,24 +90,25 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ps := ts.Value(processesKey).(*processes)
 	name, text := args[0], args[1]
-	path := filepath.Join(ps.dir, name+".out")
-	out, err := os.Create(path)
+	file := filepath.Join(ps.dir, name+".out")
+	out, err := os.Create(file)
 	ts.Check(err)
 	cmd := exec.Command("holdfast", args[3:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = ps.dir, ps.env, out, out
 	ts.Check(cmd.Start())
 	out.Close()
-	p := &running{cmd: cmd, path: path}
+	p := &running{cmd: cmd, path: file}
 	ps.running[name] = p
 	ts.Defer(func() { p.kill() })
 	p.await(ts, text)
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(file)
 	ts.Check(err)
 	for line := range strings.SplitSeq(string(data), "\n") {
 		if addr, id, ok := strings.Cut(line, "/p2p/"); ok && strings.HasPrefix(addr, "/ip4/127.0.0.1/tcp/") {
 			ts.Setenv(name+"_ADDR", line)
 			ts.Setenv(name+"_ID", id)
 			ts.Setenv(name+"_LISTEN", addr)
+			ts.Setenv(name+"_PORT", path.Base(addr))
 		}
 	}
 }
@@ -169,6 +172,13 @@ func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
 		<-ended
 		ts.Fatalf("%s did not stop within ten seconds\n%s", args[0], ts.ReadFile(p.path))
 	}
+}
+
+func scriptKill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: kill NAME")
+	}
+	scriptProcess(ts, args[0]).kill()
 }
 
 func scriptHUP(ts *testscript.TestScript, neg bool, args []string) {
