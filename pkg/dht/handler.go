@@ -255,11 +255,18 @@ func (h *Handler) addProvider(now time.Time, req Request, ack bool) error {
 		if len(addrs) == 0 {
 			continue
 		}
-		return h.cfg.Store.AddProvider(now, msg.Key, records.Provider{
+		p := records.Provider{
 			ID: req.From, Addrs: addrs,
 			Expires:     now.Add(h.cfg.ProviderTTL),
 			AddrsExpire: now.Add(min(records.ProviderAddrTTL, h.cfg.ProviderTTL)),
-		}, ack)
+		}
+		err := h.cfg.Store.AddProvider(now, msg.Key, p, ack)
+		if !ack && errors.Is(err, records.ErrBusy) {
+			// The sender waits for the disk instead of losing what it announces:
+			// nobody reads its stream meanwhile.
+			err = h.cfg.Store.AddProvider(now, msg.Key, p, true)
+		}
+		return err
 	}
 	return ErrNoProvider
 }

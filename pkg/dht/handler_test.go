@@ -191,3 +191,27 @@ func TestHandlerPing(t *testing.T) {
 	require.True(t, reply)
 	require.Equal(t, "k", string(resp.Key))
 }
+
+// crowded is a store whose queue is full but for those who wait.
+type crowded struct {
+	records.Store
+	durable int
+}
+
+func (c *crowded) AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error {
+	if !durable {
+		return records.ErrBusy
+	}
+	c.durable++
+	return c.Store.AddProvider(now, key, p, true)
+}
+
+func TestAnnouncementsWaitForABusyStore(t *testing.T) {
+	store := &crowded{Store: records.NewMem(nil)}
+	h := newTestHandler(store, fakeNeighbours{})
+	msg := &wire.Message{Type: wire.AddProvider, Key: []byte("k"), ProviderPeers: []wire.Peer{{ID: "p", Addrs: addr}}}
+	reply, err := h.Handle(time.Now(), Request{From: "p", Message: msg}, &wire.Message{})
+	require.NoError(t, err)
+	require.False(t, reply)
+	require.Equal(t, 1, store.durable)
+}

@@ -58,6 +58,7 @@ type Node struct {
 
 	reachability  atomic.Int32
 	interval      atomic.Int64 // of republishing
+	met           met
 	bootstrapping atomic.Bool
 	bootstrapped  atomic.Bool
 	dialFailures  atomic.Pointer[[]error]

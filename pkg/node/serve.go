@@ -16,15 +16,15 @@ import (
 
 // serve answers one inbound request and has an unknown sender looked at.
 func (n *Node) serve(in rpc.Inbound, req, resp *wire.Message) (bool, error) {
-	n.meet(in.From)
+	n.meet(in.From, in.Now)
 	return n.handler.Handle(in.Now, dht.Request{From: kad.PeerID(in.From), Scope: in.Scope, Message: req}, resp)
 }
 
 // meet makes a sender that is not in the table a candidate: a peer that
 // registered its handler after identify is seen in no other way.
-func (n *Node) meet(p peer.ID) {
+func (n *Node) meet(p peer.ID, now time.Time) {
 	id := kad.PeerID(p)
-	if _, ok := n.view.Load().contacts[id]; ok {
+	if _, ok := n.view.Load().contacts[id]; ok || n.met.lately(p, now) {
 		return
 	}
 	n.tryDo(func(now time.Time, m *dht.Machine) { m.PeerFound(now, kad.NewPeer(id), false) })

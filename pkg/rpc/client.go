@@ -76,7 +76,8 @@ func (c *Client) Request(ctx context.Context, to peer.ID, req *wire.Message) (Re
 		err = fmt.Errorf("rpc: %v to %v: %w", req.Type, to, err)
 	}
 	s.Outcome, s.Reason = classify(err)
-	s.Duration = time.Since(start)
+	s.At = time.Now()
+	s.Duration = s.At.Sub(start)
 	c.obs.Outbound(s)
 	return reply, err
 }

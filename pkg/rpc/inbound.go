@@ -113,7 +113,7 @@ func (c *inStream) answer(frame []byte) error {
 		}
 	}
 	now := time.Now()
-	stats.Duration = now.Sub(c.in.Now)
+	stats.At, stats.Duration = now, now.Sub(c.in.Now)
 	c.in.Now = now // of the next request if it is in the buffer already
 	c.s.obs.Inbound(stats)
 	return err
@@ -173,9 +173,10 @@ func (c *inStream) observeUnread(err error) {
 	if outcome != Rejected && c.frames.Buffered() == 0 {
 		return
 	}
+	now := time.Now()
 	c.s.obs.Inbound(Stats{
 		Type: wire.NumTypes, Peer: c.in.From, Outcome: outcome, Reason: reason,
-		Duration: time.Since(c.in.Now), BytesIn: c.frames.Buffered(),
+		At: now, Duration: now.Sub(c.in.Now), BytesIn: c.frames.Buffered(),
 	})
 }
 

@@ -256,7 +256,7 @@ func (c *Client) observeNotify(start time.Time, to peer.ID, reqs []*wire.Message
 	took := time.Since(start)
 	outcome, reason := classify(err)
 	for i, req := range reqs {
-		s := Stats{Type: req.Type, Peer: to, Outcome: NoReply, Duration: took, BytesOut: req.Size()}
+		s := Stats{Type: req.Type, Peer: to, Outcome: NoReply, At: time.Now(), Duration: took, BytesOut: req.Size()}
 		if i >= sent {
 			s.Outcome, s.Reason = outcome, reason
 		}

@@ -51,7 +51,8 @@ const (
 type Stats struct {
 	Type     wire.Type // wire.NumTypes or more if it never became known
 	Peer     peer.ID
-	Key      []byte // the message's; valid during the call only
+	Key      []byte    // the message's; valid during the call only
+	At       time.Time // when it ended
 	Outcome  Outcome
 	Reason   string        // one of the Reason constants, or of ServerConfig.Reason
 	Duration time.Duration // outbound: all of it; inbound: from the whole request to the written reply

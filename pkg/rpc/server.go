@@ -156,7 +156,7 @@ func (s *Server) serve(st network.Stream) {
 	p, reason := s.admit(st, from)
 	if p == nil {
 		_ = st.ResetWithError(network.StreamResourceLimitExceeded)
-		s.obs.Inbound(Stats{Type: wire.NumTypes, Peer: from, Outcome: Rejected, Reason: reason})
+		s.obs.Inbound(Stats{Type: wire.NumTypes, Peer: from, At: time.Now(), Outcome: Rejected, Reason: reason})
 		return
 	}
 	defer s.leave(st, from, p)

@@ -65,7 +65,10 @@ func (a *Account) Outbound(rpc.Stats) {}
 
 // Inbound implements rpc.Observer.
 func (a *Account) Inbound(s rpc.Stats) {
-	now := a.now()
+	now := s.At
+	if now.IsZero() {
+		now = a.now()
+	}
 	sh := &a.shards[maphash.String(a.seed, string(s.Peer))%shards]
 	sh.mu.RLock()
 	e, ok := sh.peers[s.Peer]
