@@ -9,6 +9,6 @@ func (a *app) benchCommand() *cobra.Command {
 		Args:  exactly(),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.benchStoreCommand())
+	cmd.AddCommand(a.benchRPCCommand(), a.benchStoreCommand())
 	return cmd
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/usage"
 	"github.com/holdfast-dht/holdfast/storage"
 )
@@ -244,6 +245,12 @@ func (d *Daemon) Addrs() []string { return listenAddrs(d.host, d.config.Network.
 
 // ID returns the peer ID.
 func (d *Daemon) ID() peer.ID { return d.host.ID() }
+
+// Host returns the libp2p host, for protocols beside the DHT.
+func (d *Daemon) Host() host.Host { return d.host }
+
+// Records returns the store that requests are answered from.
+func (d *Daemon) Records() records.Store { return d.store }
 
 // Backend returns the admin interface within this process.
 func (d *Daemon) Backend() *Backend { return d.backend }

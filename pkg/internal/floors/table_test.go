@@ -48,7 +48,9 @@ var floors = map[string]floor{
 		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage", "pkg/statuspage",
 	}},
 
-	"cmd": {imports: []string{"pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon", "storage/workload"}},
+	"pkg/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "pkg/config", "pkg/node", "pkg/daemon"}},
+
+	"cmd": {imports: []string{"pkg/rpcbench", "pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon", "storage/workload"}},
 
 	"pkg/internal/floors": {},
 }
@@ -58,7 +60,7 @@ var floors = map[string]floor{
 var owners = map[string][]string{
 	"github.com/ipfs/boxo":         {"pkg/api", "pkg/node", "pkg/delegated"},
 	"github.com/ipfs/go-datastore": {"storage", "pkg/node", "pkg/daemon"},
-	"github.com/libp2p/go-libp2p":  {"pkg/rpc", "pkg/usage", "pkg/node", "pkg/api", "pkg/delegated", "pkg/daemon", "cmd"},
+	"github.com/libp2p/go-libp2p":  {"pkg/rpc", "pkg/usage", "pkg/node", "pkg/api", "pkg/delegated", "pkg/daemon", "pkg/rpcbench", "cmd"},
 	"github.com/pelletier/go-toml": {"pkg/config"},
 	"github.com/prometheus":        {"metrics", "pkg/delegated", "pkg/daemon"},
 	"github.com/spf13/cobra":       {"cmd"},

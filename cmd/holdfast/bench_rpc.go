@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/daemon"
+	"github.com/holdfast-dht/holdfast/pkg/rpcbench"
+)
+
+func (a *app) benchRPCCommand() *cobra.Command {
+	var cfg rpcbench.Config
+	cmd := &cobra.Command{
+		Use:   "rpc [MULTIADDR]",
+		Short: "Measure how many requests a node answers, beside what libp2p can carry",
+		Long: `Measure how many requests a second a node answers: PING, FIND_NODE, GET_PROVIDERS, and
+ADD_PROVIDER until the record is visible. Beside each stands its limit, measured in
+turns with it: an echo protocol on the same hosts that carries as many bytes and does
+nothing else. The share is the figure that means the same on another machine.
+
+Without an address it starts a daemon of its own with neighbours and records, in a
+directory of its own below --dir. With one it asks the node there, never writes to it,
+and takes libp2p's ping as the limit.`,
+		Example: `  holdfast bench rpc
+  holdfast bench rpc --transport quic --records 100000 --op FIND_NODE
+  holdfast bench rpc /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW... --streams 8`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := cfg.Validate(); err != nil {
+				return usageError{err}
+			}
+			if len(args) == 1 {
+				return a.benchOther(cmd.Context(), cfg, args[0])
+			}
+			return a.benchOwn(cmd.Context(), cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&cfg.Operations, "op", nil, "`operations` to measure: "+strings.Join(rpcbench.Operations(), ", "))
+	f.StringVar(&cfg.Transport, "transport", "tcp", "tcp or quic")
+	f.IntVar(&cfg.Peers, "peers", 4, "`hosts` that ask")
+	f.IntVar(&cfg.Streams, "streams", 64, "`streams` that ask at once, of all hosts together")
+	f.IntVar(&cfg.Announcers, "announcers", 64, "`hosts` that announce, for ADD_PROVIDER")
+	f.IntVar(&cfg.Announcements, "announcements", 100_000, "`records` announced in a round of ADD_PROVIDER")
+	f.IntVar(&cfg.Records, "records", 1_000_000, "`records` that the daemon of one's own holds")
+	f.IntVar(&cfg.Rounds, "rounds", 5, "`rounds` of limit and measurement; their medians count")
+	f.DurationVar(&cfg.Window, "window", 0, "how `long` each measurement lasts (0: 1s)")
+	f.StringVar(&cfg.Dir, "dir", ".", "`directory` on the disk to measure")
+	f.StringVar(&a.prefix, "protocol-prefix", "", "`prefix` of the protocol of the node at MULTIADDR (network.protocol_prefix)")
+	return cmd
+}
+
+func (a *app) benchOther(ctx context.Context, cfg rpcbench.Config, addr string) error {
+	loaded, err := a.load()
+	if err != nil {
+		return err
+	}
+	infos, err := daemon.ParseBootstrap([]string{addr})
+	if err != nil {
+		return usageError{err}
+	}
+	var results benchResults
+	err = rpcbench.Other(ctx, cfg, infos[0], loaded.Config.Network.ProtocolPrefix, a.telling, results.add(a))
+	return results.print(a, err)
+}
+
+func (a *app) benchOwn(ctx context.Context, cfg rpcbench.Config) error {
+	dir, err := os.MkdirTemp(cfg.Dir, "holdfast-bench-")
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	cfg.Dir = dir
+	var results benchResults
+	err = rpcbench.Own(ctx, cfg, a.telling, results.add(a))
+	return results.print(a, err)
+}
+
+// telling says on a terminal what goes on.
+func (a *app) telling(what string) {
+	if isTerminal(a.errs) {
+		fmt.Fprintf(a.errs, "\r\x1b[K%s", what)
+	}
+}
+
+// benchResults are the rows of a measurement.
+type benchResults struct{ rows [][]string }
+
+// add prints a result at once as JSON, or keeps it for the table.
+func (b *benchResults) add(a *app) func(rpcbench.Result) {
+	return func(r rpcbench.Result) {
+		if a.json {
+			_ = a.printJSON(r) // nobody reads any more
+			return
+		}
+		rate := func(v float64) string { return humanize.Comma(int64(v)) + "/s" }
+		b.rows = append(b.rows, []string{
+			r.Operation, r.Transport, rate(r.PerSecond), rate(r.Limit), r.LimitName,
+			fmt.Sprintf("%.2f", r.Share), fmt.Sprintf("%.2f to %.2f", r.ShareLow, r.ShareHigh),
+			fmt.Sprintf("%.1f/%.1f us", r.CPU, r.LimitCPU), fmt.Sprintf("%.2f", r.CPUShare),
+			fmt.Sprint(r.RequestBytes), fmt.Sprint(r.ReplyBytes), fmt.Sprint(r.Streams),
+		})
+	}
+}
+
+// print prints the table of what was measured before the error, if there was one.
+func (b *benchResults) print(a *app, err error) error {
+	if isTerminal(a.errs) {
+		fmt.Fprint(a.errs, "\r\x1b[K")
+	}
+	if len(b.rows) > 0 {
+		header := []string{"OPERATION", "OVER", "RATE", "LIMIT", "OF", "SHARE", "OF ROUNDS", "CPU/LIMIT", "CPU SHARE", "REQUEST", "REPLY", "STREAMS"}
+		if e := a.table(header, b.rows); e != nil {
+			return e
+		}
+	}
+	return err
+}

@@ -1,0 +1,166 @@
+package rpcbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// types are the messages of the operations that have a reply.
+var types = map[string]wire.Type{Ping: wire.Ping, FindNode: wire.FindNode, GetProviders: wire.GetProviders}
+
+// target is the node that is measured.
+type target struct {
+	ai      peer.AddrInfo
+	kad     protocol.ID
+	records int  // held, known by their keys
+	own     *own // nil: somebody else's
+}
+
+// Own measures a daemon of one's own, which lives in cfg.Dir for the time.
+func Own(ctx context.Context, cfg Config, tell func(string), each func(Result)) (err error) {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	cfg.setDefaults()
+	o, err := startOwn(ctx, &cfg, tell)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	ai := peer.AddrInfo{ID: o.daemon.ID(), Addrs: o.daemon.Host().Addrs()}
+	return measure(ctx, &cfg, &target{ai: ai, kad: kadID, records: cfg.Records, own: o}, tell, each)
+}
+
+// Other measures the node at an address, which is asked and never written to. Its
+// limit is libp2p's own ping of 32 bytes each way, which every host answers.
+func Other(ctx context.Context, cfg Config, ai peer.AddrInfo, prefix string, tell func(string), each func(Result)) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	cfg.setDefaults()
+	return measure(ctx, &cfg, &target{ai: ai, kad: protocol.ID(prefix + "/kad/1.0.0")}, tell, each)
+}
+
+// measure runs the operations one after another.
+func measure(ctx context.Context, cfg *Config, t *target, tell func(string), each func(Result)) error {
+	hosts, err := askingHosts(ctx, cfg.Peers, cfg.Transport, t)
+	defer closeAll(hosts)
+	if err != nil {
+		return err
+	}
+	for _, op := range cfg.Operations {
+		if op == AddProvider && t.own == nil {
+			continue
+		}
+		tell("measuring " + op)
+		var r Result
+		if op == AddProvider {
+			r, err = announce(ctx, cfg, t)
+		} else {
+			r, err = ask(ctx, cfg, t, hosts, op)
+		}
+		if err != nil {
+			return fmt.Errorf("rpcbench: %s: %w", op, err)
+		}
+		r.Operation, r.Transport, r.Records = op, cfg.Transport, t.records
+		each(r)
+	}
+	return nil
+}
+
+// askingHosts returns hosts connected to the target over a transport.
+func askingHosts(ctx context.Context, count int, transport string, t *target) ([]host.Host, error) {
+	to := overTransport(t.ai, transport)
+	if len(to.Addrs) == 0 {
+		return nil, fmt.Errorf("rpcbench: %s has no address over %s among %v", t.ai.ID, transport, t.ai.Addrs)
+	}
+	var hosts []host.Host
+	for range count {
+		h, err := newHost("/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1")
+		if err != nil {
+			return hosts, err
+		}
+		hosts = append(hosts, h)
+		if err := h.Connect(ctx, to); err != nil {
+			return hosts, fmt.Errorf("rpcbench: %w", err)
+		}
+		h.Peerstore().AddAddrs(to.ID, to.Addrs, peerstore.PermanentAddrTTL)
+	}
+	return hosts, nil
+}
+
+// overTransport keeps the addresses of one transport.
+func overTransport(ai peer.AddrInfo, transport string) peer.AddrInfo {
+	want := ma.P_TCP
+	if transport == "quic" {
+		want = ma.P_QUIC_V1
+	}
+	out := peer.AddrInfo{ID: ai.ID}
+	for _, a := range ai.Addrs {
+		if _, err := a.ValueForProtocol(want); err == nil {
+			out.Addrs = append(out.Addrs, a)
+		}
+	}
+	return out
+}
+
+func closeAll[C io.Closer](list []C) {
+	for _, c := range list {
+		_ = c.Close() // the measurement is over
+	}
+}
+
+// ask measures an operation with a reply, in turns with its limit.
+func ask(ctx context.Context, cfg *Config, t *target, hosts []host.Host, op string) (Result, error) {
+	requests := func(stream int) func() []byte { return requestsOf(types[op], t.records, uint64(stream)) }
+	load, err := open(ctx, hosts, t.ai.ID, t.kad, cfg.Streams, nil, requests)
+	if err != nil {
+		return Result{}, err
+	}
+	defer load.close()
+	warm, err := load.run(ctx, cfg.Window/4) // it also tells the size of a reply
+	if err != nil {
+		return Result{}, err
+	}
+	limit, name, err := openLimit(ctx, cfg, t, hosts, load.sent, warm.reply)
+	if err != nil {
+		return Result{}, err
+	}
+	defer limit.close()
+	r, err := rounds(cfg.Rounds, limit.runs(ctx, cfg.Window), load.runs(ctx, cfg.Window))
+	r.LimitName, r.RequestBytes, r.ReplyBytes, r.Streams = name, load.sent, warm.reply, cfg.Streams
+	return r, err
+}
+
+// openLimit opens the echo of a message's sizes, or, of another's node, libp2p's
+// ping.
+func openLimit(ctx context.Context, cfg *Config, t *target, hosts []host.Host, request, reply int) (*load, string, error) {
+	if t.own == nil {
+		l, err := openPing(ctx, hosts, t.ai.ID, cfg.Streams)
+		return l, "ping of 32 bytes", err
+	}
+	l, err := open(ctx, hosts, t.ai.ID, echoProtocol, cfg.Streams, twoNumbers(request, reply), sameAgain(make([]byte, request)))
+	return l, "echo of as many bytes", err
+}
+
+// openPing opens streams of libp2p's ping. Its reply is the request, here one that
+// is a frame of 32 bytes.
+func openPing(ctx context.Context, hosts []host.Host, to peer.ID, streams int) (*load, error) {
+	l, err := open(ctx, hosts, to, ping.ID, streams, nil, sameAgain(frameOf(ping.PingSize-1)))
+	if err != nil && strings.Contains(err.Error(), "protocols not supported") {
+		return nil, fmt.Errorf("rpcbench: %s does not answer libp2p's ping", to)
+	}
+	return l, err
+}

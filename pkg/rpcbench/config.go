@@ -1,0 +1,129 @@
+package rpcbench
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The operations that can be measured.
+const (
+	Ping         = "PING"
+	FindNode     = "FIND_NODE"
+	GetProviders = "GET_PROVIDERS"
+	AddProvider  = "ADD_PROVIDER" // until visible; a node of its own only
+)
+
+// Operations lists them in the order of measuring.
+func Operations() []string { return []string{Ping, FindNode, GetProviders, AddProvider} }
+
+// Config is what to measure. Zero fields take their default.
+type Config struct {
+	// Operations to measure. Default: all.
+	Operations []string
+	// Transport is "tcp" or "quic". Default tcp.
+	Transport string
+	// Peers is how many hosts ask, each over one connection. Default 4: a node
+	// bounds what a single peer may ask in a second.
+	Peers int
+	// Streams that ask at once, of all peers together. Default 64.
+	Streams int
+	// Announcers is how many hosts announce for ADD_PROVIDER. Default 64.
+	Announcers int
+	// Announcements sent in one round of ADD_PROVIDER. Default 100,000.
+	Announcements int
+	// Records held by the node of one's own. Default 1,000,000.
+	Records int
+	// Rounds of each operation, a limit and a measurement each; the medians count.
+	// Default 5.
+	Rounds int
+	// Window is how long each measurement lasts. Default 1 s.
+	Window time.Duration
+	// Dir is where the node of one's own keeps its database for the time; it must
+	// be empty.
+	Dir string
+}
+
+// Bounds of a Config.
+const (
+	maxPeers         = 512
+	maxStreams       = 4096
+	maxAnnouncements = 10_000_000
+	maxRecords       = 50_000_000
+)
+
+// ErrConfig wraps every violation that Validate finds.
+var ErrConfig = errors.New("rpcbench: bad config")
+
+func (c *Config) setDefaults() {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	if len(c.Operations) == 0 {
+		c.Operations = Operations()
+	}
+	if c.Transport == "" {
+		c.Transport = "tcp"
+	}
+	def(&c.Peers, 4)
+	def(&c.Streams, 64)
+	def(&c.Announcers, 64)
+	def(&c.Announcements, 100_000)
+	def(&c.Records, 1_000_000)
+	def(&c.Rounds, 5)
+	if c.Window == 0 {
+		c.Window = time.Second
+	}
+}
+
+// Validate reports every field that is out of range.
+func (c Config) Validate() error {
+	c.setDefaults()
+	var errs []error
+	within := func(name string, v, low, high int) {
+		if v < low || v > high {
+			errs = append(errs, fmt.Errorf("%w: %s %d is not from %d to %d", ErrConfig, name, v, low, high))
+		}
+	}
+	for _, op := range c.Operations {
+		if !slices.Contains(Operations(), op) {
+			errs = append(errs, fmt.Errorf("%w: no operation %q; there are %v", ErrConfig, op, Operations()))
+		}
+	}
+	if c.Transport != "tcp" && c.Transport != "quic" {
+		errs = append(errs, fmt.Errorf("%w: transport %q is neither tcp nor quic", ErrConfig, c.Transport))
+	}
+	within("peers", c.Peers, 1, maxPeers)
+	within("streams", c.Streams, c.Peers, maxStreams)
+	within("announcers", c.Announcers, 1, maxPeers)
+	within("announcements", c.Announcements, c.Announcers, maxAnnouncements)
+	within("records", c.Records, 0, maxRecords)
+	within("rounds", c.Rounds, 1, 1000)
+	if c.Window < 10*time.Millisecond || c.Window > time.Hour {
+		errs = append(errs, fmt.Errorf("%w: window %s is not from 10ms to 1h", ErrConfig, c.Window))
+	}
+	return errors.Join(errs...)
+}
+
+// Result is one operation, medians of the rounds.
+type Result struct {
+	Operation    string  `json:"operation"`
+	Transport    string  `json:"transport"`
+	PerSecond    float64 `json:"per_second"`
+	LimitName    string  `json:"limit"`
+	Limit        float64 `json:"limit_per_second"`
+	Share        float64 `json:"share"` // of the limit, in each round by itself
+	ShareLow     float64 `json:"share_low"`
+	ShareHigh    float64 `json:"share_high"`
+	CPU          float64 `json:"cpu_us"`       // processor time of both sides for one, in microseconds
+	LimitCPU     float64 `json:"limit_cpu_us"` // the same of the limit
+	CPUShare     float64 `json:"cpu_share"`    // LimitCPU of CPU: the share of a machine that does nothing else
+	RequestBytes int     `json:"request_bytes"`
+	ReplyBytes   int     `json:"reply_bytes"` // mean
+	Streams      int     `json:"streams"`
+	Records      int     `json:"records,omitempty"` // held
+	Rounds       int     `json:"rounds"`
+}

@@ -1,0 +1,100 @@
+package rpcbench
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// small is a measurement that shows that it works, and nothing about speed.
+func small(t *testing.T, transport string) Config {
+	return Config{
+		Transport: transport, Peers: 2, Streams: 4, Announcers: 3, Announcements: 300, Records: 500,
+		Rounds: 2, Window: 20 * time.Millisecond, Dir: t.TempDir(),
+	}
+}
+
+func TestOwn(t *testing.T) {
+	for _, transport := range []string{"tcp", "quic"} {
+		t.Run(transport, func(t *testing.T) {
+			cfg := small(t, transport)
+			var got []Result
+			require.NoError(t, Own(t.Context(), cfg, func(string) {}, func(r Result) { got = append(got, r) }))
+			require.Len(t, got, len(Operations()))
+			for i, r := range got {
+				require.Equal(t, Operations()[i], r.Operation)
+				require.Equal(t, transport, r.Transport)
+				require.Positive(t, r.PerSecond)
+				require.Positive(t, r.Limit)
+				require.Positive(t, r.Share)
+				require.LessOrEqual(t, r.ShareLow, r.Share)
+				require.GreaterOrEqual(t, r.ShareHigh, r.Share)
+				require.Equal(t, 500, r.Records)
+			}
+			require.Equal(t, got[0].RequestBytes, got[1].RequestBytes)
+			require.Greater(t, got[1].ReplyBytes, 20*50, "twenty peers with two addresses")
+			require.Greater(t, got[2].ReplyBytes, got[1].ReplyBytes, "a provider more")
+			left, err := os.ReadDir(cfg.Dir)
+			require.NoError(t, err)
+			require.NotEmpty(t, left, "the directory is the caller's to remove")
+		})
+	}
+}
+
+func TestOther(t *testing.T) {
+	h, err := newHost("/ip4/127.0.0.1/tcp/0")
+	require.NoError(t, err)
+	defer h.Close()
+	n, err := node.New(h, node.Config{ProtocolPrefix: "/other"})
+	require.NoError(t, err)
+	defer n.Close()
+	ai := peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()}
+	cfg := small(t, "tcp")
+	var got []string
+	require.NoError(t, Other(t.Context(), cfg, ai, "/other", func(string) {}, func(r Result) {
+		got = append(got, r.Operation)
+		require.Equal(t, "ping of 32 bytes", r.LimitName)
+		require.Positive(t, r.Share)
+	}))
+	require.Equal(t, []string{Ping, FindNode, GetProviders}, got, "nothing is written to another's node")
+
+	require.ErrorContains(t, Other(t.Context(), cfg, ai, "/wrong", func(string) {}, func(Result) {}), "/wrong/kad/1.0.0")
+	cfg.Transport = "quic"
+	require.ErrorContains(t, Other(t.Context(), cfg, ai, "/other", func(string) {}, func(Result) {}), "no address over quic")
+}
+
+func TestAMeasurementEndsWithItsContext(t *testing.T) {
+	cfg := small(t, "tcp")
+	cfg.Window = time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	require.ErrorIs(t, Own(ctx, cfg, func(string) {}, func(Result) {}), context.DeadlineExceeded)
+}
+
+func TestValidate(t *testing.T) {
+	require.NoError(t, Config{}.Validate())
+	err := Config{Operations: []string{"PONG"}, Transport: "carrier pigeon", Peers: 9, Streams: 8, Rounds: -1, Window: 1}.Validate()
+	require.ErrorIs(t, err, ErrConfig)
+	for _, says := range []string{"PONG", "carrier pigeon", "streams 8", "rounds -1", "window 1ns"} {
+		require.ErrorContains(t, err, says)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	require.Equal(t, 2.0, median([]float64{9, 1, 2}))
+	require.Equal(t, 3.0, median([]float64{4, 1, 2, 9}))
+}
+
+func TestKeysDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	for i := range uint64(10_000) {
+		seen[string(keyOf(nil, i))] = true
+	}
+	require.Len(t, seen, 10_000)
+}
