@@ -24,9 +24,10 @@ const (
 	// until the commit, and other writers wait.
 	MaxDatastoreBatch = 64 << 20
 
-	// dsOpCost is what a change may cost beside its key and value: a page of the
-	// rows or of the index, on average half of each.
-	dsOpCost = 4096
+	// dsOpCost is what a change may cost beside its key and value: its share of the
+	// pages it touches, up to two where keys are scattered over a large tree. It
+	// bounds a transaction to 64,000 changes.
+	dsOpCost = 1024
 	// dsStep bounds the rows that one transaction of CollectGarbage, Check or Query
 	// goes through.
 	dsStep = 1024

@@ -162,6 +162,7 @@ func (b *bench) lookups(hit, miss *latencies) error {
 }
 
 func (b *bench) lookupIdle() ([]Figure, error) {
+	quiet()
 	var hit, miss latencies
 	err := b.lookups(&hit, &miss)
 	return append(hit.percentiles("lookup, idle: hit", 0.5, 0.99), miss.percentiles("lookup, idle: miss", 0.5, 0.99)...), err
@@ -245,6 +246,7 @@ func (b *bench) pacing(stop <-chan struct{}, most int) (n int, err error) {
 
 // paced measures what 2,000 adverts a second cost that nobody waits for.
 func (b *bench) paced() ([]Figure, error) {
+	quiet()
 	u := measure()
 	n, err := b.pacing(nil, int(b.cfg.Window.Seconds()*pacedRate)+1)
 	if err == nil {

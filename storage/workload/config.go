@@ -24,6 +24,10 @@ type Config struct {
 	// 22 hours. Default 2, after which the sizes are steady; the growth of the
 	// file is told from 6 on.
 	Days int `json:"days"`
+	// RemoveEvery is how often, in those days, what has expired is removed.
+	// Default an hour, as go-libp2p-kad-dht does. It looks at every row each time;
+	// with ten million of them, longer than an hour saves hours.
+	RemoveEvery time.Duration `json:"remove_every"`
 	// Steps are what is measured, see Steps. Default all.
 	Steps []string `json:"steps"`
 	// Seed makes the records. Default 1.
@@ -93,6 +97,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Days == 0 {
 		c.Days = 2
 	}
+	if c.RemoveEvery == 0 {
+		c.RemoveEvery = time.Hour
+	}
 	if len(c.Steps) == 0 {
 		c.Steps = Steps()
 	}
@@ -118,7 +125,7 @@ func (c *Config) validate() error {
 			bad("%d callers are not within 1 and %d", n, 1<<14)
 		}
 	}
-	if c.Window < 0 || c.Days < 0 {
+	if c.Window < 0 || c.Days < 0 || c.RemoveEvery < 0 {
 		bad("a negative time")
 	}
 	for _, s := range c.Steps {

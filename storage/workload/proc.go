@@ -47,6 +47,22 @@ func procNumber(file, name string) (n int64) {
 // and stacks, but not pages of a mapped file, which the system takes back at will.
 func anonymous() int64 { return procNumber("status", "RssAnon:") << 10 }
 
+// quiet waits until the process has stopped writing, so that what the work before
+// has left to do is not taken for the cost of what follows. Not for ever: a store
+// may have a lot to do.
+func quiet() {
+	const still, poll, most = 5, 100 * time.Millisecond, 30 * time.Second
+	begin, n, last := time.Now(), 0, int64(-1)
+	for n < still && time.Since(begin) < most {
+		now := procNumber("io", "wchar:")
+		if n++; now-last > 1<<16 {
+			n = 0
+		}
+		last = now
+		time.Sleep(poll)
+	}
+}
+
 // peak is the most anonymous memory seen.
 type peak struct{ bytes atomic.Int64 }
 

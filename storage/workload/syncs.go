@@ -15,7 +15,7 @@ import (
 // errNoTracer is returned by countSyncs where strace cannot be had.
 var errNoTracer = errors.New("workload: no strace")
 
-// countSyncs returns how many fsyncs of any kind this process made during fn. It has
+// countSyncs returns how many fsyncs and fdatasyncs this process made during fn. It has
 // strace attach for that time, which slows fn down: it is no time to measure
 // anything else.
 func countSyncs(fn func() error) (n int64, err error) {
@@ -29,7 +29,7 @@ func countSyncs(fn func() error) (n int64, err error) {
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "calls")
-	cmd := exec.Command(path, "-f", "-c", "-o", out, "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-p", strconv.Itoa(os.Getpid()))
+	cmd := exec.Command(path, "-f", "-c", "-o", out, "-e", "trace=fsync,fdatasync", "-p", strconv.Itoa(os.Getpid()))
 	if err := attach(cmd); err != nil {
 		return 0, err
 	}
