@@ -58,9 +58,20 @@ func (k *housekeeper) run(wake <-chan struct{}, work func()) {
 	}
 }
 
-func (k *housekeeper) close() {
+// close ends the goroutines; ErrStuck if the store holds one of them up.
+func (k *housekeeper) close() error {
 	close(k.stop)
-	k.done.Wait()
+	done := make(chan struct{})
+	go func() {
+		k.done.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(closeTimeout):
+		return ErrStuck
+	}
 }
 
 // leave changes the slots under the lock and wakes a goroutine.

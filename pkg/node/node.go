@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -28,9 +29,13 @@ var (
 	ErrNoPeers = errors.New("node: no peers known")
 	// ErrNotFound is returned when the network does not have what was asked for.
 	ErrNotFound = errors.New("node: not found")
+	// ErrStuck is returned by Close when the store did not end its work in time,
+	// which is then left behind.
+	ErrStuck = errors.New("node: the store is stuck")
 )
 
-// closeTimeout bounds how long Close waits for requests being served.
+// closeTimeout bounds how long Close waits for requests being served, and twice for
+// the store: all in all under ten seconds.
 const closeTimeout = 3 * time.Second
 
 // Node is a DHT node on a libp2p host. Safe for concurrent use.
@@ -105,8 +110,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	sub, err := n.subscribe()
 	if err != nil {
 		n.cancel()
-		n.keeper.close()
-		return nil, err
+		return nil, errors.Join(err, n.keeper.close())
 	}
 	n.events = sub
 	if err := n.restore(); err != nil {
@@ -149,7 +153,9 @@ func (n *Node) newHandler() *dht.Handler {
 }
 
 // Close stops the node: no more requests are served, the table is saved, what is
-// in flight is cancelled. It waits for its goroutines and may be called again.
+// in flight is cancelled. It waits for its goroutines, ten seconds at most: then the
+// store is stuck (ErrStuck), or a request that is being served. It may be called
+// again.
 func (n *Node) Close() error {
 	n.once.Do(func() {
 		n.closeErr = errors.Join(n.server.Close(), n.lastSnapshot())
@@ -159,8 +165,7 @@ func (n *Node) Close() error {
 		n.failWaiters()
 		n.events.Close()
 		n.workers.Wait()
-		n.closeErr = errors.Join(n.closeErr, n.client.Close())
-		n.keeper.close()
+		n.closeErr = errors.Join(n.closeErr, n.client.Close(), n.keeper.close())
 	})
 	return n.closeErr
 }
@@ -178,7 +183,12 @@ func (n *Node) lastSnapshot() error {
 	if err != nil {
 		return err
 	}
-	return <-done
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeTimeout):
+		return fmt.Errorf("node: last snapshot: %w", ErrStuck)
+	}
 }
 
 // failWaiters ends the queries of callers that still wait. The loop has ended.

@@ -137,14 +137,7 @@ func TestCloseUnderLoad(t *testing.T) {
 		}
 	}
 	waitFor(t, func() bool { return nodes[0].Status().Records.Records[records.KindValue] > 100 })
-	done := make(chan error)
-	go func() { done <- nodes[0].Close() }()
-	select {
-	case err := <-done:
-		require.NoError(t, err)
-	case <-time.After(patience):
-		t.Fatal("Close hangs")
-	}
+	require.NoError(t, closeSoon(t, nodes[0]))
 	_, err := nodes[0].Closest(ctx, []byte("x"))
 	require.ErrorIs(t, err, node.ErrClosed)
 	require.NoError(t, nodes[0].Close(), "again")
