@@ -1,6 +1,7 @@
 package kbucket
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -27,14 +28,21 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// entry is a peer in a bucket: 56 bytes, of which a simulator keeps millions.
+// handle is what is needed to find a peer: 16 bytes, so that a bucket of them takes
+// five cache lines.
+type handle struct {
+	tag  uint64    // the first 8 bytes of its key: tells peers apart without a look at peer
+	peer *kad.Peer // immutable
+}
+
+// entry is what upkeep knows of a peer in a bucket: 40 bytes, of which a simulator
+// keeps millions.
 type entry struct {
-	peer      *kad.Peer // immutable
-	tag       uint64    // the first 8 bytes of its key: tells peers apart without a look at peer
 	lastSeen  int64
 	added     int64
 	notBefore int64     // no probe earlier than this: one is under way, or backoff
 	group     *groupUse // nil is exempt
+	turn      uint32    // its place in the order of being seen, see bucket.turns
 	failures  uint8     // probes failed in a row, saturating
 	verified  bool      // its last exchange with us succeeded
 }
@@ -69,20 +77,57 @@ type spare struct {
 	lastSeen int64
 }
 
-// bucket holds the peers of one common prefix length.
+// bucket holds the peers of one common prefix length. Its entries keep their places
+// and are put in order when somebody asks for it: lookups do not.
 type bucket struct {
-	entries []entry // least recently seen first
-	spares  []spare // replacement cache, oldest first
+	handles    []handle
+	entries    []entry // of the same peers, at the same places
+	spares     []spare // replacement cache, oldest first
+	unverified int
+	turns      uint32 // given to entries, ever
+	due        int64  // earliest probe, for Table.every; math.MaxInt64 if empty
+	dueKnown   bool
 }
 
 func (b *bucket) find(k *kad.Key) int {
 	tag := tagOf(k)
-	for i := range b.entries {
-		if e := &b.entries[i]; e.tag == tag && e.peer.Key == *k {
+	for i := range b.handles {
+		if h := &b.handles[i]; h.tag == tag && h.peer.Key == *k {
 			return i
 		}
 	}
 	return -1
+}
+
+// seen gives entry i the last turn.
+func (b *bucket) seen(i int) {
+	if b.turns == math.MaxUint32 {
+		b.renumber()
+	}
+	b.turns++
+	b.entries[i].turn = b.turns
+}
+
+// renumber gives the entries the first turns, in the order they have.
+func (b *bucket) renumber() {
+	for turn, i := range b.order(nil) {
+		b.entries[i].turn = uint32(turn + 1)
+	}
+	b.turns = uint32(len(b.entries))
+}
+
+// order appends the places of all entries, least recently seen first.
+func (b *bucket) order(dst []int) []int {
+	for i := range b.entries {
+		dst = append(dst, i)
+	}
+	b.sort(dst)
+	return dst
+}
+
+// sort puts places of entries in order, least recently seen first.
+func (b *bucket) sort(places []int) {
+	slices.SortFunc(places, func(i, j int) int { return cmp.Compare(b.entries[i].turn, b.entries[j].turn) })
 }
 
 // room returns s with room for one more element, with no more than limit unless s
@@ -110,15 +155,22 @@ func (b *bucket) ofGroup(g *groupUse) int {
 func (b *bucket) weakest(g *groupUse) int {
 	worst := -1
 	for i := range b.entries {
+		if b.unverified == 0 {
+			break
+		}
 		e := &b.entries[i]
 		if e.verified || g != nil && e.group != g {
 			continue
 		}
-		if worst < 0 || e.failures > b.entries[worst].failures {
+		if worst < 0 || e.weaker(&b.entries[worst]) {
 			worst = i
 		}
 	}
 	return worst
+}
+
+func (e *entry) weaker(o *entry) bool {
+	return e.failures > o.failures || e.failures == o.failures && e.turn < o.turn
 }
 
 // keep puts a spare at the newest end of the cache. A group has at most

@@ -7,26 +7,33 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// nextProbe remembers the earliest probe for one value of `every`, so that
-// asking for it does not read the whole table each time.
-type nextProbe struct {
-	every int64
-	at    int64 // math.MaxInt64 if the table is empty
-	valid bool
-}
+// Buckets remember their earliest probe for one value of `every`, so that asking
+// for it does not read the whole table each time.
 
 // leaves is called before e changes or goes.
-func (n *nextProbe) leaves(e *entry) {
-	if n.valid && e.due(n.every) <= n.at {
-		n.valid = false
+func (t *Table) leaves(b *bucket, e *entry) {
+	if b.dueKnown && e.due(t.every) <= b.due {
+		b.dueKnown = false
 	}
 }
 
 // enters is called after e came or changed.
-func (n *nextProbe) enters(e *entry) {
-	if n.valid {
-		n.at = min(n.at, e.due(n.every))
+func (t *Table) enters(b *bucket, e *entry) {
+	if b.dueKnown {
+		b.due = min(b.due, e.due(t.every))
 	}
+}
+
+// nextDue returns the earliest probe of a bucket.
+func (t *Table) nextDue(b *bucket) int64 {
+	if b.dueKnown {
+		return b.due
+	}
+	b.due, b.dueKnown = math.MaxInt64, true
+	for i := range b.entries {
+		b.due = min(b.due, b.entries[i].due(t.every))
+	}
+	return b.due
 }
 
 // ProbeDue appends up to n peers that should be probed now: verified ones not
@@ -34,18 +41,24 @@ func (n *nextProbe) enters(e *entry) {
 // first, least recently seen first within it.
 func (t *Table) ProbeDue(dst []kad.Peer, now time.Time, every time.Duration, n int) []kad.Peer {
 	limit, at := len(dst)+n, nanos(now)
-	if t.earliest(every) > at {
-		return dst
-	}
+	t.setEvery(every)
 	for cpl := len(t.buckets) - 1; cpl >= 0; cpl-- {
-		entries := t.buckets[cpl].entries
-		for i := range entries {
+		b := &t.buckets[cpl]
+		if t.nextDue(b) > at {
+			continue
+		}
+		var places []int
+		for i := range b.entries {
+			if b.entries[i].due(t.every) <= at {
+				places = append(places, i)
+			}
+		}
+		b.sort(places)
+		for _, i := range places {
 			if len(dst) >= limit {
 				return dst
 			}
-			if entries[i].due(int64(every)) <= at {
-				dst = append(dst, *entries[i].peer)
-			}
+			dst = append(dst, *b.handles[i].peer)
 		}
 	}
 	return dst
@@ -59,16 +72,26 @@ func (t *Table) NextProbe(every time.Duration) (time.Time, bool) {
 }
 
 func (t *Table) earliest(every time.Duration) int64 {
-	if t.next.valid && t.next.every == int64(every) {
-		return t.next.at
+	t.setEvery(every)
+	at := int64(math.MaxInt64)
+	for cpl := range t.buckets {
+		at = min(at, t.nextDue(&t.buckets[cpl]))
 	}
-	t.next = nextProbe{every: int64(every), at: math.MaxInt64, valid: true}
-	for _, b := range t.buckets {
-		for i := range b.entries {
-			t.next.enters(&b.entries[i])
-		}
+	return at
+}
+
+// setEvery makes the buckets forget what they knew for another value.
+func (t *Table) setEvery(every time.Duration) {
+	if t.every != int64(every) {
+		t.every = int64(every)
+		t.forgetDue()
 	}
-	return t.next.at
+}
+
+func (t *Table) forgetDue() {
+	for cpl := range t.buckets {
+		t.buckets[cpl].dueKnown = false
+	}
 }
 
 // Probing marks that a probe of k is under way: ProbeDue leaves it out until Add
@@ -76,9 +99,9 @@ func (t *Table) earliest(every time.Duration) int64 {
 func (t *Table) Probing(k kad.Key, now time.Time) {
 	if b, i := t.find(&k); i >= 0 {
 		e := &b.entries[i]
-		t.next.leaves(e)
+		t.leaves(b, e)
 		e.notBefore = nanos(now.Add(probePatience))
-		t.next.enters(e)
+		t.enters(b, e)
 	}
 }
 
@@ -165,5 +188,5 @@ func (t *Table) ClockSetBack(now time.Time) {
 	for cpl := range t.refreshed {
 		t.refreshed[cpl] = min(t.refreshed[cpl], at)
 	}
-	t.next.valid = false
+	t.forgetDue()
 }

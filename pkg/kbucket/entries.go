@@ -23,9 +23,10 @@ func (e *entry) groupName() Group {
 	return e.group.name
 }
 
-func (e *entry) export(cpl int) Entry {
+func (b *bucket) export(i, cpl int) Entry {
+	e := &b.entries[i]
 	return Entry{
-		Peer: *e.peer, Group: e.groupName(), Verified: e.verified,
+		Peer: *b.handles[i].peer, Group: e.groupName(), Verified: e.verified,
 		LastSeen: fromNanos(e.lastSeen), Added: fromNanos(e.added), CPL: cpl,
 	}
 }
@@ -36,15 +37,18 @@ func (t *Table) Lookup(k kad.Key) (Entry, bool) {
 	if i < 0 {
 		return Entry{}, false
 	}
-	return b.entries[i].export(kad.CommonPrefixLen(&t.self, &k)), true
+	return b.export(i, kad.CommonPrefixLen(&t.self, &k)), true
 }
 
 // Entries is an iter.Seq over all peers in buckets: nearest bucket first, least
 // recently seen first within it. The table must not be changed meanwhile.
 func (t *Table) Entries(yield func(Entry) bool) {
+	var places []int
 	for cpl := len(t.buckets) - 1; cpl >= 0; cpl-- {
-		for i := range t.buckets[cpl].entries {
-			if !yield(t.buckets[cpl].entries[i].export(cpl)) {
+		b := &t.buckets[cpl]
+		places = b.order(places[:0])
+		for _, i := range places {
+			if !yield(b.export(i, cpl)) {
 				return
 			}
 		}

@@ -109,14 +109,14 @@ func (t *Table) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
 		if cpl < 0 {
 			break
 		}
-		entries := t.buckets[cpl].entries
-		if len(entries) > sortWidth {
-			dst = placeEntries(dst, limit, &target, entries)
+		b := &t.buckets[cpl]
+		if len(b.handles) > sortWidth {
+			dst = b.place(dst, limit, &target)
 			continue
 		}
-		for i := range entries {
-			if e := &entries[i]; e.verified {
-				s.add(e.tag, e.peer, limit-len(dst))
+		for i := range b.handles {
+			if b.verified(i) {
+				s.add(b.handles[i].tag, b.handles[i].peer, limit-len(dst))
 			}
 		}
 		dst = s.drain(dst)
@@ -124,11 +124,15 @@ func (t *Table) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
 	return dst
 }
 
-func placeEntries(dst []kad.Peer, limit int, target *kad.Key, entries []entry) []kad.Peer {
+// verified reports whether entry i is.
+func (b *bucket) verified(i int) bool { return b.unverified == 0 || b.entries[i].verified }
+
+// place is what a sorter does, for a large bucket.
+func (b *bucket) place(dst []kad.Peer, limit int, target *kad.Key) []kad.Peer {
 	from := len(dst)
-	for i := range entries {
-		if entries[i].verified {
-			dst = place(dst, from, limit, target, entries[i].peer)
+	for i := range b.handles {
+		if b.verified(i) {
+			dst = place(dst, from, limit, target, b.handles[i].peer)
 		}
 	}
 	return dst
@@ -145,10 +149,11 @@ type View struct {
 // View copies the verified peers. It stays right until Generation changes.
 func (t *Table) View() *View {
 	v := &View{self: t.self, peers: make([]kad.Peer, 0, t.verified), ends: make([]int, len(t.buckets))}
-	for cpl, b := range t.buckets {
-		for i := range b.entries {
-			if b.entries[i].verified {
-				v.peers = append(v.peers, *b.entries[i].peer)
+	for cpl := range t.buckets {
+		b := &t.buckets[cpl]
+		for i := range b.handles {
+			if b.verified(i) {
+				v.peers = append(v.peers, *b.handles[i].peer)
 			}
 		}
 		v.ends[cpl] = len(v.peers)

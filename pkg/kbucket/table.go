@@ -17,7 +17,7 @@ type Table struct {
 	peers     int
 	verified  int
 	gen       uint64
-	next      nextProbe
+	every     int64 // for which buckets know their next probe
 	refreshed [maxRefreshCPL + 1]int64
 }
 
@@ -74,7 +74,8 @@ func (t *Table) Add(p kad.Peer, g Group, now time.Time) Outcome {
 		return Cached
 	}
 	b.forget(&p.Key)
-	t.insert(b, len(b.entries), entry{peer: t.share(p), lastSeen: nanos(now), added: nanos(now), notBefore: never, verified: true}, g)
+	t.insert(b, t.share(p), entry{lastSeen: nanos(now), added: nanos(now), notBefore: never, verified: true}, g)
+	b.seen(len(b.entries) - 1)
 	return Added
 }
 
@@ -99,17 +100,29 @@ func (t *Table) Wants(k kad.Key) bool {
 
 // update marks entry i of b as verified and most recently seen.
 func (t *Table) update(b *bucket, i int, g Group, now time.Time) {
-	e := b.entries[i]
-	t.next.leaves(&e)
-	if !e.verified {
-		t.verified++
-		t.gen++
+	e := &b.entries[i]
+	t.leaves(b, e)
+	t.regroup(b, e, g)
+	t.setVerified(b, e, true)
+	e.lastSeen, e.notBefore, e.failures = nanos(now), never, 0
+	b.seen(i)
+	t.enters(b, e)
+}
+
+// setVerified changes what entry e of b is counted as.
+func (t *Table) setVerified(b *bucket, e *entry, verified bool) {
+	if e.verified == verified {
+		return
 	}
-	t.regroup(b, &e, g)
-	e.lastSeen, e.notBefore, e.failures, e.verified = nanos(now), never, 0, true
-	copy(b.entries[i:], b.entries[i+1:])
-	b.entries[len(b.entries)-1] = e
-	t.next.enters(&e)
+	e.verified = verified
+	t.gen++
+	if verified {
+		t.verified++
+		b.unverified--
+	} else {
+		t.verified--
+		b.unverified++
+	}
 }
 
 // regroup moves e to group g if g has room.
@@ -171,16 +184,12 @@ func (t *Table) Failed(k kad.Key, now time.Time) (promoted kad.Peer, evicted boo
 	}
 	e := &b.entries[i]
 	if s := t.replacement(b, e); s >= 0 {
-		t.evict(b, i)
-		return t.promote(b, i, s), true
+		return t.promote(b, t.evict(b, i), s), true
 	}
-	t.next.leaves(e)
-	if e.verified {
-		t.verified--
-		t.gen++
-	}
+	t.leaves(b, e)
+	t.setVerified(b, e, false)
 	e.failed(now)
-	t.next.enters(e)
+	t.enters(b, e)
 	return kad.Peer{}, false
 }
 
@@ -197,11 +206,11 @@ func (t *Table) Remove(k kad.Key) (promoted kad.Peer, removed bool) {
 		return kad.Peer{}, false
 	}
 	s := t.replacement(b, &b.entries[i])
-	t.evict(b, i)
+	turn := t.evict(b, i)
 	if s < 0 {
 		return kad.Peer{}, true
 	}
-	return t.promote(b, i, s), true
+	return t.promote(b, turn, s), true
 }
 
 // replacement returns the newest spare that fits b once e has left, or -1.
@@ -214,11 +223,12 @@ func (t *Table) replacement(b *bucket, e *entry) int {
 	return -1
 }
 
-// promote moves spare s to place i of b, due for a probe at once.
-func (t *Table) promote(b *bucket, i, s int) kad.Peer {
+// promote makes spare s an entry of b in the turn of the one that left, due for a
+// probe at once.
+func (t *Table) promote(b *bucket, turn uint32, s int) kad.Peer {
 	r := b.spares[s]
 	b.spares = slices.Delete(b.spares, s, s+1)
-	t.insert(b, i, entry{peer: r.peer, lastSeen: r.lastSeen, added: r.lastSeen, notBefore: r.lastSeen}, r.group)
+	t.insert(b, r.peer, entry{lastSeen: r.lastSeen, added: r.lastSeen, notBefore: r.lastSeen, turn: turn}, r.group)
 	return *r.peer
 }
 
@@ -230,29 +240,34 @@ func (t *Table) share(p kad.Peer) *kad.Peer {
 	return &p
 }
 
-// insert puts e at place i of b and counts it.
-func (t *Table) insert(b *bucket, i int, e entry, g Group) {
-	e.group, e.tag = t.join(g), tagOf(&e.peer.Key)
-	b.entries = slices.Insert(room(b.entries, t.cfg.BucketSize), i, e)
+// insert adds an entry to b and counts it.
+func (t *Table) insert(b *bucket, p *kad.Peer, e entry, g Group) {
+	verified := e.verified
+	e.group, e.verified = t.join(g), false
+	b.handles = append(room(b.handles, t.cfg.BucketSize), handle{tag: tagOf(&p.Key), peer: p})
+	b.entries = append(room(b.entries, t.cfg.BucketSize), e)
 	t.peers++
-	if e.verified {
-		t.verified++
-		t.gen++
-	}
-	t.next.enters(&e)
+	b.unverified++
+	at := &b.entries[len(b.entries)-1]
+	t.setVerified(b, at, verified)
+	t.enters(b, at)
 }
 
-// evict removes entry i of b and uncounts it.
-func (t *Table) evict(b *bucket, i int) {
+// evict removes entry i of b, uncounts it and returns the turn it had. The last
+// entry takes its place.
+func (t *Table) evict(b *bucket, i int) (turn uint32) {
 	e := &b.entries[i]
-	t.next.leaves(e)
+	t.leaves(b, e)
 	t.leave(e.group)
+	t.setVerified(b, e, false)
 	t.peers--
-	if e.verified {
-		t.verified--
-		t.gen++
-	}
-	b.entries = slices.Delete(b.entries, i, i+1)
+	b.unverified--
+	turn = e.turn
+	last := len(b.entries) - 1
+	b.entries[i], b.handles[i] = b.entries[last], b.handles[last]
+	b.entries[last], b.handles[last] = entry{}, handle{}
+	b.entries, b.handles = b.entries[:last], b.handles[:last]
+	return turn
 }
 
 // grow returns the bucket of cpl, made if need be.
