@@ -38,6 +38,10 @@ var (
 // the store: all in all under ten seconds.
 const closeTimeout = 3 * time.Second
 
+// besideValue is what a message holds beside its value, in bytes: the key twice, and
+// peers, which other implementations do not trim to our size.
+const besideValue = 256 << 10
+
 // Node is a DHT node on a libp2p host. Safe for concurrent use.
 type Node struct {
 	cfg      Config
@@ -104,8 +108,11 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	n.machine = n.newMachine()
 	n.view.Store(emptyView())
 	n.handler = n.newHandler()
-	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{}, cfg.RPCObserver)
-	n.server = rpc.NewServer(h, []protocol.ID{cfg.protocol()}, n.serve, rpc.ServerConfig{CloseTimeout: closeTimeout, Reason: rejectReason}, cfg.RPCObserver)
+	largest := cfg.MaxValueSize + besideValue
+	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{MaxReply: max(rpc.DefaultMaxReply, largest)}, cfg.RPCObserver)
+	n.server = rpc.NewServer(h, []protocol.ID{cfg.protocol()}, n.serve, rpc.ServerConfig{
+		MaxRequest: max(rpc.DefaultMaxRequest, largest), CloseTimeout: closeTimeout, Reason: rejectReason,
+	}, cfg.RPCObserver)
 	n.keeper = newHousekeeper(n)
 	sub, err := n.subscribe()
 	if err != nil {

@@ -10,6 +10,15 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
+// Bounds of messages in bytes, unless larger values are configured.
+const (
+	// DefaultMaxReply: 1,000 providers with 16 addresses of 60 bytes; the 4 MiB of
+	// go-libp2p-kad-dht are out of proportion to what a lookup can use.
+	DefaultMaxReply = 1 << 20
+	// DefaultMaxRequest: values have 10 KiB, provider records under 5 KiB.
+	DefaultMaxRequest = 256 << 10
+)
+
 // ClientConfig is what a Client may be told. Zero fields take their default.
 type ClientConfig struct {
 	// Timeout of one Request from start to end, dialling included; also of each
@@ -26,9 +35,8 @@ type ClientConfig struct {
 	// IdleTimeout after which an unused stream is closed. Default 30 s, well
 	// below the 60 s after which servers reset it.
 	IdleTimeout time.Duration
-	// MaxReply bounds a reply in bytes. Default 1 MiB: 1,000 providers with 16
-	// addresses of 60 bytes; the 4 MiB of go-libp2p-kad-dht are out of
-	// proportion to what a lookup can use.
+	// MaxReply bounds a reply in bytes. Default 1 MiB. Raise it with the size of
+	// values.
 	MaxReply int
 	// MaxStreamsPerPeer bounds concurrent RPCs to one peer; more wait. Default
 	// 8: enough that one slow answer holds up nothing, few enough not to hit
@@ -49,7 +57,7 @@ func (c *ClientConfig) setDefaults() {
 	setDefault(&c.DialTimeout, 5*time.Second)
 	setDefault(&c.ConfirmTimeout, 2*time.Second)
 	setDefault(&c.IdleTimeout, 30*time.Second)
-	setDefault(&c.MaxReply, 1<<20)
+	setDefault(&c.MaxReply, DefaultMaxReply)
 	setDefault(&c.MaxStreamsPerPeer, 8)
 	setDefault(&c.MaxIdlePerPeer, 2)
 	setDefault(&c.MaxIdle, 512)
@@ -80,8 +88,8 @@ type ServerConfig struct {
 	// CloseTimeout is how long Close waits for handlers that are still at work.
 	// Default 10 s.
 	CloseTimeout time.Duration
-	// MaxRequest bounds a request in bytes. Default 256 KiB: values have 10 KiB,
-	// provider records under 5 KiB. Raise it with the size of values.
+	// MaxRequest bounds a request in bytes. Default 256 KiB. Raise it with the size
+	// of values.
 	MaxRequest int
 	// MaxProvidersReply bounds a GET_PROVIDERS reply in bytes. Default 64 KiB.
 	// FIND_NODE and GET_VALUE replies are bounded by wire.MaxReply.
@@ -108,7 +116,7 @@ func (c *ServerConfig) setDefaults() {
 	setDefault(&c.ReadTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 10*time.Second)
 	setDefault(&c.CloseTimeout, 10*time.Second)
-	setDefault(&c.MaxRequest, 256<<10)
+	setDefault(&c.MaxRequest, DefaultMaxRequest)
 	setDefault(&c.MaxProvidersReply, 4*wire.MaxReply)
 	setDefault(&c.MaxStreams, 4096)
 	setDefault(&c.MaxStreamsPerPeer, 128)
