@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -39,4 +40,22 @@ func TestNobodyIsProbedForNothing(t *testing.T) {
 	for i := range 5 {
 		require.Empty(t, probe(i), "peer %d", i)
 	}
+}
+
+// A peer that has failed and answers again is one like any other: lookups ask it
+// when others name it.
+func TestWhoAnswersAgainIsAskedAgain(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	m := New(Config{Self: kad.Peer{ID: "self"}})
+	m.Restored(now, nil)
+	back := kad.NewPeer("back")
+	probe := func() RequestID {
+		m.Take()
+		m.PeerFound(now, back, true)
+		return m.Take().Send[0].ID
+	}
+	m.Failed(now, probe(), errors.New("refused"))
+	require.Empty(t, m.askable(now, []kad.Peer{back}))
+	m.Responded(now, probe(), Response{})
+	require.Len(t, m.askable(now, []kad.Peer{back}), 1)
 }
