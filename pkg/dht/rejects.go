@@ -10,7 +10,7 @@ import (
 // RejectMemory, and gives its memory back when the last is forgotten.
 type rejects struct {
 	last  map[kad.PeerID]time.Time
-	order []reject // oldest first; those not in last were rejected again since
+	order []reject // oldest first; those not in last were pardoned, or rejected again since
 }
 
 type reject struct {
@@ -29,6 +29,9 @@ func (r *rejects) add(id kad.PeerID, now time.Time) {
 	r.last[id] = now
 	r.order = append(r.order, reject{id: id, at: now})
 }
+
+// pardon forgets that a peer has failed.
+func (r *rejects) pardon(id kad.PeerID) { delete(r.last, id) }
 
 // has reports whether a peer failed its probe less than a while ago.
 func (r *rejects) has(id kad.PeerID, now time.Time, ago time.Duration) bool {
