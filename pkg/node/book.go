@@ -73,6 +73,15 @@ type view struct {
 	table      *kbucket.View
 	generation uint64
 	contacts   map[kad.PeerID]*contact
+	at         []*contact // of the table's peers, by their places; nil: none known
+}
+
+// place fills at.
+func (v *view) place() {
+	v.at = make([]*contact, v.table.Len())
+	for i := range v.at {
+		v.at[i] = v.contacts[v.table.ID(int32(i))]
+	}
 }
 
 func emptyView() *view { return &view{table: kbucket.New(kad.Key{}, kbucket.Config{}).View()} }
@@ -98,6 +107,7 @@ func (n *Node) publishView() {
 		}
 		return true
 	})
+	v.place()
 	n.book.dirty = false
 	n.view.Store(v)
 }
@@ -105,24 +115,35 @@ func (n *Node) publishView() {
 // neighbours answers the Handler from the current view.
 type neighbours struct{ n *Node }
 
-// closerScratch is room for the peers looked at for one answer: k, and as many
-// again that have no address to tell.
-const closerScratch = 40
+const (
+	// closerSpare is how many peers beyond those wanted are looked at first: one may
+	// be the asker.
+	closerSpare = 2
+	// closerScratch is room for the peers looked at for one answer: k, and as many
+	// again that have no address to tell.
+	closerScratch = 40
+)
 
 // Closer implements dht.Neighbours.
 func (b neighbours) Closer(dst []wire.Peer, target kad.Key, count int, asker kad.PeerID, scope wire.Scope) []wire.Peer {
 	v := b.n.view.Load()
-	var scratch [closerScratch]kad.Peer
-	near := v.table.Nearest(scratch[:0], target, min(2*count, closerScratch))
-	for i := range near {
-		if count == 0 {
-			break
+	var scratch [closerScratch]int32
+	most := min(2*count, closerScratch)
+	near := v.table.NearestAt(scratch[:0], &target, min(count+closerSpare, most))
+	for i := 0; count > 0; i++ {
+		if i == len(near) {
+			if i >= most { // else there may be more behind those without an address
+				break
+			}
+			if near = v.table.NearestAt(scratch[:0], &target, most); i >= len(near) {
+				break
+			}
 		}
-		c := v.contacts[near[i].ID]
-		if c == nil || c.raw[scope] == nil || near[i].ID == asker {
+		c, id := v.at[near[i]], v.table.ID(near[i])
+		if c == nil || c.raw[scope] == nil || id == asker {
 			continue
 		}
-		dst = append(dst, wire.Peer{ID: near[i].ID, Raw: c.raw[scope]})
+		dst = append(dst, wire.Peer{ID: id, Raw: c.raw[scope]})
 		count--
 	}
 	return dst
