@@ -94,47 +94,47 @@ func (b *bench) fill() ([]Figure, error) {
 // ingest adds new records at each size of batches.
 func (b *bench) ingest() (out []Figure, err error) {
 	for _, size := range b.cfg.Batches {
-		rate, wrote, err := b.rate(func() []Advert { return b.fresh(size) })
+		name := fmt.Sprintf("ingest, batches of %s", thousands(size))
+		figures, err := b.rate(name, name, func() []Advert { return b.fresh(size) })
 		if err != nil {
 			return nil, err
 		}
-		name := fmt.Sprintf("ingest, batches of %s", thousands(size))
-		out = append(out, more(name, "records/s", rate), less(name+": written", "B/record", wrote))
+		out = append(out, figures...)
 	}
 	return out, nil
 }
 
 // refresh announces records again, chosen at random.
 func (b *bench) refresh() ([]Figure, error) {
-	rate, wrote, err := b.rate(func() []Advert {
+	return b.rate("refresh, batches of 10,000", "refresh", func() []Advert {
 		batch := b.make(fillBatch, 0, b.Now)
 		for i := range batch {
 			b.data.advert(&batch[i], b.known(b.rng), b.Now)
 		}
 		return batch
 	})
-	return []Figure{
-		more("refresh, batches of 10,000", "records/s", rate),
-		less("refresh: written", "B/record", wrote),
-	}, err
 }
 
 // rate adds batches until the window is over, or a quarter of the fill has been
-// added. To make the records does not count.
-func (b *bench) rate(next func() []Advert) (rate, wrote float64, err error) {
+// added. The rate leaves out the time to make the records.
+func (b *bench) rate(name, short string, next func() []Advert) ([]Figure, error) {
 	n, inAdd, u := 0, time.Duration(0), measure()
 	for inAdd < b.cfg.Window && n < max(b.cfg.Records/4, 20*fillBatch) {
 		b.Now = b.Now.Add(time.Millisecond)
 		batch := next()
 		begin := time.Now()
 		if err := b.store.Add(b.Now, batch); err != nil {
-			return 0, 0, err
+			return nil, err
 		}
 		inAdd += time.Since(begin)
 		n += len(batch)
 	}
-	_, _, bytes := u.since()
-	return float64(n) / inAdd.Seconds(), float64(bytes) / float64(n), nil
+	_, cpu, wrote := u.since()
+	return []Figure{
+		more(name, "records/s", float64(n)/inAdd.Seconds()),
+		less(short+": written", "B/record", float64(wrote)/float64(n)),
+		less(short+": processor", "us/record", cpu.Seconds()*1e6/float64(n)),
+	}, nil
 }
 
 // lookups looks keys up until the window is over: known ones and others in turns.
