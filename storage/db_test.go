@@ -290,7 +290,7 @@ func TestCommitWindow(t *testing.T) {
 	require.Eventually(t, func() bool {
 		ps, err := db.Providers(nil, start, []byte("k"), 1)
 		return err == nil && len(ps) == 1
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 }
 
 func TestPanickingValidator(t *testing.T) {

@@ -78,7 +78,7 @@ func (t *top) print(ctx context.Context) error {
 		case i > 0 && t.json:
 			err = t.printJSON(o)
 		case i > 0:
-			err = t.printf("%s\n", topText(&o, t.last, 100, style{}))
+			err = t.printf("%s\n", topText(&o, t.last, 100))
 		}
 		if err != nil {
 			return err

@@ -36,7 +36,7 @@ func twoOverviews() (before, now *api.Overview) {
 func TestTop(t *testing.T) {
 	before, now := twoOverviews()
 	file := "testdata/top.txt"
-	have := topText(now, before, 130, style{}) + "\n\n====\n" + topText(now, nil, 80, style{}) + "\n"
+	have := topText(now, before, 130) + "\n\n====\n" + topText(now, nil, 80) + "\n"
 	if os.Getenv("UPDATE") != "" {
 		require.NoError(t, os.WriteFile(file, []byte(have), 0o644))
 	}
@@ -59,7 +59,7 @@ func TestTopFits(t *testing.T) {
 
 func TestTopOfANodeStartedAnew(t *testing.T) {
 	before, now := twoOverviews()
-	text := topText(before, now, 100, style{}) // counters fell, the clock went back
+	text := topText(before, now, 100) // counters fell, the clock went back
 	require.Regexp(t, `FIND_NODE +- +1,000 +- +50`, text)
-	require.Contains(t, topText(&api.Overview{}, nil, 100, style{}), "empty")
+	require.Contains(t, topText(&api.Overview{}, nil, 100), "empty")
 }

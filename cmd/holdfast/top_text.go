@@ -36,8 +36,8 @@ func (s style) alarm(wrong bool, text string) string {
 const halfWidth = 58
 
 // topText is topLines as one text without colours at the ends of lines.
-func topText(o, before *api.Overview, width int, s style) string {
-	return strings.Join(topLines(o, before, width, s), "\n")
+func topText(o, before *api.Overview, width int) string {
+	return strings.Join(topLines(o, before, width, style{}), "\n")
 }
 
 // topLines draws an overview; rates need the one before, nil if there is none. No

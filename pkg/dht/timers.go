@@ -98,7 +98,7 @@ func (t *timers) drop() timer {
 func (m *Machine) dropStale() {
 	for len(m.timers) > 0 {
 		t := &m.timers[0]
-		live := false
+		var live bool
 		if t.kind == timerQuery {
 			_, live = m.queries[QueryID(t.id)]
 		} else {

@@ -87,14 +87,14 @@ func (c *commit) prepareShare(ops []op, work []work) error {
 }
 
 // newest returns the expiry of a record; removed: there is none.
-func (c *commit) newest(p *peer, o *op, w *work) (uint32, error) {
+func (c *commit) newest(p *peer, o *op, w *work) uint32 {
 	if p == nil {
-		return removed, nil
+		return removed
 	}
 	if expires, known := c.view.staged(w.hash, &o.key, p.number); known {
-		return expires, nil
+		return expires
 	}
-	return w.old, nil
+	return w.old
 }
 
 // peer returns the provider of an op, which another op of the batch may have
@@ -115,15 +115,13 @@ func (c *commit) add(o *op, w *work) error {
 		return c.tight
 	}
 	p := c.peer(o, w)
-	old, err := c.newest(p, o, w)
-	if err != nil {
-		return err
-	}
+	old := c.newest(p, o, w)
 	if old <= o.now {
 		if err := c.admit(p, o, w); err != nil {
 			return err
 		}
 	}
+	var err error
 	if p == nil {
 		p, err = c.intern(o)
 	} else {
@@ -212,10 +210,7 @@ func (c *commit) remove(o *op, w *work) error {
 		return c.noTable
 	}
 	p := c.peer(o, w)
-	old, err := c.newest(p, o, w)
-	if err != nil {
-		return err
-	}
+	old := c.newest(p, o, w)
 	if old <= o.now {
 		return records.ErrNotFound
 	}

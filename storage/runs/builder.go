@@ -368,7 +368,7 @@ func (b *builder) sweep() error {
 		known[r.number] = true
 	}
 	var gone []*run
-	note := func(number uint64) error {
+	note := func(number uint64) error { //nolint:unparam // eachNumbered takes it
 		if !known[number] {
 			known[number] = true
 			gone = append(gone, newRun(number, epochRef{}, 0))

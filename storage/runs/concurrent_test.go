@@ -232,10 +232,10 @@ func TestMaxBytes(t *testing.T) {
 	require.Eventually(t, func() bool {
 		out, err := s.Expire(now)
 		return err == nil && !out.More && s.Stats().Records == 0
-	}, 20*time.Second, time.Millisecond)
+	}, 2*time.Minute, time.Millisecond)
 	require.Eventually(t, func() bool { // the log is emptied with the next commits
 		_, err = s.AddProviders(now, w.batch(10_000, now), true)
 		return err == nil
-	}, 20*time.Second, time.Millisecond, "%v", err)
+	}, 2*time.Minute, time.Millisecond, "%v", err)
 	checked(t, s)
 }

@@ -135,7 +135,7 @@ func TestDiskFull(t *testing.T) {
 				err := s.addAt(start, acked, true)
 				require.True(t, err == nil || errors.Is(err, ErrFull), "%v", err)
 				return err == nil
-			}, 10*time.Second, 5*time.Millisecond)
+			}, time.Minute, 5*time.Millisecond)
 			for i := range acked + 1 {
 				require.True(t, s.hasAt(t, start, i))
 			}

@@ -71,7 +71,7 @@ func (s *Store) lookup(g *gather, key *recordKey, now uint32) error {
 // retry calls fn with a view until none of the view's runs is gone.
 func (s *Store) retry(fn func(v *view) error) error {
 	for {
-		if err := fn(s.view.Load()); err != errGone {
+		if err := fn(s.view.Load()); !errors.Is(err, errGone) {
 			return err
 		}
 		if s.closed.Load() {

@@ -288,7 +288,7 @@ func (b *builder) removeCopy(tx *bbolt.Tx, x *removal) error {
 		switch {
 		case errors.Is(err, ErrCorrupt):
 			b.s.report("remove_provider", err) // such a block is never served
-		case err == errGone: // dropped
+		case errors.Is(err, errGone): // dropped
 		case err != nil:
 			return err
 		}
