@@ -133,8 +133,8 @@ func (h *Handler) findNode(req Request, resp *wire.Message) error {
 		return ErrNoKey
 	}
 	resp.CloserPeers = h.closer(resp.CloserPeers[:0], req)
-	if hasPeer(resp.CloserPeers, kad.PeerID(key)) {
-		return nil
+	if len(resp.CloserPeers) > 0 && resp.CloserPeers[0].ID == kad.PeerID(key) {
+		return nil // nobody is nearer to it than itself
 	}
 	if p, ok := h.cfg.Neighbours.Find(kad.PeerID(key), req.Scope); ok {
 		resp.CloserPeers = append(resp.CloserPeers, wire.Peer{})
@@ -142,15 +142,6 @@ func (h *Handler) findNode(req Request, resp *wire.Message) error {
 		resp.CloserPeers[0] = p
 	}
 	return nil
-}
-
-func hasPeer(ps []wire.Peer, id kad.PeerID) bool {
-	for i := range ps {
-		if ps[i].ID == id {
-			return true
-		}
-	}
-	return false
 }
 
 func (h *Handler) closer(dst []wire.Peer, req Request) []wire.Peer {

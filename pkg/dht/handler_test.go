@@ -3,6 +3,7 @@ package dht
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,20 +15,32 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// fakeNeighbours is a table of peers in a fixed order.
+// fakeNeighbours is a table of peers.
 type fakeNeighbours struct {
 	table []wire.Peer
 	known map[kad.PeerID]wire.Peer
 }
 
-func (f fakeNeighbours) Closer(dst []wire.Peer, _ kad.Key, n int, asker kad.PeerID, _ wire.Scope) []wire.Peer {
-	for _, p := range f.table {
+func (f fakeNeighbours) Closer(dst []wire.Peer, target kad.Key, n int, asker kad.PeerID, _ wire.Scope) []wire.Peer {
+	table := slices.Clone(f.table)
+	slices.SortFunc(table, func(a, b wire.Peer) int {
+		x, y := kad.KeyOf([]byte(a.ID)), kad.KeyOf([]byte(b.ID))
+		return kad.CompareDistance(&target, &x, &y)
+	})
+	for _, p := range table {
 		if p.ID != asker && n > 0 {
 			dst = append(dst, p)
 			n--
 		}
 	}
 	return dst
+}
+
+func peerIDs(ps []wire.Peer) (ids []kad.PeerID) {
+	for i := range ps {
+		ids = append(ids, ps[i].ID)
+	}
+	return ids
 }
 
 func (f fakeNeighbours) Find(id kad.PeerID, _ wire.Scope) (wire.Peer, bool) {
@@ -175,7 +188,8 @@ func TestHandlerFindNode(t *testing.T) {
 	require.Len(t, find("client"), 21)
 	require.Equal(t, kad.PeerID("client"), find("client")[0].ID)
 	require.Len(t, find("peer005"), 20, "in the table already")
-	require.False(t, hasPeer(find("x"), "peer001"), "not the requester")
+	require.Equal(t, kad.PeerID("peer005"), find("peer005")[0].ID)
+	require.NotContains(t, peerIDs(find("x")), kad.PeerID("peer001"), "not the requester")
 
 	nb.table = manyPeers(30, 40, 100)
 	h = newTestHandler(records.NewMem(nil), nb)
