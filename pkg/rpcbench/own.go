@@ -25,13 +25,14 @@ const (
 	// prefix of the protocol of the bench's own network.
 	prefix = "/holdfast-bench"
 	kadID  = protocol.ID(prefix + "/kad/1.0.0")
-	// neighbours of the node that is measured: more than the 20 of an answer, each
-	// with two addresses.
+	// neighbours of the node that is measured: more than the answer's 20, which is how
+	// many must be there, each with two addresses.
 	neighbours = 24
+	answer     = 20
 	// providers is how many peers the records held are of.
 	providers = 10_000
 	// joinPatience bounds the wait for the neighbours.
-	joinPatience = 60 * time.Second
+	joinPatience = 2 * time.Minute
 )
 
 // own is a daemon of one's own with neighbours and records. Its settings are those
@@ -51,13 +52,15 @@ func (o *own) close() error {
 
 // startOwn starts the daemon and waits until its table is as a bucket's size and
 // more. tell is told what is going on.
-func startOwn(ctx context.Context, cfg *Config, tell func(string)) (o *own, err error) {
-	o = &own{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, o.close())
-		}
-	}()
+func startOwn(ctx context.Context, cfg *Config, tell func(string)) (*own, error) {
+	o := &own{}
+	if err := o.start(ctx, cfg, tell); err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	return o, nil
+}
+
+func (o *own) start(ctx context.Context, cfg *Config, tell func(string)) error {
 	tell("starting a daemon")
 	loaded, err := config.Load(config.Sources{Flags: []config.Setting{
 		{Key: "storage.path", Value: cfg.Dir, Flag: "bench"},
@@ -67,25 +70,22 @@ func startOwn(ctx context.Context, cfg *Config, tell func(string)) (o *own, err 
 		{Key: "log.level", Value: "error", Flag: "bench"},
 	}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	logs, err := daemon.NewLogs(io.Discard, "text", "error")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if o.daemon, err = daemon.Start(daemon.Options{Loaded: loaded, Logs: logs}); err != nil {
-		return nil, err
+		return err
 	}
 	o.closes = append(o.closes, o.daemon)
 	serveLimits(o.daemon.Host())
 	tell(fmt.Sprintf("starting %d neighbours", neighbours))
 	if err := o.surround(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := o.fill(ctx, cfg.Records, tell); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o.fill(ctx, cfg.Records, tell)
 }
 
 // surround starts the neighbours and waits for them.
@@ -109,7 +109,7 @@ func (o *own) surround(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.VerifiedPeers >= neighbours-1 {
+		if s.VerifiedPeers >= answer {
 			return nil
 		}
 		if time.Now().After(deadline) {

@@ -98,3 +98,14 @@ func TestKeysDiffer(t *testing.T) {
 	}
 	require.Len(t, seen, 10_000)
 }
+
+// A daemon that cannot start, and neighbours that do not come, leave nothing behind.
+func TestOwnThatCannotStart(t *testing.T) {
+	cfg := small(t, "tcp")
+	cfg.Dir = "/dev/null/nowhere"
+	require.Error(t, Own(t.Context(), cfg, func(string) {}, func(Result) {}))
+	cfg = small(t, "tcp")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, Own(ctx, cfg, func(string) {}, func(Result) {}))
+}
