@@ -131,7 +131,7 @@ text:..., base58 of exactly 32 bytes, or plain text.`,
 		a.provideCommand(), a.unprovideCommand(), a.providesCommand(), a.findProvidersCommand(),
 		a.findPeerCommand(), a.closestCommand(), a.pingCommand(), a.explainCommand(), a.topCommand(),
 		a.republishCommand(), a.configCommand(), a.healthCommand(), a.logCommand(), a.debugCommand(), a.versionCommand(),
-		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(),
+		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(), a.simCommand(),
 		a.manCommand(),
 	)
 	complete(root)

@@ -16,6 +16,8 @@ var actions = map[string]func(arguments) (func(*World), error){
 	},
 	// lookup [N]: random nodes look for random keys.
 	"lookup": repeated((*World).lookup),
+	// seek [N]: random nodes look for a peer that does not exist.
+	"seek": repeated((*World).seek),
 	// provide [N] and put [N]: random servers announce content or store values,
 	// once.
 	"provide": repeated(func(w *World) { w.provide(w.nextContent(false), false) }),
@@ -118,6 +120,7 @@ func (w *World) restart(p float64, down time.Duration) {
 }
 
 func (w *World) partition(p float64) {
+	w.parted = true
 	for _, n := range w.nodes {
 		if int(n.num) >= w.opts.Bootstrap && w.random.work.Float64() < p {
 			n.side = 1
@@ -126,6 +129,7 @@ func (w *World) partition(p float64) {
 }
 
 func (w *World) heal() {
+	w.parted = false
 	for _, n := range w.nodes {
 		n.side = 0
 	}

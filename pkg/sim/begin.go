@@ -48,9 +48,11 @@ func (w *World) warm(n *node) {
 	t := n.machine.Table()
 	rng := w.random.tables
 	within := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d) + 1)) }
-	lo, hi := 0, len(w.truth.order)
-	for cpl := 0; hi-lo > 0 && cpl < kad.KeyBits; cpl++ {
-		first, end := w.truth.subtree(lo, hi, kad.BucketPrefix(self, cpl))
+	near := [2]int{0, len(w.truth.order)}
+	for cpl := 0; near[1] > near[0] && cpl < kad.KeyBits; cpl++ {
+		var apart [2]int
+		apart, near = w.truth.halves(near[0], near[1], cpl, &self)
+		first, end := apart[0], apart[1]
 		want := min(end-first, w.opts.Protocol.K+w.opts.Protocol.Replacements)
 		gap := w.opts.Protocol.Liveness / time.Duration(max(want, 1))
 		for place, i := range sample(rng, end-first, want) {
@@ -58,7 +60,6 @@ func (w *World) warm(n *node) {
 			t.Add(*w.peer(w.truth.order[first+i]), "", w.clock.Add(-ago))
 		}
 		t.Refreshed(cpl, w.clock.Add(-within(w.opts.Protocol.Refresh)))
-		lo, hi = w.truth.subtree(lo, hi, kad.PrefixOf(self, cpl+1))
 	}
 }
 

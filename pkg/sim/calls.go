@@ -94,7 +94,7 @@ func (w *World) send(n *node, s *dht.Send) {
 	}
 	rtt := w.links.rtt(n, to)
 	wait := w.links.transit(w.random.links, rtt)
-	if !n.connected(to) {
+	if !connected(n, to) {
 		c.dialled = true
 		wait += rtt
 	}
@@ -127,7 +127,7 @@ func (w *World) arrived(i uint32) {
 		return
 	}
 	if from.up() && from.life == c.life {
-		to.connect(from)
+		connect(to, from)
 	}
 	back := w.links.transit(w.random.links, w.links.rtt(from, to))
 	if to.client {
@@ -202,15 +202,14 @@ func frameSize(n int) int {
 // that has just been identified, or is not in the table, is a candidate.
 func (w *World) meet(n, from *node, identified bool) {
 	p := w.peer(from.num)
-	switch {
-	case identified && !from.client:
-		n.machine.PeerFound(w.clock, *p, true)
-	default:
-		if _, ok := n.machine.Table().Lookup(p.Key); ok {
-			return
-		}
-		n.machine.PeerFound(w.clock, *p, false)
+	if !n.machine.Table().Wants(p.Key) {
+		return // PeerFound would say the same
 	}
+	sure := identified && !from.client
+	if _, known := n.machine.Table().Lookup(p.Key); known && !sure {
+		return
+	}
+	n.machine.PeerFound(w.clock, *p, sure)
 	w.perform(n)
 }
 
@@ -241,12 +240,7 @@ func (w *World) replied(i uint32) {
 
 // dropSelf removes the asking node from the closer peers, as a driver does.
 func (w *World) dropSelf(n *node, a *answer) {
-	for i := range a.closer {
-		if a.closer[i].ID == w.peer(n.num).ID {
-			a.closer = append(a.closer[:i], a.closer[i+1:]...)
-			return
-		}
-	}
+	a.closer = a.closer[:without(a.closer, &w.peer(n.num).Key)]
 }
 
 // failed is a call that its node gives up.

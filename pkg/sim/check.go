@@ -90,7 +90,7 @@ func (w *World) checkAnswer(n *node, c *call, a *answer) {
 		w.checkNearest(n, c, &target, closer)
 	}
 	if len(a.msg.ProviderPeers) > 0 || a.msg.Record != nil && c.msg.Type == wire.GetValue {
-		w.checkRecords(n, c, &target, a)
+		w.checkRecords(n, c, &target)
 	}
 }
 
@@ -112,7 +112,7 @@ func (w *World) checkNearest(n *node, c *call, target *kad.Key, closer []kad.Pee
 	}
 }
 
-func (w *World) checkRecords(n *node, c *call, target *kad.Key, a *answer) {
+func (w *World) checkRecords(n *node, c *call, target *kad.Key) {
 	x := w.contents[*target]
 	if x == nil || x.owner == n {
 		return

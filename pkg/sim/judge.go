@@ -90,7 +90,7 @@ func (w *World) measureTable(n *node, s *tableStats) {
 	n.machine.Table().Entries(func(e kbucket.Entry) bool {
 		peers++
 		num, _ := w.number(e.Peer.ID)
-		ok := w.serves(num)
+		ok := w.serves(num) && w.nodes[num].side == n.side
 		if ok {
 			alive[e.CPL]++
 		}
@@ -105,13 +105,27 @@ func (w *World) measureTable(n *node, s *tableStats) {
 	})
 	s.peers.add(int64(peers))
 	self := w.peer(n.num).Key
-	lo, hi := 0, len(w.truth.order)
-	for cpl := 0; hi-lo > 1 && cpl < kad.KeyBits; cpl++ {
-		first, end := w.truth.subtree(lo, hi, kad.BucketPrefix(self, cpl))
-		can := min(end-first, w.opts.Protocol.K)
+	near := [2]int{0, len(w.truth.order)}
+	for cpl := 0; near[1]-near[0] > 1 && cpl < kad.KeyBits; cpl++ {
+		var apart [2]int
+		apart, near = w.truth.halves(near[0], near[1], cpl, &self)
+		can := w.reachable(n, apart)
 		s.complete.add(min(alive[cpl], can), can)
-		lo, hi = w.truth.subtree(lo, hi, kad.PrefixOf(self, cpl+1))
 	}
+}
+
+// reachable counts the servers at the given places that n could have in a bucket.
+func (w *World) reachable(n *node, places [2]int) int {
+	if !w.parted {
+		return min(places[1]-places[0], w.opts.Protocol.K)
+	}
+	can := 0
+	for _, num := range w.truth.order[places[0]:places[1]] {
+		if w.nodes[num].side == n.side {
+			can++
+		}
+	}
+	return min(can, w.opts.Protocol.K)
 }
 
 // track begins to follow a content.

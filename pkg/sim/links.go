@@ -15,9 +15,10 @@ const (
 	sigmaRegion = 0.2
 	// dialTimeout is how long a dead peer is waited for (libp2p: 5 s for a dial).
 	dialTimeout = 5 * time.Second
-	// connSlots is how many connections a node keeps: between the marks of 32 and
-	// 96 at which kubo begins and ends to close some.
-	connSlots = 64
+	// connSlots is half of the connections that a node keeps, since each is noted
+	// at one end: some 64, between the marks of 32 and 96 at which kubo begins and
+	// ends to close some.
+	connSlots = 32
 )
 
 // Regions and the median round-trip times between them, in milliseconds: rounded
@@ -95,19 +96,27 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// conn is a connection to one life of a node.
-type conn struct{ peer, life uint32 }
+// conn is a connection of one life of a node to one life of another.
+type conn struct{ life, peer, peerLife uint32 }
 
-// connected reports whether n has a connection to o.
-func (n *node) connected(o *node) bool {
-	return n.conns[slot(o.num)] == conn{o.num, o.life}
+// connection returns where a connection of two nodes is noted, at one of them that
+// their numbers choose, and how. It takes the place of one that falls on the same
+// slot.
+func connection(a, b *node) (*conn, conn) {
+	if (a.num^b.num)&1 == 0 != (a.num < b.num) {
+		a, b = b, a
+	}
+	return &a.conns[b.num*2654435761>>27], conn{a.life, b.num, b.life}
 }
 
-// connect remembers a connection on both ends; it takes the place of one whose
-// peer falls on the same slot.
-func (n *node) connect(o *node) {
-	n.conns[slot(o.num)] = conn{o.num, o.life}
-	o.conns[slot(n.num)] = conn{n.num, n.life}
+// connected reports whether two live nodes have a connection.
+func connected(a, b *node) bool {
+	at, c := connection(a, b)
+	return *at == c
 }
 
-func slot(num uint32) uint32 { return num * 2654435761 >> 26 }
+// connect notes a connection of two live nodes.
+func connect(a, b *node) {
+	at, c := connection(a, b)
+	*at = c
+}

@@ -197,18 +197,26 @@ func (w *World) bootstrap(n *node) {
 // Closer implements dht.Neighbours. It leaves the peers themselves in w.near.
 func (n *node) Closer(dst []wire.Peer, target kad.Key, count int, asker kad.PeerID, _ wire.Scope) []wire.Peer {
 	w := n.w
-	w.near = n.machine.Table().Nearest(w.near[:0], target, count+1)
-	for i := range w.near {
-		if w.near[i].ID == asker {
-			w.near = append(w.near[:i], w.near[i+1:]...)
-			break
-		}
+	w.near = n.machine.Table().Nearest(w.near[:0], target, count)
+	if num, ok := w.number(asker); ok && without(w.near, &w.peer(num).Key) < len(w.near) {
+		w.near = n.machine.Table().Nearest(w.near[:0], target, count+1)
+		w.near = w.near[:without(w.near, &w.peer(num).Key)]
 	}
-	w.near = w.near[:min(len(w.near), count)]
 	for i := range w.near {
 		dst = append(dst, wire.Peer{ID: w.near[i].ID, Raw: w.entry})
 	}
 	return dst
+}
+
+// without moves the peer of that key behind the others and returns their number.
+func without(ps []kad.Peer, key *kad.Key) int {
+	for i := range ps {
+		if ps[i].Key == *key {
+			copy(ps[i:], ps[i+1:])
+			return len(ps) - 1
+		}
+	}
+	return len(ps)
 }
 
 // Find implements dht.Neighbours: a node knows its own addresses and those of

@@ -118,7 +118,7 @@ func (w *World) judge(n *node, o *op, r *dht.Result) {
 		s.succeeded++
 	}
 	switch o.kind {
-	case opLookup, opProvide, opPut:
+	case opLookup, opSeek, opProvide, opPut:
 		s.recall.add(w.among(r, truth), len(truth))
 		s.stored.add(int64(r.Stats.StoredAt))
 	default:
@@ -129,7 +129,7 @@ func (w *World) judge(n *node, o *op, r *dht.Result) {
 // succeeded says whether an operation reached what it was for.
 func (w *World) succeeded(o *op, r *dht.Result, truth []uint32) bool {
 	switch o.kind {
-	case opLookup: // the nearest of all was found
+	case opLookup, opSeek: // the nearest of all was found
 		if len(r.Closest) == 0 || len(truth) == 0 {
 			return false
 		}

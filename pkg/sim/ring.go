@@ -47,15 +47,25 @@ func (t *ring) search(lo, hi int, k *kad.Key) (int, bool) {
 	return lo + i, ok
 }
 
-// subtree returns the places of the servers in p, which is within [lo, hi).
-func (t *ring) subtree(lo, hi int, p kad.Prefix) (first, end int) {
-	a, b := p.First(), p.Last()
-	first, _ = t.search(lo, hi, &a)
-	end, exact := t.search(first, hi, &b)
-	if exact {
-		end++
+// split returns where the servers at [lo, hi), which share depth bits, divide: the
+// first place whose next bit is 1.
+func (t *ring) split(lo, hi, depth int) int {
+	if lo >= hi {
+		return hi
 	}
-	return first, end
+	at := kad.PrefixOf(*t.key(lo), depth).Child(1).First()
+	mid, _ := t.search(lo, hi, &at)
+	return mid
+}
+
+// halves divides the servers at [lo, hi), which share cpl bits with key, into
+// those that share exactly as many and those that share more.
+func (t *ring) halves(lo, hi, cpl int, key *kad.Key) (apart, near [2]int) {
+	mid := t.split(lo, hi, cpl)
+	if key.Bit(cpl) == 0 {
+		return [2]int{mid, hi}, [2]int{lo, mid}
+	}
+	return [2]int{lo, mid}, [2]int{mid, hi}
 }
 
 // closest appends the n live servers nearest to target that accept says may be
@@ -86,9 +96,7 @@ func (c *collector) walk(lo, hi, depth int) {
 		c.take(lo, hi)
 		return
 	}
-	// The range shares depth bits; it divides where the next bit turns to 1.
-	split := kad.PrefixOf(*c.t.key(lo), depth).Child(1).First()
-	mid, _ := c.t.search(lo, hi, &split)
+	mid := c.t.split(lo, hi, depth)
 	if c.target.Bit(depth) == 0 {
 		c.walk(lo, mid, depth+1)
 		c.walk(mid, hi, depth+1)

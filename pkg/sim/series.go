@@ -23,7 +23,7 @@ const pointTables = 50
 func (w *World) count() counters {
 	var c counters
 	for _, p := range w.phases {
-		for _, k := range []opKind{opLookup, opFind, opGet} {
+		for _, k := range []opKind{opLookup, opSeek, opFind, opGet} {
 			c.ended += int64(p.ops[k].count)
 			c.succeeded += int64(p.ops[k].succeeded)
 		}

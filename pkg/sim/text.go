@@ -99,7 +99,7 @@ func (p *page) ops(ops []Op) {
 			row[12] = percent(o.Overlap)
 		default:
 			row[11] = percent(o.Recall)
-			if o.Kind != "lookup" {
+			if o.Kind == "provide" || o.Kind == "put" {
 				row[13] = number(o.Stored)
 			}
 		}

@@ -16,15 +16,16 @@ type opKind uint8
 
 const (
 	opLookup  opKind = iota // the k closest to a random key
+	opSeek                  // a peer that does not exist: a finding lookup to its end
 	opProvide               // announce content
 	opFind                  // find providers of it
 	opPut                   // store a value
 	opGet                   // find it
 
-	numOps = 5
+	numOps = 6
 )
 
-var opNames = [numOps]string{"lookup", "provide", "find", "put", "get"}
+var opNames = [numOps]string{"lookup", "seek", "provide", "find", "put", "get"}
 
 // op is a query of the workload, followed by somebody who knows the truth.
 type op struct {
@@ -32,7 +33,7 @@ type op struct {
 	query   dht.QueryID
 	started time.Duration
 	target  kad.Key
-	content *content // nil for opLookup
+	content *content // nil for opLookup and opSeek
 	phase   *phase   // in which it began
 
 	messages int
@@ -78,6 +79,17 @@ func (w *World) randomServer() *node {
 	return w.nodes[w.truth.order[w.random.work.IntN(len(w.truth.order))]]
 }
 
+// publisher draws a server that will stay: what is measured is what becomes of
+// records that somebody renews.
+func (w *World) publisher() *node {
+	for range 1000 {
+		if n := w.randomServer(); n != nil && n.stable {
+			return n
+		}
+	}
+	return w.nodes[w.random.work.IntN(w.opts.Bootstrap)]
+}
+
 // newContent makes a key with the form of a SHA2-256 multihash.
 func (w *World) newContent(value bool) *content {
 	c := &content{key: w.randomKey(), value: value}
@@ -102,13 +114,23 @@ func (w *World) lookup() {
 	}
 }
 
+// seek has a random node look for a peer that nobody knows.
+func (w *World) seek() {
+	if n := w.randomNode(); n != nil {
+		key := w.randomKey()
+		w.ask(n, &op{kind: opSeek, target: kad.KeyOf(key)}, dht.Query{Kind: dht.FindPeer, Key: key})
+	}
+}
+
 // provide has a server announce new content: once, or, with publish, for ever.
 func (w *World) provide(c *content, publish bool) {
 	n := w.randomServer()
-	if n == nil {
-		return
+	if publish {
+		n = w.publisher()
 	}
-	w.provideBy(n, c, publish)
+	if n != nil {
+		w.provideBy(n, c, publish)
+	}
 }
 
 func (w *World) provideBy(n *node, c *content, publish bool) {

@@ -44,6 +44,7 @@ type World struct {
 	series      []Point
 	counted     counters // at the last point
 	over        bool     // what follows is not measured
+	parted      bool     // between partition and heal
 	trace       trace
 	violations  []string
 

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/sim"
+	"github.com/holdfast-dht/holdfast/pkg/sim/join"
+)
+
+func (a *app) simCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sim",
+		Short: "Simulate networks of the code that this node runs",
+		Long: `Simulate networks: the routing table, the lookups, the republishing and the serving
+side are those that this node runs; only the network between them is simulated.
+The same seed gives the same run. Needs no daemon.`,
+		Example: `  holdfast sim join
+  holdfast sim run --nodes 10000 --churn mixture --hours 24`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.simJoinCommand(), a.simRunCommand())
+	return cmd
+}
+
+func (a *app) simJoinCommand() *cobra.Command {
+	var all bool
+	var seed uint64
+	cmd := &cobra.Command{
+		Use:   "join",
+		Short: "Follow by eye how a node joins a network of four-bit IDs",
+		Long: `Follow by eye how Alice joins a network of four-bit IDs whose routing tables know
+of more nodes than live. Bucket 0 is the nearest, k is 2 and alpha is 1.
+
+With --all-alive all sixteen nodes live and join in an order that --seed chooses;
+then each looks for each.`,
+		Example: `  holdfast sim join
+  holdfast sim join --all-alive --seed 7`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("seed") && !all {
+				return usagef("--seed goes with --all-alive")
+			}
+			if all {
+				r := join.AllAlive(seed)
+				return a.printSimulated(&r)
+			}
+			r := join.Story()
+			return a.printSimulated(&r)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all-alive", false, "all sixteen nodes live and join")
+	cmd.Flags().Uint64Var(&seed, "seed", 1, "`number` that chooses the order")
+	return cmd
+}
+
+// simulated is what a simulation gives.
+type simulated interface{ Print(io.Writer) error }
+
+func (a *app) printSimulated(r simulated) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	return r.Print(a.out)
+}
+
+// simRun is one `sim run`.
+type simRun struct {
+	a        *app
+	scenario string
+	sweep    string
+	html     string
+	svg      string
+	trace    string
+	replay   string
+}
+
+func (a *app) simRunCommand() *cobra.Command {
+	s := &simRun{a: a}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Simulate a network and report how it did",
+		Long: `Simulate a network and report how it did.
+
+A scenario says what happens: one of ` + wrapped(sim.Scenarios(), 84) + `
+or a file (see docs/SIMULATOR.md). Flags win over the options a scenario names.`,
+		Example: `  holdfast sim run --scenario restart --html restart.html
+  holdfast sim run --nodes 1000 --churn weibull --sweep refresh=10m,1h`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd) },
+	}
+	f := cmd.Flags()
+	for _, o := range sim.Settings() {
+		f.String(o.Name, o.Default, o.Help)
+	}
+	f.StringVar(&s.scenario, "scenario", "steady", "`name or file` of what happens")
+	f.StringVar(&s.sweep, "sweep", "", "run once for each value: `name=value,value...`")
+	f.StringVar(&s.html, "html", "", "write the report with plots to this `file`")
+	f.StringVar(&s.svg, "svg", "", "write the plots of a sweep to this `file`")
+	f.StringVar(&s.trace, "trace", "", "write every event to this `file`")
+	f.StringVar(&s.replay, "replay", "", "compare every event with this `file`")
+	return cmd
+}
+
+// wrapped lists words with commas, in lines of a width.
+func wrapped(words []string, width int) string {
+	var b strings.Builder
+	col := 34
+	for i, w := range words {
+		if i < len(words)-1 {
+			w += ","
+		}
+		if col+len(w)+1 > width {
+			b.WriteString("\n")
+			col = 0
+		} else if i > 0 {
+			b.WriteString(" ")
+		}
+		b.WriteString(w)
+		col += len(w) + 1
+	}
+	return b.String()
+}
+
+func (s *simRun) run(cmd *cobra.Command) error {
+	scenario, opts, err := s.options(cmd)
+	if err != nil {
+		return usageError{err}
+	}
+	// A live network is nearly all of the memory, and it is full of pointers: let
+	// the garbage grow to twice as much before it is collected.
+	debug.SetGCPercent(200)
+	if s.sweep != "" {
+		return s.runSweep(cmd.Context(), scenario, opts)
+	}
+	w := sim.New(opts, scenario)
+	if err := s.play(cmd.Context(), w, opts.Nodes); err != nil {
+		return err
+	}
+	r := w.Report()
+	if err := s.a.printSimulated(r); err != nil {
+		return err
+	}
+	if err := writeFile(s.html, r.HTML); err != nil {
+		return err
+	}
+	if n := len(r.Violations); n > 0 {
+		return fmt.Errorf("%d invariants were broken, see the report", n)
+	}
+	return nil
+}
+
+// options reads the scenario and lets the flags win over it.
+func (s *simRun) options(cmd *cobra.Command) (*sim.Scenario, sim.Options, error) {
+	opts := sim.DefaultOptions()
+	scenario, err := loadScenario(s.scenario)
+	if err != nil {
+		return nil, opts, err
+	}
+	if err := scenario.Apply(&opts); err != nil {
+		return nil, opts, err
+	}
+	for _, o := range sim.Settings() {
+		if f := cmd.Flags().Lookup(o.Name); f.Changed {
+			if err := opts.Set(o.Name, f.Value.String()); err != nil {
+				return nil, opts, err
+			}
+		}
+	}
+	return scenario, opts, nil
+}
+
+// loadScenario takes a name that has a path separator or an extension for a file.
+func loadScenario(name string) (*sim.Scenario, error) {
+	if !strings.ContainsAny(name, "/.") {
+		return sim.ShippedScenario(name)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return sim.ParseScenario(filepath.Base(name), string(text))
+}
+
+// play runs a world to its end, with progress and with its trace.
+func (s *simRun) play(ctx context.Context, w *sim.World, nodes int) (err error) {
+	if s.trace != "" {
+		f, err := os.Create(s.trace)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w.TraceTo(f)
+	}
+	if s.replay != "" {
+		f, err := os.Open(s.replay)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w.CompareTo(f)
+	}
+	p := progress{a: s.a, w: w, begun: time.Now()}
+	err = w.Run(func(now time.Duration) error {
+		p.show(now)
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	p.done(nodes)
+	return w.FinishTrace()
+}
+
+// progress tells on stderr how far a simulation has come.
+type progress struct {
+	a     *app
+	w     *sim.World
+	begun time.Time
+	told  time.Time
+}
+
+// Between two lines on a terminal, and in a log.
+const (
+	progressTerminal = time.Second
+	progressLog      = 30 * time.Second
+)
+
+func (p *progress) show(now time.Duration) {
+	every, end := progressLog, "\n"
+	if isTerminal(p.a.errs) {
+		every, end = progressTerminal, "\r"
+	}
+	wall := time.Now()
+	if p.told.IsZero() {
+		p.told = wall
+	}
+	if wall.Sub(p.told) < every {
+		return
+	}
+	p.told = wall
+	share := now.Seconds() / p.w.End().Seconds()
+	spent := wall.Sub(p.begun)
+	eta := time.Duration(float64(spent) * (1 - share) / share)
+	fmt.Fprintf(p.a.errs, "%3.0f %%  simulated %s  %.0f times real time  %s events  %s to go   %s",
+		100*share, span(now), now.Seconds()/spent.Seconds(), humanize.SIWithDigits(float64(p.w.Events()), 1, ""), span(eta), end)
+}
+
+// done tells what the simulation cost. These figures are of this machine, so they
+// are no part of the report.
+func (p *progress) done(nodes int) {
+	spent := time.Since(p.begun).Seconds()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	fmt.Fprintf(p.a.errs, "%s nodes, %s simulated in %.1f s: %.0f times real time; %s a node, %s events a second\n",
+		humanize.Comma(int64(nodes)), span(p.w.End()), spent, p.w.End().Seconds()/spent,
+		humanize.Bytes(m.HeapAlloc/uint64(nodes)), humanize.SIWithDigits(float64(p.w.Events())/spent, 1, ""))
+}
+
+func (s *simRun) runSweep(ctx context.Context, scenario *sim.Scenario, opts sim.Options) error {
+	if s.trace != "" || s.replay != "" {
+		return usagef("--trace and --replay take one run, not a --sweep")
+	}
+	sweep, err := sim.ParseSweep(s.sweep)
+	if err != nil {
+		return usageError{err}
+	}
+	err = sweep.Run(opts, scenario, func(w *sim.World, label string) error {
+		fmt.Fprintln(s.a.errs, label)
+		return s.play(ctx, w, opts.Nodes)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.a.printSimulated(sweep); err != nil {
+		return err
+	}
+	return errors.Join(writeFile(s.html, sweep.HTML), writeFile(s.svg, sweep.SVG))
+}
+
+// writeFile lets write fill the named file, if there is a name.
+func writeFile(name string, write func(io.Writer) error) error {
+	if name == "" {
+		return nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriter(f)
+	return errors.Join(write(b), b.Flush(), f.Close())
+}

@@ -1,0 +1,192 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the golden reports in testdata")
+
+// goldens are the shipped scenarios at the size that an ordinary test can afford.
+// Their full size is the scenario's own. Under the race detector only small ones run.
+var goldens = []struct {
+	scenario, options string
+	small             bool
+}{
+	{scenario: "steady", options: "nodes=2000 hours=0.02 warmup=1m"},
+	{scenario: "restart", options: "nodes=100 hours=0.4 warmup=1m", small: true},
+	{scenario: "partition", options: "nodes=100 hours=1.2 warmup=1m"},
+	{scenario: "liars", options: "nodes=200 hours=0.4 warmup=1m"},
+	{scenario: "sybils", options: "nodes=200 hours=0.4 warmup=1m"},
+	{scenario: "hot", options: "nodes=200 hours=0.3 warmup=1m"},
+	{scenario: "crowd", options: "nodes=200 hours=0.25"},
+	{scenario: "dead", options: "nodes=300 hours=0.3 warmup=1m"},
+	{scenario: "forget", options: "nodes=60 hours=12 liveness=3h refresh=3h"},
+	{scenario: "renew", options: "nodes=60 hours=24 liveness=3h refresh=3h"},
+	{scenario: "weibull", options: "nodes=60 hours=23 liveness=3h refresh=3h"},
+	{scenario: "cycle", options: "nodes=300 hours=0.03 warmup=1m"},
+}
+
+// prepare returns a world of a shipped scenario with its invariants checked.
+func prepare(t *testing.T, scenario, options string) *World {
+	t.Helper()
+	s, err := ShippedScenario(scenario)
+	require.NoError(t, err)
+	o := DefaultOptions()
+	require.NoError(t, s.Apply(&o))
+	o.Check = true
+	for _, x := range strings.Fields(options) {
+		name, value, _ := strings.Cut(x, "=")
+		require.NoError(t, o.Set(name, value))
+	}
+	return New(o, s)
+}
+
+func TestGoldenReports(t *testing.T) {
+	covered := map[string]bool{}
+	for _, g := range goldens {
+		covered[g.scenario] = true
+		t.Run(g.scenario, func(t *testing.T) {
+			if raceDetector && !g.small {
+				t.Skip("too slow under the race detector")
+			}
+			w := prepare(t, g.scenario, g.options)
+			require.NoError(t, w.Run(nil))
+			require.Empty(t, w.Violations())
+			var out bytes.Buffer
+			require.NoError(t, w.Report().Print(&out))
+			golden(t, g.scenario, out.String())
+		})
+	}
+	for _, name := range Scenarios() {
+		require.True(t, covered[name], "%s has no golden report", name)
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txt")
+	if *rewrite {
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got, "go test ./pkg/sim -rewrite writes it anew")
+}
+
+const small = "nodes=60 hours=0.05 warmup=1m churn=weibull loss=0.01 clients=0.1"
+
+func TestSameSeedSameTrace(t *testing.T) {
+	var first, second, other bytes.Buffer
+	for _, run := range []struct {
+		out  *bytes.Buffer
+		seed string
+	}{{&first, ""}, {&second, ""}, {&other, " seed=2"}} {
+		w := prepare(t, "steady", small+run.seed)
+		w.TraceTo(run.out)
+		require.NoError(t, w.Run(nil))
+		require.NoError(t, w.FinishTrace())
+		require.Empty(t, w.Violations())
+	}
+	require.NotZero(t, first.Len())
+	require.True(t, bytes.Equal(first.Bytes(), second.Bytes()), "the same seed gives other bytes")
+	require.False(t, bytes.Equal(first.Bytes(), other.Bytes()), "another seed gives the same bytes")
+}
+
+func TestReplay(t *testing.T) {
+	var trace bytes.Buffer
+	w := prepare(t, "steady", small)
+	w.TraceTo(&trace)
+	require.NoError(t, w.Run(nil))
+	require.NoError(t, w.FinishTrace())
+
+	replay := func(was []byte) error {
+		w := prepare(t, "steady", small)
+		w.CompareTo(bytes.NewReader(was))
+		require.NoError(t, w.Run(nil))
+		return w.FinishTrace()
+	}
+	require.NoError(t, replay(trace.Bytes()))
+	require.ErrorIs(t, replay(append(bytes.Clone(trace.Bytes()), "more\n"...)), ErrDiffers)
+	require.ErrorIs(t, replay(trace.Bytes()[:trace.Len()/2]), ErrDiffers)
+	changed := bytes.Clone(trace.Bytes())
+	changed[trace.Len()/2] ^= 1
+	require.ErrorIs(t, replay(changed), ErrDiffers)
+}
+
+func TestRunStops(t *testing.T) {
+	stop := errors.New("stop")
+	w := prepare(t, "steady", small)
+	err := w.Run(func(now time.Duration) error {
+		if now >= time.Minute {
+			return stop
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, stop)
+	require.Equal(t, time.Minute, w.Now())
+}
+
+func TestSnapshotSparesTheBootstrapNodes(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow under the race detector")
+	}
+	restored := func(options string) *Phase {
+		w := prepare(t, "restart", "nodes=100 hours=0.4 warmup=1m "+options)
+		require.NoError(t, w.Run(nil))
+		require.Empty(t, w.Violations())
+		for _, p := range w.Report().Phases {
+			if p.Name == "back" {
+				return &p
+			}
+		}
+		return nil
+	}
+	with, without := restored(""), restored("snapshot=false")
+	require.NotNil(t, with.Restored)
+	require.Nil(t, without.Restored)
+	require.NotNil(t, without.Joined)
+}
+
+func TestHTML(t *testing.T) {
+	w := prepare(t, "steady", small+" hours=0.1")
+	require.NoError(t, w.Run(nil))
+	var out bytes.Buffer
+	require.NoError(t, w.Report().HTML(&out))
+	for _, want := range []string{"<svg", "Live servers", "lookup"} {
+		require.Contains(t, out.String(), want)
+	}
+	for _, outside := range []string{"<script", "href=", "src="} {
+		require.NotContains(t, out.String(), outside)
+	}
+}
+
+func TestSweep(t *testing.T) {
+	s, err := ParseSweep("alpha=1,5")
+	require.NoError(t, err)
+	scenario, err := ShippedScenario("steady")
+	require.NoError(t, err)
+	o := DefaultOptions()
+	o.Nodes, o.Duration, o.Warmup = 60, 3*time.Minute, time.Minute
+	require.NoError(t, s.Run(o, scenario, func(w *World, _ string) error { return w.Run(nil) }))
+	require.Len(t, s.Runs, 2)
+	one, five := s.Runs[0].Phases[0].Ops[0], s.Runs[1].Phases[0].Ops[0]
+	require.Greater(t, one.Took.P50, five.Took.P50, "one at a time takes longer")
+	var out bytes.Buffer
+	require.NoError(t, s.Print(&out))
+	require.NoError(t, s.HTML(&out))
+	require.NoError(t, s.SVG(&out))
+
+	for _, bad := range []string{"alpha", "alpha=1", "nope=1,2", "alpha=1,x"} {
+		_, err := ParseSweep(bad)
+		require.ErrorIs(t, err, ErrOption, bad)
+	}
+}
