@@ -1,0 +1,245 @@
+//go:build force
+
+package force
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// givenUp is what the log says once no more is written.
+const givenUp = "no more writes"
+
+// TestFailedFsync lets fsync fail once, at its n-th call in a thread: the daemon
+// says so, is not healthy any more, acknowledges nothing further and goes on to
+// answer; or it does not start, with a word. Then the power fails too, so that what
+// was not synced is lost in earnest.
+func TestFailedFsync(t *testing.T) {
+	rounds := forced(t, 3, 25)
+	rng := random(t)
+	w := newWorld(t)
+	d := newDisk(t, 1024)
+	h := newHome(w, rng, filepath.Join(d.dir, "home"))
+	h.start(launch{}).end()
+	refusedStarts, refusedWrites := 0, 0
+	for round := range rounds {
+		call := injected{call: []string{"fdatasync", "fdatasync", "fsync"}[round%3], when: 1 + round/3, fault: "error=EIO"}
+		if rounds < 10 {
+			call = injected{call: "fdatasync", when: 1 + 3*round, fault: "error=EIO"}
+		}
+		p := h.start(launch{tracer: call.tracer()})
+		if !p.ready {
+			refusedStarts++
+			require.NotZero(t, p.exited())
+			require.Contains(t, p.logs.String(), syscall.EIO.Error())
+			require.NotContains(t, p.logs.String(), "goroutine ", "it crashed")
+		} else {
+			l := h.put(&load{d: p, ttl: longTTL, big: true, fenced: true})
+			if h.failed(p, 8*time.Second) {
+				refusedWrites++
+				h.requireSilent(p, l)
+			}
+			d.cutPower()
+			p.kill()
+			<-p.ended
+			l.halt(time.Time{})
+			p.end()
+			d.unmount()
+			d.mount("")
+		}
+		requireClean(t, h.dir)
+	}
+	h.start(launch{}).end()
+	requireClean(t, h.dir)
+	t.Logf("FORCE daemon: fsync failed in %d runs: %d did not start, %d gave up writing, the others never came to that call; nothing acknowledged was lost", rounds, refusedStarts, refusedWrites)
+}
+
+// failed waits until the daemon has given up writing, at most for a time.
+func (h *home) failed(p *daemon, most time.Duration) bool {
+	for began := time.Now(); time.Since(began) < most; pause(50 * time.Millisecond) {
+		if strings.Contains(p.logs.String(), givenUp) {
+			return true
+		}
+	}
+	return false
+}
+
+// requireSilent: a daemon that has given up writing acknowledges nothing more, is
+// not healthy, and answers.
+func (h *home) requireSilent(p *daemon, l *load) {
+	h.t.Helper()
+	pause(200 * time.Millisecond) // answers under way
+	h.model.mu.Lock()
+	answered := h.model.answered
+	h.model.mu.Unlock()
+	require.False(h.t, p.healthy())
+	require.Positive(h.t, p.metric("holdfast_db_errors_total"))
+	pause(500 * time.Millisecond)
+	h.model.mu.Lock()
+	require.Equal(h.t, answered, h.model.answered, "it acknowledges what it cannot write")
+	h.model.mu.Unlock()
+	h.requireReads(p, l)
+}
+
+// requireReads looks for some of what was acknowledged, while nothing is written.
+func (h *home) requireReads(p *daemon, l *load) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, what := range h.model.choose(h.began, 100, "v:", "p:") {
+		_, _, err := h.w.look(ctx, h.w.askers[0], h.model, what)
+		require.NoError(h.t, err, what)
+	}
+}
+
+// TestFullDisk fills a small disk under a daemon: it goes on to answer, refuses
+// writes and counts them, starts all the same after a kill, and heals when there is
+// room again.
+func TestFullDisk(t *testing.T) {
+	rounds := forced(t, 1, 8)
+	rng := random(t)
+	w := newWorld(t)
+	for range rounds {
+		d := newDisk(t, 96)
+		h := newHome(w, rng, filepath.Join(d.dir, "home"))
+		p := h.start(launch{})
+		l := h.load(p, longTTL, false)
+		pause(time.Second)
+		require.Empty(t, l.halt(time.Now()), "%s", p.logs)
+		release := d.fill(1 + rng.IntN(12))
+		l = h.put(&load{d: p, ttl: longTTL, big: true, fillers: 24})
+		refused := func() bool { return p.metric("holdfast_db_writes_rejected_total") > 0 }
+		until(t, "writes are refused", refused)
+		pause(500 * time.Millisecond)
+		l.stop()
+		l.wg.Wait()
+		h.requireReads(p, l)
+		require.Positive(t, p.metric("holdfast_db_errors_total"))
+		require.NotContains(t, p.logs.String(), givenUp)
+		require.True(t, p.healthy(), "a full disk is no reason for a restart")
+		p.kill()
+		l.finish()
+		p.end()
+		requireClean(t, h.dir)
+
+		p = h.start(launch{}) // still full
+		h.requireReads(p, l)
+		release()
+		l = h.load(p, longTTL, false)
+		h.heals(p)
+		pause(time.Second)
+		p.kill()
+		l.finish()
+		p.end()
+		requireClean(t, h.dir)
+		p = h.start(launch{})
+		p.signal(syscall.SIGTERM)
+		require.Zero(t, p.exited(), "%s", p.logs)
+		requireClean(t, h.dir)
+	}
+	t.Logf("FORCE daemon: %d full disks: answered throughout, refused and counted, started while full, healed, nothing lost", rounds)
+}
+
+// heals waits until a write of each kind is acknowledged again.
+func (h *home) heals(p *daemon) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	until(h.t, "it heals", func() bool {
+		_, err := p.api.Provide(ctx, []byte("healed"))
+		return err == nil
+	})
+	h.model.end(h.model.begin(own("provider", "healed", true)))
+}
+
+// TestReadOnly starts a daemon on files that it may not write: it says so and
+// leaves them as they are.
+func TestReadOnly(t *testing.T) {
+	forced(t, 1, 1)
+	rng := random(t)
+	w := newWorld(t)
+	d := newDisk(t, 256)
+	h := newHome(w, rng, filepath.Join(d.dir, "home"))
+	p := h.start(launch{})
+	l := h.load(p, longTTL, false)
+	time.AfterFunc(time.Second, p.kill)
+	require.Empty(t, l.finish(), "%s", p.logs)
+	p.end()
+	before := names(t, h.dir)
+	refuses := func(word error) {
+		t.Helper()
+		p := serve(t, h.dir, launch{})
+		require.False(t, p.ready)
+		require.NotZero(t, p.exited())
+		require.Contains(t, p.logs.String(), word.Error())
+		require.NotContains(t, p.logs.String(), "goroutine ", "it crashed")
+		require.Equal(t, before, names(t, h.dir), "%s", p.logs)
+	}
+
+	require.NoError(t, syscall.Mount("", d.dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	refuses(syscall.EROFS)
+	out, code := command(t, h.dir, "check")
+	require.True(t, code == 0 || strings.Contains(out, syscall.EROFS.Error()), "%d: %s", code, out)
+	require.NoError(t, syscall.Mount("", d.dir, "", syscall.MS_REMOUNT, ""))
+
+	files, err := filepath.Glob(filepath.Join(h.dir, "*.db"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, f := range files {
+		run(t, "chattr", "+i", f)
+		refuses(syscall.EPERM)
+		run(t, "chattr", "-i", f)
+	}
+	h.start(launch{}).end()
+	requireClean(t, h.dir)
+	t.Logf("FORCE daemon: read-only file system and %d read-only files: refused with a word, unchanged, whole afterwards", len(files))
+}
+
+// names lists a directory, without sockets.
+func names(t *testing.T, dir string) (list []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			list = append(list, e.Name())
+		}
+	}
+	return list
+}
+
+// TestTwoDaemons starts a second daemon on a directory, and the tools for a stopped
+// one: each says who has it, and the first does not notice.
+func TestTwoDaemons(t *testing.T) {
+	forced(t, 1, 1)
+	rng := random(t)
+	h := newHome(newWorld(t), rng, filepath.Join(t.TempDir(), "home"))
+	p := h.start(launch{})
+	l := h.load(p, longTTL, false)
+	pid := strconv.Itoa(p.Process.Pid)
+	second := serve(t, h.dir, launch{})
+	require.NotZero(t, second.exited())
+	require.Contains(t, second.logs.String(), pid)
+	backup := filepath.Join(t.TempDir(), "backup")
+	out, code := command(t, h.dir, "backup", backup)
+	require.Zero(t, code, out)
+	for _, args := range [][]string{{"check"}, {"check", "--repair"}, {"compact"}, {"restore", backup}} {
+		out, code := command(t, h.dir, args...)
+		require.NotZero(t, code, args)
+		require.Contains(t, out, pid, args)
+	}
+	p.kill()
+	require.Empty(t, l.finish(), "%s", p.logs)
+	p.end()
+	requireClean(t, h.dir)
+	h.start(launch{}).end()
+	t.Logf("FORCE daemon: a second one, check, repair, compact and restore on a directory in use are refused, naming process %s", pid)
+}

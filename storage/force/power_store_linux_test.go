@@ -1,0 +1,66 @@
+//go:build force
+
+package force
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/storage"
+)
+
+// modes are the mount options of power cuts, in turn: in the second data may
+// reach the disk after what refers to it.
+var modes = []string{"", "data=writeback", "noauto_da_alloc"}
+
+// TestPowerStore cuts the power under a process that writes to a store, again and
+// again on the same file system. What a reader was shown does not count here: a
+// commit is visible a moment before it is durable.
+func TestPowerStore(t *testing.T) {
+	rounds := forced(t, 5, 50)
+	rng := random(t)
+	d := newDisk(t, 512)
+	s := newStore(t, filepath.Join(d.dir, "store"))
+	s.shown = false
+	refused := 0
+	for round := range rounds {
+		cmd := s.command()
+		after := time.Duration(rng.IntN(600)) * time.Millisecond
+		w := s.write(cmd, nil, func() {
+			time.AfterFunc(after, func() {
+				d.cutPower()
+				time.AfterFunc(time.Duration(rng.IntN(80))*time.Millisecond, cmd.kill)
+			})
+		})
+		require.True(t, w.opened, "%v", w.errors)
+		refused += len(w.errors)
+		d.unmount()
+		d.mount(modes[round%len(modes)])
+		w.errors, w.backups = nil, nil
+		s.afterKill(w, rng.IntN(3) == 0)
+	}
+	t.Logf("FORCE store: %d power cuts, %d writes answered, %d failed after the cut: nothing lost, nothing expired served, check clean", rounds, s.model.answered, refused)
+}
+
+// TestPowerSeen cuts the power under a writer that leaves out fsync: the tests
+// above would see what that loses.
+func TestPowerSeen(t *testing.T) {
+	forced(t, 1, 1)
+	d := newDisk(t, 512)
+	s := newStore(t, filepath.Join(d.dir, "store"))
+	s.shown = false
+	cmd := s.command()
+	cmd.Env = append(cmd.Env, noSyncEnv+"=1")
+	s.write(cmd, nil, func() { time.AfterFunc(time.Second, func() { d.cutPower(); cmd.kill() }) })
+	d.unmount()
+	d.mount("")
+	db, err := storage.Open(s.dir, storeOptions())
+	require.NoError(t, err, "it always starts")
+	wrong := s.compare(db)
+	require.NoError(t, db.Close())
+	require.NotEmpty(t, wrong)
+	t.Logf("FORCE store: without fsync a power cut loses %d things of %d writes answered", len(wrong), s.model.answered)
+}
