@@ -198,7 +198,7 @@ func (m *model) must(e *entity, at int64) bool {
 		return false
 	}
 	for _, c := range e.maybe {
-		if !c.stands || !c.extends && at >= c.lo {
+		if !c.stands || !c.extends && (at >= c.lo || m.swept(c)) {
 			return false
 		}
 	}
@@ -256,7 +256,7 @@ func (m *model) settle(e *entity, there bool, n, at int64) {
 			open = append(open, c)
 		case there && c.stands && c.n == n, !there && !c.stands:
 			e.is = c
-		case !there && at >= c.lo: // it may have been there and be over
+		case !there && (at >= c.lo || m.swept(c)): // it may have been there and be over
 			open = append(open, c)
 		}
 	}
