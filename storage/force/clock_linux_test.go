@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -167,7 +166,9 @@ func readClock(name string) {
 // buildMovable builds the program with a clock that can be moved.
 func buildMovable(t *testing.T) string {
 	t.Helper()
-	src := filepath.Join(runtime.GOROOT(), "src", "time")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	src := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
 	file, err := os.ReadFile(filepath.Join(src, "time.go"))
 	require.NoError(t, err)
 	const line = "sec, nsec, mono := runtimeNow()"

@@ -16,10 +16,22 @@ import (
 // generation is after how many kills a new directory is begun.
 const generation = 50
 
+// eachLayout runs a test with the provider records in the database and in sorted
+// runs.
+func eachLayout(t *testing.T, test func(t *testing.T, split bool)) {
+	t.Run("database", func(t *testing.T) { test(t, false) })
+	t.Run("runs", func(t *testing.T) { test(t, true) })
+}
+
 // TestKillStore kills a process that writes to a store, at random moments, again
 // and again on the same files.
 func TestKillStore(t *testing.T) {
-	rounds := forced(t, 20, 500)
+	forced(t, 1, 1)
+	eachLayout(t, killStore)
+}
+
+func killStore(t *testing.T, split bool) {
+	rounds := forced(t, 12, 500)
 	rng := random(t)
 	var s *store
 	var lines, answered, opened, checked int
@@ -31,7 +43,7 @@ func TestKillStore(t *testing.T) {
 	for round := range rounds {
 		if round%generation == 0 {
 			sum()
-			s = newStore(t, filepath.Join(t.TempDir(), "store"))
+			s = newStore(t, filepath.Join(t.TempDir(), "store"), split)
 		}
 		cmd := s.command()
 		var w written
@@ -54,10 +66,10 @@ func (s *store) afterKill(w written, readOnly bool) {
 	s.t.Helper()
 	require.Empty(s.t, w.errors)
 	if s.opened > 0 {
-		requireSound(s.t, s.dir)
+		s.requireSound()
 	}
 	s.verify(readOnly && s.opened > 0)
-	requireSound(s.t, s.dir)
+	s.requireSound()
 	s.restore(w.backups)
 }
 
@@ -102,12 +114,17 @@ func killCalls(full bool) (calls []injected) {
 // TestKillStoreAtCalls kills a writer when it enters a chosen system call: on an
 // empty directory, and on one that has been in use.
 func TestKillStoreAtCalls(t *testing.T) {
+	forced(t, 1, 1)
+	eachLayout(t, killStoreAtCalls)
+}
+
+func killStoreAtCalls(t *testing.T, split bool) {
 	full := forced(t, 0, 1) == 1
 	random(t)
-	used := newStore(t, filepath.Join(t.TempDir(), "store"))
+	used := newStore(t, filepath.Join(t.TempDir(), "store"), split)
 	var reached, missed []string
 	for _, call := range killCalls(full) {
-		fresh := newStore(t, filepath.Join(t.TempDir(), "store"))
+		fresh := newStore(t, filepath.Join(t.TempDir(), "store"), split)
 		for _, s := range []*store{fresh, used} {
 			cmd := s.command(call.tracer()...)
 			late := false

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/holdfast-dht/holdfast/storage"
 )
 
 // modes are the mount options of power cuts, in turn: in the second data may
@@ -20,11 +18,16 @@ var modes = []string{"", "data=writeback", "noauto_da_alloc"}
 // again on the same file system. What a reader was shown does not count here: a
 // commit is visible a moment before it is durable.
 func TestPowerStore(t *testing.T) {
+	forced(t, 1, 1)
+	eachLayout(t, powerStore)
+}
+
+func powerStore(t *testing.T, split bool) {
 	rounds := forced(t, 5, 50)
 	rng := random(t)
 	d := newDisk(t, 512)
-	s := newStore(t, filepath.Join(d.dir, "store"))
-	s.shown = false
+	s := newStore(t, filepath.Join(d.dir, "store"), split)
+	s.shown = split // in runs what is shown is durable
 	refused := 0
 	for round := range rounds {
 		cmd := s.command()
@@ -50,17 +53,17 @@ func TestPowerStore(t *testing.T) {
 func TestPowerSeen(t *testing.T) {
 	forced(t, 1, 1)
 	d := newDisk(t, 512)
-	s := newStore(t, filepath.Join(d.dir, "store"))
+	s := newStore(t, filepath.Join(d.dir, "store"), false)
 	s.shown = false
 	cmd := s.command()
 	cmd.Env = append(cmd.Env, noSyncEnv+"=1")
 	s.write(cmd, nil, func() { time.AfterFunc(time.Second, func() { d.cutPower(); cmd.kill() }) })
 	d.unmount()
 	d.mount("")
-	db, err := storage.Open(s.dir, storeOptions())
+	db, err := openStores(s.dir, false, false, false)
 	require.NoError(t, err, "it always starts")
-	wrong := s.compare(db)
-	require.NoError(t, db.Close())
+	wrong := s.compare(&db)
+	require.NoError(t, db.close())
 	require.NotEmpty(t, wrong)
 	t.Logf("FORCE store: without fsync a power cut loses %d things of %d writes answered", len(wrong), s.model.answered)
 }

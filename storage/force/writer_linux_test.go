@@ -24,6 +24,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // The environment of a writer: its directory, its round, the time at which it
@@ -34,6 +35,7 @@ const (
 	beginEnv  = "HOLDFAST_FORCE_BEGIN"
 	shownEnv  = "HOLDFAST_FORCE_SHOWN"
 	noSyncEnv = "HOLDFAST_FORCE_NOSYNC" // to see that a loss is seen
+	runsEnv   = "HOLDFAST_FORCE_RUNS"   // provider records are in sorted runs
 )
 
 // Lines of a writer, each written at once, so that what was said has been said:
@@ -91,7 +93,7 @@ func (v *voice) fail(err error) {
 // or two.
 type author struct {
 	voice
-	db    *storage.DB
+	stores
 	round int
 	clock atomic.Int64 // unix seconds
 	shown bool
@@ -102,27 +104,75 @@ func (a *author) now(rng *rand.Rand) time.Time {
 	return time.Unix(a.clock.Add(1+rng.Int64N(2)), 0)
 }
 
-// storeOptions are those of a writer's store: nothing waits long, and what a
-// large store does once an hour happens all the time.
+// stores are what a writer writes to: a database, and where the provider records
+// are, the same or sorted runs of their own.
+type stores struct {
+	db        *storage.DB
+	providers providers
+	runs      *runs.Store // nil: in the database
+}
+
+// providers is the part of records.Store that is about provider records.
+type providers interface {
+	AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error
+	RemoveProvider(now time.Time, key []byte, id kad.PeerID) error
+	Providers(dst []records.Provider, now time.Time, key []byte, n int) ([]records.Provider, error)
+	Expire(now time.Time) (records.Expired, error)
+	Flush() error
+}
+
+// storeOptions are those of a writer's store: nothing waits long.
 func storeOptions() storage.Options {
 	return storage.Options{CommitWindow: 5 * time.Millisecond}
+}
+
+// runsOptions make happen all the time what a large store does once an hour: tables
+// are full, runs are written, merged and dropped.
+func runsOptions() runs.Options {
+	return runs.Options{CommitWindow: 5 * time.Millisecond, TableRecords: 300, RotateEvery: 50 * time.Millisecond}
+}
+
+// openStores opens what is in a directory.
+func openStores(dir string, split, readOnly, noSync bool) (s stores, err error) {
+	o := storeOptions()
+	o.ReadOnly, o.NoSync = readOnly, noSync
+	if s.db, err = storage.Open(dir, o); err != nil {
+		return s, err
+	}
+	s.providers = s.db
+	if !split {
+		return s, nil
+	}
+	ro := runsOptions()
+	ro.ReadOnly, ro.NoSync = readOnly, noSync
+	if s.runs, err = runs.Open(dir, ro); err != nil {
+		return s, errors.Join(err, s.db.Close())
+	}
+	s.providers = s.runs
+	return s, nil
+}
+
+func (s *stores) close() error {
+	var err error
+	if s.runs != nil {
+		err = s.runs.Close()
+	}
+	return errors.Join(err, s.db.Close())
 }
 
 // writer is the process that is killed.
 func writer(dir string) int {
 	a := &author{dir: dir, shown: os.Getenv(shownEnv) != ""}
-	o := storeOptions()
-	o.NoSync = os.Getenv(noSyncEnv) != ""
-	db, err := storage.Open(dir, o)
+	s, err := openStores(dir, os.Getenv(runsEnv) != "", false, os.Getenv(noSyncEnv) != "")
 	if err != nil {
 		a.say("error open: %v", err)
 		return 1
 	}
-	if q := db.Quarantined(); q != nil {
+	if q := s.db.Quarantined(); q != nil {
 		a.say("error quarantined: %v", q.Reason)
 	}
 	a.say("opened")
-	a.db = db
+	a.stores = s
 	a.round, _ = strconv.Atoi(os.Getenv(roundEnv))
 	begin, _ := strconv.ParseInt(os.Getenv(beginEnv), 10, 64)
 	a.clock.Store(begin)
@@ -190,12 +240,12 @@ func (a *author) durable(rng *rand.Rand, g int) {
 		key := fmt.Sprintf("content%d-%d", g, rng.IntN(300))
 		if rng.IntN(10) == 0 {
 			number := a.begin(change{what: "p:" + key + ":" + string(id)})
-			a.end(number, a.db.RemoveProvider(now, []byte(key), id), records.ErrNotFound)
+			a.end(number, a.providers.RemoveProvider(now, []byte(key), id), records.ErrNotFound)
 			continue
 		}
 		p := providerAt(id, now, rng)
 		number, addrs := a.begin(providerChange(key, id, now, p.Expires)), a.begin(addrsChange(id, now))
-		if err := a.db.AddProvider(now, []byte(key), p, true); err != nil {
+		if err := a.providers.AddProvider(now, []byte(key), p, true); err != nil {
 			a.fail(err)
 			continue
 		}
@@ -223,7 +273,7 @@ func (a *author) adverts(rng *rand.Rand, g int) {
 			k := fmt.Sprintf("advert%d-%d", g, a.unique(&i))
 			p := providerAt(kad.PeerID(fmt.Sprintf("peer%d-%d", g, rng.IntN(2000))), now, rng)
 			number := a.begin(providerChange(k, p.ID, now, p.Expires))
-			switch err := a.db.AddProvider(now, []byte(k), p, false); {
+			switch err := a.providers.AddProvider(now, []byte(k), p, false); {
 			case err == nil:
 				key, last, numbers = k, p, append(numbers, number)
 			case !errors.Is(err, records.ErrBusy):
@@ -234,7 +284,7 @@ func (a *author) adverts(rng *rand.Rand, g int) {
 			a.see(now, key, last.ID, numbers[len(numbers)-1])
 			continue // the others may or may not be there
 		}
-		if err := a.db.Flush(); err != nil {
+		if err := a.providers.Flush(); err != nil {
 			a.fail(err)
 			continue
 		}
@@ -247,7 +297,7 @@ func (a *author) adverts(rng *rand.Rand, g int) {
 // see waits until a reader is shown a record.
 func (a *author) see(now time.Time, key string, id kad.PeerID, number int) {
 	for {
-		ps, err := a.db.Providers(nil, now, []byte(key), 100)
+		ps, err := a.providers.Providers(nil, now, []byte(key), 100)
 		if err != nil {
 			a.fail(err)
 			return
@@ -333,12 +383,16 @@ func (a *author) expiry(rng *rand.Rand, _ int) {
 		now := time.Unix(a.clock.Load(), 0)
 		a.say("clock %d", now.Unix())
 		a.say("sweep %d", now.Add(-records.ExpireGrace).UnixNano())
-		for more := true; more; {
-			x, err := a.db.Expire(now)
-			if err != nil {
-				a.fail(err)
+		for _, s := range []interface {
+			Expire(time.Time) (records.Expired, error)
+		}{a.db, a.providers} {
+			for more := true; more; {
+				x, err := s.Expire(now)
+				if err != nil {
+					a.fail(err)
+				}
+				more = x.More && err == nil
 			}
-			more = x.More && err == nil
 		}
 		a.say("swept")
 		pause(time.Duration(rng.IntN(20)) * time.Millisecond)
@@ -370,6 +424,7 @@ type store struct {
 	round   int
 	began   int // order of the model when the last writer began
 	clock   int64
+	split   bool // provider records are in sorted runs
 	shown   bool // what was seen counts
 	opened  int
 	checked int // backups
@@ -379,8 +434,8 @@ type store struct {
 // epochStart is where the writers' time begins.
 var epochStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
-func newStore(t *testing.T, dir string) *store {
-	return &store{t: t, dir: dir, model: newModel(), clock: epochStart.Unix(), shown: true}
+func newStore(t *testing.T, dir string, split bool) *store {
+	return &store{t: t, dir: dir, model: newModel(), clock: epochStart.Unix(), split: split, shown: true}
 }
 
 // command is the writer, under the tracer if there is one.
@@ -392,6 +447,9 @@ func (s *store) command(tracer ...string) *victim {
 	cmd.Env = append(os.Environ(), writerEnv+"="+s.dir, fmt.Sprint(roundEnv, "=", s.round), fmt.Sprint(beginEnv, "=", s.clock))
 	if s.shown {
 		cmd.Env = append(cmd.Env, shownEnv+"=1")
+	}
+	if s.split {
+		cmd.Env = append(cmd.Env, runsEnv+"=1")
 	}
 	cmd.Stderr = os.Stderr
 	return cmd
@@ -482,17 +540,31 @@ func requireSound(t *testing.T, dir string) {
 	require.Empty(t, r.Problems)
 }
 
+// requireSound checks all files.
+func (s *store) requireSound() {
+	s.t.Helper()
+	requireSound(s.t, s.dir)
+	if !s.split {
+		return
+	}
+	o := runsOptions()
+	o.ReadOnly = true
+	r, err := runs.Open(s.dir, o)
+	require.NoError(s.t, err)
+	_, err = r.Check(func(format string, args ...any) { s.t.Errorf(format, args...) })
+	require.NoError(s.t, errors.Join(err, r.Close()))
+	require.False(s.t, s.t.Failed())
+}
+
 // verify opens the store and looks for everything. Closed properly, the next
 // writer finds it clean; read-only, as the kill has left it.
 func (s *store) verify(readOnly bool) {
 	s.t.Helper()
-	o := storeOptions()
-	o.ReadOnly = readOnly
-	db, err := storage.Open(s.dir, o)
+	db, err := openStores(s.dir, s.split, readOnly, false)
 	require.NoError(s.t, err, "it always starts")
-	require.Nil(s.t, db.Quarantined())
-	require.Empty(s.t, s.compare(db))
-	require.NoError(s.t, db.Close())
+	require.Nil(s.t, db.db.Quarantined())
+	require.Empty(s.t, s.compare(&db))
+	require.NoError(s.t, db.close())
 }
 
 // maxOld bounds the provider records of earlier rounds that a comparison looks
@@ -500,7 +572,7 @@ func (s *store) verify(readOnly bool) {
 const maxOld = 4000
 
 // compare holds the store against the model and says what is wrong.
-func (s *store) compare(db *storage.DB) (wrong []string) {
+func (s *store) compare(db *stores) (wrong []string) {
 	old := 0
 	for what, e := range s.model.entities {
 		kind, key, _ := strings.Cut(what, ":")
@@ -512,11 +584,11 @@ func (s *store) compare(db *storage.DB) (wrong []string) {
 					continue
 				}
 			}
-			err = s.compareProvider(db, key, e)
+			err = s.compareProvider(db.providers, key, e)
 		case "a":
 			continue // with the provider records
 		default:
-			err = s.compareAt(db, kind, key, e)
+			err = s.compareAt(db.db, kind, key, e)
 		}
 		if err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s: %v; %+v", what, err, *e))
@@ -599,7 +671,7 @@ func (s *store) latest(e *entity) int64 {
 	return s.clock * 1e9
 }
 
-func (s *store) compareProvider(db *storage.DB, name string, e *entity) error {
+func (s *store) compareProvider(db providers, name string, e *entity) error {
 	key, id, _ := strings.Cut(name, ":")
 	if _, served, err := foundProvider(db, e.until(), key, id); served || err != nil {
 		return errors.Join(errServed, err)
@@ -626,7 +698,7 @@ func (s *store) compareProvider(db *storage.DB, name string, e *entity) error {
 	return nil
 }
 
-func foundProvider(db *storage.DB, at int64, key, id string) (p records.Provider, there bool, err error) {
+func foundProvider(db providers, at int64, key, id string) (p records.Provider, there bool, err error) {
 	ps, err := db.Providers(nil, time.Unix(0, at), []byte(key), 10_000)
 	for _, p = range ps {
 		if string(p.ID) == id {
