@@ -119,12 +119,18 @@ var families = []family{
 	byKind("republish_keys", "Keys this node publishes.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Published }),
 	value("republish_in_flight", "Keys being republished.", func(s *scrape) float64 { return float64(s.RepublishActive) }),
 	value("republish_overdue_keys", "Keys whose republication is due and has not begun.", func(s *scrape) float64 { return float64(s.RepublishOverdue) }),
+	value("republish_regions", "Regions of the keyspace in the schedule of republications; each key is a region of its own.",
+		func(s *scrape) float64 { return float64(s.RepublishKeys) }),
+	value("republish_overdue_regions", "Regions whose republication is due and has not begun; each key is a region of its own.",
+		func(s *scrape) float64 { return float64(s.RepublishOverdue) }),
 
 	byKind("records", "Records stored; an upper bound of those still valid.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Records }),
 	byKind("record_bytes", "Estimated size of the records stored.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Bytes }),
 	value("record_providers", "Distinct peers in the provider records.", func(s *scrape) float64 { return float64(s.Records.Providers) }),
 
 	value("db_size_bytes", "Size of the database file.", func(s *scrape) float64 { return float64(s.DBSize) }),
+	value("db_max_bytes", "Size that the database may reach, storage.max_bytes; new records are refused shortly before it.",
+		func(s *scrape) float64 { return float64(s.DBMax) }),
 	value("db_free_bytes", "Part of the database file that will be used again before it grows.", func(s *scrape) float64 { return float64(s.DBFree) }),
 	value("db_pending_writes", "Writes that wait for a transaction.", func(s *scrape) float64 { return float64(s.Records.PendingWrites) }),
 	total("db_writes_rejected_total", "Writes refused because the queue, a quota or the file was full.",

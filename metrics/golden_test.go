@@ -54,9 +54,7 @@ func TestGolden(t *testing.T) {
 	require.Equal(t, string(want), got, "go test ./metrics -run TestGolden -update writes the table anew")
 }
 
-// wanted are the metrics operators were promised. The schedule republishes key by
-// key, not region by region: republish_in_flight and republish_overdue_keys stand
-// where regions would be counted.
+// wanted are the metrics operators were promised.
 var wanted = strings.Fields(`
 	build_info state
 	routing_table_peers routing_table_bucket_peers routing_table_changes_total routing_table_restored_peers
@@ -71,9 +69,9 @@ var wanted = strings.Fields(`
 	records record_bytes record_puts_total records_expired_total record_validation_failures_total
 	expiry_last_success_timestamp_seconds expiry_duration_seconds expiry_failures_total
 	republish_keys republish_total republish_replicas republish_lag_seconds republish_last_cycle_timestamp_seconds
-	republish_find_node_total republish_in_flight republish_overdue_keys
+	republish_find_node_total republish_in_flight republish_overdue_keys republish_regions republish_overdue_regions
 	bucket_refreshes_total bucket_refresh_oldest_timestamp_seconds
-	db_size_bytes db_free_bytes db_commit_duration_seconds db_batch_records db_pending_writes db_writes_rejected_total
+	db_size_bytes db_max_bytes db_free_bytes db_commit_duration_seconds db_batch_records db_pending_writes db_writes_rejected_total
 	db_errors_total
 	network_size_estimate connected_peers bootstrap_attempts_total reachability
 	config_last_reload_successful config_last_reload_success_timestamp_seconds`)

@@ -39,12 +39,12 @@ func busyReading() metrics.Reading {
 		},
 		InboundStreams: 40, OutboundStreams: 5, IdleStreams: 8, WaitingCalls: 11, DroppedCalls: 13,
 		ConnectedIn: 14, ConnectedOut: 15, Bootstraps: [metrics.NumBootstrapOutcomes]uint64{1, 2, 3},
-		RepublishActive: 8, RepublishOverdue: 21,
+		RepublishKeys: 30, RepublishActive: 8, RepublishOverdue: 21,
 		Records: records.Stats{
 			Records: [records.NumKinds]int64{100, 200}, Bytes: [records.NumKinds]int64{1000, 2000}, Providers: 50,
 			Published: [records.NumKinds]int64{7, 8}, PendingWrites: 16, RefusedWrites: 18,
 		},
-		DBSize: 1 << 20, DBFree: 1 << 10,
+		DBSize: 1 << 20, DBFree: 1 << 10, DBMax: 1 << 30,
 	}
 }
 
@@ -275,9 +275,9 @@ func TestReading(t *testing.T) {
 		"bootstrap_attempts_total{outcome=ok}": 1, "bootstrap_attempts_total{outcome=failed}": 2,
 		"bootstrap_attempts_total{outcome=skipped}": 3,
 		"republish_keys{kind=provider}":             7, "republish_keys{kind=value}": 8,
-		"republish_in_flight": 8, "republish_overdue_keys": 21,
+		"republish_in_flight": 8, "republish_overdue_keys": 21, "republish_regions": 30, "republish_overdue_regions": 21,
 		"records{kind=value}": 200, "record_bytes{kind=provider}": 1000, "record_providers": 50,
-		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_pending_writes": 16, "db_writes_rejected_total": 18,
+		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_max_bytes": 1 << 30, "db_pending_writes": 16, "db_writes_rejected_total": 18,
 	})
 	require.InDelta(t, cycle, values(t, m)["republish_last_cycle_timestamp_seconds"], 5)
 	m.Stopping()

@@ -39,10 +39,10 @@ type Reading struct {
 	ConnectedIn, ConnectedOut int // peers, by the direction of their oldest connection
 	Bootstraps                [NumBootstrapOutcomes]uint64
 
-	RepublishActive, RepublishOverdue int // keys
+	RepublishKeys, RepublishActive, RepublishOverdue int // in the schedule; each key is a region of its own
 
-	Records        records.Stats
-	DBSize, DBFree int64 // bytes
+	Records               records.Stats
+	DBSize, DBFree, DBMax int64 // bytes
 }
 
 // The outcomes of an attempt to reach the bootstrap peers.

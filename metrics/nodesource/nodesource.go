@@ -16,15 +16,18 @@ var (
 
 // Source is the metrics.Source of a node. Safe for concurrent use.
 type Source struct {
-	node *node.Node
-	db   *storage.DB
+	node     *node.Node
+	db       *storage.DB
+	maxBytes int64
 }
 
 var _ metrics.Source = (*Source)(nil)
 
-// New returns the source of a node and the database its records are in; a nil db
-// for a node that keeps them in memory.
-func New(n *node.Node, db *storage.DB) *Source { return &Source{node: n, db: db} }
+// New returns the source of a node and the database its records are in, which may
+// reach maxBytes; a nil db for a node that keeps them in memory.
+func New(n *node.Node, db *storage.DB, maxBytes int64) *Source {
+	return &Source{node: n, db: db, maxBytes: maxBytes}
+}
 
 // Read implements metrics.Source.
 func (s *Source) Read() metrics.Reading {
@@ -37,8 +40,9 @@ func (s *Source) Read() metrics.Reading {
 		InboundStreams: st.Load.InboundStreams, OutboundStreams: st.Load.OutboundStreams, IdleStreams: st.Load.IdleStreams,
 		WaitingCalls: st.Load.WaitingCalls, DroppedCalls: st.Load.DroppedCalls,
 		ConnectedIn: st.ConnectedIn, ConnectedOut: st.Connected - st.ConnectedIn,
+		RepublishKeys:   st.Republish.Keys,
 		RepublishActive: st.Republish.Active, RepublishOverdue: st.Republish.Overdue,
-		Records: st.Records,
+		Records: st.Records, DBMax: s.maxBytes,
 	}
 	r.Bootstraps[metrics.BootstrapReached] = st.Bootstraps.Reached
 	r.Bootstraps[metrics.BootstrapFailed] = st.Bootstraps.Failed

@@ -44,7 +44,7 @@ func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metri
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	m.Watch(nodesource.New(n, db))
+	m.Watch(nodesource.New(n, db, storage.DefaultMaxBytes))
 	return n, m
 }
 
@@ -114,6 +114,9 @@ func TestRealNodes(t *testing.T) {
 		`holdfast_republish_replicas_count`:                                      2,
 		`holdfast_republish_find_node_total`:                                     2,
 		`holdfast_republish_overdue_keys`:                                        0,
+		`holdfast_republish_regions`:                                             2,
+		`holdfast_republish_overdue_regions`:                                     0,
+		`holdfast_db_max_bytes`:                                                  storage.DefaultMaxBytes,
 		`holdfast_lookups_in_flight`:                                             0,
 	})
 	for _, some := range []string{

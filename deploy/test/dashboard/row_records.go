@@ -65,6 +65,14 @@ var republished = row{"Republish", []panel{
 		queries:     []query{{"holdfast_republish_overdue_keys{@}", "{{instance}}"}},
 	},
 	{
+		kind: lines, title: "Regions of the schedule", unit: "short",
+		description: "Regions of the keyspace in the schedule of republications, and those whose turn has come and not begun. Each key is a region of its own.",
+		queries: []query{
+			{"holdfast_republish_regions{@}", "{{instance}} all"},
+			{"holdfast_republish_overdue_regions{@}", "{{instance}} overdue"},
+		},
+	},
+	{
 		kind: lines, title: "Keys being republished", unit: "none",
 		description: "At most eight at once.",
 		queries:     []query{{"holdfast_republish_in_flight{@}", "{{instance}}"}},
@@ -111,10 +119,11 @@ var republished = row{"Republish", []panel{
 var database = row{"Database", []panel{
 	{
 		kind: lines, title: "Size of the database", unit: "bytes",
-		description: "Length of the file, and the part of it that holds something. The file never shrinks by itself; the difference is used again before it grows.",
+		description: "Length of the file, the part of it that holds something, and storage.max_bytes, shortly before which new records are refused. The file never shrinks by itself; the difference is used again before it grows.",
 		queries: []query{
 			{"holdfast_db_size_bytes{@}", "{{instance}} file"},
 			{"holdfast_db_size_bytes{@} - holdfast_db_free_bytes{@}", "{{instance}} in use"},
+			{"holdfast_db_max_bytes{@}", "{{instance}} limit"},
 		},
 	},
 	{
