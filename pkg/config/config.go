@@ -97,9 +97,9 @@ type RoutingAPI struct {
 
 // Limits are bounds on what the node uses.
 type Limits struct {
-	ConnectionsLow  int  `toml:"connections_low" unit:"connections" doc:"Connections kept when those above connections_high are closed."`
-	ConnectionsHigh int  `toml:"connections_high" unit:"connections" doc:"Connections at which idle ones begin to be closed."`
-	Memory          Size `toml:"memory" doc:"Memory that libp2p may reserve for connections and streams. 0: an eighth of the machine's."`
+	ConnectionsLow  int  `toml:"connections_low" unit:"connections" reload:"yes" doc:"Connections kept when those above connections_high are closed."`
+	ConnectionsHigh int  `toml:"connections_high" unit:"connections" reload:"yes" doc:"Connections at which idle ones begin to be closed."`
+	Memory          Size `toml:"memory" reload:"yes" doc:"Memory that libp2p may reserve for connections and streams. 0: an eighth of the machine's. A reload moves the bound of the node as a whole; those of single peers and protocols, which follow from it, move with a restart."`
 }
 
 // Log says what is logged and how.

@@ -237,6 +237,8 @@ func TestReload(t *testing.T) {
 	next.Loaded.Config.Snapshot.Interval.Duration = time.Hour
 	next.Loaded.Config.Republish.Interval.Duration = time.Hour
 	next.Loaded.Config.Limits.ConnectionsHigh = 700
+	next.Loaded.Config.Limits.Memory = 64 * config.MiB
+	next.Loaded.Config.Values.RawKeys = true
 	var refuse error
 	o.Reload = func() (*config.Loaded, error) { return next.Loaded, refuse }
 	d, err := Start(o)
@@ -252,13 +254,15 @@ func TestReload(t *testing.T) {
 	refuse = nil
 	require.NoError(t, d.Reload())
 	require.Equal(t, "warn", o.Logs.Levels()[""])
-	require.Contains(t, logs.String(), `applied="network.bootstrap republish.interval snapshot.interval log.level"`)
-	require.Contains(t, logs.String(), "keys=limits.connections_high")
+	require.Contains(t, logs.String(), `applied="network.bootstrap republish.interval snapshot.interval limits.connections_high limits.memory log.level"`)
+	require.Contains(t, logs.String(), "keys=values.raw_keys")
 	s, err := d.Backend().RepublishStatus(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 3600.0, s.CycleSeconds)
 	_, text = fetch(t, "http://"+d.web.addr+"/metrics")
 	require.Contains(t, text, "holdfast_config_last_reload_successful 1")
+	require.Contains(t, text, `libp2p_rcmgr_limit{resource="memory",scope="system"} 6.7108864e+07`)
+	require.Equal(t, 700, d.host.ConnManager().(*connections).manager().GetInfo().HighWater)
 }
 
 // Every key that is said to reload does.
@@ -266,7 +270,8 @@ func TestReloadableKeysAreApplied(t *testing.T) {
 	for _, k := range config.Keys() {
 		if k.Reload {
 			_, interval := intervals[k.Path()]
-			require.True(t, interval || k.Path() == "log.level" || k.Path() == "network.bootstrap", k.Path())
+			_, other := appliers[k.Path()]
+			require.True(t, interval != other, k.Path())
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
-	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
@@ -39,9 +38,9 @@ type hostConfig struct {
 
 // newHost starts a libp2p host over TCP and QUIC.
 func newHost(c hostConfig) (host.Host, error) {
-	conns, err := connmgr.NewConnManager(c.limits.ConnectionsLow, c.limits.ConnectionsHigh)
+	conns, err := newConnections(c.limits.ConnectionsLow, c.limits.ConnectionsHigh)
 	if err != nil {
-		return nil, fmt.Errorf("daemon: connection limits: %w", err)
+		return nil, err
 	}
 	defer closeUnlessUsed(&err, conns)
 	resources, err := newResources(c)
@@ -111,24 +110,56 @@ func parseAddrs(list []string) ([]ma.Multiaddr, error) {
 	return addrs, nil
 }
 
-// newResources bounds what libp2p uses: its defaults, scaled to the memory given
-// or to an eighth of the machine's.
+// newResources bounds what libp2p uses.
 func newResources(c hostConfig) (network.ResourceManager, error) {
 	var options []rcmgr.Option
 	if c.registry == nil {
 		options = append(options, rcmgr.WithMetricsDisabled())
 	}
-	scaling := rcmgr.DefaultLimits
-	libp2p.SetDefaultServiceLimits(&scaling)
-	limits := scaling.AutoScale()
-	if c.limits.Memory > 0 {
-		limits = scaling.Scale(int64(c.limits.Memory), descriptors())
-	}
-	r, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(roomFor(limits, 2*c.limits.ConnectionsHigh)), options...)
+	r, err := rcmgr.NewResourceManager(newLimiter(c.limits), options...)
 	if err != nil {
 		return nil, fmt.Errorf("daemon: resource limits: %w", err)
 	}
 	return r, nil
+}
+
+// newLimiter has the defaults of libp2p, scaled to the memory given or to an
+// eighth of the machine's.
+func newLimiter(l config.Limits) rcmgr.Limiter {
+	scaling := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&scaling)
+	limits := scaling.AutoScale()
+	if l.Memory > 0 {
+		// Scaling adds to a base of 128 MiB; what is asked for is the sum.
+		limits = rcmgr.PartialLimitConfig{System: rcmgr.ResourceLimits{Memory: rcmgr.LimitVal64(l.Memory)}}.
+			Build(scaling.Scale(int64(l.Memory), descriptors()))
+	}
+	return rcmgr.NewFixedLimiter(roomFor(limits, 2*l.ConnectionsHigh))
+}
+
+// setLimits changes the limits of a host made by newHost with metrics: those of
+// its connections and of the node as a whole. A part of it, a single peer or a
+// protocol, has those of the start.
+func setLimits(h host.Host, l config.Limits) error {
+	limiter, resources := newLimiter(l), h.Network().ResourceManager()
+	set := func(limit rcmgr.Limit) func(network.ResourceScope) error {
+		return func(s network.ResourceScope) error {
+			s.(rcmgr.ResourceScopeLimiter).SetLimit(limit)
+			return nil
+		}
+	}
+	if err := resources.ViewSystem(set(limiter.GetSystemLimits())); err != nil {
+		return err
+	}
+	if err := resources.ViewTransient(set(limiter.GetTransientLimits())); err != nil {
+		return err
+	}
+	metrics, err := rcmgr.NewStatsTraceReporter()
+	if err != nil {
+		return err
+	}
+	metrics.ReportSystemLimits(limiter)
+	return h.ConnManager().(*connections).limit(l.ConnectionsLow, l.ConnectionsHigh)
 }
 
 // roomFor raises the limits of connections so that they do not refuse what the

@@ -13,7 +13,8 @@ import (
 var ErrNoReload = errors.New("daemon: nothing to reload from")
 
 // Reload reads the configuration again and applies what may change at run time:
-// log.level, network.bootstrap and the intervals of background work. If it cannot be used, all stays as it was.
+// log.level, network.bootstrap, the limits of libp2p and the intervals of
+// background work. If it cannot be used, all stays as it was.
 func (d *Daemon) Reload() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -85,24 +86,33 @@ func changes(old, next *config.Config) (applied, waiting []string) {
 }
 
 func (d *Daemon) apply(key string, c *config.Config) error {
-	switch key {
-	case "log.level":
-		return d.options.Logs.SetAll(c.Log.Level)
-	case "network.bootstrap":
-		peers, err := ParseBootstrap(c.Network.Bootstrap)
-		if err != nil {
-			return err
-		}
-		d.node.SetBootstrap(peers)
-	default:
-		if set, ok := intervals[key]; ok {
-			var i dht.Intervals
-			set(&i, c)
-			return d.node.SetIntervals(i)
-		}
+	if set, ok := intervals[key]; ok {
+		var i dht.Intervals
+		set(&i, c)
+		return d.node.SetIntervals(i)
 	}
+	return appliers[key](d, c)
+}
+
+// appliers apply the keys that may change at run time, intervals apart.
+var appliers = map[string]func(*Daemon, *config.Config) error{
+	"log.level":               func(d *Daemon, c *config.Config) error { return d.options.Logs.SetAll(c.Log.Level) },
+	"network.bootstrap":       (*Daemon).applyBootstrap,
+	"limits.connections_low":  (*Daemon).applyLimits,
+	"limits.connections_high": (*Daemon).applyLimits,
+	"limits.memory":           (*Daemon).applyLimits,
+}
+
+func (d *Daemon) applyBootstrap(c *config.Config) error {
+	peers, err := ParseBootstrap(c.Network.Bootstrap)
+	if err != nil {
+		return err
+	}
+	d.node.SetBootstrap(peers)
 	return nil
 }
+
+func (d *Daemon) applyLimits(c *config.Config) error { return setLimits(d.host, c.Limits) }
 
 // intervals are the periods that may change at run time.
 var intervals = map[string]func(*dht.Intervals, *config.Config){
