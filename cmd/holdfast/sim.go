@@ -141,8 +141,9 @@ func (s *simRun) run(cmd *cobra.Command) error {
 		return usageError{err}
 	}
 	// A live network is nearly all of the memory, and it is full of pointers: let
-	// the garbage grow to twice as much before it is collected.
-	debug.SetGCPercent(200)
+	// the garbage grow to four times as much before it is collected, within a bound.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(simMemory)
 	if s.sweep != "" {
 		return s.runSweep(cmd.Context(), scenario, opts)
 	}
@@ -162,6 +163,10 @@ func (s *simRun) run(cmd *cobra.Command) error {
 	}
 	return nil
 }
+
+// simMemory is what a simulation may take before its garbage is collected more often:
+// 100,000 nodes are to fit a machine with 8 GB.
+const simMemory = 6 << 30
 
 // options reads the scenario and lets the flags win over it.
 func (s *simRun) options(cmd *cobra.Command) (*sim.Scenario, sim.Options, error) {

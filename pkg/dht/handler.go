@@ -136,7 +136,11 @@ func (h *Handler) findNode(req Request, resp *wire.Message) error {
 	if len(resp.CloserPeers) > 0 && resp.CloserPeers[0].ID == kad.PeerID(key) {
 		return nil // nobody is nearer to it than itself
 	}
-	if p, ok := h.cfg.Neighbours.Find(kad.PeerID(key), req.Scope); ok {
+	id := req.From
+	if string(key) != string(id) { // a probe asks for itself: no copy
+		id = kad.PeerID(key)
+	}
+	if p, ok := h.cfg.Neighbours.Find(id, req.Scope); ok {
 		resp.CloserPeers = append(resp.CloserPeers, wire.Peer{})
 		copy(resp.CloserPeers[1:], resp.CloserPeers)
 		resp.CloserPeers[0] = p

@@ -25,15 +25,14 @@ type Machine struct {
 
 	lastQuery   QueryID
 	lastRequest RequestID
-	queries     map[QueryID]*query
-	requests    map[RequestID]*request
-	peak        int       // most requests in flight since the maps were made
+	queries     underway[QueryID, query]
+	requests    underway[RequestID, request]
 	blocked     []QueryID // queries that met MaxRequests, in order
 	refused     uint64    // queries that met MaxQueries
 
 	candidates candidates
-	probes     int                      // in flight
-	probing    map[kad.PeerID]RequestID // peers with a probe in flight
+	probes     int           // in flight
+	probeMsg   *wire.Message // what every probe asks
 
 	upkeep upkeep
 }
@@ -46,9 +45,7 @@ func New(cfg Config) *Machine {
 		cfg:      cfg,
 		table:    kbucket.New(cfg.Self.Key, cfg.Table),
 		schedule: republish.New(cfg.Republish),
-		queries:  make(map[QueryID]*query),
-		requests: make(map[RequestID]*request),
-		probing:  make(map[kad.PeerID]RequestID),
+		probeMsg: &wire.Message{Type: wire.FindNode, Key: []byte(cfg.Self.ID)},
 	}
 }
 
@@ -59,10 +56,10 @@ func (m *Machine) Table() *kbucket.Table { return m.table }
 func (m *Machine) Schedule() *republish.Schedule { return m.schedule }
 
 // Queries returns how many queries run.
-func (m *Machine) Queries() int { return len(m.queries) }
+func (m *Machine) Queries() int { return m.queries.len() }
 
 // InFlight returns how many requests wait for an answer.
-func (m *Machine) InFlight() int { return len(m.requests) }
+func (m *Machine) InFlight() int { return m.requests.len() }
 
 // Load says how far the Machine's bounds are used.
 type Load struct {
@@ -80,7 +77,7 @@ type Load struct {
 // Load returns how far the Machine's bounds are used.
 func (m *Machine) Load() Load {
 	return Load{
-		Queries: len(m.queries), Blocked: len(m.blocked), Requests: len(m.requests),
+		Queries: m.queries.len(), Blocked: len(m.blocked), Requests: m.requests.len(),
 		Probes: m.probes, Candidates: len(m.candidates.queue),
 		RefusedQueries: m.refused, DroppedCandidates: m.candidates.dropped,
 	}
@@ -95,7 +92,7 @@ func (m *Machine) NetworkSize() float64 { return m.size.estimate() }
 
 // Start begins a query. Its end comes as a Result with the returned ID.
 func (m *Machine) Start(now time.Time, q Query) (QueryID, error) {
-	if len(m.queries) >= MaxQueries {
+	if m.queries.len() >= MaxQueries {
 		m.refused++
 		return 0, ErrBusy
 	}
@@ -106,7 +103,7 @@ func (m *Machine) Start(now time.Time, q Query) (QueryID, error) {
 
 // Cancel ends a query without a Result. Unknown IDs are ignored.
 func (m *Machine) Cancel(now time.Time, id QueryID) {
-	if q, ok := m.queries[id]; ok {
+	if q := m.queries.find(id); q != nil {
 		q.silent = true
 		q.trace.looked(now, EndCancelled)
 		m.finish(now, q, OutcomeCancelled)
@@ -117,8 +114,8 @@ func (m *Machine) Cancel(now time.Time, id QueryID) {
 // Responded gives the answer to a request. Unknown IDs (late, cancelled,
 // duplicate) are ignored.
 func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
-	r, ok := m.requests[id]
-	if !ok {
+	r := m.requests.find(id)
+	if r == nil {
 		return
 	}
 	m.forget(r)
@@ -141,8 +138,8 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 
 // Failed tells that a request failed. Unknown IDs are ignored.
 func (m *Machine) Failed(now time.Time, id RequestID, err error) {
-	r, ok := m.requests[id]
-	if !ok {
+	r := m.requests.find(id)
+	if r == nil {
 		return
 	}
 	m.forget(r)
@@ -202,18 +199,18 @@ func (m *Machine) Take() Output {
 func (m *Machine) fire(now time.Time, t timer) {
 	switch t.kind {
 	case timerSoft:
-		if r, ok := m.requests[RequestID(t.id)]; ok && r.role == RoleLookup {
+		if r := m.requests.find(RequestID(t.id)); r != nil && r.role == RoleLookup {
 			r.query.lookup.Slow(r.to.Key)
 			r.query.trace.slow(now, r)
 			m.timers.push(timer{at: r.sent.Add(LateTimeout), kind: timerLate, id: t.id})
 			m.step(now, r.query)
 		}
 	case timerLate:
-		if r, ok := m.requests[RequestID(t.id)]; ok {
+		if r := m.requests.find(RequestID(t.id)); r != nil {
 			m.late(now, r)
 		}
 	case timerQuery:
-		if q, ok := m.queries[QueryID(t.id)]; ok {
+		if q := m.queries.find(QueryID(t.id)); q != nil {
 			m.expireQuery(now, q)
 		}
 	}
@@ -245,8 +242,7 @@ type request struct {
 func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 	m.lastRequest++
 	r.id, r.sent = m.lastRequest, now
-	m.requests[r.id] = r
-	m.peak = max(m.peak, len(m.requests))
+	m.requests.add(r.id, r)
 	var query QueryID
 	if r.query != nil {
 		r.query.requests = append(r.query.requests, r.id)
@@ -266,14 +262,13 @@ func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 func (m *Machine) softTimeout() time.Duration { return m.patience.timeout(m.cfg.SoftTimeout) }
 
 // room reports whether another request may be in flight.
-func (m *Machine) room() bool { return len(m.requests) < MaxRequests }
+func (m *Machine) room() bool { return m.requests.len() < MaxRequests }
 
 // forget removes a request that ended.
 func (m *Machine) forget(r *request) {
-	delete(m.requests, r.id)
+	m.requests.remove(r.id)
 	if r.role == RoleProbe {
 		m.probes--
-		delete(m.probing, r.to.ID)
 	}
 	if r.query == nil {
 		return
@@ -293,7 +288,7 @@ func (m *Machine) unblock(now time.Time) {
 	for len(m.blocked) > 0 && m.room() {
 		id := m.blocked[0]
 		m.blocked = m.blocked[1:]
-		if q, ok := m.queries[id]; ok {
+		if q := m.queries.find(id); q != nil {
 			q.blocked = false
 			m.step(now, q)
 		}
@@ -313,15 +308,14 @@ func (m *Machine) block(q *query) {
 // the nearest have died at once, everybody's answers name the same dead ones.
 const seedFactor = 2
 
-// seeds returns the peers a lookup begins with: the nearest verified ones, then,
+// seeds appends the peers a lookup begins with: the nearest verified ones, then,
 // while the table is poor, candidates.
-func (m *Machine) seeds(target kad.Key) []kad.Peer {
-	n := seedFactor * m.cfg.Replicas
-	s := m.table.Nearest(make([]kad.Peer, 0, n), target, n)
-	if len(s) < m.cfg.Alpha {
-		s = m.candidates.appendTo(s, m.cfg.Replicas-len(s))
+func (m *Machine) seeds(dst []kad.Peer, target kad.Key) []kad.Peer {
+	dst = m.table.Nearest(dst, target, seedFactor*m.cfg.Replicas)
+	if len(dst) < m.cfg.Alpha {
+		dst = m.candidates.appendTo(dst, m.cfg.Replicas-len(dst))
 	}
-	return s
+	return dst
 }
 
 // lookupConfig lets a lookup that wants all of the k nearest, not just the nearest

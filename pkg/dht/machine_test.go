@@ -140,8 +140,8 @@ func (k *mock) overdue() {
 
 // check holds the invariants of a Machine at rest.
 func (k *mock) check(t require.TestingT) {
-	require.LessOrEqual(t, len(k.m.requests), MaxRequests+Replicas*len(k.m.queries), "requests in flight")
-	require.Equal(t, len(k.m.requests), len(k.inflight), "the driver's books agree")
+	require.LessOrEqual(t, k.m.requests.len(), MaxRequests+Replicas*k.m.queries.len(), "requests in flight")
+	require.Equal(t, k.m.requests.len(), len(k.inflight), "the driver's books agree")
 	require.LessOrEqual(t, k.m.probes, 2*MaxProbes)
 	require.LessOrEqual(t, len(k.m.candidates.queue), MaxCandidates+MaxProbes)
 	for e := range k.m.Table().Entries {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
-	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
 // candidates are peers heard of, waiting to be probed: a bounded queue without
@@ -68,7 +67,7 @@ func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
 	if !m.table.Wants(p.Key) || !sure && m.candidates.rejects.has(p.ID, now, RejectMemory) {
 		return
 	}
-	if _, ok := m.probing[p.ID]; ok {
+	if m.probing(p.ID) {
 		return
 	}
 	if m.candidates.add(candidate{peer: p}) {
@@ -113,17 +112,23 @@ func (m *Machine) probe(now time.Time) {
 	}
 }
 
+// probing reports whether a probe of the peer is in flight.
+func (m *Machine) probing(id kad.PeerID) bool {
+	return m.probes > 0 && slices.ContainsFunc(m.requests.list, func(r numbered[RequestID, request]) bool {
+		return r.x.role == RoleProbe && r.x.to.ID == id
+	})
+}
+
 // sendProbe asks a peer for our own neighbourhood: the cheapest proof of life
 // that every implementation answers.
 func (m *Machine) sendProbe(now time.Time, c candidate) {
-	if _, ok := m.probing[c.peer.ID]; ok {
+	if m.probing(c.peer.ID) {
 		m.restoredOne(c.restored)
 		return
 	}
 	m.probes++
 	r := &request{role: RoleProbe, to: c.peer, restored: c.restored}
-	m.send(now, r, &wire.Message{Type: wire.FindNode, Key: []byte(m.cfg.Self.ID)})
-	m.probing[c.peer.ID] = r.id
+	m.send(now, r, m.probeMsg)
 	m.table.Probing(c.peer.Key, now)
 }
 

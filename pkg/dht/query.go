@@ -23,6 +23,7 @@ type query struct {
 	silent   bool           // no Result wanted
 	loaded   bool           // begun by the schedule, not by a caller
 	storing  bool           // the lookup is over, records are being sent
+	over     bool           // finished
 	lastErr  error
 	trace    *Trace // nil: not wanted
 
@@ -66,7 +67,7 @@ func (m *Machine) newQuery(now time.Time, spec Query) *query {
 	m.lastQuery++
 	q := &query{Query: spec, id: m.lastQuery, started: now}
 	q.trace = m.newTrace(now, q)
-	m.queries[q.id] = q
+	m.queries.add(q.id, q)
 	m.cfg.Observer.QueryStarted(spec.Kind)
 	timeout := QueryTimeout
 	if spec.Kind == Refresh {
@@ -79,7 +80,8 @@ func (m *Machine) newQuery(now time.Time, spec Query) *query {
 // begin starts the lookup of a query. The query may be over when it returns.
 func (m *Machine) begin(now time.Time, q *query) {
 	target := kad.KeyOf(q.Key)
-	seeds := m.seeds(target)
+	var scratch [seedFactor * Replicas]kad.Peer
+	seeds := m.seeds(scratch[:0], target)
 	q.lookup = lookup.New(target, m.lookupConfig(q), seeds)
 	if q.trace != nil {
 		q.trace.Seeds = len(seeds)
@@ -111,7 +113,7 @@ func (m *Machine) markRefreshed(now time.Time, target kad.Key) {
 
 // step asks whom the lookup wants asked, and ends it when it is done.
 func (m *Machine) step(now time.Time, q *query) {
-	if q.storing || m.queries[q.id] != q {
+	if q.storing || q.over {
 		return
 	}
 	for {
@@ -251,18 +253,23 @@ func (m *Machine) expireQuery(now time.Time, q *query) {
 func (m *Machine) looked(now time.Time, q *query, e End) {
 	q.trace.looked(now, e)
 	m.cancelRequests(now, q)
-	closest := q.lookup.Closest(nil)
 	switch q.Kind {
-	case FindClosest, StoreValue, StoreProvider:
-		m.size.observe(q.lookup.Target(), closest, m.cfg.Replicas)
-	}
-	switch q.Kind {
+	case FindClosest:
+		m.observeSize(q)
 	case StoreValue, StoreProvider:
 		q.storing = true
-		m.store(now, q, closest)
-	default:
-		m.finish(now, q, q.outcome())
+		m.store(now, q, m.observeSize(q))
+		return
 	}
+	m.finish(now, q, q.outcome())
+}
+
+// observeSize learns the size of the network from the closest peers of a lookup
+// that has asked all of them, and returns them.
+func (m *Machine) observeSize(q *query) []kad.Peer {
+	closest := q.lookup.Closest(nil)
+	m.size.observe(q.lookup.Target(), closest, m.cfg.Replicas)
+	return closest
 }
 
 // outcome judges a query whose work is over.
@@ -300,9 +307,9 @@ func (q *query) outcome() QueryOutcome {
 // would find out before they are due for a probe.
 func (m *Machine) cancelRequests(now time.Time, q *query) {
 	for _, id := range q.requests {
-		r := m.requests[id]
+		r := m.requests.find(id)
 		q.trace.cancelled(now, r)
-		delete(m.requests, id)
+		m.requests.remove(id)
 		m.out.Cancel = append(m.out.Cancel, id)
 		if r.role == RoleLookup && now.Sub(r.sent) >= m.softTimeout() {
 			m.suspect(now, r.to, nil)
@@ -314,10 +321,11 @@ func (m *Machine) cancelRequests(now time.Time, q *query) {
 // finish removes a query and reports its end.
 func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	m.cancelRequests(now, q)
-	delete(m.queries, q.id)
+	m.queries.remove(q.id)
+	q.over = true
 	res := Result{Query: q.id, Stats: m.stats(now, q, o)}
 	m.cfg.Observer.QueryDone(res.Stats)
-	if q.lookup != nil {
+	if q.lookup != nil && (!q.silent || q.trace != nil) {
 		res.Closest = q.lookup.Closest(nil)
 	}
 	if o == OutcomeFailed {

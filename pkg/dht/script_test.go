@@ -147,7 +147,7 @@ func (s *script) run(t *testing.T, f []string) string {
 
 // settle answers what is in flight, hearing of nobody, and drops the output.
 func (s *script) settle() {
-	for len(s.m.requests) > 0 {
+	for s.m.requests.len() > 0 {
 		for id := RequestID(1); id <= s.m.lastRequest; id++ {
 			s.m.Responded(s.now, id, Response{Message: &wire.Message{}})
 		}

@@ -61,7 +61,7 @@ func (m *Machine) correct(now time.Time, found *query, closest []kad.Peer) {
 			outdated = append(outdated, p)
 		}
 	}
-	if len(outdated) == 0 || len(m.queries) >= MaxQueries {
+	if len(outdated) == 0 || m.queries.len() >= MaxQueries {
 		return
 	}
 	q := m.newQuery(now, Query{Kind: Correct, Key: found.Key, Value: found.best})
@@ -125,7 +125,7 @@ func (m *Machine) Loaded(now time.Time, it republish.Item, q *Query, gone bool) 
 	case gone:
 		m.schedule.Gone(it)
 	case !m.schedule.Active(it):
-	case q == nil || len(m.queries) >= MaxQueries:
+	case q == nil || m.queries.len() >= MaxQueries:
 		m.schedule.Done(now, it, false)
 	default:
 		q.Publish = &it

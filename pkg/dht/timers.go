@@ -100,9 +100,9 @@ func (m *Machine) dropStale() {
 		t := &m.timers[0]
 		var live bool
 		if t.kind == timerQuery {
-			_, live = m.queries[QueryID(t.id)]
+			live = m.queries.find(QueryID(t.id)) != nil
 		} else {
-			_, live = m.requests[RequestID(t.id)]
+			live = m.requests.find(RequestID(t.id)) != nil
 		}
 		if live {
 			return

@@ -116,25 +116,11 @@ func (m *Machine) maintain(now time.Time) {
 		return
 	}
 	m.candidates.rejects.expire(now)
-	m.shrink()
 	for _, p := range m.table.ProbeDue(nil, now, m.cfg.LivenessInterval, MaxProbes-m.probes) {
 		m.sendProbe(now, candidate{peer: p})
 	}
 	m.repair(now)
 	m.refresh(now)
-}
-
-// busyMaps is how many requests in flight make maps that are worth giving back.
-const busyMaps = 32
-
-// shrink gives back what a busy time has left behind: maps do not shrink.
-func (m *Machine) shrink() {
-	if m.peak > busyMaps && len(m.requests)+len(m.queries) == 0 {
-		m.peak = 0
-		m.requests = make(map[RequestID]*request)
-		m.probing = make(map[kad.PeerID]RequestID)
-		m.queries = make(map[QueryID]*query)
-	}
 }
 
 // repair looks for more peers while the table is low.

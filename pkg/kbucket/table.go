@@ -237,7 +237,8 @@ func (t *Table) share(p kad.Peer) *kad.Peer {
 	if t.cfg.Share != nil {
 		return t.cfg.Share(p)
 	}
-	return &p
+	own := p // not &p, which would cost every call of Add an allocation
+	return &own
 }
 
 // insert adds an entry to b and counts it.

@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 
@@ -20,9 +21,11 @@ const (
 	numStates
 )
 
-// candidate is a peer of the shortlist.
+// candidate is a place of the shortlist: 16 bytes, which are searched and moved
+// often; the peer itself stays where it is.
 type candidate struct {
-	peer  kad.Peer
+	dist  uint64 // the first 8 bytes of its distance to target
+	at    uint32 // in Lookup.peers
 	hop   uint16 // answers that led to it; 0 for a seed
 	state state
 }
@@ -30,8 +33,10 @@ type candidate struct {
 // Lookup is one iterative lookup. It is owned by one goroutine.
 type Lookup struct {
 	target kad.Key
+	tag    uint64 // the first 8 bytes of target
 	cfg    Config
 	list   []candidate // shortlist, by ascending distance to target
+	peers  []kad.Peer  // those of list, in the order they were heard of
 	alpha  int         // peers asked at once: Alpha, up to MaxAlpha after stalls
 	count  [numStates]int
 	heard  int // peers ever heard of
@@ -41,9 +46,10 @@ type Lookup struct {
 // New returns a lookup of the peers nearest to target, starting at seeds. Our
 // own node must not be among the peers it is given.
 func New(target kad.Key, cfg Config, seeds []kad.Peer) *Lookup {
-	l := &Lookup{target: target, cfg: cfg.withDefaults()}
+	l := &Lookup{target: target, tag: tagOf(&target), cfg: cfg.withDefaults()}
 	l.alpha = l.cfg.Alpha
-	l.list = make([]candidate, 0, min(2*l.cfg.K, l.cfg.MaxPeers))
+	room := min(len(seeds)+2*l.cfg.K, l.cfg.MaxPeers)
+	l.list, l.peers = make([]candidate, 0, room), make([]kad.Peer, 0, room)
 	for i := range seeds {
 		l.hear(&seeds[i], 0)
 	}
@@ -70,7 +76,7 @@ func (l *Lookup) Next() (kad.Peer, bool) {
 			}
 			l.set(c, waiting)
 			l.asked++
-			return c.peer, true
+			return l.peers[c.at], true
 		case waiting, responded:
 			if nearer++; nearer >= l.cfg.K {
 				return kad.Peer{}, false
@@ -149,7 +155,7 @@ func (l *Lookup) Closest(dst []kad.Peer) []kad.Peer {
 			break
 		}
 		if l.list[i].state == responded {
-			dst = append(dst, l.list[i].peer)
+			dst = append(dst, l.peers[l.list[i].at])
 		}
 	}
 	return dst
@@ -202,17 +208,27 @@ func (l *Lookup) set(c *candidate, s state) {
 	l.count[s]++
 }
 
+// tagOf returns the first 8 bytes of a key as a number.
+func tagOf(k *kad.Key) uint64 { return binary.BigEndian.Uint64(k[:8]) }
+
 // search returns where k stands in the shortlist, or where it would.
 func (l *Lookup) search(k *kad.Key) (int, bool) {
+	dist := tagOf(k) ^ l.tag
 	lo, hi := 0, len(l.list)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		switch d := kad.CompareDistance(&l.target, &l.list[mid].peer.Key, k); {
-		case d == 0:
-			return mid, true
-		case d < 0:
+		c := &l.list[mid]
+		nearer := c.dist < dist
+		if c.dist == dist {
+			d := kad.CompareDistance(&l.target, &l.peers[c.at].Key, k)
+			if d == 0 {
+				return mid, true
+			}
+			nearer = d < 0
+		}
+		if nearer {
 			lo = mid + 1
-		default:
+		} else {
 			hi = mid
 		}
 	}
@@ -233,15 +249,20 @@ func (l *Lookup) hear(p *kad.Peer, hop uint16) bool {
 	if known {
 		return false
 	}
+	c := candidate{dist: tagOf(&p.Key) ^ l.tag, at: uint32(len(l.peers)), hop: hop}
 	if len(l.list) >= l.cfg.MaxPeers {
 		drop := l.farthestHeard()
 		if drop < at { // includes none
 			return false
 		}
 		l.count[heard]--
+		c.at = l.list[drop].at
 		l.list = slices.Delete(l.list, drop, drop+1)
+		l.peers[c.at] = *p
+	} else {
+		l.peers = append(l.peers, *p)
 	}
-	l.list = slices.Insert(l.list, at, candidate{peer: *p, hop: hop})
+	l.list = slices.Insert(l.list, at, c)
 	l.count[heard]++
 	l.heard++
 	return l.amongNearest(at)

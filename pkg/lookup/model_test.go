@@ -8,17 +8,24 @@ import (
 	"pgregory.net/rapid"
 )
 
+// known is what the model knows of a peer.
+type known struct {
+	peer  kad.Peer
+	hop   uint16
+	state state
+}
+
 // model is the dumb second implementation: a map, sorted anew for each answer.
 type model struct {
 	target kad.Key
 	cfg    Config
-	known  map[kad.Key]*candidate
+	known  map[kad.Key]*known
 	alpha  int
 	asked  int
 }
 
 func newModel(target kad.Key, cfg Config, seeds []kad.Peer) *model {
-	m := &model{target: target, cfg: cfg, known: map[kad.Key]*candidate{}, alpha: cfg.Alpha}
+	m := &model{target: target, cfg: cfg, known: map[kad.Key]*known{}, alpha: cfg.Alpha}
 	for _, p := range seeds {
 		m.hear(p, 0)
 	}
@@ -26,14 +33,14 @@ func newModel(target kad.Key, cfg Config, seeds []kad.Peer) *model {
 }
 
 // sorted returns the known peers that are in none of the states, nearest first.
-func (m *model) sorted(except ...state) []*candidate {
-	var cs []*candidate
+func (m *model) sorted(except ...state) []*known {
+	var cs []*known
 	for _, c := range m.known {
 		if !slices.Contains(except, c.state) {
 			cs = append(cs, c)
 		}
 	}
-	slices.SortFunc(cs, func(a, b *candidate) int { return kad.CompareDistance(&m.target, &a.peer.Key, &b.peer.Key) })
+	slices.SortFunc(cs, func(a, b *known) int { return kad.CompareDistance(&m.target, &a.peer.Key, &b.peer.Key) })
 	return cs
 }
 
@@ -50,7 +57,7 @@ func (m *model) hear(p kad.Peer, hop uint16) bool {
 	if m.known[p.Key] != nil {
 		return false
 	}
-	c := &candidate{peer: p, hop: hop}
+	c := &known{peer: p, hop: hop}
 	m.known[p.Key] = c
 	if len(m.known) > m.cfg.MaxPeers {
 		unasked := m.sorted(waiting, slow, responded, failed)
@@ -112,9 +119,9 @@ func (m *model) closest() (ps []kad.Peer, hops int) {
 	return ps, hops
 }
 
-// toy returns one of 128 peers.
+// toy returns one of 128 peers: 16 each whose keys begin with the same 8 bytes.
 func toy(v int) kad.Peer {
-	return kad.Peer{ID: kad.PeerID(rune('0' + v)), Key: kad.Key{byte(v) << 1}}
+	return kad.Peer{ID: kad.PeerID(rune('0' + v)), Key: kad.Key{0: byte(v>>4) << 5, 20: byte(v&15) << 4}}
 }
 
 func toys() *rapid.Generator[[]kad.Peer] {

@@ -103,7 +103,8 @@ func (w *World) share(p kad.Peer) *kad.Peer {
 	if num, ok := w.number(p.ID); ok {
 		return w.peer(num)
 	}
-	return &p // an invented one
+	invented := p
+	return &invented
 }
 
 // stop takes a node down without a word to anybody.
@@ -197,11 +198,11 @@ func (w *World) bootstrap(n *node) {
 // Closer implements dht.Neighbours. It leaves the peers themselves in w.near.
 func (n *node) Closer(dst []wire.Peer, target kad.Key, count int, asker kad.PeerID, _ wire.Scope) []wire.Peer {
 	w := n.w
-	w.near = n.machine.Table().Nearest(w.near[:0], target, count)
-	if num, ok := w.number(asker); ok && without(w.near, &w.peer(num).Key) < len(w.near) {
-		w.near = n.machine.Table().Nearest(w.near[:0], target, count+1)
+	w.near = n.machine.Table().Nearest(w.near[:0], target, count+1)
+	if num, ok := w.number(asker); ok {
 		w.near = w.near[:without(w.near, &w.peer(num).Key)]
 	}
+	w.near = w.near[:min(count, len(w.near))]
 	for i := range w.near {
 		dst = append(dst, wire.Peer{ID: w.near[i].ID, Raw: w.entry})
 	}

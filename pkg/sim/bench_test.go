@@ -1,0 +1,26 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkRun is five minutes of 10,000 nodes of which a quarter comes and goes:
+// what a profile of the simulator is taken of.
+func BenchmarkRun(b *testing.B) {
+	s, err := ShippedScenario("steady")
+	require.NoError(b, err)
+	o := DefaultOptions()
+	o.Nodes, o.Churn, o.Warmup, o.Duration = 10_000, ChurnMixture, 2*time.Minute, time.Hour
+	for b.Loop() {
+		b.StopTimer()
+		w := New(o, s)
+		w.RunUntil(o.Warmup)
+		before := w.Events()
+		b.StartTimer()
+		w.RunUntil(o.Warmup + 5*time.Minute)
+		b.ReportMetric(float64(w.Events()-before), "events/op")
+	}
+}
