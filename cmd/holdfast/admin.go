@@ -31,7 +31,7 @@ func (a *app) republishCommand() *cobra.Command {
 	}
 	status := &cobra.Command{
 		Use:     "status",
-		Short:   "Show the cycle of renewals",
+		Short:   "Show the cycle of renewals, and which keys could not be published",
 		Example: `  holdfast republish status --json`,
 		Args:    exactly(),
 		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
@@ -42,11 +42,7 @@ func (a *app) republishCommand() *cobra.Command {
 			if a.json {
 				return a.printJSON(s)
 			}
-			return a.fields(
-				"Keys", fmt.Sprint(s.Keys), "Regions", fmt.Sprint(s.Regions), "Overdue regions", fmt.Sprint(s.OverdueRegions),
-				"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
-				"Next due", until(s.NextDue), "Last success", ago(s.LastSuccess),
-			)
+			return a.printRepublish(&s)
 		}),
 	}
 	now := &cobra.Command{
@@ -66,6 +62,29 @@ func (a *app) republishCommand() *cobra.Command {
 	}
 	cmd.AddCommand(a.nodeFlags(status), a.nodeFlags(now))
 	return cmd
+}
+
+func (a *app) printRepublish(s *api.RepublishStatus) error {
+	next := "-"
+	if s.Keys > 0 {
+		next = until(s.NextDue)
+	}
+	err := a.fields(
+		"Keys", fmt.Sprint(s.Keys), "Regions", fmt.Sprint(s.Regions), "Overdue regions", fmt.Sprint(s.OverdueRegions),
+		"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
+		"Next due", next, "Last success", ago(s.LastSuccess),
+	)
+	if err != nil || len(s.LastErrors) == 0 {
+		return err
+	}
+	var rows [][]string
+	for _, e := range s.LastErrors {
+		rows = append(rows, []string{ago(e.At), e.Kind, e.Key, e.Problem})
+	}
+	if err := a.printf("\nNot published when last tried:\n"); err != nil {
+		return err
+	}
+	return a.table([]string{"TRIED", "KIND", "KEY", "PROBLEM"}, rows)
 }
 
 // needSubcommand is the RunE of a command that only groups others.
@@ -89,7 +108,7 @@ func (a *app) logCommand() *cobra.Command {
 		Use:   "level [[SUBSYSTEM] LEVEL]",
 		Short: "Show or set log levels until the next restart",
 		Long: `Show the log levels, set that of all subsystems without one of their own, or that
-of one subsystem: daemon, node, rpc, storage, api, web, libp2p, libp2p/NAME.
+of one subsystem: ` + strings.Join(config.LogSubsystems, ", ") + `, libp2p/NAME.
 Levels are debug, info, warn and error.`,
 		Example: `  holdfast log level
   holdfast log level warn
@@ -194,7 +213,11 @@ func (a *app) health(ctx context.Context, ready bool) error {
 		}
 	}
 	if a.json {
-		return a.printJSON(map[string]bool{"healthy": true})
+		well := map[string]bool{"healthy": true}
+		if ready {
+			well["ready"] = true
+		}
+		return a.printJSON(well)
 	}
 	return a.printf("ok\n")
 }

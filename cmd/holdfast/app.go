@@ -134,6 +134,7 @@ text:..., base58 of exactly 32 bytes, or plain text.`,
 		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(), a.simCommand(),
 		a.manCommand(),
 	)
+	completionCommands(root)
 	complete(root)
 	return root
 }

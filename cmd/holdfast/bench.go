@@ -6,9 +6,12 @@ func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what this machine makes of a node",
-		Args:  exactly(),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  holdfast bench rpc
+  holdfast bench store
+  holdfast bench lookup`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.benchRPCCommand(), a.benchStoreCommand())
+	cmd.AddCommand(a.benchRPCCommand(), a.benchStoreCommand(), a.benchLookupCommand())
 	return cmd
 }

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
 // What the shell offers for arguments with few values. Everything else is a key, a
 // peer or a file, of which only files can be listed.
 var (
-	levels     = []string{"debug", "info", "warn", "error"}
-	subsystems = []string{"daemon", "node", "rpc", "storage", "api", "web", "routing", "libp2p"}
-	modes      = []string{"server", "client", "auto"}
+	levels = []string{"debug", "info", "warn", "error"}
+	modes  = []string{"server", "client", "auto"}
 )
 
 // oneOf completes with fixed values.
@@ -21,11 +24,25 @@ func oneOf(values ...string) cobra.CompletionFunc {
 func completeLevel(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	switch len(args) {
 	case 0:
-		return append(append([]string{}, levels...), subsystems...), cobra.ShellCompDirectiveNoFileComp
+		return slices.Concat(levels, config.LogSubsystems), cobra.ShellCompDirectiveNoFileComp
 	case 1:
 		return levels, cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completionCommands adds those that cobra makes, with examples as all have.
+func completionCommands(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Example = "  holdfast completion bash > /etc/bash_completion.d/holdfast"
+		for _, shell := range cmd.Commands() {
+			shell.Example = "  holdfast completion " + shell.Name()
+		}
+	}
 }
 
 // complete sets how flags are completed, in all commands.

@@ -85,6 +85,8 @@ func until(t time.Time) string {
 // span rounds a duration for people.
 func span(d time.Duration) string {
 	switch {
+	case d > 0 && d < time.Millisecond:
+		return "<1ms"
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Hour:

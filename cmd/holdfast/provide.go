@@ -144,9 +144,11 @@ func (a *app) unprovideCommand() *cobra.Command {
 
 func (a *app) providesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "provides",
-		Short:   "List what this node publishes",
-		Long:    `List the keys this node publishes every cycle: provided content, and values it has put.`,
+		Use:   "provides",
+		Short: "List what this node publishes",
+		Long: `List the keys this node publishes every cycle: provided content, and values it has put.
+Content is known by its multihash: it is listed as a CID of that, whichever CID of it
+was provided.`,
 		Example: `  holdfast provides --json`,
 		Args:    exactly(),
 		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {

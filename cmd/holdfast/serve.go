@@ -43,7 +43,7 @@ give to others, and "Ready".`,
 	f := cmd.Flags()
 	f.StringArrayVar(&listen, "listen", nil, "`multiaddr` to listen on, may be repeated (network.listen)")
 	f.IntVar(&port, "port", noPort, "`port` of all listen addresses, 0 for any free one")
-	f.Lookup("port").DefValue = ""
+	f.Lookup("port").DefValue = "0" // not shown
 	f.StringVar(&mode, "mode", "", "auto, client or server (network.mode)")
 	f.StringVar(&a.socket, "api", "", "admin `socket` (api.socket)")
 	a.networkFlags(cmd)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
@@ -61,7 +62,7 @@ func (a *app) printStatus(s *api.Status) error {
 		"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys),
 		"Database", bytesText(s.DBBytes),
 		"Data directory", orDash(s.DataDir),
-		"Metrics", orDash(s.MetricsAddr),
+		"Status page", webText(s.MetricsAddr),
 		"Delegated routing", orDash(s.RoutingAddr),
 		"Running queries", number(int64(s.Queries)),
 		"Last snapshot", ago(s.LastSnapshot),
@@ -69,6 +70,14 @@ func (a *app) printStatus(s *api.Status) error {
 		"Last refresh", ago(s.LastRefresh),
 		"Last republish", ago(s.LastRepublish),
 	)
+}
+
+// webText is where a listener answers browsers; "-" if it is off.
+func webText(addr string) string {
+	if addr == "" {
+		return "-"
+	}
+	return "http://" + addr + "/ (/metrics for Prometheus)"
 }
 
 func orDash(s string) string {
@@ -227,5 +236,5 @@ func (a *app) printReport(buckets []bucket) error {
 	if err := a.table([]string{"CPL", "PEERS", "VERIFIED", "FILL", "NEWEST", "OLDEST", ""}, rows); err != nil {
 		return err
 	}
-	return a.printf("%d peers in %d buckets, %d gaps\n", total, len(buckets)-gaps, gaps)
+	return a.printf("%s in %s, %s\n", english.Plural(total, "peer", ""), english.Plural(len(buckets)-gaps, "bucket", ""), english.Plural(gaps, "gap", ""))
 }

@@ -135,7 +135,7 @@ func topLookups(r rates, s style) []string {
 		l := r.now.Traffic.Lookups[kind]
 		mean := "-"
 		if l.Done > 0 {
-			mean = span(time.Duration(l.TookMs/l.Done) * time.Millisecond)
+			mean = span(max(time.Duration(l.TookMs)*time.Millisecond/time.Duration(l.Done), 1))
 		}
 		done := func(t *api.Traffic) uint64 { return t.Lookups[kind].Done }
 		failed := s.alarm(l.Failed > 0 && 2*l.Failed > l.Done, fmt.Sprintf("%8s", comma(l.Failed)))
@@ -190,7 +190,7 @@ func ringText(ring []api.Sector) string {
 
 func inTime(t, now time.Time) string {
 	if t.IsZero() {
-		return "never"
+		return "-"
 	}
 	return "in " + span(max(t.Sub(now), 0))
 }

@@ -183,4 +183,14 @@ type RepublishStatus struct {
 	CycleSeconds   float64   `json:"cycle_seconds"`
 	NextDue        time.Time `json:"next_due,omitzero"`
 	LastSuccess    time.Time `json:"last_success,omitzero"`
+	// LastErrors are of keys that have not been published since, newest first.
+	LastErrors []PublishError `json:"last_errors,omitempty"`
+}
+
+// PublishError tells why a key was not published when it was last tried.
+type PublishError struct {
+	Key     string    `json:"key"` // see KeyText
+	Kind    string    `json:"kind"`
+	At      time.Time `json:"at"`
+	Problem string    `json:"problem"`
 }

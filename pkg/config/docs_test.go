@@ -29,7 +29,7 @@ func table() string {
 		if k.Reload {
 			reloads = "yes"
 		}
-		if _, ok := keyByEnv(k.Env()); !ok {
+		if k.Env() == "" {
 			env = ""
 		}
 		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, firstSentence(k.Doc), unit, defaultText(k, &c), reloads)

@@ -31,10 +31,11 @@ func (k Key) Path() string {
 	return k.Section + "." + k.Name
 }
 
-// Env returns the name of the environment variable that sets the key.
+// Env returns the name of the environment variable that sets the key; "" for
+// config_version, which is a property of the file.
 func (k Key) Env() string {
 	if k.Section == "" {
-		return EnvPrefix + strings.ToUpper(k.Name)
+		return ""
 	}
 	return EnvPrefix + strings.ToUpper(k.Section) + "__" + strings.ToUpper(k.Name)
 }
@@ -97,7 +98,7 @@ func keyByPath(path string) (Key, bool) {
 
 func keyByEnv(name string) (Key, bool) {
 	for _, k := range keys {
-		if k.Section != "" && k.Env() == name {
+		if name != "" && k.Env() == name {
 			return k, true
 		}
 	}

@@ -3,8 +3,22 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 )
+
+// LogSubsystems are those that may have a level of their own; libp2p's have names
+// below it, libp2p/swarm2 for one.
+var LogSubsystems = []string{"daemon", "node", "rpc", "storage", "api", "web", "routing", "libp2p"}
+
+// CheckSubsystem refuses a name that nothing is logged under.
+func CheckSubsystem(name string) error {
+	above, _, _ := strings.Cut(name, "/")
+	if slices.Contains(LogSubsystems, name) || above == "libp2p" {
+		return nil
+	}
+	return fmt.Errorf("%q is not a subsystem; they are %s, and libp2p/NAME", name, strings.Join(LogSubsystems, ", "))
+}
 
 // ParseLevels reads log.level: "info" or "info,node=debug,libp2p=warn". Without
 // a level of its own the root is info.
@@ -20,6 +34,9 @@ func ParseLevels(text string) (root slog.Level, subsystems map[string]slog.Level
 			return 0, nil, err
 		}
 		if named {
+			if err := CheckSubsystem(name); err != nil {
+				return 0, nil, err
+			}
 			subsystems[name] = level
 		} else {
 			root = level

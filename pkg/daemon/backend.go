@@ -249,10 +249,14 @@ func parseTarget(target string) (peer.AddrInfo, error) {
 func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) {
 	s := b.node.Status()
 	r := s.Republish
-	return api.RepublishStatus{
+	out := api.RepublishStatus{
 		Keys: r.Keys, Regions: r.Keys, Active: r.Active, OverdueRegions: r.Overdue,
 		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
-	}, nil
+	}
+	for _, f := range r.Failures {
+		out.LastErrors = append(out.LastErrors, api.PublishError{Key: api.KeyText(f.Key), Kind: f.Kind.String(), At: f.At, Problem: f.Problem})
+	}
+	return out, nil
 }
 
 // RepublishNow implements api.Backend.

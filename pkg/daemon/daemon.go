@@ -152,7 +152,7 @@ func (d *Daemon) startNode() error {
 	}
 	d.onClose("node", closeNode, d.node.Close)
 	d.metrics.Watch(nodesource.New(d.node, d.store, int64(d.config.Storage.MaxBytes)))
-	d.log.Info("listening", "addresses", addrTexts(listen), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
+	d.log.Info("listening", "addresses", addrTexts(d.host.Network().ListenAddresses()), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil
 }
 

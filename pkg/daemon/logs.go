@@ -85,6 +85,11 @@ func (l *Logs) Set(subsystem, text string) error {
 	if err != nil {
 		return err
 	}
+	if subsystem != "" {
+		if err := config.CheckSubsystem(subsystem); err != nil {
+			return err
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	levels := maps.Clone(*l.levels.Load())

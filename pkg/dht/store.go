@@ -152,6 +152,6 @@ func (m *Machine) publishDone(now time.Time, q *query, ok bool) {
 	}
 	m.cfg.Observer.Republished(kind, ok, q.storedAt, lag)
 	if !next.IsZero() {
-		m.out.Published = append(m.out.Published, Published{Kind: kind, Key: q.Key, OK: ok, At: now, Due: next})
+		m.out.Published = append(m.out.Published, Published{Kind: kind, Key: q.Key, OK: ok, Asked: q.sent, At: now, Due: next})
 	}
 }

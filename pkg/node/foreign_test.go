@@ -19,6 +19,7 @@ import (
 // what it is asked.
 type foreign struct {
 	silent atomic.Bool
+	refuse atomic.Bool                 // values
 	closer atomic.Pointer[[]wire.Peer] // in every answer
 	hold   chan struct{}
 
@@ -58,6 +59,9 @@ func (f *foreign) serve(s libp2pnet.Stream) {
 		}
 		if m.Type == wire.AddProvider {
 			continue
+		}
+		if m.Type == wire.PutValue && f.refuse.Load() {
+			return
 		}
 		answer := wire.Message{Type: m.Type, Key: m.Key}
 		if c := f.closer.Load(); c != nil {

@@ -31,6 +31,7 @@ type housekeeper struct {
 	saved   time.Time // last successful snapshot, expiry, publication
 	expired time.Time
 	renewed time.Time
+	failed  failures // of publications
 
 	// Owned by the publisher.
 	renewedHere time.Time // what is overdue for want of peers was stored here anew
@@ -161,12 +162,14 @@ func (k *housekeeper) renewHere() {
 // note persists how a publication ended.
 func (k *housekeeper) note(p dht.Published) {
 	var last time.Time
+	k.mu.Lock()
 	if p.OK {
-		last = p.At
-		k.mu.Lock()
-		k.renewed = p.At
-		k.mu.Unlock()
+		last, k.renewed = p.At, p.At
+		k.failed.forget(p.Kind, p.Key)
+	} else {
+		k.failed.add(PublishFailure{Kind: p.Kind, Key: p.Key, At: p.At, Problem: problem(&p)})
 	}
+	k.mu.Unlock()
 	if err := k.n.cfg.Keystore.Done(p.Kind, p.Key, last, p.Due); err != nil {
 		k.n.log.Error("the schedule of a published key could not be saved", "kind", p.Kind.String(), "err", err)
 	}
@@ -185,7 +188,11 @@ func (k *housekeeper) loadOne(it republish.Item) {
 	gone := err == nil && pub == nil
 	var q *dht.Query
 	if pub != nil {
-		q, gone, err = k.n.renew(pub)
+		if q, gone, err = k.n.renew(pub); err != nil {
+			k.mu.Lock()
+			k.failed.add(PublishFailure{Kind: pub.Kind, Key: pub.Key, At: time.Now(), Problem: err.Error()})
+			k.mu.Unlock()
+		}
 	}
 	if err != nil {
 		k.n.log.Error("a published key could not be renewed", "err", err)
@@ -318,6 +325,13 @@ func (k *housekeeper) last() (saved, expired, renewed time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.saved, k.expired, k.renewed
+}
+
+// failures returns the published keys that were not published when last tried.
+func (k *housekeeper) failures() []PublishFailure {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.failed)
 }
 
 // snapshotAge is after how many intervals an unchanged table is saved again, for

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
@@ -32,6 +33,26 @@ func TestBusyNodePublishesLater(t *testing.T) {
 	require.WithinDuration(t, time.Now(), s.NextDue, 2*dht.PublishRetry)
 	cancel()
 	wg.Wait()
+}
+
+// A key that could not be published is named, with the reason, until it is.
+func TestFailedPublicationsAreTold(t *testing.T) {
+	n := newNode(t, openConfig())
+	_, err := n.Store(testContext(t), []byte("/example/k"), []byte("v"), 0)
+	require.NoError(t, err) // kept here
+	f := joinForeign(t, n)
+	f.refuse.Store(true)
+	require.NoError(t, n.RepublishNow())
+	failures := func() []node.PublishFailure { return n.Status().Republish.Failures }
+	waitFor(t, func() bool {
+		all := failures()
+		return len(all) == 1 && all[0].Problem == "none of 1 peers took it"
+	})
+	require.Equal(t, records.KindValue, failures()[0].Kind)
+	require.Equal(t, "/example/k", string(failures()[0].Key))
+	f.refuse.Store(false)
+	require.NoError(t, n.RepublishNow())
+	waitFor(t, func() bool { return len(failures()) == 0 })
 }
 
 // hooked is a Keystore that calls a hook, once, after a key that is due was read.

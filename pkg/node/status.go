@@ -39,7 +39,7 @@ func (n *Node) Status() Status {
 		sched := m.Schedule().Stats(now)
 		s.Republish = RepublishStatus{
 			Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
-			Interval: n.republishInterval(), NextDue: sched.Next,
+			Interval: n.republishInterval(), NextDue: sched.Next, Failures: n.keeper.failures(),
 		}
 	})
 	return s

@@ -106,5 +106,6 @@ type RepublishStatus struct {
 	Active   int
 	Overdue  int
 	Interval time.Duration
-	NextDue  time.Time // zero: nothing scheduled
+	NextDue  time.Time        // zero: nothing scheduled
+	Failures []PublishFailure // the last ones, of keys not published since; newest first
 }

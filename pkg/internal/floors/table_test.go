@@ -48,7 +48,7 @@ var floors = map[string]floor{
 		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage", "pkg/statuspage",
 	}},
 
-	"pkg/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "pkg/config", "pkg/node", "pkg/daemon"}},
+	"pkg/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "pkg/config", "pkg/node", "pkg/api", "pkg/daemon"}},
 
 	"cmd": {imports: []string{"pkg/rpcbench", "pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon", "storage/workload"}},
 

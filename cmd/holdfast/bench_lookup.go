@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/rpcbench"
+)
+
+func (a *app) benchLookupCommand() *cobra.Command {
+	var cfg rpcbench.LookupConfig
+	cmd := &cobra.Command{
+		Use:   "lookup",
+		Short: "Measure how long lookups in a network take, beside the round trips they are made of",
+		Long: `Measure how long lookups of random keys take in the network of the daemon, or with
+--bootstrap in that of a node at an address, by a node made for it. Beside it stands
+the limit: the round trips that lead to the closest peers, one after another, each of
+the median of all requests. Nothing is stored.`,
+		Example: `  holdfast bench lookup
+  holdfast bench lookup --count 1000 --parallel 16
+  holdfast bench lookup --bootstrap /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW... --protocol-prefix /mynet`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := cfg.Validate(); err != nil {
+				return usageError{err}
+			}
+			return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+				r, err := rpcbench.Lookups(ctx, b, cfg, func(done int) { a.progress("lookup", done, cfg.Count) })
+				if err != nil {
+					return err
+				}
+				return a.printLookups(&r)
+			})(cmd, args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Lookup, "op", api.LookupClosest, strings.Join([]string{api.LookupClosest, api.LookupFindProviders}, " or "))
+	f.IntVar(&cfg.Count, "count", 200, "lookups to do")
+	f.IntVar(&cfg.Parallel, "parallel", 1, "lookups at once")
+	return a.nodeFlags(cmd)
+}
+
+func (a *app) printLookups(r *rpcbench.LookupResult) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	ms := func(v float64) string { return fmt.Sprintf("%.1f ms", v) }
+	return a.table(
+		[]string{"LOOKUP", "COUNT", "FAILED", "AT ONCE", "RATE", "P50", "P95", "P99", "RTT", "LIMIT", "SHARE", "HOPS", "ASKED", "SILENT"},
+		[][]string{{
+			r.Lookup, fmt.Sprint(r.Lookups), fmt.Sprint(r.Failed), fmt.Sprint(r.Parallel), fmt.Sprintf("%.1f/s", r.PerSecond),
+			ms(r.P50), ms(r.P95), ms(r.P99), ms(r.RTT), ms(r.Limit), fmt.Sprintf("%.2f", r.Share),
+			fmt.Sprintf("%.1f", r.Hops), fmt.Sprintf("%.1f", r.Asked), fmt.Sprintf("%.1f", r.Silent),
+		}})
+}
