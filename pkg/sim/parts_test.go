@@ -49,7 +49,7 @@ func TestWeibull(t *testing.T) {
 	require.InEpsilon(t, w.mean.Seconds(), sessions/n, 0.03)
 	second := scale * scale * math.Gamma(1+2/sessionShape)
 	require.InEpsilon(t, second/(2*w.mean.Seconds()), residuals/n, 0.08)
-	require.InDelta(t, w.residualSurvival(10*time.Hour), float64(beyond)/n, 0.01)
+	require.InDelta(t, residualSurvival(sessionShape, 10*3600/scale), float64(beyond)/n, 0.01)
 }
 
 func TestQueue(t *testing.T) {

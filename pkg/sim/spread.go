@@ -86,12 +86,6 @@ func (w *weibull) residual(rng *rand.Rand) time.Duration {
 	return w.times[min(i, len(w.times)-1)]
 }
 
-// residualSurvival is the share of sessions found under way that last t longer.
-func (w *weibull) residualSurvival(t time.Duration) float64 {
-	i, _ := slices.BinarySearch(w.times, t)
-	return 1 - w.share[min(i, len(w.share)-1)]
-}
-
 // exponential draws the time to the next event of a Poisson process.
 func exponential(rng *rand.Rand, mean time.Duration) time.Duration {
 	return time.Duration(float64(mean) * -ln(1-rng.Float64()))
