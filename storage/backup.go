@@ -1,73 +1,90 @@
 package storage
 
 import (
+	"archive/tar"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// compactTx bounds a transaction of Compact in bytes.
-const compactTx = 8 << 20
-
-// Backup writes a consistent copy of the file to w while writes go on, and returns
-// its length. Pages freed meanwhile are not used again before it ends.
+// Backup writes a consistent copy of all files to w, as a tar archive, while writes
+// go on, and returns its length. What was acknowledged before is in it. Pages freed
+// meanwhile are not used again before it ends.
 func (db *DB) Backup(w io.Writer) (n int64, err error) {
-	out := errWriter{w: w}
-	err = guard(func() error {
-		tx, err := db.bolt.Begin(false)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }()
-		n, err = tx.WriteTo(&out)
-		return firstErr(out.err, err)
-	})
-	if err != nil {
-		return n, fmt.Errorf("storage: backup: %w", err)
+	out := &backupWriter{w: w}
+	err = guard(func() error { return db.backup(tar.NewWriter(out)) })
+	if err = firstErr(out.err, err); err != nil {
+		return out.n, fmt.Errorf("storage: backup: %w", err)
 	}
-	return n, nil
+	return out.n, nil
 }
 
-// errWriter keeps the error of w, of which bbolt passes on only the text.
-type errWriter struct {
+func (db *DB) backup(w *tar.Writer) error {
+	providers, err := db.providers.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer providers.Close()
+	tx, err := db.bolt.Begin(false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	add := func(name string, size int64, write func(io.Writer) error) error {
+		head := tar.Header{Name: name, Mode: 0o600, Size: size, ModTime: time.Now(), Format: tar.FormatPAX}
+		if err := w.WriteHeader(&head); err != nil {
+			return err
+		}
+		return write(w)
+	}
+	if err := add(FileName, tx.Size(), func(w io.Writer) error { _, err := tx.WriteTo(w); return err }); err != nil {
+		return err
+	}
+	if err := providers.Each(add); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// backupWriter counts, and keeps the error of w, of which bbolt passes on only the
+// text.
+type backupWriter struct {
 	w   io.Writer
+	n   int64
 	err error
 }
 
-func (e *errWriter) Write(b []byte) (int, error) {
-	n, err := e.w.Write(b)
-	e.err = firstErr(e.err, err)
+func (b *backupWriter) Write(p []byte) (int, error) {
+	n, err := b.w.Write(p)
+	b.n, b.err = b.n+int64(n), firstErr(b.err, err)
 	return n, err
 }
 
-// Restore puts the copy that Backup wrote in the place of the file in dir, after
-// checking it. The old file, if there is one, is kept beside it under the name
-// returned. It refuses a directory in use (ErrLocked).
+// Restore puts the copies that Backup wrote in the places of the files in dir,
+// after checking them. The old files, if there are any, are kept beside them; the
+// name of the first is returned. It refuses a directory in use (ErrLocked).
 func Restore(dir string, r io.Reader) (old string, err error) {
-	err = offline(dir, func(path string) error {
-		temp := path + ".restore"
-		defer os.Remove(temp)
-		if err := writeFile(temp, r); err != nil {
-			return err
+	err = offline(dir, func() error {
+		err := unpack(dir, r)
+		if err == nil {
+			err = checkStaged(dir)
 		}
-		if err := checkCopy(temp); err != nil {
-			return err
+		if err != nil {
+			return errors.Join(err, discardStaged(dir))
 		}
-		if _, err := os.Stat(path); err == nil {
-			old = freeName(path + ".replaced")
-			if err := os.Rename(path, old); err != nil {
-				return err
-			}
+		moved, err := adopt(dir, dbFiles, ".replaced")
+		if len(moved) > 0 {
+			old = moved[0]
 		}
-		if err := os.Rename(temp, path); err != nil {
-			return err
-		}
-		return errors.Join(removeMark(path), syncDir(dir))
+		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("storage: restore: %w", err)
@@ -75,25 +92,77 @@ func Restore(dir string, r io.Reader) (old string, err error) {
 	return old, nil
 }
 
-// Compact rewrites the file in dir without its free pages. It refuses a directory
-// in use. It returns the lengths before and after.
+// unpack writes the files of a backup under their staged names.
+func unpack(dir string, r io.Reader) error {
+	missing := make(map[string]bool)
+	for _, name := range dbFiles {
+		missing[name] = true
+	}
+	for t := tar.NewReader(r); ; {
+		head, err := t.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return cutShort(err)
+		}
+		if !missing[head.Name] || head.Typeflag != tar.TypeReg {
+			return fmt.Errorf("%w: the backup has an unexpected file %q", ErrCorrupt, head.Name)
+		}
+		missing[head.Name] = false
+		if err := writeFile(staged(dir, head.Name), t); err != nil {
+			return cutShort(err)
+		}
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil { // a source that failed is not to be trusted
+		return err
+	}
+	for name, absent := range missing {
+		if absent {
+			return fmt.Errorf("%w: the backup has no %s", ErrCorrupt, name)
+		}
+	}
+	return nil
+}
+
+// cutShort names the errors by which package tar tells of what is no archive, or
+// not all of one.
+func cutShort(err error) error {
+	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: no backup, or not all of it: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// checkStaged checks files that are not yet in their places.
+func checkStaged(dir string) error {
+	for _, name := range dbFiles {
+		if err := verifyFile(staged(dir, name), wholeFile, true); err != nil {
+			return err
+		}
+	}
+	o := Options{ReadOnly: true, verifyPages: wholeFile}
+	db := newDB(dir, stagedSuffix, o.withDefaults())
+	if err := db.start(); err != nil {
+		return errors.Join(err, db.closeBolt())
+	}
+	r, err := db.Check()
+	if err == nil {
+		err = db.settle(&r, db.path)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// Compact rewrites the files in dir without their free pages. It refuses a
+// directory in use. It returns the lengths before and after.
 func Compact(dir string) (before, after int64, err error) {
-	err = offline(dir, func(path string) error {
-		temp := path + ".compact"
-		defer os.Remove(temp)
-		if err := verifyFile(path, wholeFile, true); err != nil {
-			return err
+	err = offline(dir, func() error {
+		err := compact(dir, &before, &after)
+		if err != nil {
+			return errors.Join(err, discardStaged(dir))
 		}
-		if before, err = fileSize(path); err != nil {
-			return err
-		}
-		if err := guard(func() error { return compactTo(temp, path) }); err != nil {
-			return err
-		}
-		if after, err = fileSize(temp); err != nil {
-			return err
-		}
-		return errors.Join(os.Rename(temp, path), syncDir(dir))
+		_, err = adopt(dir, dbFiles, "")
+		return err
 	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("storage: compact: %w", err)
@@ -101,11 +170,56 @@ func Compact(dir string) (before, after int64, err error) {
 	return before, after, nil
 }
 
-// Repair moves the file in dir aside and fills a new one with what can be read of
-// it, as Open does by itself with a file whose damage it notices.
+// compact writes compact copies of all files under their staged names.
+func compact(dir string, before, after *int64) error {
+	for _, name := range dbFiles {
+		path := filepath.Join(dir, name)
+		if err := verifyFile(path, wholeFile, true); err != nil {
+			return err
+		}
+		size, err := fileSize(path)
+		if err != nil {
+			return err
+		}
+		*before += size
+		pageSize := runs.PageSize
+		if name == FileName {
+			pageSize = 0 // the machine's
+		}
+		if err := guard(func() error { return compactTo(staged(dir, name), path, pageSize) }); err != nil {
+			return err
+		}
+		if size, err = fileSize(staged(dir, name)); err != nil {
+			return err
+		}
+		*after += size
+	}
+	return nil
+}
+
+// compactTx bounds a transaction of Compact in bytes.
+const compactTx = 8 << 20
+
+func compactTo(dstPath, srcPath string, pageSize int) error {
+	src, err := bbolt.Open(srcPath, 0o600, &bbolt.Options{ReadOnly: true, Timeout: DefaultLockTimeout})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	// Nothing relies on the copy before it is complete: one fsync at its end.
+	o := &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType, PageSize: pageSize}
+	dst, err := bbolt.Open(dstPath, 0o600, o)
+	if err != nil {
+		return err
+	}
+	err = bbolt.Compact(dst, src, compactTx)
+	return errors.Join(err, dst.Sync(), dst.Close())
+}
+
+// Repair moves the files in dir aside and fills new ones with what can be read of
+// them, as Open does by itself with files whose damage it notices.
 func Repair(dir string, o Options) (*Quarantine, error) {
-	path := filepath.Join(dir, FileName)
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, FileName)); err != nil {
 		return nil, fmt.Errorf("storage: repair: %w", err)
 	}
 	o.force = fmt.Errorf("%w: repair was asked for", ErrCorrupt)
@@ -116,52 +230,18 @@ func Repair(dir string, o Options) (*Quarantine, error) {
 	return db.quarantine, db.Close()
 }
 
-// offline runs fn with the path of dir's file while nobody else can open it.
-func offline(dir string, fn func(path string) error) error {
+// offline runs fn while nobody else can open dir's files, and completes what a
+// crash has cut short before.
+func offline(dir string, fn func() error) error {
 	lock, err := lockDir(dir, false, DefaultLockTimeout)
 	if err != nil {
 		return err
 	}
 	defer lock.release()
-	return fn(filepath.Join(dir, FileName))
-}
-
-func compactTo(dstPath, srcPath string) error {
-	if err := os.Remove(dstPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := firstErr(finishAdoption(dir), discardStaged(dir)); err != nil {
 		return err
 	}
-	src, err := bbolt.Open(srcPath, 0o600, &bbolt.Options{ReadOnly: true, Timeout: DefaultLockTimeout})
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	// Nothing relies on the copy before it is complete: one fsync at its end.
-	dst, err := bbolt.Open(dstPath, 0o600, &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType})
-	if err != nil {
-		return err
-	}
-	err = bbolt.Compact(dst, src, compactTx)
-	return errors.Join(err, dst.Sync(), dst.Close())
-}
-
-// checkCopy checks a file that is not yet in place.
-func checkCopy(path string) error {
-	if size, err := fileSize(path); err != nil || size == 0 {
-		return errors.Join(err, fmt.Errorf("%w: the copy is empty", ErrCorrupt))
-	}
-	db := &DB{opts: Options{ReadOnly: true}.withDefaults(), path: path, queue: newQueue(), providers: epochStore{}}
-	db.log = db.opts.Logger
-	if err := verifyFile(path, wholeFile, true); err != nil {
-		return err
-	}
-	if err := db.openBolt(); err != nil {
-		return err
-	}
-	defer func() { _ = db.closeBolt() }()
-	if err := guard(db.initialize); err != nil {
-		return err
-	}
-	return db.recheck()
+	return fn()
 }
 
 func writeFile(path string, r io.Reader) error {

@@ -33,8 +33,8 @@ func (r *Report) problem(format string, args ...any) {
 	}
 }
 
-// Check checks the file in dir, which no other process may be writing: bbolt's
-// structure and this package's own invariants. An error means that it could not
+// Check checks the files in dir, which no other process may be writing: bbolt's
+// structure and this package's own invariants. An error means that they could not
 // be checked; damage is in the report.
 func Check(dir string) (Report, error) {
 	db, err := Open(dir, Options{ReadOnly: true, verifyPages: wholeFile})
@@ -50,8 +50,19 @@ func Check(dir string) (Report, error) {
 	return r, errors.Join(err, db.Close())
 }
 
-// Check checks the open file; writes wait meanwhile. See the function Check.
+// Check checks the open files; writes wait meanwhile. See the function Check.
 func (db *DB) Check() (Report, error) {
+	r, err := db.checkState()
+	if err != nil {
+		return r, err
+	}
+	c, err := db.providers.Check(r.problem)
+	r.Records[records.KindProvider], r.Providers = c.Records, c.Providers
+	return r, err
+}
+
+// checkState checks the file of everything but provider records.
+func (db *DB) checkState() (Report, error) {
 	var r Report
 	err := guard(func() error {
 		tx, err := db.bolt.Begin(!db.opts.ReadOnly)
@@ -82,14 +93,22 @@ func (db *DB) Check() (Report, error) {
 
 // recheck is a check at open of a file in which a read met damage before.
 func (db *DB) recheck() error {
-	r, err := db.Check()
-	if err == nil && !r.OK() {
-		err = fmt.Errorf("%w: %s (and %d more)", ErrCorrupt, r.Problems[0], len(r.Problems)-1+r.Omitted)
+	r, err := db.checkState()
+	if err != nil {
+		return err
 	}
-	if err == nil && !db.opts.ReadOnly {
-		err = removeMark(db.path)
+	return db.settle(&r, db.path)
+}
+
+// settle takes back the mark of a file that has turned out to be in order.
+func (db *DB) settle(r *Report, path string) error {
+	if !r.OK() {
+		return fmt.Errorf("%w: %s (and %d more)", ErrCorrupt, r.Problems[0], len(r.Problems)-1+r.Omitted)
 	}
-	return err
+	if db.opts.ReadOnly {
+		return nil
+	}
+	return removeMark(path)
 }
 
 // checkContents compares everything stored with everything counted.
@@ -100,7 +119,7 @@ func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
 	}
 	found := counters{Clean: stored.Clean}
 	for _, check := range []func(*bbolt.Tx, *counters, func(string, ...any)) error{
-		checkValues, checkKeystore, checkSnapshots, checkDatastore, db.providers.check,
+		checkValues, checkKeystore, checkSnapshots, checkDatastore,
 	} {
 		if err := check(tx, &found, r.problem); err != nil {
 			return err
@@ -109,7 +128,7 @@ func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
 	if stored != found {
 		r.problem("counters say %+v, contents %+v", stored, found)
 	}
-	r.Records, r.Published, r.Providers = found.Records, found.Published, found.Providers
+	r.Records[records.KindValue], r.Published = found.Values, found.Published
 	return nil
 }
 
@@ -121,8 +140,8 @@ func checkValues(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error 
 	var rows, entries int
 	err = vt.rows.ForEach(func(k, row []byte) error {
 		rows++
-		c.Records[records.KindValue]++
-		c.Bytes[records.KindValue] += valueBytes(k, row)
+		c.Values++
+		c.ValueBytes += valueBytes(k, row)
 		v, err := decodeValue(k, row)
 		if err != nil {
 			problem("value %q: %v", k, err)

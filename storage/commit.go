@@ -8,36 +8,18 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // batch is what the writes of one transaction share.
 type batch struct {
-	db        *DB
-	tx        *bbolt.Tx
-	counters  counters       // as of this transaction
-	full      bool           // no new records: the reserve has been reached
-	providers providerWriter // nil until the first provider record
-}
-
-// provider returns the provider store's face in this transaction.
-func (b *batch) provider() (providerWriter, error) {
-	if b.providers == nil {
-		w, err := b.db.providers.writer(b.tx, &b.counters)
-		if err != nil {
-			return nil, err
-		}
-		b.providers = w
-	}
-	return b.providers, nil
+	tx       *bbolt.Tx
+	counters counters // as of this transaction
+	full     bool     // no new records: the reserve has been reached
 }
 
 // finish writes what the batch kept back until its end.
 func (b *batch) finish() error {
-	if b.providers != nil {
-		if err := b.providers.flush(); err != nil {
-			return err
-		}
-	}
 	b.counters.Clean = false
 	return b.counters.store(b.tx)
 }
@@ -147,7 +129,7 @@ func (db *DB) begin() (b *batch, err error) {
 	if err != nil {
 		return nil, db.giveUp(err)
 	}
-	b = &batch{db: db, tx: tx, counters: *db.counters.Load()}
+	b = &batch{tx: tx, counters: *db.counters.Load()}
 	b.full = db.used(tx) > db.opts.newRecordsLimit()
 	return b, nil
 }
@@ -261,21 +243,34 @@ func (db *DB) refuse(op string, err error) error {
 	return fmt.Errorf("storage: %s: %w", op, err)
 }
 
-// Flush makes durable what was queued before the call.
+// Flush makes durable and visible what was queued before the call.
 func (db *DB) Flush() error {
-	return db.do("flush", ownLimit, func(*batch) error { return nil })
+	return firstErr(
+		db.do("flush", ownLimit, func(*batch) error { return nil }),
+		db.providers.Flush(),
+	)
 }
 
 // Stats implements records.Store.
 func (db *DB) Stats() records.Stats {
-	c := db.counters.Load()
-	return records.Stats{
-		Records:        c.Records,
-		Bytes:          c.Bytes,
-		Providers:      c.Providers,
-		Published:      c.Published,
-		PendingWrites:  int64(db.queue.len()),
-		RefusedWrites:  db.refused.Load(),
-		ExpiredRecords: [records.NumKinds]int64{db.expired[0].Load(), db.expired[1].Load()},
+	c, st := db.counters.Load(), db.providers.RecordStats()
+	st.Records[records.KindValue], st.Bytes[records.KindValue] = c.Values, c.ValueBytes
+	st.ExpiredRecords[records.KindValue] = db.expiredValues.Load()
+	st.Published = c.Published
+	st.PendingWrites += int64(db.queue.len())
+	st.RefusedWrites += db.refused.Load()
+	return st
+}
+
+// ProviderStats returns the running counters of the provider store.
+func (db *DB) ProviderStats() runs.Stats { return db.providers.Stats() }
+
+// firstErr returns the first error that is not nil.
+func firstErr(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }

@@ -11,24 +11,20 @@ import (
 // counters are what Stats tells of the contents. They are changed with the
 // contents, in the same transaction, and therefore right after any crash.
 type counters struct {
-	Records   [records.NumKinds]int64 // distinct records
-	Bytes     [records.NumKinds]int64 // estimated, of all stored copies
-	Providers int64                   // rows of provider_ids
-	Published [records.NumKinds]int64
+	Values     int64
+	ValueBytes int64 // estimated
+	Published  [records.NumKinds]int64
 	// Clean is set by Close and taken back by the first commit after Open.
 	Clean bool
 }
 
 // fields lists the numbers in the order in which they are stored.
 func (c *counters) fields() []*int64 {
-	return []*int64{
-		&c.Records[0], &c.Records[1], &c.Bytes[0], &c.Bytes[1],
-		&c.Providers, &c.Published[0], &c.Published[1],
-	}
+	return []*int64{&c.Values, &c.ValueBytes, &c.Published[0], &c.Published[1]}
 }
 
 func (c *counters) encode() []byte {
-	row := newRow(8*7 + 1)
+	row := newRow(8*4 + 1)
 	for _, f := range c.fields() {
 		row = binary.BigEndian.AppendUint64(row, uint64(*f))
 	}

@@ -10,7 +10,7 @@ func (s *salvager) datastore(bucket *element) {
 	s.eachIn(bucket, func(e *element) {
 		r, err := decodeDatastoreRow(e.key, e.value)
 		if err != nil {
-			s.q.Incomplete = true
+			s.incomplete = true
 			return
 		}
 		o := keyedOp{clone(e.key), dsOp{value: clone(r.value), expires: r.expires}}

@@ -352,7 +352,7 @@ func TestDatastoreReadOnly(t *testing.T) {
 
 func TestDatastoreFull(t *testing.T) {
 	ctx := t.Context()
-	d, _ := openDatastore(t, t.TempDir(), Options{MaxBytes: MinMaxBytes, NoSync: true})
+	d, _ := openDatastore(t, t.TempDir(), Options{MaxBytes: 2 * MinMaxBytes, NoSync: true})
 	n := 0
 	var err error
 	for ; n < 1000 && err == nil; n++ {

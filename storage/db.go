@@ -14,6 +14,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 var (
@@ -28,16 +29,18 @@ const ownLimit = math.MaxInt
 
 // DB is an open store. Safe for concurrent use.
 type DB struct {
-	opts Options
-	path string // of the file
-	log  *slog.Logger
+	opts   Options
+	dir    string
+	suffix string // of all files: empty, or stagedSuffix
+	path   string // of the file of everything but provider records
+	log    *slog.Logger
 
 	lock  *dirLock
 	bolt  *bbolt.DB
 	file  *os.File // as bbolt opened it; see closeBolt
 	stuck atomic.Bool
 
-	providers providerStore
+	providers *runs.Store // its files have committers of their own
 	queue     *queue
 	done      chan struct{}         // closed when the committer has ended; nil: there is none
 	commitTx  func(*bbolt.Tx) error // bbolt's; tests put failures here
@@ -45,27 +48,29 @@ type DB struct {
 	counters atomic.Pointer[counters] // as of the last commit
 	failed   atomic.Pointer[error]    // why writing was given up
 	refused  atomic.Int64
-	expired  [records.NumKinds]atomic.Int64
 	damaged  sync.Once // guards the mark that asks for a whole check
 
-	clean      bool // the last user closed the file properly
-	quarantine *Quarantine
+	expiredValues atomic.Int64
+
+	clean                bool // the last user closed the file properly
+	quarantine           *Quarantine
+	quarantinedProviders *Quarantine
 
 	closing sync.Once
 	closed  error
 }
 
-// Path returns the path of the file.
+// Path returns the path of the file that holds everything but provider records.
 func (db *DB) Path() string { return db.path }
 
-// CleanStart reports whether the file was new or properly closed before Open.
-func (db *DB) CleanStart() bool { return db.clean }
+// CleanStart reports whether the files were new or properly closed before Open.
+func (db *DB) CleanStart() bool { return db.clean && db.providers.CleanStart() }
 
 // Err returns why the store takes no more writes (ErrFailed), or nil.
-func (db *DB) Err() error { return db.failure() }
+func (db *DB) Err() error { return firstErr(db.failure(), db.providers.Err()) }
 
-// Close makes durable what was queued, marks the file as properly closed and lets
-// go of it. It waits for running reads and may be called more than once.
+// Close makes durable what was queued, marks the files as properly closed and lets
+// go of them. It waits for running reads and may be called more than once.
 func (db *DB) Close() error {
 	db.closing.Do(func() { db.closed = db.close() })
 	return db.closed
@@ -77,6 +82,9 @@ func (db *DB) close() error {
 		db.queue.close()
 		<-db.done
 		errs = append(errs, db.markClean())
+	}
+	if db.providers != nil {
+		errs = append(errs, db.providers.Close())
 	}
 	errs = append(errs, db.closeBolt())
 	db.lock.release()
@@ -101,13 +109,13 @@ func (db *DB) markClean() error {
 }
 
 // closeBolt closes the file. A bbolt that panicked with its locks held would wait
-// for itself; then only the descriptor is closed, which frees the file lock.
+// for itself; then only the lock is freed and the descriptor closed.
 func (db *DB) closeBolt() error {
 	if db.bolt == nil {
 		return nil
 	}
 	if db.stuck.Load() {
-		return db.file.Close()
+		return errors.Join(unlock(db.file), db.file.Close())
 	}
 	if err := db.bolt.Close(); err != nil {
 		return fmt.Errorf("storage: close: %w", err)
@@ -145,12 +153,15 @@ func guard(fn func() error) (err error) {
 func (db *DB) report(op string, err error) error {
 	db.opts.Observer.StorageError(op, err)
 	if errors.Is(err, ErrCorrupt) {
-		db.damaged.Do(func() {
-			db.log.Error("storage: damage found; the next start will check the file", "file", db.path, "op", op, "error", err)
-			if !db.opts.ReadOnly {
-				_ = os.WriteFile(db.path+suspectSuffix, []byte(err.Error()+"\n"), 0o600)
-			}
-		})
+		db.damaged.Do(func() { db.suspect(db.path, op, err) })
 	}
 	return err
+}
+
+// suspect leaves a mark by which the next Open checks the whole file.
+func (db *DB) suspect(path, op string, err error) {
+	db.log.Error("storage: damage found; the next start will check the file", "file", path, "op", op, "error", err)
+	if !db.opts.ReadOnly {
+		_ = os.WriteFile(path+suspectSuffix, []byte(err.Error()+"\n"), 0o600)
+	}
 }

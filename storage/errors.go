@@ -10,26 +10,29 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
+// The errors of this package. Those that the provider store returns as well are
+// the same values.
 var (
 	// ErrLocked is returned when another process uses the directory. The error is
 	// a *LockedError, which says whom.
-	ErrLocked = errors.New("storage: in use by another process")
-	// ErrSchema is returned when the file was written by a newer version.
-	ErrSchema = errors.New("storage: written by a newer version")
-	// ErrForeign is returned when the file belongs to another program or network.
-	ErrForeign = errors.New("storage: not a file of this node")
+	ErrLocked = runs.ErrLocked
+	// ErrSchema is returned when a file was written by another version.
+	ErrSchema = runs.ErrSchema
+	// ErrForeign is returned when a file belongs to another program or network.
+	ErrForeign = runs.ErrForeign
 	// ErrCorrupt is returned when a read met damage, and by Open in ReadOnly mode.
-	ErrCorrupt = errors.New("storage: file is damaged")
-	// ErrFailed is returned by every write after an fsync failed: what the file
-	// then holds is in doubt until it is opened again. Reads go on.
-	ErrFailed = errors.New("storage: writes given up after a failed commit")
-	// ErrFull is returned when the disk is full or the file has reached MaxBytes.
+	ErrCorrupt = runs.ErrCorrupt
+	// ErrFailed is returned by every write to a file after an fsync of it failed:
+	// what it then holds is in doubt until it is opened again. Reads go on.
+	ErrFailed = runs.ErrFailed
+	// ErrFull is returned when the disk is full or the files have reached MaxBytes.
 	// Writes succeed again once there is room.
-	ErrFull = errors.New("storage: no room")
+	ErrFull = runs.ErrFull
 	// ErrReadOnly is returned by writes to a DB opened with Options.ReadOnly.
-	ErrReadOnly = errors.New("storage: opened read-only")
+	ErrReadOnly = runs.ErrReadOnly
 )
 
 // outcomes are the errors by which a write says no. Whoever returns one has

@@ -41,35 +41,37 @@ func TestFailedFsync(t *testing.T) {
 	var o observer
 	db, err := Open(dir, Options{Observer: &o})
 	require.NoError(t, err)
-	provide(t, db, start, "before", "p", time.Hour, true)
+	put := func(key string) error {
+		return db.PutValue(start, records.Value{Key: []byte(key), Expires: start.Add(time.Hour)}, nil)
+	}
+	require.NoError(t, put("before"))
 	undo := redirect(t, db, os.DevNull)
 
 	var wg sync.WaitGroup
 	for i := range 8 {
-		wg.Go(func() {
-			err := db.AddProvider(start, wideKey(i), providerOf("p", start.Add(time.Hour)), true)
-			require.ErrorIs(t, err, ErrFailed)
-		})
+		wg.Go(func() { require.ErrorIs(t, put(string(wideKey(i))), ErrFailed) })
 	}
 	wg.Wait()
 	require.ErrorIs(t, db.Err(), ErrFailed)
 	require.NotEmpty(t, o.errors())
 	undo() // the disk is well again, but what it has lost nobody knows
-	require.ErrorIs(t, db.AddProvider(start, wideKey(9), providerOf("p", start.Add(time.Hour)), false), ErrFailed)
+	require.ErrorIs(t, put("x"), ErrFailed)
 	require.ErrorIs(t, db.Publish(records.Published{Key: []byte("k")}), ErrFailed)
 	require.ErrorIs(t, db.Flush(), ErrFailed)
-	ps, err := db.Providers(nil, start, []byte("before"), 1)
+	_, err = db.Value(start, []byte("before"))
 	require.NoError(t, err, "reads go on")
-	require.Len(t, ps, 1)
+	provide(t, db, start, "k", "p", time.Hour, true) // in files of their own
 	require.NoError(t, db.Close())
 
 	db = openTest(t, dir, Options{})
 	require.Nil(t, db.Quarantined())
 	require.False(t, db.CleanStart())
-	ps, err = db.Providers(nil, start, []byte("before"), 1)
+	_, err = db.Value(start, []byte("before"))
+	require.NoError(t, err)
+	require.NoError(t, put("after"))
+	ps, err := db.Providers(nil, start, []byte("k"), 1)
 	require.NoError(t, err)
 	require.Len(t, ps, 1)
-	provide(t, db, start, "after", "p", time.Hour, true)
 }
 
 // TestFullDisk fills a small file system: writes are refused, reads go on, and it

@@ -12,25 +12,19 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// schemaVersion is written into every file; a newer one is refused.
-const schemaVersion = 1
+// schemaVersion is written into the file; another one is refused.
+const schemaVersion = 2
 
 // Buckets; see the package documentation for what they hold.
 var (
-	bucketMeta          = []byte("meta")
-	bucketValues        = []byte("values")
-	bucketValueExpiry   = []byte("value_expiry")
-	bucketKeystore      = []byte("keystore")
-	bucketSnapshot      = []byte("snapshot")
-	bucketProviders     = []byte("providers")
-	bucketEpochs        = []byte("provider_epochs")
-	bucketProviderIDs   = []byte("provider_ids")
-	bucketProviderAddrs = []byte("provider_addrs")
-	bucketProviderLast  = []byte("provider_last")
+	bucketMeta        = []byte("meta")
+	bucketValues      = []byte("values")
+	bucketValueExpiry = []byte("value_expiry")
+	bucketKeystore    = []byte("keystore")
+	bucketSnapshot    = []byte("snapshot")
 
 	buckets = [][]byte{
 		bucketMeta, bucketValues, bucketValueExpiry, bucketKeystore, bucketSnapshot,
-		bucketProviders, bucketEpochs, bucketProviderIDs, bucketProviderAddrs, bucketProviderLast,
 	}
 )
 
@@ -179,14 +173,6 @@ func fromNanos(n int64) time.Time {
 func appendTime(b []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(nanos(t)))
 }
-
-// seconds encodes an expiry of a provider record or of addresses, rounded down;
-// what is out of range (1970 to 2106) becomes the nearest that fits.
-func seconds(t time.Time) uint32 {
-	return uint32(min(max(t.Unix(), 0), math.MaxUint32))
-}
-
-func fromSeconds(s uint32) time.Time { return time.Unix(int64(s), 0).UTC() }
 
 func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 

@@ -27,7 +27,7 @@ const suspectSuffix = ".suspect"
 const fileGrowth = 4 << 20
 
 // Open opens the store in dir, made if it does not exist, and takes the directory
-// for this process. A damaged file is moved aside and replaced, see Quarantine.
+// for this process. Damaged files are moved aside and replaced, see Quarantine.
 func Open(dir string, o Options) (*DB, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -42,11 +42,8 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{
-		opts: o, path: filepath.Join(dir, FileName), log: o.Logger,
-		lock: lock, queue: newQueue(), providers: epochStore{},
-	}
-	db.commitTx = (*bbolt.Tx).Commit
+	db := newDB(dir, "", o)
+	db.lock = lock
 	if err := db.start(); err != nil {
 		_ = db.closeBolt()
 		lock.release()
@@ -55,7 +52,15 @@ func Open(dir string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// start opens the file, replaces it if it is damaged, and starts the committer.
+// newDB returns a DB that is not open. The suffix is that of its files.
+func newDB(dir, suffix string, o Options) *DB {
+	return &DB{
+		opts: o, dir: dir, suffix: suffix, path: filepath.Join(dir, FileName+suffix), log: o.Logger,
+		lock: &dirLock{}, queue: newQueue(), commitTx: (*bbolt.Tx).Commit,
+	}
+}
+
+// start opens the files, replaces those that are damaged, and starts the committer.
 func (db *DB) start() error {
 	if err := db.resume(); err != nil {
 		return err
@@ -68,6 +73,10 @@ func (db *DB) start() error {
 		return err
 	}
 	db.clean = db.counters.Load().Clean
+	if err := db.openProviders(); err != nil {
+		return err
+	}
+	db.tellQuarantine()
 	if db.opts.ReadOnly {
 		return nil
 	}
@@ -88,20 +97,31 @@ func (db *DB) open() error {
 		return err
 	}
 	err := guard(db.initialize)
-	if err == nil && db.suspected() {
+	if err == nil && db.suspected(db.path) {
 		err = db.recheck()
 	}
 	return err
 }
 
-// suspected reports whether a reader has met damage in the file.
-func (db *DB) suspected() bool {
-	_, err := os.Stat(db.path + suspectSuffix)
+// resume makes good what a crash has cut short.
+func (db *DB) resume() error {
+	if !db.opts.ReadOnly {
+		return firstErr(finishAdoption(db.dir), discardStaged(db.dir))
+	}
+	if _, err := os.Stat(filepath.Join(db.dir, adoptName)); err == nil && db.suffix == "" {
+		return fmt.Errorf("%w: files in %s are half replaced; the next start will complete that", ErrCorrupt, db.dir)
+	}
+	return nil
+}
+
+// suspected reports whether a reader has met damage in a file.
+func (db *DB) suspected(path string) bool {
+	_, err := os.Stat(path + suspectSuffix)
 	return err == nil
 }
 
 func (db *DB) verifyBudget() int {
-	if db.suspected() {
+	if db.suspected(db.path) {
 		return wholeFile
 	}
 	return db.opts.verifyPages
@@ -116,7 +136,8 @@ func (db *DB) verifyBudget() int {
 func (db *DB) openBolt() (err error) {
 	defer func() {
 		if err != nil && db.file != nil {
-			db.file.Close() // frees the lock where bbolt panicked half-way
+			_ = unlock(db.file) // bbolt may have panicked half-way
+			_ = db.file.Close()
 			db.file, db.bolt = nil, nil
 		}
 	}()
@@ -143,7 +164,7 @@ func (db *DB) boltOptions() *bbolt.Options {
 		PreLoadFreelist: true,
 		FreelistType:    bbolt.FreelistMapType,
 		NoSync:          db.opts.NoSync,
-		MaxSize:         int(min(db.opts.MaxBytes, math.MaxInt)),
+		MaxSize:         int(min(db.opts.stateBytes(), math.MaxInt)),
 		InitialMmapSize: db.mapSize(),
 		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
 			f, err = os.OpenFile(path, flag, mode)
@@ -159,7 +180,7 @@ func (db *DB) mapSize() int {
 	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file would grow with it
 		return 0
 	}
-	return int(db.opts.MaxBytes)
+	return int(db.opts.stateBytes())
 }
 
 // openError names an error of bbolt.Open.
@@ -226,7 +247,7 @@ func (db *DB) readMeta(tx *bbolt.Tx) error {
 	if len(schema) != 4 {
 		return fmt.Errorf("%w: schema of %d bytes", ErrCorrupt, len(schema))
 	}
-	if v := binary.BigEndian.Uint32(schema); v > schemaVersion {
+	if v := binary.BigEndian.Uint32(schema); v != schemaVersion {
 		return fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, db.path, v, schemaVersion)
 	}
 	if n := string(meta.Get(keyNetwork)); n != "" && db.opts.Network != "" && n != db.opts.Network {

@@ -18,7 +18,7 @@ const (
 	// DefaultMaxPending is what a burst may queue: about 10 MiB of heap, ten
 	// seconds of a busy public server.
 	DefaultMaxPending = 20_000
-	// DefaultMaxBytes has room for 20 million provider records.
+	// DefaultMaxBytes has room for 40 million provider records.
 	DefaultMaxBytes = 8 << 30
 	// DefaultLockTimeout lets a predecessor that is shutting down finish.
 	DefaultLockTimeout = time.Second
@@ -43,8 +43,9 @@ type Options struct {
 	// the node's own keys are always taken. Default DefaultMaxPending.
 	MaxPending int
 
-	// MaxBytes bounds the file. New records are refused with ErrFull when an
-	// eighth (at most 256 MiB) is left, so that refreshes, removals and the
+	// MaxBytes bounds the files together: a half is for provider records, a half
+	// for everything else. New records are refused with ErrFull when an eighth of
+	// their file (at most 256 MiB) is left, so that refreshes, removals and the
 	// node's own keys still find room. Default DefaultMaxBytes, at least
 	// MinMaxBytes.
 	MaxBytes int64
@@ -53,6 +54,16 @@ type Options struct {
 	// always refresh, newcomers are refused with records.ErrQuota. Default
 	// records.DefaultMaxProvidersPerKey.
 	MaxProvidersPerKey int
+
+	// MaxRecordsPerProvider bounds the records that name one peer; those it has may
+	// always be refreshed, new ones are refused with records.ErrQuota. Default
+	// runs.DefaultMaxRecordsPerProvider.
+	MaxRecordsPerProvider int
+
+	// MaxProviders bounds the distinct peers that provider records name. A record
+	// of a new peer is refused with records.ErrQuota. Default
+	// runs.DefaultMaxProviders.
+	MaxProviders int
 
 	// MaxValueSize bounds a value in bytes. Default records.DefaultMaxValueSize,
 	// at most 1 MiB.
@@ -125,8 +136,12 @@ func (o *Options) Validate() error {
 	if o.MaxBytes != 0 && o.MaxBytes < MinMaxBytes {
 		bad("MaxBytes %d is under %d", o.MaxBytes, MinMaxBytes)
 	}
-	if o.MaxProvidersPerKey < 0 {
-		bad("MaxProvidersPerKey %d is negative", o.MaxProvidersPerKey)
+	for name, n := range map[string]int{
+		"MaxProvidersPerKey": o.MaxProvidersPerKey, "MaxRecordsPerProvider": o.MaxRecordsPerProvider, "MaxProviders": o.MaxProviders,
+	} {
+		if n < 0 {
+			bad("%s %d is negative", name, n)
+		}
 	}
 	if o.MaxValueSize < 0 || o.MaxValueSize > maxValueRow {
 		bad("MaxValueSize %d is not within 0 and %d", o.MaxValueSize, maxValueRow)
@@ -169,5 +184,8 @@ func setDefault[T comparable](field *T, def T) {
 // less than MaxBytes by the reserve and by the step in which bbolt grows the file,
 // which it will not take beyond MaxBytes.
 func (o *Options) newRecordsLimit() int64 {
-	return o.MaxBytes - fileGrowth - min(o.MaxBytes/8, 256<<20)
+	return o.stateBytes() - fileGrowth - min(o.stateBytes()/8, 256<<20)
 }
+
+// stateBytes is the part of MaxBytes for everything but provider records.
+func (o *Options) stateBytes() int64 { return o.MaxBytes / 2 }

@@ -113,10 +113,19 @@ type page struct {
 
 // read reads a page and checks its header.
 func (p *pageFile) read(id uint64) (*page, error) {
+	var own []byte
+	return p.readInto(&own, id)
+}
+
+// readInto is read with a page's buffer that is used again.
+func (p *pageFile) readInto(room *[]byte, id uint64) (*page, error) {
 	if id < 2 || id >= p.pages {
 		return nil, fmt.Errorf("%w: page %d of %d", ErrCorrupt, id, p.pages)
 	}
-	buf := make([]byte, p.pageSize)
+	if *room == nil {
+		*room = make([]byte, p.pageSize)
+	}
+	buf := *room
 	if _, err := p.f.ReadAt(buf, int64(id)*p.pageSize); err != nil {
 		return nil, fmt.Errorf("%w: page %d: %w", ErrCorrupt, id, err)
 	}

@@ -3,9 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -13,15 +11,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// salvageSuffix names the new file while it is being filled from the damaged one.
-// It takes the place of the old file only when complete.
-const salvageSuffix = ".salvage"
-
-// Quarantine says what became of a damaged file.
+// Quarantine says what became of damaged files.
 type Quarantine struct {
-	Path   string // where the damaged file is now
-	Reason error  // what was wrong; wraps ErrCorrupt
-	// What was taken over into the new file.
+	Path   string   // where the damaged file is now; of several, the first
+	Files  []string // where all files are that were moved aside
+	Reason error    // what was wrong; wraps ErrCorrupt
+	// What was taken over into the new files.
 	Records   [records.NumKinds]int64
 	Published [records.NumKinds]int64
 	Snapshots int
@@ -30,8 +25,33 @@ type Quarantine struct {
 	Incomplete bool
 }
 
-// Quarantined returns what Open did about a damaged file, or nil.
+// Quarantined returns what Open did about damaged files, or nil.
 func (db *DB) Quarantined() *Quarantine { return db.quarantine }
+
+// tellQuarantine tells of everything that was moved aside as one.
+func (db *DB) tellQuarantine() {
+	q, p := db.quarantine, db.quarantinedProviders
+	switch {
+	case q == nil && p == nil:
+		return
+	case q == nil:
+		q = p
+	case p != nil:
+		q.Files = append(q.Files, p.Files...)
+		q.Reason = errors.Join(q.Reason, p.Reason)
+		q.Incomplete = q.Incomplete || p.Incomplete
+	}
+	q.Records[records.KindProvider] = db.providers.Stats().Records
+	if len(q.Files) > 0 {
+		q.Path = q.Files[0]
+	}
+	db.quarantine = q
+	db.log.Error("storage: damaged files moved aside", "files", q.Files, "reason", q.Reason,
+		"records", q.Records, "published", q.Published, "snapshots", q.Snapshots, "incomplete", q.Incomplete)
+	if db.opts.OnQuarantine != nil {
+		db.opts.OnQuarantine(*q)
+	}
+}
 
 // replace puts a new file in the place of the damaged one: it fills the new one
 // with what can be read, moves the old one aside and the new one to its name.
@@ -39,17 +59,15 @@ func (db *DB) Quarantined() *Quarantine { return db.quarantine }
 func (db *DB) replace(cause error) error {
 	_ = db.closeBolt()
 	db.bolt = nil
-	q := &Quarantine{Reason: cause, Path: freeName(fmt.Sprintf("%s.corrupt-%d", db.path, time.Now().Unix()))}
+	q := &Quarantine{Reason: cause}
 	if err := db.buildReplacement(q); err != nil {
 		return err
 	}
-	if err := os.Rename(db.path, q.Path); err != nil {
+	old, err := adopt(db.dir, []string{FileName}, fmt.Sprintf(".corrupt-%d", time.Now().Unix()))
+	if err != nil {
 		return fmt.Errorf("storage: quarantine: %w", err)
 	}
-	if err := db.adoptReplacement(); err != nil {
-		return err
-	}
-	_ = os.Remove(db.path + suspectSuffix)
+	q.Files = old
 	if err := db.openBolt(); err != nil {
 		return err
 	}
@@ -57,41 +75,15 @@ func (db *DB) replace(cause error) error {
 		return err
 	}
 	db.quarantine = q
-	db.log.Error("storage: damaged file moved aside", "file", q.Path, "reason", q.Reason,
-		"records", q.Records, "published", q.Published, "snapshots", q.Snapshots, "incomplete", q.Incomplete)
-	if db.opts.OnQuarantine != nil {
-		db.opts.OnQuarantine(*q)
-	}
 	return nil
-}
-
-// adoptReplacement gives the finished new file its name.
-func (db *DB) adoptReplacement() error {
-	if err := os.Rename(db.path+salvageSuffix, db.path); err != nil {
-		return fmt.Errorf("storage: quarantine: %w", err)
-	}
-	return syncDir(filepath.Dir(db.path))
-}
-
-// resume ends a replacement that a crash cut short after the old file was moved.
-// While the old file is in place, the new one is unfinished and is built again.
-func (db *DB) resume() error {
-	if _, err := os.Stat(db.path); !errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if _, err := os.Stat(db.path + salvageSuffix); err != nil || db.opts.ReadOnly {
-		return nil
-	}
-	return db.adoptReplacement()
 }
 
 // buildReplacement fills a new file from the damaged one.
 func (db *DB) buildReplacement(q *Quarantine) error {
-	path := db.path + salvageSuffix
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("storage: quarantine: %w", err)
+	if err := discardStaged(db.dir); err != nil {
+		return err
 	}
-	dst := &DB{opts: db.opts, path: path, log: db.log, providers: db.providers, commitTx: (*bbolt.Tx).Commit}
+	dst := &DB{opts: db.opts, path: staged(db.dir, FileName), log: db.log, commitTx: (*bbolt.Tx).Commit}
 	if err := dst.openBolt(); err != nil {
 		return err
 	}
@@ -105,20 +97,10 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 		return fmt.Errorf("storage: quarantine: %w", err)
 	}
 	defer src.Close()
-	s := salvager{dst: dst, q: q}
-	s.src, err = openPageFile(src)
-	if s.src != nil {
+	pages, err := openPageFile(src)
+	if pages != nil {
+		s := salvager{pageReader: newPageReader(pages), dst: dst, q: q}
 		s.run(err != nil)
 	}
 	return dst.closeBolt()
-}
-
-// freeName returns name, or name with a number if it is taken.
-func freeName(name string) string {
-	for free, i := name, 1; ; i++ {
-		if _, err := os.Lstat(free); errors.Is(err, fs.ErrNotExist) {
-			return free
-		}
-		free = fmt.Sprintf("%s-%d", name, i)
-	}
 }

@@ -7,14 +7,14 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Sizes are the sizes of the file in bytes.
+// Sizes are the sizes of the files together, in bytes.
 type Sizes struct {
-	File int64 // length of the file
+	File int64 // length of the files
 	Used int64 // in pages that hold something
-	Free int64 // in pages that will be used again before the file grows
+	Free int64 // in pages that will be used again before a file grows
 }
 
-// Sizes returns the sizes of the file as of the last commit, without a scan.
+// Sizes returns the sizes of the files as of the last commits, without a scan.
 func (db *DB) Sizes() (Sizes, error) {
 	info, err := os.Stat(db.path)
 	if err != nil {
@@ -26,6 +26,8 @@ func (db *DB) Sizes() (Sizes, error) {
 		s.Free = tx.Size() - s.Used
 		return nil
 	})
+	p := db.providers.Sizes()
+	s.File, s.Used, s.Free = s.File+p.Log+p.Runs, s.Used+p.Used, s.Free+p.Free
 	return s, err
 }
 

@@ -124,8 +124,8 @@ func (b *batch) putValue(now time.Time, v records.Value, better records.Better) 
 // writeValue writes a value where none is.
 func (b *batch) writeValue(vt valueTx, v *records.Value) error {
 	row := encodeValue(v)
-	b.counters.Records[records.KindValue]++
-	b.counters.Bytes[records.KindValue] += valueBytes(v.Key, row)
+	b.counters.Values++
+	b.counters.ValueBytes += valueBytes(v.Key, row)
 	return firstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(expiryKey(v.Expires, v.Key), nil))
 }
 
@@ -146,8 +146,8 @@ func (b *batch) dropValue(vt valueTx, key, row []byte) error {
 	if row == nil {
 		return nil
 	}
-	b.counters.Records[records.KindValue]--
-	b.counters.Bytes[records.KindValue] -= valueBytes(key, row)
+	b.counters.Values--
+	b.counters.ValueBytes -= valueBytes(key, row)
 	if v, err := decodeValue(key, row); err == nil {
 		if err := vt.expiry.Delete(expiryKey(v.Expires, key)); err != nil {
 			return err

@@ -12,12 +12,12 @@ import (
 
 // The layout of blocks. A leaf page has a header of 16 bytes, and each row one of
 // 16 beside its key and value; with blocks of 83 records two rows fill a page:
-// 16 + 2*(16 + 20 + 5 + 83*24) = 4082 of 4096 bytes.
+// 16 + 2*(16 + 20 + 9 + 83*24) = 4090 of 4096 bytes.
 //
 // Every leaf must be exactly one page, or free space breaks into pieces that do
 // not fit what is needed next and the file grows for ever. bbolt does not split a
 // leaf of four rows or less, so the last four rows of a transaction must fit one
-// page together: 16 + 4*(16 + 20 + 5 + 40*24) = 4020.
+// page together: 16 + 4*(16 + 20 + 9 + 40*24) = 4036.
 const (
 	blockRecords = 83
 	tailRecords  = 40
@@ -27,7 +27,7 @@ const (
 	// a transaction of 30 ms.
 	segmentRecords = 256 << 10
 
-	blockHeader = 1 + 4 // format, CRC-32C of the run's number and the records
+	blockHeader = 1 + 4 + 4 // format, CRC-32C of what follows, number of the run
 )
 
 // compareKeys orders keys as big-endian numbers.
@@ -38,21 +38,17 @@ func compareKeys(a, b *recordKey) int {
 	return cmp.Compare(binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:]))
 }
 
-// runSum is the CRC that those of a run's blocks begin with, so that a block that
-// turns up in another run does not count as whole.
-func runSum(run uint64) uint32 { return crc32.Update(0, castagnoli, u64(run)) }
-
 // sealBlock completes a block whose records stand after the header.
-func sealBlock(sum uint32, block []byte) {
+func sealBlock(run uint32, block []byte) {
 	block[0] = rowFormat
-	binary.BigEndian.PutUint32(block[1:], crc32.Update(sum, castagnoli, block[blockHeader:]))
+	binary.BigEndian.PutUint32(block[5:], run)
+	binary.BigEndian.PutUint32(block[1:], crc32.Checksum(block[5:], castagnoli))
 }
 
 // putBlocks appends sorted records to a run's bucket. The blocks are made in arena,
 // which is returned and may be used again after the commit.
-func putBlocks(b *bbolt.Bucket, run uint64, recs []record, arena []byte, s shape) ([]byte, error) {
+func putBlocks(b *bbolt.Bucket, run uint32, recs []record, arena []byte, s shape) ([]byte, error) {
 	b.FillPercent = 1
-	sum := runSum(run)
 	need := len(recs)*recordLen + blockHeader*(len(recs)/s.block+1+tailBlocks)
 	if cap(arena)-len(arena) < need { // what it holds is in use until the commit
 		arena = make([]byte, 0, need)
@@ -68,7 +64,7 @@ func putBlocks(b *bbolt.Bucket, run uint64, recs []record, arena []byte, s shape
 			arena = recs[i].append(arena)
 		}
 		block := arena[start:]
-		sealBlock(sum, block)
+		sealBlock(run, block)
 		last := block[len(block)-recordLen:]
 		if err := b.Put(last[:idLen], block); err != nil {
 			return arena, err
@@ -78,22 +74,33 @@ func putBlocks(b *bbolt.Bucket, run uint64, recs []record, arena []byte, s shape
 	return arena, nil
 }
 
-// openBlock returns the records of a block filed under key, or ErrCorrupt.
-func openBlock(sum uint32, key, value []byte) ([]byte, error) {
-	if len(value) < blockHeader+recordLen || (len(value)-blockHeader)%recordLen != 0 {
-		return nil, fmt.Errorf("%w: block of %d bytes", ErrCorrupt, len(value))
+// openBlock returns the records of a run's block filed under key, or ErrCorrupt: a
+// block that turns up in another run does not count as whole.
+func openBlock(run uint32, key, value []byte) ([]byte, error) {
+	recs, of, err := readBlock(key, value)
+	if err == nil && of != run {
+		return nil, fmt.Errorf("%w: block of run %d", ErrCorrupt, of)
 	}
-	recs := value[blockHeader:]
+	return recs, err
+}
+
+// readBlock returns the records of a block filed under key and the number of its
+// run, or ErrCorrupt.
+func readBlock(key, value []byte) (recs []byte, run uint32, err error) {
+	if len(value) < blockHeader+recordLen || (len(value)-blockHeader)%recordLen != 0 {
+		return nil, 0, fmt.Errorf("%w: block of %d bytes", ErrCorrupt, len(value))
+	}
+	recs = value[blockHeader:]
 	last := recs[len(recs)-recordLen:]
 	switch {
 	case value[0] != rowFormat:
-		return nil, fmt.Errorf("%w: block of format %d", ErrCorrupt, value[0])
-	case crc32.Update(sum, castagnoli, recs) != binary.BigEndian.Uint32(value[1:]):
-		return nil, fmt.Errorf("%w: checksum of a block", ErrCorrupt)
+		return nil, 0, fmt.Errorf("%w: block of format %d", ErrCorrupt, value[0])
+	case crc32.Checksum(value[5:], castagnoli) != binary.BigEndian.Uint32(value[1:]):
+		return nil, 0, fmt.Errorf("%w: checksum of a block", ErrCorrupt)
 	case !bytes.Equal(key, last[:idLen]):
-		return nil, fmt.Errorf("%w: block is filed under another record", ErrCorrupt)
+		return nil, 0, fmt.Errorf("%w: block is filed under another record", ErrCorrupt)
 	}
-	return recs, nil
+	return recs, binary.BigEndian.Uint32(value[5:]), nil
 }
 
 // recordAt reads record i of a block.

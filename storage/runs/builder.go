@@ -21,7 +21,7 @@ type builder struct {
 	stop     chan struct{} // closed to end it
 	done     chan struct{} // closed when it has ended
 	health   atomic.Pointer[health]
-	nextRun  uint64
+	nextRun  uint32
 	merging  *merge
 	freeing  pause          // of freeing what was dropped, after there was no room
 	building pause          // of flushes and merges
@@ -62,7 +62,7 @@ const mergeFan = 6
 // be complete, and its runs become one.
 const quietFlushes = 2
 
-func newBuilder(s *Store, nextRun uint64) *builder {
+func newBuilder(s *Store, nextRun uint32) *builder {
 	b := &builder{
 		s: s, nextRun: nextRun, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		done: make(chan struct{}), written: make(map[uint32]int), filters: filterBuilder{seed: s.seed},
@@ -205,7 +205,7 @@ func (b *builder) free(g garbage) (err error) {
 }
 
 // deleteRun removes what there is of a run.
-func deleteRun(tx *bbolt.Tx, number uint64) error {
+func deleteRun(tx *bbolt.Tx, number uint32) error {
 	for _, prefix := range []byte{prefixBlocks, prefixFilter} {
 		if name := numbered(prefix, number); tx.Bucket(name) != nil {
 			if err := tx.DeleteBucket(name); err != nil {
@@ -217,7 +217,7 @@ func deleteRun(tx *bbolt.Tx, number uint64) error {
 	if err != nil {
 		return err
 	}
-	return rows.Delete(u64(number))
+	return rows.Delete(u32(number))
 }
 
 // flush writes a table out: a run for each epoch. The transaction that does so
@@ -352,23 +352,23 @@ func putRun(tx *bbolt.Tx, r *run) error {
 	return rows.Put(r.name(), r.encode())
 }
 
-func putMeta(tx *bbolt.Tx, key []byte, v uint64) error {
+func putMeta(tx *bbolt.Tx, key []byte, v uint32) error {
 	meta, err := bucketOf(tx, bucketMeta)
 	if err != nil {
 		return err
 	}
-	return meta.Put(key, u64(v))
+	return meta.Put(key, u32(v))
 }
 
 // sweep removes what is of no run: output of a merge that was not completed, and
 // runs of dropped epochs.
 func (b *builder) sweep() error {
-	known := make(map[uint64]bool)
+	known := make(map[uint32]bool)
 	for _, r := range b.s.view.Load().runs {
 		known[r.number] = true
 	}
 	var gone []*run
-	note := func(number uint64) error { //nolint:unparam // eachNumbered takes it
+	note := func(number uint32) error { //nolint:unparam // eachNumbered takes it
 		if !known[number] {
 			known[number] = true
 			gone = append(gone, newRun(number, epochRef{}, 0))
@@ -381,7 +381,7 @@ func (b *builder) sweep() error {
 			return err
 		}
 		return firstErr(
-			rows.ForEach(func(k, _ []byte) error { return note(binary.BigEndian.Uint64(k)) }),
+			rows.ForEach(func(k, _ []byte) error { return note(binary.BigEndian.Uint32(k)) }),
 			eachNumbered(tx, prefixBlocks, note),
 			eachNumbered(tx, prefixFilter, note),
 		)

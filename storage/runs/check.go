@@ -174,7 +174,7 @@ func (a *auditor) addTable(t *table) {
 
 // checkRuns looks at each run for itself.
 func (a *auditor) checkRuns(tx *bbolt.Tx) error {
-	known := make(map[uint64]bool)
+	known := make(map[uint32]bool)
 	for _, r := range a.twin.view.Load().runs {
 		known[r.number] = true
 		if err := a.checkRun(tx, r); err != nil {
@@ -183,7 +183,7 @@ func (a *auditor) checkRuns(tx *bbolt.Tx) error {
 		a.Copies += r.records
 	}
 	for _, prefix := range []byte{prefixBlocks, prefixFilter} {
-		err := eachNumbered(tx, prefix, func(n uint64) error {
+		err := eachNumbered(tx, prefix, func(n uint32) error {
 			if !known[n] {
 				known[n] = true
 				a.Garbage++
@@ -207,7 +207,7 @@ func (a *auditor) checkRun(tx *bbolt.Tx, r *run) error {
 	var n int64
 	seg, left := -1, uint32(0)
 	err = b.ForEach(func(k, v []byte) error {
-		recs, err := openBlock(r.sum, k, v)
+		recs, err := openBlock(r.number, k, v)
 		if err != nil {
 			return r.damage(err)
 		}

@@ -22,7 +22,7 @@ type epoch struct {
 // garbage: that is how an epoch is dropped.
 type state struct {
 	commit     uint64 // number of this commit
-	gen        uint64 // generation of the log that it wrote to
+	gen        uint32 // generation of the log that it wrote to
 	nextEpoch  uint32 // id of the next epoch
 	nextNumber uint32 // of the next provider
 	providers  int64
@@ -87,7 +87,7 @@ func (s *state) records() (n int64) {
 func (s *state) encode() []byte {
 	row := newRow(64 + 28*len(s.epochs))
 	row = binary.BigEndian.AppendUint64(row, s.commit)
-	row = binary.BigEndian.AppendUint64(row, s.gen)
+	row = binary.BigEndian.AppendUint32(row, s.gen)
 	row = binary.BigEndian.AppendUint32(row, s.nextEpoch)
 	row = binary.BigEndian.AppendUint32(row, s.nextNumber)
 	row = binary.BigEndian.AppendUint64(row, uint64(s.providers))
@@ -114,7 +114,7 @@ func decodeState(row []byte) (s state, err error) {
 	}
 	d := decoder{b: payload}
 	s = state{
-		commit: d.uint(8), gen: d.uint(8), nextEpoch: d.u32(), nextNumber: d.u32(),
+		commit: d.uint(8), gen: d.u32(), nextEpoch: d.u32(), nextNumber: d.u32(),
 		providers: int64(d.uint(8)), clean: d.uint(1) == 1,
 	}
 	for len(d.b) > 0 {

@@ -18,8 +18,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// pageSize is that of the files whatever the machine's, so that blocks fill pages.
-const pageSize = 4096
+// PageSize is that of the files whatever the machine's, so that blocks fill pages.
+const PageSize = 4096
 
 // file is one bbolt file. Anybody may read; update is for the goroutine that owns
 // the contents.
@@ -46,11 +46,12 @@ type file struct {
 
 // openFile opens a file, which is made unless o says read-only, and may grow to
 // most bytes in steps of growth.
-func openFile(path string, o *Options, most, growth int64) (f *file, err error) {
-	f = &file{path: path, commit: (*bbolt.Tx).Commit, most: most}
+func openFile(path string, o *Options, most, growth int64) (_ *file, err error) {
+	f := &file{path: path, commit: (*bbolt.Tx).Commit, most: most}
 	defer func() {
-		if err != nil && f.os != nil {
-			f.os.Close() // frees the lock where bbolt panicked half-way
+		if err != nil && f.os != nil { // bbolt may have panicked half-way
+			_ = unlock(f.os)
+			_ = f.os.Close()
 		}
 	}()
 	if err := o.Verify(path, false); err != nil {
@@ -61,7 +62,7 @@ func openFile(path string, o *Options, most, growth int64) (f *file, err error) 
 		ReadOnly:        o.ReadOnly,
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
-		PageSize:        pageSize,
+		PageSize:        PageSize,
 		NoSync:          o.NoSync,
 		MaxSize:         mapSize(most),
 		InitialMmapSize: mapSize(most),
@@ -157,7 +158,7 @@ func (f *file) update(fn func(*bbolt.Tx) error) error {
 
 func (f *file) begin() (tx *bbolt.Tx, err error) {
 	if err := guard(func() (err error) { tx, err = f.bolt.Begin(true); return err }); err != nil {
-		f.stuck.Store(errors.Is(err, ErrCorrupt))
+		f.got(err)
 		return nil, fmt.Errorf("%w: begin: %w", ErrFailed, err)
 	}
 	return tx, nil
@@ -166,10 +167,17 @@ func (f *file) begin() (tx *bbolt.Tx, err error) {
 // rollback undoes a transaction whose changes are in memory only.
 func (f *file) rollback(tx *bbolt.Tx) error {
 	if err := guard(tx.Rollback); err != nil {
-		f.stuck.Store(errors.Is(err, ErrCorrupt))
+		f.got(err)
 		return fmt.Errorf("%w: rollback: %w", ErrFailed, err)
 	}
 	return nil
+}
+
+// got takes note of a panic in bbolt.
+func (f *file) got(err error) {
+	if errors.Is(err, ErrCorrupt) {
+		f.stuck.Store(true)
+	}
 }
 
 // finish commits. After ErrFailed nothing is known of what the file holds.
@@ -183,9 +191,8 @@ func (f *file) finish(tx *bbolt.Tx) error {
 		return nil
 	case noRoom(err):
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case errors.Is(err, ErrCorrupt):
-		f.stuck.Store(true)
 	}
+	f.got(err)
 	return fmt.Errorf("%w: %w", ErrFailed, err)
 }
 
@@ -202,7 +209,7 @@ func (f *file) view(fn func(*bbolt.Tx) error) error {
 // measure notes the file's sizes as of the last commit.
 func (f *file) measure() {
 	st := f.bolt.Stats()
-	f.free.Store(int64(st.FreePageN+st.PendingPageN) * pageSize)
+	f.free.Store(int64(st.FreePageN+st.PendingPageN) * PageSize)
 	if info, err := f.os.Stat(); err == nil {
 		f.size.Store(info.Size())
 	}
@@ -235,13 +242,13 @@ func (f *file) close(last func(*bbolt.Tx) error) error {
 	if f == nil || f.bolt == nil {
 		return nil
 	}
-	if f.stuck.Load() {
-		return f.os.Close()
-	}
 	var err error
-	if last != nil && !f.listed {
+	if last != nil && !f.listed && !f.stuck.Load() {
 		f.bolt.NoFreelistSync = false
 		err = f.update(last)
 	}
-	return errors.Join(err, f.bolt.Close())
+	if f.stuck.Load() {
+		return errors.Join(err, unlock(f.os), f.os.Close())
+	}
+	return errors.Join(err, guard(f.bolt.Close))
 }

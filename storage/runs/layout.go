@@ -43,8 +43,8 @@ var (
 	keySchema  = []byte("schema")  // u32
 	keyStore   = []byte("store")   // 16 random bytes, the same in both files
 	keyState   = []byte("state")   // log: sealed state
-	keyFlushed = []byte("flushed") // runs: u64, the last generation that is in runs
-	keyNextRun = []byte("nextrun") // runs: u64
+	keyFlushed = []byte("flushed") // runs: u32, the last generation that is in runs
+	keyNextRun = []byte("nextrun") // runs: u32
 	keySeed    = []byte("seed")    // runs: 16 random bytes, see hashSeed
 )
 
@@ -98,19 +98,18 @@ func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), math.MaxU
 func fromSeconds(s uint32) time.Time { return time.Unix(int64(s), 0).UTC() }
 
 func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
-func u64(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
 
 // numbered returns the name of a numbered bucket.
-func numbered(prefix byte, n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{prefix}, n) }
+func numbered(prefix byte, n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{prefix}, n) }
 
 // eachNumbered calls fn with the buckets of a prefix in order of their numbers.
-func eachNumbered(tx *bbolt.Tx, prefix byte, fn func(n uint64) error) error {
+func eachNumbered(tx *bbolt.Tx, prefix byte, fn func(n uint32) error) error {
 	c := tx.Cursor()
 	for k, _ := c.Seek([]byte{prefix}); len(k) > 0 && k[0] == prefix; k, _ = c.Next() {
-		if len(k) != 9 {
+		if len(k) != 5 {
 			return fmt.Errorf("%w: bucket %x", ErrCorrupt, k)
 		}
-		if err := fn(binary.BigEndian.Uint64(k[1:])); err != nil {
+		if err := fn(binary.BigEndian.Uint32(k[1:])); err != nil {
 			return err
 		}
 	}
@@ -127,15 +126,12 @@ func bucketOf(tx *bbolt.Tx, name []byte) (*bbolt.Bucket, error) {
 }
 
 // metaUint reads a number of the bucket meta.
-func metaUint(meta *bbolt.Bucket, key []byte, size int) (v uint64, err error) {
+func metaUint(meta *bbolt.Bucket, key []byte) (uint32, error) {
 	row := meta.Get(key)
-	if len(row) != size {
+	if len(row) != 4 {
 		return 0, fmt.Errorf("%w: %s of %d bytes", ErrCorrupt, key, len(row))
 	}
-	for _, b := range row {
-		v = v<<8 | uint64(b)
-	}
-	return v, nil
+	return binary.BigEndian.Uint32(row), nil
 }
 
 // bbolt has no checksums below its meta pages, so everything stored carries one:

@@ -9,23 +9,18 @@ import (
 )
 
 // A generation of the log is a bucket of chunks in the order of their commits. A
-// chunk: format, CRC-32C of what follows and of the generation, number of the
-// commit, then entries: a record (expires zero: it was removed) and the id of the
-// epoch that held its newest copy before; zero: there was none. With its key of
-// four bytes four chunks fill a page, see blockRecords: 16 + 4*(16 + 4 + 13 +
-// 35*28) = 4068.
+// chunk: format, CRC-32C of what follows, generation, number of the commit, then
+// entries: a record (expires zero: it was removed) and the id of the epoch that
+// held its newest copy before; zero: there was none. With its key of four bytes
+// four chunks fill a page, see blockRecords: 16 + 4*(16 + 4 + 17 + 35*28) = 4084.
 const (
 	logEntryLen  = recordLen + 4
 	chunkEntries = 35
-	chunkHeader  = 1 + 4 + 8
+	chunkHeader  = 1 + 4 + 4 + 8
 )
 
 func appendLogEntry(b []byte, r *record, oldID uint32) []byte {
 	return binary.BigEndian.AppendUint32(r.append(b), oldID)
-}
-
-func logSum(gen uint64, chunk []byte) uint32 {
-	return crc32.Update(crc32.Update(0, castagnoli, u64(gen)), castagnoli, chunk)
 }
 
 // appendLog writes the entries of this commit.
@@ -47,9 +42,10 @@ func (c *commit) appendLog(entries []byte) error {
 		}
 		chunk := make([]byte, 5, chunkHeader+len(part))
 		chunk[0] = rowFormat
+		chunk = binary.BigEndian.AppendUint32(chunk, c.state.gen)
 		chunk = binary.BigEndian.AppendUint64(chunk, c.state.commit)
 		chunk = append(chunk, part...)
-		binary.BigEndian.PutUint32(chunk[1:], logSum(c.state.gen, chunk[5:]))
+		binary.BigEndian.PutUint32(chunk[1:], crc32.Checksum(chunk[5:], castagnoli))
 		if err := b.Put(u32(uint32(seq)), chunk); err != nil {
 			return err
 		}
@@ -65,22 +61,27 @@ type logEntry struct {
 }
 
 // eachLogEntry calls fn with the entries of a generation in their order.
-func eachLogEntry(tx *bbolt.Tx, gen uint64, fn func(e *logEntry) error) error {
+func eachLogEntry(tx *bbolt.Tx, gen uint32, fn func(e *logEntry) error) error {
 	b, err := bucketOf(tx, numbered(prefixLog, gen))
 	if err != nil {
 		return err
 	}
-	return b.ForEach(func(_, chunk []byte) error { return eachOfChunk(gen, chunk, fn) })
+	return b.ForEach(func(_, chunk []byte) error {
+		if len(chunk) < chunkHeader || binary.BigEndian.Uint32(chunk[5:]) != gen {
+			return fmt.Errorf("%w: generation %d of the log", ErrCorrupt, gen)
+		}
+		return eachOfChunk(chunk, fn)
+	})
 }
 
 // eachOfChunk calls fn with the entries of a chunk.
-func eachOfChunk(gen uint64, chunk []byte, fn func(e *logEntry) error) error {
+func eachOfChunk(chunk []byte, fn func(e *logEntry) error) error {
 	entries := len(chunk) - chunkHeader
 	if entries <= 0 || entries%logEntryLen != 0 || chunk[0] != rowFormat ||
-		binary.BigEndian.Uint32(chunk[1:]) != logSum(gen, chunk[5:]) {
-		return fmt.Errorf("%w: chunk of generation %d of the log", ErrCorrupt, gen)
+		binary.BigEndian.Uint32(chunk[1:]) != crc32.Checksum(chunk[5:], castagnoli) {
+		return fmt.Errorf("%w: chunk of the log", ErrCorrupt)
 	}
-	e := logEntry{commit: binary.BigEndian.Uint64(chunk[5:])}
+	e := logEntry{commit: binary.BigEndian.Uint64(chunk[9:])}
 	for at := chunk[chunkHeader:]; len(at) > 0; at = at[logEntryLen:] {
 		e.record = recordAt(at, 0)
 		e.oldID = binary.BigEndian.Uint32(at[recordLen:])
@@ -95,7 +96,7 @@ func eachOfChunk(gen uint64, chunk []byte, fn func(e *logEntry) error) error {
 // deleted: its records must be in runs, and the tallies of the providers that it
 // names stored.
 type chore struct {
-	gen   uint64
+	gen   uint32
 	peers []*peer
 }
 

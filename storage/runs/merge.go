@@ -227,7 +227,7 @@ func (in *input) load(k, v []byte) (err error) {
 	if k == nil {
 		return nil
 	}
-	if in.recs, err = openBlock(in.run.sum, k, v); err != nil {
+	if in.recs, err = openBlock(in.run.number, k, v); err != nil {
 		return in.run.damage(err)
 	}
 	in.prefix = binary.BigEndian.Uint64(in.recs)
@@ -307,7 +307,7 @@ func (r *run) removeCopy(tx *bbolt.Tx, x *removal) error {
 	if k == nil {
 		return nil
 	}
-	recs, err := openBlock(r.sum, k, v)
+	recs, err := openBlock(r.number, k, v)
 	if err != nil {
 		return r.damage(err)
 	}
@@ -317,7 +317,7 @@ func (r *run) removeCopy(tx *bbolt.Tx, x *removal) error {
 	}
 	block := slices.Clone(v)
 	binary.BigEndian.PutUint32(block[blockHeader+at+idLen:], removed)
-	sealBlock(r.sum, block)
+	sealBlock(r.number, block)
 	blocks.FillPercent = 1
 	return blocks.Put(slices.Clone(k), block)
 }

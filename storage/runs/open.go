@@ -24,12 +24,16 @@ func OpenFiles(log, runs string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{opts: o.withDefaults()}
-	s.queue = newQueue(max(s.opts.MaxPending/2, 1))
+	s.queue = newQueue(max(s.opts.MaxPending/2, minEager))
 	if err := s.start(log, runs); err != nil {
 		return nil, errors.Join(err, s.log.close(nil), s.runs.close(nil))
 	}
 	return s, nil
 }
+
+// minEager is how many waiting writes are always worth a commit before the window
+// has passed.
+const minEager = 4096
 
 func (s *Store) start(logPath, runsPath string) (err error) {
 	if err := s.present(logPath, runsPath); err != nil {
@@ -46,7 +50,7 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 	if err := guard(s.initialize); err != nil {
 		return err
 	}
-	var nextRun uint64
+	var nextRun uint32
 	if err := s.both(func(logTx, runsTx *bbolt.Tx) (err error) {
 		nextRun, err = s.load(logTx, runsTx)
 		return err
@@ -132,7 +136,7 @@ func describe(tx *bbolt.Tx, path string, buckets [][]byte) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("%w: %s was written by another program", ErrForeign, path)
 	}
-	schema, err := metaUint(meta, keySchema, 4)
+	schema, err := metaUint(meta, keySchema)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +167,7 @@ func (s *Store) create(id []byte) error {
 			if err != nil {
 				return err
 			}
-			return firstErr(meta.Put(keySeed, random[storeIDLen:]), meta.Put(keyFlushed, u64(0)), meta.Put(keyNextRun, u64(1)))
+			return firstErr(meta.Put(keySeed, random[storeIDLen:]), meta.Put(keyFlushed, u32(0)), meta.Put(keyNextRun, u32(1)))
 		})
 		if err != nil {
 			return fmt.Errorf("storage: create %s: %w", s.runs.path, err)
@@ -206,7 +210,7 @@ func syncDir(dir string) error {
 }
 
 // load reads the state, the runs with their filters, and replays the log.
-func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint64, err error) {
+func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint32, err error) {
 	st, err := loadState(logTx)
 	if err != nil {
 		return 0, err
@@ -215,11 +219,11 @@ func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	flushed, err := metaUint(meta, keyFlushed, 8)
+	flushed, err := metaUint(meta, keyFlushed)
 	if err != nil {
 		return 0, err
 	}
-	if nextRun, err = metaUint(meta, keyNextRun, 8); err != nil {
+	if nextRun, err = metaUint(meta, keyNextRun); err != nil {
 		return 0, err
 	}
 	seed := meta.Get(keySeed)

@@ -7,9 +7,9 @@ const trimEvery = 4096
 
 // replay rebuilds the tables and the tallies from the log. The newest table is the
 // active one.
-func (s *Store) replay(tx *bbolt.Tx, flushed uint64) (tables []*table, err error) {
+func (s *Store) replay(tx *bbolt.Tx, flushed uint32) (tables []*table, err error) {
 	gen := max(s.led.state.gen, flushed+1)
-	err = eachNumbered(tx, prefixLog, func(g uint64) error {
+	err = eachNumbered(tx, prefixLog, func(g uint32) error {
 		gen = max(gen, g)
 		s.led.chores = append(s.led.chores, chore{gen: g})
 		if g <= flushed {
@@ -35,7 +35,7 @@ func (s *Store) replay(tx *bbolt.Tx, flushed uint64) (tables []*table, err error
 
 // replayGen goes through a generation of the log: into a table, unless its records
 // are in runs, and into the tallies of providers that were stored before.
-func (s *Store) replayGen(tx *bbolt.Tx, gen uint64, t *table) error {
+func (s *Store) replayGen(tx *bbolt.Tx, gen uint32, t *table) error {
 	n := 0
 	return eachLogEntry(tx, gen, func(e *logEntry) error {
 		if t != nil {

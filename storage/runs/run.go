@@ -12,7 +12,7 @@ import (
 // run is an immutable sorted set of records of one epoch. Only removals change
 // it, see builder.remove.
 type run struct {
-	number   uint64
+	number   uint32 // never used again
 	epoch    epochRef
 	level    int
 	records  int64
@@ -21,18 +21,17 @@ type run struct {
 
 	blocks  []byte // name of its bucket of blocks
 	filters []byte // name of its bucket of filters
-	sum     uint32 // see runSum
 }
 
-func newRun(number uint64, epoch epochRef, level int) *run {
+func newRun(number uint32, epoch epochRef, level int) *run {
 	return &run{
-		number: number, epoch: epoch, level: level, sum: runSum(number),
+		number: number, epoch: epoch, level: level,
 		blocks: numbered(prefixBlocks, number), filters: numbered(prefixFilter, number),
 	}
 }
 
 // name is the key of a run in the bucket runs.
-func (r *run) name() []byte { return u64(r.number) }
+func (r *run) name() []byte { return u32(r.number) }
 
 // encode returns the row of a run.
 func (r *run) encode() []byte {
@@ -51,7 +50,7 @@ func (r *run) encode() []byte {
 
 // decodeRun reads a run's row; its filters are not loaded.
 func decodeRun(name, row []byte) (*run, error) {
-	if len(name) != 8 {
+	if len(name) != 4 {
 		return nil, fmt.Errorf("%w: run named %x", ErrCorrupt, name)
 	}
 	payload, err := unseal(bucketRuns, name, row)
@@ -60,7 +59,7 @@ func decodeRun(name, row []byte) (*run, error) {
 	}
 	d := decoder{b: payload}
 	epoch := epochRef{epoch: d.u32(), id: d.u32()}
-	r := newRun(binary.BigEndian.Uint64(name), epoch, int(d.uint(1)))
+	r := newRun(binary.BigEndian.Uint32(name), epoch, int(d.uint(1)))
 	r.newest = d.u32()
 	for range d.uint(2) {
 		var s segment
@@ -114,7 +113,7 @@ func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (expires uint3
 	if k == nil {
 		return removed, many, nil // the key may be in the block before
 	}
-	recs, err := openBlock(r.sum, k, v)
+	recs, err := openBlock(r.number, k, v)
 	if err != nil {
 		return 0, 0, r.damage(err)
 	}
@@ -152,7 +151,7 @@ func (r *run) each(tx *bbolt.Tx, key *recordKey, fn func(number, expires uint32)
 	id := recordID(key, 0)
 	c := b.Cursor()
 	for k, v := c.Seek(id[:]); k != nil; k, v = c.Next() {
-		recs, err := openBlock(r.sum, k, v)
+		recs, err := openBlock(r.number, k, v)
 		if err != nil {
 			return r.damage(err)
 		}

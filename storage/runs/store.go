@@ -26,7 +26,7 @@ type Store struct {
 	committed chan struct{} // closed when the committer has ended; nil: read-only
 	builder   *builder      // nil: read-only
 
-	flushed    atomic.Uint64 // the last generation that is in runs
+	flushed    atomic.Uint32 // the last generation that is in runs
 	counts     atomic.Pointer[counts]
 	broken     atomic.Pointer[error] // why writing was given up
 	refused    refusals
@@ -219,6 +219,22 @@ func (s *Store) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 
 // Flush makes durable and visible what was queued before the call.
 func (s *Store) Flush() error { return s.call("flush", func(*commit) error { return nil }) }
+
+// Rotate writes what is in memory out as runs and waits for that. It is never
+// needed; Close leaves it to the next Open to read the log.
+func (s *Store) Rotate() error {
+	var flushed <-chan struct{}
+	err := s.call("rotate", func(c *commit) error {
+		if c.rotate, c.last = !c.led.active.empty(), true; c.rotate {
+			flushed = c.led.active.flushed
+		}
+		return nil
+	})
+	if err != nil || flushed == nil {
+		return err
+	}
+	return s.await("rotate", flushed)
+}
 
 // CleanStart reports whether the files were new or properly closed before Open.
 func (s *Store) CleanStart() bool { return s.clean }

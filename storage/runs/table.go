@@ -21,7 +21,7 @@ const (
 // Heads are chosen by hashSeed.hash, so that nobody can announce keys that share a
 // chain.
 type table struct {
-	gen     uint64
+	gen     uint32
 	flushed chan struct{} // closed when its records are in runs
 	heads   []uint32      // atomic: index of a chain's first entry, plus one
 	entries []entry
@@ -50,7 +50,7 @@ type removal struct {
 	number uint32
 }
 
-func newTable(gen uint64, size int) *table {
+func newTable(gen uint32, size int) *table {
 	heads := 1 << bits.Len(uint(size-1))
 	return &table{
 		gen: gen, flushed: make(chan struct{}),

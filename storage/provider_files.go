@@ -1,0 +1,224 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/storage/runs"
+)
+
+// providerFiles are the two files of the provider store. They belong together and
+// are moved aside, replaced and restored together.
+var providerFiles = []string{runs.LogName, runs.RunsName}
+
+// providerPath returns the path of one of them.
+func (db *DB) providerPath(name string) string { return filepath.Join(db.dir, name+db.suffix) }
+
+// openProviders opens the provider store, and replaces it if it is damaged.
+func (db *DB) openProviders() error {
+	err := db.tryProviders()
+	if !errors.Is(err, ErrCorrupt) || db.opts.ReadOnly {
+		return err
+	}
+	if err := db.replaceProviders(err); err != nil {
+		return err
+	}
+	return db.tryProviders()
+}
+
+func (db *DB) tryProviders() (err error) {
+	if db.opts.force != nil && db.quarantinedProviders == nil {
+		return db.opts.force
+	}
+	o := db.providerOptions()
+	o.Observer = &providerObserver{db: db}
+	s, err := runs.OpenFiles(db.providerPath(runs.LogName), db.providerPath(runs.RunsName), o)
+	if errors.Is(err, ErrLocked) {
+		return &LockedError{Path: db.providerPath(runs.LogName)}
+	}
+	if err != nil {
+		return err
+	}
+	if db.suspected(db.providerPath(runs.LogName)) {
+		if err := db.recheckProviders(s); err != nil {
+			return errors.Join(err, s.Close())
+		}
+	}
+	db.providers = s
+	return nil
+}
+
+func (db *DB) providerOptions() runs.Options {
+	return runs.Options{
+		CommitWindow:          db.opts.CommitWindow,
+		MaxPending:            db.opts.MaxPending,
+		MaxBytes:              db.opts.MaxBytes - db.opts.stateBytes(),
+		MaxProvidersPerKey:    db.opts.MaxProvidersPerKey,
+		MaxRecordsPerProvider: db.opts.MaxRecordsPerProvider,
+		MaxProviders:          db.opts.MaxProviders,
+		LockTimeout:           db.opts.LockTimeout,
+		ReadOnly:              db.opts.ReadOnly,
+		NoSync:                db.opts.NoSync,
+		Verify:                db.verifyProviders,
+		Logger:                db.opts.Logger,
+		Shuffle:               db.opts.Shuffle,
+	}
+}
+
+// verifyProviders checks a file before bbolt is let at it, see runs.Options.
+func (db *DB) verifyProviders(path string, whole bool) error {
+	budget := db.opts.verifyPages
+	if whole || db.suspected(db.providerPath(runs.LogName)) {
+		budget = wholeFile
+	}
+	return verifyFile(path, budget, !whole)
+}
+
+// recheckProviders checks everything after a read has met damage.
+func (db *DB) recheckProviders(s *runs.Store) error {
+	var r Report
+	if _, err := s.Check(r.problem); err != nil {
+		return err
+	}
+	return db.settle(&r, db.providerPath(runs.LogName))
+}
+
+// providerObserver passes on what the provider store tells, and at the first sign
+// of damage leaves a mark, so that the next Open checks both files.
+type providerObserver struct {
+	db      *DB
+	damaged sync.Once
+}
+
+// Committed implements runs.Observer.
+func (o *providerObserver) Committed(writes int, took time.Duration) {
+	o.db.opts.Observer.Committed(writes, took)
+}
+
+// StorageError implements runs.Observer.
+func (o *providerObserver) StorageError(op string, err error) {
+	o.db.opts.Observer.StorageError(op, err)
+	if errors.Is(err, ErrCorrupt) {
+		o.damaged.Do(func() { o.db.suspect(o.db.providerPath(runs.LogName), op, err) })
+	}
+}
+
+// salvageProviders bounds the provider records taken over: they come again by
+// themselves within a day, and a node that salvages for minutes is down.
+const salvageProviders = 2_000_000
+
+// replaceProviders puts a new provider store in the place of the damaged one, as
+// replace does with the other file.
+func (db *DB) replaceProviders(cause error) error {
+	q := &Quarantine{Reason: cause}
+	if err := db.buildProviders(q); err != nil {
+		return fmt.Errorf("storage: quarantine: %w", err)
+	}
+	moved, err := adopt(db.dir, providerFiles, fmt.Sprintf(".corrupt-%d", time.Now().Unix()))
+	if err != nil {
+		return fmt.Errorf("storage: quarantine: %w", err)
+	}
+	q.Files = moved
+	db.quarantinedProviders = q
+	return nil
+}
+
+// buildProviders fills new files from the damaged ones.
+func (db *DB) buildProviders(q *Quarantine) error {
+	if err := discardStaged(db.dir); err != nil {
+		return err
+	}
+	o := db.providerOptions()
+	o.Verify = nil
+	dst, err := runs.OpenFiles(staged(db.dir, runs.LogName), staged(db.dir, runs.RunsName), o)
+	if err != nil {
+		return err
+	}
+	src := readDamaged(db.dir, providerFiles)
+	defer src.close()
+	whole, err := dst.Salvage(src, salvageProviders)
+	q.Records[0] = dst.Stats().Records
+	q.Incomplete = !whole || src.incomplete()
+	if err != nil && !errors.Is(err, ErrFull) {
+		return errors.Join(err, dst.Close())
+	}
+	q.Incomplete = q.Incomplete || err != nil
+	return dst.Close()
+}
+
+// damagedFiles is a runs.Source: what can be read of damaged files.
+type damagedFiles map[string]*damagedFile
+
+type damagedFile struct {
+	f *os.File
+	pageReader
+	top   map[string]*element
+	whole bool // top has all buckets
+}
+
+var _ runs.Source = damagedFiles(nil)
+
+func readDamaged(dir string, names []string) damagedFiles {
+	files := make(damagedFiles)
+	for _, name := range names {
+		d := &damagedFile{}
+		files[name] = d
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			d.incomplete = true
+			continue
+		}
+		d.f = f
+		src, err := openPageFile(f)
+		if src == nil {
+			d.incomplete = true
+			continue
+		}
+		d.pageReader = newPageReader(src)
+		d.incomplete = err != nil
+		d.top, d.whole = d.topBuckets()
+	}
+	return files
+}
+
+// Buckets implements runs.Source.
+func (d damagedFiles) Buckets(file string, fn func(name []byte)) (whole bool) {
+	for name := range d[file].top {
+		fn([]byte(name))
+	}
+	return d[file].whole
+}
+
+// Rows implements runs.Source.
+func (d damagedFiles) Rows(file string, bucket []byte, fn func(key, value []byte)) (whole bool) {
+	f := d[file]
+	return f.eachIn(f.top[string(bucket)], func(e *element) { fn(e.key, e.value) })
+}
+
+// Scan implements runs.Source.
+func (d damagedFiles) Scan(file string, fn func(key, value []byte)) {
+	if f := d[file]; f.src != nil {
+		f.scan(func(e *element) { fn(e.key, e.value) })
+	}
+}
+
+func (d damagedFiles) incomplete() bool {
+	for _, f := range d {
+		if f.incomplete {
+			return true
+		}
+	}
+	return false
+}
+
+func (d damagedFiles) close() {
+	for _, f := range d {
+		if f.f != nil {
+			_ = f.f.Close()
+		}
+	}
+}

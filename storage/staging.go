@@ -1,0 +1,108 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Files that are to take the place of others are first completed under names of
+// their own. Then a note says that they are complete and what becomes of the old
+// ones, and from there on a crash is made good by the next Open: either all of the
+// new files take their places or none.
+const (
+	stagedSuffix = ".new"
+	adoptName    = "adopt" // the note; it holds the suffix of the old files, or nothing: they are removed
+)
+
+// dbFiles are all files of a store.
+var dbFiles = append([]string{FileName}, providerFiles...)
+
+// staged returns the path of a file before it is in its place.
+func staged(dir, name string) string { return filepath.Join(dir, name+stagedSuffix) }
+
+// adopt puts the staged files of these names in their places. It keeps the old ones
+// under the suffix, or one like it if that is taken, and returns their paths.
+func adopt(dir string, names []string, suffix string) (old []string, err error) {
+	if suffix != "" {
+		suffix = freeSuffix(dir, suffix)
+	}
+	note := filepath.Join(dir, adoptName)
+	if err := writeFile(note+stagedSuffix, strings.NewReader(suffix)); err != nil {
+		return nil, err
+	}
+	if err := firstErr(os.Rename(note+stagedSuffix, note), syncDir(dir)); err != nil {
+		return nil, err
+	}
+	if err := finishAdoption(dir); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		kept := filepath.Join(dir, name+suffix)
+		if _, err := os.Lstat(kept); err == nil && suffix != "" {
+			old = append(old, kept)
+		}
+	}
+	return old, nil
+}
+
+// finishAdoption does what the note says, if there is one.
+func finishAdoption(dir string) error {
+	note := filepath.Join(dir, adoptName)
+	suffix, err := os.ReadFile(note)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	for _, name := range dbFiles {
+		if _, err := os.Lstat(staged(dir, name)); err != nil {
+			continue // it is in its place, or is not to be replaced
+		}
+		path := filepath.Join(dir, name)
+		if len(suffix) > 0 {
+			err = os.Rename(path, path+string(suffix))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("storage: %w", err)
+			}
+		}
+		if err := firstErr(os.Rename(staged(dir, name), path), removeMark(path)); err != nil {
+			return fmt.Errorf("storage: %w", err)
+		}
+	}
+	// The places must be durable before the note is gone.
+	if err := syncDir(dir); err != nil {
+		return err
+	}
+	return firstErr(os.Remove(note), syncDir(dir))
+}
+
+// discardStaged removes staged files that a crash has left incomplete.
+func discardStaged(dir string) error {
+	for _, name := range append([]string{adoptName}, dbFiles...) {
+		if err := os.Remove(staged(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("storage: %w", err)
+		}
+	}
+	return nil
+}
+
+// freeSuffix returns suffix, or suffix with a number if one of the store's files
+// has it already.
+func freeSuffix(dir, suffix string) string {
+	for free, i := suffix, 1; ; i++ {
+		taken := false
+		for _, name := range dbFiles {
+			_, err := os.Lstat(filepath.Join(dir, name+free))
+			taken = taken || err == nil
+		}
+		if !taken {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", suffix, i)
+	}
+}
