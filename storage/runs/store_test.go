@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -37,7 +38,14 @@ func open(t testing.TB, dir string, o Options) *Store {
 	t.Helper()
 	s, err := Open(dir, o)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.Close() })
+	// A store that is open has goroutines that hold it; one that is closed need not
+	// stay until the end of a test of thousands.
+	weakly := weak.Make(s)
+	t.Cleanup(func() {
+		if s := weakly.Value(); s != nil {
+			_ = s.Close()
+		}
+	})
 	return s
 }
 

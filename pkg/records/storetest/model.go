@@ -41,12 +41,13 @@ type walk struct {
 	reopen Reopen
 	m      model
 	now    time.Time
+	latest time.Time // that now has ever been
 }
 
 func testModel(t *testing.T, open Open) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s, reopen := open(t)
-		w := &walk{T: rt, s: s, reopen: reopen, now: start, m: model{
+		w := &walk{T: rt, s: s, reopen: reopen, now: start, latest: start, m: model{
 			values: map[string]records.Value{}, providers: map[string]map[kad.PeerID]time.Time{},
 			addrs: map[kad.PeerID]modelAddrs{}, published: map[string]records.Published{},
 		}}
@@ -147,8 +148,11 @@ func (w *walk) provide() {
 		w.m.addrs[id] = modelAddrs{addrs: addr, earliest: until, latest: until}
 		return
 	}
-	if a.earliest.Before(w.now.Add(records.ProviderAddrTTL / 2)) {
+	switch half := w.now.Add(records.ProviderAddrTTL / 2); { // later ones may stay as they are
+	case a.latest.Before(half):
 		a.earliest = until
+	case a.earliest.Before(half):
+		a.earliest = half
 	}
 	a.earliest = earlier(a.earliest, until)
 	if until.After(a.latest) {
@@ -239,10 +243,17 @@ func (w *walk) expire() {
 	}
 }
 
-// jump lets time pass, or the clock go back by less than the grace.
+// jump lets time pass, or the clock go back to less than the grace before the
+// latest time there has been.
 func (w *walk) jump() {
 	s := rapid.OneOf(rapid.IntRange(1, 60), rapid.IntRange(1, 30*3600), rapid.IntRange(-3599, -1)).Draw(w.T, "seconds")
 	w.now = w.now.Add(time.Duration(s) * time.Second)
+	if w.now.After(w.latest) {
+		w.latest = w.now
+	}
+	if earliest := w.latest.Add(time.Second - records.ExpireGrace); w.now.Before(earliest) {
+		w.now = earliest
+	}
 }
 
 func (w *walk) restart() {
