@@ -28,24 +28,14 @@ func (b *batch) finish() error {
 func (db *DB) committer() {
 	defer close(db.done)
 	debug.SetPanicOnFault(true) // see guard; the setting is this goroutine's
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
 	for {
-		batch, wait, done := db.queue.next(db.opts.CommitWindow)
-		switch {
+		switch batch, done := db.queue.next(); {
 		case done:
 			return
 		case len(batch) > 0:
 			db.commit(batch)
-			continue
-		case wait > 0:
-			timer.Reset(wait)
 		default:
-			timer.Stop()
-		}
-		select {
-		case <-db.queue.wake:
-		case <-timer.C:
+			<-db.queue.wake
 		}
 	}
 }
@@ -83,9 +73,6 @@ func (db *DB) commit(writes []write) {
 func (db *DB) answer(w write, err error) {
 	if refused(err) {
 		db.refused.Add(1)
-	}
-	if w.done == nil {
-		return
 	}
 	if err != nil {
 		err = fmt.Errorf("storage: %s: %w", w.op, err)
@@ -215,17 +202,6 @@ func (db *DB) do(op string, limit int, apply func(*batch) error) error {
 		return db.refuse(op, err)
 	}
 	return <-done
-}
-
-// enqueue has the committer apply a change within the commit window.
-func (db *DB) enqueue(op string, apply func(*batch) error) error {
-	if err := db.writable(); err != nil {
-		return err
-	}
-	if err := db.queue.put(write{op: op, apply: apply}, db.opts.MaxPending); err != nil {
-		return db.refuse(op, err)
-	}
-	return nil
 }
 
 func (db *DB) writable() error {

@@ -325,7 +325,6 @@ func TestImpossibleWrite(t *testing.T) {
 				done = append(done, ch)
 				db.queue.mu.Lock() // without waking the committer
 				db.queue.pending = append(db.queue.pending, write{op: "bad", apply: fail, done: ch})
-				db.queue.waiters++
 				db.queue.mu.Unlock()
 			}
 		}

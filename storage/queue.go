@@ -2,7 +2,6 @@ package storage
 
 import (
 	"sync"
-	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -14,7 +13,7 @@ type write struct {
 	// anything, or an error that undoes the transaction. It may be called again;
 	// nil: it is left out.
 	apply func(*batch) error
-	// done receives the result once it is durable; nil: nobody waits.
+	// done receives the result once it is durable.
 	done chan error
 }
 
@@ -25,8 +24,6 @@ type queue struct {
 
 	mu      sync.Mutex
 	pending []write
-	waiters int       // writes in pending that somebody waits for
-	oldest  time.Time // when the first of pending came
 	closed  bool
 }
 
@@ -42,16 +39,8 @@ func (q *queue) put(w write, limit int) error {
 	case len(q.pending) >= limit:
 		return records.ErrBusy
 	}
-	if len(q.pending) == 0 {
-		q.oldest = time.Now()
-	}
 	q.pending = append(q.pending, w)
-	if w.done != nil {
-		q.waiters++
-	}
-	if w.done != nil || len(q.pending) == 1 || len(q.pending) == maxBatch {
-		q.signal()
-	}
+	q.signal()
 	return nil
 }
 
@@ -69,34 +58,15 @@ func (q *queue) len() int {
 	return len(q.pending)
 }
 
-// next returns the writes to commit now, or how long to wait for them (zero:
-// until woken). done tells that the queue is closed and empty.
-func (q *queue) next(window time.Duration) (batch []write, wait time.Duration, done bool) {
+// next removes and returns the first writes, at most maxBatch. done tells that the
+// queue is closed and empty.
+func (q *queue) next() (batch []write, done bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := len(q.pending)
-	switch {
-	case n == 0:
-		return nil, 0, q.closed
-	case q.waiters == 0 && n < maxBatch && !q.closed:
-		if wait = window - time.Since(q.oldest); wait > 0 {
-			return nil, wait, false
-		}
-	}
-	return q.take(), 0, false
-}
-
-// take removes the first writes, at most maxBatch.
-func (q *queue) take() []write {
 	n := min(len(q.pending), maxBatch)
-	batch := q.pending[:n:n]
+	batch = q.pending[:n:n]
 	q.pending = append([]write(nil), q.pending[n:]...)
-	for i := range batch {
-		if batch[i].done != nil {
-			q.waiters--
-		}
-	}
-	return batch
+	return batch, n == 0 && q.closed
 }
 
 // close refuses further writes; those that wait are still taken.
