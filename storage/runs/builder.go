@@ -182,8 +182,8 @@ func (b *builder) nextGarbage() (garbage, bool) {
 	return b.garbage[0], true
 }
 
-// free frees the pages of runs, one run to a transaction. Nobody is kept waiting
-// if that fails.
+// free frees the pages of runs, one run to a transaction. If that fails the others
+// come first, and nobody is kept waiting.
 func (b *builder) free(g garbage) (err error) {
 	for len(g.runs) > 0 && err == nil {
 		number := g.runs[0].number
@@ -191,17 +191,23 @@ func (b *builder) free(g garbage) (err error) {
 			g.runs = g.runs[1:]
 		}
 	}
-	if g.done != nil {
-		close(g.done)
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	waiting := b.garbage[:1]
 	if err != nil {
-		b.garbage[0] = garbage{runs: g.runs}
-		return err
+		waiting = b.garbage
+	}
+	for i := range waiting {
+		if done := waiting[i].done; done != nil {
+			close(done)
+			waiting[i].done = nil
+		}
 	}
 	b.garbage = b.garbage[1:]
-	return nil
+	if err != nil {
+		b.garbage = append(b.garbage, garbage{runs: g.runs})
+	}
+	return err
 }
 
 // deleteRun removes what there is of a run.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -142,4 +143,29 @@ func TestDiskFull(t *testing.T) {
 			checked(t, s)
 		})
 	}
+}
+
+// TestFreeingFails has an Expire come after runs that cannot be freed.
+func TestFreeingFails(t *testing.T) {
+	o := tiny()
+	o.shape.retry = time.Millisecond
+	s := open(t, t.TempDir(), o)
+	require.NoError(t, s.runs.update(func(tx *bbolt.Tx) error {
+		rows, err := bucketOf(tx, bucketRuns)
+		if err == nil {
+			_, err = rows.CreateBucket(u32(9999)) // is no row and cannot be deleted as one
+		}
+		return err
+	}))
+	failed := make(chan struct{})
+	s.builder.discard([]*run{newRun(9999, epochRef{}, 0)}, failed)
+	<-failed
+	for i := range 200 {
+		require.NoError(t, s.addAt(start, i, false))
+	}
+	require.NoError(t, s.Rotate())
+	out, err := s.Expire(start.Add(4 * time.Hour))
+	require.NoError(t, err)
+	require.EqualValues(t, 200, out.Records[records.KindProvider])
+	require.Empty(t, s.view.Load().runs)
 }
