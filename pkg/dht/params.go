@@ -19,7 +19,8 @@ const (
 	Alpha    = 3
 	MaxAlpha = 10
 	// Beta is how many of the nearest peers must have answered before a finding
-	// lookup ends (go: 3). A storing one waits for all k.
+	// lookup ends (go: 3). A storing one waits for all k, and so does a search that
+	// has found no record: where many come and go, holders are no longer the nearest.
 	Beta = 3
 	// DefaultQuorum is how many equal values end a FindValue early (go: 16).
 	DefaultQuorum = 16
@@ -99,6 +100,7 @@ type Config struct {
 	Alpha, MaxAlpha  int
 	Beta             int
 	StoreBeta        int // Beta of lookups that store; zero: Replicas
+	SearchBeta       int // Beta of searches for records while they have found none; zero: Replicas
 	SoftTimeout      time.Duration
 	RequestTimeout   time.Duration
 	RefreshInterval  time.Duration
@@ -137,6 +139,7 @@ func (c *Config) setDefaults() {
 	def(&c.MaxAlpha, max(MaxAlpha, c.Alpha))
 	def(&c.Beta, Beta)
 	def(&c.StoreBeta, c.Replicas)
+	def(&c.SearchBeta, c.Replicas)
 	defd(&c.SoftTimeout, SoftTimeout)
 	defd(&c.RequestTimeout, RequestTimeout)
 	defd(&c.RefreshInterval, RefreshInterval)

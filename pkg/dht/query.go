@@ -87,7 +87,10 @@ func (m *Machine) begin(now time.Time, q *query) {
 		q.trace.Seeds = len(seeds)
 	}
 	q.msg = &wire.Message{Type: lookupTypes[q.Kind], Key: q.Key}
-	if q.Kind == FindValue {
+	switch q.Kind {
+	case FindProviders:
+		q.lookup.Until(m.cfg.SearchBeta)
+	case FindValue:
 		m.startValue(q)
 	}
 	m.markRefreshed(now, target)
@@ -101,6 +104,8 @@ func (m *Machine) startValue(q *query) {
 	if q.Value.Value != nil {
 		q.best = q.Value
 		q.held = append(q.held, holding{peer: m.cfg.Self.Key, value: q.Value.Value})
+	} else {
+		q.lookup.Until(m.cfg.SearchBeta)
 	}
 }
 
@@ -195,6 +200,7 @@ func (m *Machine) takeProviders(q *query, msg *wire.Message) bool {
 		}
 	}
 	if len(fresh) > 0 {
+		q.lookup.Until(m.cfg.Beta)
 		m.out.Progress = append(m.out.Progress, Progress{Query: q.id, Providers: fresh})
 	}
 	return len(q.seen) >= MaxProviders || q.Count > 0 && len(q.seen) >= q.Count
@@ -209,6 +215,7 @@ func (m *Machine) takeValue(now time.Time, q *query, from kad.Key, msg *wire.Mes
 		Received: now, Expires: records.HeldExpiry(now, records.WireTTL(msg.Record.TTL), msg.Record.TimeReceived),
 	}
 	q.held = append(q.held, holding{peer: from, value: v.Value})
+	q.lookup.Until(m.cfg.Beta)
 	switch {
 	case q.best.Value == nil, !bytes.Equal(q.best.Value, v.Value) && m.better(q.best, v):
 		q.best = v

@@ -38,6 +38,7 @@ type Lookup struct {
 	list   []candidate // shortlist, by ascending distance to target
 	peers  []kad.Peer  // those of list, in the order they were heard of
 	alpha  int         // peers asked at once: Alpha, up to MaxAlpha after stalls
+	until  int         // of the nearest must have responded at the end: Beta, see Until
 	count  [numStates]int
 	heard  int // peers ever heard of
 	asked  int
@@ -47,7 +48,7 @@ type Lookup struct {
 // own node must not be among the peers it is given.
 func New(target kad.Key, cfg Config, seeds []kad.Peer) *Lookup {
 	l := &Lookup{target: target, tag: tagOf(&target), cfg: cfg.withDefaults()}
-	l.alpha = l.cfg.Alpha
+	l.alpha, l.until = l.cfg.Alpha, l.cfg.Beta
 	room := min(len(seeds)+2*l.cfg.K, l.cfg.MaxPeers)
 	l.list, l.peers = make([]candidate, 0, room), make([]kad.Peer, 0, room)
 	for i := range seeds {
@@ -55,6 +56,10 @@ func New(target kad.Key, cfg Config, seeds []kad.Peer) *Lookup {
 	}
 	return l
 }
+
+// Until changes how many of the nearest peers must have responded at the end: a search
+// that has found nothing yet looks farther. At least Beta, at most K.
+func (l *Lookup) Until(n int) { l.until = min(max(n, l.cfg.Beta), l.cfg.K) }
 
 // Target returns the key looked for.
 func (l *Lookup) Target() kad.Key { return l.target }
@@ -129,8 +134,8 @@ func (l *Lookup) Failed(from kad.Key) {
 	}
 }
 
-// Done reports whether the lookup is over: the Beta nearest peers that are
-// neither failed nor slow have all responded. If there are fewer of them, it is
+// Done reports whether the lookup is over: the Beta nearest peers (see Until) that
+// are neither failed nor slow have all responded. If there are fewer of them, it is
 // over when all have responded and no slow one can add to them.
 func (l *Lookup) Done() bool {
 	n := 0
@@ -139,7 +144,7 @@ func (l *Lookup) Done() bool {
 		case heard, waiting:
 			return false
 		case responded:
-			if n++; n == l.cfg.Beta {
+			if n++; n == l.until {
 				return true
 			}
 		}

@@ -53,6 +53,23 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// A search that has found nothing asks on beyond the Beta nearest, up to K.
+func TestUntil(t *testing.T) {
+	l := New(kad.Key{}, Config{K: 4, Alpha: 1, MaxAlpha: 1, Beta: 2}, peers(1, 2, 3, 4, 5))
+	l.Until(9)
+	for d := byte(1); d <= 3; d++ {
+		wantAsked(t, l, d)
+		l.Responded(key(d), nil)
+		wantDone(t, l, false)
+	}
+	l.Until(0) // found: the two nearest will do
+	wantDone(t, l, true)
+	l.Until(9)
+	wantAsked(t, l, 4)
+	l.Responded(key(4), nil)
+	wantDone(t, l, true)
+}
+
 func TestWithoutSeeds(t *testing.T) {
 	l := New(key(7), Config{}, nil)
 	wantDone(t, l, true)

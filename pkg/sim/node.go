@@ -88,7 +88,7 @@ func (w *World) machineConfig(n *node) dht.Config {
 		Self:     *w.peer(n.num),
 		Table:    kbucket.Config{BucketSize: p.K, Replacements: p.Replacements, Share: w.share},
 		Replicas: p.K, Alpha: p.Alpha, MaxAlpha: max(p.MaxAlpha, p.Alpha),
-		Beta: p.Beta, StoreBeta: p.StoreBeta, SoftTimeout: p.SoftTimeout,
+		Beta: p.Beta, StoreBeta: p.StoreBeta, SearchBeta: p.SearchBeta, SoftTimeout: p.SoftTimeout,
 		RefreshInterval: p.Refresh, LivenessInterval: p.Liveness,
 		Republish: republish.Config{Interval: p.Republish},
 		Select:    newer,

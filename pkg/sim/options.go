@@ -70,6 +70,7 @@ type Protocol struct {
 	MaxAlpha     int
 	Beta         int
 	StoreBeta    int
+	SearchBeta   int
 	SoftTimeout  time.Duration
 	Refresh      time.Duration
 	Liveness     time.Duration
@@ -112,6 +113,7 @@ var settings = []Setting{
 	{"max-alpha", strconv.Itoa(dht.MaxAlpha), "what alpha grows to when a lookup stalls", intOption(func(o *Options) *int { return &o.Protocol.MaxAlpha }, 1, 100)},
 	{"beta", strconv.Itoa(dht.Beta), "nearest peers that must answer to end a finding lookup", intOption(func(o *Options) *int { return &o.Protocol.Beta }, 1, 100)},
 	{"store-beta", "20", "nearest peers that must answer to end a storing lookup", intOption(func(o *Options) *int { return &o.Protocol.StoreBeta }, 1, 100)},
+	{"search-beta", "20", "the same of a search that has found no record", intOption(func(o *Options) *int { return &o.Protocol.SearchBeta }, 1, 100)},
 	{"soft-timeout", span(dht.SoftTimeout), "`time` after which a request gives its place to another", durationOption(func(o *Options) *time.Duration { return &o.Protocol.SoftTimeout })},
 	{"refresh", span(dht.RefreshInterval), "`time` between refreshes of a bucket", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Refresh })},
 	{"liveness", span(dht.LivenessInterval), "`time` a peer may be silent before it is probed", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Liveness })},

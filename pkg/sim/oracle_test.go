@@ -34,6 +34,7 @@ func quiet(nodes int) *World {
 // ProbeLab RFM19.1: at some 25,000 servers a lookup's first peer of the 20 closest
 // is 1.93 hops away on average, where a peer of one's own table is one hop away.
 func TestOracleHops(t *testing.T) {
+	t.Parallel()
 	w := quiet(25_000)
 	for range 1000 {
 		w.lookup()
@@ -49,6 +50,7 @@ func TestOracleHops(t *testing.T) {
 // The error of an estimate of the network's size from L lookups: its standard
 // deviation is about 0.281 L^-0.529 of the size.
 func TestOracleNetworkSize(t *testing.T) {
+	t.Parallel()
 	const nodes, asked = 2000, 300
 	w := quiet(nodes)
 	for n, l := 1, 0; n <= 16; n *= 2 {
@@ -116,6 +118,7 @@ func holdersLeft(w *World, up []bool) (left, survived float64) {
 // ProbeLab RFM17: of the 20 peers that took a provider record 15 are still there
 // after 80 hours.
 func TestOracleHoldersOfTheMixture(t *testing.T) {
+	t.Parallel()
 	w := network(5000, ChurnMixture)
 	left, _ := holdersLeft(w, alive(w, 80*time.Hour)[0])
 	t.Logf("%.2f of 20", left)
@@ -126,6 +129,7 @@ func TestOracleHoldersOfTheMixture(t *testing.T) {
 // with the probability that is the integral of a session's survival from t on over
 // its whole. A record is lost when all of its 20 holders are.
 func TestOracleSurvivalUnderWeibullChurn(t *testing.T) {
+	t.Parallel()
 	w := network(5000, ChurnWeibull)
 	hours := []float64{1, 6, 12, 22, 48}
 	var times []time.Duration

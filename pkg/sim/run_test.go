@@ -25,7 +25,7 @@ var goldens = []struct {
 	{scenario: "restart", options: "nodes=100 hours=0.4 warmup=1m", small: true},
 	{scenario: "partition", options: "nodes=100 hours=1.2 warmup=1m"},
 	{scenario: "liars", options: "nodes=200 hours=0.4 warmup=1m"},
-	{scenario: "sybils", options: "nodes=200 hours=0.4 warmup=1m"},
+	{scenario: "sybils", options: "nodes=100 hours=0.4 warmup=1m"},
 	{scenario: "hot", options: "nodes=200 hours=0.3 warmup=1m"},
 	{scenario: "crowd", options: "nodes=200 hours=0.25"},
 	{scenario: "dead", options: "nodes=300 hours=0.3 warmup=1m"},
@@ -55,6 +55,7 @@ func TestGoldenReports(t *testing.T) {
 	for _, g := range goldens {
 		covered[g.scenario] = true
 		t.Run(g.scenario, func(t *testing.T) {
+			t.Parallel()
 			if raceDetector && !g.small {
 				t.Skip("too slow under the race detector")
 			}

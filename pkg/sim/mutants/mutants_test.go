@@ -38,7 +38,7 @@ var mutants = []struct {
 	},
 	{
 		name: "a lookup ends with the first answer of the nearest", file: "lookup/lookup.go",
-		was: "if n++; n == l.cfg.Beta {", is: "if n++; n == 1 {",
+		was: "if n++; n == l.until {", is: "if n++; n == 1 {",
 		scenario: "steady", found: differs,
 	},
 	{
