@@ -56,11 +56,8 @@ type own struct{ s providers }
 var _ Store = own{}
 
 // OpenNode opens the store that a node keeps its provider records in.
-func OpenNode(dir string) (Store, error) { return OpenRuns(dir) }
-
-// OpenRuns opens the node's provider store by itself.
-func OpenRuns(dir string) (Store, error) {
-	s, err := runs.Open(dir, runs.Options{})
+func OpenNode(dir string) (Store, error) {
+	s, err := storage.Open(dir, storage.Options{})
 	if err != nil {
 		return nil, err
 	}

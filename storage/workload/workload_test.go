@@ -22,7 +22,7 @@ const serveEnv = "HOLDFAST_WORKLOAD_SERVE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(serveEnv) != "" {
-		if err := Serve(os.Stdin, os.Stdout, OpenRuns); err != nil {
+		if err := Serve(os.Stdin, os.Stdout, OpenNode); err != nil {
 			panic(err)
 		}
 		return
