@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p"
 	dht "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 )
@@ -31,7 +32,7 @@ func newHost(t testing.TB) host.Host {
 	h, err := libp2p.New(
 		libp2p.ListenAddrStrings(listen...),
 		libp2p.DisableRelay(),
-		libp2p.ResourceManager(nil), // 30 hosts share one address
+		libp2p.ResourceManager(&network.NullResourceManager{}), // 30 hosts share one address
 	)
 	require.NoError(t, err)
 	t.Cleanup(func() { h.Close() })
