@@ -328,6 +328,8 @@ func (m *Machine) lookupConfig(q *query) lookup.Config {
 	case Refresh:
 		if string(q.Key) == string(m.cfg.Self.ID) {
 			c.Beta = m.cfg.StoreBeta
+		} else {
+			c.Alpha, c.MaxAlpha = m.cfg.RefreshAlpha, max(m.cfg.RefreshAlpha, m.cfg.Alpha)
 		}
 	}
 	return c

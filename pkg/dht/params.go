@@ -43,6 +43,11 @@ const (
 	// SelfInterval is how often our own neighbourhood is looked up and with it
 	// every one of our k nearest asked.
 	SelfInterval = 10 * time.Minute
+	// RefreshAlpha is how many peers the refresh of a bucket asks at once to begin
+	// with; it grows to Alpha. Nobody waits for it, and what is asked too early is
+	// asked in vain: with 3 a simulated network of 2,000 sends 40 % more, for tables
+	// that are no better.
+	RefreshAlpha = 1
 	// RefreshTimeout bounds one refresh lookup (go: 10 s).
 	RefreshTimeout = 10 * time.Second
 	// LivenessInterval is how long a peer may be silent before it is probed
@@ -98,6 +103,7 @@ type Config struct {
 
 	Replicas         int
 	Alpha, MaxAlpha  int
+	RefreshAlpha     int
 	Beta             int
 	StoreBeta        int // Beta of lookups that store; zero: Replicas
 	SearchBeta       int // Beta of searches for records while they have found none; zero: Replicas
@@ -137,6 +143,7 @@ func (c *Config) setDefaults() {
 	def(&c.Replicas, Replicas)
 	def(&c.Alpha, Alpha)
 	def(&c.MaxAlpha, max(MaxAlpha, c.Alpha))
+	def(&c.RefreshAlpha, RefreshAlpha)
 	def(&c.Beta, Beta)
 	def(&c.StoreBeta, c.Replicas)
 	def(&c.SearchBeta, c.Replicas)

@@ -87,7 +87,7 @@ func (w *World) machineConfig(n *node) dht.Config {
 	return dht.Config{
 		Self:     *w.peer(n.num),
 		Table:    kbucket.Config{BucketSize: p.K, Replacements: p.Replacements, Share: w.share},
-		Replicas: p.K, Alpha: p.Alpha, MaxAlpha: max(p.MaxAlpha, p.Alpha),
+		Replicas: p.K, Alpha: p.Alpha, MaxAlpha: max(p.MaxAlpha, p.Alpha), RefreshAlpha: p.RefreshAlpha,
 		Beta: p.Beta, StoreBeta: p.StoreBeta, SearchBeta: p.SearchBeta, SoftTimeout: p.SoftTimeout,
 		RefreshInterval: p.Refresh, LivenessInterval: p.Liveness,
 		Republish: republish.Config{Interval: p.Republish},

@@ -68,6 +68,7 @@ type Protocol struct {
 	K            int
 	Alpha        int
 	MaxAlpha     int
+	RefreshAlpha int
 	Beta         int
 	StoreBeta    int
 	SearchBeta   int
@@ -111,6 +112,7 @@ var settings = []Setting{
 	{"k", "20", "bucket size and replicas", intOption(func(o *Options) *int { return &o.Protocol.K }, 1, 100)},
 	{"alpha", strconv.Itoa(dht.Alpha), "peers a lookup asks at once", intOption(func(o *Options) *int { return &o.Protocol.Alpha }, 1, 100)},
 	{"max-alpha", strconv.Itoa(dht.MaxAlpha), "what alpha grows to when a lookup stalls", intOption(func(o *Options) *int { return &o.Protocol.MaxAlpha }, 1, 100)},
+	{"refresh-alpha", strconv.Itoa(dht.RefreshAlpha), "peers the refresh of a bucket asks at once", intOption(func(o *Options) *int { return &o.Protocol.RefreshAlpha }, 1, 100)},
 	{"beta", strconv.Itoa(dht.Beta), "nearest peers that must answer to end a finding lookup", intOption(func(o *Options) *int { return &o.Protocol.Beta }, 1, 100)},
 	{"store-beta", "20", "nearest peers that must answer to end a storing lookup", intOption(func(o *Options) *int { return &o.Protocol.StoreBeta }, 1, 100)},
 	{"search-beta", "20", "the same of a search that has found no record", intOption(func(o *Options) *int { return &o.Protocol.SearchBeta }, 1, 100)},
