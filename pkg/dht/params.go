@@ -37,8 +37,8 @@ const (
 	// QueryTimeout bounds a whole query.
 	QueryTimeout = 60 * time.Second
 	// RefreshInterval is how often a bucket is refreshed (go: 10 min). Simulated
-	// networks find as much with one hour and half the traffic; 10 min is what the
-	// network expects of a server.
+	// networks find as much with one hour and a fifth less traffic; 10 min is what
+	// the network expects of a server.
 	RefreshInterval = 10 * time.Minute
 	// SelfInterval is how often our own neighbourhood is looked up and with it
 	// every one of our k nearest asked.
