@@ -65,6 +65,14 @@ type Options struct {
 	// runs.DefaultMaxProviders.
 	MaxProviders int
 
+	// TableRecords is how many provider records are sorted in memory before they are
+	// written out, see runs.Options. Default runs.DefaultTableRecords.
+	TableRecords int
+
+	// RotateEvery is after which time fewer than that are written out. Default
+	// runs.DefaultRotateEvery.
+	RotateEvery time.Duration
+
 	// MaxValueSize bounds a value in bytes. Default records.DefaultMaxValueSize,
 	// at most 1 MiB.
 	MaxValueSize int
@@ -136,8 +144,12 @@ func (o *Options) Validate() error {
 	if o.MaxBytes != 0 && o.MaxBytes < MinMaxBytes {
 		bad("MaxBytes %d is under %d", o.MaxBytes, MinMaxBytes)
 	}
+	if o.RotateEvery < 0 {
+		bad("RotateEvery %s is negative", o.RotateEvery)
+	}
 	for name, n := range map[string]int{
 		"MaxProvidersPerKey": o.MaxProvidersPerKey, "MaxRecordsPerProvider": o.MaxRecordsPerProvider, "MaxProviders": o.MaxProviders,
+		"TableRecords": o.TableRecords,
 	} {
 		if n < 0 {
 			bad("%s %d is negative", name, n)

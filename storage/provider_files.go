@@ -60,6 +60,8 @@ func (db *DB) providerOptions() runs.Options {
 		MaxProvidersPerKey:    db.opts.MaxProvidersPerKey,
 		MaxRecordsPerProvider: db.opts.MaxRecordsPerProvider,
 		MaxProviders:          db.opts.MaxProviders,
+		TableRecords:          db.opts.TableRecords,
+		RotateEvery:           db.opts.RotateEvery,
 		LockTimeout:           db.opts.LockTimeout,
 		ReadOnly:              db.opts.ReadOnly,
 		NoSync:                db.opts.NoSync,

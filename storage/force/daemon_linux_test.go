@@ -25,13 +25,15 @@ import (
 )
 
 // environment is that of every daemon: a private network that takes any value
-// under /example/, upkeep every second.
+// under /example/, upkeep every second, and so small a store that its tables of
+// provider records are soon full and are written out.
 var environment = []string{
 	"HOLDFAST_NETWORK__PROTOCOL_PREFIX=" + prefix,
 	"HOLDFAST_VALUES__UNVALIDATED_NAMESPACES=example",
 	"HOLDFAST_METRICS__LISTEN=127.0.0.1:0",
 	"HOLDFAST_SNAPSHOT__INTERVAL=1s",
 	"HOLDFAST_STORAGE__EXPIRY_INTERVAL=1s",
+	"HOLDFAST_STORAGE__MAX_BYTES=64MiB",
 }
 
 // shortLived is added where provider records are to expire, and own ones to be

@@ -110,7 +110,7 @@ func TestDamage(t *testing.T) {
 
 		if rng.IntN(4) == 0 { // killed while it saves what it can
 			call := injected{call: []string{"rename,renameat,renameat2", "fdatasync", "pwrite64"}[rng.IntN(3)], when: 1 + rng.IntN(4), fault: "signal=SIGKILL"}
-			serve(t, h.dir, launch{tracer: call.tracer()}).end()
+			serve(t, h.dir, launch{tracer: call.tracer(h.dir)}).end()
 		}
 		d := serve(t, h.dir, launch{})
 		h.meet(d)

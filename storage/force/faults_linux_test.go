@@ -35,14 +35,14 @@ func TestFailedFsync(t *testing.T) {
 		if rounds < 10 {
 			call = injected{call: "fdatasync", when: 1 + 3*round, fault: "error=EIO"}
 		}
-		p := h.start(launch{tracer: call.tracer()})
+		p := h.start(launch{tracer: call.tracer(h.dir)})
 		if !p.ready {
 			refusedStarts++
 			require.NotZero(t, p.exited())
 			require.Contains(t, p.logs.String(), syscall.EIO.Error())
 			require.NotContains(t, p.logs.String(), "goroutine ", "it crashed")
 		} else {
-			l := h.put(&load{d: p, ttl: longTTL, big: true, fenced: true})
+			l := h.put(&load{d: p, ttl: longTTL, big: true})
 			if h.failed(p, 8*time.Second) {
 				refusedWrites++
 				h.requireSilent(p, l)

@@ -169,7 +169,7 @@ func TestKillDaemonAtCalls(t *testing.T) {
 			homes = homes[i%2 : i%2+1]
 		}
 		for _, h := range homes {
-			d := h.start(launch{tracer: call.tracer()})
+			d := h.start(launch{tracer: call.tracer(h.dir)})
 			if d.ready {
 				l := h.load(d, longTTL, true)
 				timer := time.AfterFunc(8*time.Second, d.kill)

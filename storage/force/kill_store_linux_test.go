@@ -11,39 +11,31 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // generation is after how many kills a new directory is begun.
 const generation = 50
 
-// eachLayout runs a test with the provider records in the database and in sorted
-// runs.
-func eachLayout(t *testing.T, test func(t *testing.T, split bool)) {
-	t.Run("database", func(t *testing.T) { test(t, false) })
-	t.Run("runs", func(t *testing.T) { test(t, true) })
-}
-
 // TestKillStore kills a process that writes to a store, at random moments, again
 // and again on the same files.
 func TestKillStore(t *testing.T) {
-	forced(t, 1, 1)
-	eachLayout(t, killStore)
-}
-
-func killStore(t *testing.T, split bool) {
 	rounds := forced(t, 12, 500)
 	rng := random(t)
 	var s *store
-	var lines, answered, opened, checked int
+	var answered, opened, checked, flushes, merges int
 	sum := func() {
 		if s != nil {
-			lines, answered, opened, checked = lines+s.lines, answered+s.model.answered, opened+s.opened, checked+s.checked
+			answered, opened, checked = answered+s.model.answered, opened+s.opened, checked+s.checked
+			flushes, merges = flushes+s.flushes, merges+s.merges
 		}
 	}
 	for round := range rounds {
 		if round%generation == 0 {
 			sum()
-			s = newStore(t, filepath.Join(t.TempDir(), "store"), split)
+			s = newStore(t, filepath.Join(t.TempDir(), "store"))
 		}
 		cmd := s.command()
 		var w written
@@ -58,7 +50,8 @@ func killStore(t *testing.T, split bool) {
 		}
 	}
 	sum()
-	t.Logf("FORCE store: %d kills, %d of them of an open store, %d writes answered, %d backups: nothing lost, nothing expired served, check clean", rounds, opened, answered, checked)
+	t.Logf("FORCE store: %d kills, %d of them of an open store, %d writes answered, %d tables written out, %d merges, %d backups: nothing lost, nothing expired served, check clean",
+		rounds, opened, answered, flushes, merges, checked)
 }
 
 // afterKill holds the promises against what a kill has left.
@@ -66,10 +59,10 @@ func (s *store) afterKill(w written, readOnly bool) {
 	s.t.Helper()
 	require.Empty(s.t, w.errors)
 	if s.opened > 0 {
-		s.requireSound()
+		requireSound(s.t, s.dir)
 	}
 	s.verify(readOnly && s.opened > 0)
-	s.requireSound()
+	requireSound(s.t, s.dir)
 	s.restore(w.backups)
 }
 
@@ -78,55 +71,64 @@ type injected struct {
 	call  string
 	when  int
 	fault string // signal=SIGKILL, error=EIO
+	file  string // of the data directory, to which the call is; empty: any
 }
 
-func (i injected) String() string { return fmt.Sprintf("%s:%s:when=%d", i.call, i.fault, i.when) }
+func (i injected) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s:%s:when=%d", i.file, i.call, i.fault, i.when))
+}
 
 // tracer is the command before the program's own. It counts the calls of each
 // thread apart, and reports nothing. With --seccomp-bpf it would be quicker, but
 // then it sends no signals.
-func (i injected) tracer() []string {
-	return []string{"strace", "-f", "-qqq", "-o", os.DevNull, "-e", "trace=" + i.call, "-e", "inject=" + i.String()}
+func (i injected) tracer(dir string) []string {
+	args := []string{"strace", "-f", "-qqq", "-o", os.DevNull, "-e", "trace=" + i.call}
+	if i.file != "" {
+		args = append(args, "-P", filepath.Join(dir, i.file))
+	}
+	return append(args, "-e", fmt.Sprintf("inject=%s:%s:when=%d", i.call, i.fault, i.when))
 }
 
+// killFiles are the files of a data directory: everything but provider records,
+// their log, and their runs, to which only flushes, merges and drops write.
+var killFiles = []string{storage.FileName, runs.LogName, runs.RunsName}
+
 // killCalls are the calls at which processes are killed, each at its first to its
-// n-th in a thread.
+// n-th in a thread: those that write to each file, and others to any.
 func killCalls(full bool) (calls []injected) {
-	for _, c := range []struct {
-		call  string
-		n, ci int
-	}{{"fdatasync", 30, 3}, {"pwrite64", 30, 3}, {"ftruncate", 6, 1}, {"fsync", 4, 1}, {"rename,renameat,renameat2", 3, 1}, {"openat", 12, 1}} {
-		n := c.ci
+	add := func(call, file string, n int, steps ...int) {
 		if full {
-			n = c.n
-		}
-		for i := range n {
-			when := i + 1
-			if !full && c.n > 6 {
-				when = 1 + i*7
+			steps = nil
+			for i := range n {
+				steps = append(steps, i+1)
 			}
-			calls = append(calls, injected{call: c.call, when: when, fault: "signal=SIGKILL"})
+		}
+		for _, when := range steps {
+			calls = append(calls, injected{call: call, when: when, fault: "signal=SIGKILL", file: file})
 		}
 	}
+	for _, file := range killFiles {
+		add("fdatasync", file, 12, 1, 4)
+		add("pwrite64", file, 12, 7)
+	}
+	add("ftruncate", "", 6, 2)
+	add("fsync", "", 4, 1)
+	add("rename,renameat,renameat2", "", 3, 1)
+	add("openat", "", 12, 9)
 	return calls
 }
 
 // TestKillStoreAtCalls kills a writer when it enters a chosen system call: on an
 // empty directory, and on one that has been in use.
 func TestKillStoreAtCalls(t *testing.T) {
-	forced(t, 1, 1)
-	eachLayout(t, killStoreAtCalls)
-}
-
-func killStoreAtCalls(t *testing.T, split bool) {
 	full := forced(t, 0, 1) == 1
 	random(t)
-	used := newStore(t, filepath.Join(t.TempDir(), "store"), split)
+	used := newStore(t, filepath.Join(t.TempDir(), "store"))
 	var reached, missed []string
 	for _, call := range killCalls(full) {
-		fresh := newStore(t, filepath.Join(t.TempDir(), "store"), split)
+		fresh := newStore(t, filepath.Join(t.TempDir(), "store"))
 		for _, s := range []*store{fresh, used} {
-			cmd := s.command(call.tracer()...)
+			cmd := s.command(call.tracer(s.dir)...)
 			late := false
 			var timer *time.Timer
 			w := s.write(cmd, nil, func() {

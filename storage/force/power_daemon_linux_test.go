@@ -20,7 +20,7 @@ func TestPowerDaemon(t *testing.T) {
 	for round := range rounds {
 		env, ttl := h.lifetimes()
 		p := h.start(launch{env: env})
-		l := h.put(&load{d: p, ttl: ttl, big: rng.IntN(4) == 0, fenced: true})
+		l := h.put(&load{d: p, ttl: ttl, big: rng.IntN(4) == 0})
 		pause(time.Duration(rng.IntN(1500)) * time.Millisecond)
 		cut := time.Now()
 		d.cutPower()

@@ -3,39 +3,31 @@
 package force
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	ds "github.com/ipfs/go-datastore"
-	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
-	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// The environment of a writer: its directory, its round, the time at which it
-// begins (unix seconds) and whether what a reader sees counts as answered.
+// The environment of a writer: its directory, its round, and the time at which it
+// begins (unix seconds).
 const (
 	writerEnv = "HOLDFAST_FORCE_WRITER"
 	roundEnv  = "HOLDFAST_FORCE_ROUND"
 	beginEnv  = "HOLDFAST_FORCE_BEGIN"
-	shownEnv  = "HOLDFAST_FORCE_SHOWN"
 	noSyncEnv = "HOLDFAST_FORCE_NOSYNC" // to see that a loss is seen
-	runsEnv   = "HOLDFAST_FORCE_RUNS"   // provider records are in sorted runs
 )
 
 // Lines of a writer, each written at once, so that what was said has been said:
@@ -45,6 +37,7 @@ const (
 //	end NUMBER                                       it was answered
 //	sweep LIMIT, swept                          around a run of expiry
 //	backup PATH                                 complete
+//	built FLUSHES MERGES                        of provider records since the start
 //	clock SECONDS                               the writer's time, now and then
 //	error TEXT                                  that must not be
 //
@@ -93,10 +86,9 @@ func (v *voice) fail(err error) {
 // or two.
 type author struct {
 	voice
-	stores
+	db    *storage.DB
 	round int
 	clock atomic.Int64 // unix seconds
-	shown bool
 	dir   string
 }
 
@@ -104,75 +96,27 @@ func (a *author) now(rng *rand.Rand) time.Time {
 	return time.Unix(a.clock.Add(1+rng.Int64N(2)), 0)
 }
 
-// stores are what a writer writes to: a database, and where the provider records
-// are, the same or sorted runs of their own.
-type stores struct {
-	db        *storage.DB
-	providers providers
-	runs      *runs.Store // nil: in the database
-}
-
-// providers is the part of records.Store that is about provider records.
-type providers interface {
-	AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error
-	RemoveProvider(now time.Time, key []byte, id kad.PeerID) error
-	Providers(dst []records.Provider, now time.Time, key []byte, n int) ([]records.Provider, error)
-	Expire(now time.Time) (records.Expired, error)
-	Flush() error
-}
-
-// storeOptions are those of a writer's store: nothing waits long.
+// storeOptions are those of a writer's store: nothing waits long, and what a large
+// store does to its provider records once an hour happens all the time: tables are
+// full, runs are written, merged and dropped.
 func storeOptions() storage.Options {
-	return storage.Options{CommitWindow: 5 * time.Millisecond}
-}
-
-// runsOptions make happen all the time what a large store does once an hour: tables
-// are full, runs are written, merged and dropped.
-func runsOptions() runs.Options {
-	return runs.Options{CommitWindow: 5 * time.Millisecond, TableRecords: 300, RotateEvery: 50 * time.Millisecond}
-}
-
-// openStores opens what is in a directory.
-func openStores(dir string, split, readOnly, noSync bool) (s stores, err error) {
-	o := storeOptions()
-	o.ReadOnly, o.NoSync = readOnly, noSync
-	if s.db, err = storage.Open(dir, o); err != nil {
-		return s, err
-	}
-	s.providers = s.db
-	if !split {
-		return s, nil
-	}
-	ro := runsOptions()
-	ro.ReadOnly, ro.NoSync = readOnly, noSync
-	if s.runs, err = runs.Open(dir, ro); err != nil {
-		return s, errors.Join(err, s.db.Close())
-	}
-	s.providers = s.runs
-	return s, nil
-}
-
-func (s *stores) close() error {
-	var err error
-	if s.runs != nil {
-		err = s.runs.Close()
-	}
-	return errors.Join(err, s.db.Close())
+	return storage.Options{CommitWindow: 5 * time.Millisecond, TableRecords: 300, RotateEvery: 50 * time.Millisecond}
 }
 
 // writer is the process that is killed.
 func writer(dir string) int {
-	a := &author{dir: dir, shown: os.Getenv(shownEnv) != ""}
-	s, err := openStores(dir, os.Getenv(runsEnv) != "", false, os.Getenv(noSyncEnv) != "")
-	if err != nil {
+	a := &author{dir: dir}
+	o := storeOptions()
+	o.NoSync = os.Getenv(noSyncEnv) != ""
+	var err error
+	if a.db, err = storage.Open(dir, o); err != nil {
 		a.say("error open: %v", err)
 		return 1
 	}
-	if q := s.db.Quarantined(); q != nil {
+	if q := a.db.Quarantined(); q != nil {
 		a.say("error quarantined: %v", q.Reason)
 	}
 	a.say("opened")
-	a.stores = s
 	a.round, _ = strconv.Atoi(os.Getenv(roundEnv))
 	begin, _ := strconv.ParseInt(os.Getenv(beginEnv), 10, 64)
 	a.clock.Store(begin)
@@ -240,12 +184,12 @@ func (a *author) durable(rng *rand.Rand, g int) {
 		key := fmt.Sprintf("content%d-%d", g, rng.IntN(300))
 		if rng.IntN(10) == 0 {
 			number := a.begin(change{what: "p:" + key + ":" + string(id)})
-			a.end(number, a.providers.RemoveProvider(now, []byte(key), id), records.ErrNotFound)
+			a.end(number, a.db.RemoveProvider(now, []byte(key), id), records.ErrNotFound)
 			continue
 		}
 		p := providerAt(id, now, rng)
 		number, addrs := a.begin(providerChange(key, id, now, p.Expires)), a.begin(addrsChange(id, now))
-		if err := a.providers.AddProvider(now, []byte(key), p, true); err != nil {
+		if err := a.db.AddProvider(now, []byte(key), p, true); err != nil {
 			a.fail(err)
 			continue
 		}
@@ -273,18 +217,18 @@ func (a *author) adverts(rng *rand.Rand, g int) {
 			k := fmt.Sprintf("advert%d-%d", g, a.unique(&i))
 			p := providerAt(kad.PeerID(fmt.Sprintf("peer%d-%d", g, rng.IntN(2000))), now, rng)
 			number := a.begin(providerChange(k, p.ID, now, p.Expires))
-			switch err := a.providers.AddProvider(now, []byte(k), p, false); {
+			switch err := a.db.AddProvider(now, []byte(k), p, false); {
 			case err == nil:
 				key, last, numbers = k, p, append(numbers, number)
 			case !errors.Is(err, records.ErrBusy):
 				a.fail(err)
 			}
 		}
-		if a.shown && len(numbers) > 0 && rng.IntN(2) == 0 {
+		if len(numbers) > 0 && rng.IntN(2) == 0 {
 			a.see(now, key, last.ID, numbers[len(numbers)-1])
 			continue // the others may or may not be there
 		}
-		if err := a.providers.Flush(); err != nil {
+		if err := a.db.Flush(); err != nil {
 			a.fail(err)
 			continue
 		}
@@ -297,7 +241,7 @@ func (a *author) adverts(rng *rand.Rand, g int) {
 // see waits until a reader is shown a record.
 func (a *author) see(now time.Time, key string, id kad.PeerID, number int) {
 	for {
-		ps, err := a.providers.Providers(nil, now, []byte(key), 100)
+		ps, err := a.db.Providers(nil, now, []byte(key), 100)
 		if err != nil {
 			a.fail(err)
 			return
@@ -383,18 +327,16 @@ func (a *author) expiry(rng *rand.Rand, _ int) {
 		now := time.Unix(a.clock.Load(), 0)
 		a.say("clock %d", now.Unix())
 		a.say("sweep %d", now.Add(-records.ExpireGrace).UnixNano())
-		for _, s := range []interface {
-			Expire(time.Time) (records.Expired, error)
-		}{a.db, a.providers} {
-			for more := true; more; {
-				x, err := s.Expire(now)
-				if err != nil {
-					a.fail(err)
-				}
-				more = x.More && err == nil
+		for more := true; more; {
+			x, err := a.db.Expire(now)
+			if err != nil {
+				a.fail(err)
 			}
+			more = x.More && err == nil
 		}
 		a.say("swept")
+		stats := a.db.ProviderStats()
+		a.say("built %d %d", stats.Flushes, stats.Merges)
 		pause(time.Duration(rng.IntN(20)) * time.Millisecond)
 	}
 }
@@ -411,320 +353,5 @@ func (a *author) rows(rng *rand.Rand, _ int) {
 		n := a.unique(&i)
 		number := a.begin(change{what: "d:" + key, stands: true, n: n, lo: never, hi: never})
 		a.end(number, d.Put(context.Background(), ds.NewKey(key), []byte(strconv.FormatInt(n, 10))))
-	}
-}
-
-// store is a directory that writers are killed in, with the model of what it must
-// hold.
-type store struct {
-	t       *testing.T
-	dir     string
-	model   *model
-	numbers map[int]int // of the running writer -> of the model
-	round   int
-	began   int // order of the model when the last writer began
-	clock   int64
-	split   bool // provider records are in sorted runs
-	shown   bool // what was seen counts
-	opened  int
-	checked int // backups
-	lines   int
-}
-
-// epochStart is where the writers' time begins.
-var epochStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-
-func newStore(t *testing.T, dir string, split bool) *store {
-	return &store{t: t, dir: dir, model: newModel(), clock: epochStart.Unix(), split: split, shown: true}
-}
-
-// command is the writer, under the tracer if there is one.
-func (s *store) command(tracer ...string) *victim {
-	exe, err := os.Executable()
-	require.NoError(s.t, err)
-	args := append(tracer, exe)
-	cmd := newVictim(args...)
-	cmd.Env = append(os.Environ(), writerEnv+"="+s.dir, fmt.Sprint(roundEnv, "=", s.round), fmt.Sprint(beginEnv, "=", s.clock))
-	if s.shown {
-		cmd.Env = append(cmd.Env, shownEnv+"=1")
-	}
-	if s.split {
-		cmd.Env = append(cmd.Env, runsEnv+"=1")
-	}
-	cmd.Stderr = os.Stderr
-	return cmd
-}
-
-// written is what a writer has said until its end.
-type written struct {
-	opened  bool
-	errors  []string
-	backups []string
-}
-
-// write runs a writer until it is killed or ends by itself, and keeps the model.
-// started and opened, if not nil, are called once it runs and has opened the store.
-func (s *store) write(cmd *victim, started, opened func()) written {
-	s.t.Helper()
-	s.round++
-	s.began = s.model.order
-	s.numbers = map[int]int{}
-	out, err := cmd.StdoutPipe()
-	require.NoError(s.t, err)
-	require.NoError(s.t, cmd.Start())
-	if started != nil {
-		started()
-	}
-	var w written
-	lines := bufio.NewReaderSize(out, 1<<20)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			require.ErrorIs(s.t, err, io.EOF)
-			break // a line that was cut has not been said
-		}
-		if line = strings.TrimSuffix(line, "\n"); line == "opened" {
-			w.opened = true
-			s.opened++
-			if opened != nil {
-				opened()
-			}
-			continue
-		}
-		s.line(line, &w)
-	}
-	cmd.reap()
-	s.model.cut()
-	return w
-}
-
-func (s *store) line(line string, w *written) {
-	s.lines++
-	verb, rest, _ := strings.Cut(line, " ")
-	switch verb {
-	case "begin":
-		var number int
-		var c change
-		_, err := fmt.Sscan(rest, &number, &c.what, &c.stands, &c.n, &c.lo, &c.hi, &c.extends, &c.most)
-		require.NoError(s.t, err, line)
-		s.numbers[number] = s.model.begin(c)
-	case "end":
-		number, err := strconv.Atoi(rest)
-		require.NoError(s.t, err)
-		s.model.end(s.numbers[number])
-		delete(s.numbers, number)
-	case "sweep":
-		limit, err := strconv.ParseInt(rest, 10, 64)
-		require.NoError(s.t, err)
-		s.model.sweep(limit)
-	case "swept":
-		s.model.sweepEnds()
-	case "clock":
-		clock, err := strconv.ParseInt(rest, 10, 64)
-		require.NoError(s.t, err)
-		s.clock = clock
-	case "backup":
-		w.backups = append(w.backups, rest)
-	case "error":
-		w.errors = append(w.errors, rest)
-	default: // of the test binary itself
-		s.t.Logf("writer: %s", line)
-	}
-}
-
-// requireSound checks a closed store.
-func requireSound(t *testing.T, dir string) {
-	t.Helper()
-	r, err := storage.Check(dir)
-	require.NoError(t, err)
-	require.Empty(t, r.Problems)
-}
-
-// requireSound checks all files.
-func (s *store) requireSound() {
-	s.t.Helper()
-	requireSound(s.t, s.dir)
-	if !s.split {
-		return
-	}
-	o := runsOptions()
-	o.ReadOnly = true
-	r, err := runs.Open(s.dir, o)
-	require.NoError(s.t, err)
-	_, err = r.Check(func(format string, args ...any) { s.t.Errorf(format, args...) })
-	require.NoError(s.t, errors.Join(err, r.Close()))
-	require.False(s.t, s.t.Failed())
-}
-
-// verify opens the store and looks for everything. Closed properly, the next
-// writer finds it clean; read-only, as the kill has left it.
-func (s *store) verify(readOnly bool) {
-	s.t.Helper()
-	db, err := openStores(s.dir, s.split, readOnly, false)
-	require.NoError(s.t, err, "it always starts")
-	require.Nil(s.t, db.db.Quarantined())
-	require.Empty(s.t, s.compare(&db))
-	require.NoError(s.t, db.close())
-}
-
-// maxOld bounds the provider records of earlier rounds that a comparison looks
-// for; which, is chance.
-const maxOld = 4000
-
-// compare holds the store against the model and says what is wrong.
-func (s *store) compare(db *stores) (wrong []string) {
-	old := 0
-	for what, e := range s.model.entities {
-		kind, key, _ := strings.Cut(what, ":")
-		var err error
-		switch kind {
-		case "p":
-			if e.is.order < s.began {
-				if old++; old > maxOld {
-					continue
-				}
-			}
-			err = s.compareProvider(db.providers, key, e)
-		case "a":
-			continue // with the provider records
-		default:
-			err = s.compareAt(db.db, kind, key, e)
-		}
-		if err != nil {
-			wrong = append(wrong, fmt.Sprintf("%s: %v; %+v", what, err, *e))
-		}
-		s.model.forget(e)
-	}
-	return wrong
-}
-
-var (
-	errServed = errors.New("is served after its time")
-	errLost   = errors.New("is lost")
-	errBack   = errors.New("is not what it was or may be")
-)
-
-// found returns what the store has of something at a time.
-func found(db *storage.DB, at time.Time, kind, key string) (n int64, there bool, err error) {
-	switch kind {
-	case "v":
-		v, err := db.Value(at, []byte(key))
-		return lookedUp(err, func() (int64, error) { return strconv.ParseInt(string(v.Value[:19]), 10, 64) })
-	case "k":
-		p, err := db.Load(records.KindProvider, []byte(key))
-		return lookedUp(err, func() (int64, error) { return p.Due.Unix(), nil })
-	case "s":
-		snap, err := db.LoadSnapshot()
-		return lookedUp(err, func() (int64, error) { return snap.Taken.Unix(), nil })
-	case "d":
-		row, err := db.Datastore().Get(context.Background(), ds.NewKey(key))
-		return lookedUp(err, func() (int64, error) { return strconv.ParseInt(string(row), 10, 64) })
-	}
-	panic("force: unknown kind " + kind)
-}
-
-func lookedUp(err error, number func() (int64, error)) (n int64, there bool, _ error) {
-	if errors.Is(err, records.ErrNotFound) || errors.Is(err, ds.ErrNotFound) {
-		return 0, false, nil
-	}
-	if err == nil {
-		n, err = number()
-	}
-	return n, err == nil, err
-}
-
-// compareAt looks at something just before its time is over and at that time.
-func (s *store) compareAt(db *storage.DB, kind, key string, e *entity) error {
-	if hi := e.until(); hi > 0 && hi != never {
-		if _, there, err := found(db, time.Unix(0, hi), kind, key); there || err != nil {
-			return errors.Join(errServed, err)
-		}
-	}
-	at := s.latest(e) - 1
-	if e.is.stands {
-		at = min(at, e.is.lo-1)
-		for _, c := range e.maybe {
-			if c.stands {
-				at = min(at, c.lo-1)
-			}
-		}
-	}
-	n, there, err := found(db, time.Unix(0, at), kind, key)
-	switch {
-	case err != nil:
-		return err
-	case !there && s.model.must(e, at):
-		return errLost
-	case there && !e.allows(n, at):
-		return fmt.Errorf("%w: %d", errBack, n)
-	}
-	s.model.settle(e, there, n, at)
-	return nil
-}
-
-// latest is when something that may not be there would be there if it were: the
-// latest expiry that was asked for, or now.
-func (s *store) latest(e *entity) int64 {
-	if hi := e.until(); hi > 0 {
-		return hi
-	}
-	return s.clock * 1e9
-}
-
-func (s *store) compareProvider(db providers, name string, e *entity) error {
-	key, id, _ := strings.Cut(name, ":")
-	if _, served, err := foundProvider(db, e.until(), key, id); served || err != nil {
-		return errors.Join(errServed, err)
-	}
-	at := s.latest(e) - 1e9
-	addrs := s.model.entities["a:"+id]
-	if e.is.stands {
-		if at = min(at, e.is.lo-1e9); addrs != nil && addrs.is.stands {
-			at = min(at, addrs.is.lo-1e9)
-		}
-	}
-	p, there, err := foundProvider(db, at, key, id)
-	switch {
-	case err != nil:
-		return err
-	case !there && s.model.must(e, at):
-		return errLost
-	case there && !e.is.stands && len(e.maybe) == 0:
-		return errBack
-	case there && addrs != nil && s.model.must(addrs, at) && len(p.Addrs) == 0:
-		return fmt.Errorf("has lost its addresses; %+v", *addrs)
-	}
-	s.model.settle(e, there, 0, at)
-	return nil
-}
-
-func foundProvider(db providers, at int64, key, id string) (p records.Provider, there bool, err error) {
-	ps, err := db.Providers(nil, time.Unix(0, at), []byte(key), 10_000)
-	for _, p = range ps {
-		if string(p.ID) == id {
-			return p, true, err
-		}
-	}
-	return p, false, err
-}
-
-// restore checks that backups are whole, and removes them.
-func (s *store) restore(paths []string) {
-	s.t.Helper()
-	for _, path := range paths {
-		f, err := os.Open(path)
-		require.NoError(s.t, err)
-		dir := s.t.TempDir()
-		_, err = storage.Restore(dir, f)
-		f.Close()
-		require.NoError(s.t, err)
-		requireSound(s.t, dir)
-		require.NoError(s.t, os.RemoveAll(dir))
-		s.checked++
-	}
-	left, err := filepath.Glob(s.dir + ".backup-*")
-	require.NoError(s.t, err)
-	for _, path := range left {
-		os.Remove(path)
 	}
 }

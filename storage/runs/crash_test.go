@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
@@ -192,4 +194,34 @@ func killChild(t *testing.T, l *crashLedger, dir string, after time.Duration) {
 	defer timer.Stop()
 	l.read(t, out)
 	_ = cmd.Wait()
+}
+
+// TestCreationCutShort opens what a kill may leave of the first Open: files that
+// bbolt has made, without our buckets.
+func TestCreationCutShort(t *testing.T) {
+	for _, names := range [][]string{{LogName}, {LogName, RunsName}} {
+		dir := t.TempDir()
+		for _, name := range names {
+			empty, err := bbolt.Open(filepath.Join(dir, name), 0o600, &bbolt.Options{PageSize: PageSize})
+			require.NoError(t, err)
+			require.NoError(t, empty.Close())
+		}
+		s := open(t, dir, tiny())
+		require.NoError(t, s.addAt(start, 1, true))
+		checked(t, s)
+	}
+}
+
+// TestRunsMissing opens a store of which a file is gone: that is damage, as often
+// as it is tried.
+func TestRunsMissing(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, tiny())
+	require.NoError(t, s.addAt(start, 1, true))
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Remove(filepath.Join(dir, RunsName)))
+	for range 2 {
+		_, err := Open(dir, tiny())
+		require.ErrorIs(t, err, ErrCorrupt)
+	}
 }

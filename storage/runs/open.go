@@ -72,18 +72,15 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 	return nil
 }
 
-// present refuses a directory in which one of the files is missing. Creation ends
-// with the log, so that runs alone may be what a crash left of it.
+// present tells which of the files a reader is missing.
 func (s *Store) present(logPath, runsPath string) error {
+	if !s.opts.ReadOnly {
+		return nil
+	}
 	_, errLog := os.Stat(logPath)
 	_, errRuns := os.Stat(runsPath)
-	switch {
-	case s.opts.ReadOnly && errors.Join(errLog, errRuns) != nil:
-		return fmt.Errorf("storage: open: %w", errors.Join(errLog, errRuns))
-	case errLog == nil && errors.Is(errRuns, os.ErrNotExist):
-		if info, err := os.Stat(logPath); err == nil && info.Size() > 0 {
-			return fmt.Errorf("%w: %s is missing", ErrCorrupt, runsPath)
-		}
+	if err := errors.Join(errLog, errRuns); err != nil {
+		return fmt.Errorf("storage: open: %w", err)
 	}
 	return nil
 }
