@@ -33,7 +33,7 @@ var environment = []string{
 	"HOLDFAST_METRICS__LISTEN=127.0.0.1:0",
 	"HOLDFAST_SNAPSHOT__INTERVAL=1s",
 	"HOLDFAST_STORAGE__EXPIRY_INTERVAL=1s",
-	"HOLDFAST_STORAGE__MAX_BYTES=64MiB",
+	"HOLDFAST_STORAGE__MAX_BYTES=32MiB",
 }
 
 // shortLived is added where provider records are to expire, and own ones to be

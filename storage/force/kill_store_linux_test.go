@@ -111,9 +111,9 @@ func killCalls(full bool) (calls []injected) {
 		add("fdatasync", file, 12, 1, 4)
 		add("pwrite64", file, 12, 7)
 	}
-	add("ftruncate", "", 6, 2)
+	add("ftruncate", "", 6, 1)
 	add("fsync", "", 4, 1)
-	add("rename,renameat,renameat2", "", 3, 1)
+	add("rename,renameat,renameat2", "", 3)
 	add("openat", "", 12, 9)
 	return calls
 }

@@ -64,7 +64,7 @@ func (l *load) begin(rng *rand.Rand) {
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	works := []func(*asker, *rand.Rand, int){
 		l.putValues, l.putValues, l.putShort, l.advertise, l.advertise, l.advertiseAcked,
-		l.provide, l.put, l.provideMany, l.read, l.backup,
+		l.provide, l.put, l.provideMany, l.read, l.backup, l.crowd,
 	}
 	for range l.fillers {
 		works = append(works, l.fillValues)
@@ -225,6 +225,19 @@ func (l *load) ask(a *asker, key string) {
 		return
 	}
 	l.answered(number, l.ttl)
+}
+
+// crowd sends provider records that nobody looks for, so many that tables of the
+// others are soon full. They are a bounded number of keys.
+func (l *load) crowd(a *asker, rng *rand.Rand, _ int) {
+	messages := make([]*wire.Message, 100)
+	for i := range messages {
+		messages[i] = l.advert(a, fmt.Sprint("crowd ", rng.IntN(20_000)))
+	}
+	if _, err := a.client.Notify(l.ctx, a.to, messages...); err != nil {
+		l.fail("crowd", err)
+	}
+	l.rest(rng, 40)
 }
 
 func (l *load) advertiseAcked(a *asker, rng *rand.Rand, i int) {

@@ -51,9 +51,12 @@ type model struct {
 	sweeps   []sweep // each with a lower limit than the one before
 	keeps    bool    // what has expired, for the clock may go back
 	answered int
+	newest   map[byte]int // order of the newest that was answered, by kind
 }
 
-func newModel() *model { return &model{entities: map[string]*entity{}, open: map[int]change{}} }
+func newModel() *model {
+	return &model{entities: map[string]*entity{}, open: map[int]change{}, newest: map[byte]int{}}
+}
 
 // begin notes that a write is about to be asked for. Only writes that are done
 // with have a number: see end.
@@ -90,6 +93,24 @@ func (m *model) end(number int) {
 	}
 	e.is = m.after(e.is, c)
 	m.answered++
+	m.newest[c.what[0]] = max(m.newest[c.what[0]], c.order)
+}
+
+// newestOf returns when the newest write of some kinds that was answered began.
+func (m *model) newestOf(kinds string) (order int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, kind := range []byte(kinds) {
+		order = max(order, m.newest[kind])
+	}
+	return order
+}
+
+// now returns the order of the last write that was begun.
+func (m *model) now() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.order
 }
 
 // endBy is end for a write that by now has an expiry of at most hi.
