@@ -139,9 +139,12 @@ func (p *plot) draw(b *strings.Builder, i int, xs, ys extent) {
 		}
 	}
 	if l.name != "" {
-		fmt.Fprintf(b, `<text x="%d" y="%d" fill="%s">%s</text>`, plotLeft+8+i*140, plotHeight-8, color, html.EscapeString(l.name))
+		fmt.Fprintf(b, `<text x="%d" y="%d" fill="%s">%s</text>`, plotLeft+8+i*min(nameWidth, namesWidth/len(p.lines)), plotHeight-8, color, html.EscapeString(l.name))
 	}
 }
+
+// nameWidth is the room of a line's name, namesWidth that of all.
+const nameWidth, namesWidth = 140, 480
 
 // maxDots is the number of points up to which each gets a dot.
 const maxDots = 24
