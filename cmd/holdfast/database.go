@@ -96,7 +96,7 @@ func (a *app) backupCommand() *cobra.Command {
 		Short: "Copy the database of a running daemon",
 		Long: `Copy the database of a running daemon to a file, consistent while it goes on
 writing. identity.key is not in it: keep a copy of that beside it.`,
-		Example: `  holdfast backup /var/backups/holdfast.db`,
+		Example: `  holdfast backup /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE: a.with(func(ctx context.Context, b api.Backend, args []string) error {
 			n, err := saveTo(args[0], func(w io.Writer) error { return b.Backup(ctx, w) })
@@ -135,7 +135,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		Short: "Put a backup in the place of the database of a stopped daemon",
 		Long: `Put a backup, once checked, in the place of the database of a stopped daemon. The
 old database is kept beside it.`,
-		Example: `  holdfast restore /var/backups/holdfast.db`,
+		Example: `  holdfast restore /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := a.directory()
