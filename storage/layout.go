@@ -12,7 +12,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// schemaVersion is written into the file; another one is refused.
+// schemaVersion is written into the file. Older ones are brought up to date, see
+// migrate; newer ones are refused.
 const schemaVersion = 2
 
 // Buckets; see the package documentation for what they hold.

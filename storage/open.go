@@ -66,6 +66,11 @@ func (db *DB) start() error {
 		return err
 	}
 	err := db.open()
+	if errors.Is(err, errOldSchema) && !db.opts.ReadOnly {
+		if err = db.migrate(); err == nil {
+			err = db.open()
+		}
+	}
 	if errors.Is(err, ErrCorrupt) && !db.opts.ReadOnly {
 		err = db.replace(err)
 	}
@@ -247,7 +252,10 @@ func (db *DB) readMeta(tx *bbolt.Tx) error {
 	if len(schema) != 4 {
 		return fmt.Errorf("%w: schema of %d bytes", ErrCorrupt, len(schema))
 	}
-	if v := binary.BigEndian.Uint32(schema); v != schemaVersion {
+	switch v := binary.BigEndian.Uint32(schema); {
+	case v == oldSchema:
+		return fmt.Errorf("%w: %s", errOldSchema, db.path)
+	case v != schemaVersion:
 		return fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, db.path, v, schemaVersion)
 	}
 	if n := string(meta.Get(keyNetwork)); n != "" && db.opts.Network != "" && n != db.opts.Network {

@@ -2,8 +2,12 @@ package runs
 
 import (
 	"encoding/binary"
+	"fmt"
+	"iter"
 	"maps"
 	"slices"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
 // Source is what can be read of the files of a damaged store (LogName, RunsName).
@@ -19,8 +23,62 @@ type Source interface {
 	Scan(file string, fn func(key, value []byte))
 }
 
-// salvageBatch is how many records are taken over in one transaction.
-const salvageBatch = 4096
+// intakeBatch is how many records are taken over in one transaction.
+const intakeBatch = 4096
+
+// intake takes over records in batches.
+type intake struct {
+	s       *Store
+	ops     []op
+	refused bool // a quota has refused some
+	err     error
+}
+
+func (t *intake) put(o op) {
+	if t.ops = append(t.ops, o); len(t.ops) == intakeBatch {
+		t.flush()
+	}
+}
+
+func (t *intake) flush() {
+	if t.err != nil || len(t.ops) == 0 {
+		return
+	}
+	tick, at, err := t.s.queue.put(t.ops, ownLimit, true)
+	if err == nil {
+		err = tick.results(at, len(t.ops))
+	}
+	if isOutcome(err) { // a quota refuses some, and that is all
+		t.refused, err = true, nil
+	}
+	t.err, t.ops = err, t.ops[:0]
+}
+
+// Row is a provider record as other layouts of this store have it.
+type Row struct {
+	Key                  [16]byte // the beginning of SHA-256 of the key on the wire
+	Expires, AddrsExpire uint32   // Unix time in seconds
+	ID                   kad.PeerID
+	Addrs                [][]byte // binary multiaddrs
+}
+
+// Import takes over records, durable on return, whether or not they have expired:
+// that is for Expire to see to. Whole tells that no quota has refused any.
+func (s *Store) Import(rows iter.Seq[Row]) (whole bool, err error) {
+	t := intake{s: s}
+	for r := range rows {
+		o := op{key: r.Key, expires: r.Expires, id: r.ID}
+		if len(r.Addrs) > 0 {
+			o.addrs, o.addrsExpire = appendAddrs(nil, r.Addrs), r.AddrsExpire
+		}
+		t.put(o)
+	}
+	t.flush()
+	if t.err != nil {
+		err = fmt.Errorf("storage: import: %w", t.err)
+	}
+	return !t.refused, err
+}
 
 // Salvage takes over from a damaged store the records that are whole and whose
 // provider is known, the newest first, at most so many. Where the way to some is
@@ -28,7 +86,7 @@ const salvageBatch = 4096
 // back then. Whole tells that nothing was missing; an error that this store takes
 // no more.
 func (s *Store) Salvage(from Source, most int) (whole bool, err error) {
-	v := &salvage{s: s, from: from, left: most, whole: true, peers: make(map[uint32]*info), log: make(map[[idLen]byte]uint32)}
+	v := &salvage{in: intake{s: s}, from: from, left: most, whole: true, peers: make(map[uint32]*info), log: make(map[[idLen]byte]uint32)}
 	v.readPeers()
 	logWhole := v.readLog()
 	for id, expires := range v.log {
@@ -47,19 +105,17 @@ func (s *Store) Salvage(from Source, most int) (whole bool, err error) {
 			}
 		})
 	}
-	v.flush()
-	return v.whole && logWhole && runsWhole && v.left > 0, v.err
+	v.in.flush()
+	return v.whole && !v.in.refused && logWhole && runsWhole && v.left > 0, v.in.err
 }
 
 type salvage struct {
-	s     *Store
+	in    intake
 	from  Source
 	peers map[uint32]*info
 	log   map[[idLen]byte]uint32 // newest expiry of the records that the log names
-	ops   []op
 	left  int
 	whole bool
-	err   error
 }
 
 // numbered returns the numbers of a prefix's buckets, the lowest first.
@@ -145,21 +201,5 @@ func (v *salvage) take(r *record) {
 	if f.addrsExpire > 0 {
 		o.addrs, o.addrsExpire = f.addrs, f.addrsExpire
 	}
-	if v.ops = append(v.ops, o); len(v.ops) == salvageBatch {
-		v.flush()
-	}
-}
-
-func (v *salvage) flush() {
-	if v.err != nil || len(v.ops) == 0 {
-		return
-	}
-	t, at, err := v.s.queue.put(v.ops, ownLimit, true)
-	if err == nil {
-		err = t.results(at, len(v.ops))
-	}
-	if isOutcome(err) { // a quota refuses some, and that is all
-		v.whole, err = false, nil
-	}
-	v.err, v.ops = err, v.ops[:0]
+	v.in.put(o)
 }

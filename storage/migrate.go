@@ -1,0 +1,180 @@
+package storage
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/storage/runs"
+)
+
+// Schema 1 had everything in one file. Its provider records were rows:
+//
+//	providers       epoch of expiry -> bucket of key[16] | provider number -> expires
+//	provider_addrs  provider number -> expiry of addresses, peer ID, addresses; sealed
+//
+// beside three more buckets for counting and collecting them.
+const oldSchema = 1
+
+var (
+	oldProviders     = []byte("providers")
+	oldProviderAddrs = []byte("provider_addrs")
+
+	oldBuckets = [][]byte{
+		oldProviders, oldProviderAddrs, []byte("provider_epochs"), []byte("provider_ids"), []byte("provider_last"),
+	}
+)
+
+// errOldSchema is returned for a file that migrate can bring up to date.
+var errOldSchema = fmt.Errorf("%w: written by an older version, the next start of the daemon brings it up to date", ErrSchema)
+
+// migrate puts files of the present schema in the place of one of schema 1, which
+// is kept beside them. A crash leaves either the old file or all of the new ones.
+func (db *DB) migrate() error {
+	db.log.Info("storage: bringing the database up to date", "file", db.path, "schema", schemaVersion)
+	if err := discardStaged(db.dir); err != nil {
+		return err
+	}
+	err := guard(func() error {
+		return db.bolt.View(func(old *bbolt.Tx) error {
+			return firstErr(db.migrateState(old), db.migrateProviders(old))
+		})
+	})
+	if err == nil {
+		err = db.closeBolt()
+	}
+	var kept []string
+	if err == nil {
+		kept, err = adopt(db.dir, dbFiles, fmt.Sprintf(".schema-%d", oldSchema))
+	}
+	if err != nil {
+		return fmt.Errorf("storage: migrate: %w", err)
+	}
+	db.log.Info("storage: the database is up to date", "kept", kept)
+	return nil
+}
+
+// migrateState writes the new file of everything but provider records. The pages
+// that those had are free in it, for Compact to give back.
+func (db *DB) migrateState(old *bbolt.Tx) error {
+	path := staged(db.dir, FileName)
+	if err := old.CopyFile(path, 0o600); err != nil {
+		return err
+	}
+	dst, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	err = dst.Update(func(tx *bbolt.Tx) error {
+		for _, name := range oldBuckets {
+			if err := tx.DeleteBucket(name); err != nil {
+				return err
+			}
+		}
+		meta, err := bucketOf(tx, bucketMeta)
+		if err != nil {
+			return err
+		}
+		c, err := decodeOldCounters(meta.Get(keyCounters))
+		if err != nil {
+			return err
+		}
+		return firstErr(c.store(tx), meta.Put(keySchema, u32(schemaVersion)))
+	})
+	return firstErr(err, dst.Close())
+}
+
+// decodeOldCounters decodes the counters of schema 1: records and then bytes, both
+// of providers and values; number of providers; published keys of both kinds; clean.
+func decodeOldCounters(row []byte) (counters, error) {
+	payload, err := unseal(bucketMeta, keyCounters, row)
+	if err != nil {
+		return counters{}, err
+	}
+	var c counters
+	var other int64
+	d := decoder{b: payload}
+	for _, f := range []*int64{&other, &c.Values, &other, &c.ValueBytes, &other, &c.Published[0], &c.Published[1]} {
+		*f = int64(d.uint(8))
+	}
+	c.Clean = d.byte() == 1
+	return c, d.end(bucketMeta)
+}
+
+// migrateProviders fills new files with the provider records.
+func (db *DB) migrateProviders(old *bbolt.Tx) error {
+	names, err := oldPeers(old)
+	if err != nil {
+		return err
+	}
+	epochs, err := bucketOf(old, oldProviders)
+	if err != nil {
+		return err
+	}
+	o := db.providerOptions()
+	o.Verify = nil
+	dst, err := runs.OpenFiles(staged(db.dir, runs.LogName), staged(db.dir, runs.RunsName), o)
+	if err != nil {
+		return err
+	}
+	whole, err := dst.Import(oldRecords(epochs, names))
+	if err == nil && !whole {
+		db.log.Warn("storage: provider records over the quotas were left out")
+	}
+	return firstErr(err, dst.Close())
+}
+
+// oldPeer is a row of provider_addrs.
+type oldPeer struct {
+	id          kad.PeerID
+	addrs       [][]byte
+	addrsExpire uint32
+}
+
+// oldPeers reads the providers by their numbers.
+func oldPeers(tx *bbolt.Tx) (map[uint32]oldPeer, error) {
+	rows, err := bucketOf(tx, oldProviderAddrs)
+	if err != nil {
+		return nil, err
+	}
+	peers := make(map[uint32]oldPeer)
+	err = rows.ForEach(func(key, row []byte) error {
+		payload, err := unseal(oldProviderAddrs, key, row)
+		if err != nil || len(key) != 4 {
+			return err
+		}
+		d := decoder{b: payload}
+		p := oldPeer{addrsExpire: uint32(d.uint(4))}
+		p.id = kad.PeerID(d.bytes(d.byte()))
+		p.addrs = d.addrs()
+		peers[binary.BigEndian.Uint32(key)] = p
+		return d.end(oldProviderAddrs)
+	})
+	return peers, err
+}
+
+// oldRecords goes through the records of all epochs, the oldest first.
+func oldRecords(epochs *bbolt.Bucket, peers map[uint32]oldPeer) iter.Seq[runs.Row] {
+	return func(yield func(runs.Row) bool) {
+		_ = epochs.ForEachBucket(func(epoch []byte) error {
+			return epochs.Bucket(epoch).ForEach(func(key, value []byte) error {
+				if len(key) != 20 || len(value) != 4 {
+					return nil
+				}
+				p, ok := peers[binary.BigEndian.Uint32(key[16:])]
+				if ok && !yield(runs.Row{
+					Key: [16]byte(key), Expires: binary.BigEndian.Uint32(value),
+					ID: p.id, Addrs: p.addrs, AddrsExpire: p.addrsExpire,
+				}) {
+					return os.ErrClosed
+				}
+				return nil
+			})
+		})
+	}
+}
