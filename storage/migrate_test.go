@@ -44,11 +44,11 @@ func requireMigrated(t *testing.T, db *DB) {
 	for i := range 300 {
 		list, err := db.Providers(nil, start, []byte(fmt.Sprint("key", i)), 10)
 		require.NoError(t, err)
-		switch {
-		case i == 1:
+		switch i {
+		case 1:
 			require.Empty(t, list)
 			continue
-		case i == 0:
+		case 0:
 			require.Equal(t, start.Add(40*time.Hour), list[0].Expires, "the newest of two")
 		default:
 			require.Equal(t, start.Add(time.Duration(1+i%48)*time.Hour), list[0].Expires)
