@@ -133,7 +133,9 @@ func (a *app) tableCommand() *cobra.Command {
 		Short: "Show the routing table",
 		Long: `Show the routing table: the peers of each bucket. CPL is how many leading bits a
 peer's key shares with this node's; the higher, the nearer. --report sums up each
-bucket instead: how full, how fresh, and where the gaps are.`,
+bucket instead: how full, how fresh, and where the gaps are: buckets without a peer
+though so many deeper ones have some that there must be peers for them. The deepest
+buckets of any table are empty or nearly so.`,
 		Example: `  holdfast table
   holdfast table --report`,
 		Args: exactly(),
@@ -182,8 +184,13 @@ type bucket struct {
 	Room     int       `json:"room"` // k
 	Newest   time.Time `json:"newest_seen,omitzero"`
 	Oldest   time.Time `json:"oldest_seen,omitzero"`
-	Gap      bool      `json:"gap"` // empty below a bucket that is not
+	Gap      bool      `json:"gap"` // empty, which chance does not explain
 }
+
+// gapDeeper is how many peers in deeper buckets make an empty one a gap. A bucket has
+// about as many peers to offer as all deeper ones together: that it has none while
+// they have six comes about by chance once in a hundred times.
+const gapDeeper = 6
 
 // bucketsOf sums up the buckets from CPL 0 to the highest that has a peer.
 func bucketsOf(peers []api.TablePeer) []bucket {
@@ -204,15 +211,17 @@ func bucketsOf(peers []api.TablePeer) []bucket {
 			b.Oldest = p.LastSeen
 		}
 	}
-	for i := range buckets {
-		buckets[i].Gap = buckets[i].Peers == 0
+	deeper := 0
+	for i := len(buckets) - 1; i >= 0; i-- {
+		buckets[i].Gap = buckets[i].Peers == 0 && deeper >= gapDeeper
+		deeper += buckets[i].Peers
 	}
 	return buckets
 }
 
 func (a *app) printReport(buckets []bucket) error {
 	var rows [][]string
-	total, gaps := 0, 0
+	total, filled, gaps := 0, 0, 0
 	for _, b := range buckets {
 		if a.json {
 			if err := a.printJSON(b); err != nil {
@@ -225,6 +234,7 @@ func (a *app) printReport(buckets []bucket) error {
 			gaps++
 		}
 		total += b.Peers
+		filled += min(b.Peers, 1)
 		fill := strings.Repeat("#", b.Peers) + strings.Repeat(".", max(b.Room-b.Peers, 0))
 		rows = append(rows, []string{
 			strconv.Itoa(b.CPL), strconv.Itoa(b.Peers), strconv.Itoa(b.Verified), fill, ago(b.Newest), ago(b.Oldest), note,
@@ -236,5 +246,5 @@ func (a *app) printReport(buckets []bucket) error {
 	if err := a.table([]string{"CPL", "PEERS", "VERIFIED", "FILL", "NEWEST", "OLDEST", ""}, rows); err != nil {
 		return err
 	}
-	return a.printf("%s in %s, %s\n", english.Plural(total, "peer", ""), english.Plural(len(buckets)-gaps, "bucket", ""), english.Plural(gaps, "gap", ""))
+	return a.printf("%s in %s, %s\n", english.Plural(total, "peer", ""), english.Plural(filled, "bucket", ""), english.Plural(gaps, "gap", ""))
 }
