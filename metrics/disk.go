@@ -66,7 +66,7 @@ func (h *Housekeeping) Expired(took time.Duration, removed records.Expired, err 
 // storageOps are the operations that storage names in its errors.
 var storageOps = []string{
 	"add_provider", "commit", "datastore_batch", "datastore_check", "datastore_gc", "datastore_get", "datastore_put",
-	"datastore_query", "datastore_ttl", "datastore_txn", "delete_value", "done", "expire", "flush", "has_provider", "load", "load_snapshot",
+	"datastore_query", "datastore_ttl", "datastore_txn", "delete_value", "done", "expire", "flush", "has_provider", "held", "load", "load_snapshot",
 	"providers", "publish", "put_value", "range", "remove_provider", "save_snapshot", "sizes", "unpublish", "value",
 }
 

@@ -61,6 +61,16 @@ func byKind(name, help string, read func(s *scrape) [records.NumKinds]int64) fam
 		}}
 }
 
+// byQuota makes a family of one value for each quota.
+func byQuota(name, help string, kind prometheus.ValueType, read func(s *scrape) [records.NumQuotas]int64) family {
+	return family{name: name, help: help, kind: kind, labels: []string{"quota"},
+		read: func(s *scrape, emit func(float64, ...string)) {
+			for q, v := range read(s) {
+				emit(float64(v), records.Quota(q).String())
+			}
+		}}
+}
+
 // oneOf makes a family of which one label value is 1, the others are 0.
 func oneOf(name, help, label string, all []string, read func(s *scrape) string) family {
 	return family{name: name, help: help, kind: prometheus.GaugeValue, labels: []string{label},
@@ -128,10 +138,17 @@ var families = []family{
 	byKind("record_bytes", "Estimated size of the records stored.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Bytes }),
 	value("record_providers", "Distinct peers in the provider records.", func(s *scrape) float64 { return float64(s.Records.Providers) }),
 
-	value("db_size_bytes", "Size of the database file.", func(s *scrape) float64 { return float64(s.DBSize) }),
-	value("db_max_bytes", "Size that the database may reach, storage.max_bytes; new records are refused shortly before it.",
-		func(s *scrape) float64 { return float64(s.DBMax) }),
-	value("db_free_bytes", "Part of the database file that will be used again before it grows.", func(s *scrape) float64 { return float64(s.DBFree) }),
+	byQuota("quota_limit", "What others may have stored here at most, by quota: bytes or numbers.", prometheus.GaugeValue,
+		func(s *scrape) [records.NumQuotas]int64 { return s.Quotas }),
+	byQuota("quota_refusals_total", "Records of others that a quota refused; of addresses_per_provider: that it cut.", prometheus.CounterValue,
+		func(s *scrape) [records.NumQuotas]int64 { return s.Records.Refused }),
+
+	value("db_size_bytes", "Size of the database, all its files together.", func(s *scrape) float64 { return float64(s.DBSize) }),
+	value("db_max_bytes", "Size that the database may reach, storage.max_bytes: a half for provider records, a half for everything else. New records are refused shortly before it.",
+		func(s *scrape) float64 { return float64(s.Quotas[records.QuotaBytes]) }),
+	value("db_free_bytes", "Part of the database that will be used again before it grows.", func(s *scrape) float64 { return float64(s.DBFree) }),
+	value("db_fill_ratio", "Part of its room for new records that the fullest file of the database has taken; at 1 new records are refused.",
+		func(s *scrape) float64 { return s.DBFill }),
 	value("db_pending_writes", "Writes that wait for a transaction.", func(s *scrape) float64 { return float64(s.Records.PendingWrites) }),
 	total("db_writes_rejected_total", "Writes refused because the queue, a quota or the file was full.",
 		func(s *scrape) uint64 { return uint64(s.Records.RefusedWrites) }),

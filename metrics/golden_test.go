@@ -71,8 +71,8 @@ var wanted = strings.Fields(`
 	republish_keys republish_total republish_replicas republish_lag_seconds republish_last_cycle_timestamp_seconds
 	republish_find_node_total republish_in_flight republish_overdue_keys republish_regions republish_overdue_regions
 	bucket_refreshes_total bucket_refresh_oldest_timestamp_seconds
-	db_size_bytes db_max_bytes db_free_bytes db_commit_duration_seconds db_batch_records db_pending_writes db_writes_rejected_total
-	db_errors_total
+	db_size_bytes db_max_bytes db_fill_ratio db_free_bytes db_commit_duration_seconds db_batch_records db_pending_writes db_writes_rejected_total
+	db_errors_total quota_limit quota_refusals_total
 	network_size_estimate connected_peers bootstrap_attempts_total reachability
 	config_last_reload_successful config_last_reload_success_timestamp_seconds`)
 
@@ -100,7 +100,7 @@ func TestLint(t *testing.T) {
 
 // TestLabels holds the labels to the few that are known to be bounded.
 func TestLabels(t *testing.T) {
-	allowed := strings.Fields("version revision goversion state status cpl action result op outcome type reason part kind role dir")
+	allowed := strings.Fields("version revision goversion state status cpl action result op outcome type reason part kind role dir quota")
 	m := metrics.New("v1.2.3", "abc")
 	observe(m, 50)
 	for _, f := range ours(t, m) {

@@ -43,8 +43,9 @@ func busyReading() metrics.Reading {
 		Records: records.Stats{
 			Records: [records.NumKinds]int64{100, 200}, Bytes: [records.NumKinds]int64{1000, 2000}, Providers: 50,
 			Published: [records.NumKinds]int64{7, 8}, PendingWrites: 16, RefusedWrites: 18,
+			Refused: [records.NumQuotas]int64{records.QuotaProviders: 19, records.QuotaAddrsPerProvider: 20},
 		},
-		DBSize: 1 << 20, DBFree: 1 << 10, DBMax: 1 << 30,
+		DBSize: 1 << 20, DBFree: 1 << 10, DBFill: 0.75, Quotas: [records.NumQuotas]int64{records.QuotaBytes: 1 << 30, records.QuotaValueBytes: 10},
 	}
 }
 
@@ -277,7 +278,10 @@ func TestReading(t *testing.T) {
 		"republish_keys{kind=provider}":             7, "republish_keys{kind=value}": 8,
 		"republish_in_flight": 8, "republish_overdue_keys": 21, "republish_regions": 30, "republish_overdue_regions": 21,
 		"records{kind=value}": 200, "record_bytes{kind=provider}": 1000, "record_providers": 50,
-		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_max_bytes": 1 << 30, "db_pending_writes": 16, "db_writes_rejected_total": 18,
+		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_max_bytes": 1 << 30, "db_fill_ratio": 0.75,
+		"quota_limit{quota=bytes}": 1 << 30, "quota_limit{quota=value_bytes}": 10,
+		"quota_refusals_total{quota=providers}": 19, "quota_refusals_total{quota=addresses_per_provider}": 20, "quota_refusals_total{quota=bytes}": 0,
+		"db_pending_writes": 16, "db_writes_rejected_total": 18,
 	})
 	require.InDelta(t, cycle, values(t, m)["republish_last_cycle_timestamp_seconds"], 5)
 	m.Stopping()

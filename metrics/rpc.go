@@ -27,6 +27,7 @@ const (
 	reasonNoProvider = "no_provider"
 	reasonOlder      = "older_record"
 	reasonQuota      = "quota"
+	reasonFull       = "full"
 	reasonBusy       = "busy"
 	reasonStorage    = "storage"
 )
@@ -37,7 +38,7 @@ var knownReasons = []string{
 	rpc.ReasonTooLarge, rpc.ReasonMalformed, rpc.ReasonEmpty, rpc.ReasonUnknownType, rpc.ReasonRefused,
 	rpc.ReasonStreams, rpc.ReasonRate,
 	reasonNoKey, reasonLongKey, reasonNoRecord, reasonMismatch, reasonInvalid, reasonNoProvider, reasonOlder,
-	reasonQuota, reasonBusy, reasonStorage,
+	reasonQuota, reasonFull, reasonBusy, reasonStorage,
 }
 
 // Reasons returns all values of the label reason; others are counted as "other".
@@ -48,10 +49,10 @@ func Reasons() []string { return slices.Clone(knownReasons) }
 var inboundReasons = [numTypes][]string{
 	wire.PutValue: {
 		reasonNoKey, reasonLongKey, reasonNoRecord, reasonMismatch, rpc.ReasonTooLarge, reasonInvalid,
-		reasonOlder, reasonQuota, reasonBusy, reasonStorage,
+		reasonOlder, reasonQuota, reasonFull, reasonBusy, reasonStorage,
 	},
 	wire.GetValue:     {reasonNoKey, reasonStorage},
-	wire.AddProvider:  {reasonNoKey, reasonLongKey, reasonNoProvider, reasonQuota, reasonBusy, reasonStorage},
+	wire.AddProvider:  {reasonNoKey, reasonLongKey, reasonNoProvider, reasonQuota, reasonFull, reasonBusy, reasonStorage},
 	wire.GetProviders: {reasonNoKey, reasonLongKey, reasonStorage},
 	wire.FindNode:     {reasonNoKey},
 	wire.NumTypes: {
@@ -71,7 +72,7 @@ const (
 	putStored  = "stored"
 	putOlder   = "older"   // the stored value is better
 	putInvalid = "invalid" // see record_validation_failures_total
-	putRefused = "refused" // quota reached, queue full
+	putRefused = "refused" // quota reached, no room, queue full
 	putFailed  = "failed"  // our doing
 )
 
@@ -79,7 +80,7 @@ const (
 // others.
 var putReasons = map[string]string{
 	reasonOlder: putOlder,
-	reasonQuota: putRefused, reasonBusy: putRefused,
+	reasonQuota: putRefused, reasonFull: putRefused, reasonBusy: putRefused,
 	reasonNoKey: putInvalid, reasonLongKey: putInvalid, reasonNoRecord: putInvalid, reasonMismatch: putInvalid,
 	reasonInvalid: putInvalid, reasonNoProvider: putInvalid, rpc.ReasonTooLarge: putInvalid,
 }

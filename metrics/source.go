@@ -41,8 +41,10 @@ type Reading struct {
 
 	RepublishKeys, RepublishActive, RepublishOverdue int // in the schedule; each key is a region of its own
 
-	Records               records.Stats
-	DBSize, DBFree, DBMax int64 // bytes
+	Records        records.Stats
+	Quotas         [records.NumQuotas]int64 // the limits
+	DBSize, DBFree int64                    // bytes
+	DBFill         float64                  // of the room for new records, in the fullest file
 }
 
 // The outcomes of an attempt to reach the bootstrap peers.

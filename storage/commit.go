@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -73,6 +74,9 @@ func (db *DB) commit(writes []write) {
 func (db *DB) answer(w write, err error) {
 	if refused(err) {
 		db.refused.Add(1)
+	}
+	if errors.Is(err, ErrFull) {
+		db.full.Add(1)
 	}
 	if err != nil {
 		err = fmt.Errorf("storage: %s: %w", w.op, err)
@@ -235,6 +239,7 @@ func (db *DB) Stats() records.Stats {
 	st.Published = c.Published
 	st.PendingWrites += int64(db.queue.len())
 	st.RefusedWrites += db.refused.Load()
+	st.Refused[records.QuotaBytes] += db.full.Load()
 	return st
 }
 

@@ -48,7 +48,8 @@ type DB struct {
 	counters atomic.Pointer[counters] // as of the last commit
 	failed   atomic.Pointer[error]    // why writing was given up
 	refused  atomic.Int64
-	damaged  sync.Once // guards the mark that asks for a whole check
+	full     atomic.Int64 // of refused: for want of room
+	damaged  sync.Once    // guards the mark that asks for a whole check
 
 	expiredValues atomic.Int64
 

@@ -23,6 +23,9 @@ func (db *DB) AddProviders(now time.Time, adverts []runs.Advert, durable bool) (
 	return db.providers.AddProviders(now, adverts, durable)
 }
 
+// Held returns how many records name each provider, see runs.Store.Held.
+func (db *DB) Held(ids []kad.PeerID) ([]int, error) { return db.providers.Held(ids) }
+
 // RemoveProvider implements records.Store.
 func (db *DB) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 	return db.providers.RemoveProvider(now, key, id)

@@ -12,6 +12,9 @@ type Sizes struct {
 	File int64 // length of the files
 	Used int64 // in pages that hold something
 	Free int64 // in pages that will be used again before a file grows
+	// Fill is how much of its room for new records the fullest file has taken; at 1
+	// they are refused.
+	Fill float64
 }
 
 // Sizes returns the sizes of the files as of the last commits, without a scan.
@@ -27,6 +30,7 @@ func (db *DB) Sizes() (Sizes, error) {
 		return nil
 	})
 	p := db.providers.Sizes()
+	s.Fill = max(float64(s.Used)/float64(db.opts.newRecordsLimit()), p.Fill)
 	s.File, s.Used, s.Free = s.File+p.Log+p.Runs, s.Used+p.Used, s.Free+p.Free
 	return s, err
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
@@ -60,7 +63,8 @@ func (a *app) printStatus(s *api.Status) error {
 		"Network size", size,
 		"Records held", fmt.Sprintf("%d provider, %d value", s.ProviderRecords, s.ValueRecords),
 		"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys),
-		"Database", bytesText(s.DBBytes),
+		"Refused by quotas", refusedText(s.Refused),
+		"Database", databaseText(s),
 		"Data directory", orDash(s.DataDir),
 		"Status page", webText(s.MetricsAddr),
 		"Delegated routing", orDash(s.RoutingAddr),
@@ -70,6 +74,25 @@ func (a *app) printStatus(s *api.Status) error {
 		"Last refresh", ago(s.LastRefresh),
 		"Last republish", ago(s.LastRepublish),
 	)
+}
+
+func databaseText(s *api.Status) string {
+	if s.DBMaxBytes == 0 {
+		return "none, records are in memory"
+	}
+	return fmt.Sprintf("%s of at most %s, %.0f %% of the room for new records taken", bytesText(s.DBBytes), bytesText(s.DBMaxBytes), 100*s.DBFill)
+}
+
+// refusedText lists which quota refused how much since the start.
+func refusedText(refused map[string]int64) string {
+	if len(refused) == 0 {
+		return "nothing"
+	}
+	var parts []string
+	for _, quota := range slices.Sorted(maps.Keys(refused)) {
+		parts = append(parts, fmt.Sprintf("%s %s", humanize.Comma(refused[quota]), quota))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // webText is where a listener answers browsers; "-" if it is off.
@@ -94,8 +117,9 @@ func (a *app) peersCommand() *cobra.Command {
 		Short: "List connected peers and those of the routing table",
 		Long: `List connected peers and those of the routing table. --usage lists instead what each
 peer has cost this node since it started, most bytes first: its requests by type,
-bytes, time, and how many records of it are held (estimated). The node tells 4096
-peers apart; the rest are summed up in the last line.`,
+bytes and time; and how many provider records here name it. Values have no owner and
+are not counted. The node tells 4096 peers apart; the rest are summed up in the last
+line.`,
 		Example: `  holdfast peers
   holdfast peers --usage | head`,
 		Args: exactly(),

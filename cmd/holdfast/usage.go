@@ -40,8 +40,8 @@ func usageRow(p *api.PeerUsage) []string {
 	records := "-"
 	if p.PeerID == "" {
 		p.PeerID = "(others)"
-	} else if p.RecordsStored > 0 {
-		records = "~" + strconv.FormatInt(p.RecordsHeld, 10)
+	} else if p.RecordsHeld >= 0 {
+		records = strconv.FormatInt(p.RecordsHeld, 10)
 	}
 	row := []string{p.PeerID, count(p.Requests)}
 	for _, t := range usageTypes {

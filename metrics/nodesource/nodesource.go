@@ -5,6 +5,7 @@ package nodesource
 import (
 	"github.com/holdfast-dht/holdfast/metrics"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
@@ -16,17 +17,17 @@ var (
 
 // Source is the metrics.Source of a node. Safe for concurrent use.
 type Source struct {
-	node     *node.Node
-	db       *storage.DB
-	maxBytes int64
+	node   *node.Node
+	db     *storage.DB
+	quotas [records.NumQuotas]int64
 }
 
 var _ metrics.Source = (*Source)(nil)
 
-// New returns the source of a node and the database its records are in, which may
-// reach maxBytes; a nil db for a node that keeps them in memory.
-func New(n *node.Node, db *storage.DB, maxBytes int64) *Source {
-	return &Source{node: n, db: db, maxBytes: maxBytes}
+// New returns the source of a node, the database its records are in and the limits
+// of the quotas; a nil db for a node that keeps them in memory.
+func New(n *node.Node, db *storage.DB, quotas [records.NumQuotas]int64) *Source {
+	return &Source{node: n, db: db, quotas: quotas}
 }
 
 // Read implements metrics.Source.
@@ -42,14 +43,14 @@ func (s *Source) Read() metrics.Reading {
 		ConnectedIn: st.ConnectedIn, ConnectedOut: st.Connected - st.ConnectedIn,
 		RepublishKeys:   st.Republish.Keys,
 		RepublishActive: st.Republish.Active, RepublishOverdue: st.Republish.Overdue,
-		Records: st.Records, DBMax: s.maxBytes,
+		Records: st.Records, Quotas: s.quotas,
 	}
 	r.Bootstraps[metrics.BootstrapReached] = st.Bootstraps.Reached
 	r.Bootstraps[metrics.BootstrapFailed] = st.Bootstraps.Failed
 	r.Bootstraps[metrics.BootstrapSkipped] = st.Bootstraps.Skipped
 	if s.db != nil {
 		if sizes, err := s.db.Sizes(); err == nil { // its observer counts the error
-			r.DBSize, r.DBFree = sizes.File, sizes.Free
+			r.DBSize, r.DBFree, r.DBFill = sizes.File, sizes.Free, sizes.Fill
 		}
 	}
 	return r

@@ -18,6 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/metrics"
 	"github.com/holdfast-dht/holdfast/metrics/nodesource"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
@@ -44,7 +45,7 @@ func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metri
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	m.Watch(nodesource.New(n, db, storage.DefaultMaxBytes))
+	m.Watch(nodesource.New(n, db, [records.NumQuotas]int64{records.QuotaBytes: storage.DefaultMaxBytes}))
 	return n, m
 }
 

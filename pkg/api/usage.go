@@ -15,7 +15,7 @@ type PeerUsage struct {
 	BytesOut      uint64            `json:"bytes_out"`
 	BusyMs        float64           `json:"busy_ms"`        // from whole requests to written replies
 	RecordsStored uint64            `json:"records_stored"` // records taken from it, renewals included
-	RecordsHeld   int64             `json:"records_held"`   // different ones of the last one or two days, estimated
+	RecordsHeld   int64             `json:"records_held"`   // provider records here that name it, those of before the start too; -1: the store cannot say
 	First         time.Time         `json:"first,omitzero"`
 	Last          time.Time         `json:"last,omitzero"`
 }

@@ -17,6 +17,10 @@ const (
 	maxValueSize = MiB
 	// minDatabase is the smallest database that can do its housekeeping.
 	minDatabase = 16 * MiB
+	// maxAddresses is the most addresses that the database keeps of a provider.
+	maxAddresses = 16
+	// maxQuota is more than any database has room for.
+	maxQuota = 1_000_000_000
 	// minMemory is the least that the resource manager of libp2p works with.
 	minMemory = 16 * MiB
 )
@@ -28,6 +32,7 @@ type Config struct {
 	Network       Network    `toml:"network" doc:"Which network the node belongs to and how it is reached."`
 	Values        Values     `toml:"values" doc:"Which value records are accepted and for how long they live."`
 	Storage       Storage    `toml:"storage" doc:"Where state is kept, and how much of it."`
+	Quotas        Quotas     `toml:"quotas" doc:"Bounds on what others may have stored here, beside storage.max_bytes and values.max_size. At each of them what is new is refused, so that it is stored elsewhere; what is here stays, and may be renewed."`
 	Republish     Republish  `toml:"republish" doc:"Renewal of what this node publishes. interval must be shorter than the lifetimes of records."`
 	Refresh       Refresh    `toml:"refresh" doc:"Upkeep of the routing table."`
 	Snapshot      Snapshot   `toml:"snapshot" doc:"Saving of the routing table, so that a restart needs no bootstrap peer."`
@@ -61,8 +66,17 @@ type Values struct {
 type Storage struct {
 	Path           string   `toml:"path" unit:"directory" doc:"Data directory: identity.key and the database. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. Flag: --data-dir."`
 	MaxBytes       Size     `toml:"max_bytes" doc:"Largest size of the database; new records are refused before it is reached."`
+	CompactAbove   Size     `toml:"compact_above" doc:"At start, a database larger than this of which more than half is free is rewritten without its free room, which takes a minute for some GiB. 0: never."`
 	ProviderTTL    Duration `toml:"provider_ttl" doc:"How long a provider record is kept without being renewed; at most 48h."`
 	ExpiryInterval Duration `toml:"expiry_interval" reload:"yes" doc:"How often expired records are removed from the database. They are never served in between."`
+}
+
+// Quotas are bounds on what others may have stored here.
+type Quotas struct {
+	Providers            int `toml:"providers" unit:"peers" doc:"Distinct peers that provider records name. A peer more is refused; the addresses of each cost about half a KiB."`
+	RecordsPerProvider   int `toml:"records_per_provider" unit:"records" doc:"Provider records that name one peer. Of a peer with as many, new ones are refused."`
+	ProvidersPerKey      int `toml:"providers_per_key" unit:"peers" doc:"Live providers of one key. A provider more is refused until one of them expires."`
+	AddressesPerProvider int `toml:"addresses_per_provider" unit:"addresses" doc:"Addresses kept of a provider, at most 16. Of those it announces the first ones are kept; the record itself is stored."`
 }
 
 // Republish is the renewal of what this node publishes.
@@ -127,7 +141,8 @@ func Default() Config {
 			Bootstrap:   []string{},
 		},
 		Values:     Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
-		Storage:    Storage{MaxBytes: 8 * GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
+		Storage:    Storage{MaxBytes: 8 * GiB, CompactAbove: GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
+		Quotas:     Quotas{Providers: 1_000_000, RecordsPerProvider: 2_000_000, ProvidersPerKey: 1000, AddressesPerProvider: maxAddresses},
 		Republish:  Republish{Interval: Duration{22 * time.Hour}},
 		Refresh:    Refresh{Interval: Duration{10 * time.Minute}},
 		Snapshot:   Snapshot{Interval: Duration{time.Minute}},

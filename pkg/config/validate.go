@@ -63,6 +63,7 @@ func (c *Config) Validate() Violations {
 	c.Network.validate(&v)
 	c.validateTTLs(&v)
 	c.validateLimits(&v)
+	c.Quotas.validate(&v)
 	v.require(isListen(c.Metrics.Listen), "metrics.listen", "is %q; write host:port, for instance \"127.0.0.1:9474\", or \"off\"", c.Metrics.Listen)
 	v.require(isListen(c.RoutingAPI.Listen), "routing_api.listen", "is %q; write host:port, for instance \"127.0.0.1:8474\", or \"off\"", c.RoutingAPI.Listen)
 	_, _, err := ParseLevels(c.Log.Level)
@@ -109,10 +110,25 @@ func (c *Config) validateLimits(v *checks) {
 	v.require(low >= 1, "limits.connections_low", "is %d; it is at least 1", low)
 	v.require(high > low, "limits.connections_high", "is %d; it is more than connections_low (%d)", high, low)
 	v.require(c.Limits.Memory == 0 || c.Limits.Memory >= minMemory, "limits.memory", "is %s; it is 0 or at least %s", c.Limits.Memory, minMemory)
+	v.require(c.Storage.CompactAbove >= 0, "storage.compact_above", "is %s; it is 0 or more", c.Storage.CompactAbove)
 	v.require(c.Storage.MaxBytes >= minDatabase, "storage.max_bytes", "is %s; it is at least %s", c.Storage.MaxBytes, minDatabase)
 	for _, ns := range c.Values.UnvalidatedNamespaces {
 		v.require(ns != "" && isPlain(ns) && !strings.Contains(ns, "/"), "values.unvalidated_namespaces", "has %q; a namespace is a name without slashes, for instance \"example\"", ns)
 		v.require(ns != "pk" && ns != "ipns", "values.unvalidated_namespaces", "has %q, which is always validated; remove it", ns)
+	}
+}
+
+func (c *Quotas) validate(v *checks) {
+	for _, q := range []struct {
+		key         string
+		value, most int
+	}{
+		{"quotas.providers", c.Providers, maxQuota},
+		{"quotas.records_per_provider", c.RecordsPerProvider, maxQuota},
+		{"quotas.providers_per_key", c.ProvidersPerKey, maxQuota},
+		{"quotas.addresses_per_provider", c.AddressesPerProvider, maxAddresses},
+	} {
+		v.require(q.value >= 1 && q.value <= q.most, q.key, "is %d; it is from 1 to %d", q.value, q.most)
 	}
 }
 

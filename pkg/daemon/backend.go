@@ -14,6 +14,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/usage"
@@ -27,7 +28,9 @@ type Backend struct {
 	logs *Logs
 	open []string // namespaces without a validator
 	// usage and traffic count what was asked, in and out; nil: it is not counted.
+	// held tells how many records name each peer; it is there if usage is.
 	usage   *usage.Account
+	held    func([]kad.PeerID) ([]int, error)
 	traffic *traffic
 	// describe adds what the process around the node knows; nil: nothing.
 	describe func(*api.Status)
@@ -70,12 +73,22 @@ func (b *Backend) Status(context.Context) (api.Status, error) {
 		OverdueKeys:     s.Republish.Overdue,
 		LastSnapshot:    s.LastSnapshot, LastExpiry: s.LastExpiry,
 		LastRefresh: s.LastRefresh, LastRepublish: s.LastRepublish,
-		Version: Version,
+		Version: Version, Refused: refusals(&s.Records),
 	}
 	if b.describe != nil {
 		b.describe(&out)
 	}
 	return out, nil
+}
+
+func refusals(s *records.Stats) map[string]int64 {
+	out := map[string]int64{}
+	for q, n := range s.Refused {
+		if n > 0 {
+			out[records.Quota(q).String()] = n
+		}
+	}
+	return out
 }
 
 // Table implements api.Backend.

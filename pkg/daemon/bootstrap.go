@@ -55,6 +55,7 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 		DefaultValueTTL:       c.Values.ValueTTL(),
 		ProviderTTL:           c.Storage.ProviderTTL.Duration,
 		MaxValueSize:          int(c.Values.MaxSize),
+		MaxProviderAddrs:      c.Quotas.AddressesPerProvider,
 		RepublishInterval:     c.Republish.Interval.Duration,
 		DHT: dht.Config{
 			RefreshInterval:  c.Refresh.Interval.Duration,

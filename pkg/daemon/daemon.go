@@ -61,6 +61,7 @@ type Daemon struct {
 	usage   *usage.Account
 	traffic *traffic
 	store   *storage.DB
+	clean   bool // the last user of the database closed it properly
 	host    host.Host
 	node    *node.Node
 	backend *Backend
@@ -151,7 +152,7 @@ func (d *Daemon) startNode() error {
 		return fmt.Errorf("daemon: %w", err)
 	}
 	d.onClose("node", closeNode, d.node.Close)
-	d.metrics.Watch(nodesource.New(d.node, d.store, int64(d.config.Storage.MaxBytes)))
+	d.metrics.Watch(nodesource.New(d.node, d.store, quotaLimits(&d.config)))
 	d.log.Info("listening", "addresses", addrTexts(d.host.Network().ListenAddresses()), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil
 }
@@ -172,7 +173,7 @@ func (d *Daemon) startAPI() error {
 	}
 	d.backend = &Backend{
 		node: d.node, logs: d.options.Logs, open: d.config.Values.UnvalidatedNamespaces,
-		usage: d.usage, traffic: d.traffic, describe: d.describe, bundle: d.bundle, backup: d.store.Backup,
+		usage: d.usage, held: d.store.Held, traffic: d.traffic, describe: d.describe, bundle: d.bundle, backup: d.store.Backup,
 	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {
@@ -261,7 +262,10 @@ func (d *Daemon) DataDir() string { return d.dataDir }
 // describe adds to a status what the node does not know.
 func (d *Daemon) describe(s *api.Status) {
 	s.State, _ = d.state.Load().(string)
-	s.DBBytes = d.fileSize()
+	if sizes, err := d.store.Sizes(); err == nil { // its observer counts the error
+		s.DBBytes, s.DBFill = sizes.File, sizes.Fill
+	}
+	s.DBMaxBytes = int64(d.config.Storage.MaxBytes)
 	s.DataDir = d.dataDir
 	s.Starts, s.UncleanStarts = d.starts.Count, d.starts.Unclean
 	if d.web != nil {

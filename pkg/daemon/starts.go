@@ -68,7 +68,7 @@ func noteStart(ctx context.Context, store ds.Datastore, n startNote) (s starts, 
 // its work all the same.
 func (d *Daemon) countStart() {
 	var err error
-	n := startNote{At: d.started.UTC(), Version: Version, Clean: d.store.CleanStart()}
+	n := startNote{At: d.started.UTC(), Version: Version, Clean: d.clean}
 	if d.starts, err = noteStart(d.ctx, d.store.Datastore(), n); err != nil {
 		d.log.Warn("history of starts not kept", "error", err)
 	}

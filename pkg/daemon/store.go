@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
@@ -15,9 +16,24 @@ var ErrInUse = errors.New("daemon: data directory in use")
 // StorageOptions are the database's part of the configuration.
 func StorageOptions(c *config.Config) storage.Options {
 	return storage.Options{
-		MaxBytes:     int64(c.Storage.MaxBytes),
-		MaxValueSize: int(c.Values.MaxSize),
-		Network:      c.Network.ProtocolPrefix,
+		MaxBytes:              int64(c.Storage.MaxBytes),
+		MaxValueSize:          int(c.Values.MaxSize),
+		MaxProviders:          c.Quotas.Providers,
+		MaxRecordsPerProvider: c.Quotas.RecordsPerProvider,
+		MaxProvidersPerKey:    c.Quotas.ProvidersPerKey,
+		Network:               c.Network.ProtocolPrefix,
+	}
+}
+
+// quotaLimits are the quotas of the configuration.
+func quotaLimits(c *config.Config) [records.NumQuotas]int64 {
+	return [records.NumQuotas]int64{
+		records.QuotaBytes:              int64(c.Storage.MaxBytes),
+		records.QuotaProviders:          int64(c.Quotas.Providers),
+		records.QuotaRecordsPerProvider: int64(c.Quotas.RecordsPerProvider),
+		records.QuotaProvidersPerKey:    int64(c.Quotas.ProvidersPerKey),
+		records.QuotaAddrsPerProvider:   int64(c.Quotas.AddressesPerProvider),
+		records.QuotaValueBytes:         int64(c.Values.MaxSize),
 	}
 }
 
@@ -50,16 +66,42 @@ func (d *Daemon) openStore() (err error) {
 	o := StorageOptions(&d.config)
 	o.Logger, o.Observer = d.options.Logs.Logger("storage"), d.metrics.Storage()
 	tell := func(state string) { notify(d.log, state) }
-	err = extending(tell, func() (err error) { d.store, err = storage.Open(d.dataDir, o); return err })
+	err = extending(tell, func() error { return d.openCompact(o) })
 	if err != nil {
 		return StoreError(d.dataDir, err)
 	}
 	d.onClose("database", closeStore, d.store.Close)
 	d.countStart()
 	stats := d.store.Stats()
-	d.log.Info("database open", "path", d.store.Path(), "bytes", d.fileSize(), "clean", d.store.CleanStart(),
+	d.log.Info("database open", "path", d.store.Path(), "bytes", d.fileSize(), "clean", d.clean,
 		"provider_records", stats.Records[0], "value_records", stats.Records[1], "published_keys", stats.Published[0]+stats.Published[1])
 	return nil
+}
+
+// openCompact opens the database, of which what is free is first given back to the
+// disk if that is much.
+func (d *Daemon) openCompact(o storage.Options) (err error) {
+	if d.store, err = storage.Open(d.dataDir, o); err != nil {
+		return err
+	}
+	d.clean = d.store.CleanStart()
+	sizes, err := d.store.Sizes()
+	above := int64(d.config.Storage.CompactAbove)
+	if err != nil || above == 0 || sizes.File <= above || 2*sizes.Free <= sizes.File {
+		return nil // an error of Sizes was observed
+	}
+	if err := d.store.Close(); err != nil {
+		return err
+	}
+	notifyStatus(d.log, "compacting the database, %d of %d MiB are free", sizes.Free>>20, sizes.File>>20)
+	start := time.Now()
+	if before, after, err := storage.Compact(d.dataDir); err != nil {
+		d.log.Warn("the database could not be compacted and stays as it is", "error", err)
+	} else {
+		d.log.Info("database compacted", "bytes_before", before, "bytes_after", after, "took", time.Since(start).Round(time.Millisecond).String())
+	}
+	d.store, err = storage.Open(d.dataDir, o)
+	return err
 }
 
 // fileSize is the length of the database in bytes, 0 if it cannot be read.

@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/usage"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
@@ -37,14 +38,28 @@ func (b *Backend) Usage(context.Context) ([]api.PeerUsage, error) {
 		return nil, api.Errorf(api.CodeUnsupported, "this node lives for one command and keeps no account; ask a daemon")
 	}
 	r := b.usage.Report()
+	held, err := b.held(recordPeers(r.Peers))
 	out := make([]api.PeerUsage, 0, len(r.Peers)+1)
 	for i := range r.Peers {
-		out = append(out, b.peerUsage(&r.Peers[i]))
+		u := b.peerUsage(&r.Peers[i])
+		if u.RecordsHeld = -1; err == nil {
+			u.RecordsHeld = int64(held[i])
+		}
+		out = append(out, u)
 	}
 	if r.Others.Total() > 0 {
 		out = append(out, costOf(&r.Others))
 	}
 	return out, nil
+}
+
+// recordPeers are the peers as records name them.
+func recordPeers(peers []usage.Peer) []kad.PeerID {
+	ids := make([]kad.PeerID, len(peers))
+	for i := range peers {
+		ids[i] = kad.PeerID(peers[i].ID)
+	}
+	return ids
 }
 
 func (b *Backend) peerUsage(p *usage.Peer) api.PeerUsage {
@@ -69,7 +84,7 @@ func costOf(c *usage.Cost) api.PeerUsage {
 	u := api.PeerUsage{
 		Requests: c.Total(), ByType: make(map[string]uint64), Rejected: c.Rejected,
 		BytesIn: c.BytesIn, BytesOut: c.BytesOut, BusyMs: milliseconds(c.Busy),
-		RecordsStored: c.Stored, RecordsHeld: c.Held, First: c.First, Last: c.Last,
+		RecordsStored: c.Stored, First: c.First, Last: c.Last,
 	}
 	for t, n := range c.Requests {
 		if n > 0 {

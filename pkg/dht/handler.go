@@ -53,7 +53,7 @@ type HandlerConfig struct {
 	Validate func(key, value []byte) error
 	// Better chooses between stored and offered values.
 	Better records.Better
-	// FilterAddrs appends to dst those addresses that fit the scope, bounded.
+	// FilterAddrs appends to dst those addresses that fit the scope.
 	FilterAddrs func(dst, addrs [][]byte, scope wire.Scope) [][]byte
 
 	// AckProvider tells for which keys an ADD_PROVIDER is answered beside those
@@ -65,7 +65,11 @@ type HandlerConfig struct {
 	ProviderTTL  time.Duration
 	MaxValueSize int
 	MaxProviders int // per answer
+	MaxAddrs     int // kept of a provider, the first ones
 	MaxReply     int // bytes
+
+	// Over is told when a bound cut or refused what was to be stored; nil: nobody.
+	Over func(records.Quota)
 }
 
 // Handler serves the six RPCs. Safe for concurrent use if its parts are.
@@ -81,7 +85,11 @@ func NewHandler(cfg HandlerConfig) *Handler {
 	def(&cfg.Replicas, Replicas)
 	def(&cfg.MaxValueSize, records.DefaultMaxValueSize)
 	def(&cfg.MaxProviders, MaxProvidersPerReply)
+	def(&cfg.MaxAddrs, records.MaxProviderAddrs)
 	def(&cfg.MaxReply, wire.MaxReply)
+	if cfg.Over == nil {
+		cfg.Over = func(records.Quota) {}
+	}
 	if cfg.MaxTTL == 0 {
 		cfg.MaxTTL = records.MaxTTL
 	}
@@ -189,6 +197,7 @@ func (h *Handler) putValue(now time.Time, req Request, resp *wire.Message) error
 	case string(msg.Key) != string(msg.Record.Key):
 		return ErrKeyMismatch
 	case len(msg.Record.Value) > h.cfg.MaxValueSize:
+		h.cfg.Over(records.QuotaValueBytes)
 		return fmt.Errorf("dht: put value: %w", records.ErrTooLarge)
 	}
 	if err := h.cfg.Validate(msg.Key, msg.Record.Value); err != nil {
@@ -249,6 +258,10 @@ func (h *Handler) addProvider(now time.Time, req Request, ack bool) error {
 		addrs := h.cfg.FilterAddrs(nil, msg.ProviderPeers[i].Addrs, req.Scope)
 		if len(addrs) == 0 {
 			continue
+		}
+		if len(addrs) > h.cfg.MaxAddrs {
+			h.cfg.Over(records.QuotaAddrsPerProvider)
+			addrs = addrs[:h.cfg.MaxAddrs]
 		}
 		p := records.Provider{
 			ID: req.From, Addrs: addrs,

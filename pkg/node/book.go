@@ -13,8 +13,6 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-type wireScope = wire.Scope
-
 // contact is what the node knows of a peer that answered: its addresses as they
 // may be told, encoded once for each scope of asker. Immutable.
 type contact struct {

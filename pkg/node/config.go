@@ -48,6 +48,9 @@ type Config struct {
 	ProviderTTL time.Duration
 	// MaxValueSize bounds a value in bytes; 0 is 10 KiB.
 	MaxValueSize int
+	// MaxProviderAddrs bounds the addresses kept of a provider: the first ones of
+	// its announcement. 0 is records.MaxProviderAddrs, which is also the most.
+	MaxProviderAddrs int
 	// RepublishInterval is how often published keys are renewed; 0 is 22 h.
 	RepublishInterval time.Duration
 
@@ -94,6 +97,9 @@ func (c *Config) setDefaults() error {
 	if c.MaxValueSize == 0 {
 		c.MaxValueSize = records.DefaultMaxValueSize
 	}
+	if c.MaxProviderAddrs == 0 {
+		c.MaxProviderAddrs = records.MaxProviderAddrs
+	}
 	if c.Store == nil {
 		mem := records.NewMem(nil)
 		c.Store, c.Keystore, c.Snapshots = mem, mem, mem
@@ -131,6 +137,9 @@ func (c *Config) validate() error {
 	}
 	if c.DefaultValueTTL > c.MaxValueTTL {
 		bad("default TTL %s is over the maximum %s", c.DefaultValueTTL, c.MaxValueTTL)
+	}
+	if c.MaxProviderAddrs < 1 || c.MaxProviderAddrs > records.MaxProviderAddrs {
+		bad("%d addresses of a provider are not from 1 to %d", c.MaxProviderAddrs, records.MaxProviderAddrs)
 	}
 	if c.RepublishInterval >= c.ProviderTTL {
 		bad("republish interval %s must be under the provider TTL %s", c.RepublishInterval, c.ProviderTTL)

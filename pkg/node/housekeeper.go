@@ -214,7 +214,9 @@ func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) 
 		return &found, n.takenBack(p), err
 	}
 	v := publishedValue(p, now)
-	err = n.cfg.Store.PutValue(now, v, n.valid.selects)
+	if err = n.cfg.Store.PutValue(now, v, n.valid.selects); noRoom(err) {
+		err = nil
+	}
 	if n.takenBack(p) {
 		return nil, true, err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/republish"
 )
@@ -71,7 +72,8 @@ type Node struct {
 	bootstrapping atomic.Bool
 	bootstrapped  atomic.Bool
 	dialFailures  atomic.Pointer[[]error]
-	dropped       atomic.Uint64 // see tryDo
+	dropped       atomic.Uint64                   // see tryDo
+	over          [records.NumQuotas]atomic.Int64 // what the handler refused or cut
 	traces        traces
 	bootstraps    struct{ reached, failed, skipped atomic.Uint64 }
 
@@ -143,19 +145,19 @@ func (n *Node) newMachine() *dht.Machine {
 
 func (n *Node) newHandler() *dht.Handler {
 	return dht.NewHandler(dht.HandlerConfig{
-		Self:       n.self.ID,
-		Store:      n.cfg.Store,
-		Neighbours: neighbours{n},
-		Validate:   func(key, value []byte) error { return n.valid.Validate(string(key), value) },
-		Better:     n.valid.replaces,
-		FilterAddrs: func(dst, addrs [][]byte, scope wireScope) [][]byte {
-			return rpc.FilterBytes(dst, addrs, scope)
-		},
+		Self:         n.self.ID,
+		Store:        n.cfg.Store,
+		Neighbours:   neighbours{n},
+		Validate:     func(key, value []byte) error { return n.valid.Validate(string(key), value) },
+		Better:       n.valid.replaces,
+		FilterAddrs:  rpc.InScope,
+		Over:         func(q records.Quota) { n.over[q].Add(1) },
 		AckProvider:  n.acksProvider,
 		Replicas:     n.cfg.DHT.Replicas,
 		MaxTTL:       n.cfg.MaxValueTTL,
 		ProviderTTL:  n.cfg.ProviderTTL,
 		MaxValueSize: n.cfg.MaxValueSize,
+		MaxAddrs:     n.cfg.MaxProviderAddrs,
 	})
 }
 

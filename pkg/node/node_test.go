@@ -132,14 +132,16 @@ func TestClosestEqualsBruteForce(t *testing.T) {
 			x, y := kad.KeyOf([]byte(a)), kad.KeyOf([]byte(b))
 			return kad.CompareDistance(&target, &x, &y)
 		})
-		found, err := asker.Closest(ctx, key)
-		require.NoError(t, err)
-		var got []peer.ID
-		for _, ai := range found {
-			require.NotEmpty(t, ai.Addrs)
-			got = append(got, ai.ID)
-		}
-		require.Equal(t, want[:20], got)
+		waitFor(t, func() bool { // on a busy machine a peer may be too slow at first
+			found, err := asker.Closest(ctx, key)
+			require.NoError(t, err)
+			var got []peer.ID
+			for _, ai := range found {
+				require.NotEmpty(t, ai.Addrs)
+				got = append(got, ai.ID)
+			}
+			return slices.Equal(want[:20], got)
+		})
 	}
 }
 

@@ -91,7 +91,7 @@ func (n *Node) provideHere(key []byte) (expires time.Time, err error) {
 	now := time.Now()
 	expires = now.Add(n.cfg.ProviderTTL)
 	err = n.cfg.Store.AddProvider(now, key, records.Provider{ID: n.self.ID, Expires: expires}, true)
-	if err != nil {
+	if err != nil && !noRoom(err) {
 		return expires, fmt.Errorf("node: provide: %w", err)
 	}
 	return expires, nil

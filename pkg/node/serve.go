@@ -45,6 +45,7 @@ var rejectReasons = []struct {
 	{records.ErrOlder, "older_record"},
 	{records.ErrTooLarge, rpc.ReasonTooLarge},
 	{records.ErrQuota, "quota"},
+	{records.ErrFull, "full"},
 	{records.ErrBusy, "busy"},
 	{records.ErrClosed, rpc.ReasonClosed},
 }

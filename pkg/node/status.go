@@ -27,6 +27,9 @@ func (n *Node) Status() Status {
 	s.Bootstraps = Bootstraps{
 		Reached: n.bootstraps.reached.Load(), Failed: n.bootstraps.failed.Load(), Skipped: n.bootstraps.skipped.Load(),
 	}
+	for q := range n.over {
+		s.Records.Refused[q] += n.over[q].Load()
+	}
 	s.LastSnapshot, s.LastExpiry, s.LastRepublish = n.keeper.last()
 	_ = n.ask(func(now time.Time, m *dht.Machine) {
 		s.TablePeers, s.VerifiedPeers = m.Table().Len()

@@ -31,7 +31,7 @@ func (n *Node) Store(ctx context.Context, key, value []byte, ttl time.Duration) 
 		return StoreResult{}, err
 	}
 	v := publishedValue(&pub, now)
-	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil {
+	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil && !noRoom(err) {
 		return StoreResult{}, fmt.Errorf("node: store value: %w", err)
 	}
 	return n.publish(ctx, pub, dht.Query{Kind: dht.StoreValue, Key: key, Value: v}, v.Expires)
@@ -46,7 +46,7 @@ func (n *Node) StoreOnce(ctx context.Context, key, value []byte) (StoreResult, e
 	}
 	now := time.Now()
 	v := publishedValue(&records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL}, now)
-	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil {
+	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil && !noRoom(err) {
 		return StoreResult{}, fmt.Errorf("node: store value: %w", err)
 	}
 	res, err := n.query(ctx, dht.Query{Kind: dht.StoreValue, Key: key, Value: v}, nil, nil)
@@ -54,6 +54,12 @@ func (n *Node) StoreOnce(ctx context.Context, key, value []byte) (StoreResult, e
 		Key: key, StoredAt: res.Stats.StoredAt, Sent: res.Stats.StoreSent,
 		Expires: v.Expires, Took: time.Since(now),
 	}, err
+}
+
+// noRoom reports whether a store refused our own copy of a record for want of room.
+// That is no reason not to publish it: others have room.
+func noRoom(err error) bool {
+	return errors.Is(err, records.ErrFull) || errors.Is(err, records.ErrQuota)
 }
 
 func (n *Node) checkValue(key, value []byte) error {

@@ -79,6 +79,7 @@ func (m *Mem) AddProvider(now time.Time, key []byte, p Provider, _ bool) error {
 		}
 		if live >= orDefault(m.MaxProvidersPerKey, DefaultMaxProvidersPerKey) {
 			s.stats.RefusedWrites++
+			s.stats.Refused[QuotaProvidersPerKey]++
 			return ErrQuota
 		}
 	}

@@ -37,6 +37,8 @@ var (
 	ErrTooLarge = errors.New("records: too large")
 	// ErrQuota is returned when a quota refuses a new record.
 	ErrQuota = errors.New("records: quota reached")
+	// ErrFull is returned when there is no room on the disk for a new record.
+	ErrFull = errors.New("records: no room")
 	// ErrBusy is returned when the queue of writes is full.
 	ErrBusy = errors.New("records: too many writes are waiting")
 	// ErrClosed is returned after Close.
@@ -101,7 +103,8 @@ type Stats struct {
 	Providers      int64           // distinct provider peers known
 	Published      [NumKinds]int64 // keys this node publishes, by kind
 	PendingWrites  int64
-	RefusedWrites  int64 // since start: queue full or quota
+	RefusedWrites  int64            // since start: queue full or quota
+	Refused        [NumQuotas]int64 // since start, by quota
 	ExpiredRecords [NumKinds]int64
 }
 

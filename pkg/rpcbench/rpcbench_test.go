@@ -16,7 +16,7 @@ import (
 func small(t *testing.T, transport string) Config {
 	return Config{
 		Transport: transport, Peers: 2, Streams: 4, Announcers: 3, Announcements: 300, Records: 500,
-		Rounds: 2, Window: 20 * time.Millisecond, Dir: t.TempDir(),
+		Rounds: 2, Window: 200 * time.Millisecond, Dir: t.TempDir(),
 	}
 }
 

@@ -13,8 +13,7 @@ import (
 )
 
 const (
-	// MaxPeers bounds the peers that are told apart: about 250 bytes each, 800 if
-	// they store records.
+	// MaxPeers bounds the peers that are told apart: about 250 bytes each.
 	MaxPeers = 4096
 	// shards is how many locks share the peers, so that requests served at once
 	// seldom meet.

@@ -2,7 +2,6 @@ package usage
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -40,7 +39,6 @@ func TestCounts(t *testing.T) {
 	b, one := r.Peers[0], r.Peers[1]
 	require.Equal(t, peer.ID("b"), b.ID, "most bytes first")
 	require.EqualValues(t, 3, b.Stored)
-	require.EqualValues(t, 2, b.Held)
 	require.EqualValues(t, 1, b.Rejected)
 	require.EqualValues(t, 4, b.Requests[wire.AddProvider])
 	require.EqualValues(t, 3, one.Total())
@@ -98,34 +96,6 @@ func TestCountsAtOnce(t *testing.T) {
 	total := a.Total()
 	require.EqualValues(t, workers*each, total.Total())
 	require.EqualValues(t, workers*each, total.Stored)
-}
-
-func TestSketch(t *testing.T) {
-	for _, n := range []int{0, 1, 10, 100, 1000, 100_000} {
-		var s sketch
-		for i := range n {
-			for range 3 { // renewals count once
-				s.add(fmt.Appendf(nil, "key %d", i), window)
-			}
-		}
-		// Three standard errors; the seed differs from run to run.
-		require.InDelta(t, n, s.estimate(window), math.Max(2, 0.35*float64(n)), "%d keys", n)
-	}
-}
-
-func TestSketchForgets(t *testing.T) {
-	var s sketch
-	for i := range 50 {
-		s.add(fmt.Appendf(nil, "key %d", i), 10*window)
-	}
-	now := s.estimate(10 * window)
-	require.InDelta(t, 50, now, 20)
-	require.Equal(t, now, s.estimate(11*window), "the window before counts")
-	s.add([]byte("new"), 12*window)
-	require.InDelta(t, 1, s.estimate(12*window), 1)
-	require.Zero(t, s.estimate(20*window))
-	s.add([]byte("late"), 19*window) // a clock that was set back
-	require.InDelta(t, 1, s.estimate(20*window), 1)
 }
 
 func BenchmarkInbound(b *testing.B) {

@@ -18,7 +18,6 @@ type counters struct {
 	stored   atomic.Uint64
 	first    atomic.Int64 // unix seconds, 0: never
 	last     atomic.Int64
-	held     atomic.Pointer[sketch] // nil: none stored
 }
 
 // count adds one request.
@@ -40,21 +39,10 @@ func (c *counters) count(s *rpc.Stats, now time.Time) {
 		c.rejected.Add(1)
 	case t == wire.AddProvider, t == wire.PutValue:
 		c.stored.Add(1)
-		c.sketch().add(s.Key, seconds)
 	}
 }
 
-// sketch returns the sketch of a peer that stores.
-func (c *counters) sketch() *sketch {
-	if s := c.held.Load(); s != nil {
-		return s
-	}
-	c.held.CompareAndSwap(nil, new(sketch))
-	return c.held.Load()
-}
-
-// merge adds the counters of a peer that goes. The records it holds are no longer
-// told apart from others'.
+// merge adds the counters of a peer that goes.
 func (c *counters) merge(o *counters) {
 	for t := range c.requests {
 		c.requests[t].Add(o.requests[t].Load())

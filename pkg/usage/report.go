@@ -16,7 +16,6 @@ type Cost struct {
 	BytesOut uint64           // replies
 	Busy     time.Duration    // from each whole request to its written reply
 	Stored   uint64           // records taken, renewals included
-	Held     int64            // different records of the last one or two days, estimated; of one peer only
 	First    time.Time        // zero: never
 	Last     time.Time
 }
@@ -44,13 +43,12 @@ type Report struct {
 
 // Report returns what was counted until now.
 func (a *Account) Report() Report {
-	now := a.now()
-	r := Report{Others: a.others.cost(now), Evictions: a.gone.Load()}
+	r := Report{Others: a.others.cost(), Evictions: a.gone.Load()}
 	for i := range a.shards {
 		sh := &a.shards[i]
 		sh.mu.RLock()
 		for _, e := range sh.ring {
-			r.Peers = append(r.Peers, Peer{ID: e.id, Cost: e.cost(now)})
+			r.Peers = append(r.Peers, Peer{ID: e.id, Cost: e.cost()})
 		}
 		sh.mu.RUnlock()
 	}
@@ -72,10 +70,10 @@ func (a *Account) Total() Cost {
 		}
 		sh.mu.RUnlock()
 	}
-	return sum.cost(a.now())
+	return sum.cost()
 }
 
-func (c *counters) cost(now time.Time) Cost {
+func (c *counters) cost() Cost {
 	out := Cost{
 		Rejected: c.rejected.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		Busy: time.Duration(c.busy.Load()), Stored: c.stored.Load(),
@@ -83,9 +81,6 @@ func (c *counters) cost(now time.Time) Cost {
 	}
 	for t := range out.Requests {
 		out.Requests[t] = c.requests[t].Load()
-	}
-	if s := c.held.Load(); s != nil {
-		out.Held = s.estimate(now.Unix())
 	}
 	return out
 }

@@ -28,7 +28,7 @@ var (
 	ErrFailed = errors.New("storage: writes given up after a failed commit")
 	// ErrFull is returned when the disk is full or the files have reached
 	// Options.MaxBytes. Writes succeed again once there is room.
-	ErrFull = errors.New("storage: no room")
+	ErrFull = records.ErrFull
 	// ErrReadOnly is returned by writes to a Store opened with Options.ReadOnly.
 	ErrReadOnly = errors.New("storage: opened read-only")
 )

@@ -222,6 +222,9 @@ func (f *file) used() int64 { return f.high.Load() - f.free.Load() }
 // room returns how many bytes more can be used.
 func (f *file) room() int64 { return f.most - f.growth - f.used() }
 
+// fill is how much of the room for new records is taken; at 1 they are refused.
+func (f *file) fill() float64 { return float64(f.used()) / float64(f.most-f.growth-f.reserve()) }
+
 // spare is the room that is kept for transactions which make room: if they could
 // not commit, a full file would stay full.
 func (f *file) spare() int64 { return f.most / 32 }

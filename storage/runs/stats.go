@@ -100,6 +100,10 @@ func (s *Store) RecordStats() (out records.Stats) {
 	out.Providers = st.Providers
 	out.PendingWrites = st.Pending
 	out.RefusedWrites = st.Refused.Total()
+	out.Refused[records.QuotaBytes] = st.Refused.Full
+	out.Refused[records.QuotaProvidersPerKey] = st.Refused.PerKey
+	out.Refused[records.QuotaRecordsPerProvider] = st.Refused.PerProvider
+	out.Refused[records.QuotaProviders] = st.Refused.TooManyProvider
 	return out
 }
 
@@ -108,6 +112,9 @@ type Sizes struct {
 	Log, Runs int64 // lengths of the files
 	Used      int64 // in pages that hold something
 	Free      int64 // in pages that will be used again before the files grow
+	// Fill is how much of its room for new records the fuller file has taken; at 1
+	// they are refused.
+	Fill float64
 }
 
 // Sizes returns the sizes of the files as of their last commits.
@@ -115,5 +122,6 @@ func (s *Store) Sizes() Sizes {
 	return Sizes{
 		Log: s.log.size.Load(), Runs: s.runs.size.Load(), Used: s.log.used() + s.runs.used(),
 		Free: s.log.free.Load() + s.runs.free.Load(),
+		Fill: max(s.log.fill(), s.runs.fill()),
 	}
 }

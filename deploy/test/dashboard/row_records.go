@@ -22,6 +22,19 @@ var storedRecords = row{"Records and expiry", []panel{
 		queries:     []query{{"sum by (kind, outcome) (rate(holdfast_record_puts_total{@}[@]))", "{{kind}} {{outcome}}"}},
 	},
 	{
+		kind: stacked, title: "Refused by a quota", unit: "wps",
+		description: "Records of others that were refused because a quota was reached, by quota; of addresses_per_provider: announcements that were cut. bytes is storage.max_bytes, value_bytes is values.max_size, the others have their names in [quotas].",
+		queries:     rates("holdfast_quota_refusals_total", "quota"),
+	},
+	{
+		kind: lines, title: "Quotas in use", unit: "percentunit",
+		description: "How much of two quotas is taken: the peers that provider records name, and the room for new records in the fullest file of the database. At 1 what is new is refused; what is there stays.",
+		queries: []query{
+			{`holdfast_record_providers{@} / on (job, instance) holdfast_quota_limit{@,quota="providers"}`, "{{instance}} providers"},
+			{"holdfast_db_fill_ratio{@}", "{{instance}} bytes"},
+		},
+	},
+	{
 		kind: stacked, title: "Invalid records", unit: "wps",
 		description: "Records refused as invalid, by what was wrong. On a private network invalid_record is often a namespace that only some of the nodes accept.",
 		queries:     rates("holdfast_record_validation_failures_total", "reason"),
@@ -119,16 +132,16 @@ var republished = row{"Republish", []panel{
 var database = row{"Database", []panel{
 	{
 		kind: lines, title: "Size of the database", unit: "bytes",
-		description: "Length of the file, the part of it that holds something, and storage.max_bytes, shortly before which new records are refused. The file never shrinks by itself; the difference is used again before it grows.",
+		description: "Length of the files, the part of them that holds something, and storage.max_bytes, shortly before which new records are refused. Files shrink at a start only (storage.compact_above); the difference is used again before they grow.",
 		queries: []query{
-			{"holdfast_db_size_bytes{@}", "{{instance}} file"},
+			{"holdfast_db_size_bytes{@}", "{{instance}} files"},
 			{"holdfast_db_size_bytes{@} - holdfast_db_free_bytes{@}", "{{instance}} in use"},
 			{"holdfast_db_max_bytes{@}", "{{instance}} limit"},
 		},
 	},
 	{
-		kind: lines, title: "Free part of the file", unit: "percentunit", top: 1,
-		description: "Share of the file that holds nothing. After a mass expiry it may be most of it; holdfast compact gives it back to the disk.",
+		kind: lines, title: "Free part of the files", unit: "percentunit", top: 1,
+		description: "Share of the files that holds nothing. After a mass expiry it may be most of them; a restart gives it back to the disk (storage.compact_above).",
 		queries:     []query{{"holdfast_db_free_bytes{@} / holdfast_db_size_bytes{@}", "{{instance}}"}},
 	},
 	{
@@ -153,7 +166,7 @@ var database = row{"Database", []panel{
 	},
 	{
 		kind: lines, title: "Writes refused", unit: "wps",
-		description: "Writes refused because the queue, a quota or the file was full.",
+		description: "Writes refused because the queue, a quota or a file was full; see Refused by a quota.",
 		queries:     []query{{"sum by (instance) (rate(holdfast_db_writes_rejected_total{@}[@]))", "{{instance}}"}},
 	},
 	{

@@ -41,7 +41,7 @@ var floors = map[string]floor{
 
 	"pkg/statuspage": {imports: []string{"pkg/api"}},
 
-	"metrics/nodesource": {imports: []string{"pkg/node", "storage", "metrics"}}, // reads a node for a scrape
+	"metrics/nodesource": {imports: []string{"pkg/records", "pkg/node", "storage", "metrics"}}, // reads a node for a scrape
 
 	"pkg/daemon": {imports: []string{
 		"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht",
