@@ -69,6 +69,7 @@ type launch struct {
 	tracer  []string
 	env     []string
 	args    []string
+	listen  string // other than any port of 127.0.0.1
 	// killAfter, if positive, kills it that long after its start, ready or not.
 	killAfter time.Duration
 }
@@ -79,7 +80,10 @@ func serve(t *testing.T, dir string, l launch) *daemon {
 	if l.program == "" {
 		l.program = program(t)
 	}
-	args := append(append([]string(nil), l.tracer...), l.program, "serve", "--data-dir", dir, "--listen", "/ip4/127.0.0.1/tcp/0")
+	if l.listen == "" {
+		l.listen = "/ip4/127.0.0.1/tcp/0"
+	}
+	args := append(append([]string(nil), l.tracer...), l.program, "serve", "--data-dir", dir, "--listen", l.listen)
 	d := &daemon{
 		victim: newVictim(append(args, l.args...)...), t: t, dir: dir, logs: &tail{}, ended: make(chan struct{}),
 		api: api.NewClient(filepath.Join(dir, "holdfast.sock")),

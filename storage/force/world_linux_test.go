@@ -67,12 +67,7 @@ func newWorld(t *testing.T) *world {
 		w.neighbours = append(w.neighbours, n)
 	}
 	for range askers {
-		h := newHost(t)
-		a := &asker{host: h, self: kad.PeerID(h.ID())}
-		for _, x := range h.Addrs() {
-			a.addrs = append(a.addrs, x.Bytes())
-		}
-		w.askers = append(w.askers, a)
+		w.askers = append(w.askers, newAsker(newHost(t)))
 	}
 	return w
 }
@@ -95,22 +90,34 @@ type asker struct {
 	addrs  [][]byte
 }
 
+func newAsker(h host.Host) *asker {
+	a := &asker{host: h, self: kad.PeerID(h.ID())}
+	for _, x := range h.Addrs() {
+		a.addrs = append(a.addrs, x.Bytes())
+	}
+	return a
+}
+
 // meet points the askers at a daemon that has just started.
 func (w *world) meet(d *daemon) {
 	w.t.Helper()
 	ai, err := peer.AddrInfoFromString(d.addr)
 	require.NoError(w.t, err)
 	for _, a := range w.askers {
-		if a.client != nil {
-			a.client.Close()
-		}
-		a.to = ai.ID
-		_ = a.host.Network().ClosePeer(ai.ID)
-		a.host.Peerstore().ClearAddrs(ai.ID)
-		a.host.Peerstore().AddAddrs(ai.ID, ai.Addrs, time.Hour)
-		a.host.Network().(*swarm.Swarm).Backoff().Clear(ai.ID)
-		a.client = rpc.NewClient(a.host, prefix+"/kad/1.0.0", rpc.ClientConfig{MaxStreamsPerPeer: 64}, nil)
+		a.meet(ai)
 	}
+}
+
+func (a *asker) meet(ai *peer.AddrInfo) {
+	if a.client != nil {
+		a.client.Close()
+	}
+	a.to = ai.ID
+	_ = a.host.Network().ClosePeer(ai.ID)
+	a.host.Peerstore().ClearAddrs(ai.ID)
+	a.host.Peerstore().AddAddrs(ai.ID, ai.Addrs, time.Hour)
+	a.host.Network().(*swarm.Swarm).Backoff().Clear(ai.ID)
+	a.client = rpc.NewClient(a.host, prefix+"/kad/1.0.0", rpc.ClientConfig{MaxStreamsPerPeer: 64}, nil)
 }
 
 // ask sends a request and waits for the answer.
