@@ -204,6 +204,28 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
+// TestEmptied empties each file beside the others: that is no new store.
+func TestEmptied(t *testing.T) {
+	for _, file := range dbFiles {
+		t.Run(file, func(t *testing.T) {
+			db, dir := openDamaged(t, fill(t).with(file, nil), Options{})
+			q := db.Quarantined()
+			require.NotNil(t, q)
+			require.ErrorIs(t, q.Reason, ErrCorrupt)
+			require.True(t, q.Incomplete)
+			values, published := use(t, db)
+			if file != FileName {
+				require.Equal(t, damagedValues, values)
+				require.Equal(t, damagedPublished, published)
+			}
+			require.NoError(t, db.Close())
+			requireSound(t, dir)
+			db = openTest(t, dir, Options{})
+			require.Nil(t, db.Quarantined())
+		})
+	}
+}
+
 // TestFlippedBits damages single bits everywhere, seen at open or not.
 func TestFlippedBits(t *testing.T) {
 	whole := fill(t)

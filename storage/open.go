@@ -15,6 +15,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // FileName is the name of the store's file in its directory.
@@ -95,7 +97,7 @@ func (db *DB) open() error {
 	if db.opts.force != nil {
 		return db.opts.force
 	}
-	if err := verifyFile(db.path, db.verifyBudget(), true); err != nil {
+	if err := firstErr(db.emptied(), verifyFile(db.path, db.verifyBudget(), true)); err != nil {
 		return err
 	}
 	if err := db.openBolt(); err != nil {
@@ -106,6 +108,19 @@ func (db *DB) open() error {
 		err = db.recheck()
 	}
 	return err
+}
+
+// emptied reports a file without contents beside provider records: bbolt would take
+// it for a new one, and nobody would hear of what is gone.
+func (db *DB) emptied() error {
+	own, err := os.Stat(db.path)
+	if err != nil || own.Size() > 0 || db.suffix != "" {
+		return nil
+	}
+	if log, err := os.Stat(db.providerPath(runs.LogName)); err != nil || log.Size() == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is empty", ErrCorrupt, db.path)
 }
 
 // resume makes good what a crash has cut short.

@@ -181,8 +181,8 @@ func readDamaged(dir string, names []string) damagedFiles {
 			continue
 		}
 		d.pageReader = newPageReader(src)
-		d.incomplete = err != nil
 		d.top, d.whole = d.topBuckets()
+		d.incomplete = err != nil || d.top[string(bucketMeta)] == nil // a new file, made where one was lost
 	}
 	return files
 }

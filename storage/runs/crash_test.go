@@ -212,16 +212,23 @@ func TestCreationCutShort(t *testing.T) {
 	}
 }
 
-// TestRunsMissing opens a store of which a file is gone: that is damage, as often
-// as it is tried.
-func TestRunsMissing(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, tiny())
-	require.NoError(t, s.addAt(start, 1, true))
-	require.NoError(t, s.Close())
-	require.NoError(t, os.Remove(filepath.Join(dir, RunsName)))
-	for range 2 {
-		_, err := Open(dir, tiny())
-		require.ErrorIs(t, err, ErrCorrupt)
+// TestFileMissing opens a store of which a file is gone or empty: that is damage,
+// as often as it is tried.
+func TestFileMissing(t *testing.T) {
+	for _, name := range []string{LogName, RunsName} {
+		for _, lose := range []func(path string) error{
+			os.Remove, func(path string) error { return os.Truncate(path, 0) },
+		} {
+			dir := t.TempDir()
+			s := open(t, dir, tiny())
+			require.NoError(t, s.addAt(start, 1, true))
+			require.NoError(t, s.Rotate())
+			require.NoError(t, s.Close())
+			require.NoError(t, lose(filepath.Join(dir, name)))
+			for range 2 {
+				_, err := Open(dir, tiny())
+				require.ErrorIs(t, err, ErrCorrupt)
+			}
+		}
 	}
 }

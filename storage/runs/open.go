@@ -97,11 +97,16 @@ func (s *Store) both(fn func(logTx, runsTx *bbolt.Tx) error) error {
 // new store begins with.
 func (s *Store) initialize() error {
 	var logID, runsID []byte
+	var used bool
 	err := s.both(func(logTx, runsTx *bbolt.Tx) (err error) {
 		if logID, err = describe(logTx, s.log.path, logBuckets); err != nil {
 			return err
 		}
-		runsID, err = describe(runsTx, s.runs.path, runsBuckets)
+		if runsID, err = describe(runsTx, s.runs.path, runsBuckets); runsID == nil || err != nil {
+			return err
+		}
+		next, err := metaUint(runsTx.Bucket(bucketMeta), keyNextRun)
+		used = next > 1
 		return err
 	})
 	switch {
@@ -109,6 +114,8 @@ func (s *Store) initialize() error {
 		return err
 	case logID != nil && runsID == nil:
 		return fmt.Errorf("%w: %s is empty", ErrCorrupt, s.runs.path)
+	case logID == nil && used:
+		return fmt.Errorf("%w: %s is empty", ErrCorrupt, s.log.path)
 	case logID != nil && string(logID) != string(runsID):
 		return fmt.Errorf("%w: %s and %s are of different stores", ErrForeign, s.log.path, s.runs.path)
 	case logID != nil:
