@@ -97,7 +97,7 @@ func TestDamage(t *testing.T) {
 		copyHome(t, h.dir, whole.dir)
 		h.id = whole.id
 		hurt := damages[(round*step)%len(damages)]
-		path := filepath.Join(h.dir, filepath.Base(files[(round/len(damages)+round)%len(files)]))
+		path := filepath.Join(h.dir, filepath.Base(files[round%len(files)]))
 		file, err := os.ReadFile(path)
 		require.NoError(t, err)
 		used := min((len(bytes.TrimRight(file, "\x00"))/page+1)*page, len(file))

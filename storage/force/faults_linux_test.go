@@ -49,6 +49,7 @@ func TestFailedFsync(t *testing.T) {
 			require.Contains(t, p.logs.String(), syscall.EIO.Error())
 			require.NotContains(t, p.logs.String(), "goroutine ", "it crashed")
 		} else {
+			require.NoError(t, w.verify(p, h.model, h.began), "%s", p.logs)
 			l := h.put(&load{d: p, ttl: longTTL, big: true})
 			if h.failed(p, 8*time.Second) {
 				refusedWrites++
