@@ -121,6 +121,11 @@ Levels are debug, info, warn and error.`,
 					return usageError{err}
 				}
 			}
+			if len(args) == 2 {
+				if err := config.CheckSubsystem(args[0]); err != nil {
+					return usageError{err}
+				}
+			}
 			return a.with(a.logLevel)(cmd, args)
 		},
 	}
