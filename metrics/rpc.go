@@ -121,7 +121,7 @@ func newRPCObserver(r registrar) *rpcObserver {
 			o.out.expect(t, outboundReasons)
 		}
 	}
-	total := r.counterVec("record_puts_total", "Records that peers wanted stored here, by what became of them.", "kind", "outcome")
+	total := r.counterVec("record_puts_total", "Records that peers wanted stored here, by what became of them. A quota may refuse a provider record after it was taken, see quota_refusals_total.", "kind", "outcome")
 	o.puts[records.KindValue] = newPuts(total, records.KindValue, inboundReasons[wire.PutValue])
 	o.puts[records.KindProvider] = newPuts(total, records.KindProvider, inboundReasons[wire.AddProvider])
 	o.invalid = make(map[string]prometheus.Counter)

@@ -20,6 +20,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/storage"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -240,4 +241,15 @@ func requireFullOfProviders(t *testing.T, d *Daemon, s *stranger) {
 	require.Eventually(t, func() bool { return refused() == before+1 }, 30*time.Second, 10*time.Millisecond)
 	s.announce("first")
 	requireProviders(t, d, "first", s)
+}
+
+// What the configuration says of quotas by default is what the store would do.
+func TestQuotaDefaults(t *testing.T) {
+	c := config.Default()
+	require.EqualValues(t, storage.DefaultMaxBytes, c.Storage.MaxBytes)
+	require.EqualValues(t, records.DefaultMaxValueSize, c.Values.MaxSize)
+	require.Equal(t, config.Quotas{
+		Providers: runs.DefaultMaxProviders, RecordsPerProvider: runs.DefaultMaxRecordsPerProvider,
+		ProvidersPerKey: records.DefaultMaxProvidersPerKey, AddressesPerProvider: records.MaxProviderAddrs,
+	}, c.Quotas)
 }
