@@ -12,6 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -20,8 +21,8 @@ import (
 // meanwhile are not used again before it ends.
 func (db *DB) Backup(w io.Writer) (n int64, err error) {
 	out := &backupWriter{w: w}
-	err = guard(func() error { return db.backup(tar.NewWriter(out)) })
-	if err = firstErr(out.err, err); err != nil {
+	err = disk.Guard(func() error { return db.backup(tar.NewWriter(out)) })
+	if err = disk.FirstErr(out.err, err); err != nil {
 		return out.n, fmt.Errorf("storage: backup: %w", err)
 	}
 	return out.n, nil
@@ -64,7 +65,7 @@ type backupWriter struct {
 
 func (b *backupWriter) Write(p []byte) (int, error) {
 	n, err := b.w.Write(p)
-	b.n, b.err = b.n+int64(n), firstErr(b.err, err)
+	b.n, b.err = b.n+int64(n), disk.FirstErr(b.err, err)
 	return n, err
 }
 
@@ -186,7 +187,7 @@ func compact(dir string, before, after *int64) error {
 		if name == FileName {
 			pageSize = 0 // the machine's
 		}
-		if err := guard(func() error { return compactTo(staged(dir, name), path, pageSize) }); err != nil {
+		if err := disk.Guard(func() error { return compactTo(staged(dir, name), path, pageSize) }); err != nil {
 			return err
 		}
 		if size, err = fileSize(staged(dir, name)); err != nil {
@@ -238,7 +239,7 @@ func offline(dir string, fn func() error) error {
 		return err
 	}
 	defer lock.release()
-	if err := firstErr(finishAdoption(dir), discardStaged(dir)); err != nil {
+	if err := disk.FirstErr(finishAdoption(dir), discardStaged(dir)); err != nil {
 		return err
 	}
 	return fn()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // maxProblems bounds the problems that a Report lists.
@@ -64,7 +65,7 @@ func (db *DB) Check() (Report, error) {
 // checkState checks the file of everything but provider records.
 func (db *DB) checkState() (Report, error) {
 	var r Report
-	err := guard(func() error {
+	err := disk.Guard(func() error {
 		tx, err := db.bolt.Begin(!db.opts.ReadOnly)
 		if err != nil {
 			return err
@@ -167,7 +168,7 @@ func checkValues(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error 
 }
 
 func checkKeystore(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error {
-	rows, err := bucketOf(tx, bucketKeystore)
+	rows, err := disk.BucketOf(tx, bucketKeystore)
 	if err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func checkKeystore(tx *bbolt.Tx, c *counters, problem func(string, ...any)) erro
 }
 
 func checkSnapshots(tx *bbolt.Tx, _ *counters, problem func(string, ...any)) error {
-	all, err := bucketOf(tx, bucketSnapshot)
+	all, err := disk.BucketOf(tx, bucketSnapshot)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -113,7 +114,7 @@ func (db *DB) begin() (b *batch, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			db.stuck.Store(true) // bbolt has kept its locks
-			err = db.giveUp(panicError(r))
+			err = db.giveUp(disk.PanicError(r))
 		}
 	}()
 	tx, err := db.bolt.Begin(true)
@@ -130,7 +131,7 @@ func (db *DB) begin() (b *batch, err error) {
 func (b *batch) apply(writes []write, results []error) (at int, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = panicError(r)
+			err = disk.PanicError(r)
 		}
 	}()
 	for i, w := range writes {
@@ -153,7 +154,7 @@ func (db *DB) rollback(tx *bbolt.Tx) {
 	defer func() {
 		if r := recover(); r != nil {
 			db.stuck.Store(true)
-			_ = db.giveUp(panicError(r))
+			_ = db.giveUp(disk.PanicError(r))
 		}
 	}()
 	_ = tx.Rollback()
@@ -163,12 +164,12 @@ func (db *DB) rollback(tx *bbolt.Tx) {
 func (db *DB) finishCommit(b *batch) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = db.giveUp(panicError(r))
+			err = db.giveUp(disk.PanicError(r))
 			db.rollback(b.tx)
 		}
 	}()
 	if err := db.commitTx(b.tx); err != nil {
-		if noRoom(err) {
+		if disk.NoRoom(err) {
 			return fmt.Errorf("%w: %w", ErrFull, err)
 		}
 		return db.giveUp(err)
@@ -225,7 +226,7 @@ func (db *DB) refuse(op string, err error) error {
 
 // Flush makes durable and visible what was queued before the call.
 func (db *DB) Flush() error {
-	return firstErr(
+	return disk.FirstErr(
 		db.do("flush", ownLimit, func(*batch) error { return nil }),
 		db.providers.Flush(),
 	)
@@ -245,13 +246,3 @@ func (db *DB) Stats() records.Stats {
 
 // ProviderStats returns the running counters of the provider store.
 func (db *DB) ProviderStats() runs.Stats { return db.providers.Stats() }
-
-// firstErr returns the first error that is not nil.
-func firstErr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

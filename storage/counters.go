@@ -6,6 +6,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // counters are what Stats tells of the contents. They are changed with the
@@ -24,7 +25,7 @@ func (c *counters) fields() []*int64 {
 }
 
 func (c *counters) encode() []byte {
-	row := newRow(8*4 + 1)
+	row := disk.NewRow(8*4 + 1)
 	for _, f := range c.fields() {
 		row = binary.BigEndian.AppendUint64(row, uint64(*f))
 	}
@@ -32,26 +33,26 @@ func (c *counters) encode() []byte {
 	if c.Clean {
 		clean = 1
 	}
-	return seal(bucketMeta, keyCounters, append(row, clean))
+	return disk.Seal(bucketMeta, keyCounters, append(row, clean))
 }
 
 func decodeCounters(row []byte) (counters, error) {
-	payload, err := unseal(bucketMeta, keyCounters, row)
+	payload, err := disk.Unseal(bucketMeta, keyCounters, row)
 	if err != nil {
 		return counters{}, err
 	}
 	var c counters
-	d := decoder{b: payload}
+	d := disk.Decoder{B: payload}
 	for _, f := range c.fields() {
-		*f = int64(d.uint(8))
+		*f = int64(d.Uint(8))
 	}
-	c.Clean = d.byte() == 1
-	return c, d.end(bucketMeta)
+	c.Clean = d.Byte() == 1
+	return c, d.End(bucketMeta)
 }
 
 // loadCounters reads the counters of a transaction's state.
 func loadCounters(tx *bbolt.Tx) (counters, error) {
-	meta, err := bucketOf(tx, bucketMeta)
+	meta, err := disk.BucketOf(tx, bucketMeta)
 	if err != nil {
 		return counters{}, err
 	}
@@ -60,7 +61,7 @@ func loadCounters(tx *bbolt.Tx) (counters, error) {
 
 // store writes the counters.
 func (c *counters) store(tx *bbolt.Tx) error {
-	meta, err := bucketOf(tx, bucketMeta)
+	meta, err := disk.BucketOf(tx, bucketMeta)
 	if err != nil {
 		return err
 	}

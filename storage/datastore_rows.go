@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // The buckets of a Datastore are made by its first write: files of before it have
@@ -64,21 +65,21 @@ type dsRow struct {
 func (r *dsRow) live(now time.Time) bool { return r.expires == 0 || nanos(now) < r.expires }
 
 func (r *dsRow) encode(key []byte) []byte {
-	row := newRow(8 + 8 + len(r.value))
+	row := disk.NewRow(8 + 8 + len(r.value))
 	row = binary.BigEndian.AppendUint64(row, r.version)
 	row = binary.BigEndian.AppendUint64(row, uint64(r.expires))
-	return seal(bucketDatastore, key, append(row, r.value...))
+	return disk.Seal(bucketDatastore, key, append(row, r.value...))
 }
 
 func decodeDatastoreRow(key, row []byte) (*dsRow, error) {
-	payload, err := unseal(bucketDatastore, key, row)
+	payload, err := disk.Unseal(bucketDatastore, key, row)
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{b: payload}
-	r := &dsRow{version: d.uint(8), expires: int64(d.uint(8))}
-	r.value = d.bytes(len(d.b))
-	return r, d.end(bucketDatastore)
+	d := disk.Decoder{B: payload}
+	r := &dsRow{version: d.Uint(8), expires: int64(d.Uint(8))}
+	r.value = d.Bytes(len(d.B))
+	return r, d.End(bucketDatastore)
 }
 
 // get returns the row of a key, live or not; nil: there is none.

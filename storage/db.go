@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -14,6 +13,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -68,7 +68,7 @@ func (db *DB) Path() string { return db.path }
 func (db *DB) CleanStart() bool { return db.clean && db.providers.CleanStart() }
 
 // Err returns why the store takes no more writes (ErrFailed), or nil.
-func (db *DB) Err() error { return firstErr(db.failure(), db.providers.Err()) }
+func (db *DB) Err() error { return disk.FirstErr(db.failure(), db.providers.Err()) }
 
 // Close makes durable what was queued, marks the files as properly closed and lets
 // go of them. It waits for running reads and may be called more than once.
@@ -116,7 +116,7 @@ func (db *DB) closeBolt() error {
 		return nil
 	}
 	if db.stuck.Load() {
-		return errors.Join(unlock(db.file), db.file.Close())
+		return errors.Join(disk.Unlock(db.file), db.file.Close())
 	}
 	if err := db.bolt.Close(); err != nil {
 		return fmt.Errorf("storage: close: %w", err)
@@ -128,7 +128,7 @@ func (db *DB) closeBolt() error {
 // or a fault in the mapping, becomes ErrCorrupt: a disk must not stop the process.
 // fn calls nothing of the user's, so that all panics are the file's.
 func (db *DB) view(op string, fn func(*bbolt.Tx) error) error {
-	err := guard(func() error { return db.bolt.View(fn) })
+	err := disk.Guard(func() error { return db.bolt.View(fn) })
 	switch {
 	case err == nil || isOutcome(err):
 		return err
@@ -136,17 +136,6 @@ func (db *DB) view(op string, fn func(*bbolt.Tx) error) error {
 		return fmt.Errorf("storage: %s: %w", op, records.ErrClosed)
 	}
 	return fmt.Errorf("storage: %s: %w", op, db.report(op, err))
-}
-
-// guard runs fn and turns panics and memory faults into ErrCorrupt.
-func guard(fn func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = panicError(r)
-		}
-	}()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	return fn()
 }
 
 // report tells the observer of an error of the store's own. At the first sign of

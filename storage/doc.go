@@ -29,7 +29,7 @@
 //	ds              go-datastore key -> version, expires, value; see Datastore
 //	dsx             expires | go-datastore key
 //
-// Rows carry a checksum (see seal), for bbolt has none of its own below the meta
+// Rows carry a checksum (see disk.Seal), for bbolt has none of its own below the meta
 // pages. Nothing in one file refers to another, except between the two of the
 // provider records. They are moved aside, restored and compacted as one, see adopt.
 package storage

@@ -2,12 +2,6 @@ package storage
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
-	"strings"
-	"syscall"
-
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/runs"
@@ -55,29 +49,3 @@ func isOutcome(err error) bool {
 func refused(err error) bool {
 	return errors.Is(err, records.ErrBusy) || errors.Is(err, records.ErrQuota) || errors.Is(err, ErrFull)
 }
-
-// noRoom reports whether a commit failed because the file could not grow. bbolt
-// then has written nothing that the previous state refers to and has rolled back,
-// so that the handle stays good.
-//
-// A short or refused pwrite arrives as *fs.PathError; fdatasync as a bare errno,
-// and after that nothing is known. The failed truncate is told by its text, for
-// bbolt does not wrap it.
-func noRoom(err error) bool {
-	if errors.Is(err, berrors.ErrMaxSizeReached) {
-		return true
-	}
-	if strings.HasPrefix(err.Error(), "file resize error") {
-		return true
-	}
-	var pe *fs.PathError
-	if !errors.As(err, &pe) || pe.Op != "write" {
-		return false
-	}
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
-// panicError turns what recover returned into an error. bbolt panics on pages it
-// cannot make sense of, and a fault in the mapping of a truncated file arrives
-// the same way (see guard).
-func panicError(r any) error { return fmt.Errorf("%w: %v", ErrCorrupt, r) }

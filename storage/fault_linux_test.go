@@ -16,6 +16,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // redirect makes the store's descriptor refer to another file until undo.
@@ -160,7 +161,7 @@ func TestNoRoom(t *testing.T) {
 		errors.New("file sync error: no space left"):       false,
 		fmt.Errorf("x: %w", path("write", syscall.ENOSPC)): true,
 	} {
-		require.Equal(t, want, noRoom(err), "%v", err)
+		require.Equal(t, want, disk.NoRoom(err), "%v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // publishChunk bounds the keys of one transaction: each may dirty a page.
@@ -28,7 +29,7 @@ func publishedKey(kind records.Kind, key []byte) []byte {
 }
 
 func encodePublished(rowKey []byte, p *records.Published) []byte {
-	row := newRow(5*8 + 2 + len(p.Key) + len(p.Value))
+	row := disk.NewRow(5*8 + 2 + len(p.Key) + len(p.Value))
 	row = binary.BigEndian.AppendUint64(row, uint64(p.TTL))
 	row = appendTime(row, p.Until)
 	row = appendTime(row, p.Added)
@@ -37,27 +38,27 @@ func encodePublished(rowKey []byte, p *records.Published) []byte {
 	row = binary.BigEndian.AppendUint16(row, uint16(len(p.Key)))
 	row = append(row, p.Key...)
 	row = append(row, p.Value...)
-	return seal(bucketKeystore, rowKey, row)
+	return disk.Seal(bucketKeystore, rowKey, row)
 }
 
 // decodePublished returns a published key in fresh memory.
 func decodePublished(rowKey, row []byte) (records.Published, error) {
-	payload, err := unseal(bucketKeystore, rowKey, row)
+	payload, err := disk.Unseal(bucketKeystore, rowKey, row)
 	if err != nil {
 		return records.Published{}, err
 	}
-	d := decoder{b: payload}
+	d := disk.Decoder{B: payload}
 	p := records.Published{
 		Kind:  records.Kind(rowKey[len(rowKey)-1]),
-		TTL:   time.Duration(d.uint(8)),
-		Until: d.time(), Added: d.time(), Last: d.time(), Due: d.time(),
+		TTL:   time.Duration(d.Uint(8)),
+		Until: timeOf(&d), Added: timeOf(&d), Last: timeOf(&d), Due: timeOf(&d),
 	}
-	p.Key = clone(d.bytes(int(d.uint(2))))
-	if len(d.b) > 0 {
-		p.Value = clone(d.bytes(len(d.b)))
+	p.Key = clone(d.Bytes(int(d.Uint(2))))
+	if len(d.B) > 0 {
+		p.Value = clone(d.Bytes(len(d.B)))
 	}
-	d.bad = d.bad || p.Kind >= records.NumKinds
-	return p, d.end(bucketKeystore)
+	d.Bad = d.Bad || p.Kind >= records.NumKinds
+	return p, d.End(bucketKeystore)
 }
 
 // Publish implements records.Keystore. Each thousand keys or so (publishChunk) is
@@ -80,7 +81,7 @@ func (db *DB) Publish(ps ...records.Published) error {
 }
 
 func (b *batch) publish(ps []records.Published) error {
-	rows, err := bucketOf(b.tx, bucketKeystore)
+	rows, err := disk.BucketOf(b.tx, bucketKeystore)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (db *DB) Unpublish(kind records.Kind, key []byte) error {
 		return records.ErrNotFound
 	}
 	return db.do("unpublish", ownLimit, func(b *batch) error {
-		rows, err := bucketOf(b.tx, bucketKeystore)
+		rows, err := disk.BucketOf(b.tx, bucketKeystore)
 		if err != nil {
 			return err
 		}
@@ -118,7 +119,7 @@ func (db *DB) Unpublish(kind records.Kind, key []byte) error {
 // Load implements records.Keystore.
 func (db *DB) Load(kind records.Kind, key []byte) (p records.Published, err error) {
 	err = db.view("load", func(tx *bbolt.Tx) error {
-		rows, err := bucketOf(tx, bucketKeystore)
+		rows, err := disk.BucketOf(tx, bucketKeystore)
 		if err != nil {
 			return err
 		}
@@ -136,7 +137,7 @@ func (db *DB) Load(kind records.Kind, key []byte) (p records.Published, err erro
 // Done implements records.Keystore.
 func (db *DB) Done(kind records.Kind, key []byte, last, due time.Time) error {
 	return db.do("done", ownLimit, func(b *batch) error {
-		rows, err := bucketOf(b.tx, bucketKeystore)
+		rows, err := disk.BucketOf(b.tx, bucketKeystore)
 		if err != nil {
 			return err
 		}
@@ -181,7 +182,7 @@ func (db *DB) Range(region kad.Prefix, fn func(records.Published) bool) error {
 func (db *DB) rangeStep(region kad.Prefix, next []byte) (chunk []records.Published, after []byte, err error) {
 	last := region.Last()
 	err = db.view("range", func(tx *bbolt.Tx) error {
-		rows, err := bucketOf(tx, bucketKeystore)
+		rows, err := disk.BucketOf(tx, bucketKeystore)
 		if err != nil {
 			return err
 		}

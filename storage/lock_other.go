@@ -6,6 +6,3 @@ import "os"
 
 // tryLock leaves the exclusion to bbolt's own lock where there is no flock.
 func tryLock(*os.File, bool) (bool, error) { return true, nil }
-
-// unlock does nothing where closing a file frees its lock.
-func unlock(*os.File) error { return nil }

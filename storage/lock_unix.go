@@ -20,7 +20,3 @@ func tryLock(f *os.File, shared bool) (bool, error) {
 	}
 	return err == nil, err
 }
-
-// unlock frees the lock that bbolt has put on a file. To close it is not enough:
-// the lock lives as long as the mapping.
-func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

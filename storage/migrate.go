@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -40,9 +41,9 @@ func (db *DB) migrate() error {
 	if err := discardStaged(db.dir); err != nil {
 		return err
 	}
-	err := guard(func() error {
+	err := disk.Guard(func() error {
 		return db.bolt.View(func(old *bbolt.Tx) error {
-			return firstErr(db.migrateState(old), db.migrateProviders(old))
+			return disk.FirstErr(db.migrateState(old), db.migrateProviders(old))
 		})
 	})
 	if err == nil {
@@ -76,7 +77,7 @@ func (db *DB) migrateState(old *bbolt.Tx) error {
 				return err
 			}
 		}
-		meta, err := bucketOf(tx, bucketMeta)
+		meta, err := disk.BucketOf(tx, bucketMeta)
 		if err != nil {
 			return err
 		}
@@ -84,26 +85,26 @@ func (db *DB) migrateState(old *bbolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		return firstErr(c.store(tx), meta.Put(keySchema, u32(schemaVersion)))
+		return disk.FirstErr(c.store(tx), meta.Put(keySchema, disk.U32(schemaVersion)))
 	})
-	return firstErr(err, dst.Close())
+	return disk.FirstErr(err, dst.Close())
 }
 
 // decodeOldCounters decodes the counters of schema 1: records and then bytes, both
 // of providers and values; number of providers; published keys of both kinds; clean.
 func decodeOldCounters(row []byte) (counters, error) {
-	payload, err := unseal(bucketMeta, keyCounters, row)
+	payload, err := disk.Unseal(bucketMeta, keyCounters, row)
 	if err != nil {
 		return counters{}, err
 	}
 	var c counters
 	var other int64
-	d := decoder{b: payload}
+	d := disk.Decoder{B: payload}
 	for _, f := range []*int64{&other, &c.Values, &other, &c.ValueBytes, &other, &c.Published[0], &c.Published[1]} {
-		*f = int64(d.uint(8))
+		*f = int64(d.Uint(8))
 	}
-	c.Clean = d.byte() == 1
-	return c, d.end(bucketMeta)
+	c.Clean = d.Byte() == 1
+	return c, d.End(bucketMeta)
 }
 
 // migrateProviders fills new files with the provider records.
@@ -112,7 +113,7 @@ func (db *DB) migrateProviders(old *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	epochs, err := bucketOf(old, oldProviders)
+	epochs, err := disk.BucketOf(old, oldProviders)
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (db *DB) migrateProviders(old *bbolt.Tx) error {
 	if err == nil && !whole {
 		db.log.Warn("storage: provider records over the quotas were left out")
 	}
-	return firstErr(err, dst.Close())
+	return disk.FirstErr(err, dst.Close())
 }
 
 // oldPeer is a row of provider_addrs.
@@ -138,22 +139,22 @@ type oldPeer struct {
 
 // oldPeers reads the providers by their numbers.
 func oldPeers(tx *bbolt.Tx) (map[uint32]oldPeer, error) {
-	rows, err := bucketOf(tx, oldProviderAddrs)
+	rows, err := disk.BucketOf(tx, oldProviderAddrs)
 	if err != nil {
 		return nil, err
 	}
 	peers := make(map[uint32]oldPeer)
 	err = rows.ForEach(func(key, row []byte) error {
-		payload, err := unseal(oldProviderAddrs, key, row)
+		payload, err := disk.Unseal(oldProviderAddrs, key, row)
 		if err != nil || len(key) != 4 {
 			return err
 		}
-		d := decoder{b: payload}
-		p := oldPeer{addrsExpire: uint32(d.uint(4))}
-		p.id = kad.PeerID(d.bytes(d.byte()))
-		p.addrs = d.addrs()
+		d := disk.Decoder{B: payload}
+		p := oldPeer{addrsExpire: uint32(d.Uint(4))}
+		p.id = kad.PeerID(d.Bytes(d.Byte()))
+		p.addrs = d.Addrs()
 		peers[binary.BigEndian.Uint32(key)] = p
-		return d.end(oldProviderAddrs)
+		return d.End(oldProviderAddrs)
 	})
 	return peers, err
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -97,13 +97,13 @@ func (db *DB) open() error {
 	if db.opts.force != nil {
 		return db.opts.force
 	}
-	if err := firstErr(db.emptied(), verifyFile(db.path, db.verifyBudget(), true)); err != nil {
+	if err := disk.FirstErr(db.emptied(), verifyFile(db.path, db.verifyBudget(), true)); err != nil {
 		return err
 	}
 	if err := db.openBolt(); err != nil {
 		return err
 	}
-	err := guard(db.initialize)
+	err := disk.Guard(db.initialize)
 	if err == nil && db.suspected(db.path) {
 		err = db.recheck()
 	}
@@ -126,7 +126,7 @@ func (db *DB) emptied() error {
 // resume makes good what a crash has cut short.
 func (db *DB) resume() error {
 	if !db.opts.ReadOnly {
-		return firstErr(finishAdoption(db.dir), discardStaged(db.dir))
+		return disk.FirstErr(finishAdoption(db.dir), discardStaged(db.dir))
 	}
 	if _, err := os.Stat(filepath.Join(db.dir, adoptName)); err == nil && db.suffix == "" {
 		return fmt.Errorf("%w: files in %s are half replaced; the next start will complete that", ErrCorrupt, db.dir)
@@ -156,7 +156,7 @@ func (db *DB) verifyBudget() int {
 func (db *DB) openBolt() (err error) {
 	defer func() {
 		if err != nil && db.file != nil {
-			_ = unlock(db.file) // bbolt may have panicked half-way
+			_ = disk.Unlock(db.file) // bbolt may have panicked half-way
 			_ = db.file.Close()
 			db.file, db.bolt = nil, nil
 		}
@@ -166,9 +166,9 @@ func (db *DB) openBolt() (err error) {
 		db.bolt, err = bbolt.Open(db.path, 0o600, o)
 		return err
 	}
-	if err = guard(open); errors.Is(err, syscall.ENOMEM) {
+	if err = disk.Guard(open); errors.Is(err, syscall.ENOMEM) {
 		o.InitialMmapSize = 0 // no such address space here
-		err = guard(open)
+		err = disk.Guard(open)
 	}
 	if err != nil {
 		return db.openError(err)
@@ -243,8 +243,8 @@ func (db *DB) create() error {
 			}
 		}
 		meta := tx.Bucket(bucketMeta)
-		return firstErr(
-			meta.Put(keySchema, u32(schemaVersion)),
+		return disk.FirstErr(
+			meta.Put(keySchema, disk.U32(schemaVersion)),
 			meta.Put(keyNetwork, []byte(db.opts.Network)),
 			meta.Put(keyCreated, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))),
 			c.store(tx),
@@ -254,7 +254,7 @@ func (db *DB) create() error {
 		return fmt.Errorf("storage: create %s: %w", db.path, err)
 	}
 	db.counters.Store(&c)
-	return syncDir(filepath.Dir(db.path))
+	return disk.SyncDir(filepath.Dir(db.path))
 }
 
 // readMeta checks that the file is one of ours and loads its counters.
@@ -277,7 +277,7 @@ func (db *DB) readMeta(tx *bbolt.Tx) error {
 		return fmt.Errorf("%w: %s belongs to network %q, not %q", ErrForeign, db.path, n, db.opts.Network)
 	}
 	for _, name := range buckets {
-		if _, err := bucketOf(tx, name); err != nil {
+		if _, err := disk.BucketOf(tx, name); err != nil {
 			return err
 		}
 	}
@@ -297,17 +297,4 @@ func (db *DB) stranger(tx *bbolt.Tx) error {
 		}
 	}
 	return fmt.Errorf("%w: %s was written by another program", ErrForeign, db.path)
-}
-
-// syncDir makes a change of names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("storage: sync %s: %w", dir, err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) {
-		return fmt.Errorf("storage: sync %s: %w", dir, err)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -50,5 +51,5 @@ func (db *DB) Expire(now time.Time) (out records.Expired, err error) {
 	// What one file cannot do is no reason to leave the others as they are.
 	out, e := db.providers.Expire(now)
 	out.Records[records.KindValue], out.More = values, out.More || more
-	return out, firstErr(err, e)
+	return out, disk.FirstErr(err, e)
 }

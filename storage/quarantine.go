@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Quarantine says what became of damaged files.
@@ -71,7 +72,7 @@ func (db *DB) replace(cause error) error {
 	if err := db.openBolt(); err != nil {
 		return err
 	}
-	if err := guard(db.initialize); err != nil {
+	if err := disk.Guard(db.initialize); err != nil {
 		return err
 	}
 	db.quarantine = q
@@ -87,7 +88,7 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 	if err := dst.openBolt(); err != nil {
 		return err
 	}
-	if err := guard(dst.initialize); err != nil {
+	if err := disk.Guard(dst.initialize); err != nil {
 		_ = dst.closeBolt()
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // salvager copies what can be read of a damaged file into a new one. Rows are
@@ -49,7 +50,7 @@ func (s *salvager) apply(change func(b *batch) error) {
 		b.counters.Clean = true
 		s.b = b
 	}
-	if err := guard(func() error { return change(s.b) }); err != nil && !isOutcome(err) {
+	if err := disk.Guard(func() error { return change(s.b) }); err != nil && !isOutcome(err) {
 		s.dst.rollback(s.b.tx)
 		s.b, s.stopped = nil, true
 		return
@@ -65,7 +66,7 @@ func (s *salvager) commit() {
 	}
 	b := s.b
 	s.b, s.pending = nil, 0
-	if err := guard(b.finish); err != nil {
+	if err := disk.Guard(b.finish); err != nil {
 		s.dst.rollback(b.tx)
 		s.stopped = true
 	} else if err := s.dst.finishCommit(b); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // keptSnapshots is how many snapshots are kept: the newest may be damaged.
@@ -20,7 +21,7 @@ const keptSnapshots = 3
 var keySnapshot = []byte("snapshot")
 
 func encodeSnapshot(s *records.Snapshot) []byte {
-	row := newRow(12 + 128*len(s.Peers))
+	row := disk.NewRow(12 + 128*len(s.Peers))
 	row = appendTime(row, s.Taken)
 	row = binary.BigEndian.AppendUint32(row, uint32(len(s.Peers)))
 	for i := range s.Peers {
@@ -30,30 +31,30 @@ func encodeSnapshot(s *records.Snapshot) []byte {
 		row = appendTime(row, p.LastVerified)
 		row = binary.BigEndian.AppendUint64(row, uint64(p.RTT))
 		row = append(row, byte(p.Scope))
-		row = appendAddrs(row, p.Addrs)
+		row = disk.AppendAddrs(row, p.Addrs)
 	}
-	return seal(bucketSnapshot, keySnapshot, row)
+	return disk.Seal(bucketSnapshot, keySnapshot, row)
 }
 
 func decodeSnapshot(row []byte) (records.Snapshot, error) {
-	payload, err := unseal(bucketSnapshot, keySnapshot, row)
+	payload, err := disk.Unseal(bucketSnapshot, keySnapshot, row)
 	if err != nil {
 		return records.Snapshot{}, err
 	}
-	d := decoder{b: payload}
-	s := records.Snapshot{Taken: d.time()}
-	n := int(d.uint(4))
-	d.bad = d.bad || n > records.MaxSnapshotPeers
-	for i := 0; i < n && !d.bad; i++ {
+	d := disk.Decoder{B: payload}
+	s := records.Snapshot{Taken: timeOf(&d)}
+	n := int(d.Uint(4))
+	d.Bad = d.Bad || n > records.MaxSnapshotPeers
+	for i := 0; i < n && !d.Bad; i++ {
 		s.Peers = append(s.Peers, records.SnapshotPeer{
-			ID:           kad.PeerID(d.bytes(d.byte())),
-			LastVerified: d.time(),
-			RTT:          time.Duration(d.uint(8)),
-			Scope:        wire.Scope(d.byte()),
-			Addrs:        d.addrs(),
+			ID:           kad.PeerID(d.Bytes(d.Byte())),
+			LastVerified: timeOf(&d),
+			RTT:          time.Duration(d.Uint(8)),
+			Scope:        wire.Scope(d.Byte()),
+			Addrs:        d.Addrs(),
 		})
 	}
-	return s, d.end(bucketSnapshot)
+	return s, d.End(bucketSnapshot)
 }
 
 // SaveSnapshot implements records.Snapshots. Beyond its bounds a snapshot is cut,
@@ -65,7 +66,7 @@ func (db *DB) SaveSnapshot(s records.Snapshot) error {
 }
 
 func (b *batch) saveSnapshot(row []byte) error {
-	all, err := bucketOf(b.tx, bucketSnapshot)
+	all, err := disk.BucketOf(b.tx, bucketSnapshot)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func snapshotNames(all *bbolt.Bucket) (names [][]byte) {
 // LoadSnapshot implements records.Snapshots: the newest that decodes.
 func (db *DB) LoadSnapshot() (s records.Snapshot, err error) {
 	err = db.view("load_snapshot", func(tx *bbolt.Tx) error {
-		all, err := bucketOf(tx, bucketSnapshot)
+		all, err := disk.BucketOf(tx, bucketSnapshot)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Files that are to take the place of others are first completed under names of
@@ -34,7 +36,7 @@ func adopt(dir string, names []string, suffix string) (old []string, err error) 
 	if err := writeFile(note+stagedSuffix, strings.NewReader(suffix)); err != nil {
 		return nil, err
 	}
-	if err := firstErr(os.Rename(note+stagedSuffix, note), syncDir(dir)); err != nil {
+	if err := disk.FirstErr(os.Rename(note+stagedSuffix, note), disk.SyncDir(dir)); err != nil {
 		return nil, err
 	}
 	if err := finishAdoption(dir); err != nil {
@@ -70,15 +72,15 @@ func finishAdoption(dir string) error {
 				return fmt.Errorf("storage: %w", err)
 			}
 		}
-		if err := firstErr(os.Rename(staged(dir, name), path), removeMark(path)); err != nil {
+		if err := disk.FirstErr(os.Rename(staged(dir, name), path), removeMark(path)); err != nil {
 			return fmt.Errorf("storage: %w", err)
 		}
 	}
 	// The places must be durable before the note is gone.
-	if err := syncDir(dir); err != nil {
+	if err := disk.SyncDir(dir); err != nil {
 		return err
 	}
-	return firstErr(os.Remove(note), syncDir(dir))
+	return disk.FirstErr(os.Remove(note), disk.SyncDir(dir))
 }
 
 // discardStaged removes staged files that a crash has left incomplete.

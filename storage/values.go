@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // valueTx is the values in one transaction.
@@ -17,36 +18,36 @@ type valueTx struct {
 }
 
 func openValues(tx *bbolt.Tx) (v valueTx, err error) {
-	if v.rows, err = bucketOf(tx, bucketValues); err != nil {
+	if v.rows, err = disk.BucketOf(tx, bucketValues); err != nil {
 		return v, err
 	}
-	v.expiry, err = bucketOf(tx, bucketValueExpiry)
+	v.expiry, err = disk.BucketOf(tx, bucketValueExpiry)
 	return v, err
 }
 
 func encodeValue(v *records.Value) []byte {
-	row := newRow(8 + 8 + 1 + len(v.Publisher) + len(v.Value))
+	row := disk.NewRow(8 + 8 + 1 + len(v.Publisher) + len(v.Value))
 	row = appendTime(row, v.Received)
 	row = appendTime(row, v.Expires)
 	row = append(row, byte(len(v.Publisher)))
 	row = append(row, v.Publisher...)
 	row = append(row, v.Value...)
-	return seal(bucketValues, v.Key, row)
+	return disk.Seal(bucketValues, v.Key, row)
 }
 
 // decodeValue returns a value in fresh memory.
 func decodeValue(key, row []byte) (records.Value, error) {
-	payload, err := unseal(bucketValues, key, row)
+	payload, err := disk.Unseal(bucketValues, key, row)
 	if err != nil {
 		return records.Value{}, err
 	}
-	d := decoder{b: payload}
-	v := records.Value{Key: clone(key), Received: d.time(), Expires: d.time()}
-	if n := d.byte(); n > 0 {
-		v.Publisher = clone(d.bytes(n))
+	d := disk.Decoder{B: payload}
+	v := records.Value{Key: clone(key), Received: timeOf(&d), Expires: timeOf(&d)}
+	if n := d.Byte(); n > 0 {
+		v.Publisher = clone(d.Bytes(n))
 	}
-	v.Value = clone(d.bytes(len(d.b)))
-	return v, d.end(bucketValues)
+	v.Value = clone(d.Bytes(len(d.B)))
+	return v, d.End(bucketValues)
 }
 
 // clone copies b into fresh memory that is never nil: an empty value is a value.
@@ -65,7 +66,7 @@ func (db *DB) Value(now time.Time, key []byte) (v records.Value, err error) {
 		return v, records.ErrNotFound
 	}
 	err = db.view("value", func(tx *bbolt.Tx) error {
-		rows, err := bucketOf(tx, bucketValues)
+		rows, err := disk.BucketOf(tx, bucketValues)
 		if err != nil {
 			return err
 		}
@@ -126,7 +127,7 @@ func (b *batch) writeValue(vt valueTx, v *records.Value) error {
 	row := encodeValue(v)
 	b.counters.Values++
 	b.counters.ValueBytes += valueBytes(v.Key, row)
-	return firstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(expiryKey(v.Expires, v.Key), nil))
+	return disk.FirstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(expiryKey(v.Expires, v.Key), nil))
 }
 
 // mergeValue asks better on behalf of the records rules. A validator that panics

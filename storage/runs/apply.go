@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // parallel is from how many writes on a batch is prepared by all processors.
@@ -56,7 +57,7 @@ func (c *commit) prepareRuns(ops []op, work []work) error {
 	}
 	errs[0] = c.prepareShare(ops[:min(size, len(ops))], work)
 	wg.Wait()
-	return firstErr(errs...)
+	return disk.FirstErr(errs...)
 }
 
 func (c *commit) prepareShare(ops []op, work []work) error {
@@ -235,7 +236,7 @@ func (c *commit) put(p *peer, o *op, w *work, old uint32) error {
 	if e.epoch <= p.last {
 		return nil
 	}
-	last, err := bucketOf(c.tx, bucketLast)
+	last, err := disk.BucketOf(c.tx, bucketLast)
 	if err != nil {
 		return err
 	}
@@ -289,11 +290,11 @@ func (c *commit) intern(o *op) (*peer, error) {
 		return nil, fmt.Errorf("%w: provider numbers are used up", ErrFull)
 	}
 	p := newPeer(o.id, c.state.nextNumber)
-	ids, err := bucketOf(c.tx, bucketIDs)
+	ids, err := disk.BucketOf(c.tx, bucketIDs)
 	if err != nil {
 		return nil, err
 	}
-	if err := ids.Put([]byte(p.id), u32(p.number)); err != nil {
+	if err := ids.Put([]byte(p.id), disk.U32(p.number)); err != nil {
 		return nil, err
 	}
 	c.state.nextNumber++
@@ -327,18 +328,9 @@ func (c *commit) storeAddrs(p *peer, o *op) error {
 	}
 	p.addrsExpire, p.addrsSum = f.addrsExpire, maphash.Bytes(c.led.peers.seed, f.addrs)
 	c.infos = append(c.infos, f)
-	peers, err := bucketOf(c.tx, bucketPeers)
+	peers, err := disk.BucketOf(c.tx, bucketPeers)
 	if err != nil {
 		return err
 	}
-	return peers.Put(u32(p.number), f.encode())
-}
-
-func firstErr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return peers.Put(disk.U32(p.number), f.encode())
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Snapshot is a state of both files that belongs together, while writes go on.
@@ -40,7 +42,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 
 func (s *Store) snapshot() (*Snapshot, error) {
 	snap := &Snapshot{}
-	err := guard(func() (err error) {
+	err := disk.Guard(func() (err error) {
 		if snap.log, err = s.log.bolt.Begin(false); err != nil {
 			return err
 		}
@@ -62,7 +64,7 @@ func (n *Snapshot) Each(fn func(name string, size int64, write func(io.Writer) e
 		tx   *bbolt.Tx
 	}{{LogName, n.log}, {RunsName, n.runs}} {
 		write := func(w io.Writer) error {
-			return guard(func() error { _, err := f.tx.WriteTo(w); return err })
+			return disk.Guard(func() error { _, err := f.tx.WriteTo(w); return err })
 		}
 		if err := fn(f.name, f.tx.Size(), write); err != nil {
 			return fmt.Errorf("storage: backup %s: %w", f.name, err)
@@ -75,7 +77,7 @@ func (n *Snapshot) Each(fn func(name string, size int64, write func(io.Writer) e
 func (n *Snapshot) Close() {
 	for _, tx := range []**bbolt.Tx{&n.log, &n.runs} {
 		if *tx != nil {
-			_ = guard((*tx).Rollback)
+			_ = disk.Guard((*tx).Rollback)
 			*tx = nil
 		}
 	}

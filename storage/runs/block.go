@@ -5,9 +5,10 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // The layout of blocks. A leaf page has a header of 16 bytes, and each row one of
@@ -40,9 +41,9 @@ func compareKeys(a, b *recordKey) int {
 
 // sealBlock completes a block whose records stand after the header.
 func sealBlock(run uint32, block []byte) {
-	block[0] = rowFormat
+	block[0] = disk.Format
 	binary.BigEndian.PutUint32(block[5:], run)
-	binary.BigEndian.PutUint32(block[1:], crc32.Checksum(block[5:], castagnoli))
+	binary.BigEndian.PutUint32(block[1:], disk.Sum(block[5:]))
 }
 
 // putBlocks appends sorted records to a run's bucket. The blocks are made in arena,
@@ -93,9 +94,9 @@ func readBlock(key, value []byte) (recs []byte, run uint32, err error) {
 	recs = value[blockHeader:]
 	last := recs[len(recs)-recordLen:]
 	switch {
-	case value[0] != rowFormat:
+	case value[0] != disk.Format:
 		return nil, 0, fmt.Errorf("%w: block of format %d", ErrCorrupt, value[0])
-	case crc32.Checksum(value[5:], castagnoli) != binary.BigEndian.Uint32(value[1:]):
+	case disk.Sum(value[5:]) != binary.BigEndian.Uint32(value[1:]):
 		return nil, 0, fmt.Errorf("%w: checksum of a block", ErrCorrupt)
 	case !bytes.Equal(key, last[:idLen]):
 		return nil, 0, fmt.Errorf("%w: block is filed under another record", ErrCorrupt)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // builder owns the file of runs: it writes tables out, merges runs and frees those
@@ -219,11 +221,11 @@ func deleteRun(tx *bbolt.Tx, number uint32) error {
 			}
 		}
 	}
-	rows, err := bucketOf(tx, bucketRuns)
+	rows, err := disk.BucketOf(tx, bucketRuns)
 	if err != nil {
 		return err
 	}
-	return rows.Delete(u32(number))
+	return rows.Delete(disk.U32(number))
 }
 
 // flush writes a table out: a run for each epoch. The transaction that does so
@@ -331,7 +333,7 @@ func (b *builder) writeSegment(tx *bbolt.Tx, r *run, recs []record) error {
 	if err != nil {
 		return err
 	}
-	filters, err := bucketOf(tx, r.filters)
+	filters, err := disk.BucketOf(tx, r.filters)
 	if err != nil {
 		return err
 	}
@@ -351,7 +353,7 @@ func (b *builder) writeSegment(tx *bbolt.Tx, r *run, recs []record) error {
 }
 
 func putRun(tx *bbolt.Tx, r *run) error {
-	rows, err := bucketOf(tx, bucketRuns)
+	rows, err := disk.BucketOf(tx, bucketRuns)
 	if err != nil {
 		return err
 	}
@@ -359,11 +361,11 @@ func putRun(tx *bbolt.Tx, r *run) error {
 }
 
 func putMeta(tx *bbolt.Tx, key []byte, v uint32) error {
-	meta, err := bucketOf(tx, bucketMeta)
+	meta, err := disk.BucketOf(tx, bucketMeta)
 	if err != nil {
 		return err
 	}
-	return meta.Put(key, u32(v))
+	return meta.Put(key, disk.U32(v))
 }
 
 // sweep removes what is of no run: output of a merge that was not completed, and
@@ -382,11 +384,11 @@ func (b *builder) sweep() error {
 		return nil
 	}
 	err := b.s.runs.view(func(tx *bbolt.Tx) error {
-		rows, err := bucketOf(tx, bucketRuns)
+		rows, err := disk.BucketOf(tx, bucketRuns)
 		if err != nil {
 			return err
 		}
-		return firstErr(
+		return disk.FirstErr(
 			rows.ForEach(func(k, _ []byte) error { return note(binary.BigEndian.Uint32(k)) }),
 			eachNumbered(tx, prefixBlocks, note),
 			eachNumbered(tx, prefixFilter, note),

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Contents is what a check has found.
@@ -23,7 +25,7 @@ type Contents struct {
 // both files; writes wait meanwhile. Damage is told to problem; an error means
 // that the files could not be checked.
 func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err error) {
-	err = guard(func() error {
+	err = disk.Guard(func() error {
 		logTx, err := s.log.bolt.Begin(!s.opts.ReadOnly)
 		if err != nil {
 			return err
@@ -108,11 +110,11 @@ func audit(s *Store, logTx, runsTx *bbolt.Tx, problem func(string, ...any)) (Con
 
 // checkPeers compares the buckets about providers with each other.
 func (a *auditor) checkPeers(tx *bbolt.Tx) error {
-	last, err := bucketOf(tx, bucketLast)
+	last, err := disk.BucketOf(tx, bucketLast)
 	if err != nil {
 		return err
 	}
-	ids, err := bucketOf(tx, bucketIDs)
+	ids, err := disk.BucketOf(tx, bucketIDs)
 	if err != nil {
 		return err
 	}
@@ -147,7 +149,7 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 	a.Providers = int64(len(a.peers))
 	for _, name := range [][]byte{bucketPeers, bucketCounts, bucketLast} {
 		n := 0
-		b, err := bucketOf(tx, name)
+		b, err := disk.BucketOf(tx, name)
 		if err == nil {
 			err = b.ForEach(func(_, _ []byte) error { n++; return nil })
 		}

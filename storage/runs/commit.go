@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // ledger is the committer's: what the log holds, as of the last commit, and what
@@ -213,13 +215,13 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	c := &commit{Store: s, tx: tx, state: s.led.state.clone(), removals: len(s.led.active.removals)}
 	c.full = s.log.room() < s.log.reserve() || s.runs.room() < s.runs.reserve()
 	c.noTable = full
-	c.tight = firstErr(full, s.log.fits(0))
+	c.tight = disk.FirstErr(full, s.log.fits(0))
 	c.state.commit++
 	c.state.gen = s.led.active.gen
 	c.state.clean = false
 	s.led.log, s.led.entries = s.led.log[:0], s.led.entries[:0]
 	apply := func() (err error) { n, err = c.apply(ops, results); return err }
-	if err := guard(apply); err != nil {
+	if err := disk.Guard(apply); err != nil {
 		c.undo()
 		if err := s.log.rollback(tx); err != nil {
 			return 0, s.giveUp(err)
@@ -294,12 +296,12 @@ func (c *commit) finish() error {
 
 // storeTally writes how many records name a provider.
 func (c *commit) storeTally(p *peer) error {
-	counts, err := bucketOf(c.tx, bucketCounts)
+	counts, err := disk.BucketOf(c.tx, bucketCounts)
 	if err != nil {
 		return err
 	}
 	c.stored = append(c.stored, p)
-	return counts.Put(u32(p.number), p.encodeCounts(c.state.commit))
+	return counts.Put(disk.U32(p.number), p.encodeCounts(c.state.commit))
 }
 
 // undo takes back what apply changed in memory.

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // epoch is what is counted of the records whose newest copy expires in the same
@@ -85,7 +87,7 @@ func (s *state) records() (n int64) {
 // encode returns the state's row. Twenty epochs make it 600 bytes, so that the
 // bucket stays within its parent's page.
 func (s *state) encode() []byte {
-	row := newRow(64 + 28*len(s.epochs))
+	row := disk.NewRow(64 + 28*len(s.epochs))
 	row = binary.BigEndian.AppendUint64(row, s.commit)
 	row = binary.BigEndian.AppendUint32(row, s.gen)
 	row = binary.BigEndian.AppendUint32(row, s.nextEpoch)
@@ -104,30 +106,30 @@ func (s *state) encode() []byte {
 		row = binary.BigEndian.AppendUint64(row, uint64(e.records))
 		row = binary.BigEndian.AppendUint32(row, e.newest)
 	}
-	return seal(bucketMeta, keyState, row)
+	return disk.Seal(bucketMeta, keyState, row)
 }
 
 func decodeState(row []byte) (s state, err error) {
-	payload, err := unseal(bucketMeta, keyState, row)
+	payload, err := disk.Unseal(bucketMeta, keyState, row)
 	if err != nil {
 		return s, err
 	}
-	d := decoder{b: payload}
+	d := disk.Decoder{B: payload}
 	s = state{
-		commit: d.uint(8), gen: d.u32(), nextEpoch: d.u32(), nextNumber: d.u32(),
-		providers: int64(d.uint(8)), clean: d.uint(1) == 1,
+		commit: d.Uint(8), gen: d.U32(), nextEpoch: d.U32(), nextNumber: d.U32(),
+		providers: int64(d.Uint(8)), clean: d.Uint(1) == 1,
 	}
-	for len(d.b) > 0 {
-		e := epoch{epochRef: epochRef{epoch: d.u32(), id: d.u32()}, born: d.uint(8)}
-		e.records, e.newest = int64(d.uint(8)), d.u32()
+	for len(d.B) > 0 {
+		e := epoch{epochRef: epochRef{epoch: d.U32(), id: d.U32()}, born: d.Uint(8)}
+		e.records, e.newest = int64(d.Uint(8)), d.U32()
 		s.epochs = append(s.epochs, e)
 	}
-	return s, d.end(bucketMeta)
+	return s, d.End(bucketMeta)
 }
 
 // loadState reads the state of a transaction of the log.
 func loadState(tx *bbolt.Tx) (state, error) {
-	meta, err := bucketOf(tx, bucketMeta)
+	meta, err := disk.BucketOf(tx, bucketMeta)
 	if err != nil {
 		return state{}, err
 	}
@@ -136,7 +138,7 @@ func loadState(tx *bbolt.Tx) (state, error) {
 
 // store writes the state.
 func (s *state) store(tx *bbolt.Tx) error {
-	meta, err := bucketOf(tx, bucketMeta)
+	meta, err := disk.BucketOf(tx, bucketMeta)
 	if err != nil {
 		return err
 	}

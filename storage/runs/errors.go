@@ -2,15 +2,9 @@ package runs
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
-	"runtime/debug"
-	"strings"
-	"syscall"
-
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 var (
@@ -22,7 +16,7 @@ var (
 	// the two files do not belong together.
 	ErrForeign = errors.New("storage: not a file of this node")
 	// ErrCorrupt is returned when a read met damage.
-	ErrCorrupt = errors.New("storage: file is damaged")
+	ErrCorrupt = disk.ErrCorrupt
 	// ErrFailed is returned by every write after an fsync failed: what the files
 	// then hold is in doubt until they are opened again. Reads go on.
 	ErrFailed = errors.New("storage: writes given up after a failed commit")
@@ -51,37 +45,4 @@ func isOutcome(err error) bool {
 		}
 	}
 	return false
-}
-
-// noRoom reports whether a commit failed because a file could not grow. bbolt
-// then has written nothing that the previous state refers to and has rolled back,
-// so that the handle stays good.
-//
-// A short or refused pwrite arrives as *fs.PathError; fdatasync as a bare errno,
-// and after that nothing is known. The failed truncate is told by its text, for
-// bbolt does not wrap it.
-func noRoom(err error) bool {
-	if errors.Is(err, berrors.ErrMaxSizeReached) {
-		return true
-	}
-	if strings.HasPrefix(err.Error(), "file resize error") {
-		return true
-	}
-	var pe *fs.PathError
-	if !errors.As(err, &pe) || pe.Op != "write" {
-		return false
-	}
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
-// guard runs fn and turns panics and memory faults into ErrCorrupt: bbolt panics
-// on pages it cannot make sense of, and a truncated file faults in its mapping.
-func guard(fn func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", ErrCorrupt, r)
-		}
-	}()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	return fn()
 }

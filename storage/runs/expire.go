@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // expireStep bounds the providers that one call of Expire forgets.
@@ -112,7 +113,7 @@ func (s *Store) discard(due []epoch, done chan struct{}) {
 // collect forgets providers whose newest record was in an epoch before the given
 // one, at most expireStep, and tells whether there are more.
 func (c *commit) collect(before uint32) (more bool, err error) {
-	last, err := bucketOf(c.tx, bucketLast)
+	last, err := disk.BucketOf(c.tx, bucketLast)
 	if err != nil {
 		return false, err
 	}
@@ -144,9 +145,9 @@ func (c *commit) forget(number uint32) error {
 	if p == nil || err != nil {
 		return err
 	}
-	key := u32(number)
+	key := disk.U32(number)
 	for _, name := range [][]byte{bucketPeers, bucketCounts} {
-		b, err := bucketOf(c.tx, name)
+		b, err := disk.BucketOf(c.tx, name)
 		if err != nil {
 			return err
 		}
@@ -154,7 +155,7 @@ func (c *commit) forget(number uint32) error {
 			return err
 		}
 	}
-	ids, err := bucketOf(c.tx, bucketIDs)
+	ids, err := disk.BucketOf(c.tx, bucketIDs)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // swapper keeps the files of a store, to put another device under one of them.
@@ -151,9 +152,9 @@ func TestFreeingFails(t *testing.T) {
 	o.shape.retry = time.Millisecond
 	s := open(t, t.TempDir(), o)
 	require.NoError(t, s.runs.update(func(tx *bbolt.Tx) error {
-		rows, err := bucketOf(tx, bucketRuns)
+		rows, err := disk.BucketOf(tx, bucketRuns)
 		if err == nil {
-			_, err = rows.CreateBucket(u32(9999)) // is no row and cannot be deleted as one
+			_, err = rows.CreateBucket(disk.U32(9999)) // is no row and cannot be deleted as one
 		}
 		return err
 	}))

@@ -16,6 +16,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // PageSize is that of the files whatever the machine's, so that blocks fill pages.
@@ -50,7 +51,7 @@ func openFile(path string, o *Options, most, growth int64) (_ *file, err error) 
 	f := &file{path: path, commit: (*bbolt.Tx).Commit, most: most}
 	defer func() {
 		if err != nil && f.os != nil { // bbolt may have panicked half-way
-			_ = unlock(f.os)
+			_ = disk.Unlock(f.os)
 			_ = f.os.Close()
 		}
 	}()
@@ -79,9 +80,9 @@ func openFile(path string, o *Options, most, growth int64) (_ *file, err error) 
 		f.bolt, err = bbolt.Open(path, 0o600, bo)
 		return err
 	}
-	if err = guard(open); errors.Is(err, syscall.ENOMEM) {
+	if err = disk.Guard(open); errors.Is(err, syscall.ENOMEM) {
 		bo.InitialMmapSize = 0 // no such address space here
-		err = guard(open)
+		err = disk.Guard(open)
 	}
 	if err != nil {
 		return nil, openError(path, err)
@@ -150,14 +151,14 @@ func (f *file) update(fn func(*bbolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	if err := guard(func() error { return fn(tx) }); err != nil {
+	if err := disk.Guard(func() error { return fn(tx) }); err != nil {
 		return errors.Join(err, f.rollback(tx))
 	}
 	return f.finish(tx)
 }
 
 func (f *file) begin() (tx *bbolt.Tx, err error) {
-	if err := guard(func() (err error) { tx, err = f.bolt.Begin(true); return err }); err != nil {
+	if err := disk.Guard(func() (err error) { tx, err = f.bolt.Begin(true); return err }); err != nil {
 		f.got(err)
 		return nil, fmt.Errorf("%w: begin: %w", ErrFailed, err)
 	}
@@ -166,7 +167,7 @@ func (f *file) begin() (tx *bbolt.Tx, err error) {
 
 // rollback undoes a transaction whose changes are in memory only.
 func (f *file) rollback(tx *bbolt.Tx) error {
-	if err := guard(tx.Rollback); err != nil {
+	if err := disk.Guard(tx.Rollback); err != nil {
 		f.got(err)
 		return fmt.Errorf("%w: rollback: %w", ErrFailed, err)
 	}
@@ -183,13 +184,13 @@ func (f *file) got(err error) {
 // finish commits. After ErrFailed nothing is known of what the file holds.
 func (f *file) finish(tx *bbolt.Tx) error {
 	f.listed = false
-	err := guard(func() error { return f.commit(tx) })
+	err := disk.Guard(func() error { return f.commit(tx) })
 	f.measure()
 	f.bolt.AllocSize = f.step()
 	switch {
 	case err == nil:
 		return nil
-	case noRoom(err):
+	case disk.NoRoom(err):
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	f.got(err)
@@ -199,7 +200,7 @@ func (f *file) finish(tx *bbolt.Tx) error {
 // view runs fn in a read transaction. fn calls nothing of the user's, so that all
 // panics are the file's.
 func (f *file) view(fn func(*bbolt.Tx) error) error {
-	err := guard(func() error { return f.bolt.View(fn) })
+	err := disk.Guard(func() error { return f.bolt.View(fn) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return records.ErrClosed
 	}
@@ -251,7 +252,7 @@ func (f *file) close(last func(*bbolt.Tx) error) error {
 		err = f.update(last)
 	}
 	if f.stuck.Load() {
-		return errors.Join(err, unlock(f.os), f.os.Close())
+		return errors.Join(err, disk.Unlock(f.os), f.os.Close())
 	}
-	return errors.Join(err, guard(f.bolt.Close))
+	return errors.Join(err, disk.Guard(f.bolt.Close))
 }

@@ -3,12 +3,13 @@ package runs
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"math/bits"
 	"slices"
 
 	"github.com/FastFilter/xorfilter"
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // segment is a part of a run that was written in one transaction, with a filter
@@ -77,7 +78,7 @@ func putFilter(b *bbolt.Bucket, seg int, f *xorfilter.BinaryFuse8) error {
 		blob = binary.BigEndian.AppendUint32(blob, v)
 	}
 	blob = append(blob, f.Fingerprints...)
-	binary.BigEndian.PutUint32(blob, crc32.Checksum(blob[4:], castagnoli))
+	binary.BigEndian.PutUint32(blob, disk.Sum(blob[4:]))
 	for part := 0; len(blob) > 0; part++ {
 		n := min(len(blob), filterPart)
 		if err := b.Put(filterKey(seg, part), blob[:n]); err != nil {
@@ -98,14 +99,14 @@ func loadFilter(b *bbolt.Bucket, seg int) (*xorfilter.BinaryFuse8, error) {
 	if len(blob) == 0 {
 		return nil, nil
 	}
-	d := decoder{b: blob}
-	sum := d.u32()
+	d := disk.Decoder{B: blob}
+	sum := d.U32()
 	f := &xorfilter.BinaryFuse8{
-		Seed: d.uint(8), SegmentLength: d.u32(), SegmentLengthMask: d.u32(),
-		SegmentCount: d.u32(), SegmentCountLength: d.u32(),
+		Seed: d.Uint(8), SegmentLength: d.U32(), SegmentLengthMask: d.U32(),
+		SegmentCount: d.U32(), SegmentCountLength: d.U32(),
 	}
-	f.Fingerprints = slices.Clone(d.b)
-	if d.bad || crc32.Checksum(blob[4:], castagnoli) != sum || !plausible(f) {
+	f.Fingerprints = slices.Clone(d.B)
+	if d.Bad || disk.Sum(blob[4:]) != sum || !plausible(f) {
 		return nil, fmt.Errorf("%w: filter of segment %d", ErrCorrupt, seg)
 	}
 	return f, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // info is what answers say of a provider. It never changes.
@@ -40,24 +41,24 @@ func (f *info) provider(now time.Time, expires uint32) records.Provider {
 
 // encode returns the row of a provider.
 func (f *info) encode() []byte {
-	row := newRow(4 + 1 + len(f.id) + len(f.addrs))
+	row := disk.NewRow(4 + 1 + len(f.id) + len(f.addrs))
 	row = binary.BigEndian.AppendUint32(row, f.addrsExpire)
 	row = append(row, byte(len(f.id)))
 	row = append(row, f.id...)
-	return seal(bucketPeers, u32(f.number), append(row, f.addrs...))
+	return disk.Seal(bucketPeers, disk.U32(f.number), append(row, f.addrs...))
 }
 
 // decodeInfo reads the row of a provider into fresh memory.
 func decodeInfo(key, row []byte) (*info, error) {
-	payload, err := unseal(bucketPeers, key, row)
+	payload, err := disk.Unseal(bucketPeers, key, row)
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{b: payload}
-	f := &info{number: binary.BigEndian.Uint32(key), addrsExpire: d.u32()}
-	f.id = kad.PeerID(d.bytes(int(d.uint(1))))
-	f.addrs = append([]byte(nil), d.b...)
-	if d.bad || len(f.id) == 0 || len(f.addrs) == 0 {
+	d := disk.Decoder{B: payload}
+	f := &info{number: binary.BigEndian.Uint32(key), addrsExpire: d.U32()}
+	f.id = kad.PeerID(d.Bytes(int(d.Uint(1))))
+	f.addrs = append([]byte(nil), d.B...)
+	if d.Bad || len(f.id) == 0 || len(f.addrs) == 0 {
 		return nil, fmt.Errorf("%w: provider %d does not parse", ErrCorrupt, f.number)
 	}
 	return f, nil
@@ -114,11 +115,11 @@ func (c *infoCache) drop(number uint32) { c.slot(number).Store(&info{}) }
 
 // readInfo returns the info of a provider; nil: there is none.
 func readInfo(tx *bbolt.Tx, number uint32) (*info, error) {
-	peers, err := bucketOf(tx, bucketPeers)
+	peers, err := disk.BucketOf(tx, bucketPeers)
 	if err != nil {
 		return nil, err
 	}
-	key := u32(number)
+	key := disk.U32(number)
 	row := peers.Get(key)
 	if row == nil {
 		return nil, nil
@@ -129,7 +130,7 @@ func readInfo(tx *bbolt.Tx, number uint32) (*info, error) {
 // numberOf returns the number of a provider; 0: it has none.
 func (s *Store) numberOf(id kad.PeerID) (number uint32, err error) {
 	err = s.log.view(func(tx *bbolt.Tx) error {
-		ids, err := bucketOf(tx, bucketIDs)
+		ids, err := disk.BucketOf(tx, bucketIDs)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package runs
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // The files and the version of what they hold.
@@ -97,8 +97,6 @@ func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), math.MaxU
 
 func fromSeconds(s uint32) time.Time { return time.Unix(int64(s), 0).UTC() }
 
-func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
-
 // numbered returns the name of a numbered bucket.
 func numbered(prefix byte, n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{prefix}, n) }
 
@@ -116,15 +114,6 @@ func eachNumbered(tx *bbolt.Tx, prefix byte, fn func(n uint32) error) error {
 	return nil
 }
 
-// bucketOf returns a bucket that creation has made. Its absence is damage.
-func bucketOf(tx *bbolt.Tx, name []byte) (*bbolt.Bucket, error) {
-	b := tx.Bucket(name)
-	if b == nil {
-		return nil, fmt.Errorf("%w: bucket %q is missing", ErrCorrupt, name)
-	}
-	return b, nil
-}
-
 // metaUint reads a number of the bucket meta.
 func metaUint(meta *bbolt.Bucket, key []byte) (uint32, error) {
 	row := meta.Get(key)
@@ -134,102 +123,19 @@ func metaUint(meta *bbolt.Bucket, key []byte) (uint32, error) {
 	return binary.BigEndian.Uint32(row), nil
 }
 
-// bbolt has no checksums below its meta pages, so everything stored carries one:
-// format byte, CRC-32C of where it belongs and of the payload, payload.
-const (
-	rowFormat  = 1
-	sealHeader = 1 + 4
-	maxRow     = 64 << 10 // bytes of a sealed row; a damaged length is no reason to allocate
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// newRow returns room for a sealed row; the payload is appended to it.
-func newRow(size int) []byte { return make([]byte, sealHeader, sealHeader+size) }
-
-func rowSum(bucket, key, payload []byte) uint32 {
-	sum := crc32.Update(0, castagnoli, bucket)
-	sum = crc32.Update(sum, castagnoli, key)
-	return crc32.Update(sum, castagnoli, payload)
-}
-
-// seal completes a row begun with newRow.
-func seal(bucket, key, row []byte) []byte {
-	row[0] = rowFormat
-	binary.BigEndian.PutUint32(row[1:], rowSum(bucket, key, row[sealHeader:]))
-	return row
-}
-
-// unseal returns the payload of a sealed row, or ErrCorrupt.
-func unseal(bucket, key, row []byte) ([]byte, error) {
-	switch {
-	case len(row) < sealHeader || len(row) > maxRow:
-		return nil, fmt.Errorf("%w: row of %d bytes in %q", ErrCorrupt, len(row), bucket)
-	case row[0] != rowFormat:
-		return nil, fmt.Errorf("%w: row of format %d in %q", ErrCorrupt, row[0], bucket)
-	case rowSum(bucket, key, row[sealHeader:]) != binary.BigEndian.Uint32(row[1:]):
-		return nil, fmt.Errorf("%w: checksum of a row in %q", ErrCorrupt, bucket)
-	}
-	return row[sealHeader:], nil
-}
-
-// decoder takes a payload apart. After the first shortage all it returns is
-// empty and bad is set, so that callers check once at the end.
-type decoder struct {
-	b   []byte
-	bad bool
-}
-
-func (d *decoder) bytes(n int) []byte {
-	if n < 0 || n > len(d.b) {
-		d.bad, d.b = true, nil
-		return nil
-	}
-	out := d.b[:n:n]
-	d.b = d.b[n:]
-	return out
-}
-
-func (d *decoder) uint(n int) (v uint64) {
-	for _, b := range d.bytes(n) {
-		v = v<<8 | uint64(b)
-	}
-	return v
-}
-
-func (d *decoder) u32() uint32 { return uint32(d.uint(4)) }
-
-// end reports a payload that was too short or too long.
-func (d *decoder) end(bucket []byte) error {
-	if d.bad || len(d.b) != 0 {
-		return fmt.Errorf("%w: row in %q does not parse", ErrCorrupt, bucket)
-	}
-	return nil
-}
-
-// appendAddrs encodes a list of addresses: a count, then lengths and bytes.
-func appendAddrs(b []byte, addrs [][]byte) []byte {
-	b = append(b, byte(len(addrs)))
-	for _, a := range addrs {
-		b = binary.BigEndian.AppendUint16(b, uint16(len(a)))
-		b = append(b, a...)
-	}
-	return b
-}
-
-// decodeAddrs decodes what appendAddrs wrote into fresh memory, and says whether
+// decodeAddrs decodes what disk.AppendAddrs wrote into fresh memory, and says whether
 // it was whole.
 func decodeAddrs(packed []byte) ([][]byte, bool) {
-	d := decoder{b: packed}
-	n := int(d.uint(1))
+	d := disk.Decoder{B: packed}
+	n := int(d.Uint(1))
 	if n == 0 || n > records.MaxProviderAddrs {
-		return nil, n == 0 && !d.bad && len(d.b) == 0
+		return nil, n == 0 && !d.Bad && len(d.B) == 0
 	}
-	own := append([]byte(nil), d.b...)
-	d.b = own
+	own := append([]byte(nil), d.B...)
+	d.B = own
 	out := make([][]byte, 0, n)
 	for range n {
-		out = append(out, d.bytes(int(d.uint(2))))
+		out = append(out, d.Bytes(int(d.Uint(2))))
 	}
-	return out, !d.bad && len(d.b) == 0
+	return out, !d.Bad && len(d.B) == 0
 }

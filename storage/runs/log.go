@@ -3,9 +3,10 @@ package runs
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // A generation of the log is a bucket of chunks in the order of their commits. A
@@ -41,12 +42,12 @@ func (c *commit) appendLog(entries []byte) error {
 			return err
 		}
 		chunk := make([]byte, 5, chunkHeader+len(part))
-		chunk[0] = rowFormat
+		chunk[0] = disk.Format
 		chunk = binary.BigEndian.AppendUint32(chunk, c.state.gen)
 		chunk = binary.BigEndian.AppendUint64(chunk, c.state.commit)
 		chunk = append(chunk, part...)
-		binary.BigEndian.PutUint32(chunk[1:], crc32.Checksum(chunk[5:], castagnoli))
-		if err := b.Put(u32(uint32(seq)), chunk); err != nil {
+		binary.BigEndian.PutUint32(chunk[1:], disk.Sum(chunk[5:]))
+		if err := b.Put(disk.U32(uint32(seq)), chunk); err != nil {
 			return err
 		}
 	}
@@ -62,7 +63,7 @@ type logEntry struct {
 
 // eachLogEntry calls fn with the entries of a generation in their order.
 func eachLogEntry(tx *bbolt.Tx, gen uint32, fn func(e *logEntry) error) error {
-	b, err := bucketOf(tx, numbered(prefixLog, gen))
+	b, err := disk.BucketOf(tx, numbered(prefixLog, gen))
 	if err != nil {
 		return err
 	}
@@ -77,8 +78,8 @@ func eachLogEntry(tx *bbolt.Tx, gen uint32, fn func(e *logEntry) error) error {
 // eachOfChunk calls fn with the entries of a chunk.
 func eachOfChunk(chunk []byte, fn func(e *logEntry) error) error {
 	entries := len(chunk) - chunkHeader
-	if entries <= 0 || entries%logEntryLen != 0 || chunk[0] != rowFormat ||
-		binary.BigEndian.Uint32(chunk[1:]) != crc32.Checksum(chunk[5:], castagnoli) {
+	if entries <= 0 || entries%logEntryLen != 0 || chunk[0] != disk.Format ||
+		binary.BigEndian.Uint32(chunk[1:]) != disk.Sum(chunk[5:]) {
 		return fmt.Errorf("%w: chunk of the log", ErrCorrupt)
 	}
 	e := logEntry{commit: binary.BigEndian.Uint64(chunk[9:])}

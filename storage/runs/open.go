@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Open opens the store in dir, which must exist; its files are made if they do
@@ -47,7 +49,7 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 		return err
 	}
 	s.infos = newInfoCache(s.log, s.opts.ProviderCache)
-	if err := guard(s.initialize); err != nil {
+	if err := disk.Guard(s.initialize); err != nil {
 		return err
 	}
 	var nextRun uint32
@@ -148,7 +150,7 @@ func describe(tx *bbolt.Tx, path string, buckets [][]byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, path, schema, schemaVersion)
 	}
 	for _, name := range buckets {
-		if _, err := bucketOf(tx, name); err != nil {
+		if _, err := disk.BucketOf(tx, name); err != nil {
 			return nil, err
 		}
 	}
@@ -171,7 +173,7 @@ func (s *Store) create(id []byte) error {
 			if err != nil {
 				return err
 			}
-			return firstErr(meta.Put(keySeed, random[storeIDLen:]), meta.Put(keyFlushed, u32(0)), meta.Put(keyNextRun, u32(1)))
+			return disk.FirstErr(meta.Put(keySeed, random[storeIDLen:]), meta.Put(keyFlushed, disk.U32(0)), meta.Put(keyNextRun, disk.U32(1)))
 		})
 		if err != nil {
 			return fmt.Errorf("storage: create %s: %w", s.runs.path, err)
@@ -187,7 +189,7 @@ func (s *Store) create(id []byte) error {
 	if err != nil {
 		return fmt.Errorf("storage: create %s: %w", s.log.path, err)
 	}
-	return syncDir(filepath.Dir(s.log.path))
+	return disk.SyncDir(filepath.Dir(s.log.path))
 }
 
 func createBuckets(tx *bbolt.Tx, names [][]byte, id []byte) (meta *bbolt.Bucket, err error) {
@@ -197,20 +199,7 @@ func createBuckets(tx *bbolt.Tx, names [][]byte, id []byte) (meta *bbolt.Bucket,
 		}
 	}
 	meta = tx.Bucket(bucketMeta)
-	return meta, firstErr(meta.Put(keySchema, u32(schemaVersion)), meta.Put(keyStore, id))
-}
-
-// syncDir makes a change of names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("storage: sync %s: %w", dir, err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, os.ErrInvalid) {
-		return fmt.Errorf("storage: sync %s: %w", dir, err)
-	}
-	return nil
+	return meta, disk.FirstErr(meta.Put(keySchema, disk.U32(schemaVersion)), meta.Put(keyStore, id))
 }
 
 // load reads the state, the runs with their filters, and replays the log.
@@ -219,7 +208,7 @@ func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint32, err error) {
 	if err != nil {
 		return 0, err
 	}
-	meta, err := bucketOf(runsTx, bucketMeta)
+	meta, err := disk.BucketOf(runsTx, bucketMeta)
 	if err != nil {
 		return 0, err
 	}
@@ -255,7 +244,7 @@ func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint32, err error) {
 
 // loadRuns reads the runs of epochs that there are.
 func loadRuns(tx *bbolt.Tx, st *state) ([]*run, error) {
-	rows, err := bucketOf(tx, bucketRuns)
+	rows, err := disk.BucketOf(tx, bucketRuns)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +257,7 @@ func loadRuns(tx *bbolt.Tx, st *state) ([]*run, error) {
 		if !st.has(r.epoch.id) {
 			return nil
 		}
-		b, err := bucketOf(tx, r.filters)
+		b, err := disk.BucketOf(tx, r.filters)
 		if err != nil {
 			return err
 		}

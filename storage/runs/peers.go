@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // peer is what the committer knows of a provider.
@@ -89,32 +90,32 @@ func (t *tally) total() (n int) {
 
 // encodeCounts returns a provider's row in the bucket counts.
 func (p *peer) encodeCounts(commit uint64) []byte {
-	row := newRow(12 + 8*len(p.counts))
+	row := disk.NewRow(12 + 8*len(p.counts))
 	row = binary.BigEndian.AppendUint64(row, commit)
 	row = binary.BigEndian.AppendUint32(row, p.last)
 	for _, c := range p.counts {
 		row = binary.BigEndian.AppendUint32(row, c.id)
 		row = binary.BigEndian.AppendUint32(row, c.n)
 	}
-	return seal(bucketCounts, u32(p.number), row)
+	return disk.Seal(bucketCounts, disk.U32(p.number), row)
 }
 
 func decodeCounts(key, row []byte) (t tally, commit uint64, err error) {
-	payload, err := unseal(bucketCounts, key, row)
+	payload, err := disk.Unseal(bucketCounts, key, row)
 	if err != nil {
 		return t, 0, err
 	}
-	d := decoder{b: payload}
-	commit, t.last = d.uint(8), d.u32()
-	for len(d.b) > 0 {
-		t.counts = append(t.counts, epochCount{id: d.u32(), n: d.u32()})
+	d := disk.Decoder{B: payload}
+	commit, t.last = d.Uint(8), d.U32()
+	for len(d.B) > 0 {
+		t.counts = append(t.counts, epochCount{id: d.U32(), n: d.U32()})
 	}
-	return t, commit, d.end(bucketCounts)
+	return t, commit, d.End(bucketCounts)
 }
 
 // lastKey is the key of a provider in the bucket last.
 func lastKey(last, number uint32) []byte {
-	return binary.BigEndian.AppendUint32(u32(last), number)
+	return binary.BigEndian.AppendUint32(disk.U32(last), number)
 }
 
 // peerCache holds the providers that were named last, and all whose tally is not
@@ -145,7 +146,7 @@ func (c *peerCache) byPeerID(tx *bbolt.Tx, id kad.PeerID) (*peer, error) {
 		c.use(p)
 		return p, nil
 	}
-	ids, err := bucketOf(tx, bucketIDs)
+	ids, err := disk.BucketOf(tx, bucketIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -169,13 +170,13 @@ func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	counts, err := bucketOf(tx, bucketCounts)
+	counts, err := disk.BucketOf(tx, bucketCounts)
 	if err != nil {
 		return nil, err
 	}
 	p := &peer{id: f.id, number: number}
 	p.addrsExpire, p.addrsSum = f.addrsExpire, maphash.Bytes(c.seed, f.addrs)
-	key := u32(number)
+	key := disk.U32(number)
 	if p.tally, p.commit, err = decodeCounts(key, counts.Get(key)); err != nil {
 		return nil, err
 	}

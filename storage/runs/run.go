@@ -7,6 +7,8 @@ import (
 	"sort"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // run is an immutable sorted set of records of one epoch. Only removals change
@@ -31,11 +33,11 @@ func newRun(number uint32, epoch epochRef, level int) *run {
 }
 
 // name is the key of a run in the bucket runs.
-func (r *run) name() []byte { return u32(r.number) }
+func (r *run) name() []byte { return disk.U32(r.number) }
 
 // encode returns the row of a run.
 func (r *run) encode() []byte {
-	row := newRow(32 + 20*len(r.segments))
+	row := disk.NewRow(32 + 20*len(r.segments))
 	row = binary.BigEndian.AppendUint32(row, r.epoch.epoch)
 	row = binary.BigEndian.AppendUint32(row, r.epoch.id)
 	row = append(row, byte(r.level))
@@ -45,7 +47,7 @@ func (r *run) encode() []byte {
 		row = append(row, r.segments[i].start[:]...)
 		row = binary.BigEndian.AppendUint32(row, r.segments[i].records)
 	}
-	return seal(bucketRuns, r.name(), row)
+	return disk.Seal(bucketRuns, r.name(), row)
 }
 
 // decodeRun reads a run's row; its filters are not loaded.
@@ -53,22 +55,22 @@ func decodeRun(name, row []byte) (*run, error) {
 	if len(name) != 4 {
 		return nil, fmt.Errorf("%w: run named %x", ErrCorrupt, name)
 	}
-	payload, err := unseal(bucketRuns, name, row)
+	payload, err := disk.Unseal(bucketRuns, name, row)
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{b: payload}
-	epoch := epochRef{epoch: d.u32(), id: d.u32()}
-	r := newRun(binary.BigEndian.Uint32(name), epoch, int(d.uint(1)))
-	r.newest = d.u32()
-	for range d.uint(2) {
+	d := disk.Decoder{B: payload}
+	epoch := epochRef{epoch: d.U32(), id: d.U32()}
+	r := newRun(binary.BigEndian.Uint32(name), epoch, int(d.Uint(1)))
+	r.newest = d.U32()
+	for range d.Uint(2) {
 		var s segment
-		copy(s.start[:], d.bytes(len(s.start)))
-		s.records = d.u32()
+		copy(s.start[:], d.Bytes(len(s.start)))
+		s.records = d.U32()
 		r.segments = append(r.segments, s)
 		r.records += int64(s.records)
 	}
-	return r, d.end(bucketRuns)
+	return r, d.End(bucketRuns)
 }
 
 // maybe reports whether a key, of which hash is the filters' hash, may be in the

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Source is what can be read of the files of a damaged store (LogName, RunsName).
@@ -69,7 +70,7 @@ func (s *Store) Import(rows iter.Seq[Row]) (whole bool, err error) {
 	for r := range rows {
 		o := op{key: r.Key, expires: r.Expires, id: r.ID}
 		if len(r.Addrs) > 0 {
-			o.addrs, o.addrsExpire = appendAddrs(nil, r.Addrs), r.AddrsExpire
+			o.addrs, o.addrsExpire = disk.AppendAddrs(nil, r.Addrs), r.AddrsExpire
 		}
 		t.put(o)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Store keeps provider records. Safe for concurrent use.
@@ -127,7 +128,7 @@ func newOp(now time.Time, key []byte, p *records.Provider, buf []byte) (op, []by
 	o := op{key: recordKeyOf(key), now: seconds(now), expires: seconds(capped.Expires), id: capped.ID}
 	if len(capped.Addrs) > 0 {
 		start := len(buf)
-		buf = appendAddrs(buf, capped.Addrs)
+		buf = disk.AppendAddrs(buf, capped.Addrs)
 		o.addrs, o.addrsExpire = buf[start:], seconds(capped.AddrsExpire)
 	}
 	return o, buf, nil
