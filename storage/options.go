@@ -8,20 +8,19 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // Defaults and bounds.
 const (
-	// DefaultCommitWindow: at 2,000 adverts a second ten commits a second write a
-	// fiftieth of what one commit per millisecond writes.
-	DefaultCommitWindow = 100 * time.Millisecond
-	// DefaultMaxPending is what a burst may queue: about 10 MiB of heap, ten
-	// seconds of a busy public server.
-	DefaultMaxPending = 20_000
+	// DefaultCommitWindow is that of the provider store.
+	DefaultCommitWindow = runs.DefaultCommitWindow
+	// DefaultMaxPending is that of the provider store, where most writes are.
+	DefaultMaxPending = runs.DefaultMaxPending
 	// DefaultMaxBytes has room for 40 million provider records.
 	DefaultMaxBytes = 8 << 30
-	// DefaultLockTimeout lets a predecessor that is shutting down finish.
-	DefaultLockTimeout = time.Second
+	// DefaultLockTimeout is that of the provider store.
+	DefaultLockTimeout = runs.DefaultLockTimeout
 
 	// MinMaxBytes is the smallest file that can do its housekeeping.
 	MinMaxBytes = 16 << 20
@@ -115,16 +114,8 @@ type Options struct {
 	force error
 }
 
-// Observer is told what the store does. Its methods are called by the goroutine
-// that did it and must not block.
-type Observer interface {
-	// Committed reports a commit: how many writes it made durable and how long
-	// the transaction took, fsync included.
-	Committed(writes int, took time.Duration)
-	// StorageError reports an operation that failed for the store's own reasons:
-	// a full disk (ErrFull), damage (ErrCorrupt), a failed fsync (ErrFailed).
-	StorageError(op string, err error)
-}
+// Observer is told of commits and errors of all files.
+type Observer = runs.Observer
 
 type noObserver struct{}
 
