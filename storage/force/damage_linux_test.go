@@ -80,7 +80,7 @@ func filled(w *world, rng *rand.Rand, dir string) *home {
 // peer, serves nothing that was never written, takes writes, and after it, at the
 // latest after a repair, the files are in order.
 func TestDamage(t *testing.T) {
-	rounds := forced(t, 4, 80)
+	rounds := forced(t, 3, 80)
 	step := 1 // over the ways
 	if rounds < len(damages) {
 		step = len(damages) / rounds

@@ -121,7 +121,7 @@ func (h *home) lifetimes() ([]string, time.Duration) {
 // TestKillDaemon kills a daemon under load, at random moments, again and again on
 // the same data directory.
 func TestKillDaemon(t *testing.T) {
-	rounds := forced(t, 20, 500)
+	rounds := forced(t, 14, 500)
 	rng := random(t)
 	w := newWorld(t)
 	var h *home

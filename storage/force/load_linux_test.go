@@ -28,6 +28,9 @@ type load struct {
 	big   bool          // values of several KiB
 	// fillers are further writers of such values, each under a new key.
 	fillers int
+	// full: there may be no room for copies of what the daemon publishes itself;
+	// others have them all the same.
+	full bool
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -244,6 +247,9 @@ func (l *load) advertiseAcked(a *asker, rng *rand.Rand, i int) {
 	l.ask(a, fmt.Sprintf("acked %d-%d", i/100_000, rng.IntN(2000)))
 }
 
+// copies reports whether the daemon is bound to have a copy of what it publishes.
+func (l *load) copies() bool { return !l.w.moved && !l.full }
+
 // own is the change that a key is published by the daemon itself.
 func own(kind, key string, stands bool) change {
 	return change{what: "k:" + kind + ":" + key, stands: stands, lo: never, hi: never}
@@ -255,7 +261,7 @@ func (l *load) provide(_ *asker, rng *rand.Rand, i int) {
 	kept := rng.IntN(3) > 0
 	number := l.m.begin(own("provider", key, true))
 	there := 0
-	if !l.w.moved { // it is renewed at any time, and ends early where the clock is behind
+	if l.copies() { // with a moved clock it is renewed at any time, and ends early where that is behind
 		record := l.advertChange(key, kad.PeerID(l.w.askers[0].to))
 		record.hi = never
 		there = l.m.begin(record)
@@ -266,7 +272,7 @@ func (l *load) provide(_ *asker, rng *rand.Rand, i int) {
 	}
 	l.m.end(number)
 	if kept {
-		if !l.w.moved {
+		if l.copies() {
 			l.m.end(there)
 		}
 		return
@@ -285,7 +291,7 @@ func (l *load) put(_ *asker, rng *rand.Rand, i int) {
 	n := l.unique(i)
 	number := l.m.begin(own("value", key, true))
 	there := 0
-	if !l.w.moved { // as with provide
+	if l.copies() { // as with provide
 		value := l.w.timed("v:"+key, n, longTTL)
 		value.hi = never
 		there = l.m.begin(value)
@@ -295,7 +301,7 @@ func (l *load) put(_ *asker, rng *rand.Rand, i int) {
 		return
 	}
 	l.m.end(number)
-	if !l.w.moved {
+	if l.copies() {
 		l.m.end(there)
 	}
 	l.rest(rng, 20)
