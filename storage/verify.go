@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -78,14 +79,31 @@ func readAhead(f *os.File) error {
 // onlyReader hides what else a reader can do, so that the given buffer is used.
 type onlyReader struct{ io.Reader }
 
-// verifier walks the trees of a file, breadth first.
+// verifier walks the trees of a file: all of them depth first, which needs little
+// memory, or what is nearest the root breadth first.
 type verifier struct {
 	*pageFile
 	budget int
 	seen   bitmap
 	free   bitmap
-	todo   []uint64
+	todo   []subtree
 	buf    []byte // of the page at hand
+}
+
+// subtree is a page to look at, and where the keys in it and below must lie: from
+// the first on and before the second. Nil: anywhere.
+type subtree struct {
+	id       uint64
+	from, to []byte
+}
+
+// holds reports whether sorted elements are where they must be.
+func (t *subtree) holds(elems []element) bool {
+	if len(elems) == 0 {
+		return true
+	}
+	return bytes.Compare(elems[0].key, t.from) >= 0 &&
+		(t.to == nil || bytes.Compare(elems[len(elems)-1].key, t.to) < 0)
 }
 
 // readFreelist checks the list of free pages, from which bbolt will allocate.
@@ -127,26 +145,35 @@ func (v *verifier) mark(pg *page) error {
 }
 
 func (v *verifier) walk() error {
-	v.todo = append(v.todo, v.root)
+	v.todo = append(v.todo, subtree{id: v.root})
 	for n := 0; len(v.todo) > 0 && n < v.budget; n++ {
-		id := v.todo[0]
-		v.todo = v.todo[1:]
-		pg, err := v.readInto(&v.buf, id)
+		t := v.next()
+		pg, err := v.readInto(&v.buf, t.id)
 		if err != nil {
 			return err
 		}
 		if err := v.mark(pg); err != nil {
 			return err
 		}
-		if err := v.descend(pg); err != nil {
+		if err := v.descend(pg, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// next takes what is to be looked at now.
+func (v *verifier) next() (t subtree) {
+	if v.budget == wholeFile {
+		t, v.todo = v.todo[len(v.todo)-1], v.todo[:len(v.todo)-1]
+		return t
+	}
+	t, v.todo = v.todo[0], v.todo[1:]
+	return t
+}
+
 // descend checks the elements of a page and notes the pages below.
-func (v *verifier) descend(pg *page) error {
+func (v *verifier) descend(pg *page, t subtree) error {
 	elems, err := pg.elements()
 	if err != nil {
 		return err
@@ -154,24 +181,41 @@ func (v *verifier) descend(pg *page) error {
 	if pg.flags == flagBranch && len(elems) == 0 {
 		return fmt.Errorf("%w: branch page %d is empty", ErrCorrupt, pg.id)
 	}
+	if !t.holds(elems) {
+		return fmt.Errorf("%w: keys of page %d are out of place", ErrCorrupt, pg.id)
+	}
+	if pg.flags == flagBranch {
+		v.noteChildren(elems, t.to)
+		return nil
+	}
 	for i := range elems {
-		switch e := &elems[i]; {
-		case pg.flags == flagBranch:
-			v.todo = append(v.todo, e.child)
-		case e.flags&flagBucket != 0:
-			root, inline, err := e.bucket()
-			if err == nil && inline != nil {
-				err = v.descend(inline)
-			}
-			if err != nil {
-				return err
-			}
-			if inline == nil {
-				v.todo = append(v.todo, root)
-			}
+		if elems[i].flags&flagBucket == 0 {
+			continue
+		}
+		root, inline, err := elems[i].bucket()
+		if err == nil && inline != nil {
+			err = v.descend(inline, subtree{})
+		}
+		if err != nil {
+			return err
+		}
+		if inline == nil {
+			v.todo = append(v.todo, subtree{id: root})
 		}
 	}
 	return nil
+}
+
+// noteChildren notes the pages below a branch page of which the keys lie before to.
+func (v *verifier) noteChildren(elems []element, to []byte) {
+	froms := make([][]byte, len(elems), len(elems)+1) // the page's buffer is used again
+	for i := range elems {
+		froms[i] = bytes.Clone(elems[i].key)
+	}
+	froms = append(froms, to)
+	for i := range elems {
+		v.todo = append(v.todo, subtree{id: elems[i].child, from: froms[i], to: froms[i+1]})
+	}
 }
 
 // bitmap is a set of page numbers below a bound.
