@@ -135,7 +135,7 @@ func (w *World) number(id kad.PeerID) (uint32, bool) {
 		return 0, false
 	}
 	num := uint32(id[2])<<24 | uint32(id[3])<<16 | uint32(id[4])<<8 | uint32(id[5])
-	if int(num) >= len(w.nodes) || w.peer(num).ID != id {
+	if uint64(num) >= uint64(len(w.nodes)) || w.peer(num).ID != id {
 		return 0, false
 	}
 	return num, true
