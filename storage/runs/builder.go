@@ -142,7 +142,10 @@ func (b *builder) step() (did bool, err error) {
 			b.discard([]*run{b.merging.out}, nil)
 			b.merging = nil
 		}
-		return b.tried(&b.freeing, "free", b.free(g))
+		// What cannot be freed holds up nothing else.
+		if did, err := b.tried(&b.freeing, "free", b.free(g)); did || errors.Is(err, ErrFailed) {
+			return did, err
+		}
 	}
 	if !b.building.rested() {
 		return false, nil
