@@ -242,31 +242,50 @@ func (b *builder) flush(t *table) error {
 		return err
 	}
 	var made []*run
-	err := b.s.runs.update(func(tx *bbolt.Tx) error {
-		made = made[:0]
-		b.arena = b.arena[:0]
-		for rest := b.recs; len(rest) > 0; {
-			epoch := epochOf(rest[0].expires)
-			n, _ := slices.BinarySearchFunc(rest, epoch, func(r record, e uint32) int {
-				if epochOf(r.expires) <= e {
-					return -1
-				}
-				return 1
-			})
-			r, err := b.newRun(tx, t.epochOf(epoch), 0)
-			if err != nil {
-				return err
-			}
-			if err := b.write(tx, r, rest[:n]); err != nil {
-				return err
-			}
-			made, rest = append(made, r), rest[n:]
+	err := b.s.runs.update(func(tx *bbolt.Tx) (err error) {
+		if made, err = b.writeEpochs(tx, t, made[:0]); err != nil {
+			return err
 		}
 		return putMeta(tx, keyFlushed, t.gen)
 	})
 	if err != nil {
 		return err
 	}
+	b.noteFlush(made)
+	b.showRuns(t, made)
+	b.s.flushed.Store(t.gen)
+	b.s.flushCount.Add(1)
+	close(t.flushed)
+	b.s.queue.signal()
+	return nil
+}
+
+// writeEpochs writes the records of a table, sorted in b.recs, as a run for each
+// epoch, and appends the runs to made.
+func (b *builder) writeEpochs(tx *bbolt.Tx, t *table, made []*run) ([]*run, error) {
+	b.arena = b.arena[:0]
+	for rest := b.recs; len(rest) > 0; {
+		epoch := epochOf(rest[0].expires)
+		n, _ := slices.BinarySearchFunc(rest, epoch, func(r record, e uint32) int {
+			if epochOf(r.expires) <= e {
+				return -1
+			}
+			return 1
+		})
+		r, err := b.newRun(tx, t.epochOf(epoch), 0)
+		if err != nil {
+			return made, err
+		}
+		if err := b.write(tx, r, rest[:n]); err != nil {
+			return made, err
+		}
+		made, rest = append(made, r), rest[n:]
+	}
+	return made, nil
+}
+
+// noteFlush notes which epochs a flush has brought something to.
+func (b *builder) noteFlush(made []*run) {
 	b.flushes++
 	if len(b.written) > maxWritten {
 		clear(b.written)
@@ -274,6 +293,10 @@ func (b *builder) flush(t *table) error {
 	for _, r := range made {
 		b.written[r.epoch.id] = b.flushes
 	}
+}
+
+// showRuns puts a table's runs in its place in the view.
+func (b *builder) showRuns(t *table, made []*run) {
 	var late []*run // of epochs that were dropped meanwhile
 	b.s.change(func(v *view) bool {
 		late = late[:0]
@@ -290,11 +313,6 @@ func (b *builder) flush(t *table) error {
 	if len(late) > 0 {
 		b.discard(late, nil)
 	}
-	b.s.flushed.Store(t.gen)
-	b.s.flushCount.Add(1)
-	close(t.flushed)
-	b.s.queue.signal()
-	return nil
 }
 
 // epochOf returns which epoch of a number the table's records belong to.

@@ -232,3 +232,16 @@ func TestFileMissing(t *testing.T) {
 		}
 	}
 }
+
+// killed closes a store without what a clean close does.
+func killed(t testing.TB, s *Store) {
+	s.closing.Do(func() {
+		s.closed.Store(true)
+		s.queue.close()
+		<-s.committed
+		close(s.builder.stop)
+		<-s.builder.done
+		require.NoError(t, s.log.bolt.Close())
+		require.NoError(t, s.runs.bolt.Close())
+	})
+}
