@@ -129,11 +129,15 @@ func (m *Mem) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 	}
 	list := m.s.providers[string(key)]
 	i := slices.IndexFunc(list, func(o memProvider) bool { return o.id == id })
-	if i < 0 || !now.Before(list[i].expires) {
+	if i < 0 {
 		return ErrNotFound
 	}
+	expires := list[i].expires
 	m.s.forget(id)
 	m.s.setProviders(string(key), slices.Delete(list, i, i+1))
+	if !now.Before(expires) {
+		return ErrNotFound
+	}
 	return nil
 }
 

@@ -141,7 +141,8 @@ type Store interface {
 	// once the record is on disk; else once it is queued (durable and visible
 	// within the store's commit window) or refused (ErrBusy, ErrQuota).
 	AddProvider(now time.Time, key []byte, p Provider, durable bool) error
-	// RemoveProvider forgets that id has key; ErrNotFound if it is not known.
+	// RemoveProvider forgets that id has key; ErrNotFound if it is not known, or
+	// no longer: what has expired is forgotten too, for the clock may be set back.
 	RemoveProvider(now time.Time, key []byte, id kad.PeerID) error
 	// Expire removes what expired ExpireGrace before now or earlier, in proportion
 	// to what it removes.

@@ -267,8 +267,10 @@ func (s *store) latest(e *entity) int64 {
 
 func (s *store) compareProvider(db *storage.DB, name string, e *entity) error {
 	key, id, _ := strings.Cut(name, ":")
-	if _, served, err := foundProvider(db, e.until(), key, id); served || err != nil {
-		return errors.Join(errServed, err)
+	if p, served, err := foundProvider(db, e.until(), key, id); err != nil {
+		return err
+	} else if served {
+		return fmt.Errorf("%w: until %d, it is %d", errServed, p.Expires.Unix(), s.clock)
 	}
 	at := s.latest(e) - 1e9
 	addrs := s.model.entities["a:"+id]

@@ -205,14 +205,14 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 	return true, nil
 }
 
-// remove forgets a record.
+// remove forgets a record, also one that has expired: the clock may be set back.
 func (c *commit) remove(o *op, w *work) error {
 	if c.noTable != nil {
 		return c.noTable
 	}
 	p := c.peer(o, w)
 	old := c.newest(p, o, w)
-	if old <= o.now {
+	if old == removed {
 		return records.ErrNotFound
 	}
 	delete(c.led.hot, o.key)
@@ -220,6 +220,9 @@ func (c *commit) remove(o *op, w *work) error {
 	id := c.uncount(p, old)
 	c.stage(o, w, p, removed, id)
 	c.led.active.removals = append(c.led.active.removals, removal{key: o.key, number: p.number})
+	if old <= o.now {
+		return records.ErrNotFound
+	}
 	return nil
 }
 

@@ -96,10 +96,11 @@ func (m *model) live(now uint32, key string) (out []string) {
 }
 
 func (m *model) remove(now uint32, key string, id kad.PeerID) error {
-	if m.records[key][id] <= now {
+	expires := m.records[key][id]
+	delete(m.records[key], id)
+	if expires <= now {
 		return records.ErrNotFound
 	}
-	delete(m.records[key], id)
 	return nil
 }
 

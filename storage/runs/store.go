@@ -200,8 +200,8 @@ func (s *Store) allKnown(ops []op) bool {
 	return true
 }
 
-// RemoveProvider forgets that id has key; records.ErrNotFound if it is not known.
-// Durable on return.
+// RemoveProvider forgets that id has key; records.ErrNotFound if it is not known, or
+// no longer. Durable on return.
 func (s *Store) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 	err := s.writable()
 	if err == nil {

@@ -172,10 +172,10 @@ func (w *walk) remove() {
 	err := w.s.RemoveProvider(w.now, []byte(key), id)
 	if w.now.Before(w.m.providers[key][id]) {
 		w.want(err, nil)
-		delete(w.m.providers[key], id)
 	} else {
 		w.want(err, records.ErrNotFound)
 	}
+	delete(w.m.providers[key], id)
 }
 
 func publishedName(kind records.Kind, key string) string { return kind.String() + key }
