@@ -56,6 +56,9 @@ type HandlerConfig struct {
 	// FilterAddrs appends to dst those addresses that fit the scope.
 	FilterAddrs func(dst, addrs [][]byte, scope wire.Scope) [][]byte
 
+	// KeyOf hashes the key of a request; nil: kad.KeyOf. A simulator remembers.
+	KeyOf func(preimage []byte) kad.Key
+
 	// AckProvider tells for which keys an ADD_PROVIDER is answered beside those
 	// whose request asks for it; nil: none.
 	AckProvider func(key []byte) bool
@@ -89,6 +92,9 @@ func NewHandler(cfg HandlerConfig) *Handler {
 	def(&cfg.MaxReply, wire.MaxReply)
 	if cfg.Over == nil {
 		cfg.Over = func(records.Quota) {}
+	}
+	if cfg.KeyOf == nil {
+		cfg.KeyOf = kad.KeyOf
 	}
 	if cfg.MaxTTL == 0 {
 		cfg.MaxTTL = records.MaxTTL
@@ -157,7 +163,7 @@ func (h *Handler) findNode(req Request, resp *wire.Message) error {
 }
 
 func (h *Handler) closer(dst []wire.Peer, req Request) []wire.Peer {
-	return h.cfg.Neighbours.Closer(dst, kad.KeyOf(req.Message.Key), h.cfg.Replicas, req.From, req.Scope)
+	return h.cfg.Neighbours.Closer(dst, h.cfg.KeyOf(req.Message.Key), h.cfg.Replicas, req.From, req.Scope)
 }
 
 func (h *Handler) getValue(now time.Time, req Request, resp *wire.Message) error {

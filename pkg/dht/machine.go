@@ -31,8 +31,9 @@ type Machine struct {
 	refused     uint64    // queries that met MaxQueries
 
 	candidates candidates
-	probes     int           // in flight
-	probeMsg   *wire.Message // what every probe asks
+	spare      *lookup.Lookup // of the refresh that has just ended, for the next one
+	probes     int            // in flight
+	probeMsg   *wire.Message  // what every probe asks
 
 	upkeep upkeep
 }

@@ -142,7 +142,7 @@ func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 	m.candidates.rejects.add(r.to.ID, now)
 	if errors.Is(err, ErrNotServer) {
 		m.remove(r.to)
-	} else if _, ok := m.table.Lookup(r.to.Key); ok {
+	} else if m.table.Has(r.to.Key) {
 		promoted, evicted := m.table.Failed(r.to.Key, now)
 		if evicted {
 			m.evicted(promoted)
@@ -158,7 +158,7 @@ func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
 		m.remove(p)
 		return
 	}
-	if _, ok := m.table.Lookup(p.Key); ok && m.probes < MaxProbes {
+	if m.table.Has(p.Key) && m.probes < MaxProbes {
 		m.sendProbe(now, candidate{peer: p})
 	}
 }

@@ -82,7 +82,11 @@ func (m *Machine) begin(now time.Time, q *query) {
 	target := kad.KeyOf(q.Key)
 	var scratch [seedFactor * Replicas]kad.Peer
 	seeds := m.seeds(scratch[:0], target)
-	q.lookup = lookup.New(target, m.lookupConfig(q), seeds)
+	q.lookup, m.spare = m.spare, nil
+	if q.lookup == nil {
+		q.lookup = new(lookup.Lookup)
+	}
+	q.lookup.Restart(target, m.lookupConfig(q), seeds)
 	if q.trace != nil {
 		q.trace.Seeds = len(seeds)
 	}

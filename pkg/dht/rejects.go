@@ -11,6 +11,15 @@ import (
 type rejects struct {
 	last  map[kad.PeerID]time.Time
 	order []reject // oldest first; those not in last were pardoned, or rejected again since
+	ends  uint64   // a bit for how each of them ends: most peers are asked about in vain
+}
+
+// endBit returns the bit of rejects.ends for an ID.
+func endBit(id kad.PeerID) uint64 {
+	if id == "" {
+		return 1
+	}
+	return 1 << (id[len(id)-1] % 64)
 }
 
 type reject struct {
@@ -27,15 +36,20 @@ func (r *rejects) add(id kad.PeerID, now time.Time) {
 		r.last = make(map[kad.PeerID]time.Time)
 	}
 	r.last[id] = now
+	r.ends |= endBit(id)
 	r.order = append(r.order, reject{id: id, at: now})
 }
 
 // pardon forgets that a peer has failed.
-func (r *rejects) pardon(id kad.PeerID) { delete(r.last, id) }
+func (r *rejects) pardon(id kad.PeerID) {
+	if r.ends&endBit(id) != 0 {
+		delete(r.last, id)
+	}
+}
 
 // has reports whether a peer failed its probe less than a while ago.
 func (r *rejects) has(id kad.PeerID, now time.Time, ago time.Duration) bool {
-	if len(r.last) == 0 {
+	if r.ends&endBit(id) == 0 {
 		return false
 	}
 	at, ok := r.last[id]
@@ -57,6 +71,6 @@ func (r *rejects) drop() {
 	}
 	r.order = r.order[1:]
 	if len(r.order) == 0 {
-		r.last, r.order = nil, nil
+		r.last, r.order, r.ends = nil, nil, 0
 	}
 }

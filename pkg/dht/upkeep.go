@@ -172,7 +172,9 @@ func (m *Machine) refreshOne(now time.Time, preimage []byte) {
 		m.upkeep.refreshing = false
 		m.upkeep.lastRefresh = now
 		m.cfg.Observer.Refreshed(o == OutcomeOK)
+		m.spare = q.lookup
 		m.refresh(now)
+		m.spare = nil
 	}
 	m.begin(now, q)
 }

@@ -38,8 +38,8 @@ func CommonPrefixLen(a, b *Key) int {
 // Distance returns the XOR of a and b as a big-endian number.
 func Distance(a, b *Key) Key {
 	var d Key
-	for i := range a {
-		d[i] = a[i] ^ b[i]
+	for i := 0; i < len(d); i += 8 {
+		binary.NativeEndian.PutUint64(d[i:], binary.NativeEndian.Uint64(a[i:])^binary.NativeEndian.Uint64(b[i:]))
 	}
 	return d
 }

@@ -66,7 +66,6 @@ func (e *entry) failed(now time.Time) {
 	if e.failures < math.MaxUint8 {
 		e.failures++
 	}
-	e.verified = false
 }
 
 // spare is a peer in a replacement cache: it answered us while its bucket was
@@ -77,16 +76,36 @@ type spare struct {
 	lastSeen int64
 }
 
-// bucket holds the peers of one common prefix length. Its entries keep their places
-// and are put in order when somebody asks for it: lookups do not.
+// bucket holds the peers of one common prefix length: those that are verified in
+// front, for they are all that lookups want. Else they are put in order when
+// somebody asks for it.
 type bucket struct {
-	handles    []handle
-	entries    []entry // of the same peers, at the same places
-	spares     []spare // replacement cache, oldest first
-	unverified int
-	turns      uint32 // given to entries, ever
-	due        int64  // earliest probe, for Table.every; math.MaxInt64 if empty
-	dueKnown   bool
+	handles  []handle
+	verified int     // places of verified peers
+	entries  []entry // of the same peers, at the same places
+	spares   []spare // replacement cache, oldest first
+	turns    uint32  // given to entries, ever
+	dueKnown bool
+	due      int64 // earliest probe, for Table.every; math.MaxInt64 if empty
+}
+
+// told are the peers that lookups are told of.
+func (b *bucket) told() []handle { return b.handles[:b.verified] }
+
+// verify moves entry i to those that are verified, or from them, and returns its new
+// place.
+func (b *bucket) verify(i int, verified bool) int {
+	at := b.verified
+	if verified {
+		b.verified++
+	} else {
+		at--
+		b.verified--
+	}
+	b.entries[i], b.entries[at] = b.entries[at], b.entries[i]
+	b.handles[i], b.handles[at] = b.handles[at], b.handles[i]
+	b.entries[at].verified = verified
+	return at
 }
 
 func (b *bucket) find(k *kad.Key) int {
@@ -154,12 +173,9 @@ func (b *bucket) ofGroup(g *groupUse) int {
 // recently seen among equals, or -1. A non-nil g narrows it to that group.
 func (b *bucket) weakest(g *groupUse) int {
 	worst := -1
-	for i := range b.entries {
-		if b.unverified == 0 {
-			break
-		}
+	for i := b.verified; i < len(b.entries); i++ {
 		e := &b.entries[i]
-		if e.verified || g != nil && e.group != g {
+		if g != nil && e.group != g {
 			continue
 		}
 		if worst < 0 || e.weaker(&b.entries[worst]) {

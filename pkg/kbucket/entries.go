@@ -31,6 +31,12 @@ func (b *bucket) export(i, cpl int) Entry {
 	}
 }
 
+// Has reports whether Lookup would find k.
+func (t *Table) Has(k kad.Key) bool {
+	_, i := t.find(&k)
+	return i >= 0
+}
+
 // Lookup returns the entry of k; replacements are not entries.
 func (t *Table) Lookup(k kad.Key) (Entry, bool) {
 	b, i := t.find(&k)

@@ -102,6 +102,16 @@ func (m *model) add(p kad.Peer, g Group, now time.Time) Outcome {
 	return Added
 }
 
+func (m *model) wants(k kad.Key) bool {
+	cpl := m.cpl(k)
+	es := m.entries[cpl]
+	if i := at(es, k); i >= 0 {
+		return !es[i].verified
+	}
+	room := len(es) < m.cfg.BucketSize || slices.ContainsFunc(es, func(e mentry) bool { return !e.verified })
+	return k != m.self && (room || len(m.spares[cpl]) < m.cfg.Replacements && at(m.spares[cpl], k) < 0)
+}
+
 // displace evicts an unverified peer of g so that bucket cpl can take another.
 func (m *model) displace(cpl int, g Group) bool {
 	same := func(e mentry) bool { return e.group == g }
@@ -271,6 +281,11 @@ func (s *machine) compare(t *rapid.T) {
 			t.Fatalf("spares of bucket %d = %v, want %v", cpl, s.t.buckets[cpl].spares, want)
 		}
 	}
+	for v := range 64 {
+		if p := toy(v); s.t.Wants(p.Key) != s.m.wants(p.Key) {
+			t.Fatalf("Wants(%q) = %v", p.ID, s.t.Wants(p.Key))
+		}
+	}
 	s.compareProbes(t, all)
 	target, n := toy(rapid.IntRange(0, 63).Draw(t, "target")).Key, rapid.IntRange(0, 12).Draw(t, "n")
 	checkNearest(t, s.t, verified, target, n)
@@ -301,9 +316,16 @@ func (s *machine) compareProbes(t *rapid.T, all []mentry) {
 }
 
 func checkNearest(t *rapid.T, table *Table, verified []kad.Peer, target kad.Key, n int) {
-	want := slices.Clone(verified)
-	slices.SortFunc(want, func(a, b kad.Peer) int { return kad.CompareDistance(&target, &a.Key, &b.Key) })
-	want = want[:min(n, len(want))]
+	sorted := slices.Clone(verified)
+	slices.SortFunc(sorted, func(a, b kad.Peer) int { return kad.CompareDistance(&target, &a.Key, &b.Key) })
+	if len(sorted) > 0 {
+		asker := len(sorted) / 4
+		others := slices.Delete(slices.Clone(sorted), asker, asker+1)
+		if got := table.NearestExcept(nil, target, n, &sorted[asker].Key); !slices.Equal(got, others[:min(n, len(others))]) {
+			t.Fatalf("NearestExcept = %v of %v", got, others)
+		}
+	}
+	want := sorted[:min(n, len(sorted))]
 	head := []kad.Peer{{ID: "kept"}}
 	if got := table.Nearest(head, target, n); got[0] != head[0] || !slices.Equal(got[1:], want) {
 		t.Fatalf("Nearest = %v, want %v", got, want)

@@ -35,55 +35,58 @@ func (w *walk) next() int {
 	return -1
 }
 
-// sortWidth is the number of peers that are sorted by their tags alone: a bucket
-// and a half of the usual size.
-const sortWidth = 32
+// sortWidth is the number of peers that are sorted by the first bits of their
+// distances alone: a bucket and a half of the usual size.
+const sortWidth = 1 << placeBits
 
-// sorter puts peers of one bucket in the order of their distance to a target.
+// placeBits is the room for a place in a word of the sorter.
+const placeBits = 5
+
+// sorter puts peers of one bucket in the order of their distance to a target. Each
+// is one word, which insertion moves fast: the first bits of its distance, and in
+// the last placeBits its place in the bucket.
 type sorter struct {
-	target kad.Key
-	tag    uint64
-	n      int
-	list   [sortWidth + 1]nearby // one more for the peer that falls off
+	tag  uint64 // of the target
+	n    int
+	list [sortWidth + 1]uint64
 }
 
-type nearby struct {
-	dist uint64 // of the tag
-	peer *kad.Peer
-}
-
-// add inserts a peer and keeps the nearest `keep`, at most sortWidth.
-func (s *sorter) add(tag uint64, p *kad.Peer, keep int) {
-	dist := tag ^ s.tag
-	list := s.list[:s.n+1]
+// add inserts the peer at a place and keeps the nearest `keep`, and one more.
+func (s *sorter) add(tag uint64, place, keep int) {
+	x := (tag^s.tag)&^(sortWidth-1) | uint64(place)
 	i := s.n
-	for ; i > 0; i-- {
-		o := &list[i-1]
-		if dist > o.dist || dist == o.dist && !s.nearer(p, o.peer) {
-			break
+	if i > keep {
+		i--
+		if x > s.list[i] {
+			return
 		}
-		list[i] = *o
+	} else {
+		s.n++
 	}
-	list[i] = nearby{dist: dist, peer: p}
-	s.n = min(s.n+1, keep)
+	for ; i > 0 && x < s.list[i-1]; i-- {
+		s.list[i] = s.list[i-1]
+	}
+	s.list[i] = x
 }
 
-// nearer compares peers whose tags are equal.
-func (s *sorter) nearer(a, b *kad.Peer) bool {
-	return kad.CompareDistance(&s.target, &a.Key, &b.Key) < 0
-}
-
-// drain appends the peers to dst and forgets them.
-func (s *sorter) drain(dst []kad.Peer) []kad.Peer {
-	for i := range s.list[:s.n] {
-		dst = append(dst, *s.list[i].peer)
-	}
+// drain returns the nearest `keep` and forgets all. They are not sure if two of
+// them, or the last and the next one, differ in no bit that is kept.
+func (s *sorter) drain(keep int) (nearest []uint64, sure bool) {
+	list := s.list[:s.n]
 	s.n = 0
-	return dst
+	for i := 1; i < len(list); i++ {
+		if list[i]^list[i-1] < sortWidth {
+			return nil, false
+		}
+	}
+	return list[:min(len(list), keep)], true
 }
+
+// placeOf returns the place in a word of a sorter.
+func placeOf(x uint64) int { return int(x & (sortWidth - 1)) }
 
 // place inserts p into dst[from:], which is sorted by distance to target, and
-// keeps at most limit peers in dst. It serves buckets too large for a sorter.
+// keeps at most limit peers in dst.
 func place(dst []kad.Peer, from, limit int, target *kad.Key, p *kad.Peer) []kad.Peer {
 	if len(dst) < limit {
 		dst = append(dst, *p)
@@ -101,38 +104,50 @@ func place(dst []kad.Peer, from, limit int, target *kad.Key, p *kad.Peer) []kad.
 // Nearest appends the up to n verified peers nearest to target, nearest first.
 // It does not allocate if dst has room for n more.
 func (t *Table) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
+	return t.NearestExcept(dst, target, n, &t.self)
+}
+
+// NearestExcept is Nearest without the peer of one key: who asks is not told of
+// itself.
+func (t *Table) NearestExcept(dst []kad.Peer, target kad.Key, n int, except *kad.Key) []kad.Peer {
 	limit := len(dst) + n
 	w := walkTo(&target, &t.self, len(t.buckets))
-	s := sorter{target: target, tag: tagOf(&target)}
+	s := sorter{tag: tagOf(&target)}
+	left := tagOf(except)
 	for len(dst) < limit {
 		cpl := w.next()
 		if cpl < 0 {
 			break
 		}
-		b := &t.buckets[cpl]
-		if len(b.handles) > sortWidth {
-			dst = b.place(dst, limit, &target)
+		b, keep := &t.buckets[cpl], limit-len(dst)
+		told := b.told()
+		if len(told) > sortWidth {
+			dst = b.place(dst, limit, &target, except)
 			continue
 		}
-		for i := range b.handles {
-			if b.verified(i) {
-				s.add(b.handles[i].tag, b.handles[i].peer, limit-len(dst))
+		for i := range told {
+			if h := &told[i]; h.tag != left || h.peer.Key != *except {
+				s.add(h.tag, i, keep)
 			}
 		}
-		dst = s.drain(dst)
+		near, sure := s.drain(keep)
+		if !sure {
+			dst = b.place(dst, limit, &target, except)
+			continue
+		}
+		for _, x := range near {
+			dst = append(dst, *told[placeOf(x)].peer)
+		}
 	}
 	return dst
 }
 
-// verified reports whether entry i is.
-func (b *bucket) verified(i int) bool { return b.unverified == 0 || b.entries[i].verified }
-
-// place is what a sorter does, for a large bucket.
-func (b *bucket) place(dst []kad.Peer, limit int, target *kad.Key) []kad.Peer {
+// place is what a sorter does, for a large bucket and for keys that begin alike.
+func (b *bucket) place(dst []kad.Peer, limit int, target, except *kad.Key) []kad.Peer {
 	from := len(dst)
-	for i := range b.handles {
-		if b.verified(i) {
-			dst = place(dst, from, limit, target, b.handles[i].peer)
+	for _, h := range b.told() {
+		if h.peer.Key != *except {
+			dst = place(dst, from, limit, target, h.peer)
 		}
 	}
 	return dst

@@ -10,9 +10,12 @@ import (
 // Table is the routing table of one node. It is owned by one goroutine; a View
 // may be shared.
 type Table struct {
-	self      kad.Key
+	// What is asked for most, in one cache line.
+	self    kad.Key
+	buckets []bucket // by common prefix length, grown on demand
+	sated   uint64   // the bits of the first 64 buckets that want nobody: see Wants
+
 	cfg       Config
-	buckets   []bucket // by common prefix length, grown on demand
 	groups    map[Group]*groupUse
 	peers     int
 	verified  int
@@ -61,7 +64,12 @@ func (t *Table) Add(p kad.Peer, g Group, now time.Time) Outcome {
 	if cpl == kad.KeyBits {
 		return Rejected
 	}
-	b := t.grow(cpl)
+	o := t.add(t.grow(cpl), p, g, now)
+	t.changed(cpl)
+	return o
+}
+
+func (t *Table) add(b *bucket, p kad.Peer, g Group, now time.Time) Outcome {
 	if i := b.find(&p.Key); i >= 0 {
 		t.update(b, i, g, now)
 		return Updated
@@ -74,8 +82,8 @@ func (t *Table) Add(p kad.Peer, g Group, now time.Time) Outcome {
 		return Cached
 	}
 	b.forget(&p.Key)
-	t.insert(b, t.share(p), entry{lastSeen: nanos(now), added: nanos(now), notBefore: never, verified: true}, g)
-	b.seen(len(b.entries) - 1)
+	i := t.insert(b, t.share(p), entry{lastSeen: nanos(now), added: nanos(now), notBefore: never, verified: true}, g)
+	b.seen(i)
 	return Added
 }
 
@@ -84,18 +92,35 @@ func (t *Table) Add(p kad.Peer, g Group, now time.Time) Outcome {
 // full replacement cache wants nobody: probing whoever asks us would only make
 // two such tables probe each other without end.
 func (t *Table) Wants(k kad.Key) bool {
-	b, i := t.find(&k)
+	cpl := kad.CommonPrefixLen(&t.self, &k)
 	switch {
-	case k == t.self:
+	case cpl == kad.KeyBits:
 		return false
-	case b == nil:
+	case cpl >= len(t.buckets):
 		return true
-	case i >= 0:
-		return !b.entries[i].verified
-	case len(b.entries) < t.cfg.BucketSize || b.weakest(nil) >= 0:
-		return true
+	case t.sated>>cpl&1 != 0:
+		return false // whether it is one of them or not
 	}
-	return len(b.spares) < t.cfg.Replacements && b.spare(&k) < 0
+	b := &t.buckets[cpl]
+	if i := b.find(&k); i >= 0 {
+		return !b.entries[i].verified
+	}
+	return !t.full(b) || len(b.spares) < t.cfg.Replacements && b.spare(&k) < 0
+}
+
+// full reports whether b has no room, nor anybody who would make room.
+func (t *Table) full(b *bucket) bool {
+	return len(b.entries) >= t.cfg.BucketSize && b.verified == len(b.entries)
+}
+
+// changed is called after the bucket of cpl has changed.
+func (t *Table) changed(cpl int) {
+	bit := uint64(1) << cpl // none from 64 on
+	if b := &t.buckets[cpl]; t.full(b) && len(b.spares) >= t.cfg.Replacements {
+		t.sated |= bit
+	} else {
+		t.sated &^= bit
+	}
 }
 
 // update marks entry i of b as verified and most recently seen.
@@ -103,26 +128,25 @@ func (t *Table) update(b *bucket, i int, g Group, now time.Time) {
 	e := &b.entries[i]
 	t.leaves(b, e)
 	t.regroup(b, e, g)
-	t.setVerified(b, e, true)
+	i = t.setVerified(b, i, true)
+	e = &b.entries[i]
 	e.lastSeen, e.notBefore, e.failures = nanos(now), never, 0
 	b.seen(i)
 	t.enters(b, e)
 }
 
-// setVerified changes what entry e of b is counted as.
-func (t *Table) setVerified(b *bucket, e *entry, verified bool) {
-	if e.verified == verified {
-		return
+// setVerified changes what entry i of b is counted as, and returns its new place.
+func (t *Table) setVerified(b *bucket, i int, verified bool) int {
+	if b.entries[i].verified == verified {
+		return i
 	}
-	e.verified = verified
 	t.gen++
 	if verified {
 		t.verified++
-		b.unverified--
 	} else {
 		t.verified--
-		b.unverified++
 	}
+	return b.verify(i, verified)
 }
 
 // regroup moves e to group g if g has room.
@@ -162,6 +186,7 @@ func (t *Table) evictOfGroup(u *groupUse) bool {
 		b := &t.buckets[cpl]
 		if i := b.weakest(u); i >= 0 {
 			t.evict(b, i)
+			t.changed(cpl)
 			return true
 		}
 	}
@@ -178,6 +203,7 @@ func (t *Table) Failed(k kad.Key, now time.Time) (promoted kad.Peer, evicted boo
 	if b == nil {
 		return kad.Peer{}, false
 	}
+	defer t.changed(kad.CommonPrefixLen(&t.self, &k))
 	b.forget(&k)
 	if i < 0 {
 		return kad.Peer{}, false
@@ -187,7 +213,8 @@ func (t *Table) Failed(k kad.Key, now time.Time) (promoted kad.Peer, evicted boo
 		return t.promote(b, t.evict(b, i), s), true
 	}
 	t.leaves(b, e)
-	t.setVerified(b, e, false)
+	i = t.setVerified(b, i, false)
+	e = &b.entries[i]
 	e.failed(now)
 	t.enters(b, e)
 	return kad.Peer{}, false
@@ -201,6 +228,7 @@ func (t *Table) Remove(k kad.Key) (promoted kad.Peer, removed bool) {
 	if b == nil {
 		return kad.Peer{}, false
 	}
+	defer t.changed(kad.CommonPrefixLen(&t.self, &k))
 	b.forget(&k)
 	if i < 0 {
 		return kad.Peer{}, false
@@ -241,17 +269,16 @@ func (t *Table) share(p kad.Peer) *kad.Peer {
 	return &own
 }
 
-// insert adds an entry to b and counts it.
-func (t *Table) insert(b *bucket, p *kad.Peer, e entry, g Group) {
+// insert adds an entry to b, counts it and returns its place.
+func (t *Table) insert(b *bucket, p *kad.Peer, e entry, g Group) int {
 	verified := e.verified
 	e.group, e.verified = t.join(g), false
 	b.handles = append(room(b.handles, t.cfg.BucketSize), handle{tag: tagOf(&p.Key), peer: p})
 	b.entries = append(room(b.entries, t.cfg.BucketSize), e)
 	t.peers++
-	b.unverified++
-	at := &b.entries[len(b.entries)-1]
-	t.setVerified(b, at, verified)
-	t.enters(b, at)
+	at := t.setVerified(b, len(b.entries)-1, verified)
+	t.enters(b, &b.entries[at])
+	return at
 }
 
 // evict removes entry i of b, uncounts it and returns the turn it had. The last
@@ -260,10 +287,9 @@ func (t *Table) evict(b *bucket, i int) (turn uint32) {
 	e := &b.entries[i]
 	t.leaves(b, e)
 	t.leave(e.group)
-	t.setVerified(b, e, false)
+	i = t.setVerified(b, i, false)
 	t.peers--
-	b.unverified--
-	turn = e.turn
+	turn = b.entries[i].turn
 	last := len(b.entries) - 1
 	b.entries[i], b.handles[i] = b.entries[last], b.handles[last]
 	b.entries[last], b.handles[last] = entry{}, handle{}

@@ -19,10 +19,8 @@ func (t *Table) View() *View {
 	}
 	for cpl := range t.buckets {
 		b := &t.buckets[cpl]
-		for i, h := range b.handles {
-			if b.verified(i) {
-				v.peers, v.tags = append(v.peers, *h.peer), append(v.tags, h.tag)
-			}
+		for _, h := range b.told() {
+			v.peers, v.tags = append(v.peers, *h.peer), append(v.tags, h.tag)
 		}
 		v.ends[cpl] = int32(len(v.peers))
 	}
@@ -54,7 +52,7 @@ func (v *View) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
 func (v *View) NearestAt(dst []int32, target *kad.Key, n int) []int32 {
 	limit := len(dst) + n
 	w := walkTo(target, &v.self, len(v.ends))
-	s := places{view: v, target: target, tag: tagOf(target)}
+	s := sorter{tag: tagOf(target)}
 	for len(dst) < limit {
 		cpl := w.next()
 		if cpl < 0 {
@@ -64,75 +62,42 @@ func (v *View) NearestAt(dst []int32, target *kad.Key, n int) []int32 {
 		if cpl > 0 {
 			first = v.ends[cpl-1]
 		}
-		if v.ends[cpl]-first > sortWidth {
-			dst = s.large(dst, limit, first, v.ends[cpl])
+		tags, keep := v.tags[first:v.ends[cpl]], limit-len(dst)
+		if len(tags) > sortWidth {
+			dst = v.place(dst, limit, target, first, v.ends[cpl])
 			continue
 		}
-		keep := limit - len(dst)
-		for i := first; i < v.ends[cpl]; i++ {
-			s.add(v.tags[i]^s.tag, i, keep)
+		for i, tag := range tags {
+			s.add(tag, i, keep)
 		}
-		dst = s.drain(dst)
+		near, sure := s.drain(keep)
+		if !sure {
+			dst = v.place(dst, limit, target, first, v.ends[cpl])
+			continue
+		}
+		for _, x := range near {
+			dst = append(dst, first+int32(placeOf(x)))
+		}
 	}
 	return dst
 }
 
-// places puts peers of one bucket of a view in the order of their distance to a
-// target, as a sorter does those of a table.
-type places struct {
-	view   *View
-	target *kad.Key
-	tag    uint64
-	n      int
-	list   [sortWidth + 1]placeAt // one more for the peer that falls off
-}
-
-type placeAt struct {
-	dist uint64 // of the tag
-	at   int32
-}
-
-// add inserts peer i and keeps the nearest `keep`, at most sortWidth.
-func (s *places) add(dist uint64, i int32, keep int) {
-	list := s.list[:s.n+1]
-	at := s.n
-	for ; at > 0; at-- {
-		o := &list[at-1]
-		if dist > o.dist || dist == o.dist && !s.nearer(i, o.at) {
-			break
-		}
-		list[at] = *o
+// place inserts the peers from first to end into dst, sorted behind what is there,
+// and keeps at most limit places in dst: what a sorter does, for a large bucket and
+// for keys that begin alike.
+func (v *View) place(dst []int32, limit int, target *kad.Key, first, end int32) []int32 {
+	nearer := func(a, b int32) bool {
+		return kad.CompareDistance(target, &v.peers[a].Key, &v.peers[b].Key) < 0
 	}
-	list[at] = placeAt{dist, i}
-	s.n = min(s.n+1, keep)
-}
-
-// nearer compares peers whose tags are equal.
-func (s *places) nearer(a, b int32) bool {
-	return kad.CompareDistance(s.target, &s.view.peers[a].Key, &s.view.peers[b].Key) < 0
-}
-
-// drain appends the places to dst and forgets them.
-func (s *places) drain(dst []int32) []int32 {
-	for i := range s.list[:s.n] {
-		dst = append(dst, s.list[i].at)
-	}
-	s.n = 0
-	return dst
-}
-
-// large inserts the peers from first to end into dst, sorted behind what is there,
-// and keeps at most limit places in dst.
-func (s *places) large(dst []int32, limit int, first, end int32) []int32 {
 	from := len(dst)
 	for i := first; i < end; i++ {
 		at := len(dst)
 		if at < limit {
 			dst = append(dst, i)
-		} else if at--; !s.nearer(i, dst[at]) {
+		} else if at--; !nearer(i, dst[at]) {
 			continue
 		}
-		for ; at > from && s.nearer(i, dst[at-1]); at-- {
+		for ; at > from && nearer(i, dst[at-1]); at-- {
 			dst[at] = dst[at-1]
 		}
 		dst[at] = i

@@ -47,14 +47,22 @@ type Lookup struct {
 // New returns a lookup of the peers nearest to target, starting at seeds. Our
 // own node must not be among the peers it is given.
 func New(target kad.Key, cfg Config, seeds []kad.Peer) *Lookup {
-	l := &Lookup{target: target, tag: tagOf(&target), cfg: cfg.withDefaults()}
-	l.alpha, l.until = l.cfg.Alpha, l.cfg.Beta
-	room := min(len(seeds)+2*l.cfg.K, l.cfg.MaxPeers)
-	l.list, l.peers = make([]candidate, 0, room), make([]kad.Peer, 0, room)
-	for i := range seeds {
-		l.hear(&seeds[i], 0)
-	}
+	l := new(Lookup)
+	l.Restart(target, cfg, seeds)
 	return l
+}
+
+// Restart makes l what New returns, in the memory of the lookup it was.
+func (l *Lookup) Restart(target kad.Key, cfg Config, seeds []kad.Peer) {
+	*l = Lookup{target: target, tag: tagOf(&target), cfg: cfg.withDefaults(), list: l.list[:0], peers: l.peers[:0]}
+	l.alpha, l.until = l.cfg.Alpha, l.cfg.Beta
+	if room := min(len(seeds)+2*l.cfg.K, l.cfg.MaxPeers); cap(l.peers) < room {
+		l.list, l.peers = make([]candidate, 0, room), make([]kad.Peer, 0, room)
+	}
+	next := 0
+	for i := range seeds {
+		next, _ = l.hear(&seeds[i], 0, next)
+	}
 }
 
 // Until changes how many of the nearest peers must have responded at the end: a search
@@ -105,10 +113,11 @@ func (l *Lookup) Responded(from kad.Key, closer []kad.Peer) {
 		hop++
 	}
 	progress := false
+	next := 0
 	for i := range closer {
-		if l.hear(&closer[i], hop) {
-			progress = true
-		}
+		var fresh bool
+		next, fresh = l.hear(&closer[i], hop, next)
+		progress = progress || fresh && l.amongNearest(next-1)
 	}
 	if progress {
 		l.alpha = l.cfg.Alpha
@@ -216,20 +225,26 @@ func (l *Lookup) set(c *candidate, s state) {
 // tagOf returns the first 8 bytes of a key as a number.
 func tagOf(k *kad.Key) uint64 { return binary.BigEndian.Uint64(k[:8]) }
 
-// search returns where k stands in the shortlist, or where it would.
-func (l *Lookup) search(k *kad.Key) (int, bool) {
+// search returns where k stands in the shortlist, or where it would. It is quicker
+// if all places before the one given are nearer, as they are if peers come in order.
+func (l *Lookup) search(k *kad.Key, from int) (int, bool) {
 	dist := tagOf(k) ^ l.tag
 	lo, hi := 0, len(l.list)
+	if from > 0 && from <= hi && l.list[from-1].dist < dist {
+		if lo = from; lo == hi || l.list[lo].dist > dist {
+			return lo, false
+		}
+	}
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
 		c := &l.list[mid]
 		nearer := c.dist < dist
 		if c.dist == dist {
-			d := kad.CompareDistance(&l.target, &l.peers[c.at].Key, k)
-			if d == 0 {
+			known := &l.peers[c.at].Key
+			if *known == *k {
 				return mid, true
 			}
-			nearer = d < 0
+			nearer = kad.CompareDistance(&l.target, known, k) < 0
 		}
 		if nearer {
 			lo = mid + 1
@@ -241,24 +256,24 @@ func (l *Lookup) search(k *kad.Key) (int, bool) {
 }
 
 func (l *Lookup) find(k *kad.Key) *candidate {
-	if i, ok := l.search(k); ok {
+	if i, ok := l.search(k, 0); ok {
 		return &l.list[i]
 	}
 	return nil
 }
 
-// hear puts a new peer into the shortlist. It returns whether that is progress:
-// the peer is among the K nearest that did not fail.
-func (l *Lookup) hear(p *kad.Peer, hop uint16) bool {
-	at, known := l.search(&p.Key)
+// hear puts a new peer into the shortlist, and looks for its place from the one
+// given on. It returns the place after it.
+func (l *Lookup) hear(p *kad.Peer, hop uint16, from int) (next int, fresh bool) {
+	at, known := l.search(&p.Key, from)
 	if known {
-		return false
+		return at + 1, false
 	}
 	c := candidate{dist: tagOf(&p.Key) ^ l.tag, at: uint32(len(l.peers)), hop: hop}
 	if len(l.list) >= l.cfg.MaxPeers {
 		drop := l.farthestHeard()
 		if drop < at { // includes none
-			return false
+			return at, false
 		}
 		l.count[heard]--
 		c.at = l.list[drop].at
@@ -270,7 +285,7 @@ func (l *Lookup) hear(p *kad.Peer, hop uint16) bool {
 	l.list = slices.Insert(l.list, at, c)
 	l.count[heard]++
 	l.heard++
-	return l.amongNearest(at)
+	return at + 1, true
 }
 
 // farthestHeard returns the last candidate not asked yet, the only ones that may

@@ -41,7 +41,7 @@ func (w *World) lieTo(c *call, a *answer) {
 	if c.msg.Type == wire.PutValue {
 		a.msg.Record, a.closer = c.msg.Record, a.closer[:0]
 	}
-	a.size = frameSize(a.msg.Size() + len(a.closer)*(len(w.entry)+entryPrefix))
+	a.size = w.sizeOf(&a.msg, len(a.closer))
 }
 
 // entryPrefix is the tag and the length of an entry in a message.

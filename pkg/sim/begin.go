@@ -45,7 +45,7 @@ func (w *World) beginJoin() {
 // and buckets refreshed at random times of the refresh interval.
 func (w *World) warm(n *node) {
 	self := w.peer(n.num).Key
-	t := n.machine.Table()
+	t := n.table
 	rng := w.random.tables
 	within := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d) + 1)) }
 	near := [2]int{0, len(w.truth.order)}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
@@ -154,13 +155,15 @@ func (w *World) serve(n *node, c *call) bool {
 		return true
 	}
 	w.resp.CloserPeers, w.resp.ProviderPeers, w.resp.Record = w.resp.CloserPeers[:0], w.resp.ProviderPeers[:0], nil
-	w.near = w.near[:0]
+	w.near = a.closer[:0] // Closer fills it
+	w.probed = c.query == 0 && !w.opts.Check
 	reply, err := n.handler.Handle(w.clock, dht.Request{From: w.peer(c.from).ID, Message: c.msg}, &w.resp)
 	if err != nil {
 		return false
 	}
 	a.none = !reply
-	a.closer = a.closer[:0]
+	a.closer = w.near
+	a.msg.CloserPeers = a.msg.CloserPeers[:0]
 	a.size = 0
 	if reply {
 		w.pack(a)
@@ -175,19 +178,31 @@ func (w *World) serve(n *node, c *call) bool {
 // pack copies the answer in w.resp: its closer peers as a driver hands them on,
 // which is all but a peer that FIND_NODE looked for, in front.
 func (w *World) pack(a *answer) {
-	a.size = frameSize(w.resp.Size())
-	a.msg.Type, a.msg.Key, a.msg.Record = w.resp.Type, w.resp.Key, w.resp.Record
-	a.msg.CloserPeers = a.msg.CloserPeers[:0]
-	a.msg.ProviderPeers = append(a.msg.ProviderPeers, w.resp.ProviderPeers...)
 	closer := w.resp.CloserPeers
+	w.resp.CloserPeers = nil
+	a.size = w.sizeOf(&w.resp, len(closer))
+	w.resp.CloserPeers = closer
+	a.msg.Type, a.msg.Key, a.msg.Record = w.resp.Type, w.resp.Key, w.resp.Record
+	a.msg.ProviderPeers = append(a.msg.ProviderPeers, w.resp.ProviderPeers...)
+	if w.probed {
+		a.closer = a.closer[:0]
+		return
+	}
 	if len(closer) > 0 && (len(w.near) == 0 || closer[0].ID != w.near[0].ID) {
 		a.msg.CloserPeers = append(a.msg.CloserPeers, closer[0])
+		a.closer = a.closer[:len(closer)-1]
 		if num, ok := w.number(closer[0].ID); ok {
-			a.closer = append(a.closer, *w.peer(num))
+			a.closer = slices.Insert(a.closer, 0, *w.peer(num))
 		}
-		closer = closer[1:]
+		return
 	}
-	a.closer = append(a.closer, w.near[:len(closer)]...)
+	a.closer = a.closer[:len(closer)]
+}
+
+// sizeOf is the length on the wire of a message without closer peers, with so many of
+// them: each takes as much.
+func (w *World) sizeOf(m *wire.Message, closer int) int {
+	return frameSize(m.Size() + closer*(len(w.entry)+entryPrefix))
 }
 
 // frameSize is the length of a message with its length prefix.
@@ -202,11 +217,11 @@ func frameSize(n int) int {
 // that has just been identified, or is not in the table, is a candidate.
 func (w *World) meet(n, from *node, identified bool) {
 	p := w.peer(from.num)
-	if !n.machine.Table().Wants(p.Key) {
+	if !n.table.Wants(p.Key) {
 		return // PeerFound would say the same
 	}
 	sure := identified && !from.client
-	if _, known := n.machine.Table().Lookup(p.Key); known && !sure {
+	if n.table.Has(p.Key) && !sure {
 		return
 	}
 	n.machine.PeerFound(w.clock, *p, sure)

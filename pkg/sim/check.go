@@ -34,8 +34,8 @@ func (w *World) check(n *node) {
 	if l.Probes > dht.MaxProbes {
 		w.violated(n, "%d probes in flight, at most %d", l.Probes, dht.MaxProbes)
 	}
-	if n.machine.Table().Generation() != n.checked {
-		n.checked = n.machine.Table().Generation()
+	if n.table.Generation() != n.checked {
+		n.checked = n.table.Generation()
 		w.checkTable(n)
 	}
 	for _, o := range n.ops {
@@ -49,7 +49,7 @@ func (w *World) check(n *node) {
 // wrong bucket, and that self is not there at all.
 func (w *World) checkTable(n *node) {
 	self := &w.peer(n.num).Key
-	t := n.machine.Table()
+	t := n.table
 	var seen []uint32
 	t.Entries(func(e kbucket.Entry) bool {
 		num, ok := w.number(e.Peer.ID)
@@ -76,7 +76,7 @@ func (w *World) checkTable(n *node) {
 // left out; records have not expired.
 func (w *World) checkAnswer(n *node, c *call, a *answer) {
 	target := kad.KeyOf(c.msg.Key)
-	closer := w.near
+	closer := a.closer[len(a.msg.CloserPeers):] // behind the peer that was looked for
 	for i := range closer {
 		num, _ := w.number(closer[i].ID)
 		if num == n.num || num == c.from {
@@ -97,7 +97,7 @@ func (w *World) checkAnswer(n *node, c *call, a *answer) {
 func (w *World) checkNearest(n *node, c *call, target *kad.Key, closer []kad.Peer) {
 	last := &closer[len(closer)-1].Key
 	nearer, verified := 0, 0
-	n.machine.Table().Entries(func(e kbucket.Entry) bool {
+	n.table.Entries(func(e kbucket.Entry) bool {
 		if num, _ := w.number(e.Peer.ID); num == c.from || !e.Verified {
 			return true
 		}

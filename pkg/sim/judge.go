@@ -87,7 +87,7 @@ func meanAndSigma(xs []float64) (mean, sigma float64) {
 func (w *World) measureTable(n *node, s *tableStats) {
 	var alive [kad.KeyBits]int
 	peers := 0
-	n.machine.Table().Entries(func(e kbucket.Entry) bool {
+	n.table.Entries(func(e kbucket.Entry) bool {
 		peers++
 		num, _ := w.number(e.Peer.ID)
 		ok := w.serves(num) && w.nodes[num].side == n.side

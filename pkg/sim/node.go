@@ -28,10 +28,11 @@ type node struct {
 
 	// While up.
 	machine *dht.Machine
+	table   *kbucket.Table // the Machine's
 	handler *dht.Handler
 	store   *records.Mem
 	conns   *[connSlots]conn
-	wake    time.Duration // of the wake event that counts
+	wake    time.Duration // the deadline of its Machine
 	started bool          // its upkeep has begun
 	checked uint64        // generation of the table that was checked
 
@@ -70,14 +71,14 @@ func (w *World) start(n *node) {
 func (w *World) boot(n *node) {
 	n.life++
 	n.conns = new([connSlots]conn)
-	n.wake = never
 	if n.store == nil {
 		n.store = records.NewMem(w.random.machines.Shuffle)
 	}
 	n.machine = dht.New(w.machineConfig(n))
+	n.table = n.machine.Table()
 	n.handler = dht.NewHandler(dht.HandlerConfig{
 		Self: w.peer(n.num).ID, Store: n.store, Neighbours: n,
-		Validate: acceptAll, Better: newer, FilterAddrs: keepAddrs,
+		KeyOf: w.keyOf, Validate: acceptAll, Better: newer, FilterAddrs: keepAddrs,
 		Replicas: w.opts.Protocol.K, ProviderTTL: w.opts.Protocol.TTL,
 	})
 }
@@ -114,15 +115,14 @@ func (w *World) stop(n *node) {
 	}
 	w.truth.remove(n.num)
 	w.liars.remove(n.num)
-	n.machine, n.handler, n.conns, n.ops = nil, nil, nil, nil
+	n.machine, n.table, n.handler, n.conns, n.ops = nil, nil, nil, nil, nil
 	n.wake, n.started = never, false
+	w.wakes.remove(n.num)
 }
 
-// wake calls Tick if the event is the one that counts.
-func (w *World) wake(n *node, at time.Duration) {
-	if n.wake != at {
-		return
-	}
+// wake calls Tick, for it is time.
+func (w *World) wake(n *node) {
+	w.wakes.remove(n.num)
 	n.wake = never
 	n.machine.Tick(w.clock)
 	w.perform(n)
@@ -169,22 +169,26 @@ func (w *World) performOne(n *node, out *dht.Output) {
 	}
 }
 
-// setWake makes a wake event for the Machine's deadline if none comes earlier.
+// setWake notes the Machine's deadline.
 func (w *World) setWake(n *node) {
-	deadline, ok := n.machine.Deadline()
-	if !ok {
+	at := never
+	if deadline, ok := n.machine.Deadline(); ok {
+		at = max(deadline.Sub(w.epoch), w.now)
+	}
+	switch {
+	case at == n.wake:
 		return
+	case at == never:
+		w.wakes.remove(n.num)
+	default:
+		w.wakes.set(n.num, at)
 	}
-	at := max(deadline.Sub(w.epoch), w.now)
-	if at < n.wake {
-		n.wake = at
-		w.queue.push(at, evWake, n.num)
-	}
+	n.wake = at
 }
 
 // bootstrap has a node find the bootstrap nodes, unless its table was warm.
 func (w *World) bootstrap(n *node) {
-	if _, verified := n.machine.Table().Len(); verified >= dht.LowTable {
+	if _, verified := n.table.Len(); verified >= dht.LowTable {
 		return
 	}
 	for i := range w.opts.Bootstrap {
@@ -198,13 +202,25 @@ func (w *World) bootstrap(n *node) {
 // Closer implements dht.Neighbours. It leaves the peers themselves in w.near.
 func (n *node) Closer(dst []wire.Peer, target kad.Key, count int, asker kad.PeerID, _ wire.Scope) []wire.Peer {
 	w := n.w
-	w.near = n.machine.Table().Nearest(w.near[:0], target, count+1)
-	if num, ok := w.number(asker); ok {
-		w.near = w.near[:without(w.near, &w.peer(num).Key)]
+	if _, verified := n.table.Len(); w.probed && verified > count {
+		return w.unnamed(dst, count)
 	}
-	w.near = w.near[:min(count, len(w.near))]
+	except := &w.peer(n.num).Key
+	if num, ok := w.number(asker); ok {
+		except = &w.peer(num).Key
+	}
+	w.near = n.table.NearestExcept(w.near[:0], target, count, except)
 	for i := range w.near {
 		dst = append(dst, wire.Peer{ID: w.near[i].ID, Raw: w.entry})
+	}
+	return dst
+}
+
+// unnamed appends so many peers whom nobody looks at: the answer to a probe proves
+// that its sender lives, and only its size counts.
+func (w *World) unnamed(dst []wire.Peer, count int) []wire.Peer {
+	for range count {
+		dst = append(dst, wire.Peer{Raw: w.entry})
 	}
 	return dst
 }
@@ -227,10 +243,8 @@ func (n *node) Find(id kad.PeerID, _ wire.Scope) (wire.Peer, bool) {
 	if !ok {
 		return wire.Peer{}, false
 	}
-	if num != n.num {
-		if _, ok := n.machine.Table().Lookup(n.w.peer(num).Key); !ok {
-			return wire.Peer{}, false
-		}
+	if num != n.num && !n.table.Has(n.w.peer(num).Key) {
+		return wire.Peer{}, false
 	}
 	return wire.Peer{ID: n.w.peer(num).ID, Addrs: n.w.addrs}, true
 }

@@ -77,6 +77,34 @@ func TestQueue(t *testing.T) {
 	require.Equal(t, len(want), q.len())
 }
 
+func TestWakes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	var q wakes
+	want := map[uint32]time.Duration{}
+	for range 10_000 {
+		num := uint32(rng.IntN(40))
+		switch rng.IntN(4) {
+		case 0:
+			q.remove(num)
+			delete(want, num)
+		case 1:
+			var first wake
+			for num, at := range want {
+				if x := (wake{at, num}); first == (wake{}) || x.before(&first) {
+					first = x
+				}
+			}
+			got, ok := q.next()
+			require.Equal(t, len(want) > 0, ok)
+			require.Equal(t, first, got)
+		default:
+			want[num] = time.Duration(1 + rng.IntN(50))
+			q.set(num, want[num])
+		}
+		require.Len(t, q.heap, len(want))
+	}
+}
+
 func TestClosestIsBruteForce(t *testing.T) {
 	o := DefaultOptions()
 	o.Nodes = 300

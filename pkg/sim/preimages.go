@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
 	"sync"
@@ -46,4 +47,27 @@ func (t *preimages) random(rng *rand.Rand, p kad.Prefix) []byte {
 	at := binary.BigEndian.Uint16(first[:])
 	at |= uint16(rng.Uint32()) & uint16(1<<(kad.MaxPreimageBits-bits)-1)
 	return preimage(t.salts[at])
+}
+
+// keys remembers what keys hash to: everybody asks for one key in turn.
+type keys [1 << 10]struct {
+	preimage []byte
+	key      kad.Key
+}
+
+// keyOf is kad.KeyOf.
+func (w *World) keyOf(preimage []byte) kad.Key {
+	if len(preimage) < idLen {
+		return kad.KeyOf(preimage)
+	}
+	if num := binary.BigEndian.Uint32(preimage[2:]); uint64(num) < uint64(len(w.nodes)) {
+		if p := w.peer(num); string(p.ID) == string(preimage) {
+			return p.Key
+		}
+	}
+	k := &w.keys[binary.BigEndian.Uint16(preimage[8:])%uint16(len(w.keys))]
+	if !bytes.Equal(k.preimage, preimage) {
+		k.preimage, k.key = preimage, kad.KeyOf(preimage)
+	}
+	return k.key
 }

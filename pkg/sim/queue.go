@@ -6,7 +6,7 @@ import "time"
 type kind uint8
 
 const (
-	evWake    kind = iota // arg: node whose Machine has a deadline
+	evWake    kind = iota // arg: node whose Machine has a deadline, see wakes
 	evRequest             // arg: call that reaches its server
 	evReply               // arg: call whose answer reaches its client
 	evFailure             // arg: call that is given up

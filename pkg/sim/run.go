@@ -89,7 +89,7 @@ func (w *World) save(n *node) {
 	if !w.opts.Protocol.Snapshot {
 		return
 	}
-	n.machine.Table().Entries(func(e kbucket.Entry) bool {
+	n.table.Entries(func(e kbucket.Entry) bool {
 		if e.Verified {
 			n.saved = append(n.saved, e.Peer)
 		}
@@ -112,7 +112,7 @@ func (w *World) watchStart(n *node) {
 		n.joining = false
 		w.phase.joined.add((w.now - n.startedAt).Microseconds())
 	case n.restoring > 0:
-		if _, verified := n.machine.Table().Len(); float64(verified) >= restoredShare*float64(n.restoring) {
+		if _, verified := n.table.Len(); float64(verified) >= restoredShare*float64(n.restoring) {
 			n.restoring = 0
 			w.phase.restored.add((w.now - n.startedAt).Microseconds())
 		}

@@ -85,6 +85,19 @@ func golden(t *testing.T, name, got string) {
 
 const small = "nodes=60 hours=0.05 warmup=1m churn=weibull loss=0.01 clients=0.1"
 
+// What is left out where nobody looks changes nothing: see World.unnamed.
+func TestCheckChangesNothing(t *testing.T) {
+	w := prepare(t, "steady", small)
+	require.NoError(t, w.Run(nil))
+	o := w.opts
+	o.Check = false
+	unchecked := New(o, w.scenario)
+	require.NoError(t, unchecked.Run(nil))
+	want, got := w.Report(), unchecked.Report()
+	want.Options = got.Options
+	require.Equal(t, want, got)
+}
+
 func TestSameSeedSameTrace(t *testing.T) {
 	var first, second, other bytes.Buffer
 	for _, run := range []struct {

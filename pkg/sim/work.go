@@ -208,8 +208,7 @@ func (w *World) ask(n *node, o *op, q dht.Query) {
 	o.started, o.phase, o.first, o.firstHop = w.now, w.phase, -1, -1
 	o.hops = make(map[uint32]int)
 	o.nearest = w.nearest(n, &o.target)
-	w.near = n.machine.Table().Nearest(w.near[:0], o.target, w.opts.Protocol.K)
-	w.heard(o, w.near, 0)
+	w.heard(o, n.table.Nearest(nil, o.target, w.opts.Protocol.K), 0)
 	id, err := n.machine.Start(w.clock, q)
 	if err != nil {
 		w.phase.ops[o.kind].refused++

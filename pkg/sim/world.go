@@ -18,19 +18,22 @@ type World struct {
 	now   time.Duration // since then
 	clock time.Time     // epoch + now
 	queue queue
+	wakes wakes
 
 	peers []*[peerChunk]kad.Peer // by node: keys are computed once and shared by all tables
 	nodes []*node
 	truth ring // live honest servers
 	liars ring // adversaries
 
-	links links
-	calls calls
-	addrs [][]byte // what every node announces
-	entry []byte   // the encoded entry of a peer with addrs: all have its length
-	resp  wire.Message
-	near  []kad.Peer // the closer peers in resp, for Closer's caller
-	found []uint32   // scratch
+	links  links
+	calls  calls
+	addrs  [][]byte // what every node announces
+	entry  []byte   // the encoded entry of a peer with addrs: all have its length
+	resp   wire.Message
+	near   []kad.Peer // the closer peers in resp, for Closer's caller
+	probed bool       // the request that is served is a probe: the peers in its answer are not looked at
+	found  []uint32   // scratch
+	keys   keys
 
 	phase    *phase
 	phases   []*phase
@@ -156,11 +159,10 @@ func (w *World) Events() uint64 { return w.events }
 // RunUntil lets everything happen that is due until the given time.
 func (w *World) RunUntil(end time.Duration) {
 	for {
-		at, ok := w.queue.next()
-		if !ok || at > end {
+		e, ok := w.pop(end)
+		if !ok {
 			break
 		}
-		e := w.queue.pop()
 		if e.at < w.now {
 			w.violated(w.nodes[0], "time runs back to %v", e.at)
 		}
@@ -172,6 +174,19 @@ func (w *World) RunUntil(end time.Duration) {
 	w.setNow(end)
 }
 
+// pop returns what is to happen next, until the given time. Of what happens at the
+// same time deadlines come last.
+func (w *World) pop(end time.Duration) (event, bool) {
+	at, ok := w.queue.next()
+	if first, some := w.wakes.next(); some && (!ok || first.at < at) {
+		return event{at: first.at, order: uint64(evWake), arg: first.node}, first.at <= end
+	}
+	if !ok || at > end {
+		return event{}, false
+	}
+	return w.queue.pop(), true
+}
+
 func (w *World) setNow(at time.Duration) {
 	if at != w.now {
 		w.now, w.clock = at, w.epoch.Add(at)
@@ -181,7 +196,7 @@ func (w *World) setNow(at time.Duration) {
 func (w *World) happen(e *event) {
 	switch e.kind() {
 	case evWake:
-		w.wake(w.nodes[e.arg], e.at)
+		w.wake(w.nodes[e.arg])
 	case evRequest:
 		w.arrived(e.arg)
 	case evReply:
