@@ -13,7 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var rewrite = flag.Bool("rewrite", false, "rewrite the golden reports in testdata")
+var (
+	rewrite = flag.Bool("rewrite", false, "rewrite the golden reports in testdata")
+	large   = flag.Bool("large", false, "run the scenarios with 2,000 nodes too: some minutes")
+)
 
 // goldens are the shipped scenarios at the size that an ordinary test can afford.
 // Their full size is the scenario's own. Under the race detector only small ones run.
@@ -35,14 +38,26 @@ var goldens = []struct {
 	{scenario: "cycle", options: "nodes=300 hours=0.03 warmup=1m"},
 }
 
+// shortened are the scenarios in which days pass, as they run with 2,000 nodes.
+var shortened = map[string]string{
+	"forget":  "hours=30 liveness=3h refresh=3h",
+	"renew":   "hours=25 liveness=3h refresh=3h",
+	"weibull": "hours=22 liveness=3h refresh=3h",
+	"cycle":   "hours=0.5",
+}
+
 // prepare returns a world of a shipped scenario with its invariants checked.
 func prepare(t *testing.T, scenario, options string) *World {
+	t.Helper()
+	return prepareWith(t, scenario, "check=true "+options)
+}
+
+func prepareWith(t *testing.T, scenario, options string) *World {
 	t.Helper()
 	s, err := ShippedScenario(scenario)
 	require.NoError(t, err)
 	o := DefaultOptions()
 	require.NoError(t, s.Apply(&o))
-	o.Check = true
 	for _, x := range strings.Fields(options) {
 		name, value, _ := strings.Cut(x, "=")
 		require.NoError(t, o.Set(name, value))
@@ -69,6 +84,24 @@ func TestGoldenReports(t *testing.T) {
 	}
 	for _, name := range Scenarios() {
 		require.True(t, covered[name], "%s has no golden report", name)
+	}
+}
+
+// TestLargeReports is a step of .ci/run of its own.
+func TestLargeReports(t *testing.T) {
+	if !*large {
+		t.Skip("takes minutes: -large")
+	}
+	for _, name := range Scenarios() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := prepareWith(t, name, "nodes=2000 "+shortened[name])
+			require.NoError(t, w.Run(nil))
+			require.Empty(t, w.Violations())
+			var out bytes.Buffer
+			require.NoError(t, w.Report().Print(&out))
+			golden(t, filepath.Join("2000", name), out.String())
+		})
 	}
 }
 
