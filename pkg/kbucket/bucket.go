@@ -28,6 +28,18 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
+// seconds packs a time into 4 bytes, up to the year 2106; 0 is the zero time.
+func seconds(nanos int64) uint32 {
+	return uint32(min(max(nanos/1e9, 0), math.MaxUint32))
+}
+
+func fromSeconds(s uint32) time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(s), 0).UTC()
+}
+
 // handle is what is needed to find a peer: 16 bytes, so that a bucket of them takes
 // five cache lines.
 type handle struct {
@@ -35,16 +47,16 @@ type handle struct {
 	peer *kad.Peer // immutable
 }
 
-// entry is what upkeep knows of a peer in a bucket: 40 bytes, of which a simulator
+// entry is what upkeep knows of a peer in a bucket: 32 bytes, of which a simulator
 // keeps millions.
 type entry struct {
 	lastSeen  int64
-	added     int64
-	notBefore int64     // no probe earlier than this: one is under way, or backoff
-	group     *groupUse // nil is exempt
-	turn      uint32    // its place in the order of being seen, see bucket.turns
-	failures  uint8     // probes failed in a row, saturating
-	verified  bool      // its last exchange with us succeeded
+	notBefore int64   // no probe earlier than this: one is under way, or backoff
+	added     uint32  // in seconds: see seconds
+	turn      uint32  // its place in the order of being seen, see bucket.turns
+	group     groupID // noGroup is exempt
+	failures  uint8   // probes failed in a row, saturating
+	verified  bool    // its last exchange with us succeeded
 }
 
 // tagOf returns the first 8 bytes of a key as a number. Keys in the order of their
@@ -158,11 +170,11 @@ func room[T any](s []T, limit int) []T {
 	return append(make([]T, 0, min(limit, max(4, 2*len(s)))), s...)
 }
 
-// ofGroup counts the peers of g; nil counts as nothing.
-func (b *bucket) ofGroup(g *groupUse) int {
+// ofGroup counts the peers of g.
+func (b *bucket) ofGroup(g groupID) int {
 	n := 0
 	for i := range b.entries {
-		if g != nil && b.entries[i].group == g {
+		if b.entries[i].group == g {
 			n++
 		}
 	}
@@ -170,12 +182,12 @@ func (b *bucket) ofGroup(g *groupUse) int {
 }
 
 // weakest returns the unverified entry with the most failures, the least
-// recently seen among equals, or -1. A non-nil g narrows it to that group.
-func (b *bucket) weakest(g *groupUse) int {
+// recently seen among equals, or -1. A g narrows it to that group.
+func (b *bucket) weakest(g groupID) int {
 	worst := -1
 	for i := b.verified; i < len(b.entries); i++ {
 		e := &b.entries[i]
-		if g != nil && e.group != g {
+		if g != noGroup && e.group != g {
 			continue
 		}
 		if worst < 0 || e.weaker(&b.entries[worst]) {

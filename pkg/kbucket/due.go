@@ -179,7 +179,7 @@ func (t *Table) ClockSetBack(now time.Time) {
 	for _, b := range t.buckets {
 		for i := range b.entries {
 			e := &b.entries[i]
-			e.lastSeen, e.added, e.notBefore = min(e.lastSeen, at), min(e.added, at), min(e.notBefore, pause)
+			e.lastSeen, e.added, e.notBefore = min(e.lastSeen, at), min(e.added, seconds(at)), min(e.notBefore, pause)
 		}
 		for i := range b.spares {
 			b.spares[i].lastSeen = min(b.spares[i].lastSeen, at)

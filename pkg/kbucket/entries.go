@@ -12,22 +12,15 @@ type Entry struct {
 	Group    Group
 	Verified bool      // its last exchange with us succeeded; only then is it handed out
 	LastSeen time.Time // when it last answered us
-	Added    time.Time // when it entered the table; a promoted replacement: when it last answered before that
+	Added    time.Time // when it entered the table, to the second; a promoted replacement: when it last answered before that
 	CPL      int       // its bucket
 }
 
-func (e *entry) groupName() Group {
-	if e.group == nil {
-		return ""
-	}
-	return e.group.name
-}
-
-func (b *bucket) export(i, cpl int) Entry {
+func (t *Table) export(b *bucket, i, cpl int) Entry {
 	e := &b.entries[i]
 	return Entry{
-		Peer: *b.handles[i].peer, Group: e.groupName(), Verified: e.verified,
-		LastSeen: fromNanos(e.lastSeen), Added: fromNanos(e.added), CPL: cpl,
+		Peer: *b.handles[i].peer, Group: t.groups.name(e.group), Verified: e.verified,
+		LastSeen: fromNanos(e.lastSeen), Added: fromSeconds(e.added), CPL: cpl,
 	}
 }
 
@@ -43,7 +36,7 @@ func (t *Table) Lookup(k kad.Key) (Entry, bool) {
 	if i < 0 {
 		return Entry{}, false
 	}
-	return b.export(i, kad.CommonPrefixLen(&t.self, &k)), true
+	return t.export(b, i, kad.CommonPrefixLen(&t.self, &k)), true
 }
 
 // Entries is an iter.Seq over all peers in buckets: nearest bucket first, least
@@ -54,7 +47,7 @@ func (t *Table) Entries(yield func(Entry) bool) {
 		b := &t.buckets[cpl]
 		places = b.order(places[:0])
 		for _, i := range places {
-			if !yield(b.export(i, cpl)) {
+			if !yield(t.export(b, i, cpl)) {
 				return
 			}
 		}

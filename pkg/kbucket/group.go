@@ -1,51 +1,81 @@
 package kbucket
 
-// groupUse counts the peers of one group in the whole table.
+// groupID names a group that has a peer in the table: four bytes in an entry,
+// instead of a string.
+type groupID uint32
+
+// noGroup is the exempt group, or one without a peer in the table.
+const noGroup groupID = 0
+
+// groups counts the peers of each group in the whole table.
+type groups struct {
+	ids  map[Group]groupID
+	uses []groupUse // by ID
+	free []groupID
+}
+
 type groupUse struct {
 	name Group
 	n    int
 }
 
-// use returns the count of g, nil for the exempt group and for a group without
-// a peer in the table.
-func (t *Table) use(g Group) *groupUse { return t.groups[g] }
-
 // join counts one more peer of g.
-func (t *Table) join(g Group) *groupUse {
+func (s *groups) join(g Group) groupID {
 	if g == "" {
-		return nil
+		return noGroup
 	}
-	u := t.groups[g]
-	if u == nil {
-		if t.groups == nil {
-			t.groups = make(map[Group]*groupUse)
-		}
-		u = &groupUse{name: g}
-		t.groups[g] = u
+	id := s.ids[g]
+	if id == noGroup {
+		id = s.take(g)
 	}
-	u.n++
-	return u
+	s.uses[id].n++
+	return id
 }
 
-// leave counts one peer less; a nil u is exempt.
-func (t *Table) leave(u *groupUse) {
-	if u == nil {
+// take gives g an ID.
+func (s *groups) take(g Group) (id groupID) {
+	if s.ids == nil {
+		s.ids, s.uses = make(map[Group]groupID), make([]groupUse, 1)
+	}
+	if last := len(s.free) - 1; last >= 0 {
+		id, s.free = s.free[last], s.free[:last]
+	} else {
+		id = groupID(len(s.uses))
+		s.uses = append(s.uses, groupUse{})
+	}
+	s.ids[g], s.uses[id] = id, groupUse{name: g}
+	return id
+}
+
+// leave counts one peer less.
+func (s *groups) leave(id groupID) {
+	if id == noGroup {
 		return
 	}
-	if u.n--; u.n == 0 {
-		delete(t.groups, u.name)
+	if s.uses[id].n--; s.uses[id].n == 0 {
+		delete(s.ids, s.uses[id].name)
+		s.uses[id] = groupUse{}
+		s.free = append(s.free, id)
 	}
+}
+
+// name returns the group of an ID.
+func (s *groups) name(id groupID) Group {
+	if id == noGroup {
+		return ""
+	}
+	return s.uses[id].name
 }
 
 // fits reports whether b may take one more peer of g once the entry `without`
 // has left it; nil if none leaves.
 func (t *Table) fits(b *bucket, g Group, without *entry) bool {
-	u := t.use(g)
-	if u == nil {
+	id := t.groups.ids[g]
+	if id == noGroup {
 		return true
 	}
-	inTable, inBucket := u.n, b.ofGroup(u)
-	if without != nil && without.group == u {
+	inTable, inBucket := t.groups.uses[id].n, b.ofGroup(id)
+	if without != nil && without.group == id {
 		inTable--
 		inBucket--
 	}

@@ -16,7 +16,7 @@ type Table struct {
 	sated   uint64   // the bits of the first 64 buckets that want nobody: see Wants
 
 	cfg       Config
-	groups    map[Group]*groupUse
+	groups    groups
 	peers     int
 	verified  int
 	gen       uint64
@@ -82,7 +82,7 @@ func (t *Table) add(b *bucket, p kad.Peer, g Group, now time.Time) Outcome {
 		return Cached
 	}
 	b.forget(&p.Key)
-	i := t.insert(b, t.share(p), entry{lastSeen: nanos(now), added: nanos(now), notBefore: never, verified: true}, g)
+	i := t.insert(b, t.share(p), entry{lastSeen: nanos(now), added: seconds(nanos(now)), notBefore: never, verified: true}, g)
 	b.seen(i)
 	return Added
 }
@@ -151,11 +151,11 @@ func (t *Table) setVerified(b *bucket, i int, verified bool) int {
 
 // regroup moves e to group g if g has room.
 func (t *Table) regroup(b *bucket, e *entry, g Group) {
-	if e.groupName() == g || !t.fits(b, g, e) {
+	if t.groups.name(e.group) == g || !t.fits(b, g, e) {
 		return
 	}
-	t.leave(e.group)
-	e.group = t.join(g)
+	t.groups.leave(e.group)
+	e.group = t.groups.join(g)
 }
 
 // makeRoom evicts an unverified peer if b or group g has no room for one more.
@@ -163,12 +163,12 @@ func (t *Table) regroup(b *bucket, e *entry, g Group) {
 func (t *Table) makeRoom(b *bucket, g Group) bool {
 	full := len(b.entries) >= t.cfg.BucketSize
 	if t.fits(b, g, nil) {
-		if i := b.weakest(nil); full && i >= 0 {
+		if i := b.weakest(noGroup); full && i >= 0 {
 			t.evict(b, i)
 		}
 		return true
 	}
-	u := t.use(g)
+	u := t.groups.ids[g]
 	if i := b.weakest(u); i >= 0 {
 		t.evict(b, i)
 		return true
@@ -181,7 +181,7 @@ func (t *Table) makeRoom(b *bucket, g Group) bool {
 
 // evictOfGroup evicts an unverified peer of u from the farthest bucket that has
 // one.
-func (t *Table) evictOfGroup(u *groupUse) bool {
+func (t *Table) evictOfGroup(u groupID) bool {
 	for cpl := range t.buckets {
 		b := &t.buckets[cpl]
 		if i := b.weakest(u); i >= 0 {
@@ -256,7 +256,7 @@ func (t *Table) replacement(b *bucket, e *entry) int {
 func (t *Table) promote(b *bucket, turn uint32, s int) kad.Peer {
 	r := b.spares[s]
 	b.spares = slices.Delete(b.spares, s, s+1)
-	t.insert(b, r.peer, entry{lastSeen: r.lastSeen, added: r.lastSeen, notBefore: r.lastSeen, turn: turn}, r.group)
+	t.insert(b, r.peer, entry{lastSeen: r.lastSeen, added: seconds(r.lastSeen), notBefore: r.lastSeen, turn: turn}, r.group)
 	return *r.peer
 }
 
@@ -272,7 +272,7 @@ func (t *Table) share(p kad.Peer) *kad.Peer {
 // insert adds an entry to b, counts it and returns its place.
 func (t *Table) insert(b *bucket, p *kad.Peer, e entry, g Group) int {
 	verified := e.verified
-	e.group, e.verified = t.join(g), false
+	e.group, e.verified = t.groups.join(g), false
 	b.handles = append(room(b.handles, t.cfg.BucketSize), handle{tag: tagOf(&p.Key), peer: p})
 	b.entries = append(room(b.entries, t.cfg.BucketSize), e)
 	t.peers++
@@ -286,7 +286,7 @@ func (t *Table) insert(b *bucket, p *kad.Peer, e entry, g Group) int {
 func (t *Table) evict(b *bucket, i int) (turn uint32) {
 	e := &b.entries[i]
 	t.leaves(b, e)
-	t.leave(e.group)
+	t.groups.leave(e.group)
 	i = t.setVerified(b, i, false)
 	t.peers--
 	turn = b.entries[i].turn
@@ -300,7 +300,7 @@ func (t *Table) evict(b *bucket, i int) (turn uint32) {
 // grow returns the bucket of cpl, made if need be.
 func (t *Table) grow(cpl int) *bucket {
 	if need := cpl + 1 - len(t.buckets); need > 0 {
-		t.buckets = append(t.buckets, make([]bucket, need)...)
+		t.buckets = append(make([]bucket, 0, cpl+1), t.buckets...)[:cpl+1] // few are ever added
 	}
 	return &t.buckets[cpl]
 }

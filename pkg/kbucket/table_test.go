@@ -312,7 +312,7 @@ func TestZeroTime(t *testing.T) {
 }
 
 func TestEntrySize(t *testing.T) {
-	if n := unsafe.Sizeof(entry{}); n > 40 {
+	if n := unsafe.Sizeof(entry{}); n > 32 {
 		t.Fatalf("an entry has %d bytes; 100,000 tables of 200 need it small", n)
 	}
 }
