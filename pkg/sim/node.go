@@ -175,10 +175,10 @@ func (w *World) setWake(n *node) {
 	if deadline, ok := n.machine.Deadline(); ok {
 		at = max(deadline.Sub(w.epoch), w.now)
 	}
-	switch {
-	case at == n.wake:
+	switch at {
+	case n.wake:
 		return
-	case at == never:
+	case never:
 		w.wakes.remove(n.num)
 	default:
 		w.wakes.set(n.num, at)
