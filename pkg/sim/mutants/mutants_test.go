@@ -31,7 +31,7 @@ var mutants = []struct {
 	},
 	{
 		name: "a silent peer goes on being told to others", file: "kbucket/table.go",
-		was: "t.setVerified(b, e, false)\n\te.failed(now)", is: "e.notBefore = nanos(now.Add(backoffMin))",
+		was: "i = t.setVerified(b, i, false)\n\te = &b.entries[i]\n\te.failed(now)", is: "e.notBefore = nanos(now.Add(backoffMin))",
 		scenario: "restart", found: differs,
 	},
 	{
