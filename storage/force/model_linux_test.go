@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"time"
 )
 
 // change is a write. After it, what it is about stands with n until it expires, or
@@ -38,8 +39,13 @@ type entity struct {
 // sweep is a run of expiry: it may remove what expired at limit or before.
 type sweep struct {
 	limit int64
-	order int // when it ended
+	order int  // when it ended
+	whole bool // it was not cut short
 }
+
+// late is how long after its time a provider record may still be there: an epoch's
+// records go together. A clock that is set back brings it back until then.
+const late = int64(3 * time.Hour)
 
 // model holds what a process was asked to write and what it has answered. Writes
 // to one thing come one after the other. Safe for concurrent use.
@@ -185,6 +191,16 @@ func (m *model) swept(is change) bool {
 	return false
 }
 
+// dropped reports whether expiry has removed what stands.
+func (m *model) dropped(is change) bool {
+	for _, s := range m.sweeps {
+		if s.whole && s.order >= is.order && is.hi != never && s.limit >= is.hi+late {
+			return true
+		}
+	}
+	return false
+}
+
 // sweep notes that expiry begins, with the time up to which it may remove.
 func (m *model) sweep(limit int64) {
 	m.mu.Lock()
@@ -199,7 +215,8 @@ func (m *model) sweep(limit int64) {
 func (m *model) sweepEnds() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sweeps[len(m.sweeps)-1].order = m.order
+	last := &m.sweeps[len(m.sweeps)-1]
+	last.order, last.whole = m.order, true
 }
 
 // cut notes that the process has been killed: it answers nothing any more.
@@ -286,7 +303,7 @@ func (m *model) settle(e *entity, there bool, n, at int64) {
 
 // forget drops what says nothing any more.
 func (m *model) forget(e *entity) bool {
-	gone := len(e.maybe) == 0 && (!e.is.stands || m.swept(e.is))
+	gone := len(e.maybe) == 0 && (!e.is.stands || m.dropped(e.is))
 	if gone {
 		delete(m.entities, e.is.what)
 	}
