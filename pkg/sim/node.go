@@ -32,9 +32,8 @@ type node struct {
 	handler *dht.Handler
 	store   *records.Mem
 	conns   *[connSlots]conn
-	wake    time.Duration // the deadline of its Machine
-	started bool          // its upkeep has begun
-	checked uint64        // generation of the table that was checked
+	started bool   // its upkeep has begun
+	checked uint64 // generation of the table that was checked
 
 	startedAt time.Duration
 	joining   bool  // through the bootstrap nodes
@@ -45,7 +44,7 @@ type node struct {
 	saved []kad.Peer // the last snapshot of its table
 }
 
-// never is a wake time that does not come.
+// never is a time that does not come.
 const never = time.Duration(math.MaxInt64)
 
 func (n *node) up() bool { return n.machine != nil }
@@ -116,14 +115,13 @@ func (w *World) stop(n *node) {
 	w.truth.remove(n.num)
 	w.liars.remove(n.num)
 	n.machine, n.table, n.handler, n.conns, n.ops = nil, nil, nil, nil, nil
-	n.wake, n.started = never, false
+	n.started = false
 	w.wakes.remove(n.num)
 }
 
 // wake calls Tick, for it is time.
 func (w *World) wake(n *node) {
 	w.wakes.remove(n.num)
-	n.wake = never
 	n.machine.Tick(w.clock)
 	w.perform(n)
 }
@@ -175,15 +173,7 @@ func (w *World) setWake(n *node) {
 	if deadline, ok := n.machine.Deadline(); ok {
 		at = max(deadline.Sub(w.epoch), w.now)
 	}
-	switch at {
-	case n.wake:
-		return
-	case never:
-		w.wakes.remove(n.num)
-	default:
-		w.wakes.set(n.num, at)
-	}
-	n.wake = at
+	w.wakes.set(n.num, at)
 }
 
 // bootstrap has a node find the bootstrap nodes, unless its table was warm.

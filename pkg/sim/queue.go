@@ -35,54 +35,46 @@ func (e *event) before(o *event) bool {
 	return e.at < o.at || e.at == o.at && e.order < o.order
 }
 
-// queue is a heap of events with four children to a parent: half the levels of a
-// binary one, and siblings share cache lines.
-type queue struct {
-	heap []event
-	made uint64
+// events is a heap with four children to a parent: half the levels of a binary one,
+// and siblings share cache lines.
+type events struct {
+	heap  []event
+	place []uint32 // by arg: where its event is, plus one, or 0; nil: nobody asks
 }
 
-func (q *queue) push(at time.Duration, k kind, arg uint32) {
-	q.made++
-	e := event{at: at, order: q.made<<8 | uint64(k), arg: arg}
-	q.heap = append(q.heap, e)
-	i := len(q.heap) - 1
-	for i > 0 {
-		parent := (i - 1) / 4
-		if !e.before(&q.heap[parent]) {
-			break
-		}
-		q.heap[i] = q.heap[parent]
-		i = parent
-	}
-	q.heap[i] = e
-}
-
-func (q *queue) len() int { return len(q.heap) }
+func (q *events) len() int { return len(q.heap) }
 
 // next returns when the first event is due.
-func (q *queue) next() (time.Duration, bool) {
+func (q *events) next() (time.Duration, bool) {
 	if len(q.heap) == 0 {
 		return 0, false
 	}
 	return q.heap[0].at, true
 }
 
-func (q *queue) pop() event {
-	top := q.heap[0]
-	last := len(q.heap) - 1
-	e := q.heap[last]
-	q.heap = q.heap[:last]
-	if last > 0 {
-		q.down(e)
+func (q *events) put(i int, e event) {
+	q.heap[i] = e
+	if q.place != nil {
+		q.place[e.arg] = uint32(i) + 1
 	}
-	return top
 }
 
-// down puts e where the root was and lets it sink.
-func (q *queue) down(e event) {
-	i, n := 0, len(q.heap)
-	for {
+// up puts e at place i or above.
+func (q *events) up(i int, e event) {
+	for i > 0 {
+		parent := (i - 1) / 4
+		if !e.before(&q.heap[parent]) {
+			break
+		}
+		q.put(i, q.heap[parent])
+		i = parent
+	}
+	q.put(i, e)
+}
+
+// down puts e at place i or below.
+func (q *events) down(i int, e event) {
+	for n := len(q.heap); ; {
 		child := 4*i + 1
 		if child >= n {
 			break
@@ -96,8 +88,37 @@ func (q *queue) down(e event) {
 		if !q.heap[least].before(&e) {
 			break
 		}
-		q.heap[i] = q.heap[least]
+		q.put(i, q.heap[least])
 		i = least
 	}
-	q.heap[i] = e
+	q.put(i, e)
+}
+
+// drop removes the last place and returns what was there.
+func (q *events) drop() event {
+	last := len(q.heap) - 1
+	e := q.heap[last]
+	q.heap = q.heap[:last]
+	return e
+}
+
+// queue are events that happen when they were said to.
+type queue struct {
+	events
+	made uint64
+}
+
+func (q *queue) push(at time.Duration, k kind, arg uint32) {
+	q.made++
+	e := event{at: at, order: q.made<<8 | uint64(k), arg: arg}
+	q.heap = append(q.heap, e)
+	q.up(len(q.heap)-1, e)
+}
+
+func (q *queue) pop() event {
+	top := q.heap[0]
+	if e := q.drop(); len(q.heap) > 0 {
+		q.down(0, e)
+	}
+	return top
 }

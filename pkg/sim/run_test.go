@@ -13,10 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var (
-	rewrite = flag.Bool("rewrite", false, "rewrite the golden reports in testdata")
-	large   = flag.Bool("large", false, "run the scenarios with 2,000 nodes too: some minutes")
-)
+var rewrite = flag.Bool("rewrite", false, "rewrite the golden reports in testdata")
 
 // goldens are the shipped scenarios at the size that an ordinary test can afford.
 // Their full size is the scenario's own. Under the race detector only small ones run.
@@ -36,14 +33,6 @@ var goldens = []struct {
 	{scenario: "renew", options: "nodes=60 hours=24 liveness=3h refresh=3h"},
 	{scenario: "weibull", options: "nodes=60 hours=23 liveness=3h refresh=3h"},
 	{scenario: "cycle", options: "nodes=300 hours=0.03 warmup=1m"},
-}
-
-// shortened are the scenarios in which days pass, as they run with 2,000 nodes.
-var shortened = map[string]string{
-	"forget":  "hours=30 liveness=3h refresh=3h",
-	"renew":   "hours=25 liveness=3h refresh=3h",
-	"weibull": "hours=22 liveness=3h refresh=3h",
-	"cycle":   "hours=0.5",
 }
 
 // prepare returns a world of a shipped scenario with its invariants checked.
@@ -84,24 +73,6 @@ func TestGoldenReports(t *testing.T) {
 	}
 	for _, name := range Scenarios() {
 		require.True(t, covered[name], "%s has no golden report", name)
-	}
-}
-
-// TestLargeReports is a step of .ci/run of its own.
-func TestLargeReports(t *testing.T) {
-	if !*large {
-		t.Skip("takes minutes: -large")
-	}
-	for _, name := range Scenarios() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := prepareWith(t, name, "nodes=2000 "+shortened[name])
-			require.NoError(t, w.Run(nil))
-			require.Empty(t, w.Violations())
-			var out bytes.Buffer
-			require.NoError(t, w.Report().Print(&out))
-			golden(t, filepath.Join("2000", name), out.String())
-		})
 	}
 }
 

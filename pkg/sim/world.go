@@ -105,7 +105,7 @@ func (w *World) newNode() *node {
 }
 
 func (w *World) addNode(p kad.Peer) *node {
-	n := &node{w: w, num: uint32(len(w.nodes)), wake: never, region: w.links.region(w.random.links)}
+	n := &node{w: w, num: uint32(len(w.nodes)), region: w.links.region(w.random.links)}
 	if int(n.num)%peerChunk == 0 {
 		w.peers = append(w.peers, new([peerChunk]kad.Peer))
 	}
@@ -178,8 +178,8 @@ func (w *World) RunUntil(end time.Duration) {
 // same time deadlines come last.
 func (w *World) pop(end time.Duration) (event, bool) {
 	at, ok := w.queue.next()
-	if first, some := w.wakes.next(); some && (!ok || first.at < at) {
-		return event{at: first.at, order: uint64(evWake), arg: first.node}, first.at <= end
+	if first, some := w.wakes.next(); some && (!ok || first < at) {
+		return w.wakes.heap[0], first <= end // it stays until wake
 	}
 	if !ok || at > end {
 		return event{}, false
