@@ -53,8 +53,9 @@ type HandlerConfig struct {
 	Validate func(key, value []byte) error
 	// Better chooses between stored and offered values.
 	Better records.Better
-	// FilterAddrs appends to dst those addresses that fit the scope.
-	FilterAddrs func(dst, addrs [][]byte, scope wire.Scope) [][]byte
+	// FilterAddrs appends to dst those addresses of a peer that fit the scope, each
+	// once and without the peer's own ID; none that names another peer.
+	FilterAddrs func(dst [][]byte, id kad.PeerID, addrs [][]byte, scope wire.Scope) [][]byte
 
 	// KeyOf hashes the key of a request; nil: kad.KeyOf. A simulator remembers.
 	KeyOf func(preimage []byte) kad.Key
@@ -241,7 +242,7 @@ func (h *Handler) getProviders(now time.Time, req Request, resp *wire.Message) e
 // they have expired and for this node itself, with those known now.
 func (h *Handler) provider(p *records.Provider, scope wire.Scope) wire.Peer {
 	if p.ID != h.cfg.Self {
-		if addrs := h.cfg.FilterAddrs(nil, p.Addrs, scope); len(addrs) > 0 {
+		if addrs := h.cfg.FilterAddrs(nil, p.ID, p.Addrs, scope); len(addrs) > 0 {
 			return wire.Peer{ID: p.ID, Addrs: addrs}
 		}
 	}
@@ -261,7 +262,7 @@ func (h *Handler) addProvider(now time.Time, req Request, ack bool) error {
 		if msg.ProviderPeers[i].ID != req.From {
 			continue
 		}
-		addrs := h.cfg.FilterAddrs(nil, msg.ProviderPeers[i].Addrs, req.Scope)
+		addrs := h.cfg.FilterAddrs(nil, req.From, msg.ProviderPeers[i].Addrs, req.Scope)
 		if len(addrs) == 0 {
 			continue
 		}

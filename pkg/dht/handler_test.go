@@ -72,7 +72,7 @@ func newTestHandler(store records.Store, nb Neighbours) *Handler {
 			return nil
 		},
 		Better:      func(_, a, b []byte) bool { return string(b) > string(a) },
-		FilterAddrs: func(dst, addrs [][]byte, _ wire.Scope) [][]byte { return append(dst, addrs...) },
+		FilterAddrs: func(dst [][]byte, _ kad.PeerID, addrs [][]byte, _ wire.Scope) [][]byte { return append(dst, addrs...) },
 	})
 }
 

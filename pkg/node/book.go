@@ -27,9 +27,9 @@ type contact struct {
 // keeping those that fit the scope of the connection.
 func newContact(id kad.PeerID, addrs [][]byte, scope wire.Scope, rtt time.Duration, now time.Time) *contact {
 	c := &contact{scope: scope, rtt: rtt, verified: now}
-	c.addrs = rpc.FilterBytes(nil, addrs, scope)
+	c.addrs = rpc.FilterBytes(nil, id, addrs, scope)
 	for s := range wire.Scope(wire.NumScopes) {
-		if told := rpc.FilterBytes(nil, c.addrs, s); len(told) > 0 {
+		if told := rpc.FilterBytes(nil, id, c.addrs, s); len(told) > 0 {
 			c.raw[s] = wire.AppendPeer(nil, &wire.Peer{ID: id, Addrs: told})
 		}
 	}
@@ -158,6 +158,6 @@ func (b neighbours) Find(id kad.PeerID, scope wire.Scope) (wire.Peer, bool) {
 	} else if _, err := peer.IDFromBytes([]byte(id)); err == nil {
 		addrs = b.n.host.Peerstore().Addrs(peer.ID(id))
 	}
-	told := rpc.FilterBytes(nil, addrBytes(addrs), scope)
+	told := rpc.FilterBytes(nil, id, addrBytes(addrs), scope)
 	return wire.Peer{ID: id, Addrs: told}, len(told) > 0
 }

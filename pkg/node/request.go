@@ -70,7 +70,7 @@ func (n *Node) withAddrs(msg *wire.Message, to peer.ID) *wire.Message {
 		scope = c.scope
 	}
 	m := *msg
-	m.ProviderPeers = []wire.Peer{{ID: n.self.ID, Addrs: rpc.FilterBytes(nil, addrBytes(n.host.Addrs()), scope)}}
+	m.ProviderPeers = []wire.Peer{{ID: n.self.ID, Addrs: rpc.FilterBytes(nil, n.self.ID, addrBytes(n.host.Addrs()), scope)}}
 	return &m
 }
 
@@ -139,7 +139,7 @@ func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
 			continue
 		}
 		if p.ID != n.self.ID {
-			p.Addrs = rpc.FilterBytes(nil, p.Addrs, scope)
+			p.Addrs = rpc.FilterBytes(nil, p.ID, p.Addrs, scope)
 			n.noteAddrs(id, rpc.Multiaddrs(p.Addrs))
 			if len(p.Addrs) == 0 && !keep && len(n.host.Peerstore().Addrs(id)) == 0 {
 				continue

@@ -180,38 +180,12 @@ func FilterAddrs(dst, addrs []ma.Multiaddr, scope wire.Scope) []ma.Multiaddr {
 	return dst
 }
 
-// FilterBytes is FilterAddrs for binary multiaddrs. It does not copy them.
-func FilterBytes(dst, addrs [][]byte, scope wire.Scope) [][]byte {
-	return filterMost(dst, addrs, scope, maxAddrs)
-}
-
-// InScope is FilterBytes for addresses that are bounded elsewhere: at most
-// wire.MaxPeerAddrs.
-func InScope(dst, addrs [][]byte, scope wire.Scope) [][]byte {
-	return filterMost(dst, addrs, scope, wire.MaxPeerAddrs)
-}
-
-func filterMost(dst, addrs [][]byte, scope wire.Scope, most int) [][]byte {
-	n := 0
-	for _, a := range addrs {
-		if n == most {
-			break
-		}
-		if s := binaryScope(a); s > scope || s == notUsable {
-			continue
-		}
-		dst = append(dst, a)
-		n++
-	}
-	return dst
-}
-
 // filterMessage removes, in place, the addresses that do not fit scope. How many of
 // the others are used is for the one who gets the message to say.
 func filterMessage(m *wire.Message, scope wire.Scope) {
 	for _, peers := range [...][]wire.Peer{m.CloserPeers, m.ProviderPeers} {
 		for i := range peers {
-			peers[i].Addrs = InScope(peers[i].Addrs[:0], peers[i].Addrs, scope)
+			peers[i].Addrs = InScope(peers[i].Addrs[:0], peers[i].ID, peers[i].Addrs, scope)
 		}
 	}
 }

@@ -16,6 +16,17 @@ import (
 
 const relayID = "QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ"
 
+// relayKadID is relayID in bytes.
+var relayKadID = kadID(relayID)
+
+func kadID(text string) kad.PeerID {
+	id, err := peer.Decode(text)
+	if err != nil {
+		panic(err)
+	}
+	return kad.PeerID(id)
+}
+
 func addrBytes(t testing.TB, s string) []byte {
 	a, err := ma.NewMultiaddr(s)
 	require.NoError(t, err)
@@ -86,10 +97,10 @@ func TestFilters(t *testing.T) {
 		for i := range addrs {
 			kept := FilterAddrs(nil, addrs[i:i+1], scope)
 			require.Equal(t, scopes[addrs[i].String()] <= scope, len(kept) == 1, "%v for scope %d", addrs[i], scope)
-			require.Len(t, FilterBytes(nil, raw[i:i+1], scope), len(kept))
+			require.Len(t, FilterBytes(nil, relayKadID, raw[i:i+1], scope), len(kept))
 		}
 		for _, b := range raw[len(addrs):] {
-			require.Empty(t, FilterBytes(nil, [][]byte{b}, scope), "%x", b)
+			require.Empty(t, FilterBytes(nil, relayKadID, [][]byte{b}, scope), "%x", b)
 		}
 	}
 }
@@ -102,14 +113,14 @@ func TestFiltersAreBounded(t *testing.T) {
 		addrs, raw = append(addrs, a), append(raw, a.Bytes())
 	}
 	require.Equal(t, addrs[:maxAddrs], FilterAddrs(nil, addrs, wire.ScopePublic))
-	require.Equal(t, raw[:maxAddrs], FilterBytes(nil, raw, wire.ScopePublic))
+	require.Equal(t, raw[:maxAddrs], FilterBytes(nil, relayKadID, raw, wire.ScopePublic))
 	long := "/dns4/"
 	for range 60 {
 		long += "aaaaa."
 	}
 	a := ma.StringCast(long + "com/tcp/1")
 	require.Empty(t, FilterAddrs(nil, []ma.Multiaddr{a}, wire.ScopeLoopback))
-	require.Empty(t, FilterBytes(nil, [][]byte{a.Bytes()}, wire.ScopeLoopback))
+	require.Empty(t, FilterBytes(nil, relayKadID, [][]byte{a.Bytes()}, wire.ScopeLoopback))
 }
 
 // What the quick walk over binary addresses lets through must not panic later.
@@ -169,7 +180,7 @@ func BenchmarkFilterBytes(b *testing.B) {
 	dst := make([][]byte, 0, maxAddrs)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = FilterBytes(dst[:0], addrs, wire.ScopePublic)
+		dst = FilterBytes(dst[:0], relayKadID, addrs, wire.ScopePublic)
 	}
 }
 

@@ -246,4 +246,4 @@ func acceptAll(_, _ []byte) error { return nil }
 // newer prefers the greater of two values: the workload's grow.
 func newer(_, a, b []byte) bool { return string(b) > string(a) }
 
-func keepAddrs(_, addrs [][]byte, _ wire.Scope) [][]byte { return addrs }
+func keepAddrs(_ [][]byte, _ kad.PeerID, addrs [][]byte, _ wire.Scope) [][]byte { return addrs }
