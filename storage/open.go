@@ -7,8 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -185,22 +183,13 @@ func (db *DB) boltOptions() *bbolt.Options {
 		FreelistType:    bbolt.FreelistMapType,
 		NoSync:          db.opts.NoSync,
 		MaxSize:         int(min(db.opts.stateBytes(), math.MaxInt)),
-		InitialMmapSize: db.mapSize(),
+		InitialMmapSize: disk.MapSize(db.opts.stateBytes()),
 		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
 			f, err = os.OpenFile(path, flag, mode)
 			db.file = f
 			return f, err
 		},
 	}
-}
-
-// mapSize is the address space to map: room for the largest file, so that the
-// writer need never wait for readers to map anew. It costs no memory.
-func (db *DB) mapSize() int {
-	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file would grow with it
-		return 0
-	}
-	return int(db.opts.stateBytes())
 }
 
 // openError names an error of bbolt.Open.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -46,7 +47,7 @@ type Options struct {
 	// for everything else. New records are refused with ErrFull when an eighth of
 	// their file (at most 256 MiB) is left, so that refreshes, removals and the
 	// node's own keys still find room. Default DefaultMaxBytes, at least
-	// MinMaxBytes.
+	// MinMaxBytes; where addresses have 32 bits, never more than 1 GiB.
 	MaxBytes int64
 
 	// MaxProvidersPerKey bounds the live providers of one key; known ones may
@@ -160,6 +161,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.CommitWindow, DefaultCommitWindow)
 	setDefault(&o.MaxPending, DefaultMaxPending)
 	setDefault(&o.MaxBytes, DefaultMaxBytes)
+	o.MaxBytes = min(o.MaxBytes, disk.MostBytes)
 	setDefault(&o.MaxProvidersPerKey, records.DefaultMaxProvidersPerKey)
 	setDefault(&o.MaxValueSize, records.DefaultMaxValueSize)
 	setDefault(&o.LockTimeout, DefaultLockTimeout)

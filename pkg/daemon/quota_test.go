@@ -246,7 +246,7 @@ func requireFullOfProviders(t *testing.T, d *Daemon, s *stranger) {
 // What the configuration says of quotas by default is what the store would do.
 func TestQuotaDefaults(t *testing.T) {
 	c := config.Default()
-	require.EqualValues(t, storage.DefaultMaxBytes, c.Storage.MaxBytes)
+	require.EqualValues(t, int64(storage.DefaultMaxBytes), c.Storage.MaxBytes)
 	require.EqualValues(t, records.DefaultMaxValueSize, c.Values.MaxSize)
 	require.Equal(t, config.Quotas{
 		Providers: runs.DefaultMaxProviders, RecordsPerProvider: runs.DefaultMaxRecordsPerProvider,

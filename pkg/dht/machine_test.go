@@ -78,9 +78,9 @@ func (k *mock) step() {
 	case 1:
 		k.m.PeerFound(k.now, k.pick(), k.rng.IntN(2) == 0)
 	case 2:
-		k.m.Scheduled(k.now, republish.Item{Key: k.pick().Key}, k.now.Add(time.Duration(k.rng.IntN(1e12))), k.rng.IntN(2) == 0)
+		k.m.Scheduled(k.now, republish.Item{Key: k.pick().Key}, k.now.Add(time.Duration(k.rng.Int64N(1e12))), k.rng.IntN(2) == 0)
 	case 3:
-		k.now = k.now.Add(time.Duration(k.rng.IntN(3e9)))
+		k.now = k.now.Add(time.Duration(k.rng.Int64N(3e9)))
 		k.m.Tick(k.now)
 	case 4:
 		k.m.PeerGone(k.now, k.pick())

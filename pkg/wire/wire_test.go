@@ -75,7 +75,7 @@ func TestParseClampsNumbers(t *testing.T) {
 	b = appendBytes(b, fieldCloserPeers, p)
 	m, err := Parse(b)
 	require.NoError(t, err)
-	require.EqualValues(t, 1<<32-1, m.Record.TTL)
+	require.EqualValues(t, uint32(1<<32-1), m.Record.TTL)
 	require.Equal(t, NotConnected, m.CloserPeers[0].Connection)
 }
 

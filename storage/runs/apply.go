@@ -182,7 +182,7 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 			i = e.next
 		}
 	}
-	if len(g.list)+w.copies < c.opts.MaxProvidersPerKey {
+	if int64(len(g.list))+w.copies < int64(c.opts.MaxProvidersPerKey) {
 		return false, nil
 	}
 	if w.copies > 0 {

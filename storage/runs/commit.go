@@ -39,7 +39,7 @@ type work struct {
 	peer   *peer  // nil: not known to the log
 	hash   uint64 // of the key
 	old    uint32 // latest expiry of the record in any run
-	copies int    // of the key's records in runs, at most
+	copies int64  // of the key's records in runs, at most
 }
 
 // commit is a transaction of the log on its way.

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
-	"runtime"
-	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -65,8 +64,8 @@ func openFile(path string, o *Options, most, growth int64) (_ *file, err error) 
 		FreelistType:    bbolt.FreelistMapType,
 		PageSize:        PageSize,
 		NoSync:          o.NoSync,
-		MaxSize:         mapSize(most),
-		InitialMmapSize: mapSize(most),
+		MaxSize:         int(min(most, math.MaxInt)),
+		InitialMmapSize: disk.MapSize(most),
 		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
 			var err error
 			f.os, err = o.OpenFile(path, flag, mode)
@@ -102,15 +101,6 @@ const (
 )
 
 func (f *file) step() int { return int(min(max(f.high.Load()/8, minGrowth), f.growth)) }
-
-// mapSize is the address space to map: room for the largest file, so that the
-// writer need never wait for readers to map anew. It costs no memory.
-func mapSize(bytes int64) int {
-	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file would grow with it
-		return 0
-	}
-	return int(bytes)
-}
 
 // openError names an error of bbolt.Open.
 func openError(path string, err error) error {

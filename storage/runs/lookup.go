@@ -162,7 +162,7 @@ func (s *Store) newestCopy(v *view, hash uint64, key *recordKey, number uint32) 
 // the first may have the key, and how many copies of the key's records there are at
 // most. A later epoch has a later expiry, so that the first epoch that has one
 // decides.
-func newestIn(tx *bbolt.Tx, runs []*run, i int, key *recordKey, hash uint64, number uint32) (expires uint32, copies int, err error) {
+func newestIn(tx *bbolt.Tx, runs []*run, i int, key *recordKey, hash uint64, number uint32) (expires uint32, copies int64, err error) {
 	for ; i < len(runs); i = nextRun(runs, i+1, key, hash, removed) {
 		if expires != removed && runs[i].epoch.epoch < epochOf(expires) {
 			return expires, many, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Defaults and bounds of Options.
@@ -184,6 +185,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.CommitWindow, DefaultCommitWindow)
 	setDefault(&o.MaxPending, DefaultMaxPending)
 	setDefault(&o.MaxBytes, DefaultMaxBytes)
+	o.MaxBytes = min(o.MaxBytes, disk.MostBytes)
 	setDefault(&o.MaxProvidersPerKey, records.DefaultMaxProvidersPerKey)
 	setDefault(&o.MaxRecordsPerProvider, DefaultMaxRecordsPerProvider)
 	setDefault(&o.MaxProviders, DefaultMaxProviders)

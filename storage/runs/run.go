@@ -100,12 +100,14 @@ func (r *run) open(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	return nil, errGone
 }
 
-// many is more copies than any bound.
-const many = 1 << 30
+// many stands for a number of copies that is not known: it is more than any bound on
+// providers, which have numbers of 32 bits, and a sum over all runs stays far from
+// the end of an int64.
+const many int64 = 1 << 40
 
 // expiry returns the expiry of a record's copy in the run (removed: there is none)
 // and how many copies of the key's records the run has at most.
-func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (expires uint32, copies int, err error) {
+func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (expires uint32, copies int64, err error) {
 	b, err := r.open(tx)
 	if err != nil {
 		return 0, 0, err
@@ -128,7 +130,7 @@ func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (expires uint3
 
 // copiesIn returns how many records around place at of a block are of a key, or
 // many if there may be others in the next blocks.
-func copiesIn(recs []byte, at int, key *recordKey) int {
+func copiesIn(recs []byte, at int, key *recordKey) int64 {
 	n := len(recs) / recordLen
 	is := func(i int) bool { return recordKey(recs[i*recordLen:i*recordLen+16]) == *key }
 	low, high := at, at
@@ -141,7 +143,7 @@ func copiesIn(recs []byte, at int, key *recordKey) int {
 	if low == 0 || high == n {
 		return many
 	}
-	return high - low
+	return int64(high - low)
 }
 
 // each calls fn with the copies of a key's records in the run.

@@ -131,3 +131,31 @@ func TestSuite(t *testing.T) {
 	t.Run("default", func(t *testing.T) { testSuite(t, Options{NoSync: true}) })
 	t.Run("tiny", func(t *testing.T) { testSuite(t, tiny()) })
 }
+
+// TestPerKeyOverRuns: the bound on a key's providers holds whether their copies are in
+// memory or in several runs, each of which only says "many" (and the sum of which once
+// overflowed an int of 32 bits).
+func TestPerKeyOverRuns(t *testing.T) {
+	const most = 300
+	s := open(t, t.TempDir(), Options{NoSync: true, MaxProvidersPerKey: most})
+	n := 0
+	add := func(count int) (refused int) {
+		for range count {
+			n++
+			p := records.Provider{ID: kad.PeerID(fmt.Sprint("provider ", n)), Expires: start.Add(48 * time.Hour)}
+			if err := s.AddProvider(start, []byte("hot"), p, true); err != nil {
+				require.ErrorIs(t, err, records.ErrQuota)
+				refused++
+			}
+		}
+		return refused
+	}
+	require.Zero(t, add(200))
+	require.NoError(t, s.Rotate())
+	require.Zero(t, add(100))
+	require.NoError(t, s.Rotate())
+	require.Equal(t, 50, add(50))
+	got, err := s.Providers(nil, start, []byte("hot"), 1<<20)
+	require.NoError(t, err)
+	require.Len(t, got, most)
+}

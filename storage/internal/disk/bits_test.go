@@ -1,0 +1,25 @@
+package disk
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMostBytes: what bbolt maps of three files leaves half of the address space of a
+// process of 32 bits to the heap.
+func TestMostBytes(t *testing.T) {
+	require.Equal(t, int64(math.MaxInt64), mostBytes(64))
+	state, log, runs := mostBytes(32)/2, mostBytes(32)/8, mostBytes(32)*3/8
+	mapped := func(bytes int64) int64 { // as bbolt rounds it
+		size := int64(1)
+		for size < bytes {
+			size *= 2
+		}
+		return size
+	}
+	require.LessOrEqual(t, mapped(state)+mapped(log)+mapped(runs), int64(5<<28))
+	require.EqualValues(t, 1<<30, MapSize(1<<30))
+	require.LessOrEqual(t, MapSize(math.MaxInt64), math.MaxInt)
+}
