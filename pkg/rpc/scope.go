@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	asnutil "github.com/libp2p/go-libp2p-asn-util"
 	ma "github.com/multiformats/go-multiaddr"
@@ -16,9 +15,6 @@ import (
 // honest peer needs to be reached.
 const maxAddrs = 16
 
-// notUsable stands for the scope of an address that nobody can dial.
-const notUsable = wire.Scope(wire.NumScopes)
-
 // ScopeOf returns the scope of a connection from the address of its remote end.
 // A relayed connection has the scope of its relay. A remote without an IP address
 // is judged public, the narrowest.
@@ -29,137 +25,57 @@ func ScopeOf(remote ma.Multiaddr) wire.Scope {
 	return wire.ScopePublic
 }
 
-// scopeOf judges an address by its first component that says where it leads.
+// scopeOf judges an address by where it leads.
 func scopeOf(a ma.Multiaddr) wire.Scope {
+	var v verdict
 	for i := range a {
-		c := &a[i]
-		if s, ok := componentScope(c.Code(), c.RawValue()); ok {
-			return s
-		}
+		v.add(a[i].Code(), a[i].RawValue())
 	}
-	return notUsable
+	return v.result()
 }
 
-// componentScope returns the scope of an address that begins with the given
-// component; false if the next one must tell.
-func componentScope(code int, value []byte) (wire.Scope, bool) {
-	switch code {
-	case ma.P_IP4, ma.P_IP6:
-		ip, ok := netip.AddrFromSlice(value)
-		if !ok {
-			return notUsable, true
-		}
-		return ipScope(ip.Unmap()), true
-	case ma.P_DNS, ma.P_DNS4, ma.P_DNS6, ma.P_DNSADDR:
-		return nameScope(string(value)), true
-	case ma.P_IP6ZONE:
-		return 0, false
-	case ma.P_MEMORY, ma.P_UNIX:
-		return wire.ScopeLoopback, true
-	}
-	return notUsable, true
-}
-
-// globalUnicast6 is what IANA gives out of IPv6; nat64 leads to public IPv4 (RFC 6052).
-var (
-	globalUnicast6 = netip.MustParsePrefix("2000::/3")
-	nat64          = netip.MustParsePrefix("64:ff9b::/96")
-)
-
-// notPublic are ranges that look public but are not routed on the internet
-// (IANA special-purpose registries): shared NAT, documentation, benchmarks.
-var notPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"),
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("2001:db8::/32"),
-}
-
-func ipScope(ip netip.Addr) wire.Scope {
-	switch {
-	case ip.IsUnspecified(), ip.IsMulticast():
-		return notUsable
-	case ip.IsLoopback():
-		return wire.ScopeLoopback
-	case ip.IsPrivate(), ip.IsLinkLocalUnicast():
-		return wire.ScopePrivate
-	case ip.Is6() && !globalUnicast6.Contains(ip) && !nat64.Contains(ip):
-		return wire.ScopePrivate
-	}
-	for _, p := range notPublic {
-		if p.Contains(ip) {
-			return wire.ScopePrivate
-		}
-	}
-	return wire.ScopePublic
-}
-
-// nameScope judges a DNS name: public, but for the special-use names of RFC 6761,
-// 6762 and 8375.
-func nameScope(name string) wire.Scope {
-	name = strings.TrimSuffix(name, ".")
-	switch name[strings.LastIndexByte(name, '.')+1:] {
-	case "localhost":
-		return wire.ScopeLoopback
-	case "local", "test", "internal":
-		return wire.ScopePrivate
-	case "":
-		return notUsable
-	}
-	if strings.HasSuffix(name, ".home.arpa") {
-		return wire.ScopePrivate
-	}
-	return wire.ScopePublic
-}
-
-// binaryScope is scopeOf for a binary multiaddr. It walks the components without
-// allocating; notUsable if they are not well formed.
+// binaryScope is scopeOf for a binary multiaddr. It is notUsable if any component,
+// wherever it stands, is not well formed.
 func binaryScope(b []byte) wire.Scope {
-	scope, known := notUsable, false
 	if len(b) > wire.MaxAddrLen {
 		return notUsable
 	}
+	var v verdict
 	for len(b) > 0 {
 		code, value, rest, ok := nextComponent(b)
 		if !ok {
 			return notUsable
 		}
-		if !known {
-			scope, known = componentScope(code, value)
-		}
+		v.add(code, value)
 		b = rest
 	}
-	return scope
+	return v.result()
 }
 
 // nextComponent splits the first component off a binary multiaddr.
 func nextComponent(b []byte) (code int, value, rest []byte, ok bool) {
-	c, n := binary.Uvarint(b)
-	if n <= 0 || c > 1<<31-1 {
+	code, n, err := ma.ReadVarintCode(b)
+	if err != nil {
 		return 0, nil, nil, false
 	}
 	b = b[n:]
-	var size uint64
-	switch s := ma.ProtocolWithCode(int(c)); {
-	case s.Code == 0:
+	p := ma.ProtocolWithCode(code)
+	size := p.Size / 8 // in bits
+	switch {
+	case p.Code == 0:
 		return 0, nil, nil, false // unknown: its size is too
-	case s.Size == ma.LengthPrefixedVarSize:
-		if size, n = binary.Uvarint(b); n <= 0 {
+	case p.Size == 0:
+		return code, nil, b, true
+	case p.Size == ma.LengthPrefixedVarSize:
+		if size, n, err = ma.ReadVarintCode(b); err != nil {
 			return 0, nil, nil, false
 		}
 		b = b[n:]
-	default:
-		size = uint64(s.Size) / 8 // in bits
 	}
-	if size > uint64(len(b)) {
+	if size <= 0 || size > len(b) || p.Transcoder != nil && p.Transcoder.ValidateBytes(b[:size]) != nil {
 		return 0, nil, nil, false
 	}
-	return int(c), b[:size], b[size:], true
+	return code, b[:size], b[size:], true
 }
 
 // FilterAddrs appends to dst the addresses that a peer on a connection of the
@@ -204,7 +120,7 @@ func GroupOf(remote ma.Multiaddr) string {
 		if !ok || c.Code() != ma.P_IP4 && c.Code() != ma.P_IP6 {
 			return ""
 		}
-		return ipGroup(ip.Unmap())
+		return ipGroup(leadsTo(ip))
 	}
 	return ""
 }
