@@ -42,6 +42,9 @@ type Neighbours interface {
 	// Find returns one peer with its known addresses of the scope: any peer,
 	// also self, the asker and clients. False if no address is known.
 	Find(id kad.PeerID, scope wire.Scope) (wire.Peer, bool)
+	// Said appends to dst the addresses of the scope that a peer in the table or
+	// connected to this node gives of itself.
+	Said(dst [][]byte, id kad.PeerID, scope wire.Scope) [][]byte
 }
 
 // HandlerConfig sets up a Handler; zero numbers take the package's defaults.
@@ -238,12 +241,14 @@ func (h *Handler) getProviders(now time.Time, req Request, resp *wire.Message) e
 	return nil
 }
 
-// provider is the entry of a provider: with the addresses it announced, or, once
-// they have expired and for this node itself, with those known now.
+// provider is the entry of a provider: with the addresses it gives of itself now,
+// then those it announced, which may be a day old. Without either, and for this node
+// itself, with those known.
 func (h *Handler) provider(p *records.Provider, scope wire.Scope) wire.Peer {
 	if p.ID != h.cfg.Self {
-		if addrs := h.cfg.FilterAddrs(nil, p.ID, p.Addrs, scope); len(addrs) > 0 {
-			return wire.Peer{ID: p.ID, Addrs: addrs}
+		addrs := append(h.cfg.Neighbours.Said(nil, p.ID, scope), p.Addrs...)
+		if addrs = h.cfg.FilterAddrs(addrs[:0], p.ID, addrs, scope); len(addrs) > 0 {
+			return wire.Peer{ID: p.ID, Addrs: addrs[:min(len(addrs), h.cfg.MaxAddrs)]}
 		}
 	}
 	if known, ok := h.cfg.Neighbours.Find(p.ID, scope); ok {

@@ -19,6 +19,7 @@ import (
 type fakeNeighbours struct {
 	table []wire.Peer
 	known map[kad.PeerID]wire.Peer
+	said  map[kad.PeerID][][]byte
 }
 
 func (f fakeNeighbours) Closer(dst []wire.Peer, target kad.Key, n int, asker kad.PeerID, _ wire.Scope) []wire.Peer {
@@ -46,6 +47,10 @@ func peerIDs(ps []wire.Peer) (ids []kad.PeerID) {
 func (f fakeNeighbours) Find(id kad.PeerID, _ wire.Scope) (wire.Peer, bool) {
 	p, ok := f.known[id]
 	return p, ok
+}
+
+func (f fakeNeighbours) Said(dst [][]byte, id kad.PeerID, _ wire.Scope) [][]byte {
+	return append(dst, f.said[id]...)
 }
 
 var addr = [][]byte{[]byte("addr")}
@@ -175,6 +180,37 @@ func TestHandlerProviders(t *testing.T) {
 	require.Empty(t, resp.ProviderPeers[0].Addrs, "addresses are told for 24 h")
 	resp, _ = handle(t, h, start.Add(48*time.Hour), "asker", wire.Message{Type: wire.GetProviders, Key: key})
 	require.Empty(t, resp.ProviderPeers)
+}
+
+// What a provider says of itself now comes before what it announced, each address
+// once, and all of it is bounded.
+func TestHandlerProviderSaidOtherwise(t *testing.T) {
+	said := map[kad.PeerID][][]byte{}
+	h := newTestHandler(records.NewMem(nil), fakeNeighbours{said: said})
+	h.cfg.FilterAddrs = func(dst [][]byte, _ kad.PeerID, addrs [][]byte, _ wire.Scope) [][]byte {
+		for _, a := range addrs {
+			if !slices.ContainsFunc(dst, func(b []byte) bool { return string(a) == string(b) }) {
+				dst = append(dst, a)
+			}
+		}
+		return dst
+	}
+	announced := [][]byte{[]byte("old"), []byte("kept")}
+	handle(t, h, start, "from", wire.Message{Type: wire.AddProvider, Key: []byte("k"), ProviderPeers: []wire.Peer{{ID: "from", Addrs: announced}}})
+	told := func() [][]byte {
+		resp, _ := handle(t, h, start, "asker", wire.Message{Type: wire.GetProviders, Key: []byte("k")})
+		require.Len(t, resp.ProviderPeers, 1)
+		return resp.ProviderPeers[0].Addrs
+	}
+	require.Equal(t, announced, told())
+	said["from"] = [][]byte{[]byte("new"), []byte("kept")}
+	require.Equal(t, [][]byte{[]byte("new"), []byte("kept"), []byte("old")}, told())
+	said["from"] = nil
+	for i := range records.MaxProviderAddrs {
+		said["from"] = append(said["from"], fmt.Appendf(nil, "new %d", i))
+	}
+	require.Equal(t, said["from"], told(), "at most %d", records.MaxProviderAddrs)
+	require.Equal(t, announced, [][]byte{[]byte("old"), []byte("kept")}, "the record is left alone")
 }
 
 func TestHandlerFindNode(t *testing.T) {

@@ -3,9 +3,12 @@ package node_test
 import (
 	"bufio"
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
+	libp2pnet "github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
@@ -43,14 +46,11 @@ func announce(t *testing.T, h host.Host, n *node.Node, key string, addrs ...stri
 }
 
 // toldOf returns the addresses that n tells of the only provider of key.
-func toldOf(t *testing.T, n *node.Node, key string) (addrs []string) {
+func toldOf(t *testing.T, n *node.Node, key string) []string {
 	t.Helper()
 	m := ask(t, newHost(t), n, &wire.Message{Type: wire.GetProviders, Key: []byte(key)})
 	require.Len(t, m.ProviderPeers, 1)
-	for _, a := range rpc.Multiaddrs(m.ProviderPeers[0].Addrs) {
-		addrs = append(addrs, a.String())
-	}
-	return addrs
+	return texts(m.ProviderPeers[0].Addrs)
 }
 
 // Addresses that name another peer, that are told twice, or that end with the peer's
@@ -63,19 +63,112 @@ func TestAnnouncedAddressesAreCleaned(t *testing.T) {
 	}
 	given = append(given, "/ip4/127.0.0.1/tcp/5000/p2p/"+h.ID().String(), "/ip4/127.0.0.1/tcp/6000/p2p/"+h.ID().String())
 	announce(t, h, n, "key", given...)
-	require.NoError(t, h.Close())
-	waitFor(t, func() bool { return len(n.Host().Network().ConnsToPeer(h.ID())) == 0 })
+	gone(t, n, h)
 	n.Host().Peerstore().ClearAddrs(h.ID())
 
 	want := []string{"/ip4/127.0.0.1/tcp/5000", "/ip4/127.0.0.1/tcp/6000"}
 	require.Equal(t, want, toldOf(t, n, "key"))
-	_, err := n.Providers(testContext(t), []byte("key"), 1, func(ai peer.AddrInfo) bool {
-		var got []string
+	require.Equal(t, want, foundBy(t, n, "key"))
+}
+
+// foundBy returns the addresses that n finds of the only provider of key.
+func foundBy(t *testing.T, n *node.Node, key string) (addrs []string) {
+	t.Helper()
+	told, err := n.Providers(testContext(t), []byte(key), 1, func(ai peer.AddrInfo) bool {
 		for _, a := range ai.Addrs {
-			got = append(got, a.String())
+			addrs = append(addrs, a.String())
 		}
-		require.Equal(t, want, got)
 		return true
 	})
 	require.NoError(t, err)
+	require.Equal(t, 1, told)
+	return addrs
+}
+
+// identified waits until n has heard from a connected host where it listens.
+func identified(t *testing.T, n *node.Node, h host.Host) {
+	t.Helper()
+	waitFor(t, func() bool {
+		for _, a := range n.Host().Peerstore().Addrs(h.ID()) {
+			if a.Equal(h.Addrs()[0]) {
+				return n.Host().Network().Connectedness(h.ID()) == libp2pnet.Connected
+			}
+		}
+		return false
+	})
+}
+
+// gone waits until n has no connection to a closed host.
+func gone(t *testing.T, n *node.Node, h host.Host) {
+	t.Helper()
+	require.NoError(t, h.Close())
+	waitFor(t, func() bool { return len(n.Host().Network().ConnsToPeer(h.ID())) == 0 })
+}
+
+// A provider that has come back on another port, and is connected to the holder of
+// its record, is told with the port it has now.
+func TestProviderOnAnotherPort(t *testing.T) {
+	key, _, err := crypto.GenerateEd25519Key(nil)
+	require.NoError(t, err)
+	n, before := newNode(t, openConfig()), hostWithKey(t, key)
+	old := before.Addrs()[0].String()
+	announce(t, before, n, "key", old)
+	gone(t, n, before)
+	require.Equal(t, old, toldOf(t, n, "key")[0], "not connected: as announced")
+
+	now := hostWithKey(t, key)
+	require.NoError(t, now.Connect(testContext(t), infoOf(n)))
+	identified(t, n, now)
+	want := []string{now.Addrs()[0].String(), old}
+	require.Equal(t, want, toldOf(t, n, "key"))
+	require.Equal(t, want, foundBy(t, n, "key"))
+}
+
+// The result of a lookup is corrected by what the peer says to the one who asks.
+func TestProviderFoundElsewhereIsConnected(t *testing.T) {
+	n, holder, h := newNode(t, openConfig()), newNode(t, openConfig()), newHost(t)
+	announce(t, h, holder, "key", "/ip4/127.0.0.1/tcp/1")
+	reached, _ := n.Connect(testContext(t), []peer.AddrInfo{infoOf(holder)})
+	require.Len(t, reached, 1)
+	waitFor(t, func() bool { return n.Status().VerifiedPeers == 1 })
+	require.NoError(t, h.Connect(testContext(t), infoOf(n)))
+	identified(t, n, h)
+	found := foundBy(t, n, "key")
+	require.Contains(t, found, h.Addrs()[0].String())
+	require.Equal(t, "/ip4/127.0.0.1/tcp/1", found[len(found)-1], "what the record says comes last")
+}
+
+// A peer of the table that comes back on another port is told with that at once, not
+// when it has answered there.
+func TestTablePeerOnAnotherPort(t *testing.T) {
+	key, _, err := crypto.GenerateEd25519Key(nil)
+	require.NoError(t, err)
+	n, before := newNode(t, openConfig()), hostWithKey(t, key)
+	f := &foreign{hold: make(chan struct{})}
+	before.SetStreamHandler(n.Protocol(), f.serve)
+	require.NoError(t, before.Connect(testContext(t), infoOf(n)))
+	waitFor(t, func() bool { return n.Status().VerifiedPeers == 1 })
+	gone(t, n, before)
+
+	now := hostWithKey(t, key) // without the protocol: it is asked nothing
+	require.NoError(t, now.Connect(testContext(t), infoOf(n)))
+	identified(t, n, now)
+	want := []string{now.Addrs()[0].String()}
+	waitFor(t, func() bool {
+		m := ask(t, newHost(t), n, &wire.Message{Type: wire.FindNode, Key: []byte(now.ID())})
+		for _, p := range m.CloserPeers {
+			if p.ID == kad.PeerID(now.ID()) && slices.Equal(want, texts(p.Addrs)) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// texts returns binary multiaddrs as text.
+func texts(addrs [][]byte) (out []string) {
+	for _, a := range rpc.Multiaddrs(addrs) {
+		out = append(out, a.String())
+	}
+	return out
 }

@@ -147,6 +147,18 @@ func (b neighbours) Closer(dst []wire.Peer, target kad.Key, count int, asker kad
 	return dst
 }
 
+// Said implements dht.Neighbours. identify keeps the addresses of connected peers up
+// to date, and with them the contacts of the table.
+func (b neighbours) Said(dst [][]byte, id kad.PeerID, scope wire.Scope) [][]byte {
+	if c := b.n.view.Load().contacts[id]; c != nil {
+		return rpc.FilterBytes(dst, id, c.addrs, scope)
+	}
+	if p := peer.ID(id); b.n.connected(p) {
+		return rpc.FilterBytes(dst, id, addrBytes(b.n.host.Peerstore().Addrs(p)), scope)
+	}
+	return dst
+}
+
 // Find implements dht.Neighbours.
 func (b neighbours) Find(id kad.PeerID, scope wire.Scope) (wire.Peer, bool) {
 	if c := b.n.view.Load().contacts[id]; c != nil {

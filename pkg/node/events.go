@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // eventQueue bounds the host's events that wait to be read: identify completes
@@ -33,6 +34,7 @@ func (n *Node) readEvents() {
 	for ev := range n.events.Out() {
 		switch e := ev.(type) {
 		case event.EvtPeerIdentificationCompleted:
+			n.identified(e.Peer, e.Conn)
 			if slices.Contains(e.Protocols, n.cfg.protocol()) {
 				n.found(e.Peer)
 			}
@@ -42,6 +44,25 @@ func (n *Node) readEvents() {
 			n.reachabilityChanged(e.Reachability)
 		}
 	}
+}
+
+// identified takes the addresses that a peer of the table has just given of itself:
+// one that comes back elsewhere is told where it is now, not where it last answered.
+func (n *Node) identified(p peer.ID, conn network.Conn) {
+	id := kad.PeerID(p)
+	if _, ok := n.view.Load().contacts[id]; !ok {
+		return
+	}
+	addrs, scope := addrBytes(n.host.Peerstore().Addrs(p)), rpc.ScopeOf(conn.RemoteMultiaddr())
+	_ = n.do(func(time.Time, *dht.Machine) {
+		old := n.book.contacts[id]
+		if old == nil {
+			return
+		}
+		if c := newContact(id, addrs, scope, old.rtt, old.verified); len(c.addrs) > 0 {
+			n.book.note(id, c)
+		}
+	})
 }
 
 func (n *Node) protocolsChanged(p peer.ID, added, removed []protocol.ID) {

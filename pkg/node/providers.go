@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
@@ -178,7 +179,7 @@ func (f *finder) take(p wire.Peer) bool {
 		return !f.over
 	}
 	f.seen[id] = struct{}{}
-	ai := peer.AddrInfo{ID: id, Addrs: rpc.Multiaddrs(p.Addrs)}
+	ai := peer.AddrInfo{ID: id, Addrs: f.n.addrsOf(&p)}
 	if id == f.n.host.ID() {
 		ai.Addrs = f.n.host.Addrs()
 	} else if len(ai.Addrs) == 0 {
@@ -189,6 +190,13 @@ func (f *finder) take(p wire.Peer) bool {
 		return !f.over
 	}
 	return f.tell(ai)
+}
+
+// addrsOf returns the addresses of a provider: those it gives of itself to this node,
+// then those of its record.
+func (n *Node) addrsOf(p *wire.Peer) []ma.Multiaddr {
+	addrs := append(neighbours{n}.Said(nil, p.ID, wire.ScopeLoopback), p.Addrs...)
+	return rpc.Multiaddrs(rpc.FilterBytes(addrs[:0], p.ID, addrs, wire.ScopeLoopback))
 }
 
 func (f *finder) tell(ai peer.AddrInfo) bool {

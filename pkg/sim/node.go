@@ -239,6 +239,9 @@ func (n *node) Find(id kad.PeerID, _ wire.Scope) (wire.Peer, bool) {
 	return wire.Peer{ID: n.w.peer(num).ID, Addrs: n.w.addrs}, true
 }
 
+// Said implements dht.Neighbours: addresses do not change here.
+func (n *node) Said(dst [][]byte, _ kad.PeerID, _ wire.Scope) [][]byte { return dst }
+
 var _ dht.Neighbours = (*node)(nil)
 
 func acceptAll(_, _ []byte) error { return nil }
