@@ -78,6 +78,9 @@ func foundNothing(t *api.Trace, key string) error {
 	case "not_found":
 		return api.Errorf(api.CodeNotFound, "nothing found under key %s", key)
 	case "failed":
+		if t.Asked == 0 {
+			return api.Errorf(api.CodeNoPeers, "no peer could be asked; `holdfast status` tells of the routing table")
+		}
 		return api.Errorf(api.CodeNoPeers, "none of %d peers answered", t.Asked)
 	}
 	return nil

@@ -66,7 +66,7 @@ func (a *app) provideEach(ctx context.Context, b api.Backend, texts []string, ke
 		if a.json {
 			err = a.printJSON(storedJSON{Key: texts[i], Stored: res})
 		} else {
-			err = a.printf("Provided key: %s (stored at %d peers)\n", texts[i], res.StoredAt)
+			err = a.printf("Provided key: %s (%s)\n", texts[i], storedAt(&res))
 		}
 		if err != nil {
 			return err

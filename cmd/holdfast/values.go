@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
@@ -76,7 +77,19 @@ func (a *app) put(ctx context.Context, b api.Backend, text string, key, value []
 	if a.json {
 		return a.printJSON(storedJSON{Key: text, Stored: res})
 	}
-	return a.printf("Stored value with key: %s (stored at %d peers)\n", text, res.StoredAt)
+	return a.printf("Stored value with key: %s (%s)\n", text, storedAt(&res))
+}
+
+// storedAt says where a record went. One that no peer took is no failure: the
+// daemon keeps it and tries again.
+func storedAt(s *api.Stored) string {
+	switch {
+	case s.StoredAt > 0:
+		return fmt.Sprintf("stored at %d peers", s.StoredAt)
+	case s.Sent > 0:
+		return fmt.Sprintf("kept here, not published yet: none of %s took it; the node tries again", english.Plural(s.Sent, "peer", ""))
+	}
+	return "kept here, not published yet: no peer answered; the node tries again"
 }
 
 // tookNobody is the error of a short-lived node whose record nobody took: it

@@ -39,7 +39,7 @@ var (
 	ErrInvalid = &Error{CodeInvalid, "api: invalid argument"}
 	// ErrNotFound is returned when the network has no such record or peer.
 	ErrNotFound = &Error{CodeNotFound, "api: not found"}
-	// ErrNoPeers is returned when no peer could be asked.
+	// ErrNoPeers is returned when no peer could be asked, or none has answered.
 	ErrNoPeers = &Error{CodeNoPeers, "api: no peers"}
 	// ErrTooLarge is returned when a key, value or request is over its bound.
 	ErrTooLarge = &Error{CodeTooLarge, "api: too large"}

@@ -212,7 +212,7 @@ func (b *Backend) FindPeer(ctx context.Context, peerID string) (api.Peer, error)
 	}
 	ai, err := b.node.FindPeer(ctx, id)
 	if err != nil {
-		return api.Peer{}, peerError(peerID, err)
+		return api.Peer{}, b.peerError(peerID, err)
 	}
 	return apiPeer(ai), nil
 }
@@ -238,7 +238,7 @@ func (b *Backend) Ping(ctx context.Context, target string) (api.Pong, error) {
 	}
 	rtt, err := b.node.Ping(ctx, ai)
 	if err != nil {
-		return api.Pong{}, peerError(target, err)
+		return api.Pong{}, b.peerError(target, err)
 	}
 	return api.Pong{PeerID: ai.ID.String(), RTTMs: milliseconds(rtt)}, nil
 }

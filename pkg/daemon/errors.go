@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
@@ -18,7 +20,7 @@ var codes = []struct {
 }{
 	{node.ErrNotFound, api.CodeNotFound},
 	{records.ErrNotFound, api.CodeNotFound},
-	{node.ErrNoPeers, api.CodeNoPeers},
+	{node.ErrNoAnswer, api.CodeNoPeers},
 	{node.ErrInvalidKey, api.CodeInvalid},
 	{node.ErrKeyLength, api.CodeInvalid},
 	{records.ErrTooLarge, api.CodeTooLarge},
@@ -43,8 +45,6 @@ func nodeError(err error) error {
 func adviceFor(code api.Code, err error) string {
 	text := plain(err)
 	switch code {
-	case api.CodeNoPeers:
-		return "no peer could be asked: the routing table is empty; give bootstrap peers with --bootstrap or network.bootstrap"
 	case api.CodeBusy:
 		return text + "; try again later"
 	case api.CodeTimeout:
@@ -53,12 +53,31 @@ func adviceFor(code api.Code, err error) string {
 	return text
 }
 
+// noPeers says why nobody could be asked. An empty table wants bootstrap peers; one
+// whose peers are silent does not.
+func (b *Backend) noPeers() error {
+	known := b.node.Status().TablePeers
+	if known == 0 {
+		return api.Errorf(api.CodeNoPeers, "no peer could be asked: the routing table is empty; give bootstrap peers with --bootstrap or network.bootstrap")
+	}
+	return api.Errorf(api.CodeNoPeers, "no peer could be asked: the routing table has %s, and none answers; check this machine's connection to the network",
+		english.Plural(known, "peer", ""))
+}
+
+// lookupError is nodeError for what asks the network.
+func (b *Backend) lookupError(err error) error {
+	if errors.Is(err, node.ErrNoPeers) {
+		return b.noPeers()
+	}
+	return nodeError(err)
+}
+
 // keyError says which key an error is about.
 func (b *Backend) keyError(key []byte, err error) error {
 	if err == nil {
 		return nil
 	}
-	mapped := nodeError(err)
+	mapped := b.lookupError(err)
 	var e *api.Error
 	if !errors.As(mapped, &e) {
 		return mapped
@@ -81,11 +100,11 @@ func unpublishError(key []byte, err error) error {
 	return nodeError(err)
 }
 
-func peerError(target string, err error) error {
+func (b *Backend) peerError(target string, err error) error {
 	if errors.Is(err, node.ErrNotFound) {
 		return api.Errorf(api.CodeNotFound, "no peer knows an address of %s", target)
 	}
-	return nodeError(err)
+	return b.lookupError(err)
 }
 
 // plain drops the package's name before a message and puts it on one line:

@@ -26,9 +26,14 @@ import (
 var (
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("node: closed")
-	// ErrNoPeers is returned when the node knows no peer that could be asked.
-	ErrNoPeers = errors.New("node: no peers known")
-	// ErrNotFound is returned when the network does not have what was asked for.
+	// ErrNoAnswer is returned when the network could not be asked: no peer is known
+	// (ErrNoPeers), or none of those asked has answered. ErrNotFound is an answer.
+	ErrNoAnswer = errors.New("node: no peer has answered")
+	// ErrNoPeers is the ErrNoAnswer of a node that knows no peer to ask.
+	ErrNoPeers = fmt.Errorf("%w: none is known that could be asked", ErrNoAnswer)
+	// ErrNotTaken is returned when peers have answered and none took the record.
+	ErrNotTaken = errors.New("node: no peer took the record")
+	// ErrNotFound is returned when peers were asked and none has what was asked for.
 	ErrNotFound = errors.New("node: not found")
 	// ErrStuck is returned by Close when the store did not end its work in time,
 	// which is then left behind.

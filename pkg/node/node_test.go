@@ -158,6 +158,7 @@ func TestAloneThenJoined(t *testing.T) {
 	require.Equal(t, "v", string(got.Value))
 	_, err = a.Closest(ctx, []byte("x"))
 	require.ErrorIs(t, err, node.ErrNoPeers)
+	require.ErrorIs(t, err, node.ErrNoAnswer)
 
 	cfg := openConfig()
 	cfg.Bootstrap = []peer.AddrInfo{infoOf(a)}
@@ -166,6 +167,36 @@ func TestAloneThenJoined(t *testing.T) {
 	got, err = b.Get(ctx, []byte("/example/k"), 0)
 	require.NoError(t, err)
 	require.Equal(t, "v", string(got.Value))
+}
+
+// TestNobodyAnswers has a node whose only peer is gone: nobody could be asked, which
+// is not the same as nothing found.
+func TestNobodyAnswers(t *testing.T) {
+	ctx := testContext(t)
+	nodes := network(t, 2, openConfig())
+	a, b := nodes[0], nodes[1]
+	_, err := a.Get(ctx, []byte("/example/absent"), 0)
+	require.ErrorIs(t, err, node.ErrNotFound)
+	require.NotErrorIs(t, err, node.ErrNoAnswer)
+	require.NoError(t, b.Host().Close())
+	stranger := peer.ID(kad.RandomPreimage(rand.New(rand.NewPCG(1, 2)), kad.Prefix{}))
+	for name, ask := range map[string]func() error{
+		"get":       func() error { _, err := a.Get(ctx, []byte("/example/absent"), 0); return err },
+		"find peer": func() error { _, err := a.FindPeer(ctx, stranger); return err },
+		"closest":   func() error { _, err := a.Closest(ctx, []byte("absent")); return err },
+		"store":     func() error { _, err := a.StoreOnce(ctx, []byte("/example/k"), []byte("v")); return err },
+		"providers": func() error {
+			_, err := a.Providers(ctx, []byte("absent"), 0, func(peer.AddrInfo) bool { return true })
+			return err
+		},
+	} {
+		err := ask()
+		require.ErrorIs(t, err, node.ErrNoAnswer, name)
+		require.NotErrorIs(t, err, node.ErrNotFound, name)
+	}
+	res, err := a.Store(ctx, []byte("/example/mine"), []byte("v"), 0)
+	require.NoError(t, err)
+	require.Zero(t, res.StoredAt)
 }
 
 func TestFindPeer(t *testing.T) {

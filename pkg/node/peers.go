@@ -56,7 +56,7 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 }
 
 // FindPeer returns the addresses of a peer: of the connection or table entry we
-// have, else as the peers nearest to it know them. ErrNotFound, ErrNoPeers.
+// have, else as the peers nearest to it know them. ErrNotFound, ErrNoAnswer.
 func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) {
 	if err := id.Validate(); err != nil {
 		return peer.AddrInfo{}, fmt.Errorf("node: find peer: %w", err)
@@ -77,7 +77,7 @@ func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) 
 }
 
 // Closest returns the k peers nearest to key that answer, nearest first, without
-// this node. ErrNoPeers if nobody could be asked.
+// this node. ErrNoAnswer if nobody could be asked.
 func (n *Node) Closest(ctx context.Context, key []byte) ([]peer.AddrInfo, error) {
 	if len(key) == 0 {
 		return nil, fmt.Errorf("%w: empty", ErrInvalidKey)

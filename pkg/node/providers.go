@@ -124,7 +124,7 @@ const followUps = 20
 
 // Providers finds peers that have the content of key, each told once to fn with
 // its addresses, until count (0: all) are found or fn returns false. It returns
-// how many were told; ErrNotFound if none, ErrNoPeers if nobody could be asked.
+// how many were told; ErrNotFound if none, ErrNoAnswer if nobody could be asked.
 func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(peer.AddrInfo) bool) (int, error) {
 	if len(key) == 0 || len(key) > records.MaxKeyLen {
 		return 0, ErrKeyLength

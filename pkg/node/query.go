@@ -123,10 +123,12 @@ func (w *waiter) err() error {
 		return r.Err
 	case r.Stats.Outcome == dht.OutcomeFailed && r.Stats.Asked == 0:
 		return ErrNoPeers
+	case r.Stats.Outcome == dht.OutcomeFailed && r.Stats.Responded > 0:
+		return fmt.Errorf("%w: %s, sent to %d", ErrNotTaken, r.Stats.Kind, r.Stats.StoreSent)
 	case r.Stats.Outcome == dht.OutcomeFailed && r.Err != nil:
-		return fmt.Errorf("node: %s: none of %d peers answered: %w", r.Stats.Kind, r.Stats.Asked, r.Err)
+		return fmt.Errorf("%w: %s, %d asked: %w", ErrNoAnswer, r.Stats.Kind, r.Stats.Asked, r.Err)
 	case r.Stats.Outcome == dht.OutcomeFailed:
-		return fmt.Errorf("node: %s: none of %d peers answered in time", r.Stats.Kind, r.Stats.Asked)
+		return fmt.Errorf("%w in time: %s, %d asked", ErrNoAnswer, r.Stats.Kind, r.Stats.Asked)
 	case r.Stats.Outcome == dht.OutcomeNotFound:
 		return ErrNotFound
 	}

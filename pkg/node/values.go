@@ -39,7 +39,7 @@ func (n *Node) Store(ctx context.Context, key, value []byte, ttl time.Duration) 
 
 // StoreOnce puts a value of somebody else into the network and keeps a copy here,
 // for DefaultValueTTL. It is not republished: that is its owner's business. Errors
-// are those of Store; ErrNoPeers if nobody could be asked.
+// are those of Store; ErrNoAnswer if nobody could be asked, ErrNotTaken.
 func (n *Node) StoreOnce(ctx context.Context, key, value []byte) (StoreResult, error) {
 	if err := n.checkValue(key, value); err != nil {
 		return StoreResult{}, err
@@ -139,7 +139,7 @@ func (n *Node) unpublish(kind records.Kind, key []byte) error {
 
 // Get finds the best value under key: here and at the peers nearest to it. It
 // ends early when quorum holders of one value have answered (0: 16, 1: the first
-// will do). ErrNotFound if nobody has one, ErrNoPeers if nobody could be asked.
+// will do). ErrNotFound if nobody has one, ErrNoAnswer if nobody could be asked.
 func (n *Node) Get(ctx context.Context, key []byte, quorum int) (ValueResult, error) {
 	return n.search(ctx, key, quorum, nil)
 }
