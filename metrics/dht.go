@@ -24,7 +24,7 @@ type dhtObserver struct {
 	restored  [2]prometheus.Gauge
 	refreshes [2]prometheus.Counter
 
-	republished [records.NumKinds][2]prometheus.Counter
+	republished [records.NumKinds][numRepublished]prometheus.Counter
 	replicas    prometheus.Observer
 	lag         prometheus.Observer
 	findNode    prometheus.Counter
@@ -45,12 +45,25 @@ func newDHTObserver(r registrar) *dhtObserver {
 	o.addLookups(r)
 	o.addRequests(r)
 	o.addTable(r)
-	total := r.counterVec("republish_total", "Republications of one key by how they ended.", "kind", "outcome")
+	total := r.counterVec("republish_total", "Republications of one key by how they ended; partial: fewer than half of the peers took it, or it was cut short, and it is tried again.", "kind", "outcome")
 	for k := range o.republished {
-		o.republished[k] = okFailed(total, records.Kind(k).String())
+		for i, outcome := range republishOutcomes {
+			o.republished[k][i] = total.WithLabelValues(records.Kind(k).String(), outcome)
+		}
 	}
 	return o
 }
+
+// How a republication can end.
+const (
+	republishFailed  = iota // nobody took it
+	republishPartial        // too few took it
+	republishOK
+
+	numRepublished = 3
+)
+
+var republishOutcomes = [numRepublished]string{"failed", "partial", "ok"}
 
 func (o *dhtObserver) addLookups(r registrar) {
 	total := r.counterVec("lookups_total", "Queries by purpose and how they ended.", "op", "outcome")
@@ -123,7 +136,14 @@ func (o *dhtObserver) Refreshed(ok bool) { o.refreshes[index(ok)].Inc() }
 
 // Republished implements dht.Observer.
 func (o *dhtObserver) Republished(kind records.Kind, ok bool, replicas int, lag time.Duration) {
-	o.republished[kind][index(ok)].Inc()
+	outcome := republishFailed
+	switch {
+	case ok:
+		outcome = republishOK
+	case replicas > 0:
+		outcome = republishPartial
+	}
+	o.republished[kind][outcome].Inc()
 	o.replicas.Observe(float64(replicas))
 	o.lag.Observe(lag.Seconds())
 	if ok {

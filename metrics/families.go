@@ -133,6 +133,8 @@ var families = []family{
 		func(s *scrape) float64 { return float64(s.RepublishKeys) }),
 	value("republish_overdue_regions", "Regions whose republication is due and has not begun; each key is a region of its own.",
 		func(s *scrape) float64 { return float64(s.RepublishOverdue) }),
+	value("republish_fewest_holders", "Peers that took the key which the fewest took when it was last tried.", func(s *scrape) float64 { return float64(s.FewestHolders) }),
+	value("republish_fewest_holders_keys", "Keys that so few peers took; 0: no key was tried since the start.", func(s *scrape) float64 { return float64(s.FewestHoldersKeys) }),
 
 	byKind("records", "Records stored; an upper bound of those still valid.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Records }),
 	byKind("record_bytes", "Estimated size of the records stored.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Bytes }),

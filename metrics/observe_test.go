@@ -39,7 +39,7 @@ func busyReading() metrics.Reading {
 		},
 		InboundStreams: 40, OutboundStreams: 5, IdleStreams: 8, WaitingCalls: 11, DroppedCalls: 13,
 		ConnectedIn: 14, ConnectedOut: 15, Bootstraps: [metrics.NumBootstrapOutcomes]uint64{1, 2, 3},
-		RepublishKeys: 30, RepublishActive: 8, RepublishOverdue: 21,
+		RepublishKeys: 30, RepublishActive: 8, RepublishOverdue: 21, FewestHolders: 22, FewestHoldersKeys: 23,
 		Records: records.Stats{
 			Records: [records.NumKinds]int64{100, 200}, Bytes: [records.NumKinds]int64{1000, 2000}, Providers: 50,
 			Published: [records.NumKinds]int64{7, 8}, PendingWrites: 16, RefusedWrites: 18,
@@ -159,6 +159,7 @@ func TestProtocolEvents(t *testing.T) {
 	o.Refreshed(true)
 	o.Republished(records.KindProvider, true, 20, 90*time.Second)
 	o.Republished(records.KindValue, false, 0, 0)
+	o.Republished(records.KindValue, false, 9, 0)
 	requireValues(t, m, map[string]float64{
 		"lookups_total{op=store_provider,outcome=ok}":    1,
 		"lookups_total{op=correct,outcome=failed}":       1,
@@ -178,7 +179,8 @@ func TestProtocolEvents(t *testing.T) {
 		"bucket_refreshes_total{outcome=ok}":             1,
 		"republish_total{kind=provider,outcome=ok}":      1,
 		"republish_total{kind=value,outcome=failed}":     1,
-		"republish_replicas_sum":                         20,
+		"republish_total{kind=value,outcome=partial}":    1,
+		"republish_replicas_sum":                         29,
 		"republish_lag_seconds_sum":                      90,
 	})
 	require.InDelta(t, time.Now().Unix(), values(t, m)["republish_last_success_timestamp_seconds"], 5)
@@ -277,6 +279,7 @@ func TestReading(t *testing.T) {
 		"bootstrap_attempts_total{outcome=skipped}": 3,
 		"republish_keys{kind=provider}":             7, "republish_keys{kind=value}": 8,
 		"republish_in_flight": 8, "republish_overdue_keys": 21, "republish_regions": 30, "republish_overdue_regions": 21,
+		"republish_fewest_holders": 22, "republish_fewest_holders_keys": 23,
 		"records{kind=value}": 200, "record_bytes{kind=provider}": 1000, "record_providers": 50,
 		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_max_bytes": 1 << 30, "db_fill_ratio": 0.75,
 		"quota_limit{quota=bytes}": 1 << 30, "quota_limit{quota=value_bytes}": 10,

@@ -37,8 +37,8 @@ type Config struct {
 	// MaxActive is how many keys are in work at once: 8, so that republishing
 	// leaves room for the queries of users.
 	MaxActive int
-	// Spread is the time over which keys overdue after a restart are spread:
-	// 10 min.
+	// Spread is the time over which keys overdue after a restart are spread, the
+	// longest overdue first: 10 min.
 	Spread time.Duration
 }
 

@@ -1,15 +1,21 @@
 package republish
 
+import "cmp"
+
 // The heap holds places in jobs, so that moving costs 4 bytes and no map write.
 // Ties are broken by the item: the order never depends on how the heap came to
 // be.
 
 func (s *Schedule) less(a, b int) bool {
-	x, y := &s.jobs[s.heap[a]], &s.jobs[s.heap[b]]
-	if x.due != y.due {
-		return x.due < y.due
+	return compareJobs(&s.jobs[s.heap[a]], &s.jobs[s.heap[b]]) < 0
+}
+
+// compareJobs orders jobs by due time, then by item.
+func compareJobs(a, b *job) int {
+	if c := cmp.Compare(a.due, b.due); c != 0 {
+		return c
 	}
-	return compareItems(&x.item, &y.item) < 0
+	return compareItems(&a.item, &b.item)
 }
 
 func (s *Schedule) swap(a, b int) {

@@ -23,14 +23,14 @@ type Sector struct {
 func (s *Schedule) Ring(n int, now time.Time) []Sector {
 	ring := make([]Sector, n)
 	step := max(1, (len(s.jobs)+ringSample-1)/ringSample)
-	at := now.UnixNano()
+	at := nanos(now)
 	for i := 0; i < len(s.jobs); i += step {
 		j := &s.jobs[i]
 		hi, _ := bits.Mul64(binary.BigEndian.Uint64(j.item.Key[:]), uint64(n))
 		sec := &ring[hi]
 		sec.Keys++
 		switch {
-		case j.active:
+		case j.active():
 			sec.Active++
 		case j.due <= at:
 			sec.Overdue++

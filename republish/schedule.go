@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -14,17 +15,23 @@ type Schedule struct {
 	jobs   []job
 	heap   []uint32 // places in jobs of those not active, a binary heap
 	active int
+	held   []int // held[n]: items that n peers took when they were last tried
 }
 
 // job is an item and when it is due: 48 bytes.
 type job struct {
 	item     Item
 	failures uint8 // in a row, saturating
-	active   bool  // handed out by Due, not reported by Done
 	again    bool  // added while active: due holds its next time
-	pos      int32 // place in the heap unless active
+	holders  uint8 // peers that took it when last tried, plus one, saturating; 0: not tried
+	pos      int32 // place in the heap; inWork: handed out by Due, not reported by Done
 	due      int64 // unix nanoseconds
 }
+
+// inWork is the place of a job that is not in the heap.
+const inWork = -1
+
+func (j *job) active() bool { return j.pos == inWork }
 
 // New returns an empty schedule.
 func New(cfg Config) *Schedule {
@@ -43,34 +50,51 @@ func (s *Schedule) Add(now time.Time, it Item, due time.Time) {
 		return
 	}
 	j := &s.jobs[i]
-	j.due, j.failures = due.UnixNano(), 0
-	if j.active {
+	j.due, j.failures = nanos(due), 0
+	if j.active() {
 		j.again = true
 		return
 	}
 	s.fix(int(j.pos))
 }
 
-// Restore adds an item with the due time it was saved with. Overdue items are
-// spread over the time Spread by their keys, and so, over Interval, are those due
-// later than Interval can explain: the clock was set back or Interval reduced.
-func (s *Schedule) Restore(now time.Time, it Item, due time.Time) {
-	switch {
-	case !due.After(now):
-		due = now.Add(share(&it, s.cfg.Spread))
-	case due.After(now.Add(s.cfg.Interval)):
-		due = now.Add(share(&it, s.cfg.Interval))
+// Restore adds an item with the due time it was saved with. Call Spread after the
+// last one.
+func (s *Schedule) Restore(it Item, due time.Time) {
+	if _, known := s.index[it]; !known {
+		s.insert(it, due)
 	}
-	s.Add(now, it, due)
+}
+
+// Spread gives overdue items new due times, evenly over the time Spread from now on
+// and in the order in which they were due. What a short run does not reach is first
+// in the next one: the saved due times do not change until an item is tried. Items
+// due later than Interval can explain come last: the clock was set back or Interval
+// reduced, and nobody knows how old they are.
+func (s *Schedule) Spread(now time.Time) {
+	first, last := nanos(now), nanos(now.Add(s.cfg.Interval))
+	var late []uint32
+	for _, i := range s.heap {
+		if due := s.jobs[i].due; due <= first || due > last {
+			late = append(late, i)
+		}
+	}
+	slices.SortFunc(late, func(a, b uint32) int { return compareJobs(&s.jobs[a], &s.jobs[b]) })
+	for rank, i := range late {
+		hi, lo := bits.Mul64(uint64(s.cfg.Spread), uint64(rank))
+		after, _ := bits.Div64(hi, lo, uint64(len(late)))
+		s.jobs[i].due = first + int64(after)
+	}
+	s.heapify()
 }
 
 // ClockSetBack spreads over Interval what is due later than Interval can explain: the
 // clock was set back, and it would else wait until that has caught up.
 func (s *Schedule) ClockSetBack(now time.Time) {
-	last := now.Add(s.cfg.Interval).UnixNano()
+	last := nanos(now.Add(s.cfg.Interval))
 	for i := range s.jobs {
 		if j := &s.jobs[i]; j.due > last {
-			j.due = now.Add(share(&j.item, s.cfg.Interval)).UnixNano()
+			j.due = nanos(now.Add(share(&j.item, s.cfg.Interval)))
 		}
 	}
 	s.heapify()
@@ -89,7 +113,8 @@ func (s *Schedule) Remove(it Item) {
 	if !known {
 		return
 	}
-	if j := &s.jobs[i]; j.active {
+	s.count(s.jobs[i].holders, -1)
+	if j := &s.jobs[i]; j.active() {
 		s.active--
 	} else {
 		s.detach(int(j.pos))
@@ -99,7 +124,7 @@ func (s *Schedule) Remove(it Item) {
 	if i != last {
 		s.jobs[i] = s.jobs[last]
 		s.index[s.jobs[i].item] = i
-		if !s.jobs[i].active {
+		if !s.jobs[i].active() {
 			s.heap[s.jobs[i].pos] = i
 		}
 	}
@@ -109,7 +134,7 @@ func (s *Schedule) Remove(it Item) {
 // Active reports whether an item was handed out by Due and is not done.
 func (s *Schedule) Active(it Item) bool {
 	i, known := s.index[it]
-	return known && s.jobs[i].active
+	return known && s.jobs[i].active()
 }
 
 // Gone forgets an active item whose record is gone, unless it was added again
@@ -117,9 +142,9 @@ func (s *Schedule) Active(it Item) bool {
 func (s *Schedule) Gone(it Item) {
 	i, known := s.index[it]
 	switch {
-	case !known || !s.jobs[i].active:
+	case !known || !s.jobs[i].active():
 	case s.jobs[i].again:
-		s.jobs[i].active, s.jobs[i].again = false, false
+		s.jobs[i].again = false
 		s.active--
 		s.attach(i)
 	default:
@@ -130,14 +155,14 @@ func (s *Schedule) Gone(it Item) {
 // Due appends the items due at now, earliest first, as far as MaxActive allows.
 // They are active until Done.
 func (s *Schedule) Due(dst []Item, now time.Time) []Item {
-	at := now.UnixNano()
+	at := nanos(now)
 	for s.active < s.cfg.MaxActive && len(s.heap) > 0 {
 		j := &s.jobs[s.heap[0]]
 		if j.due > at {
 			break
 		}
 		s.detach(0)
-		j.active = true
+		j.pos = inWork
 		s.active++
 		dst = append(dst, j.item)
 	}
@@ -153,11 +178,11 @@ func (s *Schedule) Done(now time.Time, it Item, ok bool) (next time.Time) {
 		return time.Time{}
 	}
 	j := &s.jobs[i]
-	if !j.active {
+	if !j.active() {
 		return fromNanos(j.due)
 	}
 	s.reschedule(j, now, ok)
-	j.active, j.again = false, false
+	j.again = false
 	s.active--
 	s.attach(i)
 	return fromNanos(j.due)
@@ -166,17 +191,42 @@ func (s *Schedule) Done(now time.Time, it Item, ok bool) (next time.Time) {
 // reschedule sets the next due time of an active job.
 func (s *Schedule) reschedule(j *job, now time.Time, ok bool) {
 	if !ok {
-		j.due = now.Add(s.pause(j.failures)).UnixNano()
+		j.due = nanos(now.Add(s.pause(j.failures)))
 		if j.failures < math.MaxUint8 {
 			j.failures++
 		}
 		return
 	}
-	next := now.Add(s.cfg.Interval).UnixNano()
+	next := nanos(now.Add(s.cfg.Interval))
 	if j.again {
 		next = min(next, j.due)
 	}
 	j.due, j.failures = next, 0
+}
+
+// Held notes how many peers took an item when it was last tried. Unknown items are
+// ignored.
+func (s *Schedule) Held(it Item, peers int) {
+	i, known := s.index[it]
+	if !known {
+		return
+	}
+	j := &s.jobs[i]
+	s.count(j.holders, -1)
+	j.holders = uint8(min(peers, math.MaxUint8-1) + 1)
+	s.count(j.holders, 1)
+}
+
+// count changes how many items have as many holders as a job's field says.
+func (s *Schedule) count(holders uint8, delta int) {
+	if holders == 0 {
+		return
+	}
+	n := int(holders) - 1
+	for len(s.held) <= n {
+		s.held = append(s.held, 0)
+	}
+	s.held[n] += delta
 }
 
 // pause returns the pause after one more failure than before.
@@ -208,7 +258,7 @@ func (s *Schedule) DueAt(it Item) (time.Time, bool) {
 
 // All makes every item due now that is not active.
 func (s *Schedule) All(now time.Time) {
-	at := now.UnixNano()
+	at := nanos(now)
 	for _, i := range s.heap {
 		s.jobs[i].due, s.jobs[i].failures = at, 0
 	}
@@ -228,22 +278,44 @@ type Stats struct {
 	Active  int       // in work
 	Overdue int       // due but not in work
 	Next    time.Time // earliest due time of those not in work; zero if none
+
+	Tried  int // items of which it is known how many peers took them when last tried
+	Fewest int // of those peers, at the item that the fewest took
+	Worst  int // items that so few took
 }
 
 // Stats counts the items; its cost grows with those overdue.
 func (s *Schedule) Stats(now time.Time) Stats {
-	st := Stats{Keys: len(s.jobs), Active: s.active, Overdue: s.overdue(0, now.UnixNano())}
+	st := Stats{Keys: len(s.jobs), Active: s.active, Overdue: s.overdue(0, nanos(now))}
 	if len(s.heap) > 0 {
 		st.Next = fromNanos(s.jobs[s.heap[0]].due)
+	}
+	for n, items := range s.held {
+		if st.Tried == 0 && items > 0 {
+			st.Fewest, st.Worst = n, items
+		}
+		st.Tried += items
 	}
 	return st
 }
 
 func (s *Schedule) insert(it Item, due time.Time) {
 	i := uint32(len(s.jobs))
-	s.jobs = append(s.jobs, job{item: it, due: due.UnixNano()})
+	s.jobs = append(s.jobs, job{item: it, due: nanos(due)})
 	s.index[it] = i
 	s.attach(i)
+}
+
+// nanos returns the unix nanoseconds of t. The zero time and others before 1970 are
+// 0, those that do not fit are the last that does.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.Unix() < 0:
+		return 0
+	case t.Unix() >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
 }
 
 func fromNanos(n int64) time.Time { return time.Unix(0, n).UTC() }

@@ -141,41 +141,84 @@ func TestAddWhileActive(t *testing.T) {
 	}
 }
 
+// Overdue items are spread evenly, the longest overdue first; those due later than
+// Interval can explain come after them; the others stay where they are.
 func TestRestoreSpreads(t *testing.T) {
 	const n = 1000
-	tests := []struct {
-		name   string
-		due    time.Time
-		within time.Duration
-	}{
-		{"overdue", t0.Add(-time.Hour), 10 * time.Minute},
-		{"never published", time.Time{}, 10 * time.Minute},
-		{"clock set back", t0.AddDate(400, 0, 0), 22 * time.Hour},
+	s, due := New(Config{}), make(map[Item]time.Time)
+	for i := range n {
+		it := item(i)
+		switch i % 4 {
+		case 0:
+			due[it] = t0.Add(-time.Duration(i*i) * time.Millisecond)
+		case 1:
+			due[it] = time.Time{} // never published
+		case 2:
+			due[it] = t0.AddDate(400, 0, 0) // the clock was set back
+		case 3:
+			due[it] = t0.Add(22*time.Hour + time.Duration(i))
+		}
+		s.Restore(it, due[it])
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := New(Config{})
-			early := 0
-			for i := range n {
-				s.Restore(t0, item(i), tt.due)
-				at, _ := s.DueAt(item(i))
-				if at.Before(t0) || !at.Before(t0.Add(tt.within)) {
-					t.Fatalf("due in %v", at.Sub(t0))
-				}
-				if at.Before(t0.Add(tt.within / 10)) {
-					early++
-				}
-			}
-			if early < n/20 || early > n/5 {
-				t.Fatalf("%d of %d in the first tenth", early, n)
-			}
-		})
+	inTime := item(n)
+	s.Restore(inTime, t0.Add(22*time.Hour))
+	s.Spread(t0)
+	var last time.Time
+	for i, it := range inOrder(s, n) {
+		at, _ := s.DueAt(it)
+		if want := t0.Add(10 * time.Minute * time.Duration(i) / n); !at.Equal(want) {
+			t.Fatalf("item %d of %d is due in %v, want %v", i, n, at.Sub(t0), want.Sub(t0))
+		}
+		if due[it].Before(last) {
+			t.Fatalf("item %d was due at %v, the one before it at %v", i, due[it], last)
+		}
+		last = due[it]
 	}
-	s := New(Config{})
-	s.Restore(t0, item(1), t0.Add(time.Hour))
-	if at, _ := s.DueAt(item(1)); !at.Equal(t0.Add(time.Hour)) {
+	if at, _ := s.DueAt(inTime); !at.Equal(t0.Add(22 * time.Hour)) {
 		t.Fatal("an item not yet due was moved")
 	}
+}
+
+// inOrder returns the first n items of a schedule in the order in which they are due.
+func inOrder(s *Schedule, n int) []Item {
+	its := make([]Item, 0, len(s.jobs))
+	for i := range s.jobs {
+		its = append(its, s.jobs[i].item)
+	}
+	slices.SortFunc(its, func(a, b Item) int {
+		x, _ := s.DueAt(a)
+		y, _ := s.DueAt(b)
+		return x.Compare(y)
+	})
+	return its[:n]
+}
+
+func TestHeld(t *testing.T) {
+	s := New(Config{})
+	for i := range 5 {
+		s.Add(t0, item(i), t0)
+	}
+	s.Held(item(99), 3) // unknown
+	want := func(tried, fewest, worst int) {
+		t.Helper()
+		if st := s.Stats(t0); st.Tried != tried || st.Fewest != fewest || st.Worst != worst {
+			t.Fatalf("Stats = %+v, want %d tried, %d at fewest, of %d", st, tried, fewest, worst)
+		}
+	}
+	want(0, 0, 0)
+	for i, peers := range []int{20, 3, 3, 1000} {
+		s.Held(item(i), peers)
+	}
+	want(4, 3, 2)
+	s.Held(item(1), 20)
+	want(4, 3, 1)
+	s.Held(item(0), 0)
+	want(4, 0, 1)
+	s.Remove(item(0))
+	s.Remove(item(2))
+	want(2, 20, 1)
+	s.Remove(item(1))
+	want(1, math.MaxUint8-1, 1) // as many as it counts
 }
 
 func filled(n int) *Schedule {

@@ -72,7 +72,7 @@ func (a *app) printRepublish(s *api.RepublishStatus) error {
 	err := a.fields(
 		"Keys", fmt.Sprint(s.Keys), "Regions", fmt.Sprint(s.Regions), "Overdue regions", fmt.Sprint(s.OverdueRegions),
 		"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
-		"Next due", next, "Last success", ago(s.LastSuccess),
+		"Next due", next, "Last success", ago(s.LastSuccess), "Fewest holders", fewestHolders(s),
 	)
 	if err != nil || len(s.LastErrors) == 0 {
 		return err
@@ -85,6 +85,22 @@ func (a *app) printRepublish(s *api.RepublishStatus) error {
 		return err
 	}
 	return a.table([]string{"TRIED", "KIND", "KEY", "PROBLEM"}, rows)
+}
+
+// fewestHolders says how many peers hold each key at worst.
+func fewestHolders(s *api.RepublishStatus) string {
+	h := s.Holders
+	switch {
+	case s.Keys == 0:
+		return "-"
+	case h.Keys == 0:
+		return "not known: no key was published since the start"
+	}
+	text := fmt.Sprintf("%d (%d of %d keys)", h.Fewest, h.FewestKeys, h.Keys)
+	if rest := s.Keys - h.Keys; rest > 0 {
+		text += fmt.Sprintf(", %d not published since the start", rest)
+	}
+	return text
 }
 
 // needSubcommand is the RunE of a command that only groups others.

@@ -41,6 +41,7 @@ func (s *Source) Read() metrics.Reading {
 		ConnectedIn: st.ConnectedIn, ConnectedOut: st.Connected - st.ConnectedIn,
 		RepublishKeys:   st.Republish.Keys,
 		RepublishActive: st.Republish.Active, RepublishOverdue: st.Republish.Overdue,
+		FewestHolders: st.Republish.Holders.Fewest, FewestHoldersKeys: st.Republish.Holders.FewestKeys,
 		Records: st.Records, Quotas: s.quotas,
 	}
 	r.Bootstraps[metrics.BootstrapReached] = st.Bootstraps.Reached

@@ -190,6 +190,15 @@ type RepublishStatus struct {
 	LastSuccess    time.Time `json:"last_success,omitzero"`
 	// LastErrors are of keys that have not been published since, newest first.
 	LastErrors []PublishError `json:"last_errors,omitempty"`
+	Holders    Holders        `json:"holders"`
+}
+
+// Holders says by how many other peers the published keys are held, as far as they
+// were published or tried since the start.
+type Holders struct {
+	Keys       int `json:"keys"`        // of which it is known
+	Fewest     int `json:"fewest"`      // peers that took the key which the fewest took when it was last tried
+	FewestKeys int `json:"fewest_keys"` // keys that so few took
 }
 
 // PublishError tells why a key was not published when it was last tried.

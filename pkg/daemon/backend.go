@@ -265,6 +265,7 @@ func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) 
 	out := api.RepublishStatus{
 		Keys: r.Keys, Regions: r.Keys, Active: r.Active, OverdueRegions: r.Overdue,
 		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
+		Holders: api.Holders(r.Holders),
 	}
 	for _, f := range r.Failures {
 		out.LastErrors = append(out.LastErrors, api.PublishError{Key: api.KeyText(f.Key), Kind: f.Kind.String(), At: f.At, Problem: f.Problem})

@@ -110,8 +110,8 @@ type Observer interface {
 	Probed(ok, restored bool)
 	// Refreshed reports the refresh of one bucket.
 	Refreshed(ok bool)
-	// Republished reports the republication of one key: how many peers took it
-	// and how long after its due time it was started.
+	// Republished reports the republication of one key: whether enough peers took
+	// it, how many did, and how long after its due time it was started.
 	Republished(kind records.Kind, ok bool, replicas int, lag time.Duration)
 	// Bootstrapped reports that the driver was asked to reach bootstrap peers.
 	Bootstrapped()

@@ -93,6 +93,7 @@ func (m *Machine) Restored(now time.Time, peers []kad.Peer) {
 			m.upkeep.restoring++
 		}
 	}
+	m.schedule.Spread(now)
 	m.startUpkeep(now)
 	m.probe(now)
 }

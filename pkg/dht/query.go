@@ -351,7 +351,7 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 		m.out.Traces = append(m.out.Traces, q.trace)
 	}
 	if q.Publish != nil {
-		m.publishDone(now, q, o == OutcomeOK)
+		m.publishDone(now, q, o)
 	}
 	if !q.silent {
 		m.out.Done = append(m.out.Done, res)

@@ -278,7 +278,7 @@ func (s *script) output() string {
 		fmt.Fprintln(&b, "load")
 	}
 	for _, p := range out.Published {
-		fmt.Fprintf(&b, "published %s ok=%v due %s\n", p.Key, p.OK, p.Due.Sub(s.epoch))
+		fmt.Fprintf(&b, "published %s ok=%v stored=%d/%d due %s\n", p.Key, p.OK, p.Holders, p.Asked, p.Due.Sub(s.epoch))
 	}
 	if out.Bootstrap {
 		fmt.Fprintln(&b, "bootstrap")

@@ -79,10 +79,10 @@ func (m *Machine) outdated(found *query, peer kad.Key) bool {
 }
 
 // Scheduled adds a published key to the schedule, due at the given time. With
-// restored an overdue key is spread, not fired at once.
+// restored that is the saved one, and Restored spreads what is overdue.
 func (m *Machine) Scheduled(now time.Time, it republish.Item, due time.Time, restored bool) {
 	if restored {
-		m.schedule.Restore(now, it, due)
+		m.schedule.Restore(it, due)
 		return
 	}
 	m.schedule.Add(now, it, due)
@@ -135,9 +135,12 @@ func (m *Machine) Loaded(now time.Time, it republish.Item, q *Query, gone bool) 
 	}
 }
 
-// publishDone moves the schedule on and reports it for the keystore.
-func (m *Machine) publishDone(now time.Time, q *query, ok bool) {
+// publishDone moves the schedule on and reports it for the keystore. A publication
+// that too few peers took is not done: it is tried again.
+func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
+	ok := o == OutcomeOK && q.storedAt >= EnoughHolders(q.sent)
 	due, scheduled := m.schedule.DueAt(*q.Publish)
+	m.schedule.Held(*q.Publish, q.storedAt)
 	if !q.loaded && !ok && scheduled { // the caller's own publication: the schedule takes over
 		m.schedule.Add(now, *q.Publish, now.Add(PublishRetry))
 	}
@@ -152,6 +155,6 @@ func (m *Machine) publishDone(now time.Time, q *query, ok bool) {
 	}
 	m.cfg.Observer.Republished(kind, ok, q.storedAt, lag)
 	if !next.IsZero() {
-		m.out.Published = append(m.out.Published, Published{Kind: kind, Key: q.Key, OK: ok, Asked: q.sent, At: now, Due: next})
+		m.out.Published = append(m.out.Published, Published{Kind: kind, Key: q.Key, OK: ok, Asked: q.sent, Holders: q.storedAt, At: now, Due: next})
 	}
 }

@@ -86,12 +86,13 @@ type Result struct {
 
 // Published tells how the publication of a scheduled key ended.
 type Published struct {
-	Kind  records.Kind
-	Key   []byte
-	OK    bool
-	Asked int // peers that were to store it
-	At    time.Time
-	Due   time.Time // next
+	Kind    records.Kind
+	Key     []byte
+	OK      bool // EnoughHolders took it
+	Asked   int  // peers that were to store it
+	Holders int  // of Asked: peers that took it
+	At      time.Time
+	Due     time.Time // next
 }
 
 // Output is what the driver must do, in the order of the fields. It is valid

@@ -14,7 +14,8 @@ import (
 // reason fails for many keys.
 const maxFailures = 10
 
-// PublishFailure is a published key that was not published when it was last tried.
+// PublishFailure is a published key that was not published, or that too few peers
+// took, when it was last tried.
 type PublishFailure struct {
 	Kind    records.Kind
 	Key     []byte
@@ -38,8 +39,11 @@ func (f *failures) forget(kind records.Kind, key []byte) {
 
 // problem says why a publication failed.
 func problem(p *dht.Published) string {
-	if p.Asked == 0 {
+	switch {
+	case p.Asked == 0:
 		return "no peer found to store it at"
+	case p.Holders == 0:
+		return fmt.Sprintf("none of %d peers took it", p.Asked)
 	}
-	return fmt.Sprintf("none of %d peers took it", p.Asked)
+	return fmt.Sprintf("only %d of %d peers took it", p.Holders, p.Asked)
 }

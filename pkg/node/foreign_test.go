@@ -27,14 +27,15 @@ type foreign struct {
 	asked []wire.Type
 }
 
-// joinForeign gives n a foreign server as its only peer.
+// joinForeign gives n a foreign server as a peer.
 func joinForeign(t *testing.T, n *node.Node) *foreign {
 	f := &foreign{hold: make(chan struct{})}
 	t.Cleanup(func() { close(f.hold) })
 	h := newHost(t)
 	h.SetStreamHandler(n.Protocol(), f.serve)
+	before := n.Status().VerifiedPeers
 	require.NoError(t, h.Connect(testContext(t), infoOf(n)))
-	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers == 1 && s.Queries == 0 })
+	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers == before+1 && s.Queries == 0 })
 	return f
 }
 

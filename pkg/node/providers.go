@@ -56,7 +56,7 @@ func (n *Node) ProvideKeys(ctx context.Context, keys [][]byte, progress func(don
 	if err != nil { // what was not reached is left to the schedule
 		_ = n.do(func(now time.Time, m *dht.Machine) {
 			for i := range pubs {
-				m.Scheduled(now, republishItem(uint8(pubs[i].Kind), pubs[i].Key), now, true)
+				m.Scheduled(now, republishItem(uint8(pubs[i].Kind), pubs[i].Key), now, false)
 			}
 		})
 	}

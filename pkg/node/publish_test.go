@@ -55,6 +55,30 @@ func TestFailedPublicationsAreTold(t *testing.T) {
 	waitFor(t, func() bool { return len(failures()) == 0 })
 }
 
+// A publication that one of three peers took is not done: it is tried again soon.
+func TestOneHolderOfThreeIsNotEnough(t *testing.T) {
+	n := newNode(t, openConfig())
+	peers := []*foreign{joinForeign(t, n), joinForeign(t, n), joinForeign(t, n)}
+	peers[1].refuse.Store(true)
+	peers[2].refuse.Store(true)
+	r, err := n.Store(testContext(t), []byte("/example/k"), []byte("v"), 0)
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 3}, []int{r.StoredAt, r.Sent})
+	s := n.Status().Republish
+	require.Equal(t, node.Holders{Keys: 1, Fewest: 1, FewestKeys: 1}, s.Holders)
+	require.WithinDuration(t, time.Now(), s.NextDue, 2*dht.PublishRetry)
+	waitFor(t, func() bool {
+		all := n.Status().Republish.Failures
+		return len(all) == 1 && all[0].Problem == "only 1 of 3 peers took it"
+	})
+
+	peers[1].refuse.Store(false)
+	require.NoError(t, n.RepublishNow())
+	waitFor(t, func() bool { s = n.Status().Republish; return len(s.Failures) == 0 && s.Active == 0 })
+	require.Equal(t, node.Holders{Keys: 1, Fewest: 2, FewestKeys: 1}, s.Holders)
+	require.WithinDuration(t, time.Now().Add(node.RepublishInterval), s.NextDue, time.Hour)
+}
+
 // hooked is a Keystore that calls a hook, once, after a key that is due was read.
 type hooked struct {
 	records.Keystore

@@ -43,6 +43,7 @@ func (n *Node) Status() Status {
 		s.Republish = RepublishStatus{
 			Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
 			Interval: n.republishInterval(), NextDue: sched.Next, Failures: n.keeper.failures(),
+			Holders: Holders{Keys: sched.Tried, Fewest: sched.Fewest, FewestKeys: sched.Worst},
 		}
 	})
 	return s

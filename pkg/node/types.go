@@ -108,4 +108,13 @@ type RepublishStatus struct {
 	Interval time.Duration
 	NextDue  time.Time        // zero: nothing scheduled
 	Failures []PublishFailure // the last ones, of keys not published since; newest first
+	Holders  Holders
+}
+
+// Holders says by how many other peers the published keys are held, as far as they
+// were published or tried since the start.
+type Holders struct {
+	Keys       int // of which it is known
+	Fewest     int // peers that took the key which the fewest took when it was last tried
+	FewestKeys int // keys that so few took
 }

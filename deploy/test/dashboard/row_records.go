@@ -92,7 +92,7 @@ var republished = row{"Republish", []panel{
 	},
 	{
 		kind: stacked, title: "Republications", unit: "ops",
-		description: "Keys published for the first time or again, by kind and how it ended. A failure is tried again after a growing pause.",
+		description: "Keys published for the first time or again, by kind and how it ended. What failed, or was taken by fewer than half of the peers (partial), is tried again after a growing pause.",
 		queries:     []query{{"sum by (kind, outcome) (rate(holdfast_republish_total{@}[@]))", "{{kind}} {{outcome}}"}},
 	},
 	{
@@ -102,10 +102,11 @@ var republished = row{"Republish", []panel{
 	},
 	{
 		kind: lines, title: "Holders reached", unit: "none", top: 20,
-		description: "Peers that took a republished record: the median, and the 5 of 100 that fared worst. 20 is all; a network of fewer servers has fewer.",
+		description: "Peers that took a republished record: the median, the 5 of 100 that fared worst, and those of the key that the fewest took when it was last tried. 20 is all; a network of fewer servers has fewer.",
 		queries: []query{
 			{"histogram_quantile(0.5, sum by (le) (rate(holdfast_republish_replicas_bucket{@}[@])))", "median"},
 			{"histogram_quantile(0.05, sum by (le) (rate(holdfast_republish_replicas_bucket{@}[@])))", "5 %"},
+			{"min(holdfast_republish_fewest_holders{@} and holdfast_republish_fewest_holders_keys{@} > 0)", "fewest, last try"},
 		},
 	},
 	{
