@@ -96,7 +96,7 @@ func requireValues(t *testing.T, m *metrics.Metrics, want map[string]float64) {
 // n different keys, with every outcome there is and some there are not.
 func observe(m *metrics.Metrics, n int) {
 	reasons := append(strings.Fields(`closed unreachable unsupported stream_ended reply_type too_large malformed empty_frame
-		unknown_type refused too_many_streams rate_limited other no_key key_too_long no_record key_mismatch
+		unknown_type refused too_many_streams idle_stream memory rate_limited other no_key key_too_long no_record key_mismatch
 		invalid_record no_provider older_record quota busy storage`), "")
 	ops := []string{"put_value", "expire"}
 	for i := range n {
@@ -134,7 +134,7 @@ func observe(m *metrics.Metrics, n int) {
 func TestCardinality(t *testing.T) {
 	m := metrics.New("v1.2.3", "abc")
 	before := len(values(t, m))
-	observe(m, 2000) // every combination of types, outcomes and reasons that is fed
+	observe(m, 4000) // every combination of types, outcomes and reasons that is fed
 	m.Watch(fixed{busyReading()})
 	few := len(values(t, m))
 	observe(m, 10_000)

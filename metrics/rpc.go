@@ -36,7 +36,7 @@ const (
 var knownReasons = []string{
 	reasonOther, rpc.ReasonClosed, rpc.ReasonUnreachable, rpc.ReasonUnsupported, rpc.ReasonEnded, rpc.ReasonReplyType,
 	rpc.ReasonTooLarge, rpc.ReasonMalformed, rpc.ReasonEmpty, rpc.ReasonUnknownType, rpc.ReasonRefused,
-	rpc.ReasonStreams, rpc.ReasonRate,
+	rpc.ReasonStreams, rpc.ReasonIdle, rpc.ReasonMemory, rpc.ReasonRate,
 	reasonNoKey, reasonLongKey, reasonNoRecord, reasonMismatch, reasonInvalid, reasonNoProvider, reasonOlder,
 	reasonQuota, reasonFull, reasonBusy, reasonStorage,
 }
@@ -56,7 +56,7 @@ var inboundReasons = [numTypes][]string{
 	wire.GetProviders: {reasonNoKey, reasonLongKey, reasonStorage},
 	wire.FindNode:     {reasonNoKey},
 	wire.NumTypes: {
-		rpc.ReasonStreams, rpc.ReasonRate, rpc.ReasonTooLarge, rpc.ReasonMalformed, rpc.ReasonEmpty,
+		rpc.ReasonStreams, rpc.ReasonIdle, rpc.ReasonMemory, rpc.ReasonRate, rpc.ReasonTooLarge, rpc.ReasonMalformed, rpc.ReasonEmpty,
 		rpc.ReasonUnknownType, rpc.ReasonClosed,
 	},
 }

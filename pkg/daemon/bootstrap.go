@@ -56,6 +56,7 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 		ProviderTTL:           c.Storage.ProviderTTL.Duration,
 		MaxValueSize:          int(c.Values.MaxSize),
 		MaxProviderAddrs:      c.Quotas.AddressesPerProvider,
+		MaxInboundStreams:     maxInboundStreams(c.Limits),
 		RepublishInterval:     c.Republish.Interval.Duration,
 		DHT: dht.Config{
 			RefreshInterval:  c.Refresh.Interval.Duration,

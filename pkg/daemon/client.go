@@ -54,7 +54,7 @@ func newClient(c config.Config, logs *Logs) (*Client, error) {
 	if err != nil {
 		listen = nil // it can still dial
 	}
-	h, err := newHost(hostConfig{key: key, listen: listen, limits: c.Limits})
+	h, err := newHost(hostConfig{key: key, listen: listen, protocol: node.ProtocolID(c.Network.ProtocolPrefix), limits: c.Limits})
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,8 @@ func (d *Daemon) startNode() error {
 		d.log.Info("address not available on this machine", "error", s)
 	}
 	d.host, err = newHost(hostConfig{
-		key: key, listen: listen, announce: d.config.Network.Announce, limits: d.config.Limits,
+		key: key, listen: listen, announce: d.config.Network.Announce,
+		protocol: node.ProtocolID(d.config.Network.ProtocolPrefix), limits: d.config.Limits,
 		mapPort: d.config.Network.PortMapping && !onlyLoopback(listen), registry: d.metrics.Registerer(),
 	})
 	if err != nil {

@@ -112,7 +112,10 @@ func (d *Daemon) applyBootstrap(c *config.Config) error {
 	return nil
 }
 
-func (d *Daemon) applyLimits(c *config.Config) error { return setLimits(d.host, c.Limits) }
+func (d *Daemon) applyLimits(c *config.Config) error {
+	d.node.SetMaxInboundStreams(maxInboundStreams(c.Limits))
+	return setLimits(d.host, d.node.Protocol(), c.Limits)
+}
 
 // intervals are the periods that may change at run time.
 var intervals = map[string]func(*dht.Intervals, *config.Config){

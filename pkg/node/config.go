@@ -51,6 +51,10 @@ type Config struct {
 	// MaxProviderAddrs bounds the addresses kept of a provider: the first ones of
 	// its announcement. 0 is records.MaxProviderAddrs, which is also the most.
 	MaxProviderAddrs int
+	// MaxInboundStreams bounds the DHT streams that peers hold open; at the bound an
+	// idle one makes room for a newcomer. 0 is rpc.DefaultMaxStreams. The resource
+	// manager of the host must admit more.
+	MaxInboundStreams int
 	// RepublishInterval is how often published keys are renewed; 0 is 22 h.
 	RepublishInterval time.Duration
 
@@ -155,7 +159,10 @@ func (c *Config) validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *Config) protocol() protocol.ID { return protocol.ID(c.ProtocolPrefix + "/kad/1.0.0") }
+// ProtocolID returns the stream protocol of a network by its prefix.
+func ProtocolID(prefix string) protocol.ID { return protocol.ID(prefix + "/kad/1.0.0") }
+
+func (c *Config) protocol() protocol.ID { return ProtocolID(c.ProtocolPrefix) }
 
 type nopHousekeeping struct{}
 

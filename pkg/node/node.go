@@ -118,7 +118,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	largest := cfg.MaxValueSize + besideValue
 	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{MaxReply: max(rpc.DefaultMaxReply, largest)}, cfg.RPCObserver)
 	n.server = rpc.NewServer(h, []protocol.ID{cfg.protocol()}, n.serve, rpc.ServerConfig{
-		MaxRequest: max(rpc.DefaultMaxRequest, largest), CloseTimeout: closeTimeout, Reason: rejectReason,
+		MaxRequest: max(rpc.DefaultMaxRequest, largest), CloseTimeout: closeTimeout, Reason: rejectReason, MaxStreams: cfg.MaxInboundStreams,
 	}, cfg.RPCObserver)
 	n.keeper = newHousekeeper(n)
 	sub, err := n.subscribe()

@@ -21,4 +21,7 @@ func (n *Node) SetIntervals(i dht.Intervals) error {
 	})
 }
 
+// SetMaxInboundStreams changes Config.MaxInboundStreams of the running node.
+func (n *Node) SetMaxInboundStreams(streams int) { n.server.SetMaxStreams(streams) }
+
 func (n *Node) republishInterval() time.Duration { return time.Duration(n.interval.Load()) }

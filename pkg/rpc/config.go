@@ -19,6 +19,12 @@ const (
 	DefaultMaxRequest = 256 << 10
 )
 
+// Bounds of inbound streams, unless others are configured.
+const (
+	DefaultMaxStreams        = 4096
+	DefaultMaxStreamsPerPeer = 128
+)
+
 // ClientConfig is what a Client may be told. Zero fields take their default.
 type ClientConfig struct {
 	// Timeout of one Request from start to end, dialling included; also of each
@@ -94,10 +100,13 @@ type ServerConfig struct {
 	// MaxProvidersReply bounds a GET_PROVIDERS reply in bytes. Default 64 KiB.
 	// FIND_NODE and GET_VALUE replies are bounded by wire.MaxReply.
 	MaxProvidersReply int
-	// MaxStreams bounds inbound streams in all. Default 4096, about 12 KiB each
-	// when idle.
+	// MaxStreams bounds inbound streams in all. Default DefaultMaxStreams, about 12
+	// KiB each when idle. At the bound the longest idle stream of the peer with most
+	// is ended for a newcomer. The host's resource manager must admit more, or it
+	// refuses newcomers before the server can make room.
 	MaxStreams int
-	// MaxStreamsPerPeer bounds inbound streams of one peer. Default 128.
+	// MaxStreamsPerPeer bounds inbound streams of one peer, whose own longest idle
+	// one is ended for the next. Default DefaultMaxStreamsPerPeer.
 	MaxStreamsPerPeer int
 	// Rate bounds the requests of one peer per second, with bursts of as many.
 	// Default 50,000: it stops one peer from taking all of a machine, not a bulk
@@ -118,8 +127,8 @@ func (c *ServerConfig) setDefaults() {
 	setDefault(&c.CloseTimeout, 10*time.Second)
 	setDefault(&c.MaxRequest, DefaultMaxRequest)
 	setDefault(&c.MaxProvidersReply, 4*wire.MaxReply)
-	setDefault(&c.MaxStreams, 4096)
-	setDefault(&c.MaxStreamsPerPeer, 128)
+	setDefault(&c.MaxStreams, DefaultMaxStreams)
+	setDefault(&c.MaxStreamsPerPeer, DefaultMaxStreamsPerPeer)
 	setDefault(&c.MaxMemory, 4096)
 	if c.Rate == 0 {
 		c.Rate = 50_000

@@ -93,6 +93,8 @@ func classify(err error) (Outcome, string) {
 		return Rejected, ReasonMalformed
 	case errors.Is(err, wire.ErrEmptyFrame):
 		return Rejected, ReasonEmpty
+	case errors.Is(err, errMemory):
+		return Rejected, ReasonMemory
 	case errors.Is(err, ErrNoReply), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, network.ErrReset):
 		return Failed, ReasonEnded
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -18,12 +19,18 @@ import (
 // requests have 40 to 200, and most streams are idle.
 const inBuffer = 1 << 10
 
-// errRefused wraps what a handler returns, errUnknownType and errRate are
-// refusals of this package. They end the stream and are told to the observer.
+// reserveAbove is the size in bytes from which on a reply is reserved: smaller ones
+// are a few KiB a stream, and a reservation costs as much as making one.
+const reserveAbove = 8 << 10
+
+// errRefused wraps what a handler returns, errMemory what the resource manager
+// does; errUnknownType and errRate are refusals of this package. Each ends the
+// stream and goes to the observer.
 var (
 	errUnknownType = errors.New("rpc: unknown message type")
 	errRate        = errors.New("rpc: too many requests")
 	errRefused     = errors.New("rpc: refused")
+	errMemory      = errors.New("rpc: no memory left for the stream")
 )
 
 // inStream is one inbound stream, owned by its goroutine.
@@ -36,22 +43,45 @@ type inStream struct {
 
 	read, write deadline
 	begun       bool // a request is incomplete and the read deadline is its own
+
+	// idleSince is when the stream began to wait for a request, in nanoseconds of
+	// Unix time; 0 while a request is at work. Others read it: see Server.longestIdle.
+	idleSince atomic.Int64
 }
 
 func newInStream(s *Server, st network.Stream, l *rate.Limiter) *inStream {
 	addr := st.Conn().RemoteMultiaddr()
-	return &inStream{
+	c := &inStream{
 		s: s, st: st, limiter: l,
-		in:     Inbound{From: st.Conn().RemotePeer(), Addr: addr, Scope: ScopeOf(addr)},
+		in:     Inbound{From: st.Conn().RemotePeer(), Addr: addr, Scope: ScopeOf(addr), Now: time.Now()},
 		frames: wire.NewFrameReader(inBuffer, s.cfg.MaxRequest),
 		read:   deadline{set: st.SetReadDeadline},
 		write:  deadline{set: st.SetWriteDeadline},
 	}
+	c.idleSince.Store(c.in.Now.UnixNano())
+	c.frames.Reserve(c.reserve)
+	return c
+}
+
+// reserve tells libp2p's resource manager how much more or less memory the stream
+// takes. What is reserved at its end is released with the stream's scope.
+func (c *inStream) reserve(delta int) error {
+	if delta < 0 {
+		c.st.Scope().ReleaseMemory(-delta)
+		return nil
+	}
+	if err := c.st.Scope().ReserveMemory(delta, network.ReservationPriorityMedium); err != nil {
+		return fmt.Errorf("%w: %w", errMemory, err)
+	}
+	return nil
 }
 
 // run answers requests until the peer ends the stream (nil) or an error does.
 func (c *inStream) run() error {
-	c.in.Now = time.Now()
+	if err := c.reserve(inBuffer); err != nil {
+		c.observeUnread(err)
+		return err
+	}
 	for {
 		frame, err := c.next()
 		if errors.Is(err, io.EOF) {
@@ -80,9 +110,13 @@ func (c *inStream) next() ([]byte, error) {
 		if err := c.arm(); err != nil {
 			return nil, err
 		}
+		if c.frames.Buffered() == 0 {
+			c.idleSince.Store(c.in.Now.UnixNano())
+		}
 		if _, err := c.frames.Fill(c.st); err != nil {
 			return nil, err
 		}
+		c.idleSince.Store(0)
 		c.in.Now = time.Now()
 	}
 }
@@ -143,8 +177,15 @@ func (c *inStream) respond(x *exchange, frame []byte, stats *Stats) ([]byte, err
 	return x.encode(c.s.limitOf(x.resp.Type)), nil
 }
 
-// send writes a reply in one piece.
+// send writes a reply in one piece. A large one is reserved with the resource
+// manager: a peer that does not read holds it until WriteTimeout.
 func (c *inStream) send(out []byte) error {
+	if len(out) > reserveAbove {
+		if err := c.reserve(len(out)); err != nil {
+			return err
+		}
+		defer func() { _ = c.reserve(-len(out)) }()
+	}
 	if err := c.write.arm(c.in.Now, c.s.cfg.WriteTimeout); err != nil {
 		return err
 	}

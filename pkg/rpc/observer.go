@@ -43,6 +43,8 @@ const (
 	ReasonUnknownType = "unknown_type"
 	ReasonRefused     = "refused" // the handler returned an error
 	ReasonStreams     = "too_many_streams"
+	ReasonIdle        = "idle_stream" // ended for a newcomer at the bound of streams
+	ReasonMemory      = "memory"      // refused by libp2p's resource manager
 	ReasonRate        = "rate_limited"
 	ReasonOther       = "other"
 )

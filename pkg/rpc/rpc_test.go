@@ -42,20 +42,32 @@ func onEachTransport(t *testing.T, f func(t *testing.T, client, server host.Host
 // newHosts returns two hosts, the first connected to the second.
 func newHosts(tb testing.TB, listen string) (client, server host.Host) {
 	tb.Helper()
-	client, server = newHost(tb, listen), newHost(tb, listen)
+	server = newHost(tb, listen)
+	return connected(tb, listen, server), server
+}
+
+// connected returns a client that is connected to the server.
+func connected(tb testing.TB, listen string, server host.Host) host.Host {
+	tb.Helper()
+	client := newHost(tb, listen)
 	client.Peerstore().AddAddrs(server.ID(), server.Addrs(), time.Hour)
 	require.NoError(tb, client.Connect(context.Background(), peer.AddrInfo{ID: server.ID()}))
 	// As if the server had registered the protocol before it was identified: then
 	// it is not negotiated before the first message but with it.
 	require.NoError(tb, client.Peerstore().AddProtocols(server.ID(), testProto))
-	return client, server
+	return client
 }
 
 func newHost(tb testing.TB, listen string) host.Host {
 	tb.Helper()
+	return newHostWith(tb, listen, &network.NullResourceManager{})
+}
+
+func newHostWith(tb testing.TB, listen string, resources network.ResourceManager) host.Host {
+	tb.Helper()
 	h, err := libp2p.New(
 		libp2p.ListenAddrStrings(listen), libp2p.DisableRelay(), libp2p.DisableMetrics(),
-		libp2p.ResourceManager(&network.NullResourceManager{}),
+		libp2p.ResourceManager(resources),
 	)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = h.Close() })

@@ -49,16 +49,10 @@ type Server struct {
 	mu      sync.Mutex
 	serving bool
 	closed  bool
-	streams map[network.Stream]struct{}
+	streams map[*inStream]struct{}
 	peers   map[peer.ID]*inPeer          // with open streams
 	gone    *lru[peer.ID, *rate.Limiter] // without
 	workers sync.WaitGroup
-}
-
-// inPeer is a peer with open inbound streams.
-type inPeer struct {
-	streams int
-	limiter *rate.Limiter
 }
 
 // NewServer returns a server that does not serve yet; see SetServing. The host
@@ -70,7 +64,7 @@ func NewServer(h host.Host, protos []protocol.ID, handle HandleFunc, cfg ServerC
 	}
 	return &Server{
 		host: h, protos: protos, handle: handle, cfg: cfg, obs: obs,
-		streams: make(map[network.Stream]struct{}),
+		streams: make(map[*inStream]struct{}),
 		peers:   make(map[peer.ID]*inPeer),
 		gone:    newLRU[peer.ID, *rate.Limiter](cfg.MaxMemory),
 	}
@@ -112,8 +106,8 @@ func (s *Server) Serving() bool {
 func (s *Server) resetAll() {
 	s.mu.Lock()
 	open := make([]network.Stream, 0, len(s.streams))
-	for st := range s.streams {
-		open = append(open, st)
+	for in := range s.streams {
+		open = append(open, in.st)
 	}
 	s.mu.Unlock()
 	for _, st := range open {
@@ -152,65 +146,16 @@ func (s *Server) Close() error {
 
 // serve is the stream handler.
 func (s *Server) serve(st network.Stream) {
-	from := st.Conn().RemotePeer()
-	p, reason := s.admit(st, from)
-	if p == nil {
+	in, reason := s.admit(st)
+	if in == nil {
 		_ = st.ResetWithError(network.StreamResourceLimitExceeded)
-		s.obs.Inbound(Stats{Type: wire.NumTypes, Peer: from, At: time.Now(), Outcome: Rejected, Reason: reason})
+		s.obs.Inbound(Stats{Type: wire.NumTypes, Peer: st.Conn().RemotePeer(), At: time.Now(), Outcome: Rejected, Reason: reason})
 		return
 	}
-	defer s.leave(st, from, p)
-	in := newInStream(s, st, p.limiter)
+	defer s.leave(in)
 	if err := in.run(); err != nil {
 		_ = st.Reset()
 		return
 	}
 	_ = st.Close() // the peer has ended its side
-}
-
-// admit registers a stream unless a bound is reached.
-func (s *Server) admit(st network.Stream, from peer.ID) (*inPeer, string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.peers[from]
-	switch {
-	case !s.serving:
-		return nil, ReasonClosed
-	case len(s.streams) >= s.cfg.MaxStreams, p != nil && p.streams >= s.cfg.MaxStreamsPerPeer:
-		return nil, ReasonStreams
-	}
-	if p == nil {
-		p = &inPeer{limiter: s.limiterOf(from)}
-		s.peers[from] = p
-	}
-	p.streams++
-	s.streams[st] = struct{}{}
-	s.workers.Add(1)
-	return p, ReasonNone
-}
-
-// limiterOf returns the limiter of a peer that had no streams. s.mu is held.
-func (s *Server) limiterOf(from peer.ID) *rate.Limiter {
-	if l, ok := s.gone.load(from); ok {
-		s.gone.remove(from)
-		return l
-	}
-	burst := 0 // ignored without a limit
-	if s.cfg.Rate != rate.Inf {
-		burst = max(1, int(s.cfg.Rate))
-	}
-	return rate.NewLimiter(s.cfg.Rate, burst)
-}
-
-// leave undoes admit. The limiter of a peer outlasts its streams, else opening a
-// new one would be a way round it.
-func (s *Server) leave(st network.Stream, from peer.ID, p *inPeer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.streams, st)
-	if p.streams--; p.streams == 0 {
-		delete(s.peers, from)
-		s.gone.store(from, p.limiter)
-	}
-	s.workers.Done()
 }

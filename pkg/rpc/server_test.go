@@ -172,37 +172,6 @@ func TestClientThatStopsReading(t *testing.T) {
 	})
 }
 
-func TestInboundStreamsAreBounded(t *testing.T) {
-	for name, cfg := range map[string]ServerConfig{
-		"in all":   {MaxStreams: 2},
-		"per peer": {MaxStreamsPerPeer: 2},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h, remote := newHosts(t, transports["tcp"])
-			rec := newRecorder()
-			srv := newServer(t, remote, echo, cfg, rec)
-			f := wire.NewFrameReader(64, 1<<20)
-			var open []network.Stream
-			for range 2 {
-				s := openStream(t, h, remote.ID())
-				require.NoError(t, send(s, ping("k")))
-				_, err := frameOf(f, s)
-				require.NoError(t, err)
-				open = append(open, s)
-			}
-			require.Equal(t, 2, srv.InboundStreams())
-			rec.wait(t, 2)
-			rejects(t, h, remote, rec, []byte{1}, ReasonStreams)
-			for _, s := range open {
-				require.NoError(t, s.Close())
-			}
-			require.Eventually(t, func() bool { return srv.InboundStreams() == 0 }, 10*time.Second, time.Millisecond)
-			require.Empty(t, srv.peers)
-			require.Equal(t, 1, srv.gone.len())
-		})
-	}
-}
-
 // A peer's rate is remembered over its streams.
 func TestRateLimit(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])

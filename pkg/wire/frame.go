@@ -87,6 +87,7 @@ type FrameReader struct {
 	limit      int // bytes of content
 	buf        []byte
 	start, end int // unread bytes of buf
+	reserve    func(delta int) error
 }
 
 // frameKeep is the largest buffer a FrameReader keeps between frames, in bytes:
@@ -98,6 +99,10 @@ const frameKeep = 8 << 10
 func NewFrameReader(size, limit int) *FrameReader {
 	return &FrameReader{limit: limit, buf: make([]byte, max(size, 2*binary.MaxVarintLen64))}
 }
+
+// Reserve has f call reserve before its buffer grows and after it shrinks, with the
+// bytes more or less. If reserve fails, so does the Fill that needed more.
+func (f *FrameReader) Reserve(reserve func(delta int) error) { f.reserve = reserve }
 
 // Reset drops what is unread, to read another stream with the same buffer.
 func (f *FrameReader) Reset() { f.start, f.end = 0, 0 }
@@ -120,7 +125,9 @@ func (f *FrameReader) Next() (frame []byte, ok bool, err error) {
 // Fill reads once from r. io.EOF means that r ended between frames; within one
 // it is io.ErrUnexpectedEOF.
 func (f *FrameReader) Fill(r io.Reader) (int, error) {
-	f.makeRoom()
+	if err := f.makeRoom(); err != nil {
+		return 0, err
+	}
 	n, err := r.Read(f.buf[f.end:])
 	f.end += n
 	if n > 0 {
@@ -137,22 +144,35 @@ func (f *FrameReader) Fill(r io.Reader) (int, error) {
 
 // makeRoom moves unread bytes to the front and sees that some space is free:
 // the buffer doubles, so that it never outgrows twice what has arrived.
-func (f *FrameReader) makeRoom() {
+func (f *FrameReader) makeRoom() error {
 	if f.start == f.end {
 		f.start, f.end = 0, 0
 		if len(f.buf) > frameKeep {
-			f.buf = make([]byte, frameKeep)
+			return f.resize(frameKeep)
 		}
-		return
+		return nil
 	}
 	if f.start > 0 {
 		f.end = copy(f.buf, f.buf[f.start:f.end])
 		f.start = 0
 	}
 	if f.end == len(f.buf) {
-		f.buf = append(f.buf, make([]byte, len(f.buf))...)
-		f.buf = f.buf[:cap(f.buf)]
+		return f.resize(2 * len(f.buf))
 	}
+	return nil
+}
+
+// resize gives f a buffer of size bytes with the unread ones at its front.
+func (f *FrameReader) resize(size int) error {
+	if f.reserve != nil {
+		if err := f.reserve(size - len(f.buf)); err != nil {
+			return fmt.Errorf("wire: read frame: %w", err)
+		}
+	}
+	buf := make([]byte, size)
+	copy(buf, f.buf[:f.end])
+	f.buf = buf
+	return nil
 }
 
 // grow returns b with room for n more bytes.

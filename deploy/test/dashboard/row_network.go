@@ -126,7 +126,7 @@ var inbound = row{"RPC in: what others ask of the node", []panel{
 	},
 	{
 		kind: stacked, title: "Requests in: why rejected", unit: "reqps",
-		description: "older_record is the everyday case. too_many_streams, rate_limited, quota and busy are want of room here; storage is the node's own database; the others are mistakes of the peer.",
+		description: "older_record is the everyday case. too_many_streams, idle_stream, memory, rate_limited, quota and busy mean that a bound of the node was reached; storage is the node's own database; the others are mistakes of the peer.",
 		queries:     rates("holdfast_rpc_inbound_rejected_total", "reason"),
 	},
 	{

@@ -65,7 +65,7 @@ var overview = row{"Overview: is it up · is it connected · does it keep up · 
 		kind: number, title: "Refused for want of room", unit: "reqps",
 		description: "Keeps up: requests of peers turned away per second because a bound was reached: streams, rate, quota, writes waiting.",
 		queries: []query{{
-			`sum(rate(holdfast_rpc_inbound_rejected_total{@,reason=~"too_many_streams|rate_limited|quota|busy"}[@]))`, "refused",
+			`sum(rate(holdfast_rpc_inbound_rejected_total{@,reason=~"too_many_streams|idle_stream|memory|rate_limited|quota|busy"}[@]))`, "refused",
 		}},
 		steps: above(0.1, 10),
 	},
