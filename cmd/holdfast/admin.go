@@ -22,13 +22,11 @@ import (
 const healthTimeout = 10 * time.Second
 
 func (a *app) republishCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:     "republish",
 		Short:   "Look after the renewal of published keys",
 		Example: `  holdfast republish status`,
-		Args:    exactly(),
-		RunE:    needSubcommand,
-	}
+	})
 	status := &cobra.Command{
 		Use:     "status",
 		Short:   "Show the cycle of renewals, and which keys could not be published",
@@ -60,7 +58,7 @@ func (a *app) republishCommand() *cobra.Command {
 			return a.printf("Republishing started\n")
 		}),
 	}
-	cmd.AddCommand(a.nodeFlags(status), a.nodeFlags(now))
+	cmd.AddCommand(a.daemonFlags(status), a.daemonFlags(now))
 	return cmd
 }
 
@@ -103,23 +101,12 @@ func fewestHolders(s *api.RepublishStatus) string {
 	return text
 }
 
-// needSubcommand is the RunE of a command that only groups others.
-func needSubcommand(cmd *cobra.Command, _ []string) error {
-	var names []string
-	for _, c := range cmd.Commands() {
-		names = append(names, c.Name())
-	}
-	return usagef("%s needs one of: %s", cmd.CommandPath(), strings.Join(names, ", "))
-}
-
 func (a *app) logCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:     "log",
 		Short:   "Look after the logs of the daemon",
 		Example: `  holdfast log level rpc debug`,
-		Args:    exactly(),
-		RunE:    needSubcommand,
-	}
+	})
 	level := &cobra.Command{
 		Use:   "level [[SUBSYSTEM] LEVEL]",
 		Short: "Show or set log levels until the next restart",
@@ -129,7 +116,7 @@ Levels are debug, info, warn and error.`,
 		Example: `  holdfast log level
   holdfast log level warn
   holdfast log level rpc debug`,
-		Args:              cobra.MaximumNArgs(2),
+		Args:              atMost("[SUBSYSTEM]", "LEVEL"),
 		ValidArgsFunction: completeLevel,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -145,7 +132,7 @@ Levels are debug, info, warn and error.`,
 			return a.with(a.logLevel)(cmd, args)
 		},
 	}
-	cmd.AddCommand(a.nodeFlags(level))
+	cmd.AddCommand(a.daemonFlags(level))
 	return cmd
 }
 
@@ -213,7 +200,7 @@ func (a *app) healthCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.health(cmd.Context(), ready) },
 	}
 	cmd.Flags().BoolVar(&ready, "ready", false, "also ask whether the routing table can be used")
-	cmd.Flags().StringVar(&a.socket, "api", "", "admin `socket` of the daemon (api.socket)")
+	a.socketFlag(cmd.Flags())
 	return cmd
 }
 

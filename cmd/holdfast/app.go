@@ -17,12 +17,16 @@ import (
 
 // Exit codes.
 const (
-	exitDone     = 0
-	exitFailed   = 1
-	exitUsage    = 2
-	exitNotFound = 3
-	exitNoDaemon = 4
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitNoDaemon    = 4
+	exitInterrupted = 130 // as the shell has it of a process that SIGINT ended
 )
+
+// errInterrupted is the error of what a person ended before it was done.
+var errInterrupted = errors.New("interrupted")
 
 // app is one run of the command line.
 type app struct {
@@ -42,20 +46,15 @@ type app struct {
 	timeout   time.Duration // --timeout
 	verbose   bool          // --verbose
 
-	ran bool // the arguments were good enough to start
+	cmd     *cobra.Command // that runs; nil until its arguments are good enough to start
+	endless bool           // it runs until it is interrupted, which is no error
 }
-
-// usageError is a mistake in the arguments.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // run executes one command line and returns its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
-	root.SetArgs(expandBootstrap(args))
+	args = expandBootstrap(args)
+	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errs)
@@ -63,31 +62,45 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitDone
 	}
+	a.json = a.json || wantsJSON(args)
 	switch {
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		err = errors.New("interrupted")
+	case ctx.Err() != nil && !a.endless:
+		err = errInterrupted
 	case err.Error() == context.DeadlineExceeded.Error(): // nobody said more
 		err = fmt.Errorf("gave up after %s (--timeout)", a.timeout)
 	}
 	code := a.exitCode(err)
-	fmt.Fprintf(a.errs, "holdfast: %s\n", forPeople(err))
-	if code == exitUsage {
-		fmt.Fprintf(a.errs, "See `%s --help`.\n", cmd.CommandPath())
-	}
+	a.tell(cmd, err, code)
 	return code
 }
 
 func (a *app) exitCode(err error) int {
 	var usage usageError
 	switch {
-	case errors.As(err, &usage), !a.ran:
+	case errors.As(err, &usage), a.cmd == nil:
 		return exitUsage
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
 	case errors.Is(err, api.ErrNotFound):
 		return exitNotFound
 	case errors.Is(err, api.ErrNoDaemon):
 		return exitNoDaemon
 	}
 	return exitFailed
+}
+
+// reason is an error in one word for programs.
+func reason(err error, code int) string {
+	var e *api.Error
+	switch {
+	case code == exitUsage:
+		return "usage"
+	case code == exitInterrupted:
+		return "interrupted"
+	case errors.As(err, &e):
+		return string(e.Code)
+	}
+	return "failed"
 }
 
 // packagePrefix is what errors of the packages begin with; people need it not.
@@ -113,12 +126,20 @@ text:..., base58 of exactly 32 bytes, or plain text.`,
 		Example: `  holdfast serve
   holdfast put /example/greeting 'hello' && holdfast get /example/greeting
   holdfast find-providers bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
-		Version:          daemon.Version,
-		SilenceErrors:    true,
-		SilenceUsage:     true,
-		PersistentPreRun: func(*cobra.Command, []string) { a.ran = true },
-		Args:             cobra.NoArgs,
-		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       daemon.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			a.cmd = cmd
+			a.tellIdle(cmd)
+		},
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
 	}
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
@@ -134,39 +155,9 @@ text:..., base58 of exactly 32 bytes, or plain text.`,
 		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(), a.simCommand(),
 		a.manCommand(),
 	)
+	root.SetFlagErrorFunc(badFlag)
+	helpCommand(root)
 	completionCommands(root)
 	complete(root)
 	return root
-}
-
-// nodeFlags adds the flags of commands that need a node.
-func (a *app) nodeFlags(cmd *cobra.Command) *cobra.Command {
-	f := cmd.Flags()
-	f.StringVar(&a.socket, "api", "", "admin `socket` of the daemon (api.socket)")
-	f.DurationVar(&a.timeout, "timeout", 0, "give up after this `time` (0: when the lookup ends)")
-	a.networkFlags(cmd)
-	return cmd
-}
-
-// networkFlags adds the flags that describe a network.
-func (a *app) networkFlags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringArrayVar(&a.bootstrap, "bootstrap", nil, "full `multiaddrs` of peers to start from, separated by spaces")
-	f.StringVar(&a.prefix, "protocol-prefix", "", "`prefix` of the network's protocol (network.protocol_prefix)")
-	f.StringArrayVar(&a.namespace, "namespace", nil, "accept this `namespace` without a validator (values.unvalidated_namespaces)")
-	f.BoolVar(&a.rawKeys, "raw-keys", false, "accept value keys without a namespace (values.raw_keys)")
-	f.BoolVar(&a.verbose, "verbose", false, "log each request, in and out")
-}
-
-// exactly is cobra.ExactArgs with a message that says what is missing.
-func exactly(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) < len(names) {
-			return usagef("%s is missing", names[len(args)])
-		}
-		if len(args) > len(names) {
-			return usagef("%q is one argument too many (%s)", args[len(names)], strings.Join(names, " "))
-		}
-		return nil
-	}
 }

@@ -3,15 +3,13 @@ package main
 import "github.com/spf13/cobra"
 
 func (a *app) benchCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "bench",
 		Short: "Measure what this machine makes of a node",
 		Example: `  holdfast bench rpc
   holdfast bench store
   holdfast bench lookup`,
-		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	cmd.AddCommand(a.benchRPCCommand(), a.benchStoreCommand(), a.benchLookupCommand())
 	return cmd
 }

@@ -29,13 +29,16 @@ and takes libp2p's ping as the limit.`,
 		Example: `  holdfast bench rpc
   holdfast bench rpc --transport quic --records 100000 --op FIND_NODE
   holdfast bench rpc /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW... --streams 8`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost("[MULTIADDR]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}
 			if len(args) == 1 {
 				return a.benchOther(cmd.Context(), cfg, args[0])
+			}
+			if cmd.Flags().Changed("protocol-prefix") {
+				return usagef("--protocol-prefix goes with MULTIADDR")
 			}
 			return a.benchOwn(cmd.Context(), cfg)
 		},

@@ -38,8 +38,10 @@ func completionCommands(root *cobra.Command) {
 		if cmd.Name() != "completion" {
 			continue
 		}
+		group(cmd)
 		cmd.Example = "  holdfast completion bash > /etc/bash_completion.d/holdfast"
 		for _, shell := range cmd.Commands() {
+			shell.Args = exactly()
 			shell.Example = "  holdfast completion " + shell.Name()
 		}
 	}

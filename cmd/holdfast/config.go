@@ -10,14 +10,12 @@ import (
 )
 
 func (a *app) configCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "config",
 		Short: "Show and check the configuration",
 		Example: `  holdfast config default > /etc/holdfast/config.toml
   holdfast config print --origin`,
-		Args: exactly(),
-		RunE: needSubcommand,
-	}
+	})
 	var origin bool
 	print := &cobra.Command{
 		Use:     "print",
@@ -46,16 +44,20 @@ func (a *app) configCommand() *cobra.Command {
 			Use:     "validate [FILE]",
 			Short:   "Check the configuration and report everything that is wrong",
 			Example: `  holdfast config validate /etc/holdfast/config.toml`,
-			Args:    cobra.MaximumNArgs(1),
+			Args:    atMost("[FILE]"),
 			RunE:    func(_ *cobra.Command, args []string) error { return a.validateConfig(args) },
 		})
 	return cmd
 }
 
 // checked loads the configuration with every check that serve makes.
-func (a *app) checked() (*config.Loaded, error) {
-	loaded, err := a.load()
-	return loaded, errors.Join(err, loaded.WithOrigins(daemon.Check(&loaded.Config)))
+func (a *app) checked(settings ...config.Setting) (*config.Loaded, error) {
+	loaded, err := a.load(settings...)
+	err = errors.Join(err, loaded.WithOrigins(daemon.Check(&loaded.Config)))
+	if fromFlags(loaded, err) {
+		err = usageError{err}
+	}
+	return loaded, err
 }
 
 func (a *app) validateConfig(args []string) error {

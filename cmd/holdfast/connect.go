@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +21,19 @@ func (a *app) load(settings ...config.Setting) (*config.Loaded, error) {
 	if a.verbose {
 		loaded.Config.Log.Level += ",rpc=debug"
 	}
+	if _, missing := os.Stat(a.config); a.config != "" && errors.Is(missing, fs.ErrNotExist) || fromFlags(loaded, err) {
+		err = usageError{err}
+	}
 	return loaded, err
+}
+
+// fromFlags reports whether one of the violations is of a flag.
+func fromFlags(l *config.Loaded, err error) bool {
+	var found config.Violations
+	if !errors.As(err, &found) {
+		return false
+	}
+	return slices.ContainsFunc(found, func(v config.Violation) bool { return l.Origin(v.Key).Source == "flag" })
 }
 
 func (a *app) sources(settings ...config.Setting) config.Sources {
@@ -93,6 +109,23 @@ func (a *app) loadWithoutFile(broken error) (*config.Loaded, error) {
 	return loaded, nil
 }
 
+// advice says what to do when no daemon answers.
+func (a *app) advice() string {
+	text := "; start one with `holdfast serve`"
+	has := func(name string) bool {
+		f := a.cmd.Flags().Lookup(name)
+		return f != nil && !f.Hidden
+	}
+	named := "--data-dir"
+	if has("api") {
+		named = "--api or --data-dir"
+	}
+	if has("bootstrap") {
+		return text + ", name its socket with " + named + ", or use --bootstrap ADDR"
+	}
+	return text + ", or name its socket with " + named
+}
+
 // backend returns the node to ask, and how to let go of it.
 func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 	if len(a.bootstrap) > 0 {
@@ -113,6 +146,7 @@ func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 			return nil, nil, err
 		}
 		c := api.NewClient(socket)
+		c.Advice = a.advice()
 		return c, c.Close, nil
 	}
 	// A short-lived node is quiet: what matters is in the result or the error.

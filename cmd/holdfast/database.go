@@ -109,7 +109,7 @@ writing. identity.key is not in it: keep a copy of that beside it.`,
 			return a.printf("Saved %s to %s\n", bytesText(n), args[0])
 		}),
 	}
-	cmd.Flags().StringVar(&a.socket, "api", "", "admin `socket` of the daemon (api.socket)")
+	a.socketFlag(cmd.Flags())
 	return cmd
 }
 

@@ -11,13 +11,11 @@ import (
 )
 
 func (a *app) debugCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:     "debug",
 		Short:   "Look into a daemon in trouble",
 		Example: `  holdfast debug bundle`,
-		Args:    exactly(),
-		RunE:    needSubcommand,
-	}
+	})
 	bundle := &cobra.Command{
 		Use:   "bundle [FILE]",
 		Short: "Save what is needed to understand the daemon in one file",
@@ -30,7 +28,7 @@ The admin socket also serves profiles:
   curl --unix-socket SOCKET -o cpu.pb.gz 'http://holdfast/debug/pprof/profile?seconds=10'`,
 		Example: `  holdfast debug bundle
   holdfast debug bundle - | ssh admin@example.org 'cat > bundle.tar.gz'`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost("[FILE]"),
 		RunE: a.with(func(ctx context.Context, b api.Backend, args []string) error {
 			file := "holdfast-debug-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
 			if len(args) == 1 {
@@ -39,7 +37,7 @@ The admin socket also serves profiles:
 			return a.saveBundle(ctx, b, file)
 		}),
 	}
-	cmd.AddCommand(a.nodeFlags(bundle))
+	cmd.AddCommand(a.daemonFlags(bundle))
 	return cmd
 }
 

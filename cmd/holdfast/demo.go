@@ -214,6 +214,7 @@ func (d *demo) server(ctx context.Context) error {
 	if err := d.publish(ctx); err != nil {
 		return err
 	}
+	d.endless = true
 	<-ctx.Done()
 	return nil
 }

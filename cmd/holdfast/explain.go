@@ -19,7 +19,7 @@ import (
 const defaultTraces = 20
 
 func (a *app) explainCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "explain",
 		Short: "Show a lookup hop by hop: who was asked, when, what came back, why it ended",
 		Long: `Run a lookup and show its story: who was asked, when, what came back, and why it
@@ -30,9 +30,7 @@ included: "list" shows them, "show ID" tells one.
 		Example: `  holdfast explain find-providers bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
   holdfast explain get /ipns/k51... --html lookup.html
   holdfast explain list`,
-		Args: exactly(),
-		RunE: needSubcommand,
-	}
+	})
 	cmd.AddCommand(
 		a.explainLookup(api.LookupGet, "KEY", "Explain the lookup of a value", "/example/greeting"),
 		a.explainLookup(api.LookupFindProviders, "KEY", "Explain the lookup of providers", "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"),
@@ -69,6 +67,9 @@ func (a *app) explainLookup(lookup, arg, short, example string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&page, "html", "", "write a page with a timeline to this `file`")
+	if lookup == api.LookupGet {
+		return a.valueNodeFlags(cmd)
+	}
 	return a.nodeFlags(cmd)
 }
 
@@ -141,7 +142,7 @@ func (a *app) explainList() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&count, "count", defaultTraces, "how many, at most 1000")
-	return a.nodeFlags(cmd)
+	return a.daemonFlags(cmd)
 }
 
 func (a *app) listTraces(ctx context.Context, b api.Backend, count int) error {
@@ -198,5 +199,5 @@ func (a *app) explainShow() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&page, "html", "", "write a page with a timeline to this `file`")
-	return a.nodeFlags(cmd)
+	return a.daemonFlags(cmd)
 }

@@ -43,7 +43,7 @@ can make it.`,
 	}
 	cmd.Flags().BoolVar(&generate, "generate", false, "make a new identity")
 	cmd.Flags().Int64Var(&seed, "seed", 0, "make it from this `number`: not secret")
-	return a.nodeFlags(cmd)
+	return a.daemonFlags(cmd)
 }
 
 func (a *app) showID(ctx context.Context, b api.Backend, _ []string) error {

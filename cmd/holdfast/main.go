@@ -6,7 +6,8 @@
 // a running daemon behind its admin socket or, with --bootstrap, a short-lived
 // node in this process; the commands cannot tell them apart.
 //
-// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached.
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
+// 130 interrupted. With --json an error is one object on stderr.
 package main
 
 import (

@@ -139,7 +139,7 @@ func (a *app) unprovideCommand() *cobra.Command {
 			return a.printKey("Unprovided", text)
 		}),
 	}
-	return a.nodeFlags(cmd)
+	return a.daemonFlags(cmd)
 }
 
 func (a *app) providesCommand() *cobra.Command {
@@ -170,7 +170,7 @@ was provided.`,
 			return a.table([]string{"KIND", "KEY", "LAST", "NEXT"}, rows)
 		}),
 	}
-	return a.nodeFlags(cmd)
+	return a.daemonFlags(cmd)
 }
 
 func (a *app) findProvidersCommand() *cobra.Command {

@@ -25,11 +25,12 @@ func TestMain(m *testing.M) {
 // commands there are:
 //
 //	code N COMMAND...             COMMAND exits with N; stdout and stderr follow
-//	start NAME TEXT COMMAND...    COMMAND runs until TEXT is a line of its output;
+//	start NAME TEXT COMMAND...    COMMAND runs until TEXT is in a line of its output;
 //	                              $NAME_ADDR, $NAME_LISTEN (without the peer ID),
 //	                              $NAME_PORT and $NAME_ID say where it listens
 //	stop NAME                     it ends by SIGTERM with 0, within ten seconds
 //	kill NAME                     it is killed
+//	interrupt NAME N [GLOB]       it ends by SIGINT with N, sent once a file of GLOB is there
 //	hup NAME                      it gets SIGHUP
 //	output NAME TEXT              it has printed a line with TEXT, soon
 func TestScripts(t *testing.T) {
@@ -44,7 +45,7 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": scriptCode, "start": scriptStart, "stop": scriptStop, "kill": scriptKill, "hup": scriptHUP, "output": scriptOutput,
+			"code": scriptCode, "start": scriptStart, "stop": scriptStop, "kill": scriptKill, "interrupt": scriptInterrupt, "hup": scriptHUP, "output": scriptOutput,
 		},
 	})
 }
@@ -100,7 +101,9 @@ func scriptStart(ts *testscript.TestScript, neg bool, args []string) {
 	p := &running{cmd: cmd, path: file}
 	ps.running[name] = p
 	ts.Defer(func() { p.kill() })
-	p.await(ts, text)
+	if text != "" {
+		p.await(ts, text)
+	}
 	data, err := os.ReadFile(file)
 	ts.Check(err)
 	for line := range strings.SplitSeq(string(data), "\n") {
@@ -158,20 +161,43 @@ func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: stop NAME")
 	}
-	p := scriptProcess(ts, args[0])
-	ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
+	scriptProcess(ts, args[0]).end(ts, syscall.SIGTERM, 0)
+}
+
+// end sends a signal, after which the process ends with a code within ten seconds.
+func (p *running) end(ts *testscript.TestScript, s os.Signal, code int) {
+	ts.Check(p.cmd.Process.Signal(s))
 	ended := make(chan error, 1)
 	go func() { ended <- p.cmd.Wait() }()
 	select {
-	case err := <-ended:
-		if err != nil {
-			ts.Fatalf("%s: %v\n%s", args[0], err, ts.ReadFile(p.path))
+	case <-ended:
+		if have := p.cmd.ProcessState.ExitCode(); have != code {
+			ts.Fatalf("%s: exit code %d, want %d\n%s", p.path, have, code, ts.ReadFile(p.path))
 		}
 	case <-time.After(10 * time.Second):
 		_ = p.cmd.Process.Kill()
 		<-ended
-		ts.Fatalf("%s did not stop within ten seconds\n%s", args[0], ts.ReadFile(p.path))
+		ts.Fatalf("%s did not stop within ten seconds\n%s", p.path, ts.ReadFile(p.path))
 	}
+}
+
+func scriptInterrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: interrupt NAME N [GLOB]")
+	}
+	code, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	p := scriptProcess(ts, args[0])
+	for deadline := time.Now().Add(scriptPatience); len(args) == 3; pause() {
+		if there, err := filepath.Glob(ts.MkAbs(args[2])); err != nil || len(there) > 0 {
+			ts.Check(err)
+			break
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s did not appear\n%s", args[2], ts.ReadFile(p.path))
+		}
+	}
+	p.end(ts, os.Interrupt, code)
 }
 
 func scriptKill(ts *testscript.TestScript, neg bool, args []string) {

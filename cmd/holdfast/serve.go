@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,8 @@ give to others, and "Ready".`,
 	f.Lookup("port").DefValue = "0" // not shown
 	f.StringVar(&mode, "mode", "", "auto, client or server (network.mode)")
 	f.StringVar(&a.socket, "api", "", "admin `socket` (api.socket)")
-	a.networkFlags(cmd)
+	a.networkFlags(f)
+	a.valueFlags(f)
 	return cmd
 }
 
@@ -55,7 +57,7 @@ func checkAddrs(listen, bootstrap []string, port int) error {
 	var c config.Config
 	c.Network.Listen, c.Network.Bootstrap = listen, bootstrap
 	if found := daemon.Check(&c); len(found) > 0 {
-		return usagef("%s", found[0].Problem[len("has an address that cannot be used: "):])
+		return usagef("%s", strings.TrimPrefix(found[0].Problem, "has an address that cannot be used: "))
 	}
 	if port != noPort {
 		return checkPort(port)
@@ -78,12 +80,15 @@ func (a *app) loadServe(listen []string, mode string, port int) (*config.Loaded,
 	if mode != "" {
 		settings = append(settings, config.Setting{Key: "network.mode", Value: mode, Flag: "--mode"})
 	}
-	loaded, err := a.load(settings...)
-	if err != nil || port == noPort {
-		return loaded, err
+	if port != noPort {
+		loaded, err := a.load(settings...)
+		if err != nil {
+			return loaded, err
+		}
+		with := daemon.WithPort(loaded.Config.Network.Listen, port)
+		settings = append(settings, config.Setting{Key: "network.listen", List: with, Flag: "--port"})
 	}
-	with := daemon.WithPort(loaded.Config.Network.Listen, port)
-	return a.load(append(settings, config.Setting{Key: "network.listen", List: with, Flag: "--port"})...)
+	return a.checked(settings...)
 }
 
 func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) error {
@@ -102,6 +107,7 @@ func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) er
 	if err != nil {
 		return err
 	}
+	a.endless = true
 	fmt.Fprintf(a.out, "Peer ID: %s\nListening on:\n", d.ID())
 	for _, addr := range d.Addrs() {
 		fmt.Fprintln(a.out, addr)

@@ -21,7 +21,7 @@ import (
 )
 
 func (a *app) simCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "sim",
 		Short: "Simulate networks of the code that this node runs",
 		Long: `Simulate networks: the routing table, the lookups, the republishing and the serving
@@ -29,9 +29,7 @@ side are those that this node runs; only the network between them is simulated.
 The same seed gives the same run. Needs no daemon.`,
 		Example: `  holdfast sim join
   holdfast sim run --nodes 10000 --churn mixture --hours 24`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	cmd.AddCommand(a.simJoinCommand(), a.simRunCommand())
 	return cmd
 }

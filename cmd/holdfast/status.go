@@ -34,7 +34,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return a.printStatus(&s)
 		}),
 	}
-	return a.nodeFlags(cmd)
+	return a.daemonFlags(cmd)
 }
 
 func (a *app) printStatus(s *api.Status) error {

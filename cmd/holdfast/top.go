@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -54,7 +55,7 @@ object for each.`,
 	}
 	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "`time` between two pictures")
 	cmd.Flags().IntVar(&count, "count", 0, "end after this many pictures (0: when q is pressed)")
-	return a.nodeFlags(cmd)
+	return a.daemonFlags(cmd)
 }
 
 // top shows overviews one after another.
@@ -84,8 +85,11 @@ func (t *top) print(ctx context.Context) error {
 			return err
 		}
 		t.last = &o
-		if i < max(t.count, 1) && !pauseFor(ctx, t.interval, nil) {
-			return ctx.Err()
+		if i == max(t.count, 1) {
+			break
+		}
+		if err := pauseFor(ctx, t.interval, nil); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -108,8 +112,10 @@ func (t *top) watch(ctx context.Context) error {
 		}
 		t.draw(&o, colours)
 		t.last = &o
-		if !pauseFor(ctx, t.interval, keys) {
-			return ctx.Err()
+		if err := pauseFor(ctx, t.interval, keys); errors.Is(err, errQuit) {
+			return nil
+		} else if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -133,19 +139,25 @@ func (t *top) draw(o *api.Overview, s style) {
 	fmt.Fprint(t.out, screenRest)
 }
 
-// pauseFor waits; false if the context or a key has ended it.
-func pauseFor(ctx context.Context, d time.Duration, keys <-chan byte) bool {
+// errQuit is the error of a pause that q ended.
+var errQuit = errors.New("quit")
+
+// pauseFor waits; an error if the context or a key has ended it.
+func pauseFor(ctx context.Context, d time.Duration, keys <-chan byte) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-			return true
+			return nil
 		case <-ctx.Done():
-			return false
+			return ctx.Err()
 		case k := <-keys:
-			if k == 'q' || k == 3 { // ^C: the terminal is raw and sends no signal
-				return false
+			switch k {
+			case 'q':
+				return errQuit
+			case 3: // ^C: the terminal is raw and sends no signal
+				return errInterrupted
 			}
 		}
 	}

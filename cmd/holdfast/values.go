@@ -48,7 +48,7 @@ that time instead.`,
 		},
 	}
 	cmd.Flags().DurationVar(&ttl, "ttl", 0, "lifetime, at most 48h (default: values.default_ttl, and republished)")
-	return a.nodeFlags(cmd)
+	return a.valueNodeFlags(cmd)
 }
 
 // value returns the argument, or standard input for "-".
@@ -136,7 +136,7 @@ func (a *app) getCommand() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&quorum, "quorum", 0, "end once this many peers gave the same value (0: the default, 1: the first will do)")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write the value to this `file`")
-	return a.nodeFlags(cmd)
+	return a.valueNodeFlags(cmd)
 }
 
 func (a *app) printValue(text string, v api.Value, output string) error {
@@ -172,7 +172,7 @@ func (a *app) unpublishCommand() *cobra.Command {
 			return a.printKey("Unpublished", text)
 		}),
 	}
-	return a.nodeFlags(cmd)
+	return a.daemonFlags(cmd)
 }
 
 // withKey is with for commands whose only argument is a key.

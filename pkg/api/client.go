@@ -13,6 +13,9 @@ import (
 
 // Client is the Backend of a daemon behind a unix socket. Safe for concurrent use.
 type Client struct {
+	// Advice is what a person can do when no daemon answers; it ends that error.
+	Advice string
+
 	socket string
 	http   *http.Client
 }
@@ -59,7 +62,7 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &dialing) && dialing.Op == "dial":
-		return Errorf(CodeNoDaemon, "no daemon reached at %s (%v); start one with `holdfast serve`, name its socket with --api or --data-dir, or use --bootstrap ADDR", c.socket, dialing.Err)
+		return Errorf(CodeNoDaemon, "no daemon reached at %s (%v)%s", c.socket, dialing.Err, c.Advice)
 	}
 	return Errorf(CodeNoDaemon, "the daemon at %s went away during %s: %v", c.socket, op, err)
 }

@@ -248,6 +248,7 @@ func TestErrorsKeepTheirCode(t *testing.T) {
 
 func TestNoDaemon(t *testing.T) {
 	c := NewClient(filepath.Join(t.TempDir(), "none.sock"))
+	c.Advice = "; start one with `holdfast serve`"
 	_, err := c.Status(t.Context())
 	require.ErrorIs(t, err, ErrNoDaemon)
 	require.ErrorContains(t, err, "none.sock")

@@ -107,6 +107,11 @@ func TestFileErrorsNameTheirPlace(t *testing.T) {
 		{"two unknown keys", "[log]\na = 1\nb = 2\n", ErrUnknownKey, []string{":2: log.a", ":3: log.b"}},
 		{"syntax", "[network\n", ErrFile, []string{":1:"}},
 		{"wrong type", "[network]\nlisten = 3\n", ErrFile, []string{":2:", "listen = 3"}},
+		{"text as number", "[limits]\nconnections_low = \"x\"\n", ErrFile, []string{":2:19: limits.connections_low takes a whole number", "~~~ limits.connections_low takes"}},
+		{"number as text", "[network]\nmode = 3\n", ErrFile, []string{":2:", "network.mode takes a text in quotes"}},
+		{"text as list", "[network]\nlisten = \"x\"\n", ErrFile, []string{":2:", "network.listen takes a list"}},
+		{"text as bool", "[values]\nraw_keys = \"x\"\n", ErrFile, []string{":2:", "values.raw_keys takes true or false"}},
+		{"fraction as size", "[storage]\nmax_bytes = 3.5\n", ErrFile, []string{":2:", "storage.max_bytes"}},
 		{"number as duration", "[republish]\ninterval = 22\n", ErrFile, []string{":2:"}},
 		{"bad duration", "[republish]\ninterval = \"22\"\n", ErrFile, []string{":2:", `"22" is not a duration`}},
 		{"bad size", "[storage]\nmax_bytes = \"lots\"\n", ErrFile, []string{":2:", `"lots" is not a size`}},
@@ -119,8 +124,25 @@ func TestFileErrorsNameTheirPlace(t *testing.T) {
 			for _, s := range c.says {
 				require.Contains(t, err.Error(), s)
 			}
+			require.NotContains(t, err.Error(), "struct field")
+			require.NotContains(t, err.Error(), "of type")
 		})
 	}
+}
+
+// A variable with one underscore where two belong would be ignored without a word.
+func TestEnvWithOneUnderscore(t *testing.T) {
+	for _, k := range Keys() {
+		if k.Env() == "" {
+			continue
+		}
+		name := strings.ReplaceAll(k.Env(), "__", "_")
+		_, err := Load(Sources{Env: []string{name + "=client"}})
+		require.ErrorIs(t, err, ErrUnknownKey, name)
+		require.ErrorContains(t, err, "environment variable "+name+"; did you mean "+k.Env()+", with two underscores?")
+	}
+	_, err := Load(Sources{Env: []string{"HOLDFAST_CONFIG=x", "HOLDFAST_HOME=y"}})
+	require.NoError(t, err, "not of ours")
 }
 
 func TestMissingFile(t *testing.T) {

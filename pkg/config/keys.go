@@ -87,6 +87,24 @@ func unitOf(t reflect.Type) string {
 	return "text"
 }
 
+// takes says how TOML writes a value of the key; "" if its type says so itself.
+func (k Key) takes() string {
+	var c Config
+	v := k.field(&c)
+	if _, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return ""
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return "true or false, without quotes"
+	case reflect.Int:
+		return "a whole number, without quotes"
+	case reflect.Slice:
+		return `a list: ["...", "..."]`
+	}
+	return "a text in quotes"
+}
+
 func keyByPath(path string) (Key, bool) {
 	for _, k := range keys {
 		if k.Path() == path {
@@ -103,6 +121,16 @@ func keyByEnv(name string) (Key, bool) {
 		}
 	}
 	return Key{}, false
+}
+
+// meantEnv returns the variable that name is but for single underscores; "" if none.
+func meantEnv(name string) string {
+	for _, k := range keys {
+		if env := k.Env(); env != "" && strings.ReplaceAll(env, "__", "_") == name {
+			return env
+		}
+	}
+	return ""
 }
 
 func (k Key) field(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(k.index) }

@@ -158,7 +158,11 @@ func fileError(name string, data []byte, err error) error {
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		row, column := bad.Position()
-		return fmt.Errorf("%w: %s:%d:%d: %s\n%s", ErrFile, name, row, column, strings.TrimPrefix(bad.Error(), "toml: "), bad.String())
+		text, excerpt := strings.TrimPrefix(bad.Error(), "toml: "), bad.String()
+		if wanted := wantedAt(data, row); wanted != "" { // instead of the names of Go's types
+			text, excerpt = wanted, strings.ReplaceAll(excerpt, text, wanted)
+		}
+		return fmt.Errorf("%w: %s:%d:%d: %s\n%s", ErrFile, name, row, column, text, excerpt)
 	}
 	// The decoder gives no place for a number where a duration must stand.
 	for path, at := range places(data) {
@@ -171,12 +175,29 @@ func fileError(name string, data []byte, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
 }
 
+// wantedAt says what the key on a line takes; "" if no known key is there, or one
+// whose own error says it.
+func wantedAt(data []byte, row int) string {
+	for path, at := range places(data) {
+		if k, ok := keyByPath(path); ok && at.line == row && k.takes() != "" {
+			return path + " takes " + k.takes()
+		}
+	}
+	return ""
+}
+
 func (l *Loaded) readEnv(env []string) error {
 	var all []error
 	for _, e := range slices.Sorted(slices.Values(env)) {
 		name, value, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, EnvPrefix) || !strings.Contains(name, "__") {
+		if !strings.HasPrefix(name, EnvPrefix) {
 			continue
+		}
+		if !strings.Contains(name, "__") {
+			if meant := meantEnv(name); meant != "" && value != "" {
+				all = append(all, fmt.Errorf("%w: environment variable %s; did you mean %s, with two underscores?", ErrUnknownKey, name, meant))
+			}
+			continue // for another program
 		}
 		k, ok := keyByEnv(name)
 		if !ok {

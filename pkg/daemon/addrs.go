@@ -86,7 +86,8 @@ func cause(err error) string {
 	return text
 }
 
-// Check finds what config.Validate cannot: addresses that libp2p does not take.
+// Check finds what config.Validate cannot: addresses that libp2p does not take, and
+// listeners that are in each other's way.
 func Check(c *config.Config) config.Violations {
 	var found config.Violations
 	each := func(key string, list []string, check func(string) error) {
@@ -100,7 +101,7 @@ func Check(c *config.Config) config.Violations {
 	each("network.listen", c.Network.Listen, checkListen)
 	each("network.announce", c.Network.Announce, func(text string) error { _, err := parseAddr(text); return err })
 	each("network.bootstrap", c.Network.Bootstrap, checkBootstrap)
-	return found
+	return append(found, checkListeners(c)...)
 }
 
 func parseAddr(text string) (ma.Multiaddr, error) {
@@ -116,10 +117,20 @@ func checkListen(text string) error {
 	if err != nil {
 		return err
 	}
-	if quic, tcp := hasProtocol(a, ma.P_QUIC_V1), hasProtocol(a, ma.P_TCP); !quic && !tcp || !manet.IsThinWaist(head(a)) {
-		return fmt.Errorf("%w: %q is neither TCP nor QUIC; write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1", ErrAddr, text)
+	if !served(a) {
+		return fmt.Errorf("%w: %q is neither TCP nor QUIC alone, which is what this node serves; write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1", ErrAddr, text)
 	}
 	return nil
+}
+
+// served reports whether a transport of newHost listens on an address, all of it.
+func served(a ma.Multiaddr) bool {
+	if len(a) < 2 || !manet.IsThinWaist(head(a)) {
+		return false
+	}
+	rest := a[1:]
+	return len(rest) == 1 && rest[0].Code() == ma.P_TCP ||
+		len(rest) == 2 && rest[0].Code() == ma.P_UDP && rest[1].Code() == ma.P_QUIC_V1
 }
 
 func hasProtocol(a ma.Multiaddr, code int) bool {

@@ -139,6 +139,9 @@ func (d *Daemon) startNode() error {
 		return err
 	}
 	d.onClose("libp2p", closeHost, d.host.Close)
+	if open := len(d.host.Network().ListenAddresses()); open < len(listen) { // libp2p is content with one
+		return fmt.Errorf("%w: libp2p listens on %d of the %d of network.listen", ErrNoListener, open, len(listen))
+	}
 	d.log.Info("identity", "peer_id", d.host.ID().String(), "created", created)
 
 	bootstrap, err := ParseBootstrap(d.config.Network.Bootstrap)

@@ -238,9 +238,13 @@ func shareOption(at func(*Options) *float64) field {
 
 func boolOption(at func(*Options) *bool) field {
 	return field{
-		set: func(o *Options, value string) (err error) {
-			*at(o), err = strconv.ParseBool(value)
-			return err
+		set: func(o *Options, value string) error {
+			b, err := strconv.ParseBool(value)
+			if err != nil {
+				return errors.New("want true or false")
+			}
+			*at(o) = b
+			return nil
 		},
 		get: func(o *Options) string { return strconv.FormatBool(*at(o)) },
 	}
@@ -261,9 +265,13 @@ func choiceOption(at func(*Options) *string, choices ...string) field {
 
 func seedOption() field {
 	return field{
-		set: func(o *Options, value string) (err error) {
-			o.Seed, err = strconv.ParseUint(value, 10, 64)
-			return err
+		set: func(o *Options, value string) error {
+			n, err := strconv.ParseUint(value, 10, 64)
+			if err != nil {
+				return errors.New("want a whole number of 0 or more")
+			}
+			o.Seed = n
+			return nil
 		},
 		get: func(o *Options) string { return strconv.FormatUint(o.Seed, 10) },
 	}

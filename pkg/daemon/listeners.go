@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+// listener is one socket that the configuration asks for.
+type listener struct {
+	key, text string // where it is configured, and as what
+	network   string // "tcp" or "udp"
+	addr      netip.Addr
+	port      string
+	dual      bool // an unspecified address of either family takes both
+}
+
+// listeners returns those of the configuration that can be compared: names, and
+// addresses that are wrong in another way, are left out.
+func listeners(c *config.Config) []listener {
+	var all []listener
+	for _, text := range c.Network.Listen {
+		if checkListen(text) != nil {
+			continue
+		}
+		network, hostport, err := manet.DialArgs(head(ma.StringCast(text)))
+		if err != nil {
+			continue
+		}
+		all = appendListener(all, listener{key: "network.listen", text: text, network: network[:len("tcp")]}, hostport)
+	}
+	// net.Listen takes both families for an unspecified address of either.
+	for _, l := range []listener{
+		{key: "metrics.listen", text: c.Metrics.Listen, network: "tcp", dual: true},
+		{key: "routing_api.listen", text: c.RoutingAPI.Listen, network: "tcp", dual: true},
+	} {
+		if l.text != config.Off {
+			all = appendListener(all, l, l.text)
+		}
+	}
+	return all
+}
+
+func appendListener(all []listener, l listener, hostport string) []listener {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return all
+	}
+	switch host {
+	case "":
+		l.addr = netip.IPv6Unspecified()
+	case "localhost":
+		l.addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	default:
+		if l.addr, err = netip.ParseAddr(host); err != nil {
+			return all
+		}
+	}
+	l.port = port
+	return append(all, l)
+}
+
+// takes reports whether l takes an address of the other listener too.
+func (l *listener) takes(other *listener) bool {
+	switch {
+	case l.network != other.network || l.port != other.port || l.port == "0":
+		return false
+	case l.addr.IsUnspecified():
+		return l.dual || l.addr.Is4() == other.addr.Is4() || other.dual && other.addr.IsUnspecified()
+	}
+	return l.addr == other.addr
+}
+
+// checkListeners finds listeners of which only one can have the address.
+func checkListeners(c *config.Config) config.Violations {
+	var found config.Violations
+	all := listeners(c)
+	for i := range all {
+		for j := range i {
+			if l, other := &all[i], &all[j]; l.takes(other) || other.takes(l) {
+				found = append(found, config.Violation{Key: l.key, Problem: fmt.Sprintf(
+					"has %s, which overlaps with %s of %s; give each an address or a port of its own", l.text, other.text, other.key)})
+			}
+		}
+	}
+	return found
+}
