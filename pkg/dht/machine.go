@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"slices"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
@@ -27,15 +28,16 @@ type Machine struct {
 	lastRequest RequestID
 	queries     underway[QueryID, query]
 	requests    underway[RequestID, request]
-	blocked     []QueryID // queries that met MaxRequests, in order
-	refused     uint64    // queries that met MaxQueries
+	inFlight    [numPurposes]int // requests by purpose
+	blocked     []QueryID        // queries that met MaxQueryRequests, in order
+	refused     uint64           // queries that met MaxQueries
 
 	candidates candidates
 	spare      *lookup.Lookup // of the refresh that has just ended, for the next one
-	probes     int            // in flight
 	probeMsg   *wire.Message  // what every probe asks
 
-	upkeep upkeep
+	upkeep     upkeep
+	moreSilent bool // peers may be due for a liveness probe that had no place
 }
 
 // New returns a Machine with an empty table. Call Restored once to start it.
@@ -67,7 +69,7 @@ type Load struct {
 	Queries    int // of MaxQueries
 	Blocked    int // queries among them that wait for room for a request
 	Requests   int // in flight, of MaxRequests
-	Probes     int // requests among them, of MaxProbes
+	Probes     int // requests among them, of MaxProbes, MaxSuspects and MaxLiveness together
 	Candidates int // peers that wait for a probe, of MaxCandidates
 
 	// Since the start.
@@ -79,7 +81,7 @@ type Load struct {
 func (m *Machine) Load() Load {
 	return Load{
 		Queries: m.queries.len(), Blocked: len(m.blocked), Requests: m.requests.len(),
-		Probes: m.probes, Candidates: len(m.candidates.queue),
+		Probes: m.probes(), Candidates: len(m.candidates.queue),
 		RefusedQueries: m.refused, DroppedCandidates: m.candidates.dropped,
 	}
 }
@@ -228,10 +230,26 @@ func (m *Machine) late(now time.Time, r *request) {
 	m.step(now, r.query)
 }
 
+// purpose is what a request is for, and which of the bounds its place counts for.
+type purpose uint8
+
+const (
+	forQuery     purpose = iota // a lookup or a store
+	forCandidate                // a probe, as are the next two
+	forSuspect
+	forLiveness
+
+	numPurposes = 4
+)
+
+// places are the most requests in flight of each purpose.
+var places = [numPurposes]int{forQuery: MaxQueryRequests, forCandidate: MaxProbes, forSuspect: MaxSuspects, forLiveness: MaxLiveness}
+
 // request is one RPC in flight.
 type request struct {
 	id       RequestID
 	role     Role
+	purpose  purpose
 	sent     time.Time
 	to       kad.Peer
 	query    *query // nil for a probe
@@ -239,8 +257,13 @@ type request struct {
 	step     int    // its place in the query's trace, from 1; 0: not traced
 }
 
-// send puts a request into the output. The caller has checked room.
+// send puts a request into the output: every request goes through here. The caller
+// has checked room.
 func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
+	if !m.room(r.purpose) {
+		panic("dht: no room for a request")
+	}
+	m.inFlight[r.purpose]++
 	m.lastRequest++
 	r.id, r.sent = m.lastRequest, now
 	m.requests.add(r.id, r)
@@ -262,15 +285,23 @@ func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 
 func (m *Machine) softTimeout() time.Duration { return m.patience.timeout(m.cfg.SoftTimeout) }
 
-// room reports whether another request may be in flight.
-func (m *Machine) room() bool { return m.requests.len() < MaxRequests }
+// room reports whether another request of that purpose may be in flight.
+func (m *Machine) room(p purpose) bool { return m.inFlight[p] < places[p] }
+
+// probes returns how many probes are in flight.
+func (m *Machine) probes() int {
+	return m.inFlight[forCandidate] + m.inFlight[forSuspect] + m.inFlight[forLiveness]
+}
+
+// remove takes a request out of those in flight.
+func (m *Machine) remove(r *request) {
+	m.requests.remove(r.id)
+	m.inFlight[r.purpose]--
+}
 
 // forget removes a request that ended.
 func (m *Machine) forget(r *request) {
-	m.requests.remove(r.id)
-	if r.role == RoleProbe {
-		m.probes--
-	}
+	m.remove(r)
 	if r.query == nil {
 		return
 	}
@@ -284,24 +315,38 @@ func (m *Machine) forget(r *request) {
 	}
 }
 
-// unblock gives the room that came free to waiting queries, then to probes.
+// unblock gives places that came free to those who wait for one: queries, candidates
+// and silent peers.
 func (m *Machine) unblock(now time.Time) {
-	for len(m.blocked) > 0 && m.room() {
-		id := m.blocked[0]
+	for len(m.blocked) > 0 && m.room(forQuery) {
+		q := m.queries.find(m.blocked[0])
 		m.blocked = m.blocked[1:]
-		if q := m.queries.find(id); q != nil {
-			q.blocked = false
+		q.blocked = false
+		if q.storing {
+			m.storeMore(now, q)
+		} else {
 			m.step(now, q)
 		}
 	}
 	m.probe(now)
+	if m.moreSilent && m.room(forLiveness) {
+		m.probeSilent(now)
+	}
 }
 
-// block remembers a query that met MaxRequests.
+// block remembers a query that met MaxQueryRequests.
 func (m *Machine) block(q *query) {
 	if !q.blocked {
 		q.blocked = true
 		m.blocked = append(m.blocked, q.id)
+	}
+}
+
+// dropBlocked forgets a query that has ended.
+func (m *Machine) dropBlocked(q *query) {
+	if q.blocked {
+		q.blocked = false
+		m.blocked = slices.DeleteFunc(m.blocked, func(id QueryID) bool { return id == q.id })
 	}
 }
 

@@ -140,10 +140,16 @@ func (k *mock) overdue() {
 
 // check holds the invariants of a Machine at rest.
 func (k *mock) check(t require.TestingT) {
-	require.LessOrEqual(t, k.m.requests.len(), MaxRequests+Replicas*k.m.queries.len(), "requests in flight")
+	sum := 0
+	for p, n := range k.m.inFlight {
+		require.LessOrEqual(t, n, places[p], "requests of purpose %d in flight", p)
+		sum += n
+	}
+	require.Equal(t, k.m.requests.len(), sum, "each request has a place")
+	require.LessOrEqual(t, k.m.queries.len(), MaxQueries)
+	require.LessOrEqual(t, len(k.m.blocked), k.m.queries.len(), "only queries that run wait")
 	require.Equal(t, k.m.requests.len(), len(k.inflight), "the driver's books agree")
-	require.LessOrEqual(t, k.m.probes, 2*MaxProbes)
-	require.LessOrEqual(t, len(k.m.candidates.queue), MaxCandidates+MaxProbes)
+	require.LessOrEqual(t, len(k.m.candidates.queue), MaxCandidates)
 	for e := range k.m.Table().Entries {
 		require.NotEqual(t, k.m.cfg.Self.Key, e.Peer.Key, "self in the table")
 		require.LessOrEqual(t, k.m.Table().BucketLen(e.CPL), Replicas)

@@ -83,18 +83,30 @@ func EnoughHolders(sent int) int { return (sent + 1) / 2 }
 
 // Bounds of the Machine.
 const (
-	// MaxRequests bounds requests in flight.
-	MaxRequests = 256
+	// MaxRequests bounds requests in flight. Each purpose has places of its own:
+	// peers that hang on requests of one purpose hold up no other.
+	MaxRequests = MaxQueryRequests + MaxProbes + MaxSuspects + MaxLiveness
+	// MaxQueryRequests bounds the requests of queries in flight: the stores of eight
+	// published keys at once, at 20 peers each, and some lookups. Queries beyond it
+	// wait in order.
+	MaxQueryRequests = 192
 	// MaxQueries bounds queries at once; Start refuses more.
 	MaxQueries = 1024
-	// MaxProbes bounds probes in flight.
+	// MaxProbes bounds the probes of candidates in flight.
 	MaxProbes = 32
+	// MaxSuspects bounds the probes in flight of table peers that failed a request.
+	MaxSuspects = 16
+	// MaxLiveness bounds the probes in flight of table peers that were silent for
+	// long. If all of them hang, that is 96 a minute and 4,128 in LivenessInterval,
+	// more than any table holds.
+	MaxLiveness = 16
 	// MaxCandidates bounds peers that wait for a probe: a full snapshot.
 	MaxCandidates = records.MaxSnapshotPeers
 	// MaxRejects bounds the memory of peers that failed a probe lately.
 	MaxRejects = 4096
 	// RejectPause is how long lookups do not ask such a peer: others go on naming
-	// it, and each attempt costs the time of a failed dial.
+	// it, and each attempt costs the time of a failed dial. It is not probed either,
+	// even if it connects again: peers that never answer would take all places.
 	RejectPause = time.Minute
 	// RejectMemory is how long such a peer is not probed again on hearsay.
 	RejectMemory = 10 * time.Minute

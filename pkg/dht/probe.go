@@ -61,13 +61,10 @@ func (c *candidates) appendTo(dst []kad.Peer, n int) []kad.Peer {
 }
 
 // PeerFound makes a peer a candidate for the routing table. sure says that the
-// caller knows that it serves the protocol (identify, a bootstrap list); mere
-// hearsay is ignored for a while after a failed probe.
+// caller knows that it serves the protocol (identify, a bootstrap list): after a
+// failed probe it pauses for RejectPause, mere hearsay for RejectMemory.
 func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
-	if !m.table.Wants(p.Key) || !sure && m.candidates.rejects.has(p.ID, now, RejectMemory) {
-		return
-	}
-	if m.probing(p.ID) {
+	if !m.table.Wants(p.Key) || m.candidates.rejects.has(p.ID, now, m.pause(sure)) || m.probing(p.ID) {
 		return
 	}
 	if m.candidates.add(candidate{peer: p}) {
@@ -75,9 +72,22 @@ func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
 	}
 }
 
+// pause is how long a peer that failed a probe is not probed again. While nobody is
+// verified those who serve do not pause: it may have been our own link that failed.
+func (m *Machine) pause(sure bool) time.Duration {
+	_, verified := m.table.Len()
+	switch {
+	case !sure:
+		return RejectMemory
+	case verified == 0:
+		return 0
+	}
+	return RejectPause
+}
+
 // PeerGone removes a peer that is known not to serve the protocol any more.
 func (m *Machine) PeerGone(now time.Time, p kad.Peer) {
-	m.remove(p)
+	m.evict(p)
 	m.unblock(now)
 }
 
@@ -100,7 +110,7 @@ func (m *Machine) Restored(now time.Time, peers []kad.Peer) {
 
 // probe sends probes to candidates while there is room for them.
 func (m *Machine) probe(now time.Time) {
-	for m.probes < MaxProbes && m.room() {
+	for m.room(forCandidate) {
 		c, ok := m.candidates.pop()
 		if !ok {
 			return
@@ -109,26 +119,25 @@ func (m *Machine) probe(now time.Time) {
 			m.restoredOne(c.restored)
 			continue
 		}
-		m.sendProbe(now, c)
+		m.sendProbe(now, c, forCandidate)
 	}
 }
 
 // probing reports whether a probe of the peer is in flight.
 func (m *Machine) probing(id kad.PeerID) bool {
-	return m.probes > 0 && slices.ContainsFunc(m.requests.list, func(r numbered[RequestID, request]) bool {
+	return m.probes() > 0 && slices.ContainsFunc(m.requests.list, func(r numbered[RequestID, request]) bool {
 		return r.x.role == RoleProbe && r.x.to.ID == id
 	})
 }
 
 // sendProbe asks a peer for our own neighbourhood: the cheapest proof of life
 // that every implementation answers.
-func (m *Machine) sendProbe(now time.Time, c candidate) {
+func (m *Machine) sendProbe(now time.Time, c candidate, p purpose) {
 	if m.probing(c.peer.ID) {
 		m.restoredOne(c.restored)
 		return
 	}
-	m.probes++
-	r := &request{role: RoleProbe, to: c.peer, restored: c.restored}
+	r := &request{role: RoleProbe, purpose: p, to: c.peer, restored: c.restored}
 	m.send(now, r, m.probeMsg)
 	m.table.Probing(c.peer.Key, now)
 }
@@ -142,7 +151,7 @@ func (m *Machine) probed(r *request, ok bool) {
 func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 	m.candidates.rejects.add(r.to.ID, now)
 	if errors.Is(err, ErrNotServer) {
-		m.remove(r.to)
+		m.evict(r.to)
 	} else if m.table.Has(r.to.Key) {
 		promoted, evicted := m.table.Failed(r.to.Key, now)
 		if evicted {
@@ -156,16 +165,16 @@ func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 // silent server is probed.
 func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
 	if errors.Is(err, ErrNotServer) {
-		m.remove(p)
+		m.evict(p)
 		return
 	}
-	if m.table.Has(p.Key) && m.probes < MaxProbes {
-		m.sendProbe(now, candidate{peer: p})
+	if m.table.Has(p.Key) && m.room(forSuspect) {
+		m.sendProbe(now, candidate{peer: p}, forSuspect)
 	}
 }
 
-// remove evicts a peer whatever its state.
-func (m *Machine) remove(p kad.Peer) {
+// evict removes a peer from the table whatever its state.
+func (m *Machine) evict(p kad.Peer) {
 	if promoted, removed := m.table.Remove(p.Key); removed {
 		m.evicted(promoted)
 	}

@@ -126,7 +126,7 @@ func (m *Machine) step(now time.Time, q *query) {
 		return
 	}
 	for {
-		if !m.room() {
+		if !m.room(forQuery) {
 			m.block(q)
 			break
 		}
@@ -320,7 +320,7 @@ func (m *Machine) cancelRequests(now time.Time, q *query) {
 	for _, id := range q.requests {
 		r := m.requests.find(id)
 		q.trace.cancelled(now, r)
-		m.requests.remove(id)
+		m.remove(r)
 		m.out.Cancel = append(m.out.Cancel, id)
 		if r.role == RoleLookup && now.Sub(r.sent) >= m.softTimeout() {
 			m.suspect(now, r.to, nil)
@@ -333,6 +333,7 @@ func (m *Machine) cancelRequests(now time.Time, q *query) {
 func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	m.cancelRequests(now, q)
 	m.queries.remove(q.id)
+	m.dropBlocked(q)
 	q.over = true
 	res := Result{Query: q.id, Stats: m.stats(now, q, o)}
 	m.cfg.Observer.QueryDone(res.Stats)

@@ -29,10 +29,13 @@ func (m *Machine) store(now time.Time, q *query, closest []kad.Peer) {
 }
 
 // storeMore sends to the targets that remain, as far as there is room, and ends
-// the query after the last answer. At most k requests: they may exceed
-// MaxRequests by that much rather than wait behind lookups.
+// the query after the last answer.
 func (m *Machine) storeMore(now time.Time, q *query) {
 	for len(q.targets) > 0 {
+		if !m.room(forQuery) {
+			m.block(q)
+			return
+		}
 		p := q.targets[0]
 		q.targets = q.targets[1:]
 		q.sent++
@@ -138,7 +141,8 @@ func (m *Machine) Loaded(now time.Time, it republish.Item, q *Query, gone bool) 
 // publishDone moves the schedule on and reports it for the keystore. A publication
 // that too few peers took is not done: it is tried again.
 func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
-	ok := o == OutcomeOK && q.storedAt >= EnoughHolders(q.sent)
+	asked := q.sent + len(q.targets) // those not reached in time were to store it too
+	ok := o == OutcomeOK && q.storedAt >= EnoughHolders(asked)
 	due, scheduled := m.schedule.DueAt(*q.Publish)
 	m.schedule.Held(*q.Publish, q.storedAt)
 	if !q.loaded && !ok && scheduled { // the caller's own publication: the schedule takes over
@@ -155,6 +159,6 @@ func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
 	}
 	m.cfg.Observer.Republished(kind, ok, q.storedAt, lag)
 	if !next.IsZero() {
-		m.out.Published = append(m.out.Published, Published{Kind: kind, Key: q.Key, OK: ok, Asked: q.sent, Holders: q.storedAt, At: now, Due: next})
+		m.out.Published = append(m.out.Published, Published{Kind: kind, Key: q.Key, OK: ok, Asked: asked, Holders: q.storedAt, At: now, Due: next})
 	}
 }

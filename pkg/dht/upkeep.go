@@ -116,11 +116,20 @@ func (m *Machine) maintain(now time.Time) {
 		return
 	}
 	m.candidates.rejects.expire(now)
-	for _, p := range m.table.ProbeDue(nil, now, m.cfg.LivenessInterval, MaxProbes-m.probes) {
-		m.sendProbe(now, candidate{peer: p})
-	}
+	m.probeSilent(now)
 	m.repair(now)
 	m.refresh(now)
+}
+
+// probeSilent probes peers of the table that were silent for long, as far as there is
+// room. If more are due, it goes on when a place comes free.
+func (m *Machine) probeSilent(now time.Time) {
+	room := MaxLiveness - m.inFlight[forLiveness]
+	silent := m.table.ProbeDue(nil, now, m.cfg.LivenessInterval, room)
+	m.moreSilent = len(silent) == room
+	for _, p := range silent {
+		m.sendProbe(now, candidate{peer: p}, forLiveness)
+	}
 }
 
 // repair looks for more peers while the table is low.
@@ -148,7 +157,7 @@ func (m *Machine) joined(now time.Time) {
 func (m *Machine) refresh(now time.Time) {
 	u := &m.upkeep
 	_, verified := m.table.Len()
-	if u.refreshing || verified == 0 {
+	if u.refreshing || verified == 0 || m.queries.len() >= MaxQueries {
 		return
 	}
 	if u.lastSelf.IsZero() || now.Sub(u.lastSelf) >= min(SelfInterval, m.cfg.RefreshInterval) {

@@ -28,11 +28,11 @@ func (w *World) Violations() []string { return w.violations }
 // check tests what must hold of a node after every event.
 func (w *World) check(n *node) {
 	l := n.machine.Load()
-	if room := dht.MaxRequests + w.opts.Protocol.K*l.Queries; l.Requests > room {
-		w.violated(n, "%d requests in flight, at most %d", l.Requests, room)
+	if l.Requests > dht.MaxRequests {
+		w.violated(n, "%d requests in flight, at most %d", l.Requests, dht.MaxRequests)
 	}
-	if l.Probes > dht.MaxProbes {
-		w.violated(n, "%d probes in flight, at most %d", l.Probes, dht.MaxProbes)
+	if most := dht.MaxProbes + dht.MaxSuspects + dht.MaxLiveness; l.Probes > most {
+		w.violated(n, "%d probes in flight, at most %d", l.Probes, most)
 	}
 	if n.table.Generation() != n.checked {
 		n.checked = n.table.Generation()

@@ -90,7 +90,7 @@ var lookups = row{"Lookups", []panel{
 	},
 	{
 		kind: lines, title: "Lookups in flight", unit: "none",
-		description: "Lookups that run, and those that wait because 256 requests are in flight. Waiting for long: more is asked than the node can do.",
+		description: "Lookups that run, and those that wait because 192 of their requests are in flight. Waiting for long: more is asked than the node can do.",
 		queries: []query{
 			{"sum by (instance) (holdfast_lookups_in_flight{@})", "{{instance}} running"},
 			{"sum by (instance) (holdfast_lookups_blocked{@})", "{{instance}} waiting"},
@@ -192,7 +192,7 @@ var outbound = row{"RPC out: what the node asks of others", []panel{
 	},
 	{
 		kind: lines, title: "Requests in flight", unit: "none",
-		description: "Requests that wait for an answer; at most 256 a node.",
+		description: "Requests that wait for an answer; at most 256 a node, 64 of them probes.",
 		queries:     []query{{"sum by (instance) (holdfast_requests_in_flight{@})", "{{instance}}"}},
 	},
 }}
