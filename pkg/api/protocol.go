@@ -70,6 +70,19 @@ type request struct {
 	Level     string        `json:"level,omitempty"`
 }
 
+// check refuses numbers below zero, which no operation has a meaning for.
+func (r *request) check() error {
+	switch {
+	case r.Count < 0:
+		return Errorf(CodeInvalid, "count is %d; it cannot be below 0", r.Count)
+	case r.Quorum < 0:
+		return Errorf(CodeInvalid, "quorum is %d; it cannot be below 0", r.Quorum)
+	case r.TTL < 0:
+		return Errorf(CodeInvalid, "ttl is %s; it cannot be below 0", r.TTL)
+	}
+	return nil
+}
+
 // line is one line of a streamed answer: an item, or the end.
 type line struct {
 	Item  json.RawMessage `json:"item,omitempty"`

@@ -109,6 +109,10 @@ func (s *Server) bounded(next func(http.ResponseWriter, *http.Request, request))
 			writeFailure(w, Errorf(CodeInvalid, "the request is not valid JSON: %v", err))
 			return
 		}
+		if err := args.check(); err != nil {
+			writeFailure(w, err)
+			return
+		}
 		// The request has been read; what remains is bounded by its own writes.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		next(w, r, args)

@@ -293,6 +293,10 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/v1/put", "{", 400},
 		{"POST", "/v1/put", `{"key": 3}`, 400},
 		{"POST", "/v1/put", `{"value":"` + strings.Repeat("a", maxBody) + `"}`, 413},
+		{"POST", "/v1/traces", `{"count": -1}`, 400},
+		{"POST", "/v1/find-providers", `{"count": -1}`, 400},
+		{"POST", "/v1/get", `{"quorum": -1}`, 400},
+		{"POST", "/v1/put", `{"ttl": -1}`, 400},
 		{"POST", "/v1/nothing", "{}", 404},
 		{"GET", "/v1/status", "", 405},
 	} {

@@ -23,6 +23,7 @@ var codes = []struct {
 	{node.ErrNoAnswer, api.CodeNoPeers},
 	{node.ErrInvalidKey, api.CodeInvalid},
 	{node.ErrKeyLength, api.CodeInvalid},
+	{node.ErrNegative, api.CodeInvalid},
 	{records.ErrTooLarge, api.CodeTooLarge},
 	{records.ErrBusy, api.CodeBusy},
 	{dht.ErrBusy, api.CodeBusy},

@@ -70,6 +70,7 @@ type Node struct {
 	calls    chan call
 	once     sync.Once
 	closeErr error
+	release  func() // the protocol on the host
 
 	reachability  atomic.Int32
 	interval      atomic.Int64 // of republishing
@@ -99,8 +100,12 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
+	release, err := takeProtocol(h, cfg.protocol())
+	if err != nil {
+		return nil, err
+	}
 	n := &Node{
-		cfg: cfg, host: h, log: cfg.Logger, started: time.Now(),
+		cfg: cfg, host: h, release: release, log: cfg.Logger, started: time.Now(),
 		self:     kad.NewPeer(kad.PeerID(h.ID())),
 		stop:     make(chan struct{}),
 		loopDone: make(chan struct{}),
@@ -111,7 +116,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	}
 	n.interval.Store(int64(cfg.RepublishInterval))
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.valid = newValidator(h.Peerstore(), cfg.UnvalidatedNamespaces, cfg.RawKeys)
+	n.valid = newValidator(h.Peerstore(), cfg.UnvalidatedNamespaces, cfg.RawKeys, cfg.Logger)
 	n.machine = n.newMachine()
 	n.view.Store(emptyView())
 	n.handler = n.newHandler()
@@ -124,6 +129,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	sub, err := n.subscribe()
 	if err != nil {
 		n.cancel()
+		n.release()
 		return nil, errors.Join(err, n.keeper.close())
 	}
 	n.events = sub
@@ -180,6 +186,7 @@ func (n *Node) Close() error {
 		n.events.Close()
 		n.workers.Wait()
 		n.closeErr = errors.Join(n.closeErr, n.client.Close(), n.keeper.close())
+		n.release()
 	})
 	return n.closeErr
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
+
+// ErrNegative is returned for a count or a quorum below 0.
+var ErrNegative = errors.New("node: below 0")
 
 // ErrKeyLength is returned for a provider key that is empty or over 80 bytes.
 var ErrKeyLength = fmt.Errorf("node: a provider key has 1 to %d bytes", records.MaxKeyLen)
@@ -128,6 +132,9 @@ const followUps = 20
 func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(peer.AddrInfo) bool) (int, error) {
 	if len(key) == 0 || len(key) > records.MaxKeyLen {
 		return 0, ErrKeyLength
+	}
+	if count < 0 {
+		return 0, fmt.Errorf("%w: count %d", ErrNegative, count)
 	}
 	f := finder{n: n, count: count, fn: fn, seen: make(map[peer.ID]struct{})}
 	limit := count

@@ -55,7 +55,7 @@ func (t *traces) add(x *dht.Trace) {
 func (t *traces) last(n int) []*dht.Trace {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n = min(n, len(t.kept))
+	n = min(max(n, 0), len(t.kept))
 	out := make([]*dht.Trace, 0, n)
 	for i := len(t.kept) - 1; len(out) < n; i-- {
 		out = append(out, t.kept[i])

@@ -21,6 +21,7 @@ func TestTracesAreBounded(t *testing.T) {
 	require.EqualValues(t, maxTraces+4, all[0].Query, "newest first")
 	require.EqualValues(t, 5, all[maxTraces-1].Query)
 	require.Len(t, ts.last(3), 3)
+	require.Empty(t, ts.last(-1))
 
 	for range maxTraces {
 		ts.add(&dht.Trace{Steps: make([]dht.Step, dht.MaxTraceSteps)})

@@ -3,6 +3,8 @@ package node
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -17,17 +19,22 @@ import (
 // does not take.
 var ErrInvalidKey = errors.New("node: invalid key")
 
+// ErrValidatorPanic is returned for a value at which the validator of its namespace
+// panicked. The value is refused; the node goes on.
+var ErrValidatorPanic = errors.New("node: validator panicked")
+
 // validator checks values by namespace: pk and ipns by their own rules, further
 // namespaces and raw keys, where configured, not at all.
 type validator struct {
 	checked map[string]record.Validator
 	open    []string
 	raw     bool
+	log     *slog.Logger
 }
 
 var _ records.Validator = (*validator)(nil)
 
-func newValidator(keys peerstore.KeyBook, open []string, raw bool) *validator {
+func newValidator(keys peerstore.KeyBook, open []string, raw bool, log *slog.Logger) *validator {
 	return &validator{
 		checked: map[string]record.Validator{
 			"pk":   record.PublicKeyValidator{},
@@ -35,6 +42,7 @@ func newValidator(keys peerstore.KeyBook, open []string, raw bool) *validator {
 		},
 		open: open,
 		raw:  raw,
+		log:  log,
 	}
 }
 
@@ -53,7 +61,8 @@ func (v *validator) of(key string) (val record.Validator, ok bool) {
 }
 
 // Validate implements records.Validator.
-func (v *validator) Validate(key string, value []byte) error {
+func (v *validator) Validate(key string, value []byte) (err error) {
+	defer v.recovered(&err)
 	val, ok := v.of(key)
 	if !ok {
 		return fmt.Errorf("%w: %.64q is in no namespace this network takes (%s)", ErrInvalidKey, key, v.names())
@@ -66,7 +75,8 @@ func (v *validator) Validate(key string, value []byte) error {
 
 // Select implements records.Validator. Values of an open namespace have no order:
 // the first stays.
-func (v *validator) Select(key string, values [][]byte) (int, error) {
+func (v *validator) Select(key string, values [][]byte) (best int, err error) {
+	defer v.recovered(&err)
 	val, ok := v.of(key)
 	if !ok || len(values) == 0 {
 		return 0, ErrInvalidKey
@@ -75,6 +85,15 @@ func (v *validator) Select(key string, values [][]byte) (int, error) {
 		return 0, nil
 	}
 	return val.Select(key, values)
+}
+
+// recovered turns a panic of a validator into an error and logs where it happened.
+// Validators parse what peers send; a bug in one must not end the process.
+func (v *validator) recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w: %v", ErrValidatorPanic, r)
+		v.log.Error("a validator panicked", "panic", r, "stack", string(debug.Stack()))
+	}
 }
 
 // selects reports whether b is better than a, for the Machine.

@@ -1,0 +1,91 @@
+package node
+
+import (
+	"bytes"
+	"log/slog"
+	"testing"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+func tcpHost(t *testing.T) host.Host {
+	t.Helper()
+	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.DisableRelay(), libp2p.DisableMetrics())
+	require.NoError(t, err)
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// panics is a validator with a bug.
+type panics struct{}
+
+func (panics) Validate(_ string, value []byte) error {
+	_ = value[1000]
+	return nil
+}
+
+func (panics) Select(string, [][]byte) (int, error) { panic("no order") }
+
+// A validator that panics ends the request that made it so, and nothing else.
+func TestValidatorThatPanics(t *testing.T) {
+	var log bytes.Buffer
+	n, err := New(tcpHost(t), Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.NoError(t, err)
+	n.valid.checked["bug"] = panics{}
+	h := tcpHost(t)
+	require.NoError(t, h.Connect(t.Context(), peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()}))
+	c := rpc.NewClient(h, n.Protocol(), rpc.ClientConfig{}, nil)
+	key := []byte("/bug/key")
+	_, err = c.Request(t.Context(), n.Host().ID(), &wire.Message{Type: wire.PutValue, Key: key, Record: &wire.Record{Key: key, Value: []byte("short")}})
+	require.ErrorIs(t, err, rpc.ErrNoReply)
+	_, err = c.Request(t.Context(), n.Host().ID(), &wire.Message{Type: wire.FindNode, Key: key})
+	require.NoError(t, err)
+	_, err = n.Store(t.Context(), key, []byte("short"), 0)
+	require.ErrorIs(t, err, ErrValidatorPanic)
+	_, err = n.valid.Select(string(key), [][]byte{{1}, {2}})
+	require.ErrorIs(t, err, ErrValidatorPanic)
+	require.False(t, n.valid.replaces(key, nil, []byte{1}))
+	require.NoError(t, c.Close())
+	require.NoError(t, n.Close())
+	require.Contains(t, log.String(), "a validator panicked")
+	require.Contains(t, log.String(), "validate_test.go")
+}
+
+// Two nodes of one protocol on one host would take each other's requests.
+func TestTwoNodesOnOneHost(t *testing.T) {
+	for _, modes := range [][2]Mode{{ModeServer, ModeServer}, {ModeServer, ModeClient}, {ModeClient, ModeServer}, {ModeClient, ModeClient}} {
+		h := tcpHost(t)
+		first, err := New(h, Config{Mode: modes[0]})
+		require.NoError(t, err)
+		_, err = New(h, Config{Mode: modes[1]})
+		require.ErrorIs(t, err, ErrProtocolTaken, modes)
+		other, err := New(h, Config{Mode: modes[1], ProtocolPrefix: "/other"})
+		require.NoError(t, err, "another protocol")
+		require.NoError(t, first.Close())
+		again, err := New(h, Config{Mode: modes[1]})
+		require.NoError(t, err, "after Close")
+		require.NoError(t, again.Close())
+		require.NoError(t, other.Close())
+	}
+	h := tcpHost(t)
+	h.SetStreamHandler(ProtocolID(PublicPrefix), func(s network.Stream) { _ = s.Reset() })
+	_, err := New(h, Config{})
+	require.ErrorIs(t, err, ErrProtocolTaken, "a handler of somebody else")
+}
+
+func TestNegativeNumbers(t *testing.T) {
+	n, err := New(tcpHost(t), Config{UnvalidatedNamespaces: []string{"example"}})
+	require.NoError(t, err)
+	_, err = n.Get(t.Context(), []byte("/example/k"), -1)
+	require.ErrorIs(t, err, ErrNegative)
+	_, err = n.Providers(t.Context(), []byte("k"), -1, nil)
+	require.ErrorIs(t, err, ErrNegative)
+	require.NoError(t, n.Close())
+}
