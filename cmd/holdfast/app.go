@@ -121,8 +121,10 @@ func (a *app) root() *cobra.Command {
 		Long: `holdfast is an always-on Kademlia DHT node for libp2p networks, and its command line.
 
 Commands that need a node talk to the running daemon. With --bootstrap ADDR... they
-start a short-lived node instead. Keys are a CID, /namespace/..., hex:..., b58:...,
-text:..., base58 of exactly 32 bytes, or plain text.`,
+start a short-lived node instead. Keys are a CID, /ipfs/CID/..., ipfs://CID, a peer
+ID, /ipns/NAME, /namespace/..., hex:..., b58:..., text:..., base58 of exactly 32 bytes,
+or plain text. What looks like a CID, an IPNS name or a peer ID and is damaged is
+refused; text: before it means the words.`,
 		Example: `  holdfast serve
   holdfast put /example/greeting 'hello' && holdfast get /example/greeting
   holdfast find-providers bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,

@@ -92,11 +92,11 @@ func lookupKey(lookup, text string) ([]byte, error) {
 	if lookup != api.LookupFindPeer {
 		return parseKey(text)
 	}
-	if err := checkPeerID(text); err != nil {
-		return nil, err
+	id, err := api.ParsePeer(text)
+	if err != nil {
+		return nil, usageError{err}
 	}
-	id, err := peer.Decode(text)
-	return []byte(id), err
+	return []byte(id), nil
 }
 
 // printTrace prints a trace, and writes its page if there is a file for it.

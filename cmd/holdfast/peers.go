@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
@@ -47,8 +46,8 @@ func (a *app) findPeerCommand() *cobra.Command {
 }
 
 func checkPeerID(text string) error {
-	if _, err := peer.Decode(text); err != nil {
-		return usagef("%q is not a peer ID (%v); write 12D3KooW... or Qm...", text, err)
+	if _, err := api.ParsePeer(text); err != nil {
+		return usageError{err}
 	}
 	return nil
 }
@@ -58,9 +57,9 @@ func (a *app) closestCommand() *cobra.Command {
 		Use:   "closest KEY",
 		Short: "Find the peers closest to a key",
 		Long: `Find the k peers closest to a key, the closest first. Prints one a line: peer ID,
-addresses. For the neighbours of a peer write b58: before its ID.`,
+addresses. The key may be a peer ID: then they are the neighbours of the peer.`,
 		Example: `  holdfast closest my-key
-  holdfast closest b58:12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp`,
+  holdfast closest 12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp`,
 		Args: exactly("KEY"),
 		RunE: a.withKey(func(ctx context.Context, b api.Backend, text string, key []byte) error {
 			peers, err := b.Closest(ctx, key)

@@ -1,11 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,19 +11,27 @@ import (
 
 func (a *app) provideCommand() *cobra.Command {
 	var file string
+	var skip bool
 	cmd := &cobra.Command{
 		Use:   "provide KEY... | provide --file FILE",
 		Short: "Announce that this node has content",
 		Long: `Announce that this node has the content of each key, now and every cycle until
-"holdfast unprovide KEY". A file holds one key a line; "-" is standard input.`,
+"holdfast unprovide KEY".
+
+A file holds one key a line; blank lines and lines that begin with # are left out,
+"-" is standard input. If a line is no key, nothing is provided, unless
+--skip-invalid leaves such lines out.`,
 		Example: `  holdfast provide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
   holdfast provide --file keys.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (file == "") == (len(args) == 0) {
 				return usagef("give either KEY... or --file FILE")
 			}
+			if skip && file == "" {
+				return usagef("--skip-invalid goes with --file")
+			}
 			if file != "" {
-				return a.provideFile(cmd, file)
+				return a.provideFile(cmd, file, skip)
 			}
 			keys, err := parseKeys(args)
 			if err != nil {
@@ -39,15 +43,16 @@ func (a *app) provideCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "`file` with one key a line")
+	cmd.Flags().BoolVar(&skip, "skip-invalid", false, "leave out lines of the file that are no keys")
 	return a.nodeFlags(cmd)
 }
 
 func parseKeys(texts []string) ([][]byte, error) {
 	keys := make([][]byte, len(texts))
 	for i, text := range texts {
-		key, err := parseKey(text)
+		key, err := api.ParseContentKey(text)
 		if err != nil {
-			return nil, err
+			return nil, usageError{err}
 		}
 		keys[i] = key
 	}
@@ -75,54 +80,21 @@ func (a *app) provideEach(ctx context.Context, b api.Backend, texts []string, ke
 	return nil
 }
 
-func (a *app) provideFile(cmd *cobra.Command, file string) error {
-	in := a.in
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return fmt.Errorf("keys to provide: %w", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	keys, err := readKeys(in, file)
+func (a *app) provideFile(cmd *cobra.Command, file string, skip bool) error {
+	f, err := a.readKeyFile(file, skip)
 	if err != nil {
 		return err
 	}
 	return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
-		err := b.ProvideAll(ctx, keys, func(p api.Progress) { a.progress("provided", p.Done, p.Total) })
+		err := b.ProvideAll(ctx, f.keys, func(p api.Progress) { a.progress("provided", p.Done, p.Total) })
 		if err != nil {
 			return err
 		}
 		if a.json {
-			return a.printJSON(map[string]int{"keys": len(keys)})
+			return a.printJSON(map[string]int{"keys": len(f.keys)})
 		}
-		return a.printf("Provided %d keys\n", len(keys))
+		return a.printf("Provided %d keys\n", len(f.keys))
 	})(cmd, nil)
-}
-
-// readKeys reads one key a line; empty lines are skipped.
-func readKeys(in io.Reader, name string) ([][]byte, error) {
-	var keys [][]byte
-	lines := bufio.NewScanner(in)
-	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
-		if text == "" {
-			continue
-		}
-		key, err := api.ParseKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
-		}
-		keys = append(keys, key)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("%s has no keys", name)
-	}
-	return keys, nil
 }
 
 func (a *app) unprovideCommand() *cobra.Command {

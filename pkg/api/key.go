@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,6 +12,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/mr-tron/base58"
 	"github.com/multiformats/go-multihash"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // rawKeyLen is the length in bytes of a base58 text that is a raw key without
@@ -27,18 +31,25 @@ const (
 	prefixB58  = "b58:"
 )
 
-// ParseKey reads a key from the command line and returns its bytes on the wire:
+// ParseKey reads a key as people write it and returns its bytes on the wire:
 //
 //	hex:..., b58:..., text:...   the bytes so written
-//	/pk/ID, /ipns/NAME           with the peer ID in binary
+//	/pk/ID, /ipns/NAME           with the peer ID in binary; ipns://NAME too
+//	/ipfs/CID/..., ipfs://CID    the CID; what follows it is left out
 //	/namespace/...               its bytes
-//	base58 of exactly 32 bytes   those bytes
 //	a CID, version 0 or 1        its multihash
+//	a peer ID                    its bytes
+//	base58 of exactly 32 bytes   those bytes
 //	anything else                its UTF-8 bytes
 //
-// Text that looks like a CID with a typing error is refused, not taken as text.
-// The error is an ErrInvalid.
+// Blanks around it are left out, except those after text:. Text that looks like a
+// CID, an IPNS name or a peer ID and is damaged is refused, not taken as text. The
+// error is an ErrInvalid.
 func ParseKey(text string) ([]byte, error) {
+	text = strings.TrimLeftFunc(text, unicode.IsSpace)
+	if !strings.HasPrefix(text, prefixText) {
+		text = strings.TrimRightFunc(text, unicode.IsSpace)
+	}
 	if len(text) > maxKeyText {
 		return nil, Errorf(CodeInvalid, "the key has %d characters; at most %d are allowed", len(text), maxKeyText)
 	}
@@ -52,6 +63,37 @@ func ParseKey(text string) ([]byte, error) {
 	return key, nil
 }
 
+// MaxContentKey bounds the key of content in bytes.
+const MaxContentKey = records.MaxKeyLen
+
+// ParseContentKey is ParseKey for the key of content, which is shorter than others.
+func ParseContentKey(text string) ([]byte, error) {
+	key, err := ParseKey(text)
+	if err == nil && len(key) > MaxContentKey {
+		return nil, Errorf(CodeInvalid, "the key %q has %d bytes; the key of content has at most %d", text, len(key), MaxContentKey)
+	}
+	return key, err
+}
+
+// SortKeys returns keys by their place in the keyspace, each once, in the memory of
+// the slice it was given. Many keys are stored fastest in this order.
+func SortKeys(keys [][]byte) [][]byte {
+	type placed struct {
+		at  kad.Key
+		key []byte
+	}
+	all := make([]placed, len(keys))
+	for i, key := range keys {
+		all[i] = placed{kad.KeyOf(key), key}
+	}
+	slices.SortFunc(all, func(a, b placed) int { return kad.Compare(&a.at, &b.at) })
+	all = slices.CompactFunc(all, func(a, b placed) bool { return a.at == b.at })
+	for i := range all {
+		keys[i] = all[i].key
+	}
+	return keys[:len(all)]
+}
+
 func parseKey(text string) ([]byte, error) {
 	if rest, ok := strings.CutPrefix(text, prefixText); ok {
 		return []byte(rest), nil
@@ -62,20 +104,25 @@ func parseKey(text string) ([]byte, error) {
 	if rest, ok := strings.CutPrefix(text, prefixB58); ok {
 		return decoded(text, "base58", base58.Decode, rest)
 	}
+	for _, mark := range [...]string{"/ipfs/", "ipfs://"} {
+		if rest, ok := cutPrefixFold(text, mark); ok {
+			return content(text, rest)
+		}
+	}
+	if name, ok := cutPrefixFold(text, "ipns://"); ok {
+		text = "/ipns/" + strings.TrimSuffix(name, "/")
+	}
 	if strings.HasPrefix(text, "/") {
 		return namespaced(text)
 	}
-	if raw, err := base58.Decode(text); err == nil && len(raw) == rawKeyLen {
-		return raw, nil
+	return bare(text)
+}
+
+func cutPrefixFold(s, prefix string) (rest string, ok bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
 	}
-	c, err := cid.Decode(text)
-	if err == nil {
-		return c.Hash(), nil
-	}
-	if looksLikeCID(text) {
-		return nil, Errorf(CodeInvalid, "%q looks like a CID but is none (%v); check it, or write text:%s to use it as text", text, err, text)
-	}
-	return []byte(text), nil
+	return s[len(prefix):], true
 }
 
 func decoded(text, form string, decode func(string) ([]byte, error), rest string) ([]byte, error) {
@@ -86,12 +133,16 @@ func decoded(text, form string, decode func(string) ([]byte, error), rest string
 	return b, nil
 }
 
-// looksLikeCID recognises the usual CIDs by their beginning and length.
-func looksLikeCID(s string) bool {
-	if strings.HasPrefix(s, "Qm") {
-		return len(s) == 46 && !strings.ContainsAny(s, " -_./:")
+// content reads the CID at the beginning of a path.
+func content(text, path string) ([]byte, error) {
+	if i := strings.IndexAny(path, "/?#"); i >= 0 {
+		path = path[:i]
 	}
-	return len(s) >= 55 && (strings.HasPrefix(s, "bafy") || strings.HasPrefix(s, "bafk") || strings.HasPrefix(s, "bafz"))
+	c, err := parseCID(path)
+	if err != nil {
+		return nil, Errorf(CodeInvalid, "the key %q: %q is not a CID: %v", text, path, err)
+	}
+	return c.Hash(), nil
 }
 
 // namespaced turns the peer ID of /pk/ and /ipns/ keys from text to binary.
@@ -101,17 +152,44 @@ func namespaced(text string) ([]byte, error) {
 		if !ok {
 			continue
 		}
-		id, err := peer.Decode(name)
+		id, err := decodePeer(name)
 		if err != nil {
-			return nil, Errorf(CodeInvalid, "the key %q: %q is not a peer ID (%v); write %s12D3KooW... or %sk51q...", text, name, err, ns, ns)
+			return nil, Errorf(CodeInvalid, "the key %q: %q is not a peer ID: %v; write %s12D3KooW... or %sk51q...", text, name, err, ns, ns)
 		}
 		return append([]byte(ns), id...), nil
 	}
 	return []byte(text), nil
 }
 
+// bare reads what has no mark: a CID, a peer ID, a raw key or plain text.
+func bare(text string) ([]byte, error) {
+	what := looksLike(text)
+	if what == aPeer {
+		id, err := decodePeer(text)
+		if err != nil {
+			return nil, damaged(text, what, err)
+		}
+		return []byte(id), nil
+	}
+	c, err := parseCID(text)
+	if err == nil {
+		return c.Hash(), nil
+	}
+	if what != "" {
+		return nil, damaged(text, what, err)
+	}
+	if raw, err := base58.Decode(text); err == nil && len(raw) == rawKeyLen {
+		return raw, nil
+	}
+	return []byte(text), nil
+}
+
+func damaged(text, what string, reason error) error {
+	return Errorf(CodeInvalid, "%q looks like %s, but %v; check it, or write text:%s to mean the words", text, what, reason, text)
+}
+
 // KeyText returns a text that ParseKey reads back to key: for people the best
-// of a CID, /namespace/..., plain text, base58 and hex.
+// of a peer ID, a CID, /namespace/..., plain text, base58 and hex.
 func KeyText(key []byte) string {
 	for _, text := range candidates(key) {
 		if back, err := ParseKey(text); err == nil && bytes.Equal(back, key) {
@@ -130,6 +208,9 @@ func candidates(key []byte) []string {
 	}
 	if isPrintable(key) {
 		return append(texts, string(key), prefixText+string(key))
+	}
+	if pub, err := peer.ID(key).ExtractPublicKey(); err == nil && pub != nil {
+		texts = append(texts, peer.ID(key).String())
 	}
 	if h, err := multihash.Cast(key); err == nil {
 		texts = append(texts, cid.NewCidV1(cid.Raw, h).String())

@@ -206,9 +206,9 @@ func (b *Backend) FindProviders(ctx context.Context, key []byte, count int, fn f
 
 // FindPeer implements api.Backend.
 func (b *Backend) FindPeer(ctx context.Context, peerID string) (api.Peer, error) {
-	id, err := peer.Decode(peerID)
+	id, err := api.ParsePeer(peerID)
 	if err != nil {
-		return api.Peer{}, api.Errorf(api.CodeInvalid, "%q is not a peer ID (%v); write 12D3KooW... or Qm...", peerID, err)
+		return api.Peer{}, err
 	}
 	ai, err := b.node.FindPeer(ctx, id)
 	if err != nil {
@@ -245,9 +245,9 @@ func (b *Backend) Ping(ctx context.Context, target string) (api.Pong, error) {
 
 func parseTarget(target string) (peer.AddrInfo, error) {
 	if !strings.HasPrefix(target, "/") {
-		id, err := peer.Decode(target)
+		id, err := api.ParsePeer(target)
 		if err != nil {
-			return peer.AddrInfo{}, api.Errorf(api.CodeInvalid, "%q is neither a peer ID (%v) nor a multiaddr; write 12D3KooW... or /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW...", target, err)
+			return peer.AddrInfo{}, api.Errorf(api.CodeInvalid, "%v, or /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW...", err)
 		}
 		return peer.AddrInfo{ID: id}, nil
 	}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// Bounds of a file of keys.
+const (
+	// maxFileKeys bounds the keys of one file: they are all in memory at once, some
+	// 100 bytes each. One node cannot renew as many.
+	maxFileKeys = 5_000_000
+	// maxFileLine bounds a line in bytes: twice the longest text of a key.
+	maxFileLine = 4 << 10
+	// maxBadLines bounds the wrong lines that are shown.
+	maxBadLines = 10
+)
+
+// keyFile is a file of keys, one a line. Blank lines and those that begin with # are
+// left out. It may begin with a byte order mark and have the line ends of Windows.
+type keyFile struct {
+	name     string // as on the command line
+	keys     [][]byte
+	repeated int      // lines with a key that stood in the file before
+	wrong    []string // the first lines that are no keys, each with what is wrong
+	wrongs   int      // all of them
+}
+
+// readKeyFile reads the file of a command, "-" being standard input. Without skip it
+// is an error if a line is wrong; with skip the wrong ones are told and left out.
+func (a *app) readKeyFile(name string, skip bool) (*keyFile, error) {
+	in := a.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	f := &keyFile{name: name}
+	if name == "-" {
+		f.name = "standard input"
+	}
+	if err := f.read(in); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.name, err)
+	}
+	if f.wrongs > 0 && !skip {
+		return nil, f.refusal()
+	}
+	if f.wrongs > 0 {
+		fmt.Fprintf(a.errs, "holdfast: %s left out\n%s\n", f.wrongText(), f.list())
+	}
+	if len(f.keys) == 0 {
+		return nil, fmt.Errorf("%s has no keys", f.name)
+	}
+	return f, nil
+}
+
+// wrongText says how many lines are no keys.
+func (f *keyFile) wrongText() string {
+	if f.wrongs == 1 {
+		return f.name + ": 1 line that is no key"
+	}
+	return fmt.Sprintf("%s: %d lines that are no keys", f.name, f.wrongs)
+}
+
+func (f *keyFile) refusal() error {
+	return fmt.Errorf("%s: nothing was done; correct the file, or leave them out with --skip-invalid\n%s", f.wrongText(), f.list())
+}
+
+// list shows the wrong lines, as many as are kept.
+func (f *keyFile) list() string {
+	lines := f.wrong
+	if more := f.wrongs - len(lines); more > 0 {
+		lines = append(slices.Clone(lines), fmt.Sprintf("  and %d more", more))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// utf8Mark is the byte order mark with which some programs begin a file.
+const utf8Mark = "\ufeff"
+
+// utf16Marks are those of an encoding that is not read.
+var utf16Marks = [...]string{"\xff\xfe", "\xfe\xff"}
+
+// read reads the lines and sorts the keys by their place in the keyspace, which is
+// the order in which the daemon stores them.
+func (f *keyFile) read(in io.Reader) error {
+	lines := bufio.NewReaderSize(in, maxFileLine)
+	head, err := lines.Peek(len(utf8Mark))
+	if err != nil && err != io.EOF {
+		return err
+	}
+	for _, mark := range utf16Marks {
+		if bytes.HasPrefix(head, []byte(mark)) {
+			return errors.New("it is in UTF-16; save it as UTF-8")
+		}
+	}
+	if string(head) == utf8Mark {
+		_, _ = lines.Discard(len(utf8Mark)) // it was there
+	}
+	for n := 1; ; n++ {
+		line, err := lines.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			f.refuse(n, fmt.Errorf("the line has more than %d bytes", maxFileLine))
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = lines.ReadSlice('\n')
+			}
+		case err == nil || err == io.EOF:
+			f.take(n, line)
+		}
+		if len(f.keys) > maxFileKeys {
+			return fmt.Errorf("it has more than %d keys; split it", maxFileKeys)
+		}
+		if err == io.EOF {
+			all := len(f.keys)
+			f.keys = api.SortKeys(f.keys)
+			f.repeated = all - len(f.keys)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take reads one line.
+func (f *keyFile) take(n int, line []byte) {
+	text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+	if seen := strings.TrimSpace(text); seen == "" || seen[0] == '#' {
+		return
+	}
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		f.refuse(n, errors.New("the line is not text in UTF-8"))
+		return
+	}
+	key, err := api.ParseContentKey(text)
+	if err != nil {
+		f.refuse(n, err)
+		return
+	}
+	f.keys = append(f.keys, key)
+}
+
+func (f *keyFile) refuse(n int, err error) {
+	if f.wrongs++; f.wrongs <= maxBadLines {
+		f.wrong = append(f.wrong, fmt.Sprintf("  %s:%d: %v", f.name, n, err))
+	}
+}
