@@ -351,7 +351,11 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 		q.trace.finished(q, &res)
 		m.out.Traces = append(m.out.Traces, q.trace)
 	}
-	if q.Publish != nil {
+	switch {
+	case q.Publish == nil:
+	case o == OutcomeCancelled && !q.loaded:
+		m.schedule.Add(now, *q.Publish, now.Add(PublishRetry)) // its caller gave up: that is no failure
+	default:
 		m.publishDone(now, q, o)
 	}
 	if !q.silent {

@@ -131,3 +131,44 @@ func TestUnpublishDuringRenewal(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, ps)
 }
+
+// attempts counts the publications that are told as done or failed.
+type attempts struct {
+	dht.NopObserver
+	n atomic.Int64
+}
+
+func (a *attempts) Republished(records.Kind, bool, int, time.Duration) { a.n.Add(1) }
+
+// A caller who gives up tells nothing about the network: no failure is counted or
+// shown, and the schedule publishes the key soon.
+func TestCancelledIsNotFailed(t *testing.T) {
+	var told attempts
+	cfg := openConfig()
+	cfg.Observer = &told
+	n := newNode(t, cfg)
+	f := joinForeign(t, n)
+	asked := f.count(wire.FindNode)
+	f.silent.Store(true)
+	for name, publish := range map[string]func(ctx context.Context) error{
+		"provide": func(ctx context.Context) error { _, err := n.ProvideKey(ctx, []byte("content")); return err },
+		"store": func(ctx context.Context) error {
+			_, err := n.Store(ctx, []byte("/example/k"), []byte("v"), 0)
+			return err
+		},
+	} {
+		ctx, cancel := context.WithCancel(testContext(t))
+		done := make(chan error, 1)
+		go func() { done <- publish(ctx) }()
+		asked++
+		waitFor(t, func() bool { return f.count(wire.FindNode) >= asked })
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled, name)
+	}
+	waitFor(t, func() bool { return n.Status().Queries == 0 })
+	s := n.Status().Republish
+	require.Empty(t, s.Failures)
+	require.Zero(t, told.n.Load())
+	require.Equal(t, 2, s.Keys)
+	require.WithinDuration(t, time.Now(), s.NextDue, 2*dht.PublishRetry)
+}
