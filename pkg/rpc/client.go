@@ -28,18 +28,9 @@ type Client struct {
 	life  context.Context
 	close context.CancelCauseFunc
 
-	mu     sync.Mutex
-	habits *lru[peer.ID, habit]
+	mu       sync.Mutex
+	conducts *lru[peer.ID, conduct]
 }
-
-// habit is how a peer treats the second message of a stream.
-type habit uint8
-
-const (
-	habitUnknown habit = iota
-	habitMany          // it has answered a second request on one stream
-	habitOne           // it ends the stream after the first (py-libp2p)
-)
 
 // Reply is the answer to a Request.
 type Reply struct {
@@ -59,7 +50,7 @@ func NewClient(h host.Host, proto protocol.ID, cfg ClientConfig, obs Observer) *
 	if obs == nil {
 		obs = NoObserver{}
 	}
-	c := &Client{host: h, proto: proto, cfg: cfg, obs: obs, habits: newLRU[peer.ID, habit](cfg.MaxMemory)}
+	c := &Client{host: h, proto: proto, cfg: cfg, obs: obs, conducts: newLRU[peer.ID, conduct](cfg.MaxMemory)}
 	c.life, c.close = context.WithCancelCause(context.Background())
 	c.pool = newPool(&c.cfg)
 	return c
@@ -166,31 +157,6 @@ func (c *Client) bind(ctx context.Context) (context.Context, context.CancelFunc)
 		stop()
 		cancel(nil)
 	}
-}
-
-func (c *Client) habit(id peer.ID) habit {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h, _ := c.habits.load(id)
-	return h
-}
-
-func (c *Client) learn(id peer.ID, h habit) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.habits.store(id, h)
-}
-
-// doubt notes that a stream ended before its second answer: once from a peer that
-// was seen to serve many may be a restart.
-func (c *Client) doubt(id peer.ID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h := habitOne
-	if old, _ := c.habits.load(id); old == habitMany {
-		h = habitUnknown
-	}
-	c.habits.store(id, h)
 }
 
 // PeerGone drops the idle streams of a peer that has disconnected.

@@ -30,6 +30,9 @@ var (
 	// ErrNoReply is returned when the peer ended the stream instead of
 	// answering: it rejects the request.
 	ErrNoReply = errors.New("rpc: stream ended without a reply")
+	// ErrLimited is returned by Notify when a peer that answers such messages resets one
+	// instead: it limits how many it takes, as py-libp2p 0.8.1 does (10 in 10 s).
+	ErrLimited = errors.New("rpc: peer takes no more for now")
 )
 
 // errUnread is returned when a peer answers more than it was asked.

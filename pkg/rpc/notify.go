@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/holdfast-dht/holdfast/pkg/wire"
@@ -21,6 +22,15 @@ const (
 	notifyGiveUp = 3
 )
 
+// confirm says how it is known that a peer has read what was written.
+type confirm uint8
+
+const (
+	confirmEnd     confirm = iota // it ends the stream after we have ended our side
+	confirmFence                  // it answers the fence
+	confirmAnswers                // it answers each message, and only then we end our side
+)
+
 // errEndedEarly is returned by writeAll when the peer has ended the stream before
 // our side did; drain knows how.
 var errEndedEarly = errors.New("rpc: peer ended the stream early")
@@ -33,7 +43,11 @@ var errEndedEarly = errors.New("rpc: peer ended the stream early")
 // never pooled, and what is written is confirmed:
 //
 //   - One message travels alone: its stream is half-closed, and the peer ends its
-//     side when it has read it. A reset means that it was rejected.
+//     side when it has read it. An answer confirms it too, however the stream ends. A
+//     reset without one means that it was rejected, or that the peer resets a stream
+//     whose end it reads and its answer is lost: a peer not yet known gets the message
+//     once more and is waited for before our side is closed, as are those known to
+//     answer.
 //   - Many messages to a peer known to serve many requests on one stream are
 //     pipelined on one and confirmed in the same way.
 //   - To a peer not yet known, a FIND_NODE follows the messages as a fence:
@@ -43,7 +57,8 @@ var errEndedEarly = errors.New("rpc: peer ended the stream early")
 //     Some may thus arrive twice, which only refreshes them.
 //
 // A peer that takes the bytes and neither ends the stream nor resets it within
-// ConfirmTimeout is believed. Answers to ADD_PROVIDER are read and dropped.
+// ConfirmTimeout is believed. A peer that is known to answer and resets a message
+// instead limits how many it takes: ErrLimited.
 func (c *Client) Notify(ctx context.Context, to peer.ID, reqs ...*wire.Message) (sent int, err error) {
 	start := time.Now()
 	ctx, cancel := c.bind(ctx)
@@ -67,27 +82,48 @@ func (c *Client) notify(ctx context.Context, to peer.ID, reqs []*wire.Message) (
 	if len(reqs) < 2 || h == habitOne {
 		return c.notifyEach(ctx, to, reqs)
 	}
-	fence := h == habitUnknown
-	err := c.pipeline(ctx, to, reqs, fence)
+	how := confirmEnd
+	if h == habitUnknown {
+		how = confirmFence
+	}
+	taken, err := c.pipeline(ctx, to, reqs, how)
 	switch {
-	case err == nil && fence:
+	case err == nil && how == confirmFence:
 		c.learn(to, habitMany)
 		return len(reqs), nil
 	case err == nil:
 		return len(reqs), nil
 	case !errors.Is(err, ErrNoReply):
-		return 0, err // unreachable, silent or cancelled: another way would do no better
+		return taken, err // unreachable, silent or cancelled: another way would do no better
 	case errors.Is(err, io.EOF):
 		c.doubt(to)
 	}
-	return c.notifyEach(ctx, to, reqs)
+	rest, err := c.notifyEach(ctx, to, reqs[taken:])
+	return taken + rest, err
+}
+
+// notifyOne sends one message on its own stream.
+func (c *Client) notifyOne(ctx context.Context, to peer.ID, req []*wire.Message) error {
+	known := c.conduct(to)
+	how := confirmEnd
+	if known.acks == acksAlways {
+		how = confirmAnswers
+	}
+	_, err := c.pipeline(ctx, to, req, how)
+	if errors.Is(err, network.ErrReset) && known.acks == acksUnknown {
+		_, err = c.pipeline(ctx, to, req, confirmAnswers)
+	}
+	if errors.Is(err, network.ErrReset) && known.acks == acksAlways {
+		return fmt.Errorf("%w: %w", ErrLimited, err)
+	}
+	return err
 }
 
 // notifyEach sends each message on its own stream.
 func (c *Client) notifyEach(ctx context.Context, to peer.ID, reqs []*wire.Message) (sent int, err error) {
 	failed := 0 // in a row
 	for i := range reqs {
-		e := c.pipeline(ctx, to, reqs[i:i+1], false)
+		e := c.notifyOne(ctx, to, reqs[i:i+1])
 		if e == nil {
 			sent, failed = sent+1, 0
 			continue
@@ -95,7 +131,7 @@ func (c *Client) notifyEach(ctx context.Context, to peer.ID, reqs []*wire.Messag
 		if err == nil {
 			err = e
 		}
-		if failed++; failed == notifyGiveUp || !errors.Is(e, ErrNoReply) {
+		if failed++; failed == notifyGiveUp || !errors.Is(e, ErrNoReply) || errors.Is(e, ErrLimited) {
 			break
 		}
 	}
@@ -103,39 +139,45 @@ func (c *Client) notifyEach(ctx context.Context, to peer.ID, reqs []*wire.Messag
 }
 
 // pipeline writes messages back to back on a fresh stream and waits for the
-// confirmation that the peer has read them all.
-func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message, fence bool) error {
+// confirmation that the peer has read them all. If it has not, the first taken ones
+// were answered.
+func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message, how confirm) (taken int, err error) {
 	st, err := c.openWithin(ctx, to)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	stop := st.watch(ctx)
 	defer stop()
-	ended, done := st.drainAside(len(reqs), fence)
+	ended, done := st.drainAside(len(reqs), how)
 	defer func() { <-done }()
 
-	failed := c.writeAll(st, reqs, fence, ended)
+	failed := c.writeAll(ctx, st, reqs, how, ended)
 	wait := c.cfg.ConfirmTimeout
-	if fence {
+	if how == confirmFence {
 		wait = c.cfg.Timeout // the fence takes an answer, as a request does
 	}
 	if isTimeout(failed) || ctx.Err() != nil || st.SetReadDeadline(time.Now().Add(wait)) != nil {
 		st.reset() // which ends drain
 	}
-	switch err = <-ended; {
-	case err == nil && failed == nil, err == nil && len(reqs) == 1:
+	got := <-ended
+	switch err = got.err; {
+	case err == nil && (failed == nil || len(reqs) == 1 || got.answers == len(reqs)):
 		st.close()
-		return nil
+		c.took(to, got.answers > 0)
+		return len(reqs), nil
 	case err == nil:
 		err = io.EOF // before the peer can have read all
-	case failed == nil && !fence && isTimeout(err) && ctx.Err() == nil:
+	case failed == nil && how != confirmFence && isTimeout(err) && ctx.Err() == nil:
 		c.closeSlowly(st) // a reset could still take away what the peer has not read
-		return nil
+		return len(reqs), nil
 	case isTimeout(failed):
 		err = failed
 	}
 	st.reset()
-	return describe(ctx, err)
+	if got.answers > 0 {
+		c.took(to, true)
+	}
+	return got.answers, describe(ctx, err)
 }
 
 // openWithin opens a stream within the timeout of a request.
@@ -145,9 +187,11 @@ func (c *Client) openWithin(ctx context.Context, to peer.ID) (*outStream, error)
 	return c.open(ctx, to)
 }
 
-// writeAll writes the messages and then the fence or, without one, the end of
-// our side. It stops when the peer ends the stream before it can have read all.
-func (c *Client) writeAll(st *outStream, reqs []*wire.Message, fence bool, ended chan error) error {
+// writeAll writes the messages and then the fence or, without one, the end of our
+// side, if need be after the answers. It stops when the peer ends the stream before
+// it can have read all.
+func (c *Client) writeAll(ctx context.Context, st *outStream, reqs []*wire.Message, how confirm, ended chan drained) error {
+	fence := how == confirmFence
 	out := takeBuffer()
 	defer giveBuffer(out)
 	for i := 0; i < len(reqs); {
@@ -173,6 +217,9 @@ func (c *Client) writeAll(st *outStream, reqs []*wire.Message, fence bool, ended
 	if fence {
 		return nil
 	}
+	if how == confirmAnswers && c.awaitEnd(ctx, ended) {
+		return nil
+	}
 	if hasEnded(ended) && len(reqs) > 1 {
 		return errEndedEarly
 	}
@@ -183,14 +230,28 @@ func (c *Client) writeAll(st *outStream, reqs []*wire.Message, fence bool, ended
 }
 
 // hasEnded reports whether drain has returned; what it returned stays in ended.
-func hasEnded(ended chan error) bool {
+func hasEnded(ended chan drained) bool {
 	select {
-	case err := <-ended:
-		ended <- err
+	case got := <-ended:
+		ended <- got
 		return true
 	default:
 		return false
 	}
+}
+
+// awaitEnd is hasEnded after at most ConfirmTimeout.
+func (c *Client) awaitEnd(ctx context.Context, ended chan drained) bool {
+	wait := time.NewTimer(c.cfg.ConfirmTimeout)
+	defer wait.Stop()
+	select {
+	case got := <-ended:
+		ended <- got
+		return true
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // fence is the request whose reply proves that all before it were read. It asks
@@ -215,39 +276,54 @@ func (c *Client) closeSlowly(st *outStream) {
 	}()
 }
 
+// drained is how the reading of a stream has ended: err is nil when the peer has
+// read everything.
+type drained struct {
+	answers int // to messages that have no reply
+	err     error
+}
+
 // drainAside runs drain beside the writing. ended gets its result, upon which a
 // write that is under way is ended too: nobody reads it. done closes at last.
-func (s *outStream) drainAside(messages int, fence bool) (ended chan error, done chan struct{}) {
-	ended, done = make(chan error, 1), make(chan struct{})
+func (s *outStream) drainAside(messages int, how confirm) (ended chan drained, done chan struct{}) {
+	ended, done = make(chan drained, 1), make(chan struct{})
 	go func() {
 		defer close(done)
-		ended <- s.drain(messages, fence)
+		ended <- s.drain(messages, how == confirmFence)
 		_ = s.SetWriteDeadline(time.Now())
 	}()
 	return ended, done
 }
 
-// drain reads and drops answers to ADD_PROVIDER. It returns nil when the peer
-// has read everything: at the reply to the fence, without one at the end of the
-// stream. Else it returns why reading has ended.
-func (s *outStream) drain(messages int, fence bool) error {
+// drain reads answers to ADD_PROVIDER. The peer has read everything at the reply to
+// the fence; without one at the last answer or, if it gives none, at the end of the
+// stream.
+func (s *outStream) drain(messages int, fence bool) (d drained) {
 	var m wire.Message
 	for range messages + 1 {
 		frame, err := s.readFrame()
-		if err != nil && errors.Is(err, io.EOF) && !fence {
-			return nil
+		if errors.Is(err, io.EOF) && !fence {
+			return d
+		}
+		if err == nil {
+			err = m.Parse(frame)
 		}
 		if err != nil {
-			return err
+			d.err = err
+			return d
 		}
-		if err := m.Parse(frame); err != nil {
-			return err
+		switch {
+		case fence && m.Type == wire.FindNode:
+			return d
+		case m.Type == wire.AddProvider:
+			d.answers++
 		}
-		if fence && m.Type == wire.FindNode {
-			return nil
+		if !fence && d.answers == messages {
+			return d
 		}
 	}
-	return errUnread
+	d.err = errUnread
+	return d
 }
 
 // observeNotify reports every message, without its key: which of them a failure

@@ -105,7 +105,11 @@ func TestNotifyOneRequestPerStream(t *testing.T) {
 					keys[k] = true
 				}
 				require.Len(t, keys, 20, "none is lost")
-				require.Len(t, got(), 41, "one was sent twice: with the first, failed pipeline")
+				total := 41 // one was sent twice: with the first, failed pipeline
+				if answers {
+					total = 40 // its answer has told that it was taken
+				}
+				require.Len(t, got(), total)
 			})
 		})
 	}
@@ -186,4 +190,91 @@ func TestNotifyChatteringPeer(t *testing.T) {
 	c := newClient(t, h, ClientConfig{}, nil)
 	_, err := c.Notify(t.Context(), remote.ID(), provide(3)...)
 	require.ErrorIs(t, err, wire.ErrMalformed)
+}
+
+// answersThenResets is a server as py-libp2p 0.8.1 is: it answers ADD_PROVIDER and
+// serves many requests a stream, but resets it when it reads the end of our side. Of
+// one peer it takes limit messages and resets the next. It returns the keys it has
+// taken.
+func answersThenResets(t *testing.T, h host.Host, limit int) func() []string {
+	var mu sync.Mutex
+	var keys []string
+	foreign(t, h, func(_ int, s network.Stream) {
+		defer s.Reset()
+		frames := wire.NewFrameReader(64, 1<<20)
+		for {
+			m, err := frameOf(frames, s)
+			if err != nil {
+				return
+			}
+			if m.Type == wire.AddProvider {
+				mu.Lock()
+				taken := len(keys) < limit
+				if taken {
+					keys = append(keys, string(m.Key))
+				}
+				mu.Unlock()
+				if !taken {
+					return
+				}
+			}
+			if send(s, &wire.Message{Type: m.Type, Key: m.Key}) != nil {
+				return
+			}
+		}
+	})
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]string(nil), keys...)
+	}
+}
+
+// A peer that answers has taken the message, however it ends the stream; it gets it
+// no more often than once when it is known.
+func TestNotifyAnsweredThenReset(t *testing.T) {
+	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
+		got := answersThenResets(t, remote, 1000)
+		c := newClient(t, h, ClientConfig{ConfirmTimeout: 20 * time.Second}, nil)
+		for i := range 20 {
+			sent, err := c.Notify(t.Context(), remote.ID(), provide(20)[i])
+			require.NoError(t, err)
+			require.Equal(t, 1, sent)
+		}
+		require.LessOrEqual(t, len(got()), 21, "the first answer may get lost")
+		require.Equal(t, acksAlways, c.conduct(remote.ID()).acks)
+	})
+}
+
+// A peer that takes no more for now is told apart from one that rejects, and what it
+// has taken before counts.
+func TestNotifyLimited(t *testing.T) {
+	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
+		got := answersThenResets(t, remote, 10)
+		c := newClient(t, h, ClientConfig{ConfirmTimeout: 20 * time.Second}, nil)
+		var err error
+		sent := 0
+		for i := 0; i < 20 && err == nil; i++ {
+			n, e := c.Notify(t.Context(), remote.ID(), provide(20)[i])
+			sent, err = sent+n, e
+		}
+		require.ErrorIs(t, err, ErrLimited)
+		require.ErrorIs(t, err, ErrNoReply)
+		require.Len(t, got(), 10)
+		require.GreaterOrEqual(t, sent, 9, "the first answer may get lost")
+
+		_, err = c.Notify(t.Context(), remote.ID(), provide(3)...)
+		require.ErrorIs(t, err, ErrLimited)
+	})
+}
+
+// Who has never answered and resets the stream rejects the message.
+func TestNotifyRejectedIsNotLimited(t *testing.T) {
+	h, remote := newHosts(t, transports["tcp"])
+	got := answersThenResets(t, remote, 0)
+	c := newClient(t, h, ClientConfig{}, nil)
+	_, err := c.Notify(t.Context(), remote.ID(), provide(1)...)
+	require.ErrorIs(t, err, ErrNoReply)
+	require.NotErrorIs(t, err, ErrLimited)
+	require.Empty(t, got())
 }
