@@ -32,6 +32,9 @@ type Machine struct {
 	blocked     []QueryID        // queries that met MaxQueryRequests, in order
 	refused     uint64           // queries that met MaxQueries
 
+	paces    []*pace // of peers that limit us, bounded by MaxPacedPeers
+	lastPace uint64
+
 	candidates candidates
 	spare      *lookup.Lookup // of the refresh that has just ended, for the next one
 	probeMsg   *wire.Message  // what every probe asks
@@ -133,8 +136,7 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 		m.patience.answered(now.Sub(r.sent))
 		m.answered(now, r, resp)
 	case RoleStore:
-		r.query.trace.answered(now, r, &resp, 0)
-		m.stored(now, r, true)
+		m.stored(now, r, &resp)
 	}
 	m.unblock(now)
 }
@@ -157,10 +159,7 @@ func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 		m.suspect(now, r.to, err)
 		m.step(now, r.query)
 	case RoleStore:
-		r.query.lastErr = err
-		r.query.trace.failed(now, r, err)
-		m.suspect(now, r.to, err)
-		m.stored(now, r, false)
+		m.notStored(now, r, err)
 	}
 	m.unblock(now)
 }
@@ -212,6 +211,10 @@ func (m *Machine) fire(now time.Time, t timer) {
 		if r := m.requests.find(RequestID(t.id)); r != nil {
 			m.late(now, r)
 		}
+	case timerPace:
+		if p := m.paceByID(t.id); p != nil {
+			m.paced(now, p)
+		}
 	case timerQuery:
 		if q := m.queries.find(QueryID(t.id)); q != nil {
 			m.expireQuery(now, q)
@@ -252,9 +255,10 @@ type request struct {
 	purpose  purpose
 	sent     time.Time
 	to       kad.Peer
-	query    *query // nil for a probe
-	restored bool   // a probe of a peer from the snapshot
-	step     int    // its place in the query's trace, from 1; 0: not traced
+	query    *query        // nil for a probe, and for an announcement whose query is over
+	restored bool          // a probe of a peer from the snapshot
+	paced    *announcement // that has waited for its peer
+	step     int           // its place in the query's trace, from 1; 0: not traced
 }
 
 // send puts a request into the output: every request goes through here. The caller

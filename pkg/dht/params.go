@@ -66,6 +66,13 @@ const (
 	SnapshotInterval = time.Minute
 	// PublishRetry is when a publication that failed for its caller is tried again.
 	PublishRetry = time.Minute
+	// PaceInterval is the time between two announcements to a peer that limits how many
+	// it takes: py-libp2p 0.8.1 takes 10 in 10 s.
+	PaceInterval = 1100 * time.Millisecond
+	// PacePause is how long such a peer is left alone after a refusal; it doubles up to
+	// MaxPacePause while the peer refuses what is sent at the pace.
+	PacePause    = 10 * time.Second
+	MaxPacePause = 80 * time.Second
 	// SnapshotSoon is when a table that has grown a fifth is saved, ahead of
 	// SnapshotInterval: a young node is killed as easily as an old one.
 	SnapshotSoon = 250 * time.Millisecond
@@ -104,6 +111,13 @@ const (
 	MaxCandidates = records.MaxSnapshotPeers
 	// MaxRejects bounds the memory of peers that failed a probe lately.
 	MaxRejects = 4096
+	// MaxPacedPeers bounds the peers that are known to limit our announcements, and
+	// MaxPaced those that wait for one of them: nine minutes' worth. What is beyond
+	// counts as refused.
+	MaxPacedPeers = 256
+	MaxPaced      = 512
+	// PaceTries is how often one announcement is sent to such a peer.
+	PaceTries = 3
 	// RejectPause is how long lookups do not ask such a peer: others go on naming
 	// it, and each attempt costs the time of a failed dial. It is not probed either,
 	// even if it connects again: peers that never answer would take all places.

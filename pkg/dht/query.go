@@ -42,6 +42,7 @@ type query struct {
 	storeMsg *wire.Message
 	sent     int
 	storedAt int
+	paced    int // announcements that wait for peers that limit us
 
 	after func(now time.Time, o QueryOutcome) // upkeep's continuation
 }

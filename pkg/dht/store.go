@@ -2,6 +2,7 @@ package dht
 
 import (
 	"bytes"
+	"errors"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
@@ -36,21 +37,43 @@ func (m *Machine) storeMore(now time.Time, q *query) {
 			m.block(q)
 			return
 		}
-		p := q.targets[0]
+		to := q.targets[0]
 		q.targets = q.targets[1:]
 		q.sent++
-		m.send(now, &request{role: RoleStore, to: p, query: q}, q.storeMsg)
+		if p := m.paceOf(to.ID); p != nil && q.Kind == StoreProvider {
+			m.await(now, p, announcement{query: q, msg: q.storeMsg})
+			continue
+		}
+		m.send(now, &request{role: RoleStore, to: to, query: q}, q.storeMsg)
 	}
-	if len(q.requests) == 0 {
+	if len(q.requests) == 0 && (q.paced == 0 || q.storedAt >= EnoughHolders(q.sent)) {
 		m.finish(now, q, q.outcome())
 	}
 }
 
-// stored takes the end of one store request.
-func (m *Machine) stored(now time.Time, r *request, ok bool) {
-	if ok {
-		r.query.storedAt++
+// stored takes the answer to a store request.
+func (m *Machine) stored(now time.Time, r *request, resp *Response) {
+	m.atPace(r)
+	if r.query == nil { // it was over before its turn came
+		return
 	}
+	r.query.trace.answered(now, r, resp, 0)
+	r.query.storedAt++
+	m.storeMore(now, r.query)
+}
+
+// notStored takes the failure of a store request.
+func (m *Machine) notStored(now time.Time, r *request, err error) {
+	if errors.Is(err, ErrLimited) {
+		m.limited(now, r.to, announcementOf(r))
+	} else {
+		m.suspect(now, r.to, err)
+	}
+	if r.query == nil {
+		return
+	}
+	r.query.lastErr = err
+	r.query.trace.failed(now, r, err)
 	m.storeMore(now, r.query)
 }
 

@@ -8,6 +8,7 @@ const (
 	timerSoft  timerKind = iota // a request is slow
 	timerLate                   // a request has been slow for long
 	timerQuery                  // a query has run too long
+	timerPace                   // a peer that limits us may take an announcement
 )
 
 // timer is a moment at which something may be due; what it names may be gone by
@@ -99,9 +100,12 @@ func (m *Machine) dropStale() {
 	for len(m.timers) > 0 {
 		t := &m.timers[0]
 		var live bool
-		if t.kind == timerQuery {
+		switch t.kind {
+		case timerQuery:
 			live = m.queries.find(QueryID(t.id)) != nil
-		} else {
+		case timerPace:
+			live = m.paceByID(t.id) != nil
+		default:
 			live = m.requests.find(RequestID(t.id)) != nil
 		}
 		if live {

@@ -17,6 +17,9 @@ var (
 	// ErrNotServer is what a driver passes to Failed when the peer does not
 	// speak the protocol: a client, which leaves the table for good.
 	ErrNotServer = errors.New("dht: peer does not serve the protocol")
+	// ErrLimited is what a driver passes to Failed when the peer refuses an
+	// announcement because it has taken as many as it takes at a time.
+	ErrLimited = errors.New("dht: peer limits how many announcements it takes")
 )
 
 // QueryID names a query. IDs are never reused.

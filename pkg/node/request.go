@@ -74,10 +74,14 @@ func (n *Node) withAddrs(msg *wire.Message, to peer.ID) *wire.Message {
 	return &m
 }
 
-// classify tells a peer that does not serve the protocol from one that failed.
+// classify tells peers that do not serve the protocol, and those that take no more for
+// now, from those that failed.
 func classify(err error) error {
-	if errors.Is(err, rpc.ErrUnsupported) {
+	switch {
+	case errors.Is(err, rpc.ErrUnsupported):
 		return errors.Join(dht.ErrNotServer, err)
+	case errors.Is(err, rpc.ErrLimited):
+		return errors.Join(dht.ErrLimited, err)
 	}
 	return err
 }

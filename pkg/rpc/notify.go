@@ -20,6 +20,10 @@ const (
 	// notifyGiveUp is after how many failures in a row the rest of a Notify is
 	// given up, when each message has its own stream.
 	notifyGiveUp = 3
+	// answerWait is how long a peer that is not known to answer messages without a
+	// reply, or not to, has to answer the first one before our side of the stream is
+	// closed: a round trip and some work. Others have ConfirmTimeout.
+	answerWait = 500 * time.Millisecond
 )
 
 // confirm says how it is known that a peer has read what was written.
@@ -29,6 +33,7 @@ const (
 	confirmEnd     confirm = iota // it ends the stream after we have ended our side
 	confirmFence                  // it answers the fence
 	confirmAnswers                // it answers each message, and only then we end our side
+	confirmEither                 // it answers soon, or ends the stream as with confirmEnd
 )
 
 // errEndedEarly is returned by writeAll when the peer has ended the stream before
@@ -44,10 +49,11 @@ var errEndedEarly = errors.New("rpc: peer ended the stream early")
 //
 //   - One message travels alone: its stream is half-closed, and the peer ends its
 //     side when it has read it. An answer confirms it too, however the stream ends. A
-//     reset without one means that it was rejected, or that the peer resets a stream
-//     whose end it reads and its answer is lost: a peer not yet known gets the message
-//     once more and is waited for before our side is closed, as are those known to
-//     answer.
+//     reset without one means that it was rejected.
+//   - A peer that answers may reset the stream when it reads the end of our side, and
+//     its answer is lost with that. So our side is not closed before the answer. A peer
+//     not yet known has a moment to answer; if it resets the stream later, it gets the
+//     message once more.
 //   - Many messages to a peer known to serve many requests on one stream are
 //     pipelined on one and confirmed in the same way.
 //   - To a peer not yet known, a FIND_NODE follows the messages as a fence:
@@ -104,16 +110,14 @@ func (c *Client) notify(ctx context.Context, to peer.ID, reqs []*wire.Message) (
 
 // notifyOne sends one message on its own stream.
 func (c *Client) notifyOne(ctx context.Context, to peer.ID, req []*wire.Message) error {
-	known := c.conduct(to)
-	how := confirmEnd
-	if known.acks == acksAlways {
-		how = confirmAnswers
-	}
-	_, err := c.pipeline(ctx, to, req, how)
-	if errors.Is(err, network.ErrReset) && known.acks == acksUnknown {
+	known := c.conduct(to).acks
+	_, err := c.pipeline(ctx, to, req, [...]confirm{
+		acksUnknown: confirmEither, acksNever: confirmEnd, acksAlways: confirmAnswers,
+	}[known])
+	if errors.Is(err, network.ErrReset) && known == acksUnknown && c.conduct(to).acks != acksNever {
 		_, err = c.pipeline(ctx, to, req, confirmAnswers)
 	}
-	if errors.Is(err, network.ErrReset) && known.acks == acksAlways {
+	if errors.Is(err, network.ErrReset) && c.conduct(to).acks == acksAlways {
 		return fmt.Errorf("%w: %w", ErrLimited, err)
 	}
 	return err
@@ -217,7 +221,9 @@ func (c *Client) writeAll(ctx context.Context, st *outStream, reqs []*wire.Messa
 	if fence {
 		return nil
 	}
-	if how == confirmAnswers && c.awaitEnd(ctx, ended) {
+	switch {
+	case how == confirmAnswers && awaitEnd(ctx, ended, c.cfg.ConfirmTimeout),
+		how == confirmEither && awaitEnd(ctx, ended, min(answerWait, c.cfg.ConfirmTimeout)):
 		return nil
 	}
 	if hasEnded(ended) && len(reqs) > 1 {
@@ -240,9 +246,9 @@ func hasEnded(ended chan drained) bool {
 	}
 }
 
-// awaitEnd is hasEnded after at most ConfirmTimeout.
-func (c *Client) awaitEnd(ctx context.Context, ended chan drained) bool {
-	wait := time.NewTimer(c.cfg.ConfirmTimeout)
+// awaitEnd waits for drain for at most the time given; it returns what hasEnded would.
+func awaitEnd(ctx context.Context, ended chan drained, most time.Duration) bool {
+	wait := time.NewTimer(most)
 	defer wait.Stop()
 	select {
 	case got := <-ended:

@@ -1,0 +1,192 @@
+package dht
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
+)
+
+// limiter is a server that takes limit announcements in each window, as py-libp2p
+// 0.8.1 does: a window begins with the first one after the last window.
+type limiter struct {
+	limit  int
+	window time.Duration
+	since  time.Time
+	taken  int
+	keys   map[string]time.Time // when they were first stored
+}
+
+func (l *limiter) take(now time.Time, key string) bool {
+	if now.Sub(l.since) >= l.window {
+		l.since, l.taken = now, 0
+	}
+	if l.limit > 0 && l.taken >= l.limit {
+		return false
+	}
+	l.taken++
+	if _, ok := l.keys[key]; !ok {
+		l.keys[key] = now
+	}
+	return true
+}
+
+// pacedWorld drives a Machine against limiters in virtual time: each request takes 20 ms.
+type pacedWorld struct {
+	m       *Machine
+	now     time.Time
+	servers map[kad.PeerID]*limiter
+	answers answers
+}
+
+type answer struct {
+	at   time.Time
+	send Send
+}
+
+type answers []answer
+
+func (a answers) Len() int           { return len(a) }
+func (a answers) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
+func (a answers) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
+func (a *answers) Push(x any)        { *a = append(*a, x.(answer)) }
+func (a *answers) Pop() any {
+	x := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return x
+}
+
+func newPacedWorld(limits ...int) *pacedWorld {
+	w := &pacedWorld{now: start, servers: map[kad.PeerID]*limiter{}}
+	w.m = New(Config{Self: kad.NewPeer("self")})
+	var peers []kad.Peer
+	for i, limit := range limits {
+		p := kad.NewPeer(kad.PeerID(fmt.Sprintf("peer %d", i)))
+		w.servers[p.ID] = &limiter{limit: limit, window: 10 * time.Second, keys: map[string]time.Time{}}
+		peers = append(peers, p)
+	}
+	w.m.Restored(w.now, peers)
+	return w
+}
+
+// run lets time pass until the given moment.
+func (w *pacedWorld) run(until time.Time) {
+	for {
+		w.perform(w.m.Take())
+		at, ok := w.m.Deadline()
+		if len(w.answers) > 0 && (!ok || w.answers[0].at.Before(at)) {
+			at, ok = w.answers[0].at, true
+		}
+		if !ok || at.After(until) {
+			w.now = until
+			return
+		}
+		w.now = at
+		for len(w.answers) > 0 && !w.answers[0].at.After(w.now) {
+			w.answer(heap.Pop(&w.answers).(answer).send)
+		}
+		w.m.Tick(w.now)
+	}
+}
+
+func (w *pacedWorld) perform(out Output) {
+	for _, s := range out.Send {
+		heap.Push(&w.answers, answer{at: w.now.Add(20 * time.Millisecond), send: s})
+	}
+	for _, it := range out.Load {
+		q := &Query{Kind: StoreProvider, Key: []byte(keyNames[it.Key])}
+		w.m.Loaded(w.now, it, q, false)
+		w.perform(w.m.Take())
+	}
+}
+
+func (w *pacedWorld) answer(s Send) {
+	switch {
+	case s.Message.Type != wire.AddProvider:
+		w.m.Responded(w.now, s.ID, Response{Message: &wire.Message{}})
+	case w.servers[s.To.ID].take(w.now, string(s.Message.Key)):
+		w.m.Responded(w.now, s.ID, Response{})
+	default:
+		w.m.Failed(w.now, s.ID, errors.Join(ErrLimited, errors.New("reset")))
+	}
+}
+
+// keyNames finds the preimage of a key of these tests.
+var keyNames = map[kad.Key]string{}
+
+func (w *pacedWorld) publish(n int) {
+	for i := range n {
+		name := fmt.Sprintf("key %d", i)
+		it := republish.Item{Key: kad.KeyOf([]byte(name)), Kind: 1}
+		keyNames[it.Key] = name
+		w.m.Scheduled(w.now, it, w.now, false)
+	}
+}
+
+// A peer that takes 10 announcements in 10 s gets all 40 in about the time that this
+// takes, and none is refused more than once for want of pace.
+func TestPacedPeerGetsAll(t *testing.T) {
+	w := newPacedWorld(10)
+	w.run(start.Add(time.Second))
+	w.publish(40)
+	w.run(start.Add(50 * time.Second))
+	require.Len(t, w.servers["peer 0"].keys, 40)
+	require.Zero(t, w.m.Schedule().Stats(w.now).Overdue)
+	require.Zero(t, w.m.Queries())
+}
+
+// However many keys there are, each has its turn: as many are stored as the peer takes.
+func TestPacedPeerStarvesNoKey(t *testing.T) {
+	w := newPacedWorld(10)
+	w.run(start.Add(time.Second))
+	w.publish(2000)
+	w.run(start.Add(time.Hour))
+	require.Len(t, w.servers["peer 0"].keys, 2000)
+}
+
+// Peers that do not limit us are not held up by one that does, which gets what it can
+// take all the same: what waits for it is bounded.
+func TestPacedPeerHoldsUpNobody(t *testing.T) {
+	w := newPacedWorld(10, 0, 0)
+	w.run(start.Add(time.Second))
+	w.publish(1000)
+	w.run(start.Add(10 * time.Second))
+	require.Len(t, w.servers["peer 1"].keys, 1000)
+	require.Len(t, w.servers["peer 2"].keys, 1000)
+	require.Equal(t, MaxPaced, len(w.m.paces[0].waiting))
+	w.run(start.Add(15 * time.Minute))
+	require.GreaterOrEqual(t, len(w.servers["peer 0"].keys), MaxPaced)
+	require.Empty(t, w.m.paces, "it is forgotten when nothing waits")
+}
+
+// What is no longer published is not announced from the queue.
+func TestPacedAnnouncementIsTakenBack(t *testing.T) {
+	w := newPacedWorld(10, 0)
+	w.run(start.Add(time.Second))
+	w.publish(40)
+	w.run(start.Add(2 * time.Second))
+	require.Len(t, w.servers["peer 1"].keys, 40)
+	for k := range keyNames {
+		w.m.Unscheduled(republish.Item{Key: k, Kind: 1})
+	}
+	w.run(start.Add(10 * time.Minute))
+	require.Len(t, w.servers["peer 0"].keys, 10)
+}
+
+// Peers beyond MaxPacedPeers are refused, not remembered.
+func TestPacedPeersAreBounded(t *testing.T) {
+	w := newPacedWorld()
+	q := &query{storeMsg: &wire.Message{}}
+	for i := range MaxPacedPeers + 1 {
+		w.m.limited(w.now, kad.NewPeer(kad.PeerID(fmt.Sprint(i))), announcement{query: q, msg: q.storeMsg, tries: 1})
+	}
+	require.Len(t, w.m.paces, MaxPacedPeers)
+	require.Equal(t, MaxPacedPeers, q.paced)
+}

@@ -1,0 +1,105 @@
+package node_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	libp2pnet "github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// limitingServer behaves as py-libp2p 0.8.1 does: it answers ADD_PROVIDER, takes 10 in
+// 10 s, resets the stream of one more, and resets a stream when it reads its end.
+type limitingServer struct {
+	mu    sync.Mutex
+	since time.Time
+	taken int
+	keys  map[string]int // how often each was taken
+}
+
+func (l *limitingServer) take(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); now.Sub(l.since) >= 10*time.Second {
+		l.since, l.taken = now, 0
+	}
+	if l.taken == 10 {
+		return false
+	}
+	l.taken++
+	l.keys[key]++
+	return true
+}
+
+// stored returns how many keys were taken, and how often in all.
+func (l *limitingServer) stored() (keys, times int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.keys {
+		times += n
+	}
+	return len(l.keys), times
+}
+
+func (l *limitingServer) serve(s libp2pnet.Stream) {
+	defer s.Reset()
+	r := bufio.NewReader(s)
+	for {
+		frame, err := wire.ReadFrame(r, nil, wire.MaxFrame)
+		if err != nil {
+			return
+		}
+		m, err := wire.Parse(frame)
+		if err != nil || m.Type == wire.AddProvider && !l.take(string(m.Key)) {
+			return
+		}
+		if _, err := s.Write(wire.AppendFrame(nil, &wire.Message{Type: m.Type, Key: m.Key})); err != nil {
+			return
+		}
+	}
+}
+
+// A peer that limits announcements gets all of them within a minute, at its pace, hardly
+// any twice, and the node reports each as stored.
+func TestPeerLimitsAnnouncements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		h1, h2 := w.host(), w.host()
+		w.net.Start()
+		defer w.net.Close()
+		defer h1.Close()
+		defer h2.Close()
+		mem := records.NewMem(nil)
+		n, err := node.New(h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
+		require.NoError(t, err)
+		defer n.Close()
+		l := &limitingServer{keys: map[string]int{}}
+		h2.SetStreamHandler(n.Protocol(), l.serve)
+		reached, _ := n.Connect(context.Background(), []peer.AddrInfo{{ID: h2.ID(), Addrs: h2.Addrs()}})
+		require.Len(t, reached, 1)
+		time.Sleep(time.Second)
+		require.Equal(t, 1, n.Status().VerifiedPeers)
+
+		var keys [][]byte
+		for i := range 40 {
+			keys = append(keys, fmt.Appendf(nil, "key %d", i))
+		}
+		start := time.Now()
+		require.NoError(t, n.ProvideKeys(context.Background(), keys, nil))
+		require.Less(t, time.Since(start), time.Minute)
+		stored, times := l.stored()
+		require.Equal(t, 40, stored)
+		require.Equal(t, 40, times)
+		require.Empty(t, n.Status().Republish.Failures)
+	})
+}
