@@ -151,9 +151,23 @@ var families = []family{
 	value("db_free_bytes", "Part of the database that will be used again before it grows.", func(s *scrape) float64 { return float64(s.DBFree) }),
 	value("db_fill_ratio", "Part of its room for new records that the fullest file of the database has taken; at 1 new records are refused.",
 		func(s *scrape) float64 { return s.DBFill }),
+	value("db_failed", "1 after a failed fsync: the database takes no more writes until the node is restarted; else 0.",
+		func(s *scrape) float64 { return flag(s.DBFailed) }),
+	value("disk_size_bytes", "Size of the file system that the database is on; 0: unknown.", func(s *scrape) float64 { return float64(s.DiskSize) }),
+	value("disk_free_bytes", "Space of that file system that the node may still use.", func(s *scrape) float64 { return float64(s.DiskFree) }),
+	value("disk_full", "1 while that file system is full, so that new records are refused and nothing can be published; else 0.",
+		func(s *scrape) float64 { return flag(s.DiskFull) }),
 	value("db_pending_writes", "Writes that wait for a transaction.", func(s *scrape) float64 { return float64(s.Records.PendingWrites) }),
 	total("db_writes_rejected_total", "Writes refused because the queue, a quota or the file was full.",
 		func(s *scrape) uint64 { return uint64(s.Records.RefusedWrites) }),
+}
+
+// flag is 1 if something is so.
+func flag(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func reachability(s *scrape) string {

@@ -72,7 +72,7 @@ var wanted = strings.Fields(`
 	republish_find_node_total republish_in_flight republish_overdue_keys republish_regions republish_overdue_regions
 	bucket_refreshes_total bucket_refresh_oldest_timestamp_seconds
 	db_size_bytes db_max_bytes db_fill_ratio db_free_bytes db_commit_duration_seconds db_batch_records db_pending_writes db_writes_rejected_total
-	db_errors_total quota_limit quota_refusals_total
+	db_errors_total db_failed disk_size_bytes disk_free_bytes disk_full quota_limit quota_refusals_total
 	network_size_estimate connected_peers bootstrap_attempts_total reachability
 	config_last_reload_successful config_last_reload_success_timestamp_seconds`)
 

@@ -170,7 +170,7 @@ func (db *DB) finishCommit(b *batch) (err error) {
 	}()
 	if err := db.commitTx(b.tx); err != nil {
 		if disk.NoRoom(err) {
-			return fmt.Errorf("%w: %w", ErrFull, err)
+			return disk.Full(err)
 		}
 		return db.giveUp(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -25,6 +26,8 @@ var (
 	// ErrFull is returned when the disk is full or the files have reached MaxBytes.
 	// Writes succeed again once there is room.
 	ErrFull = runs.ErrFull
+	// ErrDiskFull is returned with ErrFull when it was the disk that was full.
+	ErrDiskFull = disk.ErrDiskFull
 	// ErrReadOnly is returned by writes to a DB opened with Options.ReadOnly.
 	ErrReadOnly = runs.ErrReadOnly
 )

@@ -65,6 +65,7 @@ func (a *app) printStatus(s *api.Status) error {
 		"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys),
 		"Refused by quotas", refusedText(s.Refused),
 		"Database", databaseText(s),
+		"Disk", diskText(s),
 		"Data directory", orDash(s.DataDir),
 		"Status page", webText(s.MetricsAddr),
 		"Delegated routing", orDash(s.RoutingAddr),
@@ -80,7 +81,23 @@ func databaseText(s *api.Status) string {
 	if s.DBMaxBytes == 0 {
 		return "none, records are in memory"
 	}
-	return fmt.Sprintf("%s of at most %s, %.0f %% of the room for new records taken", bytesText(s.DBBytes), bytesText(s.DBMaxBytes), 100*s.DBFill)
+	most := bytesText(s.DBMaxBytes)
+	if s.DBMost > 0 && s.DBMost < s.DBMaxBytes {
+		most = fmt.Sprintf("%s (all that the disk has room for; storage.max_bytes is %s)", bytesText(s.DBMost), most)
+	}
+	return fmt.Sprintf("%s of at most %s, %.0f %% of the space for new records used", bytesText(s.DBBytes), most, 100*s.DBFill)
+}
+
+// diskText says how much space the file system of the data directory has.
+func diskText(s *api.Status) string {
+	if s.DiskTotal == 0 {
+		return "-"
+	}
+	text := fmt.Sprintf("%s of %s free", bytesText(s.DiskFree), bytesText(s.DiskTotal))
+	if !s.DiskFullSince.IsZero() {
+		text = fmt.Sprintf("FULL since %s, %s: new records are refused, nothing can be published", s.DiskFullSince.Local().Format(time.DateTime), text)
+	}
+	return text
 }
 
 // refusedText lists which quota refused how much since the start.
@@ -88,11 +105,13 @@ func refusedText(refused map[string]int64) string {
 	if len(refused) == 0 {
 		return "nothing"
 	}
+	var total int64
 	var parts []string
 	for _, quota := range slices.Sorted(maps.Keys(refused)) {
-		parts = append(parts, fmt.Sprintf("%s %s", humanize.Comma(refused[quota]), quota))
+		total += refused[quota]
+		parts = append(parts, fmt.Sprintf("%s by %s", humanize.Comma(refused[quota]), quota))
 	}
-	return strings.Join(parts, ", ")
+	return fmt.Sprintf("%s %s: %s", humanize.Comma(total), english.PluralWord(int(total), "record", ""), strings.Join(parts, ", "))
 }
 
 // webText is where a listener answers browsers; "-" if it is off.

@@ -76,8 +76,16 @@ func topHead(o *api.Overview, s style) []string {
 		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", clean(st.State)), role, clean(o.Identity.Protocol), clean(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
 		fmt.Sprintf("peers: %s of %d in the table verified, %d connected, network %s", s.alarm(st.VerifiedPeers == 0, fmt.Sprint(st.VerifiedPeers)), st.TablePeers, st.ConnectedPeers, size),
 		fmt.Sprintf("records: %s provider, %s value; database %s, %s", humanize.Comma(st.ProviderRecords), humanize.Comma(st.ValueRecords), bytesText(st.DBBytes),
-			s.alarm(st.DBFill > 0.9, fmt.Sprintf("%.0f %% full", 100*st.DBFill))),
+			s.alarm(st.DBFill > 0.9, fmt.Sprintf("%.0f %% full", 100*st.DBFill))+diskFull(st, s)),
 	}
+}
+
+// diskFull is the end of the line about the database while the disk is full.
+func diskFull(st *api.Status, s style) string {
+	if st.DiskFullSince.IsZero() {
+		return ""
+	}
+	return ", " + s.alarm(true, "DISK FULL since "+st.DiskFullSince.Local().Format(time.TimeOnly))
 }
 
 // rates compares two overviews.

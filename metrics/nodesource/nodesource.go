@@ -15,17 +15,18 @@ var (
 
 // Source is the metrics.Source of a node. Safe for concurrent use.
 type Source struct {
-	node   *node.Node
-	db     *storage.DB
-	quotas [records.NumQuotas]int64
+	node     *node.Node
+	db       *storage.DB
+	quotas   [records.NumQuotas]int64
+	diskFull func() bool
 }
 
 var _ metrics.Source = (*Source)(nil)
 
-// New returns the source of a node, the database its records are in and the limits
-// of the quotas; a nil db for a node that keeps them in memory.
-func New(n *node.Node, db *storage.DB, quotas [records.NumQuotas]int64) *Source {
-	return &Source{node: n, db: db, quotas: quotas}
+// New returns the source of a node, the database its records are in, the limits of the
+// quotas, and whether the disk is full; a nil db for a node that keeps them in memory.
+func New(n *node.Node, db *storage.DB, quotas [records.NumQuotas]int64, diskFull func() bool) *Source {
+	return &Source{node: n, db: db, quotas: quotas, diskFull: diskFull}
 }
 
 // Read implements metrics.Source.
@@ -50,7 +51,9 @@ func (s *Source) Read() metrics.Reading {
 	if s.db != nil {
 		if sizes, err := s.db.Sizes(); err == nil { // its observer counts the error
 			r.DBSize, r.DBFree, r.DBFill = sizes.File, sizes.Free, sizes.Fill
+			r.DiskFree, r.DiskSize = sizes.Disk.Free, sizes.Disk.Total
 		}
+		r.DBFailed, r.DiskFull = s.db.Err() != nil, s.diskFull()
 	}
 	return r
 }

@@ -45,7 +45,7 @@ func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metri
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	m.Watch(nodesource.New(n, db, [records.NumQuotas]int64{records.QuotaBytes: storage.DefaultMaxBytes}))
+	m.Watch(nodesource.New(n, db, [records.NumQuotas]int64{records.QuotaBytes: storage.DefaultMaxBytes}, func() bool { return true }))
 	return n, m
 }
 

@@ -80,27 +80,31 @@ type Identity struct {
 
 // Status describes the node at one moment. Times are zero if it never happened.
 type Status struct {
-	State           string  `json:"state"` // starting, ready, stopping
-	PeerID          string  `json:"peer_id"`
-	Mode            string  `json:"mode"`           // as configured
-	Serving         bool    `json:"serving"`        // in server mode now
-	Reachability    string  `json:"reachability"`   // public, private, unknown
-	UptimeSeconds   float64 `json:"uptime_seconds"` //
-	Starts          int64   `json:"starts"`         // of this data directory, with this one; 0: unknown
-	UncleanStarts   int64   `json:"unclean_starts"` // of them after a crash, a kill or a power cut
-	TablePeers      int     `json:"table_peers"`
-	VerifiedPeers   int     `json:"verified_peers"`
-	RestoredPeers   int     `json:"restored_peers"` // taken from the snapshot at start
-	ConnectedPeers  int     `json:"connected_peers"`
-	Queries         int     `json:"queries"` // running
-	NetworkSize     float64 `json:"network_size"`
-	ProviderRecords int64   `json:"provider_records"`
-	ValueRecords    int64   `json:"value_records"`
-	PublishedKeys   int64   `json:"published_keys"`
-	OverdueKeys     int     `json:"overdue_keys"`
-	DBBytes         int64   `json:"db_bytes"`
-	DBMaxBytes      int64   `json:"db_max_bytes"` // 0: there is none
-	DBFill          float64 `json:"db_fill"`      // of the room for new records, in the fullest file; at 1 they are refused
+	State           string    `json:"state"` // starting, ready, stopping
+	PeerID          string    `json:"peer_id"`
+	Mode            string    `json:"mode"`           // as configured
+	Serving         bool      `json:"serving"`        // in server mode now
+	Reachability    string    `json:"reachability"`   // public, private, unknown
+	UptimeSeconds   float64   `json:"uptime_seconds"` //
+	Starts          int64     `json:"starts"`         // of this data directory, with this one; 0: unknown
+	UncleanStarts   int64     `json:"unclean_starts"` // of them after a crash, a kill or a power cut
+	TablePeers      int       `json:"table_peers"`
+	VerifiedPeers   int       `json:"verified_peers"`
+	RestoredPeers   int       `json:"restored_peers"` // taken from the snapshot at start
+	ConnectedPeers  int       `json:"connected_peers"`
+	Queries         int       `json:"queries"` // running
+	NetworkSize     float64   `json:"network_size"`
+	ProviderRecords int64     `json:"provider_records"`
+	ValueRecords    int64     `json:"value_records"`
+	PublishedKeys   int64     `json:"published_keys"`
+	OverdueKeys     int       `json:"overdue_keys"`
+	DBBytes         int64     `json:"db_bytes"`
+	DBMaxBytes      int64     `json:"db_max_bytes"`             // 0: there is none
+	DBFill          float64   `json:"db_fill"`                  // of the room for new records, in the fullest file; at 1 they are refused
+	DBMost          int64     `json:"db_most_bytes"`            // size it can reach: db_max_bytes, or what the disk has room for if that is less
+	DiskFree        int64     `json:"disk_free_bytes"`          // of the file system of the data directory
+	DiskTotal       int64     `json:"disk_total_bytes"`         // 0: unknown
+	DiskFullSince   time.Time `json:"disk_full_since,omitzero"` // zero: it is not full
 	// Refused counts by quota what others wanted stored since the start and a quota
 	// refused or cut; quotas without any are left out.
 	Refused       map[string]int64 `json:"refused,omitempty"`

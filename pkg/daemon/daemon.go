@@ -61,6 +61,7 @@ type Daemon struct {
 	usage   *usage.Account
 	traffic *traffic
 	store   *storage.DB
+	disk    *diskWatch
 	clean   bool // the last user of the database closed it properly
 	host    host.Host
 	node    *node.Node
@@ -101,6 +102,7 @@ func Start(o Options) (*Daemon, error) {
 	}
 	b := BuildInfo()
 	d.metrics = metrics.New(b.Version, b.Revision)
+	d.disk = newDiskWatch(d.metrics.Storage(), d.log)
 	d.log.Info("starting", "version", b.Version, "revision", b.Revision, "go", b.Go, "config", d.loaded.File)
 	d.state.Store(StateStarting)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -156,7 +158,7 @@ func (d *Daemon) startNode() error {
 		return fmt.Errorf("daemon: %w", err)
 	}
 	d.onClose("node", closeNode, d.node.Close)
-	d.metrics.Watch(nodesource.New(d.node, d.store, quotaLimits(&d.config)))
+	d.metrics.Watch(nodesource.New(d.node, d.store, d.quotaLimits(), d.disk.full))
 	d.log.Info("listening", "addresses", addrTexts(d.host.Network().ListenAddresses()), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil
 }
@@ -196,6 +198,7 @@ func (d *Daemon) ready() {
 	d.state.Store(StateReady)
 	d.background.Go(func() { d.reachBootstrap(d.ctx) })
 	d.background.Go(func() { watchdog(d.ctx, d.log, d.Healthy) })
+	d.background.Go(func() { d.disk.run(d.ctx, d.store) })
 	notify(d.log, "READY=1")
 	d.background.Go(func() { d.tellStatus(d.ctx) })
 	d.log.Info("ready", "took", time.Since(d.started).Round(time.Millisecond).String())
@@ -267,9 +270,11 @@ func (d *Daemon) DataDir() string { return d.dataDir }
 func (d *Daemon) describe(s *api.Status) {
 	s.State, _ = d.state.Load().(string)
 	if sizes, err := d.store.Sizes(); err == nil { // its observer counts the error
-		s.DBBytes, s.DBFill = sizes.File, sizes.Fill
+		s.DBBytes, s.DBFill, s.DBMost = sizes.File, sizes.Fill, sizes.Most
+		s.DiskFree, s.DiskTotal = sizes.Disk.Free, sizes.Disk.Total
 	}
-	s.DBMaxBytes = int64(d.config.Storage.MaxBytes)
+	s.DBMaxBytes = d.store.MaxBytes()
+	s.DiskFullSince = d.disk.fullSince()
 	s.DataDir = d.dataDir
 	s.Starts, s.UncleanStarts = d.starts.Count, d.starts.Unclean
 	if d.web != nil {

@@ -25,10 +25,11 @@ func StorageOptions(c *config.Config) storage.Options {
 	}
 }
 
-// quotaLimits are the quotas of the configuration.
-func quotaLimits(c *config.Config) [records.NumQuotas]int64 {
+// quotaLimits are the quotas of the configuration, as the store keeps them.
+func (d *Daemon) quotaLimits() [records.NumQuotas]int64 {
+	c := &d.config
 	return [records.NumQuotas]int64{
-		records.QuotaBytes:              int64(c.Storage.MaxBytes),
+		records.QuotaBytes:              d.store.MaxBytes(),
 		records.QuotaProviders:          int64(c.Quotas.Providers),
 		records.QuotaRecordsPerProvider: int64(c.Quotas.RecordsPerProvider),
 		records.QuotaProvidersPerKey:    int64(c.Quotas.ProvidersPerKey),
@@ -64,13 +65,16 @@ func (d *Daemon) openStore() (err error) {
 	}
 	notifyStatus(d.log, "opening the database in %s", d.dataDir)
 	o := StorageOptions(&d.config)
-	o.Logger, o.Observer = d.options.Logs.Logger("storage"), d.metrics.Storage()
+	o.Logger, o.Observer = d.options.Logs.Logger("storage"), d.disk
 	tell := func(state string) { notify(d.log, state) }
 	err = extending(tell, func() error { return d.openCompact(o) })
 	if err != nil {
 		return StoreError(d.dataDir, err)
 	}
 	d.onClose("database", closeStore, d.store.Close)
+	if most := d.store.MaxBytes(); most < int64(d.config.Storage.MaxBytes) {
+		d.log.Info("this machine has 32-bit addresses: the database stays smaller than storage.max_bytes", "bytes", most)
+	}
 	d.countStart()
 	stats := d.store.Stats()
 	d.log.Info("database open", "path", d.store.Path(), "bytes", d.fileSize(), "clean", d.clean,

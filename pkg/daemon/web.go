@@ -70,7 +70,9 @@ func (w *web) close(ctx context.Context) error {
 // check answers a health request: nil is healthy.
 type check func(context.Context) error
 
-func answer(c check) http.Handler {
+// answer serves a check. What goes on though something is wrong is told after "ok", a
+// remark a line.
+func answer(c check, remarks ...func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), webTimeout)
 		defer cancel()
@@ -81,6 +83,11 @@ func answer(c check) http.Handler {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+		for _, remark := range remarks {
+			if text := remark(); text != "" {
+				fmt.Fprintln(w, text)
+			}
+		}
 	})
 }
 
@@ -91,7 +98,7 @@ func (d *Daemon) startWeb() (err error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", d.metrics.Handler())
-	mux.Handle("GET /healthz", answer(d.Healthy))
+	mux.Handle("GET /healthz", answer(d.Healthy, d.diskRemark))
 	mux.Handle("GET /readyz", answer(d.Ready))
 	statuspage.Register(mux, d.publicOverview)
 	const key = "metrics.listen"

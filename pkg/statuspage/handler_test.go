@@ -63,7 +63,7 @@ func TestScriptKnowsTheFields(t *testing.T) {
 	now := time.Unix(1, 0)
 	o.Status.Refused = map[string]int64{"bytes": 1}
 	o.Status.LastSnapshot, o.Status.LastExpiry, o.Status.LastRefresh, o.Status.LastRepublish = now, now, now, now
-	o.Republish.NextDue = now
+	o.Republish.NextDue, o.Status.DiskFullSince = now, now
 	raw, err := json.Marshal(o)
 	require.NoError(t, err)
 	fields := map[string]bool{}

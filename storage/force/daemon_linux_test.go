@@ -187,6 +187,19 @@ func (d *daemon) healthy() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
+// page returns what the metrics listener answers at a path.
+func (d *daemon) page(path string) (code int, body string) {
+	d.t.Helper()
+	s, err := d.status()
+	require.NoError(d.t, err)
+	resp, err := http.Get("http://" + s.MetricsAddr + path)
+	require.NoError(d.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(d.t, err)
+	return resp.StatusCode, string(b)
+}
+
 // command runs the program against a directory.
 func command(t *testing.T, dir string, args ...string) (out string, code int) {
 	t.Helper()

@@ -4,6 +4,7 @@ package force
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -130,6 +131,7 @@ func TestFullDisk(t *testing.T) {
 		h.requireReads(p, l)
 		require.NotContains(t, p.logs.String(), givenUp)
 		require.True(t, p.healthy(), "a full disk is no reason for a restart")
+		h.tellsFull(p)
 		p.kill()
 		l.finish()
 		p.end()
@@ -137,7 +139,9 @@ func TestFullDisk(t *testing.T) {
 
 		p = h.start(room) // still full
 		h.requireReads(p, l)
+		h.tellsFull(p)
 		release()
+		h.tellsSpace(p)
 		l = h.put(&load{d: p, ttl: longTTL, full: true})
 		h.heals(p)
 		pause(time.Second)
@@ -151,6 +155,50 @@ func TestFullDisk(t *testing.T) {
 		requireClean(t, h.dir)
 	}
 	t.Logf("FORCE daemon: %d full disks: answered throughout, refused and counted, started while full, healed, nothing lost", rounds)
+}
+
+// tellsFull: everything that an operator looks at says that the disk is full, and how
+// little it leaves to the database.
+func (h *home) tellsFull(p *daemon) {
+	h.t.Helper()
+	until(h.t, "it notices that the disk is full", func() bool { return p.metric("holdfast_disk_full") == 1 })
+	require.Equal(h.t, 1, strings.Count(p.logs.String(), "the disk is full"), "%s", p.logs)
+	s, err := p.status()
+	require.NoError(h.t, err)
+	require.False(h.t, s.DiskFullSince.IsZero())
+	require.Less(h.t, s.DBMost, s.DBMaxBytes)
+	require.LessOrEqual(h.t, s.DiskFree, int64(16<<20))
+	require.Equal(h.t, float64(s.DiskTotal), p.metric("holdfast_disk_size_bytes"))
+	code, body := p.page("/healthz")
+	require.Equal(h.t, http.StatusOK, code)
+	require.Contains(h.t, body, "disk full since")
+	code, body = p.page("/status.json")
+	require.Equal(h.t, http.StatusOK, code)
+	require.Contains(h.t, body, `"disk_full_since"`)
+	out, exit := command(h.t, h.dir, "status")
+	require.Zero(h.t, exit, out)
+	require.Contains(h.t, out, "FULL since")
+	for i := 0; exit == 0 && i < 4096; i++ { // until the free pages of the file are used up
+		key := "/example/no-space-" + strconv.Itoa(i)
+		number := h.model.begin(own("value", key, true))
+		if out, exit = command(h.t, h.dir, "put", key, strings.Repeat("x", 8<<10)); exit == 0 {
+			h.model.end(number)
+		}
+	}
+	require.NotZero(h.t, exit, "a key that cannot be written down")
+	require.Contains(h.t, out, "no space left")
+}
+
+// tellsSpace: once there is space again everything says so, without a write.
+func (h *home) tellsSpace(p *daemon) {
+	h.t.Helper()
+	until(h.t, "it notices the space", func() bool { return p.metric("holdfast_disk_full") == 0 })
+	require.Equal(h.t, 1, strings.Count(p.logs.String(), "the disk has space again"), "%s", p.logs)
+	_, body := p.page("/healthz")
+	require.Equal(h.t, "ok\n", body)
+	s, err := p.status()
+	require.NoError(h.t, err)
+	require.True(h.t, s.DiskFullSince.IsZero())
 }
 
 // heals waits until a write of each kind is acknowledged again.

@@ -181,7 +181,7 @@ func (f *file) finish(tx *bbolt.Tx) error {
 	case err == nil:
 		return nil
 	case disk.NoRoom(err):
-		return fmt.Errorf("%w: %w", ErrFull, err)
+		return disk.Full(err)
 	}
 	f.got(err)
 	return fmt.Errorf("%w: %w", ErrFailed, err)
@@ -213,8 +213,10 @@ func (f *file) used() int64 { return f.high.Load() - f.free.Load() }
 // room returns how many bytes more can be used.
 func (f *file) room() int64 { return f.most - f.growth - f.used() }
 
-// fill is how much of the room for new records is taken; at 1 they are refused.
-func (f *file) fill() float64 { return float64(f.used()) / float64(f.most-f.growth-f.reserve()) }
+// newRoom is the room for new records.
+func (f *file) newRoom() disk.Room {
+	return disk.Room{Used: f.used(), Free: f.free.Load(), Limit: f.most - f.growth - f.reserve()}
+}
 
 // spare is the room that is kept for transactions which make room: if they could
 // not commit, a full file would stay full.

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // Stats are running counters; reading them never scans.
@@ -109,19 +110,17 @@ func (s *Store) RecordStats() (out records.Stats) {
 
 // Sizes are the sizes of the files in bytes.
 type Sizes struct {
-	Log, Runs int64 // lengths of the files
-	Used      int64 // in pages that hold something
-	Free      int64 // in pages that will be used again before the files grow
-	// Fill is how much of its room for new records the fuller file has taken; at 1
-	// they are refused.
-	Fill float64
+	Log, Runs int64        // lengths of the files
+	Used      int64        // in pages that hold something
+	Free      int64        // in pages that will be used again before the files grow
+	Rooms     [2]disk.Room // what each file has for new records
 }
 
 // Sizes returns the sizes of the files as of their last commits.
 func (s *Store) Sizes() Sizes {
 	return Sizes{
 		Log: s.log.size.Load(), Runs: s.runs.size.Load(), Used: s.log.used() + s.runs.used(),
-		Free: s.log.free.Load() + s.runs.free.Load(),
-		Fill: max(s.log.fill(), s.runs.fill()),
+		Free:  s.log.free.Load() + s.runs.free.Load(),
+		Rooms: [2]disk.Room{s.log.newRoom(), s.runs.newRoom()},
 	}
 }

@@ -141,6 +141,14 @@ var database = row{"Database", []panel{
 		},
 	},
 	{
+		kind: lines, title: "Free space of the disk", unit: "bytes",
+		description: "Space that the file system of the data directory still has for the node, and its size. At 0 new records are refused and nothing can be published.",
+		queries: []query{
+			{"holdfast_disk_free_bytes{@}", "{{instance}} free"},
+			{"holdfast_disk_size_bytes{@}", "{{instance}} size"},
+		},
+	},
+	{
 		kind: lines, title: "Free part of the files", unit: "percentunit", top: 1,
 		description: "Share of the files that holds nothing. After a mass expiry it may be most of them; a restart gives it back to the disk (storage.compact_above).",
 		queries:     []query{{"holdfast_db_free_bytes{@} / holdfast_db_size_bytes{@}", "{{instance}}"}},
@@ -172,8 +180,12 @@ var database = row{"Database", []panel{
 	},
 	{
 		kind: stacked, title: "Errors of the database", unit: "none",
-		description: "Operations that failed for the database's own reasons: no room, damage, a failed fsync.",
-		queries:     []query{{"sum by (op) (increase(holdfast_db_errors_total{@}[@]))", "{{op}}"}},
+		description: "Operations that failed for the database's own reasons: no room, damage, a failed fsync. After the last the database takes no more writes until the restart (stopped writing).",
+		queries: []query{
+			{"sum by (op) (increase(holdfast_db_errors_total{@}[@]))", "{{op}}"},
+			{"sum by (instance) (holdfast_db_failed{@}) > 0", "{{instance}} stopped writing"},
+			{"sum by (instance) (holdfast_disk_full{@}) > 0", "{{instance}} disk full"},
+		},
 	},
 	{
 		kind: lines, title: "Duration of snapshots", unit: "s",
