@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // joinTimeout bounds how long a client waits for the first peer to answer: one
@@ -54,12 +55,15 @@ func newClient(c config.Config, logs *Logs) (*Client, error) {
 	if err != nil {
 		listen = nil // it can still dial
 	}
-	h, err := newHost(hostConfig{key: key, listen: listen, protocol: node.ProtocolID(c.Network.ProtocolPrefix), limits: c.Limits})
+	gate := rpc.NewGate(nil)
+	h, err := newHost(hostConfig{key: key, listen: listen, protocol: node.ProtocolID(c.Network.ProtocolPrefix), limits: c.Limits, gate: gate})
 	if err != nil {
 		return nil, err
 	}
 	c.Network.Mode = string(node.ModeClient)
-	n, err := node.New(h, nodeConfig(&c, nil, logs))
+	nc := nodeConfig(&c, nil, logs)
+	nc.Gate = gate
+	n, err := node.New(h, nc)
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

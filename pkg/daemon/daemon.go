@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/usage"
 	"github.com/holdfast-dht/holdfast/storage"
 )
@@ -132,10 +133,11 @@ func (d *Daemon) startNode() error {
 	for _, s := range skipped {
 		d.log.Info("address not available on this machine", "error", s)
 	}
+	gate := rpc.NewGate(nil)
 	d.host, err = newHost(hostConfig{
 		key: key, listen: listen, announce: d.config.Network.Announce,
 		protocol: node.ProtocolID(d.config.Network.ProtocolPrefix), limits: d.config.Limits,
-		mapPort: d.config.Network.PortMapping && !onlyLoopback(listen), registry: d.metrics.Registerer(),
+		mapPort: d.config.Network.PortMapping && !onlyLoopback(listen), registry: d.metrics.Registerer(), gate: gate,
 	})
 	if err != nil {
 		return err
@@ -151,7 +153,7 @@ func (d *Daemon) startNode() error {
 		return err
 	}
 	c := nodeConfig(&d.config, bootstrap, d.options.Logs)
-	c.Store, c.Keystore, c.Snapshots = d.store, d.store, d.store
+	c.Store, c.Keystore, c.Snapshots, c.Gate = d.store, d.store, d.store, gate
 	c.Observer, c.Housekeeping = queryCounter{d.metrics.DHT(), d.traffic}, d.metrics.Housekeeping()
 	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage, d.traffic}}
 	if d.node, err = node.New(d.host, c); err != nil {
@@ -254,7 +256,8 @@ func (d *Daemon) Addrs() []string { return listenAddrs(d.host, d.config.Network.
 // ID returns the peer ID.
 func (d *Daemon) ID() peer.ID { return d.host.ID() }
 
-// Host returns the libp2p host, for protocols beside the DHT.
+// Host returns the libp2p host, for protocols beside the DHT. They may dial public
+// addresses, and private ones that a peer of the network has told: see rpc.Gate.
 func (d *Daemon) Host() host.Host { return d.host }
 
 // Records returns the store that requests are answered from.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // hostConfig is what a libp2p host is made of.
@@ -27,6 +28,7 @@ type hostConfig struct {
 	limits   config.Limits
 	mapPort  bool                  // ask the router for a port mapping
 	registry prometheus.Registerer // nil: no metrics of libp2p
+	gate     *rpc.Gate             // the node's
 }
 
 // newHost starts a libp2p host over TCP and QUIC.
@@ -67,6 +69,8 @@ func (c *hostConfig) options() ([]libp2p.Option, error) {
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(quic.NewTransport),
 		libp2p.DisableRelay(), // servers are reached directly; clients come by themselves
+		libp2p.ConnectionGater(c.gate),
+		libp2p.MultiaddrResolver(c.gate),
 	}
 	if c.registry == nil {
 		options = append(options, libp2p.DisableMetrics())

@@ -22,7 +22,7 @@ import (
 // ask sends one request from a host that is no DHT node and returns the answer.
 func ask(t *testing.T, from host.Host, to *node.Node, req *wire.Message) *wire.Message {
 	t.Helper()
-	require.NoError(t, from.Connect(testContext(t), infoOf(to)))
+	require.NoError(t, from.Connect(testContext(t), peer.AddrInfo{ID: to.Host().ID(), Addrs: to.Host().Network().ListenAddresses()}))
 	s, err := from.NewStream(testContext(t), to.Host().ID(), to.Protocol())
 	require.NoError(t, err)
 	defer s.Close()

@@ -58,6 +58,11 @@ type Config struct {
 	// RepublishInterval is how often published keys are renewed; 0 is 22 h.
 	RepublishInterval time.Duration
 
+	// Gate is the connection gater and resolver of the host: see rpc.Gate. The node
+	// tells it which private and loopback addresses it may dial. Nil: a name told by
+	// a peer on a public address is dialled wherever it leads.
+	Gate *rpc.Gate
+
 	// DHT holds the protocol's numbers; Self, Select, Observer, Rand and
 	// Republish.Interval are set by the node.
 	DHT dht.Config

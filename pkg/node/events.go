@@ -12,7 +12,6 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
-	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // eventQueue bounds the host's events that wait to be read: identify completes
@@ -24,6 +23,7 @@ func (n *Node) subscribe() (event.Subscription, error) {
 		new(event.EvtPeerIdentificationCompleted),
 		new(event.EvtPeerProtocolsUpdated),
 		new(event.EvtLocalReachabilityChanged),
+		new(event.EvtLocalAddressesUpdated),
 	}, eventbus.BufSize(eventQueue), eventbus.Name("holdfast"))
 }
 
@@ -35,6 +35,7 @@ func (n *Node) readEvents() {
 		switch e := ev.(type) {
 		case event.EvtPeerIdentificationCompleted:
 			n.identified(e.Peer, e.Conn)
+			n.allowOwn(e.Conn, e.ListenAddrs)
 			if slices.Contains(e.Protocols, n.cfg.protocol()) {
 				n.found(e.Peer)
 			}
@@ -42,6 +43,8 @@ func (n *Node) readEvents() {
 			n.protocolsChanged(e.Peer, e.Added, e.Removed)
 		case event.EvtLocalReachabilityChanged:
 			n.reachabilityChanged(e.Reachability)
+		case event.EvtLocalAddressesUpdated:
+			n.noteOwnAddrs()
 		}
 	}
 }
@@ -53,7 +56,7 @@ func (n *Node) identified(p peer.ID, conn network.Conn) {
 	if _, ok := n.view.Load().contacts[id]; !ok {
 		return
 	}
-	addrs, scope := addrBytes(n.host.Peerstore().Addrs(p)), rpc.ScopeOf(conn.RemoteMultiaddr())
+	addrs, scope := addrBytes(n.host.Peerstore().Addrs(p)), n.scopeOf(conn)
 	_ = n.do(func(time.Time, *dht.Machine) {
 		old := n.book.contacts[id]
 		if old == nil {

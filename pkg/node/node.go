@@ -73,6 +73,8 @@ type Node struct {
 	release  func() // the protocol on the host
 
 	reachability  atomic.Int32
+	natHidden     atomic.Bool // see scopeOf
+	natTold       sync.Once
 	interval      atomic.Int64 // of republishing
 	met           met
 	bootstrapping atomic.Bool
@@ -96,6 +98,15 @@ type Node struct {
 
 // New starts a node on h and restores its last snapshot. The host stays the
 // caller's, who closes it after the node.
+//
+// A host of which anybody's word may be a private address needs a gate, so that
+// peers on public addresses cannot make it dial inside:
+//
+//	gate := rpc.NewGate(nil)
+//	h, err := libp2p.New(libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate))
+//	n, err := node.New(h, node.Config{Gate: gate})
+//
+// Other protocols on the host allow what they dial inside by gate.Allow.
 func New(h host.Host, cfg Config) (*Node, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
@@ -121,9 +132,10 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	n.view.Store(emptyView())
 	n.handler = n.newHandler()
 	largest := cfg.MaxValueSize + besideValue
-	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{MaxReply: max(rpc.DefaultMaxReply, largest)}, cfg.RPCObserver)
+	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{MaxReply: max(rpc.DefaultMaxReply, largest), Scope: n.scopeOf}, cfg.RPCObserver)
 	n.server = rpc.NewServer(h, []protocol.ID{cfg.protocol()}, n.serve, rpc.ServerConfig{
 		MaxRequest: max(rpc.DefaultMaxRequest, largest), CloseTimeout: closeTimeout, Reason: rejectReason, MaxStreams: cfg.MaxInboundStreams,
+		Scope: n.scopeOf,
 	}, cfg.RPCObserver)
 	n.keeper = newHousekeeper(n)
 	sub, err := n.subscribe()
@@ -133,6 +145,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 		return nil, errors.Join(err, n.keeper.close())
 	}
 	n.events = sub
+	n.noteOwnAddrs()
 	if err := n.restore(); err != nil {
 		n.log.Error("snapshot or published keys could not be read", "err", err)
 	}
@@ -239,6 +252,9 @@ func (n *Node) DialFailures() []error {
 // foundConnected makes candidates of peers the host was connected to already.
 func (n *Node) foundConnected() {
 	for _, p := range n.host.Network().Peers() {
+		if conn := n.connTo(p); conn != nil {
+			n.allowOwn(conn, n.host.Peerstore().Addrs(p))
+		}
 		if n.speaks(p) {
 			n.found(p)
 		}

@@ -27,8 +27,9 @@ const (
 // dialsAtOnce bounds the dials of one Connect.
 const dialsAtOnce = 16
 
-// Connect dials peers, each with its own time limit, makes those reached
-// candidates for the routing table and returns them with the errors of the
+// Connect dials peers at addresses that the operator or the program knows, private
+// ones too, each with its own time limit, makes those reached candidates for the
+// routing table and returns them with the errors of the
 // others, in the order given.
 func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []peer.ID, errs []error) {
 	results := make([]error, len(peers))
@@ -40,6 +41,7 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
+			n.cfg.Gate.Allow(wire.ScopeLoopback, ai.Addrs)
 			results[i] = n.host.Connect(ctx, ai)
 		})
 	}
@@ -110,6 +112,8 @@ func (n *Node) Ping(ctx context.Context, ai peer.AddrInfo) (time.Duration, error
 			return 0, fmt.Errorf("node: ping: %w", err)
 		}
 		ai = found
+	} else {
+		n.cfg.Gate.Allow(wire.ScopeLoopback, ai.Addrs)
 	}
 	rtt, err := n.roundTripTo(ctx, ai)
 	if err != nil {

@@ -35,7 +35,7 @@ func (n *Node) request(ctx context.Context, s dht.Send) {
 	if reply.Message != nil {
 		known = n.contactOf(to, reply)
 		resp.RTT = reply.RTT
-		resp.Group = kbucket.Group(rpc.GroupOf(reply.Addr))
+		resp.Group = kbucket.Group(rpc.GroupOf(reply.Addr, reply.Scope))
 		n.prepare(s, known.scope, &resp)
 	}
 	n.ended(s.ID, func(now time.Time, m *dht.Machine) {
@@ -57,7 +57,7 @@ func (n *Node) roundTrip(ctx context.Context, to peer.ID, s dht.Send) (rpc.Reply
 // contactOf builds the contact of a peer that has just answered.
 func (n *Node) contactOf(id peer.ID, r rpc.Reply) *contact {
 	addrs := addrBytes(n.host.Peerstore().Addrs(id))
-	return newContact(kad.PeerID(id), addrs, rpc.ScopeOf(r.Addr), r.RTT, time.Now())
+	return newContact(kad.PeerID(id), addrs, r.Scope, r.RTT, time.Now())
 }
 
 // withAddrs returns an ADD_PROVIDER of this node with the addresses that fit the
@@ -65,7 +65,7 @@ func (n *Node) contactOf(id peer.ID, r rpc.Reply) *contact {
 func (n *Node) withAddrs(msg *wire.Message, to peer.ID) *wire.Message {
 	scope := wire.ScopePublic
 	if conn := n.connTo(to); conn != nil {
-		scope = rpc.ScopeOf(conn.RemoteMultiaddr())
+		scope = n.scopeOf(conn)
 	} else if c := n.view.Load().contacts[kad.PeerID(to)]; c != nil {
 		scope = c.scope
 	}
@@ -103,7 +103,9 @@ func (n *Node) ensureAddrs(id kad.PeerID) {
 	if c == nil || len(n.host.Peerstore().Addrs(peer.ID(id))) > 0 {
 		return
 	}
-	n.host.Peerstore().AddAddrs(peer.ID(id), rpc.Multiaddrs(c.addrs), peerstore.TempAddrTTL)
+	addrs := rpc.Multiaddrs(c.addrs)
+	n.cfg.Gate.Allow(c.scope, addrs)
+	n.host.Peerstore().AddAddrs(peer.ID(id), addrs, peerstore.TempAddrTTL)
 }
 
 // prepare checks an answer and takes what it says of other peers.
@@ -144,7 +146,7 @@ func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
 		}
 		if p.ID != n.self.ID {
 			p.Addrs = rpc.FilterBytes(nil, p.ID, p.Addrs, scope)
-			n.noteAddrs(id, rpc.Multiaddrs(p.Addrs))
+			n.noteAddrs(id, rpc.Multiaddrs(p.Addrs), scope)
 			if len(p.Addrs) == 0 && !keep && len(n.host.Peerstore().Addrs(id)) == 0 {
 				continue
 			}
@@ -157,8 +159,9 @@ func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
 // noteAddrs remembers addresses of hearsay for the length of a few queries. libp2p
 // drops those of this very TTL once the peer itself has said where it is, so that
 // nobody's word of another is told on; for a connected peer it already has.
-func (n *Node) noteAddrs(id peer.ID, addrs []ma.Multiaddr) {
+func (n *Node) noteAddrs(id peer.ID, addrs []ma.Multiaddr, scope wire.Scope) {
 	if len(addrs) > 0 && !n.connected(id) {
+		n.cfg.Gate.Allow(scope, addrs)
 		n.host.Peerstore().AddAddrs(id, addrs, peerstore.TempAddrTTL)
 	}
 }

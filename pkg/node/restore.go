@@ -47,7 +47,9 @@ func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
 		if err != nil || id == n.host.ID() {
 			continue
 		}
-		n.host.Peerstore().AddAddrs(id, rpc.Multiaddrs(p.Addrs), restoreTTL)
+		addrs := rpc.Multiaddrs(p.Addrs)
+		n.cfg.Gate.Allow(p.Scope, addrs)
+		n.host.Peerstore().AddAddrs(id, addrs, restoreTTL)
 		peers = append(peers, kad.NewPeer(p.ID))
 	}
 	if len(peers) > 0 {

@@ -35,12 +35,13 @@ type Client struct {
 // Reply is the answer to a Request.
 type Reply struct {
 	// Message has the type of the request; every field may be missing. Addresses
-	// that do not fit the scope of Addr have been removed. It is the caller's.
+	// that do not fit Scope have been removed. It is the caller's.
 	Message *wire.Message
 	// RTT is the time from the written request to the whole reply.
 	RTT time.Duration
-	// Addr is the remote address of the connection; see ScopeOf and GroupOf.
-	Addr ma.Multiaddr
+	// Addr is the remote address of the connection, Scope its scope; see GroupOf.
+	Addr  ma.Multiaddr
+	Scope wire.Scope
 }
 
 // NewClient returns a client that opens streams of proto on h. The host must
@@ -134,14 +135,14 @@ func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out [
 		st.close()
 	}
 	filterMessage(m, st.scope)
-	return Reply{Message: m, RTT: rtt, Addr: st.Conn().RemoteMultiaddr()}, nil
+	return Reply{Message: m, RTT: rtt, Addr: st.Conn().RemoteMultiaddr(), Scope: st.scope}, nil
 }
 
 // open opens a fresh stream, dialling the peer if it is not connected.
 func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 	s, err := c.host.NewStream(network.WithDialPeerTimeout(ctx, c.cfg.DialTimeout), to, c.proto)
 	if err == nil {
-		return newOutStream(s, c.cfg.MaxReply), nil
+		return newOutStream(s, c.cfg.MaxReply, c.cfg.Scope(s.Conn())), nil
 	}
 	if d := describe(ctx, err); errors.Is(d, ErrUnsupported) || errors.Is(d, context.Canceled) || errors.Is(d, ErrClosed) {
 		return nil, d

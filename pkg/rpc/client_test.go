@@ -33,7 +33,7 @@ func TestRequest(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, twentyPeers(), reply.Message.CloserPeers)
 			require.Positive(t, reply.RTT)
-			require.Equal(t, wire.ScopeLoopback, ScopeOf(reply.Addr))
+			require.Equal(t, wire.ScopeLoopback, reply.Scope)
 		}
 		require.Equal(t, 1, srv.InboundStreams(), "one stream is reused")
 		require.Equal(t, 1, c.StreamsIdle())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"golang.org/x/time/rate"
 
 	"github.com/holdfast-dht/holdfast/pkg/wire"
@@ -56,6 +57,8 @@ type ClientConfig struct {
 	// MaxMemory bounds the peers of which is remembered whether they serve many
 	// requests on one stream. Default 8192, about 100 bytes each.
 	MaxMemory int
+	// Scope judges a connection. Default: ScopeOf its remote address.
+	Scope func(network.Conn) wire.Scope
 }
 
 func (c *ClientConfig) setDefaults() {
@@ -68,6 +71,9 @@ func (c *ClientConfig) setDefaults() {
 	setDefault(&c.MaxIdlePerPeer, 2)
 	setDefault(&c.MaxIdle, 512)
 	setDefault(&c.MaxMemory, 8192)
+	if c.Scope == nil {
+		c.Scope = scopeOfConn
+	}
 }
 
 // Validate reports every field that is out of range.
@@ -115,6 +121,8 @@ type ServerConfig struct {
 	// MaxMemory bounds the peers without a stream whose rate is remembered.
 	// Default 4096, about 200 bytes each.
 	MaxMemory int
+	// Scope judges a connection. Default: ScopeOf its remote address.
+	Scope func(network.Conn) wire.Scope
 	// Reason names an error of the handler for Stats; it must choose from few
 	// constants. Default: ReasonRefused.
 	Reason func(error) string
@@ -136,6 +144,9 @@ func (c *ServerConfig) setDefaults() {
 	if c.Rate < 0 {
 		c.Rate = rate.Inf
 	}
+	if c.Scope == nil {
+		c.Scope = scopeOfConn
+	}
 	if c.Reason == nil {
 		c.Reason = func(error) string { return ReasonRefused }
 	}
@@ -151,6 +162,8 @@ func (c ServerConfig) Validate() error {
 		notNegative("MaxMemory", c.MaxMemory),
 	)
 }
+
+func scopeOfConn(c network.Conn) wire.Scope { return ScopeOf(c.RemoteMultiaddr()) }
 
 // setDefault also replaces negative values, which Validate reports: a limit
 // below zero would refuse or admit everything.

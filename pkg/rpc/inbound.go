@@ -50,10 +50,11 @@ type inStream struct {
 }
 
 func newInStream(s *Server, st network.Stream, l *rate.Limiter) *inStream {
-	addr := st.Conn().RemoteMultiaddr()
 	c := &inStream{
 		s: s, st: st, limiter: l,
-		in:     Inbound{From: st.Conn().RemotePeer(), Addr: addr, Scope: ScopeOf(addr), Now: time.Now()},
+		in: Inbound{
+			From: st.Conn().RemotePeer(), Addr: st.Conn().RemoteMultiaddr(), Scope: s.cfg.Scope(st.Conn()), Now: time.Now(),
+		},
 		frames: wire.NewFrameReader(inBuffer, s.cfg.MaxRequest),
 		read:   deadline{set: st.SetReadDeadline},
 		write:  deadline{set: st.SetWriteDeadline},

@@ -29,11 +29,11 @@ type outStream struct {
 	since time.Time
 }
 
-func newOutStream(s network.Stream, maxReply int) *outStream {
+func newOutStream(s network.Stream, maxReply int, scope wire.Scope) *outStream {
 	return &outStream{
 		Stream: s,
 		frames: wire.NewFrameReader(outBuffer, maxReply),
-		scope:  ScopeOf(s.Conn().RemoteMultiaddr()),
+		scope:  scope,
 	}
 }
 

@@ -108,9 +108,12 @@ func filterMessage(m *wire.Message, scope wire.Scope) {
 
 // GroupOf returns the IP group of a connection's remote address for the
 // diversity limits of the table: the /16 of IPv4, the autonomous system of IPv6,
-// or its /32 where that is not known. Private and loopback addresses, and those
-// without an IP, are exempt: "".
-func GroupOf(remote ma.Multiaddr) string {
+// or its /32 where that is not known. Connections of another scope than public, and
+// addresses without an IP, are exempt: "".
+func GroupOf(remote ma.Multiaddr, scope wire.Scope) string {
+	if scope != wire.ScopePublic {
+		return ""
+	}
 	for i := range remote {
 		c := &remote[i]
 		if c.Code() == ma.P_IP6ZONE {
@@ -126,9 +129,6 @@ func GroupOf(remote ma.Multiaddr) string {
 }
 
 func ipGroup(ip netip.Addr) string {
-	if ipScope(ip) != wire.ScopePublic {
-		return ""
-	}
 	bits := 16
 	if ip.Is6() {
 		b := ip.As16()

@@ -146,15 +146,19 @@ func TestGroups(t *testing.T) {
 		"/ip6/::ffff:1.2.3.4/tcp/1":                          "1.2.0.0/16",
 		"/ip6/2a00:1450:4001::1/tcp/1":                       "AS15169",
 		"/ip6/3fff:ffff:1::1/tcp/1":                          "3fff:ffff::/32",
+		"/ip6/64:ff9b::102:304/tcp/1":                        "1.2.0.0/16",
+		"/ip6/2002:102:304::1/tcp/1":                         "1.2.0.0/16",
 		"/ip4/10.0.0.1/tcp/1":                                "",
 		"/ip4/127.0.0.1/tcp/1":                               "",
 		"/ip6zone/eth0/ip6/fe80::1/tcp/1":                    "",
 		"/dns4/example.com/tcp/1":                            "",
 		"/p2p-circuit":                                       "",
 	} {
-		require.Equal(t, want, GroupOf(ma.StringCast(s)), s)
+		a := ma.StringCast(s)
+		require.Equal(t, want, GroupOf(a, ScopeOf(a)), s)
 	}
-	require.Empty(t, GroupOf(nil))
+	require.Empty(t, GroupOf(nil, wire.ScopePublic))
+	require.Equal(t, "172.17.0.0/16", GroupOf(ma.StringCast("/ip4/172.17.0.1/tcp/1"), wire.ScopePublic), "one that counts as public")
 }
 
 func TestPeerConversion(t *testing.T) {

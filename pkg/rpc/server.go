@@ -23,7 +23,7 @@ var ErrStillServing = errors.New("rpc: handlers still at work")
 type Inbound struct {
 	From  peer.ID
 	Addr  ma.Multiaddr // remote address of the connection
-	Scope wire.Scope   // of Addr
+	Scope wire.Scope   // of the connection
 	Now   time.Time    // when the request was complete
 }
 

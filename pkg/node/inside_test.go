@@ -1,0 +1,183 @@
+package node_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+	madns "github.com/multiformats/go-multiaddr-dns"
+	manet "github.com/multiformats/go-multiaddr/net"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// oneName is a DNS in which every name leads to this machine.
+type oneName struct{}
+
+func (oneName) LookupIPAddr(context.Context, string) ([]net.IPAddr, error) {
+	return []net.IPAddr{{IP: net.IPv4(127, 0, 0, 1)}}, nil
+}
+
+func (oneName) LookupTXT(context.Context, string) ([]string, error) { return nil, nil }
+
+func newGate(t *testing.T) *rpc.Gate {
+	r, err := madns.NewResolver(madns.WithDefaultResolver(oneName{}))
+	require.NoError(t, err)
+	return rpc.NewGate(swarm.ResolverFromMaDNS{Resolver: r})
+}
+
+// gated starts a node behind a gate that announces the given addresses; none: those
+// it has.
+func gated(t *testing.T, gate *rpc.Gate, log *slog.Logger, announce ...ma.Multiaddr) *node.Node {
+	options := []libp2p.Option{
+		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.DisableRelay(), libp2p.DisableMetrics(),
+		libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate),
+	}
+	if len(announce) > 0 {
+		options = append(options, libp2p.AddrsFactory(func([]ma.Multiaddr) []ma.Multiaddr { return announce }))
+	}
+	h, err := libp2p.New(options...)
+	require.NoError(t, err)
+	t.Cleanup(func() { h.Close() })
+	cfg := openConfig()
+	cfg.Gate, cfg.Logger = gate, log
+	n, err := node.New(h, cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	return n
+}
+
+// visit connects a foreign server to n, inbound.
+func visit(t *testing.T, n *node.Node) (*foreign, host.Host) {
+	f := &foreign{hold: make(chan struct{})}
+	t.Cleanup(func() { close(f.hold) })
+	h := newHost(t)
+	h.SetStreamHandler(n.Protocol(), f.serve)
+	require.NoError(t, h.Connect(testContext(t), peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Network().ListenAddresses()}))
+	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers > 0 && s.Queries == 0 })
+	return f, h
+}
+
+// service listens on this machine and counts who comes.
+func service(t *testing.T) (port string, came *atomic.Int32) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	came = new(atomic.Int32)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			came.Add(1)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	addr, err := manet.FromNetAddr(l.Addr())
+	require.NoError(t, err)
+	port, err = addr.ValueForProtocol(ma.P_TCP)
+	require.NoError(t, err)
+	return port, came
+}
+
+// lookUpTold has the foreign server tell of a peer at each of the addresses in turn,
+// and n look for it.
+func lookUpTold(t *testing.T, n *node.Node, f *foreign, addrs ...string) {
+	for _, a := range addrs {
+		id := newHost(t).ID()
+		f.closer.Store(&[]wire.Peer{{ID: kad.PeerID(id), Addrs: [][]byte{ma.StringCast(a).Bytes()}}})
+		_, err := n.Closest(testContext(t), []byte(id))
+		require.NoError(t, err)
+	}
+}
+
+var public = ma.StringCast("/ip4/8.8.8.8/tcp/4011")
+
+// Nobody on a public address can make a node dial inside, neither by an address nor
+// by a name that leads there.
+func TestNobodyOutsideMakesUsDialInside(t *testing.T) {
+	port, came := service(t)
+	n := gated(t, newGate(t), nil, public)
+	f, _ := visit(t, n)
+	lookUpTold(t, n, f,
+		"/dns4/evil.example.com/tcp/"+port, "/dns/evil.example.com/tcp/"+port, "/dns4/127.0.0.1/tcp/"+port,
+		"/dns4/LOCALHOST/tcp/"+port, "/dns4/redis/tcp/"+port, "/ip4/127.0.0.1/tcp/"+port,
+		"/ip6/::ffff:127.0.0.1/tcp/"+port, "/ip4/8.8.8.8/tcp/1/ip4/127.0.0.1/tcp/"+port,
+	)
+	require.Zero(t, came.Load())
+}
+
+// Peers of a private network tell its addresses and names; so does the operator.
+func TestPeersInsideAreDialled(t *testing.T) {
+	port, came := service(t)
+	n := gated(t, newGate(t), nil)
+	f, _ := visit(t, n)
+	lookUpTold(t, n, f, "/dns4/node.corp.example.com/tcp/"+port)
+	require.EqualValues(t, 1, came.Load())
+	lookUpTold(t, n, f, "/ip4/127.0.0.1/tcp/"+port)
+	require.EqualValues(t, 2, came.Load())
+
+	outside := gated(t, newGate(t), nil, public)
+	port, err := n.Host().Addrs()[0].ValueForProtocol(ma.P_TCP)
+	require.NoError(t, err)
+	typed := peer.AddrInfo{ID: n.Host().ID(), Addrs: []ma.Multiaddr{ma.StringCast("/dns4/boot.corp.example.com/tcp/" + port)}}
+	reached, errs := outside.Connect(testContext(t), []peer.AddrInfo{typed})
+	require.Empty(t, errs)
+	require.Equal(t, []peer.ID{typed.ID}, reached)
+	other := gated(t, newGate(t), nil, public)
+	_, err = other.Ping(testContext(t), typed)
+	require.NoError(t, err)
+}
+
+// A peer that has told us itself where it is inside is dialled there after it has
+// left.
+func TestWhoWasHereInsideIsDialledAgain(t *testing.T) {
+	n := gated(t, newGate(t), nil)
+	_, h := visit(t, n)
+	waitFor(t, func() bool { return len(n.Host().Peerstore().Addrs(h.ID())) > 0 })
+	require.NoError(t, h.Network().ClosePeer(n.Host().ID()))
+	waitFor(t, func() bool { return len(n.Host().Network().ConnsToPeer(h.ID())) == 0 })
+	_, err := n.Closest(testContext(t), []byte(h.ID()))
+	require.NoError(t, err)
+	require.NotEmpty(t, n.Host().Network().ConnsToPeer(h.ID()))
+}
+
+// Behind a NAT that hides where peers come from, those who seem to come from inside
+// count as public: they are told public addresses only, and diversity bounds them.
+func TestBehindANATInboundPeersArePublic(t *testing.T) {
+	var log strings.Builder
+	n := gated(t, newGate(t), slog.New(slog.NewTextHandler(&log, nil)), public)
+	_, h := visit(t, n)
+	_, other := visit(t, n)
+	waitFor(t, func() bool { return len(n.Table()) == 2 })
+	for _, e := range n.Table() {
+		require.Equal(t, "127.0.0.0/16", e.Group)
+		require.Empty(t, e.Addrs, "it is told to nobody: it has no public address")
+	}
+	m := ask(t, other, n, &wire.Message{Type: wire.FindNode, Key: []byte(h.ID())})
+	require.Empty(t, m.CloserPeers)
+	require.NoError(t, n.Close())
+	require.Equal(t, 1, strings.Count(log.String(), "a NAT hides where peers come from"), log.String())
+
+	log.Reset()
+	inside := gated(t, newGate(t), slog.New(slog.NewTextHandler(&log, nil)), public, ma.StringCast("/ip4/10.0.0.1/tcp/4011"))
+	visit(t, inside)
+	require.Empty(t, inside.Table()[0].Group, "a node that announces a private address has peers inside")
+	require.NoError(t, inside.Close())
+	require.NotContains(t, log.String(), "NAT")
+}
