@@ -14,6 +14,8 @@ type memProvider struct {
 	expires time.Time
 }
 
+func (p *memProvider) live(now time.Time) bool { return Live(now, p.expires, MaxTTL) }
+
 // memPeer holds what is known of a provider, once for all its records.
 type memPeer struct {
 	records     int // that name it; the entry goes with the last
@@ -30,7 +32,7 @@ func (m *Mem) Providers(dst []Provider, now time.Time, key []byte, n int) ([]Pro
 	}
 	var live []memProvider
 	for _, p := range m.s.providers[string(key)] {
-		if now.Before(p.expires) {
+		if p.live(now) {
 			live = append(live, p)
 		}
 	}
@@ -50,7 +52,7 @@ func (m *Mem) Providers(dst []Provider, now time.Time, key []byte, n int) ([]Pro
 func (s *memState) provider(now time.Time, p memProvider) Provider {
 	out := Provider{ID: p.id, Expires: p.expires}
 	peer := s.peers[p.id]
-	if len(peer.addrs) > 0 && now.Before(peer.addrsExpire) {
+	if len(peer.addrs) > 0 && Live(now, peer.addrsExpire, ProviderAddrTTL) {
 		out.Addrs, out.AddrsExpire = cloneAddrs(peer.addrs), peer.addrsExpire
 	}
 	return out
@@ -70,10 +72,10 @@ func (m *Mem) AddProvider(now time.Time, key []byte, p Provider, _ bool) error {
 	s := m.state()
 	list := s.providers[string(key)]
 	i := slices.IndexFunc(list, func(o memProvider) bool { return o.id == p.ID })
-	if i < 0 || !now.Before(list[i].expires) { // a newcomer
+	if i < 0 || !list[i].live(now) { // a newcomer
 		live := 0
 		for _, o := range list {
-			if now.Before(o.expires) {
+			if o.live(now) {
 				live++
 			}
 		}
@@ -83,12 +85,12 @@ func (m *Mem) AddProvider(now time.Time, key []byte, p Provider, _ bool) error {
 			return ErrQuota
 		}
 	}
-	s.putProvider(key, i, p)
+	s.putProvider(now, key, i, p)
 	return nil
 }
 
 // putProvider files p as element i of key's list (negative: as a new one).
-func (s *memState) putProvider(key []byte, i int, p Provider) {
+func (s *memState) putProvider(now time.Time, key []byte, i int, p Provider) {
 	if s.providers == nil {
 		s.providers = make(map[string][]memProvider)
 		s.peers = make(map[kad.PeerID]*memPeer)
@@ -104,7 +106,7 @@ func (s *memState) putProvider(key []byte, i int, p Provider) {
 	s.due(p.Expires)
 	list := s.providers[string(key)]
 	if i >= 0 {
-		if p.Expires.After(list[i].expires) {
+		if p.Expires.After(list[i].expires) || !list[i].live(now) {
 			list[i].expires = p.Expires
 		}
 		return
@@ -135,7 +137,7 @@ func (m *Mem) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 	expires := list[i].expires
 	m.s.forget(id)
 	m.s.setProviders(string(key), slices.Delete(list, i, i+1))
-	if !now.Before(expires) {
+	if !Live(now, expires, MaxTTL) {
 		return ErrNotFound
 	}
 	return nil

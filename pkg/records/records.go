@@ -55,7 +55,7 @@ type Value struct {
 }
 
 // Live reports whether the value may be served at now.
-func (v *Value) Live(now time.Time) bool { return now.Before(v.Expires) }
+func (v *Value) Live(now time.Time) bool { return Live(now, v.Expires, MaxTTL) }
 
 // Provider says that a peer has the content of a key.
 type Provider struct {
@@ -134,7 +134,8 @@ type Store interface {
 	// in random order if there are more. Addresses past their expiry are left out.
 	Providers(dst []Provider, now time.Time, key []byte, n int) ([]Provider, error)
 	// AddProvider stores that p has key, until p.Expires (a store may round it
-	// down to the second) or until it was known to have it, whichever is later.
+	// down to the second) or until it was known to have it, whichever is later; a
+	// record that is not live, see Live, does not count.
 	// Addresses, if there are any, replace those known of p, whatever the key; the
 	// same addresses need not be stored again while half of their time remains.
 	// MaxProvidersPerKey refuses newcomers only. With durable it returns

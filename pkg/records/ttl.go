@@ -9,8 +9,17 @@ import (
 
 // ExpireGrace is how long a store keeps a record past its expiry before Expire
 // may remove it. Such a record is never served; it is kept so that a clock that
-// jumps forward by less than this, and back again, has killed nothing.
+// jumps forward by less than this, and back again, has killed nothing: neither what
+// was stored before nor what was stored meanwhile, see Live.
 const ExpireGrace = time.Hour
+
+// Live reports whether what expires at expires and lives for most at longest may be
+// served at now. What expires later than that, by more than ExpireGrace, was stored
+// while the clock was ahead. It may be overwritten by what expires earlier, but it is
+// kept: a clock that is behind until it has been set makes everything look like this.
+func Live(now, expires time.Time, most time.Duration) bool {
+	return now.Before(expires) && !expires.After(now.Add(most+ExpireGrace))
+}
 
 // MaxPeerIDLen bounds a peer ID in bytes. libp2p inlines public keys of up to 42
 // bytes and hashes longer ones; the rest is room for other hash functions.

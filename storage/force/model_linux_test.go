@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // change is a write. After it, what it is about stands with n until it expires, or
@@ -170,10 +172,26 @@ func (m *model) choose(since, rest int, kinds ...string) (whats []string) {
 	return whats
 }
 
+// ahead reports whether what c says may end later than its longest life and the grace
+// from at: a clock was ahead, and it is not served. Of addresses lo is half of a life.
+func (c *change) ahead(at int64) bool {
+	switch {
+	case c.lo == never:
+		return false
+	case c.hi == never:
+		return c.lo > at+int64(records.ProviderAddrTTL/2+records.ExpireGrace)
+	}
+	return c.hi > at+int64(records.MaxTTL+records.ExpireGrace)
+}
+
+// replaces reports whether c may have taken the place of what stands though it ends
+// earlier: a clock was ahead.
+func (c *change) replaces(is *change) bool { return is.hi > c.most+int64(records.ExpireGrace) }
+
 // after is what stands after a change.
 func (m *model) after(is, c change) change {
 	if c.extends && is.stands {
-		if !m.swept(is) {
+		if !m.swept(is) && !c.replaces(&is) {
 			c.lo = max(c.lo, min(is.lo, c.most))
 		}
 		c.hi = max(c.hi, is.hi)
@@ -232,11 +250,11 @@ func (m *model) cut() {
 // must reports whether e has to be there at a time, with one of the values of
 // allows.
 func (m *model) must(e *entity, at int64) bool {
-	if !e.is.stands || at >= e.is.lo || m.swept(e.is) {
+	if !e.is.stands || at >= e.is.lo || e.is.ahead(at) || m.swept(e.is) {
 		return false
 	}
 	for _, c := range e.maybe {
-		if !c.stands || !c.extends && (at >= c.lo || m.swept(c)) {
+		if !c.stands || c.ahead(at) || (!c.extends || c.replaces(&e.is)) && (at >= c.lo || m.swept(c)) {
 			return false
 		}
 	}
@@ -292,9 +310,9 @@ func (m *model) settle(e *entity, there bool, n, at int64) {
 				c.hi, open = max(c.hi, open[0].hi), open[:0]
 			}
 			open = append(open, c)
-		case there && c.stands && c.n == n, !there && !c.stands:
+		case there && c.stands && c.n == n, !there && !c.stands && !e.is.ahead(at):
 			e.is = c
-		case !there && (at >= c.lo || m.swept(c)): // it may have been there and be over
+		case !there && (at >= c.lo || c.ahead(at) || m.swept(c)): // it may be there and not served
 			open = append(open, c)
 		}
 	}

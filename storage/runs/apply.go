@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -115,10 +116,11 @@ func (c *commit) add(o *op, w *work) error {
 	if c.tight != nil {
 		return c.tight
 	}
+	c.tick(o.now)
 	p := c.peer(o, w)
 	old := c.newest(p, o, w)
-	if old <= o.now {
-		if err := c.admit(p, o, w); err != nil {
+	if !live(o.now, old) {
+		if err := c.admit(p, o, w, old); err != nil {
 			return err
 		}
 	}
@@ -128,14 +130,46 @@ func (c *commit) add(o *op, w *work) error {
 	} else {
 		err = c.readdress(p, o)
 	}
-	if err != nil || o.expires <= old {
+	if err != nil {
 		return err
+	}
+	if ahead(o.now, old, recordLife) {
+		c.hide(p, o, w, old)
+		old = removed
+	}
+	if o.expires <= old {
+		return nil
 	}
 	return c.put(p, o, w, old)
 }
 
-// admit decides about a record that is not known.
-func (c *commit) admit(p *peer, o *op, w *work) error {
+// tick notices that the clock was set back: what makes a key full may not be live any
+// more.
+func (c *commit) tick(now uint32) {
+	if now+uint32(records.ExpireGrace/time.Second) < c.led.latest {
+		clear(c.led.hot)
+		c.led.latest = now
+	}
+	c.led.latest = max(c.led.latest, now)
+}
+
+// admit decides about a record that is not known or not live. One that a clock ahead
+// has stored is only replaced: it is among those of its provider already.
+func (c *commit) admit(p *peer, o *op, w *work, old uint32) error {
+	if !ahead(o.now, old, recordLife) {
+		if err := c.admitNew(p); err != nil {
+			return err
+		}
+	}
+	full, err := c.crowded(o, w)
+	if err == nil && full {
+		err = errManyPerKey
+	}
+	return err
+}
+
+// admitNew decides whether a provider may have one record more; nil: it is new itself.
+func (c *commit) admitNew(p *peer) error {
 	if c.full {
 		return ErrFull
 	}
@@ -150,11 +184,7 @@ func (c *commit) admit(p *peer, o *op, w *work) error {
 			return errManyRecords
 		}
 	}
-	full, err := c.crowded(o, w)
-	if err == nil && full {
-		err = errManyPerKey
-	}
-	return err
+	return nil
 }
 
 // The quotas, so that each can be counted.
@@ -190,12 +220,12 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 			return false, err
 		}
 	}
-	live := g.live(o.now)
-	if len(live) < c.opts.MaxProvidersPerKey {
+	there := g.live(o.now)
+	if len(there) < c.opts.MaxProvidersPerKey {
 		return false, nil
 	}
 	first := uint32(math.MaxUint32)
-	for _, f := range live {
+	for _, f := range there {
 		first = min(first, f.expires)
 	}
 	if len(c.led.hot) >= maxHot {
@@ -205,7 +235,7 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 	return true, nil
 }
 
-// remove forgets a record, also one that has expired: the clock may be set back.
+// remove forgets a record, also one that is not live: the clock may be set.
 func (c *commit) remove(o *op, w *work) error {
 	if c.noTable != nil {
 		return c.noTable
@@ -215,15 +245,20 @@ func (c *commit) remove(o *op, w *work) error {
 	if old == removed {
 		return records.ErrNotFound
 	}
+	c.hide(p, o, w, old)
+	if !live(o.now, old) {
+		return records.ErrNotFound
+	}
+	return nil
+}
+
+// hide takes a record out of the books and hides its copies from readers.
+func (c *commit) hide(p *peer, o *op, w *work, old uint32) {
 	delete(c.led.hot, o.key)
 	c.touch(p)
 	id := c.uncount(p, old)
 	c.stage(o, w, p, removed, id)
 	c.led.active.removals = append(c.led.active.removals, removal{key: o.key, number: p.number})
-	if old <= o.now {
-		return records.ErrNotFound
-	}
-	return nil
 }
 
 // put stores a record whose newest copy expires at old; removed: it has none.
@@ -236,7 +271,19 @@ func (c *commit) put(p *peer, o *op, w *work, old uint32) error {
 	p.add(e.id, 1)
 	c.led.active.noteEpoch(e.epochRef)
 	c.stage(o, w, p, o.expires, oldID)
-	if e.epoch <= p.last {
+	latest := max(p.last, e.epoch)
+	if ahead(o.now, p.last*epochSeconds, recordLife) {
+		// A clock was ahead: the provider is not to be kept until then. The log does
+		// not say so, hence the tally is stored at once.
+		latest = p.latest(&c.state)
+		c.lowered = append(c.lowered, p)
+	}
+	return c.setLast(p, latest)
+}
+
+// setLast moves a provider to its place in the order of collection.
+func (c *commit) setLast(p *peer, epoch uint32) error {
+	if epoch == p.last {
 		return nil
 	}
 	last, err := disk.BucketOf(c.tx, bucketLast)
@@ -248,7 +295,7 @@ func (c *commit) put(p *peer, o *op, w *work, old uint32) error {
 			return err
 		}
 	}
-	p.last = e.epoch
+	p.last = epoch
 	return last.Put(lastKey(p.last, p.number), nil)
 }
 
@@ -314,7 +361,8 @@ func (c *commit) readdress(p *peer, o *op) error {
 		return nil
 	}
 	half := uint32(records.ProviderAddrTTL.Seconds() / 2)
-	if maphash.Bytes(c.led.peers.seed, o.addrs) == p.addrsSum && p.addrsExpire >= o.now+half {
+	fresh := p.addrsExpire >= o.now+half && !ahead(o.now, p.addrsExpire, addressLife)
+	if fresh && maphash.Bytes(c.led.peers.seed, o.addrs) == p.addrsSum {
 		return nil
 	}
 	c.touch(p)

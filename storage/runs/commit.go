@@ -21,6 +21,7 @@ type ledger struct {
 	peers  *peerCache
 	drops  uint64               // epochs dropped since open
 	hot    map[recordKey]uint32 // keys that take no newcomers before this time
+	latest uint32               // time of a record added, unless the clock was set back since
 	chores []chore              // oldest first
 	gather gather
 
@@ -56,6 +57,7 @@ type commit struct {
 	removals  int     // of the active table before this commit
 	touched   []*peer // changed by this commit
 	stored    []*peer // whose tally this commit stores
+	lowered   []*peer // whose last epoch is an earlier one than before
 	infos     []*info // to be shown
 	forgotten []*peer
 	ended     int // chores that this commit ends
@@ -279,6 +281,13 @@ func (c *commit) finish() error {
 		// One that announces a single record and never comes again need not be
 		// remembered until the table is full.
 		if p.fresh && !p.gone {
+			if err := c.storeTally(p); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range c.lowered {
+		if !p.gone {
 			if err := c.storeTally(p); err != nil {
 				return err
 			}

@@ -47,7 +47,9 @@
 // generation of the log, and in runs. A refresh with a later expiry is a record like
 // any other; the older copy is not touched and goes with its epoch, so that a record
 // announced every 22 hours is stored 2.2 times. Since a shorter life is never stored
-// over a longer one, the newest copy is the one that expires last.
+// over a longer one, the newest copy is the one that expires last. A record stored
+// while the clock was ahead (records.Live) is not served, and is removed like any
+// other when its provider announces it again.
 //
 // # Who owns what
 //

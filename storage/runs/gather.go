@@ -76,7 +76,7 @@ func (g *gather) offer(number, expires uint32) {
 func (g *gather) live(now uint32) []found {
 	kept := g.list[:0]
 	for _, f := range g.list {
-		if f.expires > now {
+		if live(now, f.expires) {
 			kept = append(kept, f)
 		}
 	}

@@ -30,7 +30,7 @@ const maxCachedInfo = 1024
 // are none.
 func (f *info) provider(now time.Time, expires uint32) records.Provider {
 	p := records.Provider{ID: f.id, Expires: fromSeconds(expires)}
-	if f.addrsExpire > seconds(now) {
+	if at := seconds(now); f.addrsExpire > at && !ahead(at, f.addrsExpire, addressLife) {
 		p.Addrs, _ = decodeAddrs(f.addrs)
 	}
 	if len(p.Addrs) > 0 {

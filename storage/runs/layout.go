@@ -95,6 +95,21 @@ func recordID(key *recordKey, number uint32) (id [idLen]byte) {
 // becomes the nearest that fits.
 func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), math.MaxUint32)) }
 
+// The longest that records and addresses may seem to live, in seconds: see records.Live.
+const (
+	recordLife  = uint64((records.MaxTTL + records.ExpireGrace) / time.Second)
+	addressLife = uint64((records.ProviderAddrTTL + records.ExpireGrace) / time.Second)
+)
+
+// ahead reports whether an expiry is later than a lifetime from now can explain: the
+// clock was ahead when it was stored. A now of 0 is no time, see salvage.take.
+func ahead(now, expires uint32, most uint64) bool {
+	return now != 0 && uint64(expires) > uint64(now)+most
+}
+
+// live is records.Live for a record.
+func live(now, expires uint32) bool { return expires > now && !ahead(now, expires, recordLife) }
+
 func fromSeconds(s uint32) time.Time { return time.Unix(int64(s), 0).UTC() }
 
 // numbered returns the name of a numbered bucket.

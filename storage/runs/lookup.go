@@ -142,7 +142,7 @@ func (s *Store) known(now uint32, key *recordKey, id kad.PeerID) bool {
 		expires, err = s.newestCopy(v, hash, key, number)
 		return err
 	})
-	return err == nil && expires > now
+	return err == nil && live(now, expires)
 }
 
 // newestCopy returns the latest expiry of a record in the runs of a view.

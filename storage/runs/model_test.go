@@ -40,8 +40,8 @@ func (m *model) add(now uint32, key string, id kad.PeerID, expires uint32, addr 
 	if expires <= now {
 		return records.ErrExpired
 	}
-	if old <= now {
-		if err := m.admit(now, key, id); err != nil {
+	if !live(now, old) {
+		if err := m.admit(now, key, id, old); err != nil {
 			return err
 		}
 	}
@@ -53,7 +53,7 @@ func (m *model) add(now uint32, key string, id kad.PeerID, expires uint32, addr 
 	} else if _, known := m.addrs[id]; !known {
 		m.addrs[id] = ""
 	}
-	if expires <= old {
+	if expires <= old && live(now, old) {
 		return nil
 	}
 	if m.records[key] == nil {
@@ -63,10 +63,22 @@ func (m *model) add(now uint32, key string, id kad.PeerID, expires uint32, addr 
 	e := epochOf(expires)
 	m.newest[e] = max(m.newest[e], expires)
 	m.last[id] = max(m.last[id], e)
+	if ahead(now, m.last[id]*epochSeconds, recordLife) {
+		m.last[id] = 0
+		for _, ps := range m.records {
+			m.last[id] = max(m.last[id], epochOf(ps[id]))
+		}
+	}
 	return nil
 }
 
-func (m *model) admit(now uint32, key string, id kad.PeerID) error {
+func (m *model) admit(now uint32, key string, id kad.PeerID, old uint32) error {
+	if ahead(now, old, recordLife) {
+		if len(m.live(now, key)) >= m.o.MaxProvidersPerKey {
+			return errManyPerKey
+		}
+		return nil
+	}
 	if _, known := m.last[id]; !known && len(m.last) >= m.o.MaxProviders {
 		return errManyProviders
 	}
@@ -87,7 +99,7 @@ func (m *model) admit(now uint32, key string, id kad.PeerID) error {
 
 func (m *model) live(now uint32, key string) (out []string) {
 	for id, expires := range m.records[key] {
-		if expires > now {
+		if live(now, expires) {
 			out = append(out, fmt.Sprintf("%s until %d at %q", id, expires, m.addrs[id]))
 		}
 	}
@@ -98,7 +110,7 @@ func (m *model) live(now uint32, key string) (out []string) {
 func (m *model) remove(now uint32, key string, id kad.PeerID) error {
 	expires := m.records[key][id]
 	delete(m.records[key], id)
-	if expires <= now {
+	if !live(now, expires) {
 		return records.ErrNotFound
 	}
 	return nil
@@ -268,6 +280,8 @@ func (w *walk) jump() {
 		d = -d
 	case 1:
 		d *= 30
+	case 3:
+		d *= -200 // the clock was ahead for days
 	case 2:
 		d *= 400 // everything is due
 	}

@@ -81,6 +81,16 @@ func (t *tally) prune(s *state) {
 	t.counts = slices.DeleteFunc(t.counts, func(c epochCount) bool { return !s.has(c.id) })
 }
 
+// latest returns the latest epoch that the provider has records in; 0: it has none.
+func (t *tally) latest(s *state) (number uint32) {
+	for _, e := range s.epochs {
+		if slices.ContainsFunc(t.counts, func(c epochCount) bool { return c.id == e.id }) {
+			number = max(number, e.epoch)
+		}
+	}
+	return number
+}
+
 func (t *tally) total() (n int) {
 	for _, c := range t.counts {
 		n += int(c.n)

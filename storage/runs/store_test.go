@@ -159,3 +159,40 @@ func TestPerKeyOverRuns(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got, most)
 }
+
+// A copy in a run that a clock ahead has stored gives way to an announcement of now,
+// also after a crash.
+func TestClockAhead(t *testing.T) {
+	dir := t.TempDir()
+	o := tiny()
+	s := open(t, dir, o)
+	add := func(now time.Time) {
+		p := records.Provider{ID: "provider", Addrs: [][]byte{{1}}, Expires: now.Add(records.MaxTTL)}
+		require.NoError(t, s.AddProvider(now, []byte("key"), p, true))
+	}
+	served := func(now time.Time) (n int) {
+		got, err := s.Providers(nil, now, []byte("key"), 10)
+		require.NoError(t, err)
+		return len(got)
+	}
+	ahead := start.Add(365 * 24 * time.Hour)
+	add(ahead)
+	require.NoError(t, s.Rotate())
+	require.Equal(t, 1, s.Stats().Runs)
+	require.Zero(t, served(start))
+	add(start)
+	killed(t, s)
+	s = open(t, dir, o)
+	for range 2 {
+		check(t, s)
+		require.Equal(t, 1, served(start))
+		require.Zero(t, served(start.Add(records.MaxTTL)))
+		require.Zero(t, served(ahead))
+		require.NoError(t, s.Rotate()) // the second time from runs
+	}
+	_, err := s.Expire(start.Add(records.MaxTTL + 5*time.Hour))
+	require.NoError(t, err)
+	require.Zero(t, s.Stats().Records)
+	require.Zero(t, s.Stats().Providers)
+	checked(t, s)
+}

@@ -41,13 +41,13 @@ type walk struct {
 	reopen Reopen
 	m      model
 	now    time.Time
-	latest time.Time // that now has ever been
+	floor  time.Time // what was due once may be gone: the clock goes back no further
 }
 
 func testModel(t *testing.T, open Open) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s, reopen := open(t)
-		w := &walk{T: rt, s: s, reopen: reopen, now: start, latest: start, m: model{
+		w := &walk{T: rt, s: s, reopen: reopen, now: start, floor: start, m: model{
 			values: map[string]records.Value{}, providers: map[string]map[kad.PeerID]time.Time{},
 			addrs: map[kad.PeerID]modelAddrs{}, published: map[string]records.Published{},
 		}}
@@ -89,6 +89,11 @@ func (w *walk) want(got, want error) {
 	}
 }
 
+// live reports whether what expires then, and lives for most at longest, is live.
+func (w *walk) live(expires time.Time, most time.Duration) bool {
+	return expires.After(w.now) && !expires.After(w.now.Add(most+records.ExpireGrace))
+}
+
 func (w *walk) put() {
 	v := records.Value{
 		Key: []byte(w.key()), Received: w.now, Expires: w.now.Add(w.ttl()),
@@ -98,7 +103,7 @@ func (w *walk) put() {
 	old, ok := w.m.values[string(v.Key)]
 	v.Expires = earlier(v.Expires, w.now.Add(records.MaxTTL))
 	switch {
-	case !ok || !w.now.Before(old.Expires):
+	case !ok || !w.live(old.Expires, records.MaxTTL):
 	case string(old.Value) == string(v.Value):
 		if old.Expires.After(v.Expires) {
 			v.Expires = earlier(old.Expires, w.now.Add(records.MaxTTL))
@@ -122,7 +127,7 @@ func (w *walk) delete() {
 	key := w.key()
 	err := w.s.DeleteValue([]byte(key))
 	// What has expired may be gone already or not.
-	if v, ok := w.m.values[key]; ok && w.now.Before(v.Expires) {
+	if v, ok := w.m.values[key]; ok && w.live(v.Expires, records.MaxTTL) {
 		w.want(err, nil)
 	}
 	delete(w.m.values, key)
@@ -139,7 +144,7 @@ func (w *walk) provide() {
 		w.m.providers[key] = map[kad.PeerID]time.Time{}
 	}
 	expires := earlier(p.Expires, w.now.Add(records.MaxTTL))
-	if expires.After(w.m.providers[key][id]) {
+	if old := w.m.providers[key][id]; expires.After(old) || !w.live(old, records.MaxTTL) {
 		w.m.providers[key][id] = expires
 	}
 	until := w.now.Add(records.ProviderAddrTTL)
@@ -158,6 +163,7 @@ func (w *walk) provide() {
 	if until.After(a.latest) {
 		a.latest = until
 	}
+	a.latest = earlier(a.latest, until.Add(records.ExpireGrace)) // what is later is replaced
 	w.m.addrs[id] = a
 }
 
@@ -170,7 +176,7 @@ func (w *walk) flush() {
 func (w *walk) remove() {
 	key, id := w.key(), w.peer()
 	err := w.s.RemoveProvider(w.now, []byte(key), id)
-	if w.now.Before(w.m.providers[key][id]) {
+	if w.live(w.m.providers[key][id], records.MaxTTL) {
 		w.want(err, nil)
 	} else {
 		w.want(err, records.ErrNotFound)
@@ -229,6 +235,9 @@ func (w *walk) expire() {
 		}
 	}
 	limit := w.now.Add(-records.ExpireGrace)
+	if w.floor.Before(limit) {
+		w.floor = limit
+	}
 	for k, v := range w.m.values {
 		if !v.Expires.After(limit) {
 			delete(w.m.values, k)
@@ -243,16 +252,13 @@ func (w *walk) expire() {
 	}
 }
 
-// jump lets time pass, or the clock go back to less than the grace before the
-// latest time there has been.
+// jump lets time pass, or sets the clock.
 func (w *walk) jump() {
-	s := rapid.OneOf(rapid.IntRange(1, 60), rapid.IntRange(1, 30*3600), rapid.IntRange(-3599, -1)).Draw(w.T, "seconds")
+	const week = 7 * 24 * 3600
+	s := rapid.OneOf(rapid.IntRange(1, 60), rapid.IntRange(1, 30*3600), rapid.IntRange(-3599, -1), rapid.IntRange(-week, week)).Draw(w.T, "seconds")
 	w.now = w.now.Add(time.Duration(s) * time.Second)
-	if w.now.After(w.latest) {
-		w.latest = w.now
-	}
-	if earliest := w.latest.Add(time.Second - records.ExpireGrace); w.now.Before(earliest) {
-		w.now = earliest
+	if w.now.Before(w.floor) {
+		w.now = w.floor
 	}
 }
 
@@ -287,7 +293,7 @@ func (w *walk) compare() {
 func (w *walk) compareValue(key string, live *int64) {
 	got, err := w.s.Value(w.now, []byte(key))
 	want, ok := w.m.values[key]
-	if !ok || !w.now.Before(want.Expires) {
+	if !ok || !w.live(want.Expires, records.MaxTTL) {
 		w.want(err, records.ErrNotFound)
 		return
 	}
@@ -306,7 +312,7 @@ func (w *walk) compareProviders(key string, live *int64) {
 		w.compareAddrs(p)
 	}
 	for id, expires := range w.m.providers[key] {
-		if w.now.Before(expires) {
+		if w.live(expires, records.MaxTTL) {
 			want = append(want, fmt.Sprint(id, " ", expires.Unix()))
 		}
 	}
@@ -321,12 +327,12 @@ func (w *walk) compareProviders(key string, live *int64) {
 func (w *walk) compareAddrs(p records.Provider) {
 	a := w.m.addrs[p.ID]
 	if len(p.Addrs) == 0 {
-		if w.now.Before(a.earliest) {
+		if w.live(a.earliest, records.ProviderAddrTTL) && w.live(a.latest, records.ProviderAddrTTL) {
 			w.Fatalf("addresses of %q are missing before %s", p.ID, a.earliest)
 		}
 		return
 	}
-	if string(p.Addrs[0]) != a.addrs || p.AddrsExpire.After(a.latest) || p.AddrsExpire.Before(a.earliest) || !w.now.Before(p.AddrsExpire) {
+	if string(p.Addrs[0]) != a.addrs || p.AddrsExpire.After(a.latest) || p.AddrsExpire.Before(a.earliest) || !w.live(p.AddrsExpire, records.ProviderAddrTTL) {
 		w.Fatalf("addresses of %q: %s until %s, the model has %+v", p.ID, p.Addrs, p.AddrsExpire, a)
 	}
 }

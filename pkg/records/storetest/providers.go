@@ -265,6 +265,75 @@ func testClockJumps(t *testing.T, f *fixture) {
 	require.NoError(t, f.provide(far, "k", "p", far.Add(time.Hour)))
 	require.NoError(t, f.provide(start, "k", "q", exp))
 	f.restart()
-	require.Len(t, f.providers(start, "k"), 2)
+	require.Contains(t, f.providers(start, "k"), kad.PeerID("q"))
+	require.Len(t, f.providers(start, "k"), 1, "a clock that was ahead is no reason to serve a record for years")
+	require.Contains(t, f.providers(far, "k"), kad.PeerID("p"))
 	require.Len(t, f.providers(far, "k"), 1)
+}
+
+// testClockAhead stores while the clock is a year ahead, and sets it right.
+func testClockAhead(t *testing.T, f *fixture) {
+	ahead := start.Add(365 * 24 * time.Hour)
+	never := func(_, _, _ []byte) bool { return false }
+	put := func(now time.Time) error {
+		v := records.Value{Key: []byte("k"), Value: []byte(now.String()), Received: now, Expires: now.Add(records.MaxTTL)}
+		return f.PutValue(now, v, never)
+	}
+	provide := func(now time.Time) error { return f.provide(now, "k", "p", now.Add(records.MaxTTL)) }
+	require.NoError(t, put(ahead))
+	require.NoError(t, provide(ahead))
+	f.restart()
+
+	// Each is live from the moment at which its lifetime explains its expiry.
+	first := ahead.Add(-records.ExpireGrace)
+	require.Empty(t, f.value(first.Add(-time.Second), "k"))
+	require.NotEmpty(t, f.value(first, "k"))
+	require.Empty(t, f.providers(first.Add(-time.Second), "k"))
+	require.NotEmpty(t, f.providers(first, "k")["p"].Addrs)
+	for _, days := range []int{0, 3, 30, 300} {
+		now := start.AddDate(0, 0, days)
+		require.Zero(t, f.expire(now), "the clock may be behind, not have been ahead")
+		require.Empty(t, f.value(now, "k"))
+		require.Empty(t, f.providers(now, "k"))
+	}
+	require.NotEmpty(t, f.value(ahead, "k"))
+	require.NotEmpty(t, f.providers(ahead, "k"))
+
+	// What comes now takes their places, and ends in its time.
+	require.NoError(t, put(start), "the stored one is not live, whatever its worth")
+	require.NoError(t, provide(start))
+	f.restart()
+	end := start.Add(records.MaxTTL)
+	require.NotEmpty(t, f.value(start, "k"))
+	require.True(t, f.providers(start, "k")["p"].Expires.Equal(end))
+	require.True(t, f.providers(start, "k")["p"].AddrsExpire.Equal(start.Add(records.ProviderAddrTTL)), "the same addresses")
+	require.NotEmpty(t, f.value(end.Add(-time.Second), "k"))
+	require.Len(t, f.providers(end.Add(-time.Second), "k"), 1)
+	for _, now := range []time.Time{end, ahead} {
+		require.Empty(t, f.value(now, "k"))
+		require.Empty(t, f.providers(now, "k"))
+	}
+	require.EqualValues(t, 1, f.Stats().Records[records.KindProvider])
+	f.expire(end.Add(10 * time.Hour))
+	require.Zero(t, f.Stats().Records)
+	require.Zero(t, f.Stats().Providers, "a provider stayed until the clock catches up")
+}
+
+// testClockAheadQuota fills a key while the clock is ahead: that keeps nobody out.
+func testClockAheadQuota(t *testing.T, f *fixture) {
+	ahead := start.Add(365 * 24 * time.Hour)
+	most := records.DefaultMaxProvidersPerKey
+	for i := range most {
+		p := records.Provider{ID: peerID(i), Expires: ahead.Add(time.Hour)}
+		require.NoError(t, f.AddProvider(ahead, []byte("hot"), p, i == most-1))
+	}
+	require.ErrorIs(t, f.provide(ahead, "hot", "newcomer", ahead.Add(time.Hour)), records.ErrQuota)
+	require.NoError(t, f.provide(start, "hot", "newcomer", start.Add(time.Hour)))
+	for i := range most - 1 {
+		require.NoError(t, f.provide(start, "hot", peerID(i), start.Add(time.Hour)))
+	}
+	require.ErrorIs(t, f.provide(start, "hot", peerID(most-1), start.Add(time.Hour)), records.ErrQuota)
+	require.Len(t, f.providers(start, "hot"), most)
+	require.ErrorIs(t, f.RemoveProvider(start, []byte("hot"), peerID(most-1)), records.ErrNotFound, "it is not live")
+	require.Empty(t, f.providers(ahead, "hot"), "and it is gone")
 }

@@ -52,6 +52,8 @@ func Run(t *testing.T, open Open) {
 		{"ProviderExpire", testProviderExpire},
 		{"ProviderQueued", testProviderQueued},
 		{"ClockJumps", testClockJumps},
+		{"ClockAhead", testClockAhead},
+		{"ClockAheadQuota", testClockAheadQuota},
 		{"Namespaces", testNamespaces},
 		{"Published", testPublished},
 		{"PublishedRefused", testPublishedRefused},
