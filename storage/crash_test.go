@@ -25,6 +25,9 @@ const (
 	roundEnv = "HOLDFAST_STORAGE_ROUND" // makes its keys new
 )
 
+// roundLasts is what a round takes in the time that the records have.
+const roundLasts = 1000 * time.Second
+
 // child writes to the store in dir until it is killed and prints each write once
 // it has been acknowledged.
 func child(dir string) int {
@@ -59,7 +62,7 @@ func child(dir string) int {
 func childWrites(db *DB, g, round int, ack func(error, string, ...any)) {
 	for i := 1; ; i++ {
 		n := round*1_000_000 + i
-		now := start.Add(time.Duration(n) * time.Millisecond)
+		now := start.Add(time.Duration(round)*roundLasts + time.Duration(i)*time.Millisecond)
 		key := fmt.Sprintf("%d-%d", g, i%50)
 		switch g {
 		case 0:
@@ -126,17 +129,17 @@ func (a *acknowledged) add(t *testing.T, line string) {
 	}
 }
 
-// verify looks for everything acknowledged.
-func (a *acknowledged) verify(t *testing.T, db *DB) {
+// verify looks for everything acknowledged, at the time now.
+func (a *acknowledged) verify(t *testing.T, db *DB, now time.Time) {
 	for key, n := range a.values {
-		v, err := db.Value(start, []byte(key))
+		v, err := db.Value(now, []byte(key))
 		require.NoError(t, err)
 		got, err := strconv.Atoi(string(v.Value))
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, got, n, "value %s was rolled back", key)
 	}
 	for kp := range a.providers {
-		ps, err := db.Providers(nil, start, []byte(kp[0]), 1000)
+		ps, err := db.Providers(nil, now, []byte(kp[0]), 1000)
 		require.NoError(t, err)
 		found := false
 		for _, p := range ps {
@@ -204,7 +207,7 @@ func TestKill(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, db.CleanStart())
 		require.Nil(t, db.Quarantined())
-		a.verify(t, db)
+		a.verify(t, db, start.Add(time.Duration(round+1)*roundLasts))
 		require.NoError(t, db.Close())
 	}
 	t.Logf("%d acknowledged writes in %d rounds", a.lines, rounds)

@@ -72,17 +72,32 @@ func (a *app) printRepublish(s *api.RepublishStatus) error {
 		"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
 		"Next due", next, "Last success", ago(s.LastSuccess), "Fewest holders", fewestHolders(s),
 	)
-	if err != nil || len(s.LastErrors) == 0 {
+	if err != nil {
 		return err
 	}
-	var rows [][]string
+	var failed, ended [][]string
 	for _, e := range s.LastErrors {
-		rows = append(rows, []string{ago(e.At), e.Kind, e.Key, e.Problem})
+		failed = append(failed, []string{ago(e.At), e.Kind, e.Key, e.Problem})
 	}
-	if err := a.printf("\nNot published when last tried:\n"); err != nil {
+	for _, e := range s.Ended {
+		ended = append(ended, []string{ago(e.At), e.Kind, e.Key, e.Reason})
+	}
+	if err := a.titled("Not published when last tried", []string{"TRIED", "KIND", "KEY", "PROBLEM"}, failed); err != nil {
 		return err
 	}
-	return a.table([]string{"TRIED", "KIND", "KEY", "PROBLEM"}, rows)
+	title := fmt.Sprintf("Not published any more, %d since the start", s.EndedTotal)
+	return a.titled(title, []string{"ENDED", "KIND", "KEY", "REASON"}, ended)
+}
+
+// titled prints a table under its title, nothing if it has no rows.
+func (a *app) titled(title string, head []string, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := a.printf("\n%s:\n", title); err != nil {
+		return err
+	}
+	return a.table(head, rows)
 }
 
 // fewestHolders says how many peers hold each key at worst.

@@ -195,6 +195,17 @@ type RepublishStatus struct {
 	// LastErrors are of keys that have not been published since, newest first.
 	LastErrors []PublishError `json:"last_errors,omitempty"`
 	Holders    Holders        `json:"holders"`
+	// Ended are the last publications that ended by themselves, newest first.
+	Ended      []PublishEnd `json:"ended,omitempty"`
+	EndedTotal int          `json:"ended_total"` // since the start
+}
+
+// PublishEnd tells why a key is not published any more.
+type PublishEnd struct {
+	Key    string    `json:"key"` // see KeyText
+	Kind   string    `json:"kind"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
 }
 
 // Holders says by how many other peers the published keys are held, as far as they

@@ -265,7 +265,10 @@ func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) 
 	out := api.RepublishStatus{
 		Keys: r.Keys, Regions: r.Keys, Active: r.Active, OverdueRegions: r.Overdue,
 		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
-		Holders: api.Holders(r.Holders),
+		Holders: api.Holders(r.Holders), EndedTotal: r.EndedNum,
+	}
+	for _, e := range r.Ended {
+		out.Ended = append(out.Ended, api.PublishEnd{Key: api.KeyText(e.Key), Kind: e.Kind.String(), At: e.At, Reason: e.Reason})
 	}
 	for _, f := range r.Failures {
 		out.LastErrors = append(out.LastErrors, api.PublishError{Key: api.KeyText(f.Key), Kind: f.Kind.String(), At: f.At, Problem: f.Problem})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -189,6 +190,34 @@ func TestBoxoClientPutsAndGetsIPNS(t *testing.T) {
 		code, _ := do(t, http.MethodPut, url+path, body, "application/vnd.ipfs.ipns-record")
 		require.Equal(t, http.StatusBadRequest, code)
 	}
+}
+
+// Nothing may keep a record beyond its own end.
+func TestIPNSIsCachedUntilItsEnd(t *testing.T) {
+	key, who := newPeer(t)
+	name, end := ipns.NameFromPeer(who.ID), time.Now().Add(30*time.Second)
+	record, err := ipns.NewRecord(key, path.FromCid(someCID(t, "page")), 1, end, time.Hour)
+	require.NoError(t, err)
+	value, err := ipns.MarshalRecord(record)
+	require.NoError(t, err)
+	_, url := newClient(t, &network{values: map[string][]byte{string(name.RoutingKey()): value}})
+	code, h := do(t, http.MethodGet, url+"/routing/v1/ipns/"+name.String(), "", "")
+	require.Equal(t, http.StatusOK, code)
+	expires, err := http.ParseTime(h.Get("Expires"))
+	require.NoError(t, err)
+	require.False(t, expires.After(end))
+	total := 0
+	for _, part := range strings.Split(h.Get("Cache-Control"), ", ") {
+		var seconds int
+		if _, err := fmt.Sscanf(part, "max-age=%d", &seconds); err == nil {
+			total += seconds
+		}
+		if _, err := fmt.Sscanf(part, "stale-if-error=%d", &seconds); err == nil {
+			total += seconds
+		}
+	}
+	require.Positive(t, total)
+	require.LessOrEqual(t, total, 30, h.Get("Cache-Control"))
 }
 
 func do(t testing.TB, method, url, body, kind string) (int, http.Header) {

@@ -54,8 +54,13 @@ type HandlerConfig struct {
 	Neighbours Neighbours
 	// Validate checks a value for its key, its namespace included.
 	Validate func(key, value []byte) error
+	// End returns when a valid value ends by itself, zero: never. Nil: none does.
+	End func(key, value []byte) time.Time
 	// Better chooses between stored and offered values.
 	Better records.Better
+	// Judge lowers the expiry of a stored value to what it may be served until. Nil:
+	// all are stored with the right one.
+	Judge func(v *records.Value)
 	// FilterAddrs appends to dst those addresses of a peer that fit the scope, each
 	// once and without the peer's own ID; none that names another peer.
 	FilterAddrs func(dst [][]byte, id kad.PeerID, addrs [][]byte, scope wire.Scope) [][]byte
@@ -99,6 +104,12 @@ func NewHandler(cfg HandlerConfig) *Handler {
 	}
 	if cfg.KeyOf == nil {
 		cfg.KeyOf = kad.KeyOf
+	}
+	if cfg.End == nil {
+		cfg.End = func(_, _ []byte) time.Time { return time.Time{} }
+	}
+	if cfg.Judge == nil {
+		cfg.Judge = func(*records.Value) {}
 	}
 	if cfg.MaxTTL == 0 {
 		cfg.MaxTTL = records.MaxTTL
@@ -186,6 +197,7 @@ func (h *Handler) getValue(now time.Time, req Request, resp *wire.Message) error
 	case err != nil:
 		return err
 	}
+	h.cfg.Judge(&v)
 	if ttl, ok := records.RemainingSeconds(now, v.Expires); ok {
 		resp.Record = &wire.Record{
 			Key: v.Key, Value: v.Value, Publisher: v.Publisher, TTL: ttl,
@@ -216,6 +228,7 @@ func (h *Handler) putValue(now time.Time, req Request, resp *wire.Message) error
 	v := records.Value{
 		Key: msg.Key, Value: msg.Record.Value, Publisher: msg.Record.Publisher,
 		Received: now, Expires: records.Expiry(now, records.WireTTL(msg.Record.TTL), h.cfg.MaxTTL),
+		Ends: h.cfg.End(msg.Key, msg.Record.Value),
 	}
 	if err := h.cfg.Store.PutValue(now, v, h.cfg.Better); err != nil {
 		return err

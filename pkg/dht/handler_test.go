@@ -155,6 +155,30 @@ func TestHandlerValues(t *testing.T) {
 	require.Equal(t, uint32(records.MaxTTL/time.Second), get(start.Add(time.Minute)).TTL)
 }
 
+// A value is stored until its own end at latest, and a stored one is served as long as
+// it is judged to be.
+func TestHandlerValueEnds(t *testing.T) {
+	mem, end := records.NewMem(nil), start.Add(time.Hour)
+	h := NewHandler(HandlerConfig{
+		Store: mem, Neighbours: fakeNeighbours{},
+		Validate: func(_, _ []byte) error { return nil },
+		End:      func(_, _ []byte) time.Time { return end },
+		Judge:    func(v *records.Value) { v.Expires = v.Expires.Add(-time.Minute) },
+	})
+	key := []byte("/ns/k")
+	handle(t, h, start, "from", wire.Message{Type: wire.PutValue, Key: key, Record: &wire.Record{Key: key, Value: []byte("v")}})
+	v, err := mem.Value(start, key)
+	require.NoError(t, err)
+	require.True(t, v.Expires.Equal(end))
+	get := func(now time.Time) *wire.Record {
+		resp, _ := handle(t, h, now, "from", wire.Message{Type: wire.GetValue, Key: key})
+		return resp.Record
+	}
+	require.Equal(t, uint32(59*60), get(start).TTL)
+	require.NotNil(t, get(end.Add(-time.Minute-time.Second)))
+	require.Nil(t, get(end.Add(-time.Minute)))
+}
+
 func TestHandlerProviders(t *testing.T) {
 	known := map[kad.PeerID]wire.Peer{"self": {ID: "self", Addrs: [][]byte{[]byte("mine")}}}
 	store := records.NewMem(nil)

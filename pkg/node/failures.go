@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// maxFailures bounds how many failed publications are told of: what fails for one
-// reason fails for many keys.
+// maxFailures bounds how many publications are told of that failed, and how many that
+// ended: what happens for one reason happens to many keys.
 const maxFailures = 10
 
 // PublishFailure is a published key that was not published, or that too few peers
@@ -21,6 +21,27 @@ type PublishFailure struct {
 	Key     []byte
 	At      time.Time
 	Problem string
+}
+
+// PublishEnd is a published key that is not published any more.
+type PublishEnd struct {
+	Kind   records.Kind
+	Key    []byte
+	At     time.Time
+	Reason string
+}
+
+// ends are the last publications that ended by themselves, newest first, and how many
+// there were since the start.
+type ends struct {
+	last []PublishEnd
+	n    int
+}
+
+func (e *ends) add(x PublishEnd) {
+	e.n++
+	e.last = slices.Insert(e.last, 0, x)
+	e.last = e.last[:min(len(e.last), maxFailures)]
 }
 
 // failures are the last ones, newest first. Owned by whoever owns the list.

@@ -21,6 +21,7 @@ type foreign struct {
 	silent atomic.Bool
 	refuse atomic.Bool                 // values
 	closer atomic.Pointer[[]wire.Peer] // in every answer
+	record atomic.Pointer[wire.Record] // in answers to GET_VALUE
 	hold   chan struct{}
 
 	mu    sync.Mutex
@@ -65,6 +66,9 @@ func (f *foreign) serve(s libp2pnet.Stream) {
 			return
 		}
 		answer := wire.Message{Type: m.Type, Key: m.Key}
+		if m.Type == wire.GetValue {
+			answer.Record = f.record.Load()
+		}
 		if c := f.closer.Load(); c != nil {
 			answer.CloserPeers = *c
 		}

@@ -2,6 +2,8 @@ package node
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +34,7 @@ type housekeeper struct {
 	expired time.Time
 	renewed time.Time
 	failed  failures // of publications
+	ended   ends     // publications
 
 	// Owned by the publisher.
 	renewedHere time.Time // what is overdue for want of peers was stored here anew
@@ -197,24 +200,51 @@ func (k *housekeeper) loadOne(it republish.Item) {
 	if err != nil {
 		k.n.log.Error("a published key could not be renewed", "err", err)
 	}
-	_ = k.n.do(func(now time.Time, m *dht.Machine) { m.Loaded(now, it, q, gone) })
+	var end time.Time
+	if q != nil {
+		end, _ = k.n.end(pub)
+	}
+	_ = k.n.do(func(now time.Time, m *dht.Machine) {
+		// Due again at its end, if that comes before the next renewal.
+		if !end.IsZero() && end.Before(now.Add(k.n.republishInterval())) && m.Schedule().Active(it) {
+			m.Scheduled(now, it, end, false)
+		}
+		m.Loaded(now, it, q, gone)
+	})
+}
+
+// end returns when a publication ends by itself and why; zero: never.
+func (n *Node) end(p *records.Published) (at time.Time, reason string) {
+	own := time.Time{}
+	if p.Kind == records.KindValue {
+		own = n.valid.End(string(p.Key), p.Value)
+	}
+	if at = records.Earlier(own, p.Until); at.Equal(own) {
+		return at, "the record was valid until " + at.UTC().Format(time.RFC3339)
+	}
+	return at, "it was stored with a lifetime of " + p.TTL.String()
 }
 
 // renew stores our own copy of a published record anew and returns the query that
 // publishes it; gone if its time is over.
 func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) {
 	now := time.Now()
-	if !p.Until.IsZero() && !now.Before(p.Until) {
-		err := n.cfg.Keystore.Unpublish(p.Kind, p.Key)
-		return nil, true, err
+	if end, reason := n.end(p); !end.IsZero() && !now.Before(end) {
+		level := slog.LevelWarn
+		if end.Equal(p.Until) { // as whoever stored it wanted
+			level = slog.LevelInfo
+		}
+		n.log.Log(n.ctx, level, "a key is not published any more", "kind", p.Kind.String(), "key", fmt.Sprintf("%.64q", p.Key), "reason", reason)
+		n.keeper.ends(PublishEnd{Kind: p.Kind, Key: p.Key, At: end, Reason: reason})
+		return nil, true, n.cfg.Keystore.Unpublish(p.Kind, p.Key)
 	}
 	if p.Kind == records.KindProvider {
 		_, err := n.provideHere(p.Key)
 		found := n.provideQuery(p.Key)
 		return &found, n.takenBack(p), err
 	}
-	v := publishedValue(p, now)
-	if err = n.cfg.Store.PutValue(now, v, n.valid.selects); noRoom(err) {
+	v := n.publishedValue(p, now)
+	if err = n.cfg.Store.PutValue(now, v, n.valid.improves); noRoom(err) {
 		err = nil
 	}
 	if n.takenBack(p) {
@@ -242,11 +272,21 @@ func (n *Node) takenBack(p *records.Published) bool {
 
 // current is the value stored here under v's key, v if it cannot be read.
 func (n *Node) current(v records.Value) records.Value {
-	if held, err := n.cfg.Store.Value(time.Now(), v.Key); err == nil {
-		held.Expires = v.Expires
-		return held
+	held, err := n.localValue(v.Key)
+	if err != nil || held.Value == nil {
+		return v
 	}
-	return v
+	held.Ends = n.valid.End(string(v.Key), held.Value)
+	held.Expires = records.Earlier(v.Expires, held.Ends)
+	return held
+}
+
+// ends notes a publication that is over.
+func (k *housekeeper) ends(x PublishEnd) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failed.forget(x.Kind, x.Key)
+	k.ended.add(x)
 }
 
 func (k *housekeeper) doClean() {
@@ -334,6 +374,13 @@ func (k *housekeeper) failures() []PublishFailure {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.failed)
+}
+
+// endings returns the last publications that ended by themselves, and their number.
+func (k *housekeeper) endings() ends {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return ends{last: slices.Clone(k.ended.last), n: k.ended.n}
 }
 
 // snapshotAge is after how many intervals an unchanged table is saved again, for

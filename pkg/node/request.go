@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
@@ -111,7 +112,7 @@ func (n *Node) ensureAddrs(id kad.PeerID) {
 // prepare checks an answer and takes what it says of other peers.
 func (n *Node) prepare(s dht.Send, scope wire.Scope, resp *dht.Response) {
 	msg := resp.Message
-	if msg.Record != nil && !n.acceptable(s.Message.Key, msg.Record) {
+	if msg.Record != nil && (!n.acceptable(s.Message.Key, msg.Record) || !n.endInTime(msg.Record)) {
 		msg.Record = nil
 	}
 	if len(msg.CloserPeers) > dht.MaxCloser {
@@ -132,6 +133,18 @@ func (n *Node) acceptable(key []byte, r *wire.Record) bool {
 		return false
 	}
 	return n.valid.Validate(string(key), r.Value) == nil
+}
+
+// endInTime lowers the lifetime that a valid record came with to its own end; false if
+// that is less than a second away.
+func (n *Node) endInTime(r *wire.Record) (ok bool) {
+	end, now := n.valid.End(string(r.Key), r.Value), time.Now()
+	held := records.HeldExpiry(now, records.WireTTL(r.TTL), r.TimeReceived)
+	if end.IsZero() || !end.Before(held) {
+		return true
+	}
+	r.TTL, ok = records.RemainingSeconds(now, end)
+	return ok
 }
 
 // hear filters the addresses of peers told to us and notes them. Entries with an

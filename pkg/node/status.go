@@ -39,10 +39,11 @@ func (n *Node) Status() Status {
 		s.Load.Load = m.Load()
 		s.NetworkSize = m.NetworkSize()
 		s.LastRefresh, s.OldestRefresh = m.LastRefresh(), m.Table().OldestRefresh()
-		sched := m.Schedule().Stats(now)
+		sched, ended := m.Schedule().Stats(now), n.keeper.endings()
 		s.Republish = RepublishStatus{
 			Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
 			Interval: n.republishInterval(), NextDue: sched.Next, Failures: n.keeper.failures(),
+			Ended: ended.last, EndedNum: ended.n,
 			Holders: Holders{Keys: sched.Tried, Fewest: sched.Fewest, FewestKeys: sched.Worst},
 		}
 	})

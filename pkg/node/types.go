@@ -109,6 +109,8 @@ type RepublishStatus struct {
 	NextDue  time.Time        // zero: nothing scheduled
 	Failures []PublishFailure // the last ones, of keys not published since; newest first
 	Holders  Holders
+	Ended    []PublishEnd // the last publications that ended by themselves, newest first
+	EndedNum int          // of them since the start
 }
 
 // Holders says by how many other peers the published keys are held, as far as they

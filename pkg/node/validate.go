@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ipfs/boxo/ipns"
 	record "github.com/libp2p/go-libp2p-record"
@@ -32,13 +33,33 @@ type validator struct {
 	log     *slog.Logger
 }
 
-var _ records.Validator = (*validator)(nil)
+var (
+	_ records.Validator = (*validator)(nil)
+	_ records.Ender     = (*validator)(nil)
+	_ records.Ender     = ipnsValidator{}
+)
+
+// ipnsValidator is boxo's validator that tells the EOL too.
+type ipnsValidator struct{ ipns.Validator }
+
+// End implements records.Ender.
+func (ipnsValidator) End(_ string, value []byte) time.Time {
+	r, err := ipns.UnmarshalRecord(value)
+	if err != nil {
+		return time.Time{}
+	}
+	end, err := r.Validity()
+	if err != nil {
+		return time.Time{}
+	}
+	return end
+}
 
 func newValidator(keys peerstore.KeyBook, open []string, raw bool, log *slog.Logger) *validator {
 	return &validator{
 		checked: map[string]record.Validator{
 			"pk":   record.PublicKeyValidator{},
-			"ipns": ipns.Validator{KeyBook: keys},
+			"ipns": ipnsValidator{ipns.Validator{KeyBook: keys}},
 		},
 		open: open,
 		raw:  raw,
@@ -96,10 +117,38 @@ func (v *validator) recovered(err *error) {
 	}
 }
 
+// End implements records.Ender.
+func (v *validator) End(key string, value []byte) (end time.Time) {
+	var err error // a panic: no end is known
+	defer v.recovered(&err)
+	val, _ := v.of(key)
+	if e, ok := val.(records.Ender); ok {
+		return e.End(key, value)
+	}
+	return time.Time{}
+}
+
+// stands reports whether a stored value is still valid. It was when it was stored:
+// where the key that signed it is not known now, or the validator panics, its end
+// decides.
+func (v *validator) stands(key string, value []byte) bool {
+	err := v.Validate(key, value)
+	if errors.Is(err, ipns.ErrPublicKeyNotFound) || errors.Is(err, ErrValidatorPanic) {
+		end := v.End(key, value)
+		return end.IsZero() || time.Now().Before(end)
+	}
+	return err == nil
+}
+
 // selects reports whether b is better than a, for the Machine.
 func (v *validator) selects(key, a, b []byte) bool {
 	i, err := v.Select(string(key), [][]byte{a, b})
 	return err == nil && i == 1
+}
+
+// improves reports whether b is better than the stored a, or a is not valid any more.
+func (v *validator) improves(key, a, b []byte) bool {
+	return v.selects(key, a, b) || !v.stands(string(key), a)
 }
 
 // replaces reports whether the offered b may replace the stored a: in an open
@@ -108,7 +157,7 @@ func (v *validator) replaces(key, a, b []byte) bool {
 	if val, ok := v.of(string(key)); ok && val == nil {
 		return true
 	}
-	return v.selects(key, a, b)
+	return v.improves(key, a, b)
 }
 
 func (v *validator) names() string {

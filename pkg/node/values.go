@@ -30,7 +30,7 @@ func (n *Node) Store(ctx context.Context, key, value []byte, ttl time.Duration) 
 	if err := n.checkValue(key, value); err != nil {
 		return StoreResult{}, err
 	}
-	v := publishedValue(&pub, now)
+	v := n.publishedValue(&pub, now)
 	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil && !noRoom(err) {
 		return StoreResult{}, fmt.Errorf("node: store value: %w", err)
 	}
@@ -45,7 +45,7 @@ func (n *Node) StoreOnce(ctx context.Context, key, value []byte) (StoreResult, e
 		return StoreResult{}, err
 	}
 	now := time.Now()
-	v := publishedValue(&records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL}, now)
+	v := n.publishedValue(&records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL}, now)
 	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil && !noRoom(err) {
 		return StoreResult{}, fmt.Errorf("node: store value: %w", err)
 	}
@@ -76,11 +76,13 @@ func (n *Node) checkValue(key, value []byte) error {
 }
 
 // publishedValue is the value record of one publication at now.
-func publishedValue(p *records.Published, now time.Time) records.Value {
+func (n *Node) publishedValue(p *records.Published, now time.Time) records.Value {
 	v := records.Value{Key: p.Key, Value: p.Value, Received: now, Expires: now.Add(p.TTL)}
+	v.Ends = n.valid.End(string(p.Key), p.Value)
 	if !p.Until.IsZero() {
 		v.Expires = p.Until
 	}
+	v.Expires = records.Earlier(v.Expires, v.Ends)
 	return v
 }
 
@@ -92,12 +94,10 @@ func (n *Node) publish(ctx context.Context, pub records.Published, q dht.Query, 
 		return StoreResult{}, fmt.Errorf("node: publish: %w", err)
 	}
 	it := republishItem(uint8(pub.Kind), pub.Key)
+	end, _ := n.end(&pub)
 	q.Publish = &it
 	res, err := n.query(ctx, q, func(now time.Time, m *dht.Machine) {
-		due := now.Add(n.republishInterval())
-		if !pub.Until.IsZero() && pub.Until.Before(due) {
-			due = pub.Until // to be forgotten
-		}
+		due := records.Earlier(now.Add(n.republishInterval()), end)
 		m.Scheduled(now, it, due, false)
 	}, nil)
 	sr := StoreResult{
@@ -172,15 +172,35 @@ func (n *Node) search(ctx context.Context, key []byte, quorum int, better func(r
 	return ValueResult{Key: key, Value: res.Value.Value, Expires: res.Value.Expires, Responders: res.Responders}, nil
 }
 
+// localValue returns the copy here; one that is not valid any more counts as none.
 func (n *Node) localValue(key []byte) (records.Value, error) {
-	v, err := n.cfg.Store.Value(time.Now(), key)
+	now := time.Now()
+	v, err := n.cfg.Store.Value(now, key)
 	if err != nil && !errors.Is(err, records.ErrNotFound) {
 		return v, fmt.Errorf("node: get: %w", err)
 	}
-	if err != nil {
-		v.Value = nil
+	if err == nil {
+		n.judge(&v)
+	}
+	if err != nil || !v.Live(now) || !n.valid.stands(string(key), v.Value) {
+		return records.Value{}, nil
 	}
 	return v, nil
+}
+
+// judge lowers the expiry of a stored value to its own end, and to nothing if its
+// namespace is not taken any more. What this process has received was stored so; what
+// was there before may be from a version that did not look at a value's end.
+func (n *Node) judge(v *records.Value) {
+	if !v.Received.Before(n.started) {
+		return
+	}
+	key := string(v.Key)
+	if _, ok := n.valid.of(key); !ok {
+		v.Expires = time.Time{}
+		return
+	}
+	v.Expires = records.Earlier(v.Expires, n.valid.End(key, v.Value))
 }
 
 // correctLocal replaces the copy here by a better one that was found.
@@ -193,7 +213,8 @@ func (n *Node) correctLocal(local, best records.Value) {
 	if latest := now.Add(n.cfg.MaxValueTTL); best.Expires.After(latest) {
 		best.Expires = latest
 	}
-	err := n.cfg.Store.PutValue(now, best, n.valid.selects)
+	best.Ends = n.valid.End(string(best.Key), best.Value)
+	err := n.cfg.Store.PutValue(now, best, n.valid.improves)
 	if err != nil && !errors.Is(err, records.ErrOlder) && !errors.Is(err, records.ErrExpired) {
 		n.log.Warn("a better value could not be stored", "err", err)
 	}

@@ -52,6 +52,7 @@ type Value struct {
 	Publisher []byte    // peer ID of the publisher if the wire named one (field 666)
 	Received  time.Time // when this copy was received
 	Expires   time.Time // absolute; served before, never at or after
+	Ends      time.Time // for PutValue: when the value stops being valid by itself; zero: never. Not stored
 }
 
 // Live reports whether the value may be served at now.
@@ -176,4 +177,11 @@ type Validator interface {
 	Validate(key string, value []byte) error
 	// Select returns the index of the best of several valid values.
 	Select(key string, values [][]byte) (int, error)
+}
+
+// Ender is a Validator that knows when a value stops being valid by itself: the EOL
+// of an IPNS record. A value is stored until then at latest. Safe for concurrent use.
+type Ender interface {
+	// End returns the end of a valid value; the zero time: it has none.
+	End(key string, value []byte) time.Time
 }

@@ -70,6 +70,14 @@ func CapExpiry(now, expires time.Time) time.Time {
 	return expires
 }
 
+// Earlier returns the earlier of two times; a zero one is none.
+func Earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // WireTTL returns the lifetime that field 777 of a record asks for; 0 = absent,
 // as CapTTL takes it.
 func WireTTL(seconds uint32) time.Duration { return time.Duration(seconds) * time.Second }
@@ -185,10 +193,14 @@ func (s Snapshot) Trim() Snapshot {
 // MergeValue decides what stands under a key after v is offered at now and old
 // (nil: nothing) is stored: v itself, v with the later of two expiries if the
 // bytes are the same, or ErrOlder if old is live and better (nil: the newer
-// replaces) does not prefer v. The result expires at latest at now + MaxTTL; a
-// zero Received becomes now.
+// replaces) does not prefer v. The result expires at latest at now + MaxTTL and at
+// v.Ends, which is not kept; a zero Received becomes now.
 func MergeValue(now time.Time, old *Value, v Value, better Better) (Value, error) {
-	v.Expires = CapExpiry(now, v.Expires)
+	latest := Earlier(now.Add(MaxTTL), v.Ends)
+	if v.Expires.After(latest) {
+		v.Expires = latest
+	}
+	v.Ends = time.Time{}
 	if v.Received.IsZero() {
 		v.Received = now
 	}
@@ -199,7 +211,7 @@ func MergeValue(now time.Time, old *Value, v Value, better Better) (Value, error
 		return v, nil
 	}
 	if bytes.Equal(old.Value, v.Value) {
-		if kept := CapExpiry(now, old.Expires); kept.After(v.Expires) {
+		if kept := Earlier(old.Expires, latest); kept.After(v.Expires) {
 			v.Expires = kept
 		}
 		return v, nil

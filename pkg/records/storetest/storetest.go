@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		{"ValueLifetime", testValueLifetime},
 		{"ValueBest", testValueBest},
 		{"ValueRefresh", testValueRefresh},
+		{"ValueEnds", testValueEnds},
 		{"ValueRefused", testValueRefused},
 		{"ValueExpire", testValueExpire},
 		{"ProviderLifetime", testProviderLifetime},

@@ -86,6 +86,28 @@ func testValueRefresh(t *testing.T, f *fixture) {
 	require.Zero(t, f.Stats().Bytes)
 }
 
+// testValueEnds stores a value that is valid for less than its lifetime.
+func testValueEnds(t *testing.T, f *fixture) {
+	end := start.Add(time.Hour)
+	put := func(now time.Time, ends time.Time) error {
+		return f.PutValue(now, records.Value{Key: []byte("k"), Value: []byte("v"), Expires: now.Add(10 * time.Hour), Ends: ends}, larger)
+	}
+	require.NoError(t, put(start, end))
+	f.restart()
+	got, err := f.Value(start, []byte("k"))
+	require.NoError(t, err)
+	require.True(t, got.Expires.Equal(end))
+	require.Zero(t, got.Ends)
+	require.NoError(t, put(start, time.Time{}))
+	require.Equal(t, "v", f.value(end, "k"))
+	require.NoError(t, put(start, end), "the longer life that is stored goes beyond its end")
+	require.Empty(t, f.value(end, "k"))
+	require.ErrorIs(t, put(end, end), records.ErrExpired)
+	require.NoError(t, put(start, start.Add(1000*time.Hour)))
+	require.NotEmpty(t, f.value(start.Add(10*time.Hour-1), "k"))
+	require.Empty(t, f.value(start.Add(10*time.Hour), "k"), "an end is no lifetime")
+}
+
 func testValueRefused(t *testing.T, f *fixture) {
 	exp := start.Add(time.Hour)
 	require.ErrorIs(t, f.put(start, "", "v", exp, nil), records.ErrInvalid)
