@@ -86,7 +86,7 @@ func newScript() *script {
 //	gone NAME
 //	start KIND KEY [count=N] [value=V]
 //	schedule KEY DURATION      a provided key, due at that time
-//	loaded KEY                 gives the query of a loaded key
+//	loaded KEY [until=DURATION] gives the query of a loaded key; of a value, if it ends
 //	respond ID [closer=A,B] [providers=A,B] [value=V] [ttl=S] [received=DURATION] [group=G]
 //	fail ID [notserver|limited]
 //	cancel QUERY
@@ -123,7 +123,13 @@ func (s *script) run(t *testing.T, f []string) string {
 		require.NoError(t, err)
 		s.m.Scheduled(s.now, republish.Item{Key: kad.KeyOf([]byte(f[1]))}, s.epoch.Add(d), false)
 	case "loaded":
-		s.m.Loaded(s.now, republish.Item{Key: kad.KeyOf([]byte(f[1]))}, &Query{Kind: StoreProvider, Key: []byte(f[1])}, false)
+		q := &Query{Kind: StoreProvider, Key: []byte(f[1])}
+		if until, ok := opt["until"]; ok {
+			d, err := time.ParseDuration(until)
+			require.NoError(t, err)
+			q.Kind, q.Value = StoreValue, records.Value{Key: q.Key, Value: []byte("v"), Expires: s.epoch.Add(d)}
+		}
+		s.m.Loaded(s.now, republish.Item{Key: kad.KeyOf([]byte(f[1]))}, q, false)
 	case "respond":
 		s.respond(t, number(t, f[1]), opt)
 	case "fail":

@@ -172,6 +172,10 @@ func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
 		m.schedule.Add(now, *q.Publish, now.Add(PublishRetry))
 	}
 	next := m.schedule.Done(now, *q.Publish, ok)
+	if ok && q.Kind == StoreValue && q.Value.Expires.Before(next) {
+		next = q.Value.Expires // it ends before its turn comes again
+		m.schedule.Add(now, *q.Publish, next)
+	}
 	kind := records.KindValue
 	if q.Kind == StoreProvider {
 		kind = records.KindProvider

@@ -200,17 +200,7 @@ func (k *housekeeper) loadOne(it republish.Item) {
 	if err != nil {
 		k.n.log.Error("a published key could not be renewed", "err", err)
 	}
-	var end time.Time
-	if q != nil {
-		end, _ = k.n.end(pub)
-	}
-	_ = k.n.do(func(now time.Time, m *dht.Machine) {
-		// Due again at its end, if that comes before the next renewal.
-		if !end.IsZero() && end.Before(now.Add(k.n.republishInterval())) && m.Schedule().Active(it) {
-			m.Scheduled(now, it, end, false)
-		}
-		m.Loaded(now, it, q, gone)
-	})
+	_ = k.n.do(func(now time.Time, m *dht.Machine) { m.Loaded(now, it, q, gone) })
 }
 
 // end returns when a publication ends by itself and why; zero: never.
