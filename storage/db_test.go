@@ -175,6 +175,7 @@ func TestSchemaAndForeign(t *testing.T) {
 
 	_, err = Open(dir, Options{Network: "/other/kad/1.0.0"})
 	require.ErrorIs(t, err, ErrForeign)
+	require.ErrorIs(t, err, ErrNetwork)
 	require.ErrorContains(t, err, "/ipfs/kad/1.0.0")
 	db, err = Open(dir, Options{})
 	require.NoError(t, err, "an unnamed network opens any")
@@ -191,6 +192,7 @@ func TestSchemaAndForeign(t *testing.T) {
 	editFile(t, foreign, func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("their data")); return err })
 	_, err = Open(foreign, Options{})
 	require.ErrorIs(t, err, ErrForeign)
+	require.NotErrorIs(t, err, ErrNetwork)
 	_, err = Check(foreign)
 	require.ErrorIs(t, err, ErrForeign)
 	left, err := os.ReadDir(foreign)

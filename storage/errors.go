@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
@@ -18,6 +19,9 @@ var (
 	ErrSchema = runs.ErrSchema
 	// ErrForeign is returned when a file belongs to another program or network.
 	ErrForeign = runs.ErrForeign
+	// ErrNetwork is returned when a file belongs to another network. It is an
+	// ErrForeign.
+	ErrNetwork = fmt.Errorf("%w, but of another network", ErrForeign)
 	// ErrCorrupt is returned when a read met damage, and by Open in ReadOnly mode.
 	ErrCorrupt = runs.ErrCorrupt
 	// ErrFailed is returned by every write to a file after an fsync of it failed:

@@ -263,7 +263,7 @@ func (db *DB) readMeta(tx *bbolt.Tx) error {
 		return fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, db.path, v, schemaVersion)
 	}
 	if n := string(meta.Get(keyNetwork)); n != "" && db.opts.Network != "" && n != db.opts.Network {
-		return fmt.Errorf("%w: %s belongs to network %q, not %q", ErrForeign, db.path, n, db.opts.Network)
+		return fmt.Errorf("%w: %s belongs to network %q, not %q", ErrNetwork, db.path, n, db.opts.Network)
 	}
 	for _, name := range buckets {
 		if _, err := disk.BucketOf(tx, name); err != nil {

@@ -24,12 +24,12 @@ const healthTimeout = 10 * time.Second
 func (a *app) republishCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "republish",
-		Short:   "Look after the renewal of published keys",
+		Short:   "Show or trigger republishing",
 		Example: `  holdfast republish status`,
 	})
 	status := &cobra.Command{
 		Use:     "status",
-		Short:   "Show the cycle of renewals, and which keys could not be published",
+		Short:   "Show when keys are republished, and which could not be",
 		Example: `  holdfast republish status --json`,
 		Args:    exactly(),
 		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
@@ -45,7 +45,7 @@ func (a *app) republishCommand() *cobra.Command {
 	}
 	now := &cobra.Command{
 		Use:     "now",
-		Short:   "Renew every published key now",
+		Short:   "Republish every key now",
 		Example: `  holdfast republish now`,
 		Args:    exactly(),
 		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
@@ -68,7 +68,7 @@ func (a *app) printRepublish(s *api.RepublishStatus) error {
 		next = until(s.NextDue)
 	}
 	err := a.fields(
-		"Keys", fmt.Sprint(s.Keys), "Regions", fmt.Sprint(s.Regions), "Overdue regions", fmt.Sprint(s.OverdueRegions),
+		"Keys", fmt.Sprint(s.Keys), "Regions", fmt.Sprint(s.Regions), "Overdue regions", alarmIf(s.OverdueRegions > 0, fmt.Sprint(s.OverdueRegions)),
 		"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
 		"Next due", next, "Last success", ago(s.LastSuccess), "Fewest holders", fewestHolders(s),
 	)
@@ -125,9 +125,10 @@ func (a *app) logCommand() *cobra.Command {
 	level := &cobra.Command{
 		Use:   "level [[SUBSYSTEM] LEVEL]",
 		Short: "Show or set log levels until the next restart",
-		Long: `Show the log levels, set that of all subsystems without one of their own, or that
-of one subsystem: ` + strings.Join(config.LogSubsystems, ", ") + `, libp2p/NAME.
-Levels are debug, info, warn and error.`,
+		Long: `Show the log levels, set that of all subsystems, libp2p too, or that of one:
+` + strings.Join(config.LogSubsystems, ", ") + `, libp2p/NAME.
+Levels are debug, info, warn and error. A reload (SIGHUP) puts back those of the
+configuration.`,
 		Example: `  holdfast log level
   holdfast log level warn
   holdfast log level rpc debug`,
@@ -166,6 +167,8 @@ func (a *app) logLevel(ctx context.Context, b api.Backend, args []string) error 
 		return err
 	}
 	if a.json {
+		levels["default"] = levels[""]
+		delete(levels, "")
 		return a.printJSON(levels)
 	}
 	var rows [][]string

@@ -124,7 +124,10 @@ Commands that need a node talk to the running daemon. With --bootstrap ADDR... t
 start a short-lived node instead. Keys are a CID, /ipfs/CID/..., ipfs://CID, a peer
 ID, /ipns/NAME, /namespace/..., hex:..., b58:..., text:..., base58 of exactly 32 bytes,
 or plain text. What looks like a CID, an IPNS name or a peer ID and is damaged is
-refused; text: before it means the words.`,
+refused; text: before it means the words.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
+130 interrupted.`,
 		Example: `  holdfast serve
   holdfast put /example/greeting 'hello' && holdfast get /example/greeting
   holdfast find-providers bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
@@ -147,19 +150,31 @@ refused; text: before it means the words.`,
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
 	f.StringVar(&a.config, "config", "", "configuration `file`")
 	f.StringVar(&a.dataDir, "data-dir", "", "data `directory` of the daemon (storage.path)")
-	root.AddCommand(
-		a.serveCommand(), a.demoCommand(), a.idCommand(),
-		a.statusCommand(), a.peersCommand(), a.tableCommand(),
-		a.putCommand(), a.getCommand(), a.unpublishCommand(),
+	addGroup(root, "Run a node:", a.serveCommand(), a.demoCommand(), a.idCommand(), a.configCommand())
+	addGroup(root, "Publish and find:", a.putCommand(), a.getCommand(), a.unpublishCommand(),
 		a.provideCommand(), a.unprovideCommand(), a.providesCommand(), a.findProvidersCommand(),
-		a.findPeerCommand(), a.closestCommand(), a.pingCommand(), a.explainCommand(), a.topCommand(),
-		a.republishCommand(), a.configCommand(), a.healthCommand(), a.logCommand(), a.debugCommand(), a.versionCommand(),
-		a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(), a.simCommand(),
-		a.manCommand(),
-	)
+		a.findPeerCommand(), a.closestCommand(), a.pingCommand(), a.explainCommand())
+	addGroup(root, "Watch the daemon:", a.statusCommand(), a.topCommand(), a.healthCommand(), a.peersCommand(), a.tableCommand(),
+		a.republishCommand(), a.logCommand(), a.debugCommand())
+	addGroup(root, "Look after its database:", a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand())
+	addGroup(root, "Measure and simulate:", a.benchCommand(), a.simCommand())
+	addGroup(root, otherGroup, a.versionCommand(), a.manCommand())
+	root.SetHelpCommandGroupID(otherGroup)
+	root.SetCompletionCommandGroupID(otherGroup)
 	root.SetFlagErrorFunc(badFlag)
 	helpCommand(root)
 	completionCommands(root)
 	complete(root)
 	return root
+}
+
+const otherGroup = "Other:"
+
+// addGroup adds commands that stand together in the help.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, cmd := range commands {
+		cmd.GroupID = title
+	}
+	root.AddCommand(commands...)
 }

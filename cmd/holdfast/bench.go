@@ -5,7 +5,7 @@ import "github.com/spf13/cobra"
 func (a *app) benchCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "bench",
-		Short: "Measure what this machine makes of a node",
+		Short: "Benchmark a node on this machine",
 		Example: `  holdfast bench rpc
   holdfast bench store
   holdfast bench lookup`,

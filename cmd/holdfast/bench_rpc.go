@@ -35,9 +35,12 @@ and takes libp2p's ping as the limit.`,
 				return usageError{err}
 			}
 			if len(args) == 1 {
+				if name := changed(cmd, "announcers", "announcements", "records", "dir"); name != "" {
+					return usagef("--%s is of the daemon that bench starts; it does not go with MULTIADDR", name)
+				}
 				return a.benchOther(cmd.Context(), cfg, args[0])
 			}
-			if cmd.Flags().Changed("protocol-prefix") {
+			if changed(cmd, "protocol-prefix") != "" {
 				return usagef("--protocol-prefix goes with MULTIADDR")
 			}
 			return a.benchOwn(cmd.Context(), cfg)

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
@@ -44,6 +49,43 @@ func completionCommands(root *cobra.Command) {
 			shell.Args = exactly()
 			shell.Example = "  holdfast completion " + shell.Name()
 		}
+	}
+}
+
+// Bounds of completion by the daemon: a shell waits for it.
+const (
+	completionTimeout = time.Second
+	maxCompletions    = 1000
+)
+
+// errEnough ends a list.
+var errEnough = errors.New("enough")
+
+// completePublished completes with the keys of a kind that the daemon publishes.
+func (a *app) completePublished(kind string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 || len(a.bootstrap) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		a.cmd = cmd
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+		defer cancel()
+		b, done, err := a.backend(ctx)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		defer done()
+		var keys []string
+		_ = b.Provides(ctx, func(p api.Published) error { // what came before an error is offered
+			if text := api.KeyText(p.Key); p.Kind == kind && strings.HasPrefix(text, begun) {
+				keys = append(keys, text)
+			}
+			if len(keys) == maxCompletions {
+				return errEnough
+			}
+			return nil
+		})
+		return keys, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

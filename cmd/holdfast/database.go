@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -64,7 +65,8 @@ func (a *app) check(repair bool) error {
 	case err != nil:
 		return err
 	}
-	return a.printf("%s is in order: %d provider records, %d values, %d published keys\n", report.Path, report.Providers, report.Values, report.Published)
+	return a.printf("%s is in order: %s, %s, %s\n", report.Path,
+		counted(report.Providers, "provider record"), counted(report.Values, "value"), counted(report.Published, "published key"))
 }
 
 func (a *app) compactCommand() *cobra.Command {
@@ -91,42 +93,77 @@ func (a *app) compactCommand() *cobra.Command {
 }
 
 func (a *app) backupCommand() *cobra.Command {
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the database of a running daemon",
 		Long: `Copy the database of a running daemon to a file, consistent while it goes on
-writing. identity.key is not in it: keep a copy of that beside it.`,
+writing. identity.key is not in it: keep a copy of that beside it. A FILE that is
+there already stays, unless --force replaces it once the new one is whole.`,
 		Example: `  holdfast backup /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
-		RunE: a.with(func(ctx context.Context, b api.Backend, args []string) error {
-			n, err := saveTo(args[0], func(w io.Writer) error { return b.Backup(ctx, w) })
-			if err != nil {
-				return err
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := os.Lstat(args[0]); err == nil && !force {
+				return fmt.Errorf("%s is there already; choose another file, or replace it with --force", args[0])
 			}
-			if a.json {
-				return a.printJSON(map[string]any{"file": args[0], "bytes": n})
-			}
-			return a.printf("Saved %s to %s\n", bytesText(n), args[0])
-		}),
+			return a.with(a.backup)(cmd, args)
+		},
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "replace FILE if it is there already")
 	a.socketFlag(cmd.Flags())
 	return cmd
 }
 
+func (a *app) backup(ctx context.Context, b api.Backend, args []string) error {
+	n, err := saveTo(args[0], func(w io.Writer) error { return b.Backup(ctx, w) })
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"file": args[0], "bytes": n})
+	}
+	return a.printf("Saved %s to %s\n", bytesText(n), args[0])
+}
+
 // saveTo writes a file beside its place first, so that an older one is replaced by
-// a whole one only.
+// a whole one only. Its errors name the file, not the temporary one.
 func saveTo(path string, write func(io.Writer) error) (n int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return 0, fmt.Errorf("save %s: %w", path, err)
+		return 0, fmt.Errorf("save %s: %w", path, withoutPath(err))
 	}
 	defer os.Remove(f.Name()) // no longer there once renamed
-	err = write(f)
+	err = write(pathless{f})
 	info, statErr := f.Stat()
-	if err = errors.Join(err, statErr, f.Sync(), f.Close()); err != nil {
+	err = errors.Join(err, withoutPath(statErr), withoutPath(f.Sync()), withoutPath(f.Close()))
+	if err == nil {
+		err = withoutPath(os.Rename(f.Name(), path))
+	}
+	if err != nil {
 		return 0, fmt.Errorf("save %s: %w", path, err)
 	}
-	return info.Size(), os.Rename(f.Name(), path)
+	return info.Size(), nil
+}
+
+// pathless writes to a writer whose errors name a file that nobody knows.
+type pathless struct{ io.Writer }
+
+func (p pathless) Write(data []byte) (int, error) {
+	n, err := p.Writer.Write(data)
+	return n, withoutPath(err)
+}
+
+// withoutPath is the reason of an error of package os alone.
+func withoutPath(err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
 }
 
 func (a *app) restoreCommand() *cobra.Command {
@@ -134,7 +171,8 @@ func (a *app) restoreCommand() *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Put a backup in the place of the database of a stopped daemon",
 		Long: `Put a backup, once checked, in the place of the database of a stopped daemon. The
-old database is kept beside it.`,
+old database is kept beside it. identity.key is not in a backup: put the old one into
+the data directory too, or the node starts as another peer.`,
 		Example: `  holdfast restore /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -144,20 +182,28 @@ old database is kept beside it.`,
 			}
 			f, err := os.Open(args[0])
 			if err != nil {
-				return fmt.Errorf("backup: %w", err)
+				return fmt.Errorf("restore: %w", err)
 			}
 			defer f.Close()
 			old, err := daemon.RestoreStore(dir, f)
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(map[string]string{"restored": args[0], "old": old})
-			}
-			if old == "" {
-				return a.printf("Restored %s\n", args[0])
-			}
-			return a.printf("Restored %s; the old database is %s\n", args[0], old)
+			return a.printRestored(args[0], old, dir)
 		},
 	}
+}
+
+func (a *app) printRestored(file, old, dir string) error {
+	known := daemon.HasIdentity(dir, a.getenv)
+	if !known {
+		fmt.Fprintf(a.errs, "holdfast: warning: %s has no %s: put back the one that belongs to this backup before the daemon starts, or it will be another peer that announces the same keys\n", dir, daemon.IdentityFile)
+	}
+	switch {
+	case a.json:
+		return a.printJSON(map[string]any{"restored": file, "old": old, "identity": known})
+	case old == "":
+		return a.printf("Restored %s\n", file)
+	}
+	return a.printf("Restored %s; the old database is %s\n", file, old)
 }

@@ -82,7 +82,7 @@ func foundNothing(t *api.Trace, key string) error {
 		if t.Asked == 0 {
 			return api.Errorf(api.CodeNoPeers, "no peer could be asked; `holdfast status` tells of the routing table")
 		}
-		return api.Errorf(api.CodeNoPeers, "none of %d peers answered", t.Asked)
+		return api.Errorf(api.CodeNoPeers, "none of %s answered", counted(t.Asked, "peer"))
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (a *app) printTrace(t *api.Trace, page string) error {
 	if a.json {
 		return a.printJSON(t)
 	}
-	return explain.Text(a.out, t, text)
+	return explain.Text(a.out, t, text, a.width(), a.style().red)
 }
 
 // traceKey writes the key of a trace: some are peer IDs.

@@ -78,3 +78,13 @@ func (a *app) tellIdle(cmd *cobra.Command) {
 		}
 	})
 }
+
+// changed is the first of some flags that was given, "" if none was.
+func changed(cmd *cobra.Command, names ...string) string {
+	for _, name := range names {
+		if cmd.Flags().Changed(name) {
+			return name
+		}
+	}
+	return ""
+}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
 // Every command says what it does and shows how.
@@ -18,4 +21,25 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	check((&app{}).root())
+}
+
+// The help lists every command in a group.
+func TestEveryCommandHasAGroup(t *testing.T) {
+	root := (&app{}).root()
+	for _, cmd := range root.Commands() {
+		require.True(t, root.ContainsGroup(cmd.GroupID) && cmd.GroupID != "", cmd.Name())
+	}
+	require.NotContains(t, root.UsageString(), "Additional Commands")
+}
+
+// holdfast.toml(5) says of every key what it is, and no line of it is taken for an order
+// of the manual's language.
+func TestConfigManual(t *testing.T) {
+	page := configManual(time.Unix(0, 0).UTC())
+	for _, k := range config.Keys() {
+		require.Contains(t, page, ".TP\n\\fB"+roff(k.Name)+"\\fP = ", k.Path())
+		require.Contains(t, page, "\n"+roff(k.Doc)+"\n", k.Path())
+		require.Contains(t, page, k.Env(), k.Path())
+	}
+	require.Equal(t, `\&.x \e \-\-y`, roff(`.x \ --y`))
 }

@@ -3,25 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 )
-
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
 
 // printJSON prints one object on a line of its own.
 func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
@@ -30,27 +18,6 @@ func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
 func (a *app) printf(format string, args ...any) error {
 	_, err := fmt.Fprintf(a.out, format, args...)
 	return err
-}
-
-// table prints rows in aligned columns.
-func (a *app) table(header []string, rows [][]string) error {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{header}, rows...) {
-		for i, cell := range row {
-			row[i] = clean(cell)
-		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
-	}
-	return w.Flush()
-}
-
-// fields prints names and values in two columns.
-func (a *app) fields(pairs ...string) error {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	for i := 0; i+1 < len(pairs); i += 2 {
-		fmt.Fprintf(w, "%s:\t%s\n", pairs[i], clean(pairs[i+1]))
-	}
-	return w.Flush()
 }
 
 // clean makes text from other peers safe for a terminal.
@@ -100,6 +67,12 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+// counted says how many there are of a thing. Unlike english.Plural it writes plain
+// digits, which scripts read.
+func counted[N int | int64](n N, thing string) string {
+	return fmt.Sprintf("%d %s", n, english.PluralWord(int(n), thing, ""))
 }
 
 func bytesText(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

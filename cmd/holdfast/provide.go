@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -93,7 +92,7 @@ func (a *app) provideFile(cmd *cobra.Command, file string, skip bool) error {
 		if a.json {
 			return a.printJSON(map[string]int{"keys": len(f.keys)})
 		}
-		return a.printf("Provided %d keys\n", len(f.keys))
+		return a.printf("Provided %s\n", counted(len(f.keys), "key"))
 	})(cmd, nil)
 }
 
@@ -104,6 +103,8 @@ func (a *app) unprovideCommand() *cobra.Command {
 		Long:    `Stop announcing content. Records at other peers live until they expire.`,
 		Example: `  holdfast unprovide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
 		Args:    exactly("KEY"),
+
+		ValidArgsFunction: a.completePublished("provider"),
 		RunE: a.withKey(func(ctx context.Context, b api.Backend, text string, key []byte) error {
 			if err := b.Unprovide(ctx, key); err != nil {
 				return err
@@ -171,5 +172,5 @@ func (a *app) printPeer(p api.Peer) error {
 	if a.json {
 		return a.printJSON(p)
 	}
-	return a.printf("%s\n", clean(strings.Join(append([]string{p.PeerID}, p.Addrs...), " ")))
+	return a.words(append([]string{p.PeerID}, p.Addrs...))
 }

@@ -42,7 +42,7 @@ func TestReadmeTour(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	t.Logf("%s", out)
 	require.Equal(t, 3, strings.Count(string(out), "hello there"))
-	require.Contains(t, string(out), "stored at 1 peers")
+	require.Contains(t, string(out), "stored at 1 peer")
 	require.Contains(t, string(out), "holdfast_records")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/pkg/sim"
@@ -105,6 +106,7 @@ or a file (see docs/SIMULATOR.md). Flags win over the options a scenario names.`
 		f.String(o.Name, o.Default, o.Help)
 	}
 	f.StringVar(&s.scenario, "scenario", "steady", "`name or file` of what happens")
+	_ = cmd.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(sim.Scenarios(), cobra.ShellCompDirectiveDefault)) // it exists
 	f.StringVar(&s.sweep, "sweep", "", "run once for each value: `name=value,value...`")
 	f.StringVar(&s.html, "html", "", "write the report with plots to this `file`")
 	f.StringVar(&s.svg, "svg", "", "write the plots of a sweep to this `file`")
@@ -145,6 +147,9 @@ func (s *simRun) run(cmd *cobra.Command) error {
 	if s.sweep != "" {
 		return s.runSweep(cmd.Context(), scenario, opts)
 	}
+	if s.svg != "" {
+		return usagef("--svg goes with --sweep; --html has the plots of one run")
+	}
 	w := sim.New(opts, scenario)
 	if err := s.play(cmd.Context(), w, opts.Nodes); err != nil {
 		return err
@@ -157,7 +162,7 @@ func (s *simRun) run(cmd *cobra.Command) error {
 		return err
 	}
 	if n := len(r.Violations); n > 0 {
-		return fmt.Errorf("%d invariants were broken, see the report", n)
+		return fmt.Errorf("%s %s broken, see the report", counted(n, "invariant"), english.PluralWord(n, "was", "were"))
 	}
 	return nil
 }

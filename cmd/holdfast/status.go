@@ -52,20 +52,21 @@ func (a *app) printStatus(s *api.Status) error {
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return a.fields(
-		"State", s.State,
+		"State", alarmIf(s.State != "ready", s.State),
 		"Peer ID", s.PeerID,
 		"Version", s.Version,
 		"Uptime", span(time.Duration(s.UptimeSeconds*float64(time.Second))),
-		"Starts", starts,
+		"Starts", alarmIf(s.UncleanStarts > 0, starts),
 		"Mode", fmt.Sprintf("%s (%s, reachability %s)", s.Mode, role, s.Reachability),
-		"Table", fmt.Sprintf("%d peers, %d verified, %d restored at start", s.TablePeers, s.VerifiedPeers, s.RestoredPeers),
+		"Table", alarmIf(s.VerifiedPeers == 0, fmt.Sprintf("%s, %d verified, %d restored at start",
+			counted(s.TablePeers, "peer"), s.VerifiedPeers, s.RestoredPeers)),
 		"Connections", number(int64(s.ConnectedPeers)),
 		"Network size", size,
-		"Records held", fmt.Sprintf("%d provider, %d value", s.ProviderRecords, s.ValueRecords),
-		"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys),
-		"Refused by quotas", refusedText(s.Refused),
-		"Database", databaseText(s),
-		"Disk", diskText(s),
+		"Records held", fmt.Sprintf("%s, %s", counted(s.ProviderRecords, "provider record"), counted(s.ValueRecords, "value")),
+		"Published keys", alarmIf(s.OverdueKeys > 0, fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys)),
+		"Refused by quotas", alarmIf(len(s.Refused) > 0, refusedText(s.Refused)),
+		"Database", alarmIf(s.DBFill > nearlyFull, databaseText(s)),
+		"Disk", alarmIf(!s.DiskFullSince.IsZero(), diskText(s)),
 		"Data directory", orDash(s.DataDir),
 		"Status page", webText(s.MetricsAddr),
 		"Delegated routing", orDash(s.RoutingAddr),
@@ -76,6 +77,10 @@ func (a *app) printStatus(s *api.Status) error {
 		"Last republish", ago(s.LastRepublish),
 	)
 }
+
+// nearlyFull is the share of the database's capacity above which it is told as a
+// problem: new records will soon be refused.
+const nearlyFull = 0.9
 
 func databaseText(s *api.Status) string {
 	if s.DBMaxBytes == 0 {
@@ -213,7 +218,9 @@ func (a *app) printTable(peers []api.TablePeer) error {
 	if a.json {
 		return nil
 	}
-	return a.table([]string{"CPL", "PEER", "VERIFIED", "LAST SEEN", "RTT", "ADDRESSES"}, rows)
+	const verified = 2 // the column
+	return a.tableWith([]string{"CPL", "PEER", "VERIFIED", "LAST SEEN", "RTT", "ADDRESSES"}, rows,
+		func(row, column int) bool { return column == verified && !peers[row].Verified })
 }
 
 // bucketSize is k, the room of a bucket.
@@ -286,8 +293,10 @@ func (a *app) printReport(buckets []bucket) error {
 	if a.json {
 		return nil
 	}
-	if err := a.table([]string{"CPL", "PEERS", "VERIFIED", "FILL", "NEWEST", "OLDEST", ""}, rows); err != nil {
+	err := a.tableWith([]string{"CPL", "PEERS", "VERIFIED", "FILL", "NEWEST", "OLDEST", ""}, rows,
+		func(row, _ int) bool { return buckets[row].Gap })
+	if err != nil {
 		return err
 	}
-	return a.printf("%s in %s, %s\n", english.Plural(total, "peer", ""), english.Plural(filled, "bucket", ""), english.Plural(gaps, "gap", ""))
+	return a.printf("%s in %s, %s\n", counted(total, "peer"), counted(filled, "bucket"), counted(gaps, "gap"))
 }

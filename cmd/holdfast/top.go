@@ -54,7 +54,7 @@ object for each.`,
 		},
 	}
 	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "`time` between two pictures")
-	cmd.Flags().IntVar(&count, "count", 0, "end after this many pictures (0: when q is pressed)")
+	cmd.Flags().IntVar(&count, "count", 0, "exit after this many updates (0: when q is pressed)")
 	return a.daemonFlags(cmd)
 }
 
@@ -104,7 +104,7 @@ func (t *top) watch(ctx context.Context) error {
 	defer restore()
 	fmt.Fprint(t.out, screenEnter)
 	defer fmt.Fprint(t.out, screenLeave)
-	colours := style{on: t.getenv("NO_COLOR") == ""}
+	colours := t.style()
 	for i := 0; t.count == 0 || i < t.count; i++ {
 		o, err := t.backend.Overview(ctx)
 		if err != nil {

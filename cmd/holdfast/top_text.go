@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
@@ -23,13 +24,14 @@ func (s style) paint(code, text string) string {
 
 func (s style) bold(text string) string { return s.paint("1", text) }
 func (s style) soft(text string) string { return s.paint("2", text) }
+func (s style) red(text string) string  { return s.paint("31", text) }
 
 // alarm is text that stands out if it is wrong.
 func (s style) alarm(wrong bool, text string) string {
 	if !wrong {
 		return text
 	}
-	return s.paint("31", text)
+	return s.red(text)
 }
 
 // halfWidth is the width of one of two columns side by side.
@@ -76,7 +78,7 @@ func topHead(o *api.Overview, s style) []string {
 		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", clean(st.State)), role, clean(o.Identity.Protocol), clean(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
 		fmt.Sprintf("peers: %s of %d in the table verified, %d connected, network %s", s.alarm(st.VerifiedPeers == 0, fmt.Sprint(st.VerifiedPeers)), st.TablePeers, st.ConnectedPeers, size),
 		fmt.Sprintf("records: %s provider, %s value; database %s, %s", humanize.Comma(st.ProviderRecords), humanize.Comma(st.ValueRecords), bytesText(st.DBBytes),
-			s.alarm(st.DBFill > 0.9, fmt.Sprintf("%.0f %% full", 100*st.DBFill))+diskFull(st, s)),
+			s.alarm(st.DBFill > nearlyFull, fmt.Sprintf("%.0f %% full", 100*st.DBFill))+diskFull(st, s)),
 	}
 }
 
@@ -170,7 +172,7 @@ func topRenewal(o *api.Overview, s style) []string {
 	r := &o.Republish
 	lines := []string{
 		s.bold("PUBLISHED KEYS"),
-		fmt.Sprintf("%s keys, %d in work, %s", comma(uint64(r.Keys)), r.Active, s.alarm(r.OverdueRegions > 0, fmt.Sprintf("%d overdue", r.OverdueRegions))),
+		fmt.Sprintf("%s %s, %d in work, %s", comma(uint64(r.Keys)), english.PluralWord(r.Keys, "key", ""), r.Active, s.alarm(r.OverdueRegions > 0, fmt.Sprintf("%d overdue", r.OverdueRegions))),
 		fmt.Sprintf("a cycle takes %s, next %s, last %s", span(time.Duration(r.CycleSeconds*float64(time.Second))), inTime(r.NextDue, o.Taken), sinceTime(r.LastSuccess, o.Taken)),
 	}
 	if r.Keys > 0 {

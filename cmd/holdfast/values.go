@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
@@ -85,9 +84,9 @@ func (a *app) put(ctx context.Context, b api.Backend, text string, key, value []
 func storedAt(s *api.Stored) string {
 	switch {
 	case s.StoredAt > 0:
-		return fmt.Sprintf("stored at %d peers", s.StoredAt)
+		return "stored at " + counted(s.StoredAt, "peer")
 	case s.Sent > 0:
-		return fmt.Sprintf("kept here, not published yet: none of %s took it; the node tries again", english.Plural(s.Sent, "peer", ""))
+		return fmt.Sprintf("kept here, not published yet: none of %s took it; the node tries again", counted(s.Sent, "peer"))
 	}
 	return "kept here, not published yet: no peer answered; the node tries again"
 }
@@ -165,6 +164,8 @@ func (a *app) unpublishCommand() *cobra.Command {
 		Long:    `Stop republishing a value. Copies at other peers live until they expire.`,
 		Example: `  holdfast unpublish /example/greeting`,
 		Args:    exactly("KEY"),
+
+		ValidArgsFunction: a.completePublished("value"),
 		RunE: a.withKey(func(ctx context.Context, b api.Backend, text string, key []byte) error {
 			if err := b.Unpublish(ctx, key); err != nil {
 				return err

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"os"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -22,17 +21,14 @@ func table() string {
 	c := Default()
 	b.WriteString("| key | environment | what | unit | default | reloads |\n|---|---|---|---|---|---|\n")
 	for _, k := range Keys() {
-		unit, reloads, env := k.Unit, "", "`"+k.Env()+"`"
-		if k.field(&c).Kind() == reflect.Slice {
-			unit = "list of " + unit
-		}
+		reloads, env := "", "`"+k.Env()+"`"
 		if k.Reload {
 			reloads = "yes"
 		}
 		if k.Env() == "" {
 			env = ""
 		}
-		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, firstSentence(k.Doc), unit, defaultText(k, &c), reloads)
+		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, firstSentence(k.Doc), k.Takes(), defaultText(k, &c), reloads)
 		b.WriteString(strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(row) + "\n")
 	}
 	return b.String()

@@ -25,9 +25,9 @@ func Render() string {
 	walk(&b, true, func(k Key) {
 		b.WriteByte('\n')
 		comment(&b, k.Doc)
-		note := "Unit: " + k.Unit + ". Default: " + k.Value(&c) + "."
-		if k.field(&c).Kind() == reflect.Slice {
-			note = "Unit: list of " + k.Unit + "."
+		note := "Unit: " + k.Takes() + "."
+		if k.field(&c).Kind() != reflect.Slice {
+			note += " Default: " + k.Value(&c) + "."
 		}
 		if k.Reload {
 			note += " Reloads."
@@ -61,7 +61,7 @@ func walk(b *strings.Builder, docs bool, write func(Key)) {
 			section = k.Section
 			b.WriteByte('\n')
 			if docs {
-				comment(b, reflect.TypeFor[Config]().Field(k.index[0]).Tag.Get("doc"))
+				comment(b, k.SectionDoc())
 			}
 			fmt.Fprintf(b, "[%s]\n", section)
 		}

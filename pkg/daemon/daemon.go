@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,6 +125,9 @@ func (d *Daemon) startNode() error {
 	key, created, err := identity(d.dataDir, d.options.Getenv)
 	if err != nil {
 		return err
+	}
+	if mode, open := openIdentity(d.dataDir); open {
+		d.log.Warn("others than its owner can read the private key, and run as this peer; take the right from them", "file", filepath.Join(d.dataDir, IdentityFile), "mode", fmt.Sprintf("%#o", mode))
 	}
 	notifyStatus(d.log, "opening the listeners")
 	listen, skipped, err := listenable(d.config.Network.Listen)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -49,13 +50,33 @@ func SeededIdentity(seed int64) (crypto.PrivKey, error) {
 // LoadIdentity reads the key from $CREDENTIALS_DIRECTORY, where systemd puts
 // secrets, or from the data directory. fs.ErrNotExist if neither has one.
 func LoadIdentity(dir string, getenv func(string) string) (crypto.PrivKey, error) {
+	return readIdentity(identityPath(dir, getenv))
+}
+
+func identityPath(dir string, getenv func(string) string) string {
 	if creds := getenv("CREDENTIALS_DIRECTORY"); creds != "" {
-		key, err := readIdentity(filepath.Join(creds, IdentityFile))
-		if !errors.Is(err, fs.ErrNotExist) {
-			return key, err
+		path := filepath.Join(creds, IdentityFile)
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path
 		}
 	}
-	return readIdentity(filepath.Join(dir, IdentityFile))
+	return filepath.Join(dir, IdentityFile)
+}
+
+// HasIdentity reports whether there is a key for a daemon on dir.
+func HasIdentity(dir string, getenv func(string) string) bool {
+	return exists(identityPath(dir, getenv))
+}
+
+// openIdentity returns the mode of the data directory's key if others than its owner
+// may read it. systemd sees to the one in $CREDENTIALS_DIRECTORY.
+func openIdentity(dir string) (mode fs.FileMode, open bool) {
+	info, err := os.Stat(filepath.Join(dir, IdentityFile))
+	if err != nil || runtime.GOOS == "windows" { // which has other rights than those of the mode
+		return 0, false
+	}
+	mode = info.Mode().Perm()
+	return mode, mode&0o044 != 0
 }
 
 func readIdentity(path string) (crypto.PrivKey, error) {

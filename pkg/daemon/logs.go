@@ -79,16 +79,17 @@ func (l *Logs) SetAll(text string) error {
 	return nil
 }
 
-// Set sets the level of one subsystem; "" is the root.
+// Set sets the level of one subsystem, or with "" that of all.
 func (l *Logs) Set(subsystem, text string) error {
 	level, err := config.ParseLevel(text)
 	if err != nil {
 		return err
 	}
-	if subsystem != "" {
-		if err := config.CheckSubsystem(subsystem); err != nil {
-			return err
-		}
+	if subsystem == "" {
+		return l.SetAll(text)
+	}
+	if err := config.CheckSubsystem(subsystem); err != nil {
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -83,7 +84,8 @@ func (d *Daemon) doing() string {
 		role = "serving"
 	}
 	held := s.Records.Records[records.KindProvider] + s.Records.Records[records.KindValue]
-	text := fmt.Sprintf("peer %s, %s %s; %d peers in the table, %d records held", s.ID, role, d.node.Protocol(), s.TablePeers, held)
+	text := fmt.Sprintf("peer %s, %s %s; %s in the table, %s held", s.ID, role, d.node.Protocol(),
+		english.Plural(s.TablePeers, "peer", ""), english.Plural(int(held), "record", ""))
 	if why, _ := d.refused.Load().(string); why != "" {
 		text += "; configuration not reloaded: " + why
 	}

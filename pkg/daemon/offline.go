@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
@@ -55,7 +57,7 @@ func CheckStore(dir string, c *config.Config, repair bool) (_ StoreReport, err e
 		return out, nil
 	}
 	if !repair {
-		return out, fmt.Errorf("%w: %d problems in %s; `holdfast check --repair` saves what can be read", ErrDamaged, len(out.Problems)+out.Omitted, path)
+		return out, fmt.Errorf("%w: %s in %s; `holdfast check --repair` saves what can be read", ErrDamaged, english.Plural(len(out.Problems)+out.Omitted, "problem", ""), path)
 	}
 	q, err := storage.Repair(dir, StorageOptions(c))
 	if err != nil {

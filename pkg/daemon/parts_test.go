@@ -155,11 +155,16 @@ func TestLogLevels(t *testing.T) {
 	require.NoError(t, l.Set("libp2p/swarm2", "warn"))
 	require.Equal(t, "we", says("libp2p/swarm2"))
 	require.Equal(t, "e", says("libp2p/other"))
+	require.NoError(t, l.Set("", "warn"))
+	for _, subsystem := range []string{"node", "rpc", "libp2p", "libp2p/swarm2", "libp2p/other"} {
+		require.Equal(t, "we", says(subsystem), "it is the level of all")
+	}
+	require.Equal(t, map[string]string{"": "warn"}, l.Levels())
 	require.NoError(t, l.Set("", "debug"))
 	require.Equal(t, "diwe", says("node"))
 	require.Error(t, l.Set("node", "loud"))
 	require.Error(t, l.SetAll("loud"))
-	require.Equal(t, map[string]string{"": "debug", "libp2p": "error", "libp2p/swarm2": "warn", "rpc": "debug"}, l.Levels())
+	require.Equal(t, map[string]string{"": "debug"}, l.Levels())
 	require.NoError(t, l.SetAll("error"))
 	require.Equal(t, "e", says("rpc"))
 }

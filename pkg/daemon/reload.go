@@ -53,6 +53,10 @@ func (d *Daemon) reload() error {
 			return fmt.Errorf("daemon: reload %s: %w", key, err)
 		}
 	}
+	// A command may have set other levels since.
+	if err := d.options.Logs.SetAll(next.Config.Log.Level); err != nil {
+		return fmt.Errorf("daemon: reload log.level: %w", err)
+	}
 	d.loaded = next
 	d.log.Info("configuration reloaded", "applied", strings.Join(applied, " "))
 	if len(waiting) > 0 {

@@ -39,3 +39,15 @@ func TestReloadThatNeedsARestart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3600.0, s.CycleSeconds)
 }
+
+// A reload puts back levels that a command has set, although the file has not changed.
+func TestReloadPutsLevelsBack(t *testing.T) {
+	o, _ := options(t, t.TempDir())
+	o.Reload = func() (*config.Loaded, error) { return o.Loaded, nil }
+	d, err := Start(o)
+	require.NoError(t, err)
+	defer d.Close()
+	require.NoError(t, o.Logs.Set("rpc", "debug"))
+	require.NoError(t, d.Reload())
+	require.Equal(t, map[string]string{"": "info", "libp2p": "error"}, o.Logs.Levels(), "those of log.level")
+}

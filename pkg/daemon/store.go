@@ -49,8 +49,10 @@ func StoreError(dir string, err error) error {
 		return fmt.Errorf("%w: %s is used by another process; stop it, or choose another directory with --data-dir", ErrInUse, dir)
 	case errors.Is(err, storage.ErrSchema):
 		return fmt.Errorf("daemon: %w; use the newer version, or restore a backup", err)
-	case errors.Is(err, storage.ErrForeign):
+	case errors.Is(err, storage.ErrNetwork):
 		return fmt.Errorf("daemon: %w; use network.protocol_prefix of that network, or another --data-dir for this one", err)
+	case errors.Is(err, storage.ErrForeign):
+		return fmt.Errorf("daemon: %w; choose another directory with --data-dir", err)
 	}
 	return fmt.Errorf("daemon: database in %s: %w", dir, err)
 }

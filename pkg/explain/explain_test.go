@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,13 +47,27 @@ func golden(t *testing.T, file, have string) {
 
 func TestText(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, Text(&out, story(), "/example/k"))
+	require.NoError(t, Text(&out, story(), "/example/k", 0, plain))
 	golden(t, "testdata/story.txt", out.String())
+}
+
+func plain(text string) string { return text }
+
+// On a terminal no line is wider than it, and failed requests stand out.
+func TestTextFolds(t *testing.T) {
+	for width := 60; width <= 200; width++ {
+		var out bytes.Buffer
+		require.NoError(t, Text(&out, story(), "/example/k", width, func(text string) string { return "!" + text }))
+		require.Contains(t, out.String(), "!failed: dial")
+		for line := range strings.SplitSeq(strings.ReplaceAll(out.String(), "!", ""), "\n") {
+			require.LessOrEqual(t, utf8.RuneCountInString(line), width)
+		}
+	}
 }
 
 func TestTextOfNothing(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, Text(&out, &api.Trace{Kind: "find_closest", Outcome: "failed", End: "nobody"}, "k\x1b[2J"))
+	require.NoError(t, Text(&out, &api.Trace{Kind: "find_closest", Outcome: "failed", End: "nobody"}, "k\x1b[2J", 0, plain))
 	require.Equal(t, "find_closest k?[2J: failed after 0s\nThere was nobody to ask. 0 peers known at the start, 0 asked, 0 answered, 0 failed, 0 hops deep.\n", out.String())
 }
 

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
@@ -13,39 +15,56 @@ import (
 const barWidth = 24
 
 // Text writes a trace for a terminal: what happened, then a line for each request
-// with its place in time. key is how people write the trace's key.
-func Text(w io.Writer, t *api.Trace, key string) error {
-	fmt.Fprintf(w, "%s %s: %s after %s\n", clean(t.Kind), clean(key), outcome(t), span(t.TookMs))
+// with its place in time. key is how people write the trace's key. width is that of
+// the terminal, 0 without one; alarm colours what went wrong.
+func Text(w io.Writer, t *api.Trace, key string, width int, alarm func(string) string) error {
+	line := func(format string, args ...any) {
+		fmt.Fprintln(w, columns.Paragraph(fmt.Sprintf(format, args...), width))
+	}
+	line("%s %s: %s after %s", clean(t.Kind), clean(key), outcome(t), span(t.TookMs))
 	then := ""
 	if t.StoreSent > 0 {
 		then = ", after " + span(t.LookupMs) + "; then it stored"
 	}
-	fmt.Fprintf(w, "%s%s. %s.\n", Why(t), then, Summary(t))
+	line("%s%s. %s.", Why(t), then, Summary(t))
 	if len(t.Steps) == 0 {
 		return nil
 	}
 	fmt.Fprintln(w)
 	end := total(t)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	ruler := "0" + strings.Repeat(" ", max(1, barWidth-1-len(span(end)))) + span(end)
-	fmt.Fprintf(tw, "HOP\tCPL\tSENT\tTOOK\t%s\tRANK\tPEER\tANSWER\n", ruler)
-	for i := range t.Steps {
-		s := &t.Steps[i]
-		hop, rank := fmt.Sprint(s.Hop), "-"
-		if s.Role == "store" {
-			hop = "put"
-		}
-		if s.Rank > 0 {
-			rank = fmt.Sprint(s.Rank)
-		}
-		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", hop, s.CPL, span(s.SentMs), span(s.EndedMs-s.SentMs),
-			bar(s, end), rank, clean(s.PeerID), Answer(s))
+	table := columns.Table{
+		Header: []string{"HOP", "CPL", "SENT", "TOOK", ruler, "RANK", "PEER", "ANSWER"}, Width: width,
+		Paint: func(row, _ int, piece string) string {
+			if row >= 0 && t.Steps[row].State == "failed" {
+				return alarm(piece)
+			}
+			return piece
+		},
 	}
-	if err := tw.Flush(); err != nil {
+	for i := range t.Steps {
+		table.Rows = append(table.Rows, cells(&t.Steps[i], end))
+	}
+	if err := table.Write(w); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, legend(t))
-	return err
+	line("%s", legend)
+	if t.Omitted > 0 {
+		line("%s not kept.", english.Plural(t.Omitted, "more request was", "more requests were"))
+	}
+	return nil
+}
+
+// cells are the row of a request.
+func cells(s *api.TraceStep, end float64) []string {
+	hop, rank := fmt.Sprint(s.Hop), "-"
+	if s.Role == "store" {
+		hop = "put"
+	}
+	if s.Rank > 0 {
+		rank = fmt.Sprint(s.Rank)
+	}
+	return []string{hop, fmt.Sprint(s.CPL), span(s.SentMs), span(s.EndedMs - s.SentMs), bar(s, end), rank, clean(s.PeerID), Answer(s)}
 }
 
 // Marks of the timeline: who answers, who is late, who fails, who is not waited
@@ -80,11 +99,5 @@ func bar(s *api.TraceStep, end float64) string {
 
 func cell(ms, end float64) int { return int(ms / end * barWidth) }
 
-func legend(t *api.Trace) string {
-	text := "CPL: leading bits shared with the key. RANK: among the closest in the end. " +
-		"█ answered  ▒ late  × failed  · not waited for\n"
-	if t.Omitted > 0 {
-		text += fmt.Sprintf("%d more requests were not kept.\n", t.Omitted)
-	}
-	return text
-}
+const legend = "CPL: leading bits shared with the key. RANK: among the closest in the end. " +
+	"█ answered  ▒ late  × failed  · not waited for"

@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
@@ -41,7 +43,7 @@ func outcome(t *api.Trace) string {
 // Summary returns in a sentence what the query did.
 func Summary(t *api.Trace) string {
 	s := fmt.Sprintf("%s known at the start, %d asked, %d answered, %d failed, %s deep",
-		plural(t.Seeds, "peer"), t.Asked, t.Responded, t.Failed, plural(t.Hops, "hop"))
+		english.Plural(t.Seeds, "peer", ""), t.Asked, t.Responded, t.Failed, english.Plural(t.Hops, "hop", ""))
 	if t.StoreSent > 0 {
 		s += fmt.Sprintf("; stored at %d of %d", t.StoredAt, t.StoreSent)
 	}
@@ -80,19 +82,12 @@ func came(s *api.TraceStep) []string {
 		parts = append(parts, "another value")
 	}
 	if s.Providers > 0 {
-		parts = append(parts, plural(s.Providers, "provider"))
+		parts = append(parts, english.Plural(s.Providers, "provider", ""))
 	}
 	if s.Named > 0 || len(parts) == 0 {
-		parts = append(parts, fmt.Sprintf("%s, %d new", plural(s.Named, "peer"), s.New))
+		parts = append(parts, fmt.Sprintf("%s, %d new", english.Plural(s.Named, "peer", ""), s.New))
 	}
 	return parts
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }
 
 // span rounds milliseconds to what a person reads.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -64,7 +66,7 @@ func problem(p *dht.Published) string {
 	case p.Asked == 0:
 		return "no peer found to store it at"
 	case p.Holders == 0:
-		return fmt.Sprintf("none of %d peers took it", p.Asked)
+		return "none of " + english.Plural(p.Asked, "peer", "") + " took it"
 	}
-	return fmt.Sprintf("only %d of %d peers took it", p.Holders, p.Asked)
+	return fmt.Sprintf("only %d of %s took it", p.Holders, english.Plural(p.Asked, "peer", ""))
 }

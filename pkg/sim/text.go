@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 // Print writes the report as text.
@@ -57,20 +59,20 @@ func (p *page) phase(x *Phase, named bool) {
 	if named {
 		name = x.Name + ": "
 	}
-	p.line("\n%s%s h from %s h, %d servers at its end", name, number(x.Hours), number(x.From), x.Servers)
+	p.line("\n%s%s h from %s h, %s at its end", name, number(x.Hours), number(x.From), counted(x.Servers, "server"))
 	p.ops(x.Ops)
 	p.line("")
 	p.line("tables     %s peers, stale %s, complete %s", number(x.Tables.Peers), percent(x.Tables.Stale), percent(x.Tables.Complete))
 	if x.Size.Nodes > 0 {
-		p.line("size       estimated by %d nodes: bias %s, sigma %s", x.Size.Nodes, percent(x.Size.Bias), percent(x.Size.Sigma))
+		p.line("size       estimated by %s: bias %s, sigma %s", counted(x.Size.Nodes, "node"), percent(x.Size.Bias), percent(x.Size.Sigma))
 	}
 	p.line("load       %s requests a server and minute, p99 %s, max %s, Gini %s", number(x.Load.Mean), number(x.Load.P99), number(x.Load.Max), number(x.Load.Gini))
 	if c := x.Records; c != nil {
 		p.line("records    %d contents, %s live holders each, fewest %d, lost %d", c.Contents, number(c.Holders), c.Fewest, c.Lost)
 	}
 	if c := x.Republished; c != nil {
-		p.line("republish  %d keys, %s messages a key, %s of them FIND_NODE, %s of these a server, %s replicas",
-			c.Keys, number(c.Messages), number(c.FindNodes), number(c.PerServer), number(c.Replicas))
+		p.line("republish  %s, %s messages a key, %s of them FIND_NODE, %s of these a server, %s replicas",
+			counted(c.Keys, "key"), number(c.Messages), number(c.FindNodes), number(c.PerServer), number(c.Replicas))
 	}
 	p.dist("joined", x.Joined)
 	p.dist("restored", x.Restored)
@@ -79,7 +81,7 @@ func (p *page) phase(x *Phase, named bool) {
 
 func (p *page) dist(name string, d *Dist) {
 	if d != nil {
-		p.line("%-10s %d nodes, p50 %s s, p95 %s s, max %s s", name, d.Count, number(d.P50), number(d.P95), number(d.Max))
+		p.line("%-10s %s, p50 %s s, p95 %s s, max %s s", name, counted(d.Count, "node"), number(d.P50), number(d.P95), number(d.Max))
 	}
 }
 
@@ -133,3 +135,9 @@ func number(x float64) string {
 
 // percent writes a share.
 func percent(x float64) string { return number(round(x*100)) + " %" }
+
+// counted says how many there are of a thing. Unlike english.Plural it writes plain
+// digits, which scripts read.
+func counted[N int | int64](n N, thing string) string {
+	return fmt.Sprintf("%d %s", n, english.PluralWord(int(n), thing, ""))
+}

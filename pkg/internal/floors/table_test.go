@@ -37,7 +37,7 @@ var floors = map[string]floor{
 
 	"pkg/api":       {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
 	"pkg/delegated": {imports: []string{"pkg/node", "pkg/rpc"}},
-	"pkg/explain":   {imports: []string{"pkg/api"}},
+	"pkg/explain":   {imports: []string{"pkg/api", "internal/columns"}},
 
 	"pkg/statuspage": {imports: []string{"pkg/api"}},
 
@@ -50,8 +50,9 @@ var floors = map[string]floor{
 
 	"pkg/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "pkg/config", "pkg/node", "pkg/api", "pkg/daemon"}},
 
-	"cmd": {imports: []string{"pkg/rpcbench", "pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon", "storage/workload"}},
+	"cmd": {imports: []string{"pkg/rpcbench", "pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon", "storage/workload", "internal/columns"}},
 
+	"internal/columns":    {},
 	"pkg/internal/floors": {},
 }
 

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+// configManual is holdfast.toml(5), made of what config.toml says of each key.
+func configManual(date time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, ".TH \"HOLDFAST.TOML\" \"5\" \"%s\" \"%s\" \"%s\"\n", date.Format("Jan 2006"), manSource(), manName)
+	b.WriteString(configIntro)
+	section := ""
+	defaults := config.Default()
+	for _, k := range config.Keys() {
+		if k.Section != section {
+			section = k.Section
+			fmt.Fprintf(&b, ".SS [%s]\n%s\n", section, roff(k.SectionDoc()))
+		}
+		fmt.Fprintf(&b, ".TP\n\\fB%s\\fP = %s\n%s\n", roff(k.Name), roff(oneLine(k.Value(&defaults))), roff(k.Doc))
+		fmt.Fprintf(&b, ".br\nTakes: %s.%s\n", roff(k.Takes()), roff(keyNotes(k)))
+	}
+	b.WriteString(configOutro)
+	return b.String()
+}
+
+// keyNotes says how else a key is set, and whether a reload applies it.
+func keyNotes(k config.Key) string {
+	notes := ""
+	if k.Env() != "" {
+		notes += " Environment: " + k.Env() + "."
+	}
+	if k.Reload {
+		notes += " A reload applies it."
+	}
+	return notes
+}
+
+// oneLine writes a list of TOML on one line.
+func oneLine(value string) string {
+	return strings.NewReplacer("[ ", "[", ", ]", "]").Replace(strings.Join(strings.Fields(value), " "))
+}
+
+// roff escapes text for a manual page (groff_man(7)).
+func roff(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text)
+	if strings.HasPrefix(text, ".") {
+		text = `\&` + text
+	}
+	return text
+}
+
+const configIntro = `.SH NAME
+holdfast.toml \- configuration of the Holdfast DHT node
+
+.SH SYNOPSIS
+.nf
+\fI/etc/holdfast/config.toml\fP
+\fI~/.config/holdfast/config.toml\fP
+.fi
+
+.SH DESCRIPTION
+A TOML file with the settings of \fBholdfast\fP(1). Every key has a default; a file holds
+those that differ. \fBholdfast config default\fP prints a file with all of them,
+\fBholdfast config validate\fP checks one, and \fBholdfast config print \-\-origin\fP says
+which settings are in effect and where each comes from.
+.PP
+The environment wins over the file, and flags over both. The file is the one that
+\fB\-\-config\fP or \fB$HOLDFAST_CONFIG\fP names, or the first of the two above that exists.
+.PP
+SIGHUP, or \fBsystemctl reload holdfast\fP, applies changes of the keys that say so; the others
+need a restart. A file that cannot be used changes nothing.
+
+.SH SETTINGS
+`
+
+const configOutro = `
+.SH EXAMPLES
+A private network that takes any value under /example/:
+.PP
+.EX
+[network]
+protocol_prefix = "/mynet"
+bootstrap = ["/ip4/192.0.2.1/tcp/4011/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"]
+
+[values]
+unvalidated_namespaces = ["example"]
+.EE
+
+.SH SEE ALSO
+\fBholdfast(1)\fP, \fBholdfast-serve(1)\fP, \fBholdfast-config(1)\fP
+`

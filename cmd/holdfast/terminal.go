@@ -1,0 +1,104 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/term"
+
+	"github.com/holdfast-dht/holdfast/internal/columns"
+)
+
+// defaultWidth is that of a terminal that does not tell its own.
+const defaultWidth = 80
+
+// isTerminal reports whether w is a terminal.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// width is that of standard output: what the terminal says, $COLUMNS or
+// defaultWidth. 0 if it is no terminal: lines are then for programs, and are not
+// folded.
+func (a *app) width() int {
+	if !isTerminal(a.out) {
+		return 0
+	}
+	if w, _, err := term.GetSize(int(a.out.(*os.File).Fd())); err == nil && w > 0 {
+		return w
+	}
+	if w, err := strconv.Atoi(a.getenv("COLUMNS")); err == nil && w > 0 {
+		return w
+	}
+	return defaultWidth
+}
+
+// style is how standard output may be coloured.
+func (a *app) style() style {
+	return style{on: isTerminal(a.out) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"}
+}
+
+// attention is text that needs somebody's attention: it is coloured on a terminal.
+type attention string
+
+// alarmIf is text that needs attention if something is wrong.
+func alarmIf(wrong bool, text string) any {
+	if wrong {
+		return attention(text)
+	}
+	return text
+}
+
+// fields prints names and values in two columns. A value is text, or attention.
+func (a *app) fields(pairs ...any) error {
+	s := a.style()
+	var all []columns.Field
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, _ := pairs[i].(string)
+		f := columns.Field{Name: name}
+		switch v := pairs[i+1].(type) {
+		case attention:
+			f.Value, f.Paint = clean(string(v)), s.red
+		case string:
+			f.Value = clean(v)
+		}
+		all = append(all, f)
+	}
+	return columns.Fields(a.out, a.width(), all)
+}
+
+// table prints rows in aligned columns.
+func (a *app) table(header []string, rows [][]string) error {
+	return a.tableWith(header, rows, func(int, int) bool { return false })
+}
+
+// tableWith prints rows in aligned columns; cells that are wrong need attention.
+func (a *app) tableWith(header []string, rows [][]string, wrong func(row, column int) bool) error {
+	for _, row := range append([][]string{header}, rows...) {
+		for i, cell := range row {
+			row[i] = clean(cell)
+		}
+	}
+	s := a.style()
+	t := columns.Table{Header: header, Rows: rows, Width: a.width(), Paint: func(row, column int, piece string) string {
+		switch {
+		case row < 0:
+			return s.bold(piece)
+		case wrong(row, column):
+			return s.red(piece)
+		}
+		return piece
+	}}
+	return t.Write(a.out)
+}
+
+// words prints a peer and its addresses on one line, or, if the terminal is not that
+// wide, the addresses below it.
+func (a *app) words(words []string) error {
+	for i := range words {
+		words[i] = clean(words[i])
+	}
+	return columns.Words(a.out, a.width(), words)
+}

@@ -1,0 +1,168 @@
+package columns
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func print(t testing.TB, width int, header []string, rows ...[]string) string {
+	var out bytes.Buffer
+	require.NoError(t, (&Table{Header: header, Rows: rows, Width: width}).Write(&out))
+	return out.String()
+}
+
+func TestTable(t *testing.T) {
+	header := []string{"CPL", "PEER", "SEEN", "ADDRESSES"}
+	rows := [][]string{
+		{"0", "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp", "3s ago", "/ip4/192.0.2.1/tcp/4011 /ip4/192.0.2.1/udp/4011/quic-v1"},
+		{"12", "QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6LDXZCtioEB", "never", ""},
+	}
+	for _, c := range []struct {
+		width int
+		want  string
+	}{
+		{0, `
+CPL  PEER                                                  SEEN    ADDRESSES
+0    12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp  3s ago  /ip4/192.0.2.1/tcp/4011 /ip4/192.0.2.1/udp/4011/quic-v1
+12   QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6LDXZCtioEB        never
+`},
+		{110, `
+CPL  PEER                                                  SEEN    ADDRESSES
+0    12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp  3s ago  /ip4/192.0.2.1/tcp/4011
+                                                                   /ip4/192.0.2.1/udp/4011/quic-v1
+12   QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6LDXZCtioEB        never
+`},
+		{80, `
+CPL  PEER                                                  SEEN
+    ADDRESSES
+0    12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp  3s ago
+    /ip4/192.0.2.1/tcp/4011 /ip4/192.0.2.1/udp/4011/quic-v1
+12   QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6LDXZCtioEB        never
+`},
+		{60, `
+CPL  PEER
+    SEEN    ADDRESSES
+0    12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp
+    3s ago  /ip4/192.0.2.1/tcp/4011
+            /ip4/192.0.2.1/udp/4011/quic-v1
+12   QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6LDXZCtioEB
+    never
+`},
+		{40, `
+CPL
+    PEER
+    SEEN
+    ADDRESSES
+0
+    12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXw
+    DDUA2kj6vnc6iDEp
+    3s ago
+    /ip4/192.0.2.1/tcp/4011
+    /ip4/192.0.2.1/udp/4011/quic-v1
+12
+    QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6
+    LDXZCtioEB
+    never
+`},
+	} {
+		require.Equal(t, strings.TrimPrefix(c.want, "\n"), print(t, c.width, header, rows...), "width %d", c.width)
+	}
+}
+
+// Whatever the texts, no line is wider than the terminal, nothing of them is lost, and
+// a table that fits is as it is without a terminal.
+func TestNothingIsWiderThanTheTerminal(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cell := rapid.StringMatching(`([a-zé]{1,30}|(/[a-z0-9]{1,20}){1,6})?( ([a-z0-9]{1,70}|(/[a-z0-9]{1,12}){1,5})){0,5}`)
+		columns := rapid.IntRange(1, 12).Draw(t, "columns")
+		row := rapid.SliceOfN(cell, columns, columns)
+		table := Table{Header: row.Draw(t, "header"), Rows: rapid.SliceOfN(row, 0, 5).Draw(t, "rows")}
+		var plain, folded bytes.Buffer
+		require.NoError(t, table.Write(&plain))
+		table.Width = rapid.IntRange(60, 200).Draw(t, "width")
+		require.NoError(t, table.Write(&folded))
+		fits := true
+		for line := range strings.SplitSeq(plain.String(), "\n") {
+			fits = fits && utf8.RuneCountInString(line) <= table.Width
+		}
+		for line := range strings.SplitSeq(folded.String(), "\n") {
+			require.LessOrEqual(t, utf8.RuneCountInString(line), table.Width)
+			require.Equal(t, strings.TrimRight(line, " "), line)
+		}
+		require.Equal(t, letters(plain.String()), letters(folded.String()))
+		if fits {
+			require.Equal(t, plain.String(), folded.String())
+		}
+	})
+}
+
+// letters counts the characters of a text but for the blanks.
+func letters(text string) map[rune]int {
+	n := map[rune]int{}
+	for _, r := range text {
+		if r != ' ' && r != '\n' {
+			n[r]++
+		}
+	}
+	return n
+}
+
+func TestFields(t *testing.T) {
+	fields := []Field{
+		{Name: "Peer ID", Value: "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"},
+		{Name: "Records held", Value: "12 provider records, 4 values, and some more words to break"},
+		{Name: "Nothing"},
+	}
+	for _, c := range []struct {
+		width int
+		want  string
+	}{
+		{0, `
+Peer ID:       12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp
+Records held:  12 provider records, 4 values, and some more words to break
+Nothing:
+`},
+		{60, `
+Peer ID:
+    12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp
+Records held:  12 provider records, 4 values, and some more
+               words to break
+Nothing:
+`},
+	} {
+		var out bytes.Buffer
+		require.NoError(t, Fields(&out, c.width, fields))
+		require.Equal(t, strings.TrimPrefix(c.want, "\n"), out.String())
+	}
+}
+
+func TestWords(t *testing.T) {
+	words := []string{"12D3KooW", "/ip4/192.0.2.1/tcp/4011", "/ip4/192.0.2.1/udp/4011/quic-v1"}
+	for width, want := range map[int]string{
+		0:  "12D3KooW /ip4/192.0.2.1/tcp/4011 /ip4/192.0.2.1/udp/4011/quic-v1\n",
+		64: "12D3KooW /ip4/192.0.2.1/tcp/4011 /ip4/192.0.2.1/udp/4011/quic-v1\n",
+		63: "12D3KooW\n    /ip4/192.0.2.1/tcp/4011\n    /ip4/192.0.2.1/udp/4011/quic-v1\n",
+		30: "12D3KooW\n    /ip4/192.0.2.1/tcp/4011\n    /ip4/192.0.2.1/udp/4011\n    /quic-v1\n",
+	} {
+		var out bytes.Buffer
+		require.NoError(t, Words(&out, width, words))
+		require.Equal(t, want, out.String(), width)
+	}
+}
+
+func TestPaint(t *testing.T) {
+	var out bytes.Buffer
+	table := Table{Header: []string{"A", "B"}, Rows: [][]string{{"x", "y"}, {"zz", "w"}}, Paint: func(row, column int, piece string) string {
+		if row == 1 && column == 0 {
+			return "<" + piece + ">"
+		}
+		return piece
+	}}
+	require.NoError(t, table.Write(&out))
+	require.Equal(t, "A   B\nx   y\n<zz>  w\n", out.String())
+}

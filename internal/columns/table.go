@@ -1,0 +1,130 @@
+package columns
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// gap is between two columns.
+	gap = 2
+	// indent is that of the lines below the first of a folded row.
+	indent = 4
+	// minLast is the least width at which the last column breaks its cells beside
+	// the others instead of going below them.
+	minLast = 24
+)
+
+// Table is rows below a header.
+type Table struct {
+	Header []string
+	Rows   [][]string
+	// Width is that of the terminal; 0: rows are not folded.
+	Width int
+	// Paint colours a piece of a cell, if it is not nil. The header is row -1.
+	Paint func(row, column int, piece string) string
+}
+
+// place is where a column stands in a row.
+type place struct {
+	line  int // of the row, from 0
+	left  int // of its first character
+	width int
+}
+
+// Write prints the table.
+func (t *Table) Write(w io.Writer) error {
+	var b strings.Builder
+	places := t.places()
+	t.writeRow(&b, places, -1, t.Header)
+	for i, row := range t.Rows {
+		t.writeRow(&b, places, i, row)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// places gives each column its place: as wide as its widest cell if all fit beside
+// each other, else beside those before it or on a line of its own below.
+func (t *Table) places() []place {
+	places := make([]place, len(t.Header))
+	line, left := 0, 0
+	for i := range places {
+		natural, word := t.measure(i)
+		last := i == len(places)-1
+		room := t.Width - left
+		switch {
+		case t.Width == 0 || natural <= room || left == 0:
+		case last && room >= max(word, minLast):
+		default:
+			line, left = line+1, indent
+			room = t.Width - left
+		}
+		if t.Width > 0 && natural > room {
+			natural = max(room, 1)
+		}
+		places[i] = place{line, left, natural}
+		left += natural + gap
+	}
+	return places
+}
+
+// measure returns the width of a column's widest cell and of its longest word.
+func (t *Table) measure(column int) (widest, word int) {
+	add := func(row []string) {
+		if column >= len(row) {
+			return
+		}
+		widest = max(widest, utf8.RuneCountInString(row[column]))
+		for w := range strings.FieldsSeq(row[column]) {
+			word = max(word, utf8.RuneCountInString(w))
+		}
+	}
+	add(t.Header)
+	for _, row := range t.Rows {
+		add(row)
+	}
+	return widest, word
+}
+
+// writeRow writes a row, line by line of its columns.
+func (t *Table) writeRow(b *strings.Builder, places []place, row int, cells []string) {
+	for from := 0; from < len(cells); {
+		to := from + 1
+		for to < len(cells) && places[to].line == places[from].line {
+			to++
+		}
+		t.writeLine(b, places[from:to], row, from, cells[from:to])
+		from = to
+	}
+}
+
+// writeLine writes cells that stand beside each other, as many lines as the tallest
+// of them takes.
+func (t *Table) writeLine(b *strings.Builder, places []place, row, first int, cells []string) {
+	pieces, height := make([][]string, len(cells)), 0
+	for i, cell := range cells {
+		pieces[i] = wrap(cell, places[i].width)
+		height = max(height, len(pieces[i]))
+	}
+	if places[0].line == 0 {
+		height = max(height, 1) // an empty row is a line
+	}
+	for y := range height {
+		at := 0
+		for i := range cells {
+			if y >= len(pieces[i]) || pieces[i][y] == "" {
+				continue
+			}
+			piece := pieces[i][y]
+			b.WriteString(strings.Repeat(" ", max(places[i].left-at, 0)))
+			at = places[i].left + utf8.RuneCountInString(piece)
+			if t.Paint != nil {
+				piece = t.Paint(row, first+i, piece)
+			}
+			b.WriteString(piece)
+		}
+		b.WriteByte('\n')
+	}
+}

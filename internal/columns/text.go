@@ -1,0 +1,135 @@
+package columns
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Field is a name with its value.
+type Field struct {
+	Name, Value string
+	// Paint colours a piece of the value, if it is not nil.
+	Paint func(piece string) string
+}
+
+// Fields prints names and values in two columns; a value with a word that does not
+// fit stands below its name. A width of 0 is that of no terminal.
+func Fields(w io.Writer, width int, fields []Field) error {
+	left := 0
+	for _, f := range fields {
+		left = max(left, utf8.RuneCountInString(f.Name)+1+gap)
+	}
+	var b strings.Builder
+	for _, f := range fields {
+		f.write(&b, width, left)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (f *Field) write(b *strings.Builder, width, left int) {
+	b.WriteString(f.Name + ":")
+	at, room := utf8.RuneCountInString(f.Name)+1, 0
+	if width > 0 {
+		if room = width - left; longest(f.Value) > room {
+			b.WriteByte('\n')
+			at, left, room = 0, indent, width-indent
+		}
+		room = max(room, 1)
+	}
+	for i, piece := range wrap(f.Value, room) {
+		if i > 0 {
+			b.WriteByte('\n')
+			at = 0
+		}
+		b.WriteString(strings.Repeat(" ", left-at))
+		if f.Paint != nil {
+			piece = f.Paint(piece)
+		}
+		b.WriteString(piece)
+	}
+	b.WriteByte('\n')
+}
+
+// Paragraph breaks text into lines of a width; 0 leaves it on one.
+func Paragraph(text string, width int) string {
+	if width == 0 || utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	return strings.Join(wrap(text, width), "\n")
+}
+
+// Words prints words on one line, or, if they do not fit, the first alone and the
+// others below it. A width of 0 is that of no terminal.
+func Words(w io.Writer, width int, words []string) error {
+	text := strings.Join(words, " ")
+	if width > 0 && utf8.RuneCountInString(text) > width {
+		lines := wrap(words[0], width)
+		for _, word := range words[1:] {
+			for _, part := range wrap(word, max(width-indent, 1)) {
+				lines = append(lines, strings.Repeat(" ", indent)+part)
+			}
+		}
+		text = strings.Join(lines, "\n")
+	}
+	_, err := io.WriteString(w, text+"\n")
+	return err
+}
+
+func longest(text string) (n int) {
+	for word := range strings.FieldsSeq(text) {
+		n = max(n, utf8.RuneCountInString(word))
+	}
+	return n
+}
+
+// wrap breaks text that is wider than width, 0 being any, between words.
+func wrap(text string, width int) []string {
+	if text == "" {
+		return nil
+	}
+	if width == 0 || utf8.RuneCountInString(text) <= width {
+		return []string{text}
+	}
+	var lines []string
+	line, used := "", 0
+	for word := range strings.FieldsSeq(text) {
+		for _, part := range parts(word, width) {
+			n := utf8.RuneCountInString(part)
+			switch {
+			case line == "":
+				line, used = part, n
+			case used+1+n <= width:
+				line, used = line+" "+part, used+1+n
+			default:
+				lines = append(lines, line)
+				line, used = part, n
+			}
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// parts cuts a word that is wider than width, before a slash if there is one.
+func parts(word string, width int) []string {
+	var all []string
+	for runes := []rune(word); len(runes) > 0; {
+		n := len(runes)
+		if n > width {
+			n = width
+			for i := width; i > 0; i-- {
+				if runes[i] == '/' {
+					n = i
+					break
+				}
+			}
+		}
+		all = append(all, string(runes[:n]))
+		runes = runes[n:]
+	}
+	return all
+}
