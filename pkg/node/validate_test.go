@@ -2,8 +2,11 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -11,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
@@ -88,4 +92,49 @@ func TestNegativeNumbers(t *testing.T) {
 	_, err = n.Providers(t.Context(), []byte("k"), -1, nil)
 	require.ErrorIs(t, err, ErrNegative)
 	require.NoError(t, n.Close())
+}
+
+// ending is a validator whose values end when they say.
+type ending struct{}
+
+func (ending) Validate(_ string, value []byte) error {
+	if end := (ending{}).End("", value); !time.Now().Before(end) {
+		return errors.New("over")
+	}
+	return nil
+}
+
+func (ending) Select(string, [][]byte) (int, error) { return 0, nil }
+
+func (ending) End(_ string, value []byte) time.Time {
+	end, _ := time.Parse(time.RFC3339, string(value))
+	return end
+}
+
+// What IPNS is given, any validator gets that knows an end.
+func TestAnyValidatorMayKnowAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := records.NewMem(nil)
+		n := &Node{started: time.Now(), cfg: Config{Store: mem, DefaultValueTTL: records.MaxTTL}}
+		n.valid = newValidator(nil, nil, false, slog.New(slog.DiscardHandler))
+		n.valid.checked["x"] = ending{}
+		key, end := []byte("/x/key"), time.Now().Add(time.Hour).Truncate(time.Second)
+		value := []byte(end.Format(time.RFC3339))
+		old := records.Value{Key: key, Value: value, Received: n.started.Add(-time.Hour), Expires: end.Add(time.Hour)}
+		require.NoError(t, mem.PutValue(time.Now(), old, nil))
+		got, err := n.localValue(key)
+		require.NoError(t, err)
+		require.True(t, got.Expires.Equal(end))
+		pub := n.publishedValue(&records.Published{Key: key, Value: value, TTL: records.MaxTTL}, time.Now())
+		require.True(t, pub.Expires.Equal(end))
+
+		time.Sleep(time.Until(end))
+		got, err = n.localValue(key)
+		require.NoError(t, err)
+		require.Nil(t, got.Value)
+		require.True(t, n.valid.replaces(key, value, []byte("another")), "the first stays while it is valid only")
+		at, reason := n.end(&records.Published{Kind: records.KindValue, Key: key, Value: value})
+		require.True(t, at.Equal(end))
+		require.Contains(t, reason, "valid until")
+	})
 }
