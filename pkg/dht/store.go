@@ -172,7 +172,7 @@ func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
 		m.schedule.Add(now, *q.Publish, now.Add(PublishRetry))
 	}
 	next := m.schedule.Done(now, *q.Publish, ok)
-	if ok && q.Kind == StoreValue && q.Value.Expires.Before(next) {
+	if q.Kind == StoreValue && q.Value.Expires.After(now) && q.Value.Expires.Before(next) {
 		next = q.Value.Expires // it ends before its turn comes again
 		m.schedule.Add(now, *q.Publish, next)
 	}
