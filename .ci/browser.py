@@ -142,6 +142,19 @@ def silence(browser, url, daemon):
     browser.complaints()
 
 
+def isolation(browser, daemon, others):
+    """Takes all peers of a daemon away."""
+    browser.open(daemon.url(), 1180, "light")
+    for other in others:
+        other.process.send_signal(signal.SIGKILL)
+    headline = "document.getElementById('headline')"
+    until("isolation is said", lambda: "ISOLATED since " in (browser.js(headline + ".innerText") or ""))
+    check("and in the title", browser.js("document.title").startswith("ISOLATED "))
+    check("and in colour", browser.js(f"getComputedStyle({headline}).color != getComputedStyle(document.body).color"))
+    browser.shot("status-isolated")
+    browser.complaints()
+
+
 def explain_page(browser, page):
     for width, scheme in ((1180, "light"), (1180, "dark"), (390, "light")):
         browser.open("file://" + page, width, scheme)
@@ -164,6 +177,7 @@ def main():
         status_page(browser, daemons[1])
         explain_page(browser, page)
         silence(browser, daemons[2].url(), daemons[2])
+        isolation(browser, daemons[1], (daemons[0], daemons[2]))
         browser.send("DELETE", "")
     finally:
         driver.kill()

@@ -15,10 +15,11 @@ const (
 	stateJoining  = "joining"  // no restored table, bootstrap not attempted yet
 	stateClient   = "client"   // asks, does not serve
 	stateServer   = "server"
+	stateIsolated = "isolated" // had peers, and none answers
 	stateStopping = "stopping"
 )
 
-var states = []string{stateStarting, stateJoining, stateClient, stateServer, stateStopping}
+var states = []string{stateStarting, stateJoining, stateClient, stateServer, stateIsolated, stateStopping}
 
 // maxCPL is the deepest bucket with a label of its own: 2^32 peers would be
 // needed to fill it. Peers in deeper ones, which somebody must have made on
@@ -83,7 +84,7 @@ func oneOf(name, help, label string, all []string, read func(s *scrape) string) 
 }
 
 var families = []family{
-	oneOf("state", "What the node is up to (starting, joining, client, server, stopping): the state it is in has 1, the others 0.", "state", states,
+	oneOf("state", "What the node is up to (starting, joining, client, server, isolated, stopping): the state it is in has 1, the others 0.", "state", states,
 		func(s *scrape) string { return s.state }),
 	oneOf("reachability", "Whether others can reach the node as far as it knows (public, private, unknown): one has 1, the others 0.", "status",
 		[]string{"public", "private", "unknown"}, reachability),

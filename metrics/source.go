@@ -19,6 +19,7 @@ type Source interface {
 // Reading is the state of a node at one moment.
 type Reading struct {
 	Bootstrapped bool   // the table was restored or bootstrap was attempted
+	Isolated     bool   // the node had peers, and none answers
 	Serving      bool   // in server mode
 	Reachability string // public, private; else unknown
 
@@ -172,6 +173,8 @@ func (p *puller) state(r *Reading) string {
 		return stateStarting
 	case !r.Bootstrapped:
 		return stateJoining
+	case r.Isolated:
+		return stateIsolated
 	case r.Serving:
 		return stateServer
 	}

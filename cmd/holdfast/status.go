@@ -52,7 +52,7 @@ func (a *app) printStatus(s *api.Status) error {
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return a.fields(
-		"State", alarmIf(s.State != "ready", s.State),
+		"State", alarmIf(s.State != "ready", stateText(s)),
 		"Peer ID", s.PeerID,
 		"Version", s.Version,
 		"Uptime", span(time.Duration(s.UptimeSeconds*float64(time.Second))),
@@ -81,6 +81,14 @@ func (a *app) printStatus(s *api.Status) error {
 // nearlyFull is the share of the database's capacity above which it is told as a
 // problem: new records will soon be refused.
 const nearlyFull = 0.9
+
+// stateText is the state of a node; isolation stands out.
+func stateText(s *api.Status) string {
+	if s.IsolatedSince.IsZero() {
+		return s.State
+	}
+	return fmt.Sprintf("ISOLATED since %s (%s): no peer answers", s.IsolatedSince.Local().Format(time.DateTime), ago(s.IsolatedSince))
+}
 
 func databaseText(s *api.Status) string {
 	if s.DBMaxBytes == 0 {

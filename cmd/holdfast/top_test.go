@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
@@ -55,6 +56,19 @@ func TestTopFits(t *testing.T) {
 			require.Equal(t, strings.Count(line, "\x1b")/2, strings.Count(line, "\x1b[0m"), "%q", line)
 		}
 	}
+}
+
+// Isolation stands out in top and in status.
+func TestIsolationStandsOut(t *testing.T) {
+	before, now := twoOverviews()
+	now.Status.State, now.Status.IsolatedSince = "isolated", time.Now().Add(-90*time.Second)
+	text := topText(now, before, 100)
+	require.Regexp(t, `(?m)^ISOLATED since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(1m30s ago\): no peer answers, serving `, text)
+	require.Contains(t, topLines(now, before, 100, style{on: true})[1], "\x1b[31mISOLATED")
+	var out bytes.Buffer
+	a := &app{out: &out}
+	require.NoError(t, a.printStatus(&now.Status))
+	require.Regexp(t, `(?m)^State: +ISOLATED since \S+ \S+ \(1m30s ago\): no peer answers$`, out.String())
 }
 
 func TestTopOfANodeStartedAnew(t *testing.T) {

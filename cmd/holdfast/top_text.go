@@ -75,7 +75,7 @@ func topHead(o *api.Overview, s style) []string {
 	}
 	return []string{
 		s.bold("holdfast "+clean(st.PeerID)) + "  " + o.Taken.Format(time.TimeOnly),
-		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", clean(st.State)), role, clean(o.Identity.Protocol), clean(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
+		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", clean(stateText(st))), role, clean(o.Identity.Protocol), clean(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
 		fmt.Sprintf("peers: %s of %d in the table verified, %d connected, network %s", s.alarm(st.VerifiedPeers == 0, fmt.Sprint(st.VerifiedPeers)), st.TablePeers, st.ConnectedPeers, size),
 		fmt.Sprintf("records: %s provider, %s value; database %s, %s", humanize.Comma(st.ProviderRecords), humanize.Comma(st.ValueRecords), bytesText(st.DBBytes),
 			s.alarm(st.DBFill > nearlyFull, fmt.Sprintf("%.0f %% full", 100*st.DBFill))+diskFull(st, s)),

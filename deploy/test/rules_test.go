@@ -17,7 +17,7 @@ const runbookURL = "https://github.com/holdfast-dht/holdfast/blob/main/docs/OPER
 var promised = strings.Fields(`
 	TargetDown RoutingTableLow RoutingTableCollapse NoInboundRPC RepublishFallingBehind ExpiryStalled SnapshotStale
 	DBCommitSlow DBGrowing DBFreeHigh ResourceManagerBlocking FDsHigh LookupFailureRatio ConfigReloadFailed RestartLoop
-	ReachabilityLost`)
+	ReachabilityLost Isolated`)
 
 func TestAlerts(t *testing.T) {
 	var names []string

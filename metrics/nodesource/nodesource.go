@@ -33,7 +33,7 @@ func New(n *node.Node, db *storage.DB, quotas [records.NumQuotas]int64, diskFull
 func (s *Source) Read() metrics.Reading {
 	st := s.node.Status()
 	r := metrics.Reading{
-		Bootstrapped: st.Bootstrapped, Serving: st.Serving, Reachability: st.Reachability,
+		Bootstrapped: st.Bootstrapped, Isolated: !st.IsolatedSince.IsZero(), Serving: st.Serving, Reachability: st.Reachability,
 		TablePeers: st.TablePeers, VerifiedPeers: st.VerifiedPeers, RestoredPeers: st.RestoredPeers,
 		Buckets: s.node.BucketSizes(), NetworkSize: st.NetworkSize, OldestRefresh: st.OldestRefresh,
 		Load:           st.Load.Load,

@@ -80,7 +80,7 @@ type Identity struct {
 
 // Status describes the node at one moment. Times are zero if it never happened.
 type Status struct {
-	State           string    `json:"state"` // starting, ready, stopping
+	State           string    `json:"state"` // starting, ready, isolated, stopping
 	PeerID          string    `json:"peer_id"`
 	Mode            string    `json:"mode"`           // as configured
 	Serving         bool      `json:"serving"`        // in server mode now
@@ -108,6 +108,7 @@ type Status struct {
 	// Refused counts by quota what others wanted stored since the start and a quota
 	// refused or cut; quotas without any are left out.
 	Refused       map[string]int64 `json:"refused,omitempty"`
+	IsolatedSince time.Time        `json:"isolated_since,omitzero"` // no peer has answered since; zero: not isolated
 	LastSnapshot  time.Time        `json:"last_snapshot,omitzero"`
 	LastExpiry    time.Time        `json:"last_expiry,omitzero"`
 	LastRefresh   time.Time        `json:"last_refresh,omitzero"`

@@ -51,6 +51,7 @@ type Network struct {
 	Announce       []string `toml:"announce" unit:"multiaddrs" doc:"Addresses told to others instead of the detected ones, for a node behind a fixed port mapping. Empty: those detected."`
 	PortMapping    bool     `toml:"port_mapping" doc:"Ask the router for a mapping of the ports (UPnP, NAT-PMP), unless only loopback is listened on."`
 	Bootstrap      []string `toml:"bootstrap" unit:"multiaddrs with /p2p/<peer ID>" reload:"yes" doc:"Peers asked when the routing table is empty. None are needed by a first node or after a restart."`
+	BootstrapRole  string   `toml:"bootstrap_role" doc:"\"first\" is for the node that a network begins with: it may be alone, and is ready then. \"member\" had peers or will have some; one that loses them all is isolated and not ready."`
 }
 
 // Values says which value records are accepted and for how long.
@@ -122,6 +123,12 @@ type Log struct {
 	Format string `toml:"format" doc:"\"text\", \"json\", or \"auto\": text on a terminal and JSON otherwise."`
 }
 
+// The roles of a node in the beginning of its network (network.bootstrap_role).
+const (
+	RoleMember = "member"
+	RoleFirst  = "first"
+)
+
 // Off disables a listener.
 const Off = "off"
 
@@ -132,6 +139,7 @@ func Default() Config {
 		Network: Network{
 			ProtocolPrefix: "/ipfs",
 			Mode:           "server",
+			BootstrapRole:  RoleMember,
 			Listen: []string{
 				"/ip4/0.0.0.0/tcp/4011", "/ip4/0.0.0.0/udp/4011/quic-v1",
 				"/ip6/::/tcp/4011", "/ip6/::/udp/4011/quic-v1",

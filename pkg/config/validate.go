@@ -77,6 +77,7 @@ func (n *Network) validate(v *checks) {
 	v.require(strings.HasPrefix(prefix, "/") && len(prefix) > 1 && !strings.HasSuffix(prefix, "/") && isPlain(prefix),
 		"network.protocol_prefix", "is %q; it begins with / and does not end with one, for instance \"/ipfs\" or \"/mynet\"", prefix)
 	v.require(oneOf(n.Mode, "auto", "client", "server"), "network.mode", "is %q; it is auto, client or server", n.Mode)
+	v.require(oneOf(n.BootstrapRole, RoleMember, RoleFirst), "network.bootstrap_role", "is %q; it is member or first", n.BootstrapRole)
 	v.require(len(n.Listen) > 0 || n.Mode == "client", "network.listen", "is empty; only client mode works without a listener")
 }
 

@@ -75,6 +75,9 @@ func (b *Backend) Status(context.Context) (api.Status, error) {
 		LastRefresh: s.LastRefresh, LastRepublish: s.LastRepublish,
 		Version: Version, Refused: refusals(&s.Records),
 	}
+	if !s.IsolatedSince.IsZero() {
+		out.State, out.IsolatedSince = StateIsolated, s.IsolatedSince
+	}
 	if b.describe != nil {
 		b.describe(&out)
 	}

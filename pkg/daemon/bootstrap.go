@@ -48,6 +48,7 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 	return node.Config{
 		ProtocolPrefix:        c.Network.ProtocolPrefix,
 		Mode:                  node.Mode(c.Network.Mode),
+		First:                 c.Network.BootstrapRole == config.RoleFirst,
 		Bootstrap:             bootstrap,
 		UnvalidatedNamespaces: c.Values.UnvalidatedNamespaces,
 		RawKeys:               c.Values.RawKeys,

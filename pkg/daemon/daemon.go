@@ -29,6 +29,7 @@ import (
 const (
 	StateStarting = "starting"
 	StateReady    = "ready"
+	StateIsolated = "isolated" // ready, and no peer answers
 	StateStopping = "stopping"
 )
 
@@ -137,10 +138,10 @@ func (d *Daemon) startNode() error {
 	for _, s := range skipped {
 		d.log.Info("address not available on this machine", "error", s)
 	}
-	gate := rpc.NewGate(nil)
+	gate, holes := rpc.NewGate(nil), newBlackHoles()
 	d.host, err = newHost(hostConfig{
 		key: key, listen: listen, announce: d.config.Network.Announce,
-		protocol: node.ProtocolID(d.config.Network.ProtocolPrefix), limits: d.config.Limits,
+		protocol: node.ProtocolID(d.config.Network.ProtocolPrefix), limits: d.config.Limits, holes: holes,
 		mapPort: d.config.Network.PortMapping && !onlyLoopback(listen), registry: d.metrics.Registerer(), gate: gate,
 	})
 	if err != nil {
@@ -158,6 +159,7 @@ func (d *Daemon) startNode() error {
 	}
 	c := nodeConfig(&d.config, bootstrap, d.options.Logs)
 	c.Store, c.Keystore, c.Snapshots, c.Gate = d.store, d.store, d.store, gate
+	c.Retrying = holes.forget
 	c.Observer, c.Housekeeping = queryCounter{d.metrics.DHT(), d.traffic}, d.metrics.Housekeeping()
 	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage, d.traffic}}
 	if d.node, err = node.New(d.host, c); err != nil {
@@ -275,7 +277,9 @@ func (d *Daemon) DataDir() string { return d.dataDir }
 
 // describe adds to a status what the node does not know.
 func (d *Daemon) describe(s *api.Status) {
-	s.State, _ = d.state.Load().(string)
+	if state, _ := d.state.Load().(string); state != StateReady {
+		s.State = state
+	}
 	if sizes, err := d.store.Sizes(); err == nil { // its observer counts the error
 		s.DBBytes, s.DBFill, s.DBMost = sizes.File, sizes.Fill, sizes.Most
 		s.DiskFree, s.DiskTotal = sizes.Disk.Free, sizes.Disk.Total

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
@@ -39,14 +42,19 @@ func (d *Daemon) Healthy(ctx context.Context) error {
 	})
 }
 
-// Ready reports whether the node can be asked: healthy, and its table restored or
-// bootstrap tried.
+// Ready reports whether the node can be asked: healthy, its table restored or
+// bootstrap tried, and not isolated.
 func (d *Daemon) Ready(ctx context.Context) error {
 	if err := d.Healthy(ctx); err != nil {
 		return err
 	}
-	if !d.node.Status().Bootstrapped {
+	s := d.node.Status()
+	if !s.Bootstrapped {
 		return errBootstrapping
+	}
+	if !s.IsolatedSince.IsZero() {
+		return fmt.Errorf("isolated since %s (%s): no peer answers (%s in the routing table); the node tries again every %s",
+			s.IsolatedSince.UTC().Format(time.RFC3339), time.Since(s.IsolatedSince).Round(time.Second), english.Plural(s.TablePeers, "peer", ""), dht.IsolatedRetry)
 	}
 	return nil
 }

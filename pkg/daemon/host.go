@@ -27,6 +27,7 @@ type hostConfig struct {
 	protocol protocol.ID // of the DHT
 	limits   config.Limits
 	mapPort  bool                  // ask the router for a port mapping
+	holes    *blackHoles           // nil: libp2p's own
 	registry prometheus.Registerer // nil: no metrics of libp2p
 	gate     *rpc.Gate             // the node's
 }
@@ -76,6 +77,9 @@ func (c *hostConfig) options() ([]libp2p.Option, error) {
 		options = append(options, libp2p.DisableMetrics())
 	} else {
 		options = append(options, libp2p.PrometheusRegisterer(c.registry))
+	}
+	if c.holes != nil {
+		options = append(options, libp2p.UDPBlackHoleSuccessCounter(c.holes.udp), libp2p.IPv6BlackHoleSuccessCounter(c.holes.ipv6))
 	}
 	if len(c.listen) == 0 {
 		options = append(options, libp2p.NoListenAddrs)

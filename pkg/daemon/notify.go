@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// statusEvery is how often `systemctl status` is told anew how the node does.
-	statusEvery = 15 * time.Second
+	// statusEvery is how often it is looked whether `systemctl status` still says how
+	// the node does.
+	statusEvery = 5 * time.Second
 	// extendEvery is how often a long step of the start asks systemd for extendBy
 	// more time, up to extendLimit: what takes longer hangs.
 	extendEvery = 20 * time.Second
@@ -62,11 +63,14 @@ func (d *Daemon) tellStatus(ctx context.Context) {
 	}
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
-	for {
+	for told := ""; ; {
 		doing := make(chan string, 1)
 		err := within(ctx, func() error { doing <- d.doing(); return nil })
 		if err == nil && ctx.Err() == nil {
-			notifyStatus(d.log, "%s", <-doing)
+			if now := <-doing; now != told {
+				notifyStatus(d.log, "%s", now)
+				told = now
+			}
 		}
 		select {
 		case <-tick.C:
@@ -86,6 +90,9 @@ func (d *Daemon) doing() string {
 	held := s.Records.Records[records.KindProvider] + s.Records.Records[records.KindValue]
 	text := fmt.Sprintf("peer %s, %s %s; %s in the table, %s held", s.ID, role, d.node.Protocol(),
 		english.Plural(s.TablePeers, "peer", ""), english.Plural(int(held), "record", ""))
+	if !s.IsolatedSince.IsZero() {
+		text = fmt.Sprintf("ISOLATED since %s, no peer answers; %s", s.IsolatedSince.UTC().Format(time.RFC3339), text)
+	}
 	if why, _ := d.refused.Load().(string); why != "" {
 		text += "; configuration not reloaded: " + why
 	}

@@ -41,6 +41,7 @@ type Machine struct {
 
 	upkeep     upkeep
 	moreSilent bool // peers may be due for a liveness probe that had no place
+	isolation  isolation
 }
 
 // New returns a Machine with an empty table. Call Restored once to start it.
@@ -168,7 +169,7 @@ func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 func (m *Machine) Deadline() (time.Time, bool) {
 	m.dropStale()
 	at, ok := m.timers.next()
-	for _, t := range []time.Time{m.upkeep.next(), m.scheduleDeadline()} {
+	for _, t := range []time.Time{m.upkeep.next(), m.scheduleDeadline(), m.isolationDeadline()} {
 		if !t.IsZero() && (!ok || t.Before(at)) {
 			at, ok = t, true
 		}
@@ -186,6 +187,8 @@ func (m *Machine) Tick(now time.Time) {
 		}
 		m.fire(now, t)
 	}
+	m.heartbeat(now)
+	m.retryDue(now)
 	m.maintain(now)
 	m.publishDue(now)
 	m.unblock(now)

@@ -36,7 +36,7 @@ func newMock(seed uint64) *mock {
 		k.peers = append(k.peers, kad.NewPeer(kad.PeerID([]byte{byte(i), byte(i >> 8), 'p'})))
 	}
 	self := k.peers[0] // answers may name ourselves
-	k.m = New(Config{Self: self, Rand: rand.New(rand.NewPCG(seed, 1))})
+	k.m = New(Config{Self: self, Heartbeat: true, Rand: rand.New(rand.NewPCG(seed, 1))})
 	k.m.Restored(k.now, k.peers[:rng.IntN(50)])
 	k.take()
 	return k
@@ -67,7 +67,11 @@ func (k *mock) take() {
 // step makes one random move and keeps the driver's promise that every request
 // ends by its deadline.
 func (k *mock) step() {
-	switch k.rng.IntN(8) {
+	switch k.rng.IntN(10) {
+	case 8:
+		k.m.Alive(k.now)
+	case 9:
+		k.m.Doubt(k.now)
 	case 0:
 		kind := QueryKind(k.rng.IntN(int(StoreProvider) + 1))
 		id, err := k.m.Start(k.now, Query{Kind: kind, Key: []byte{byte(k.rng.IntN(256))}, Count: k.rng.IntN(3),

@@ -149,6 +149,12 @@ type Config struct {
 	ExpireInterval   time.Duration
 	Republish        republish.Config
 
+	// Heartbeat has peers asked after HeartbeatInterval without a sign of life. The
+	// driver tells of requests by Alive.
+	Heartbeat bool
+	// First says that this node may be alone, as the first node of a network is once
+	// the others have left: it is never isolated.
+	First bool
 	// Select chooses between two valid values under a key: true if b is better.
 	// Nil: the first one stays.
 	Select records.Better

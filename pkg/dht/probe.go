@@ -87,7 +87,7 @@ func (m *Machine) pause(sure bool) time.Duration {
 
 // PeerGone removes a peer that is known not to serve the protocol any more.
 func (m *Machine) PeerGone(now time.Time, p kad.Peer) {
-	m.evict(p)
+	m.evict(now, p)
 	m.unblock(now)
 }
 
@@ -104,12 +104,17 @@ func (m *Machine) Restored(now time.Time, peers []kad.Peer) {
 		}
 	}
 	m.schedule.Spread(now)
+	if m.upkeep.restoring > 0 {
+		m.restoredOnly(now)
+	}
 	m.startUpkeep(now)
 	m.probe(now)
 }
 
-// probe sends probes to candidates while there is room for them.
+// probe sends probes to doubted peers, then to candidates, while there is room for
+// them.
 func (m *Machine) probe(now time.Time) {
+	m.probeDoubted(now)
 	for m.room(forCandidate) {
 		c, ok := m.candidates.pop()
 		if !ok {
@@ -151,12 +156,14 @@ func (m *Machine) probed(r *request, ok bool) {
 func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 	m.candidates.rejects.add(r.to.ID, now)
 	if errors.Is(err, ErrNotServer) {
-		m.evict(r.to)
+		m.evict(now, r.to)
 	} else if m.table.Has(r.to.Key) {
+		_, before := m.table.Len()
 		promoted, evicted := m.table.Failed(r.to.Key, now)
 		if evicted {
 			m.evicted(promoted)
 		}
+		m.silent(now, before)
 	}
 	m.probed(r, false)
 }
@@ -165,7 +172,7 @@ func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 // silent server is probed.
 func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
 	if errors.Is(err, ErrNotServer) {
-		m.evict(p)
+		m.evict(now, p)
 		return
 	}
 	if m.table.Has(p.Key) && m.room(forSuspect) {
@@ -174,10 +181,12 @@ func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
 }
 
 // evict removes a peer from the table whatever its state.
-func (m *Machine) evict(p kad.Peer) {
+func (m *Machine) evict(now time.Time, p kad.Peer) {
+	_, before := m.table.Len()
 	if promoted, removed := m.table.Remove(p.Key); removed {
 		m.evicted(promoted)
 	}
+	m.left(now, before)
 }
 
 // evicted reports an eviction and has the promoted replacement probed.
@@ -193,6 +202,7 @@ func (m *Machine) evicted(promoted kad.Peer) {
 // verified enters a peer that has just answered into the table.
 func (m *Machine) verified(now time.Time, p kad.Peer, g kbucket.Group) {
 	m.candidates.rejects.pardon(p.ID)
+	m.heard(now)
 	_, before := m.table.Len()
 	switch m.table.Add(p, g, now) {
 	case kbucket.Added:

@@ -84,6 +84,11 @@ func newScript() *script {
 //	restored [NAME...]         starts the Machine with a snapshot
 //	found NAME [sure]
 //	gone NAME
+//	alive                      a peer of the table has asked something
+//	heartbeats                 from now on
+//	doubt                      the network may have changed
+//	isolated                   since when nobody answers, and whether that is isolation
+//	first                      this node may be alone
 //	start KIND KEY [count=N] [value=V]
 //	schedule KEY DURATION      a provided key, due at that time
 //	loaded KEY [until=DURATION] gives the query of a loaded key; of a value, if it ends
@@ -116,6 +121,18 @@ func (s *script) run(t *testing.T, f []string) string {
 		s.m.PeerFound(s.now, s.peer(t, f[1]), len(f) > 2)
 	case "gone":
 		s.m.PeerGone(s.now, s.peer(t, f[1]))
+	case "alive":
+		s.m.Alive(s.now)
+	case "heartbeats":
+		s.m.cfg.Heartbeat = true
+		return ""
+	case "doubt":
+		s.m.Doubt(s.now)
+	case "isolated":
+		return s.isolated()
+	case "first":
+		s.m.cfg.First = true
+		return ""
 	case "start":
 		s.start(t, f, opt)
 	case "schedule":
@@ -289,6 +306,9 @@ func (s *script) output() string {
 	if out.Bootstrap {
 		fmt.Fprintln(&b, "bootstrap")
 	}
+	if out.Retry {
+		fmt.Fprintln(&b, "retry")
+	}
 	if out.Expire {
 		fmt.Fprintln(&b, "expire")
 	}
@@ -296,6 +316,15 @@ func (s *script) output() string {
 		fmt.Fprintln(&b, "snapshot")
 	}
 	return b.String()
+}
+
+// isolated prints since when nobody answers, and when the Machine wants a Tick.
+func (s *script) isolated() string {
+	since, isolated := s.m.Isolated(s.now)
+	if since.IsZero() {
+		return "answered\n"
+	}
+	return fmt.Sprintf("unanswered since %s isolated=%v\n", since.Sub(s.epoch), isolated)
 }
 
 // printable shows random preimages of refreshes by what they are.

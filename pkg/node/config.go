@@ -29,6 +29,9 @@ type Config struct {
 	Mode Mode
 	// Bootstrap peers are dialled when the table is empty or low.
 	Bootstrap []peer.AddrInfo
+	// First says that this node may be alone, as the first node of a network is: it
+	// is never isolated.
+	First bool
 	// UnvalidatedNamespaces are accepted beside pk and ipns without validation.
 	UnvalidatedNamespaces []string
 	// RawKeys accepts value keys that have no /namespace/ form.
@@ -63,9 +66,13 @@ type Config struct {
 	// a peer on a public address is dialled wherever it leads.
 	Gate *rpc.Gate
 
-	// DHT holds the protocol's numbers; Self, Select, Observer, Rand and
+	// DHT holds the protocol's numbers; Self, First, Heartbeat, Select, Observer, Rand and
 	// Republish.Interval are set by the node.
 	DHT dht.Config
+	// Retrying is called before each attempt to reach somebody while no peer answers,
+	// by the node's loop: it must not block. A host that holds back dials because
+	// earlier ones failed is to forget that here. Nil: nothing.
+	Retrying func()
 	// Observer is told what the protocol does; nil: nobody.
 	Observer dht.Observer
 	// RPCObserver is told of each RPC; nil: nobody.
@@ -118,6 +125,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Housekeeping == nil {
 		c.Housekeeping = nopHousekeeping{}
+	}
+	if c.Retrying == nil {
+		c.Retrying = func() {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -45,6 +45,7 @@ func (n *Node) readEvents() {
 			n.reachabilityChanged(e.Reachability)
 		case event.EvtLocalAddressesUpdated:
 			n.noteOwnAddrs()
+			n.networkChanged()
 		}
 	}
 }

@@ -29,10 +29,12 @@ func (n *Node) loop() {
 			c(time.Now(), n.machine)
 			n.drain()
 		case now := <-timer.C:
+			n.machine.Alive(time.Unix(0, n.alive.Load()))
 			n.machine.Tick(now)
 		case <-n.stop:
 			return
 		}
+		n.noteIsolation(time.Now())
 		n.perform(n.machine.Take())
 		n.publishView()
 		if at, ok := n.machine.Deadline(); ok {
@@ -121,6 +123,8 @@ func (n *Node) perform(out dht.Output) {
 	n.keeper.published(out.Published)
 	if out.Bootstrap {
 		n.startBootstrap()
+	} else if out.Retry {
+		n.retry()
 	}
 	if out.Expire {
 		n.keeper.expire()

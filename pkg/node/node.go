@@ -84,16 +84,19 @@ type Node struct {
 	over          [records.NumQuotas]atomic.Int64 // what the handler refused or cut
 	traces        traces
 	bootstraps    struct{ reached, failed, skipped atomic.Uint64 }
+	alive         atomic.Int64 // when a peer of the table last asked something, in Unix nanoseconds
+	unanswered    atomic.Bool  // no peer answers, see dialing
 
 	// Owned by the loop.
-	machine  *dht.Machine
-	inflight map[dht.RequestID]context.CancelFunc
-	waiters  map[dht.QueryID]*waiter
-	book     book
-	restored int
-
-	savedGeneration  uint64 // of the table in the last snapshot
-	snapshotsSkipped int    // since then
+	machine          *dht.Machine
+	inflight         map[dht.RequestID]context.CancelFunc
+	waiters          map[dht.QueryID]*waiter
+	book             book
+	restored         int
+	retried          int       // where in the snapshot the next retry begins
+	isolated         time.Time // since when, as logged; zero: it is not
+	savedGeneration  uint64    // of the table in the last snapshot
+	snapshotsSkipped int       // since then
 }
 
 // New starts a node on h and restores its last snapshot. The host stays the
@@ -159,7 +162,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 
 func (n *Node) newMachine() *dht.Machine {
 	c := n.cfg.DHT
-	c.Self = n.self
+	c.Self, c.First, c.Heartbeat = n.self, n.cfg.First, true
 	c.Select = n.valid.selects
 	c.Observer = n.cfg.Observer
 	c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))

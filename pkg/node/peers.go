@@ -42,7 +42,7 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
 			n.cfg.Gate.Allow(wire.ScopeLoopback, ai.Addrs)
-			results[i] = n.host.Connect(ctx, ai)
+			results[i] = n.host.Connect(n.dialing(ctx), ai)
 		})
 	}
 	wg.Wait()

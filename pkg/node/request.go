@@ -25,7 +25,7 @@ func (n *Node) request(ctx context.Context, s dht.Send) {
 	defer n.workers.Done()
 	to := peer.ID(s.To.ID)
 	n.ensureAddrs(s.To.ID)
-	reply, err := n.roundTrip(ctx, to, s)
+	reply, err := n.roundTrip(n.dialing(ctx), to, s)
 	if err != nil {
 		err = classify(err)
 		n.ended(s.ID, func(now time.Time, m *dht.Machine) { m.Failed(now, s.ID, err) })

@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
@@ -20,8 +21,12 @@ const restoreTTL = 10 * time.Minute
 // before the loop. A failure loses neither: the node starts without them.
 func (n *Node) restore() error {
 	now := time.Now()
-	peers, snapErr := n.restorePeers(now)
+	peers, taken, snapErr := n.restorePeers(0, records.MaxSnapshotPeers)
 	n.restored = len(peers)
+	if len(peers) > 0 {
+		n.log.Info("peers taken from the snapshot, each is asked before it is trusted",
+			"peers", len(peers), "age", now.Sub(taken).Round(time.Second).String())
+	}
 	keysErr := n.cfg.Keystore.Range(kad.Prefix{}, func(p records.Published) bool {
 		n.machine.Scheduled(now, republishItem(uint8(p.Kind), p.Key), p.Due, true)
 		return true
@@ -30,19 +35,19 @@ func (n *Node) restore() error {
 	return errors.Join(snapErr, keysErr)
 }
 
-// restorePeers returns the peers of the last snapshot and gives their addresses to
-// the host.
-func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
+// restorePeers returns up to most peers of the last snapshot, beginning with that at
+// the place from (modulo their number), and when it was taken. It gives their
+// addresses to the host.
+func (n *Node) restorePeers(from, most int) (peers []kad.Peer, taken time.Time, err error) {
 	s, err := n.cfg.Snapshots.LoadSnapshot()
 	if errors.Is(err, records.ErrNotFound) {
-		return nil, nil
+		return nil, taken, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("node: restore: %w", err)
+		return nil, taken, fmt.Errorf("node: restore: %w", err)
 	}
-	peers := make([]kad.Peer, 0, len(s.Peers))
-	for i := range s.Peers {
-		p := &s.Peers[i]
+	for i := range min(most, len(s.Peers)) {
+		p := &s.Peers[(from+i)%len(s.Peers)]
 		id, err := peer.IDFromBytes([]byte(p.ID))
 		if err != nil || id == n.host.ID() {
 			continue
@@ -52,11 +57,7 @@ func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
 		n.host.Peerstore().AddAddrs(id, addrs, restoreTTL)
 		peers = append(peers, kad.NewPeer(p.ID))
 	}
-	if len(peers) > 0 {
-		n.log.Info("peers taken from the snapshot, each is asked before it is trusted",
-			"peers", len(peers), "age", now.Sub(s.Taken).Round(time.Second).String())
-	}
-	return peers, nil
+	return peers, s.Taken, nil
 }
 
 // startBootstrap looks for a way into the network unless that is going on
@@ -64,34 +65,49 @@ func (n *Node) restorePeers(now time.Time) ([]kad.Peer, error) {
 // those of the last snapshot once more, for they may have been out of reach when
 // the node started. It is called by the loop.
 func (n *Node) startBootstrap() {
-	_, verified := n.machine.Table().Len()
-	lost := verified == 0 && (n.restored > 0 || n.savedGeneration > 0)
 	if len(n.cfg.Bootstrap) == 0 {
 		n.bootstraps.skipped.Add(1)
 		n.bootstrapped.Store(true)
-		if !lost {
-			return
-		}
 	}
-	if !n.bootstrapping.CompareAndSwap(false, true) {
+	again := 0
+	if _, verified := n.machine.Table().Len(); verified == 0 && (n.restored > 0 || n.savedGeneration > 0) {
+		again = records.MaxSnapshotPeers
+	}
+	n.reach(0, again)
+}
+
+// retry tries to reach somebody while nobody answers. The Machine asks the peers of
+// its table; if it has none, those of the snapshot are asked, a few at a time.
+func (n *Node) retry() {
+	n.cfg.Retrying()
+	again := 0
+	if peers, _ := n.machine.Table().Len(); peers == 0 {
+		again = dht.MaxProbes
+	}
+	n.reach(n.retried, again)
+	n.retried = (n.retried + again) % records.MaxSnapshotPeers
+}
+
+// reach dials the bootstrap peers, and asks up to again peers of the last snapshot
+// from the place from, unless that is going on already.
+func (n *Node) reach(from, again int) {
+	peers := n.cfg.Bootstrap
+	if again == 0 && len(peers) == 0 || !n.bootstrapping.CompareAndSwap(false, true) {
 		return
 	}
-	peers := n.cfg.Bootstrap
-	n.workers.Add(1)
-	go func() {
-		defer n.workers.Done()
+	n.workers.Go(func() {
 		defer n.bootstrapping.Store(false)
-		if lost {
-			n.restoreAgain()
+		if again > 0 {
+			n.restoreAgain(from, again)
 		}
 		if len(peers) > 0 {
 			n.dialBootstrap(peers)
 		}
-	}()
+	})
 }
 
-func (n *Node) restoreAgain() {
-	peers, err := n.restorePeers(time.Now())
+func (n *Node) restoreAgain(from, again int) {
+	peers, _, err := n.restorePeers(from, again)
 	if err != nil {
 		n.log.Error("snapshot could not be read", "err", err)
 	}

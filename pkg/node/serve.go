@@ -21,10 +21,15 @@ func (n *Node) serve(in rpc.Inbound, req, resp *wire.Message) (bool, error) {
 }
 
 // meet makes a sender that is not in the table a candidate: a peer that
-// registered its handler after identify is seen in no other way.
+// registered its handler after identify is seen in no other way. One that is in the
+// table has given a sign of life.
 func (n *Node) meet(p peer.ID, now time.Time) {
 	id := kad.PeerID(p)
-	if _, ok := n.view.Load().contacts[id]; ok || n.met.lately(p, now) {
+	if _, ok := n.view.Load().contacts[id]; ok {
+		n.alive.Store(now.UnixNano())
+		return
+	}
+	if n.met.lately(p, now) {
 		return
 	}
 	n.tryDo(func(now time.Time, m *dht.Machine) { m.PeerFound(now, kad.NewPeer(id), false) })

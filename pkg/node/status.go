@@ -35,6 +35,9 @@ func (n *Node) Status() Status {
 		s.TablePeers, s.VerifiedPeers = m.Table().Len()
 		s.RestoredPeers = n.restored
 		s.Bootstrapped = s.Bootstrapped || s.VerifiedPeers > 0
+		if since, isolated := m.Isolated(now); isolated {
+			s.IsolatedSince = since
+		}
 		s.Queries = m.Queries()
 		s.Load.Load = m.Load()
 		s.NetworkSize = m.NetworkSize()

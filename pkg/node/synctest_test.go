@@ -35,14 +35,14 @@ func newWorld(t *testing.T) *world {
 
 // host makes a host on a public address of its own. All hosts must exist before
 // the network starts.
-func (w *world) host() host.Host {
+func (w *world) host(options ...libp2p.Option) host.Host {
 	w.n++
 	link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
-	return simlibp2p.MustNewHost(w.t,
+	return simlibp2p.MustNewHost(w.t, append(options,
 		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/%d.0.0.1/udp/8000/quic-v1", w.n)),
 		libp2p.DisableIdentifyAddressDiscovery(), libp2p.DisableMetrics(), libp2p.DisableRelay(),
 		simlibp2p.QUICSimnet(w.net, simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}),
-	)
+	)...)
 }
 
 // counter counts what a node does.

@@ -71,7 +71,8 @@ type Status struct {
 	Queries       int // running
 	NetworkSize   float64
 	Records       records.Stats
-	Bootstrapped  bool // the table was restored or bootstrap was attempted
+	Bootstrapped  bool      // the table was restored or bootstrap was attempted
+	IsolatedSince time.Time // zero: a peer answers, or none ever did
 	LastSnapshot  time.Time
 	LastExpiry    time.Time
 	LastRefresh   time.Time

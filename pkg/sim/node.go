@@ -132,7 +132,7 @@ func (w *World) perform(n *node) {
 	for {
 		out := n.machine.Take()
 		w.performOne(n, &out)
-		if len(out.Load) == 0 && !out.Bootstrap {
+		if len(out.Load) == 0 && !out.Bootstrap && !out.Retry {
 			break // nothing was given back to the Machine
 		}
 	}
@@ -159,7 +159,7 @@ func (w *World) performOne(n *node, out *dht.Output) {
 		p := &out.Published[i]
 		_ = n.store.Done(p.Kind, p.Key, p.At, p.Due) // an in-memory store does not fail
 	}
-	if out.Bootstrap {
+	if out.Bootstrap || out.Retry {
 		w.bootstrap(n)
 	}
 	if out.Expire {

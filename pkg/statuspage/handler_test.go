@@ -62,6 +62,7 @@ func TestScriptKnowsTheFields(t *testing.T) {
 	o := api.Overview{Buckets: []api.Bucket{{}}, Ring: []api.Sector{{}}, Traffic: api.Traffic{Lookups: map[string]api.LookupCount{"refresh": {}}}}
 	now := time.Unix(1, 0)
 	o.Status.Refused = map[string]int64{"bytes": 1}
+	o.Status.IsolatedSince = now
 	o.Status.LastSnapshot, o.Status.LastExpiry, o.Status.LastRefresh, o.Status.LastRepublish = now, now, now, now
 	o.Republish.NextDue, o.Status.DiskFullSince = now, now
 	raw, err := json.Marshal(o)

@@ -51,7 +51,7 @@ var resources = row{"libp2p resources", []panel{
 var process = row{"Process", []panel{
 	{
 		kind: stacked, title: "State", unit: "none",
-		description: "Nodes by what they are up to: starting, joining, client, server, stopping.",
+		description: "Nodes by what they are up to: starting, joining, client, server, isolated, stopping.",
 		queries:     []query{{"sum by (state) (holdfast_state{@})", "{{state}}"}},
 	},
 	{

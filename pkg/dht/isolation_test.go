@@ -1,0 +1,205 @@
+package dht
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
+var errSilent = errors.New("no answer")
+
+// island is a Machine whose verified peers can be made to fall silent.
+type island struct {
+	t   *testing.T
+	m   *Machine
+	now time.Time
+	due []ending // of requests in flight, in the order of time: all last as long
+}
+
+type ending struct {
+	at time.Time
+	id RequestID
+}
+
+func newIsland(t *testing.T, cfg Config, peers int) *island {
+	cfg.Self = kad.Peer{ID: "self"}
+	w := &island{t: t, m: New(cfg), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	w.m.Restored(w.now, nil)
+	for n := range peers {
+		w.m.PeerFound(w.now, someone(n), true)
+		w.answer()
+	}
+	_, verified := w.m.Table().Len()
+	require.Equal(t, peers, verified)
+	return w
+}
+
+// someone returns one of up to 8 * 20 peers that all find room in a table.
+func someone(n int) kad.Peer {
+	var key kad.Key
+	cpl := n % 8
+	key[0] = 0x80 >> cpl
+	key[31] = byte(1 + n/8)
+	return kad.Peer{ID: kad.PeerID("peer" + string(rune('0'+n))), Key: key}
+}
+
+func (w *island) answer() {
+	for out := w.m.Take(); len(out.Send) > 0; out = w.m.Take() {
+		for _, s := range out.Send {
+			w.m.Responded(w.now, s.ID, Response{})
+		}
+	}
+}
+
+// silence lets time pass until the given moment: each request ends without an answer
+// after RequestTimeout. It returns how many peers each attempt to reach somebody asked.
+func (w *island) silence(until time.Time) (attempts []int) {
+	for {
+		out := w.m.Take()
+		if out.Retry {
+			attempts = append(attempts, len(out.Send))
+		}
+		for _, s := range out.Send {
+			w.due = append(w.due, ending{w.now.Add(RequestTimeout), s.ID})
+		}
+		at, ok := w.m.Deadline()
+		require.True(w.t, ok)
+		failing := len(w.due) > 0 && !w.due[0].at.After(at)
+		if failing {
+			at = w.due[0].at
+		}
+		if at.After(until) {
+			w.now = until
+			return attempts
+		}
+		w.now = at
+		if failing {
+			w.m.Failed(at, w.due[0].id, errSilent)
+			w.due = w.due[1:]
+		} else {
+			w.m.Tick(at)
+		}
+	}
+}
+
+func (w *island) isolated() bool {
+	_, isolated := w.m.Isolated(w.now)
+	return isolated
+}
+
+// However many peers a node had: after the last sign of life come the heartbeat, one
+// request that fails, and IsolatedAfter, in which the others fail too.
+func TestIsolatedSoonAfterTheLastSign(t *testing.T) {
+	const most = HeartbeatInterval + RequestTimeout + IsolatedAfter
+	require.LessOrEqual(t, most, 40*time.Second)
+	for _, peers := range []int{1, 2, 3, 4, 9, 31, 32, 33, 160} {
+		w := newIsland(t, Config{Heartbeat: true}, peers)
+		w.m.Take()
+		last := w.now.Add(5 * time.Second)
+		w.m.Alive(last)
+		w.silence(last.Add(most - 1))
+		require.False(t, w.isolated(), "%d peers", peers)
+		w.silence(last.Add(most))
+		require.True(t, w.isolated(), "%d peers", peers)
+	}
+}
+
+// A round of peers that fail in a row is as good as all; one answer among them is not.
+func TestFailuresInARow(t *testing.T) {
+	for _, answers := range []bool{false, true} {
+		w := newIsland(t, Config{}, 3*IsolatedFailures)
+		fail := func(n int) {
+			p := someone(n)
+			w.m.sendProbe(w.now, candidate{peer: p}, forLiveness)
+			sent := w.m.Take().Send
+			w.m.Failed(w.now, sent[0].ID, errSilent)
+			w.m.Take()
+		}
+		for n := range IsolatedFailures - 1 {
+			fail(n)
+		}
+		since, _ := w.m.Isolated(w.now)
+		require.True(t, since.IsZero())
+		if answers {
+			w.m.sendProbe(w.now, candidate{peer: someone(2 * IsolatedFailures)}, forLiveness)
+			w.answer()
+		}
+		fail(IsolatedFailures)
+		since, _ = w.m.Isolated(w.now)
+		require.Equal(t, answers, since.IsZero())
+	}
+}
+
+// While nobody answers each peer of the table is asked in its turn, not more of them
+// at once than probes may be in flight, and the first answer ends it.
+func TestIsolatedAsksEverybodyInTurn(t *testing.T) {
+	const peers = 5 * MaxProbes
+	w := newIsland(t, Config{Heartbeat: true}, peers)
+	lost := w.now.Add(HeartbeatInterval)
+	w.silence(w.now.Add(2 * time.Minute)) // until nobody is verified
+	_, verified := w.m.Table().Len()
+	require.Zero(t, verified)
+	w.answerNobody()
+
+	asked := map[kad.PeerID]bool{}
+	for range peers / MaxProbes {
+		w.now = w.now.Add(IsolatedRetry)
+		w.m.Tick(w.now)
+		out := w.m.Take()
+		require.True(t, out.Retry)
+		require.Len(t, out.Send, MaxProbes)
+		for _, s := range out.Send {
+			asked[s.To.ID] = true
+			w.m.Failed(w.now, s.ID, errSilent)
+		}
+	}
+	require.Len(t, asked, peers)
+	since, isolated := w.m.Isolated(w.now)
+	require.True(t, isolated)
+	require.WithinDuration(t, lost, since, RequestTimeout)
+
+	w.m.PeerFound(w.now, someone(0), true)
+	w.answer()
+	since, isolated = w.m.Isolated(w.now)
+	require.False(t, isolated)
+	require.True(t, since.IsZero())
+}
+
+// answerNobody ends all requests in flight, and what follows at once.
+func (w *island) answerNobody() {
+	for w.m.InFlight() > 0 {
+		for id := w.m.lastRequest; id > 0; id-- {
+			w.m.Failed(w.now, id, errSilent)
+		}
+	}
+	w.m.Take()
+}
+
+// A node that restarts while nobody of its snapshot can be reached had peers.
+func TestIsolatedFromTheStart(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	restart := func(cfg Config, peers ...kad.Peer) *island {
+		cfg.Self = kad.Peer{ID: "self"}
+		w := &island{t: t, m: New(cfg), now: start}
+		w.m.Restored(start, peers)
+		return w
+	}
+	w := restart(Config{}, someone(0), someone(1))
+	w.silence(start.Add(IsolatedAfter - 1))
+	require.False(t, w.isolated())
+	w.silence(start.Add(IsolatedAfter))
+	require.True(t, w.isolated())
+
+	w = restart(Config{First: true}, someone(0), someone(1))
+	attempts := w.silence(start.Add(time.Hour))
+	require.False(t, w.isolated(), "a first node may be alone")
+	require.Empty(t, attempts)
+
+	w = restart(Config{})
+	w.silence(start.Add(time.Hour))
+	require.False(t, w.isolated(), "it never had a peer")
+}

@@ -1,0 +1,61 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+)
+
+// networkChanged is called when an address of this machine has come or gone, as with
+// a link: the node looks whether its peers still answer and, if none did, tries to
+// reach them at once.
+func (n *Node) networkChanged() {
+	n.tryDo(func(now time.Time, m *dht.Machine) { m.Doubt(now) })
+}
+
+// noteIsolation logs the beginning and the end of isolation, once each.
+func (n *Node) noteIsolation(now time.Time) {
+	since, isolated := n.machine.Isolated(now)
+	n.unanswered.Store(!since.IsZero())
+	logged := &n.isolated
+	switch {
+	case isolated && logged.IsZero():
+		*logged = since
+		peers, _ := n.machine.Table().Len()
+		n.log.Warn("isolated: no peer answers; trying again until one does",
+			"since", since.UTC().Format(time.RFC3339), "peers_in_table", peers)
+		n.hangUp()
+	case !isolated && !logged.IsZero():
+		n.log.Info("no longer isolated: a peer has answered", "isolated_for", now.Sub(*logged).Round(time.Second).String())
+		*logged = time.Time{}
+	}
+}
+
+// hangUp closes the connections to the peers of the table, which have carried no
+// answer: after an outage TCP may wait longer to send again than a new dial takes.
+func (n *Node) hangUp() {
+	var silent []peer.ID
+	for e := range n.machine.Table().Entries {
+		if id := peer.ID(e.Peer.ID); n.connected(id) {
+			silent = append(silent, id)
+		}
+	}
+	n.workers.Go(func() {
+		for _, id := range silent {
+			_ = n.host.Network().ClosePeer(id)
+		}
+	})
+}
+
+// dialing returns the context for a request or a dial. While nobody answers, dials
+// are not held back because earlier ones failed: that would outlast the outage.
+func (n *Node) dialing(ctx context.Context) context.Context {
+	if n.unanswered.Load() {
+		return network.WithForceDirectDial(ctx, "no peer answers")
+	}
+	return ctx
+}

@@ -1,0 +1,159 @@
+package node_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/marcopolo/simnet"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// Within a minute of the loss of its network a node says so; 15 s after the network's
+// return it has found it.
+const (
+	noticed   = time.Minute
+	recovered = 15 * time.Second
+)
+
+// outage is a world whose first host can be cut off.
+type outage struct {
+	*world
+	cut atomic.Bool
+}
+
+func newOutage(t *testing.T) *outage {
+	o := &outage{world: newWorld(t)}
+	o.net.LatencyFunc = func(p *simnet.Packet) time.Duration {
+		if o.cut.Load() && (strings.HasPrefix(p.From.String(), "1.") || strings.HasPrefix(p.To.String(), "1.")) {
+			return 10_000 * time.Hour // after the end of the test
+		}
+		return 20 * time.Millisecond
+	}
+	return o
+}
+
+// host makes a host that gives up dialling over UDP when it fails often, as libp2p does,
+// and what a node calls to have that forgotten.
+func (o *outage) host() (host.Host, func()) {
+	hole := &swarm.BlackHoleSuccessCounter{N: 100, MinSuccesses: 5}
+	return o.world.host(libp2p.UDPBlackHoleSuccessCounter(hole)), func() { hole.RecordResult(true) }
+}
+
+// logged counts the lines of a log that have a level.
+func logged(log *bytes.Buffer, level string) int { return strings.Count(log.String(), "level="+level) }
+
+func TestIsolated(t *testing.T) {
+	for name, lasts := range map[string]time.Duration{"a minute": time.Minute, "an hour": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testIsolated(t, node.Config{}, lasts) })
+		})
+	}
+}
+
+// testIsolated cuts the first of three nodes off for a while.
+func testIsolated(t *testing.T, cfg node.Config, lasts time.Duration) {
+	w := newOutage(t)
+	h, retrying := w.host()
+	hosts := []host.Host{h, w.world.host(), w.world.host()}
+	w.net.Start()
+	defer w.net.Close()
+	var log bytes.Buffer // written by the node's loop, read while it rests
+	var nodes []*node.Node
+	for i, h := range hosts {
+		defer h.Close()
+		c := node.Config{Bootstrap: []peer.AddrInfo{{ID: hosts[1].ID(), Addrs: hosts[1].Addrs()}}}
+		if i == 0 {
+			c.First, c.Retrying, c.Logger = cfg.First, retrying, slog.New(slog.NewTextHandler(&log, nil))
+		}
+		n, err := node.New(h, c)
+		require.NoError(t, err)
+		defer n.Close()
+		nodes = append(nodes, n)
+	}
+	n := nodes[0]
+	rest := func(d time.Duration) node.Status {
+		time.Sleep(d)
+		synctest.Wait()
+		return n.Status()
+	}
+	require.Equal(t, 2, rest(10*time.Minute).VerifiedPeers)
+	require.Zero(t, logged(&log, "WARN"))
+
+	w.cut.Store(true)
+	lost := time.Now()
+	s := rest(noticed)
+	if cfg.First {
+		require.Zero(t, s.IsolatedSince)
+		return
+	}
+	require.WithinRange(t, s.IsolatedSince, lost, lost.Add(noticed))
+	rest(lasts - noticed)
+	require.Equal(t, 1, logged(&log, "WARN"), "%s", &log)
+
+	w.cut.Store(false)
+	infos := logged(&log, "INFO")
+	s = rest(recovered)
+	require.Zero(t, s.IsolatedSince)
+	require.Positive(t, s.VerifiedPeers)
+	require.Equal(t, infos+1, logged(&log, "INFO"), "%s", &log)
+	require.Equal(t, 2, rest(time.Hour).VerifiedPeers)
+	require.Equal(t, 1, logged(&log, "WARN"), "%s", &log)
+	require.Equal(t, infos+1, logged(&log, "INFO"), "%s", &log)
+}
+
+// A node that says it is the first one may be alone.
+func TestFirstIsNeverIsolated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { testIsolated(t, node.Config{First: true}, time.Hour) })
+}
+
+// TestIsolatedAtStart starts a node that had peers while its network is away.
+func TestIsolatedAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newOutage(t)
+		h1, retrying := w.host()
+		h2 := w.world.host()
+		w.net.Start()
+		defer w.net.Close()
+		defer h1.Close()
+		defer h2.Close()
+		second, err := node.New(h2, node.Config{})
+		require.NoError(t, err)
+		defer second.Close()
+		mem := records.NewMem(nil)
+		cfg := node.Config{
+			Store: mem, Keystore: mem, Snapshots: mem, Retrying: retrying,
+			Bootstrap: []peer.AddrInfo{{ID: h2.ID(), Addrs: h2.Addrs()}},
+		}
+		first, err := node.New(h1, cfg)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, 1, first.Status().VerifiedPeers)
+		require.NoError(t, first.Close())
+
+		w.cut.Store(true)
+		cfg.Bootstrap = nil
+		require.NoError(t, h1.Network().ClosePeer(h2.ID()))
+		again, err := node.New(h1, cfg)
+		require.NoError(t, err)
+		defer again.Close()
+		time.Sleep(noticed)
+		require.NotZero(t, again.Status().IsolatedSince)
+		time.Sleep(time.Hour)
+		w.cut.Store(false)
+		time.Sleep(recovered)
+		require.Zero(t, again.Status().IsolatedSince)
+		require.Equal(t, 1, again.Status().VerifiedPeers)
+	})
+}
