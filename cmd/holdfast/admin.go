@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -17,9 +14,6 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
-
-// healthTimeout bounds one health request: a busy node is not a dead one.
-const healthTimeout = 10 * time.Second
 
 func (a *app) republishCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
@@ -203,94 +197,4 @@ func (a *app) versionCommand() *cobra.Command {
 			return a.printf("holdfast %s%s (%s, %s)\n", b.Version, revision, b.Go, b.Platform)
 		},
 	}
-}
-
-func (a *app) healthCommand() *cobra.Command {
-	var ready bool
-	cmd := &cobra.Command{
-		Use:   "health",
-		Short: "Ask the daemon whether it is well",
-		Long: `Ask the health endpoint of the daemon (metrics.listen). Exit code 0: well, 1: not,
-4: not reached. With --ready also whether its routing table can be used.`,
-		Example: `  holdfast health
-  holdfast health --ready`,
-		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.health(cmd.Context(), ready) },
-	}
-	cmd.Flags().BoolVar(&ready, "ready", false, "also ask whether the routing table can be used")
-	a.socketFlag(cmd.Flags())
-	return cmd
-}
-
-func (a *app) health(ctx context.Context, ready bool) error {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
-	addr, err := a.healthAddr(ctx)
-	if err != nil {
-		return err
-	}
-	paths := []string{"/healthz"}
-	if ready {
-		paths = append(paths, "/readyz")
-	}
-	for _, path := range paths {
-		if err := askHealth(ctx, "http://"+addr+path); err != nil {
-			return err
-		}
-	}
-	if a.json {
-		well := map[string]bool{"healthy": true}
-		if ready {
-			well["ready"] = true
-		}
-		return a.printJSON(well)
-	}
-	return a.printf("ok\n")
-}
-
-// healthAddr is where the configuration says health is served. If it does not
-// say (off, or any free port), the daemon is asked over its socket.
-func (a *app) healthAddr(ctx context.Context) (string, error) {
-	var host, port string
-	loaded, err := a.load()
-	if err == nil {
-		host, port, err = net.SplitHostPort(loaded.Config.Metrics.Listen)
-	}
-	named := a.dataDir != "" || a.socket != "" // this daemon, wherever it listens
-	if err == nil && port != "0" && !named {
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		return net.JoinHostPort(host, port), nil
-	}
-	b, done, err := a.backend(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer done()
-	s, err := b.Status(ctx)
-	if err != nil {
-		return "", err
-	}
-	if s.MetricsAddr == "" {
-		return "", fmt.Errorf("the daemon runs (%s), but its health endpoint is off; set metrics.listen", s.State)
-	}
-	return s.MetricsAddr, nil
-}
-
-func askHealth(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return fmt.Errorf("health: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return api.Errorf(api.CodeNoDaemon, "no daemon reached at %s (%v); is it running, and metrics.listen the same here?", url, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		reason, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
-		return fmt.Errorf("not healthy (%s): %s", resp.Status, clean(strings.TrimSpace(string(reason))))
-	}
-	return nil
 }

@@ -21,6 +21,12 @@ func (c *Client) Status(ctx context.Context) (v Status, err error) {
 	return v, err
 }
 
+// Health implements Backend.
+func (c *Client) Health(ctx context.Context) (v Health, err error) {
+	err = c.call(ctx, opHealth, request{}, &v)
+	return v, err
+}
+
 // Overview implements Backend.
 func (c *Client) Overview(ctx context.Context) (v Overview, err error) {
 	err = c.call(ctx, opOverview, request{}, &v)

@@ -16,16 +16,19 @@ type Client struct {
 	// Advice is what a person can do when no daemon answers; it ends that error.
 	Advice string
 
-	socket string
-	http   *http.Client
+	socket   string
+	http     *http.Client
+	patience patience
 }
 
-// NewClient returns a client of the daemon at socket; it connects when used.
+// NewClient returns a client of the daemon at socket; it connects when used. However
+// long an operation may take, one of a daemon that answers nothing else meanwhile ends
+// after 15 s with ErrNoDaemon.
 func NewClient(socket string) *Client {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, socket) },
 	}
-	return &Client{socket: socket, http: &http.Client{Transport: transport}}
+	return &Client{socket: socket, http: &http.Client{Transport: transport}, patience: defaultPatience}
 }
 
 // Close drops idle connections.
@@ -33,13 +36,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // send posts a request and returns the body of a successful answer.
 func (c *Client) send(ctx context.Context, op string, args request) (io.ReadCloser, error) {
-	body, err := json.Marshal(args)
+	req, err := c.request(ctx, op, args)
 	if err != nil {
-		return nil, fmt.Errorf("api: %s: %w", op, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://holdfast"+pathPrefix+op, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("api: %s: %w", op, err)
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -56,9 +55,24 @@ func (c *Client) send(ctx context.Context, op string, args request) (io.ReadClos
 	return nil, f.Error
 }
 
+func (c *Client) request(ctx context.Context, op string, args request) (*http.Request, error) {
+	body, err := json.Marshal(args)
+	if err != nil {
+		return nil, fmt.Errorf("api: %s: %w", op, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://holdfast"+pathPrefix+op, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("api: %s: %w", op, err)
+	}
+	return req, nil
+}
+
 func (c *Client) transportError(ctx context.Context, op string, err error) error {
 	var dialing *net.OpError
+	var silent errSilent
 	switch {
+	case errors.As(context.Cause(ctx), &silent):
+		return Errorf(CodeNoDaemon, "the daemon at %s does not answer: waited %s for %s; it is paused, hangs, or the machine is overloaded: look at its log and at what the process does, or restart it", c.socket, silent.waited, op)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &dialing) && dialing.Op == "dial":
@@ -69,6 +83,8 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 
 // call does one operation with one answer; answer may be nil.
 func (c *Client) call(ctx context.Context, op string, args request, answer any) error {
+	ctx, done := c.attended(ctx, op)
+	defer done()
 	body, err := c.send(ctx, op, args)
 	if err != nil {
 		return err
@@ -85,6 +101,8 @@ func (c *Client) call(ctx context.Context, op string, args request, answer any) 
 
 // stream does one operation and calls item with each item of the answer.
 func (c *Client) stream(ctx context.Context, op string, args request, item func(json.RawMessage) error) error {
+	ctx, done := c.attended(ctx, op)
+	defer done()
 	body, err := c.send(ctx, op, args)
 	if err != nil {
 		return err

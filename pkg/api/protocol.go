@@ -31,6 +31,7 @@ const pathPrefix = "/v1/"
 const (
 	opIdentity        = "identity"
 	opStatus          = "status"
+	opHealth          = "health"
 	opOverview        = "overview"
 	opTable           = "table"
 	opPeers           = "peers"

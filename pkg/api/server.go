@@ -124,6 +124,7 @@ func (s *Server) unaries() map[string]unary {
 	return map[string]unary{
 		opIdentity:        func(ctx context.Context, _ request) (any, error) { return b.Identity(ctx) },
 		opStatus:          func(ctx context.Context, _ request) (any, error) { return b.Status(ctx) },
+		opHealth:          func(ctx context.Context, _ request) (any, error) { return b.Health(ctx) },
 		opOverview:        func(ctx context.Context, _ request) (any, error) { return b.Overview(ctx) },
 		opTable:           func(ctx context.Context, _ request) (any, error) { return b.Table(ctx) },
 		opPeers:           func(ctx context.Context, _ request) (any, error) { return b.Peers(ctx) },

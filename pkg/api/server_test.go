@@ -42,6 +42,8 @@ func (f *fake) Status(ctx context.Context) (Status, error) {
 	}
 	return Status{State: "ready", LastExpiry: time.Unix(7, 0).UTC()}, f.err
 }
+func (f *fake) Health(context.Context) (Health, error) { return Health{Healthy: true}, f.err }
+
 func (f *fake) Overview(context.Context) (Overview, error) {
 	return Overview{Ring: make([]Sector, 2)}, f.err
 }

@@ -12,6 +12,9 @@ import (
 type Backend interface {
 	Identity(ctx context.Context) (Identity, error)
 	Status(ctx context.Context) (Status, error)
+	// Health says whether the node is well and whether it can be asked, as /healthz
+	// and /readyz do.
+	Health(ctx context.Context) (Health, error)
 	// Overview returns what the status page and top show.
 	Overview(ctx context.Context) (Overview, error)
 	// Table returns the routing table, nearest buckets last.
@@ -76,6 +79,15 @@ type Identity struct {
 	Addrs     []string `json:"addrs"`      // full multiaddrs, with /p2p/
 	Agent     string   `json:"agent"`
 	Protocol  string   `json:"protocol"`
+}
+
+// Health says whether a node is well. What is not ready may be well: a restart would
+// not help it.
+type Health struct {
+	Healthy  bool   `json:"healthy"`
+	Problem  string `json:"problem,omitempty"` // why it is not healthy
+	Ready    bool   `json:"ready"`
+	NotReady string `json:"not_ready,omitempty"` // why it is not ready
 }
 
 // Status describes the node at one moment. Times are zero if it never happened.

@@ -32,6 +32,8 @@ type Backend struct {
 	usage   *usage.Account
 	held    func([]kad.PeerID) ([]int, error)
 	traffic *traffic
+	// health asks the process around the node; nil: there is none.
+	health func(context.Context) api.Health
 	// describe adds what the process around the node knows; nil: nothing.
 	describe func(*api.Status)
 	// bundle lists the files of a debug bundle; nil: there is none.
@@ -92,6 +94,14 @@ func refusals(s *records.Stats) map[string]int64 {
 		}
 	}
 	return out
+}
+
+// Health implements api.Backend.
+func (b *Backend) Health(ctx context.Context) (api.Health, error) {
+	if b.health == nil {
+		return api.Health{Healthy: true, Ready: true}, nil
+	}
+	return b.health(ctx), nil
 }
 
 // Table implements api.Backend.

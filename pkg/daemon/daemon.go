@@ -187,7 +187,7 @@ func (d *Daemon) startAPI() error {
 	}
 	d.backend = &Backend{
 		node: d.node, logs: d.options.Logs, open: d.config.Values.UnvalidatedNamespaces,
-		usage: d.usage, held: d.store.Held, traffic: d.traffic, describe: d.describe, bundle: d.bundle, backup: d.store.Backup,
+		usage: d.usage, held: d.store.Held, traffic: d.traffic, describe: d.describe, health: d.health, bundle: d.bundle, backup: d.store.Backup,
 	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
+	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -57,6 +58,20 @@ func (d *Daemon) Ready(ctx context.Context) error {
 			s.IsolatedSince.UTC().Format(time.RFC3339), time.Since(s.IsolatedSince).Round(time.Second), english.Plural(s.TablePeers, "peer", ""), dht.IsolatedRetry)
 	}
 	return nil
+}
+
+// health is both for the admin socket. It takes no longer than the answer over HTTP.
+func (d *Daemon) health(ctx context.Context) api.Health {
+	ctx, cancel := context.WithTimeout(ctx, webTimeout)
+	defer cancel()
+	h := api.Health{Healthy: true, Ready: true}
+	if err := d.Healthy(ctx); err != nil {
+		h.Healthy, h.Problem = false, err.Error()
+	}
+	if err := d.Ready(ctx); err != nil {
+		h.Ready, h.NotReady = false, err.Error()
+	}
+	return h
 }
 
 // within runs f until ctx ends; f is then left to itself.

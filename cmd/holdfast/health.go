@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+// healthTimeout bounds the whole question: a busy node is not a dead one.
+const healthTimeout = 10 * time.Second
+
+func (a *app) healthCommand() *cobra.Command {
+	var ready bool
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Ask the daemon whether it is well",
+		Long: `Ask the daemon whether it is well, for at most 10 s: its health endpoint
+(metrics.listen), or the admin socket if that is off or --data-dir or --api name a
+daemon. Exit code 0: well, 1: not, 4: no answer. With --ready also whether it can be
+asked: its routing table is usable and peers answer.`,
+		Example: `  holdfast health
+  holdfast health --ready`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.health(cmd.Context(), ready) },
+	}
+	cmd.Flags().BoolVar(&ready, "ready", false, "also ask whether the node can be asked")
+	a.socketFlag(cmd.Flags())
+	return cmd
+}
+
+func (a *app) health(ctx context.Context, ready bool) error {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	var err error
+	where := a.healthAddr()
+	if where != "" {
+		err = healthOverHTTP(ctx, where, ready)
+	} else {
+		where = "the admin socket"
+		err = a.healthOverSocket(ctx, ready)
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return api.Errorf(api.CodeNoDaemon, "no answer at %s within %s: the daemon is paused, hangs, or the machine is overloaded; look at its log and at what the process does, or restart it", where, healthTimeout)
+	case err != nil:
+		return err
+	case a.json && ready:
+		return a.printJSON(map[string]bool{"healthy": true, "ready": true})
+	case a.json:
+		return a.printJSON(map[string]bool{"healthy": true})
+	}
+	return a.printf("ok\n")
+}
+
+// healthAddr is where the configuration says health is served; empty: the daemon is
+// to be asked over its socket, because that is off, on any free port, or it is named.
+func (a *app) healthAddr() string {
+	loaded, err := a.load()
+	if err != nil || a.dataDir != "" || a.socket != "" || loaded.Config.Metrics.Listen == config.Off {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(loaded.Config.Metrics.Listen)
+	if err != nil || port == "0" {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func (a *app) healthOverSocket(ctx context.Context, ready bool) error {
+	b, done, err := a.backend(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	h, err := b.Health(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !h.Healthy:
+		return fmt.Errorf("not healthy: %s", clean(h.Problem))
+	case ready && !h.Ready:
+		return fmt.Errorf("not ready: %s", clean(h.NotReady))
+	}
+	return nil
+}
+
+func healthOverHTTP(ctx context.Context, addr string, ready bool) error {
+	if err := askHealth(ctx, "http://"+addr+"/healthz", "healthy"); err != nil || !ready {
+		return err
+	}
+	return askHealth(ctx, "http://"+addr+"/readyz", "ready")
+}
+
+func askHealth(ctx context.Context, url, what string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return api.Errorf(api.CodeNoDaemon, "no daemon reached at %s (%v); is it running, and metrics.listen the same here?", url, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		reason, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
+		return fmt.Errorf("not %s (%s): %s", what, resp.Status, clean(strings.TrimSpace(string(reason))))
+	}
+	return nil
+}
