@@ -107,7 +107,8 @@ type Metrics struct {
 
 // RoutingAPI is the listener for delegated routing.
 type RoutingAPI struct {
-	Listen string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". Usually 127.0.0.1:8474. It has no authentication: who reaches it can have this node look up providers, peers and IPNS records, and store IPNS records."`
+	Listen           string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". Usually 127.0.0.1:8474. It has no authentication: who reaches it can have this node look up providers, peers and IPNS records, and store IPNS records."`
+	PrivateAddresses bool   `toml:"private_addresses" doc:"Tell private and loopback addresses to clients that ask from such an address, without a proxy and by IP address. Turn it on for the clients of a private network. Leave it off on the public one, and behind a reverse proxy: one that adds no header looks like a local client."`
 }
 
 // Limits are bounds on what the node uses.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/ipfs/boxo/routing/http/client"
@@ -38,6 +39,20 @@ func TestDelegatedRouting(t *testing.T) {
 	require.Equal(t, 404, code)
 	_, text := fetch(t, "http://"+d.web.addr+"/metrics")
 	require.Contains(t, text, "delegated_routing_server")
+}
+
+// A node that knows nobody says so, and tells its own addresses on demand only.
+func TestDelegatedRoutingOfALonelyNode(t *testing.T) {
+	for _, private := range []string{"false", "true"} {
+		d := start(t, t.TempDir(), config.Setting{Key: "routing_api.listen", Value: "127.0.0.1:0"}, config.Setting{Key: "routing_api.private_addresses", Value: private})
+		code, text := fetch(t, "http://"+d.routing.addr+"/routing/v1/peers/"+d.ID().String())
+		require.Equal(t, 200, code)
+		require.Equal(t, private == "true", strings.Contains(text, "/ip4/127.0.0.1/"), text)
+		code, text = fetch(t, "http://"+d.routing.addr+"/routing/v1/providers/bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku")
+		require.Equal(t, 503, code, text)
+		code, text = fetch(t, "http://"+d.routing.addr+"/routing/v1/dht/closest/peers/bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku")
+		require.Equal(t, 503, code, text)
+	}
 }
 
 func TestDelegatedRoutingIsOffByDefault(t *testing.T) {

@@ -123,13 +123,15 @@ func (d *Daemon) startRouting() (err error) {
 	if listen == config.Off {
 		return nil
 	}
-	handler := delegated.Handler(d.node, d.metrics.Registerer())
-	d.routing, err = newWeb("routing_api.listen", listen, d.options.Logs.Logger("routing"), handler, lookupTimeout)
+	log := d.options.Logs.Logger("routing")
+	private := d.config.RoutingAPI.PrivateAddresses
+	handler := delegated.Handler(d.node, d.metrics.Registerer(), delegated.Options{PrivateAddresses: private, Log: log})
+	d.routing, err = newWeb("routing_api.listen", listen, log, handler, lookupTimeout)
 	if err != nil {
 		return err
 	}
 	d.closeWeb("delegated routing", d.routing)
-	d.log.Info("delegated routing open", "url", "http://"+d.routing.addr+"/routing/v1")
+	d.log.Info("delegated routing open", "url", "http://"+d.routing.addr+"/routing/v1", "private_addresses", private)
 	return nil
 }
 

@@ -7,8 +7,12 @@
 // answers. It refuses to announce content for others: a provider record names
 // who has the content, and that is never the one who asks over HTTP. An IPNS
 // record may be stored, since it carries its owner's signature; renewing it stays
-// the owner's business. It tells private and loopback addresses only to who asks
-// from such an address, and to no page of another origin and through no proxy.
+// the owner's business.
+//
+// An error is never an empty answer: 503 while nobody can be asked, 504 when the time
+// is over, 409 to a record older than the one known here. Private and loopback
+// addresses are told to nobody, or where that is wanted (Options) to who asks from
+// such an address: for itself, by IP address, and as no page of another origin.
 //
 // It owns no state but the count of requests in progress; Handler is safe for
 // concurrent use.

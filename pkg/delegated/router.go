@@ -43,15 +43,20 @@ func (r router) FindProviders(ctx context.Context, c cid.Cid, limit int) (iter.R
 	found := &providers{more: make(chan peer.AddrInfo), cancel: cancel}
 	found.work.Go(func() {
 		defer close(found.more)
-		_, _ = r.node.Providers(ctx, c.Hash(), limit, func(ai peer.AddrInfo) bool {
+		told := 0
+		_, err := r.node.Providers(ctx, c.Hash(), limit, func(ai peer.AddrInfo) bool {
 			ai.Addrs = fitting(ctx, ai.Addrs)
 			select {
 			case found.more <- ai:
+				told++
 				return true
 			case <-ctx.Done():
 				return false
 			}
 		})
+		if told == 0 { // else the records found are the answer
+			_ = answerOf(ctx).fail(err)
+		}
 	})
 	return found, nil
 }
@@ -86,7 +91,7 @@ func (p *providers) Close() error {
 func (r router) FindPeers(ctx context.Context, id peer.ID, _ int) (iter.ResultIter[*types.PeerRecord], error) {
 	ai, err := r.node.FindPeer(ctx, id)
 	if err != nil {
-		return nil, notFound(err)
+		return nil, notFound(ctx, err)
 	}
 	return peerRecords(ctx, []peer.AddrInfo{ai}), nil
 }
@@ -95,7 +100,7 @@ func (r router) FindPeers(ctx context.Context, id peer.ID, _ int) (iter.ResultIt
 func (r router) GetClosestPeers(ctx context.Context, key cid.Cid) (iter.ResultIter[*types.PeerRecord], error) {
 	found, err := r.node.Closest(ctx, key.Hash())
 	if err != nil {
-		return nil, notFound(err)
+		return nil, notFound(ctx, err)
 	}
 	return peerRecords(ctx, found), nil
 }
@@ -104,7 +109,7 @@ func (r router) GetClosestPeers(ctx context.Context, key cid.Cid) (iter.ResultIt
 func (r router) GetIPNS(ctx context.Context, name ipns.Name) (*ipns.Record, error) {
 	found, err := r.node.Get(ctx, name.RoutingKey(), 0)
 	if err != nil {
-		return nil, notFound(err)
+		return nil, notFound(ctx, err)
 	}
 	return ipns.UnmarshalRecord(found.Value)
 }
@@ -117,7 +122,7 @@ func (r router) PutIPNS(ctx context.Context, name ipns.Name, record *ipns.Record
 		return err
 	}
 	_, err = r.node.StoreOnce(ctx, name.RoutingKey(), value)
-	return err
+	return answerOf(ctx).fail(err)
 }
 
 // ProvideBitswap implements server.DelegatedRouter.
@@ -127,12 +132,13 @@ func (r router) ProvideBitswap(context.Context, *server.BitswapWriteProvideReque
 	return 0, ErrNotOffered
 }
 
-// notFound gives the error that boxo's server takes for an empty answer.
-func notFound(err error) error {
+// notFound gives the error that boxo's server takes for an empty answer; any other
+// becomes the answer's.
+func notFound(ctx context.Context, err error) error {
 	if errors.Is(err, node.ErrNotFound) {
 		return routing.ErrNotFound
 	}
-	return err
+	return answerOf(ctx).fail(err)
 }
 
 func peerRecord(ai peer.AddrInfo) *types.PeerRecord {

@@ -3,6 +3,7 @@
 //
 // It promises one page that needs nothing from elsewhere, works in light and dark
 // and on a phone, and asks /status.json every two seconds. It can only be read,
-// it names no peer but the node itself, and however many look at it the node is
-// asked at most once a second.
+// it names no peer but the node itself, and its ID and addresses only to who asks by
+// IP address or localhost (DNS rebinding). However many look at it, the node is asked
+// at most once a second.
 package statuspage

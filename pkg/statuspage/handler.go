@@ -6,8 +6,11 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"net"
 	"net/http"
+	"net/netip"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,40 +68,65 @@ func secure(h http.Header) {
 type cache struct {
 	source Source
 
-	mu    sync.Mutex // held while the node is asked: the others wait for its answer
-	body  []byte
-	taken time.Time
+	mu     sync.Mutex // held while the node is asked: the others wait for its answer
+	body   []byte
+	masked []byte // what is shown under a name
+	taken  time.Time
 }
 
 func (c *cache) serve(w http.ResponseWriter, r *http.Request) {
-	body, err := c.get()
+	body, masked, err := c.get()
 	secure(w.Header())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
+	if underName(r.Host) {
+		body = masked
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(body)
 }
 
+// underName reports whether a listener was asked under a name that may be anybody's:
+// a page of that name can read what it says (DNS rebinding). Browsers ask nobody
+// where localhost is.
+func underName(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err != nil && !strings.EqualFold(host, "localhost")
+}
+
+// mask leaves of an overview what the metrics tell too: not who and where the node
+// is.
+func mask(o api.Overview) api.Overview {
+	o.Identity = api.Identity{Addrs: []string{}, Agent: o.Identity.Agent, Protocol: o.Identity.Protocol}
+	o.Status.PeerID = ""
+	return o
+}
+
 // get returns the overview, a fresh one if the last is old. It does not end with
 // the one who asked: others may be waiting for the same.
-func (c *cache) get() ([]byte, error) {
+func (c *cache) get() (body, masked []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.body != nil && time.Since(c.taken) < fresh {
-		return c.body, nil
+		return c.body, c.masked, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	o, err := c.source(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	body, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
+	if body, err = json.Marshal(o); err != nil {
+		return nil, nil, err
 	}
-	c.body, c.taken = body, time.Now()
-	return body, nil
+	if masked, err = json.Marshal(mask(o)); err != nil {
+		return nil, nil, err
+	}
+	c.body, c.masked, c.taken = body, masked, time.Now()
+	return body, masked, nil
 }

@@ -96,6 +96,33 @@ func TestData(t *testing.T) {
 	require.Equal(t, "me", o.Status.PeerID)
 }
 
+// Under a name, which a foreign page may have pointed here, the page says neither who
+// nor where the node is.
+func TestUnderANameItSaysNoAddress(t *testing.T) {
+	url := serve(t, func(context.Context) (api.Overview, error) {
+		o := api.Overview{Status: api.Status{PeerID: "12D3KooW", TablePeers: 7}}
+		o.Identity = api.Identity{PeerID: "12D3KooW", PublicKey: "CAES", Addrs: []string{"/ip4/192.168.7.7/tcp/4011/p2p/12D3KooW"}, Agent: "holdfast"}
+		return o, nil
+	})
+	for host, whole := range map[string]bool{
+		"127.0.0.1:9474": true, "127.0.0.1": true, "[::1]:9474": true, "10.1.2.3:9474": true, "LocalHost:9474": true, "localhost": true,
+		"evil.example:9474": false, "node1.corp.example.com": false, "node1:9474": false, "127.0.0.1.nip.io:9474": false, "a.localhost:9474": false,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/status.json", nil)
+		require.NoError(t, err)
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, errors.Join(err, resp.Body.Close()))
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		require.Contains(t, string(body), `"table_peers":7`, host)
+		for _, secret := range []string{"12D3KooW", "192.168.7.7", "CAES"} {
+			require.Equal(t, whole, strings.Contains(string(body), secret), "%s: %s", host, body)
+		}
+	}
+}
+
 func TestItCanOnlyBeRead(t *testing.T) {
 	url := serve(t, func(context.Context) (api.Overview, error) { return api.Overview{}, nil })
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
@@ -117,12 +144,12 @@ func TestManyReadersAskOnce(t *testing.T) {
 	}}
 	var all sync.WaitGroup
 	for range 50 {
-		all.Go(func() { _, _ = c.get() })
+		all.Go(func() { _, _, _ = c.get() })
 	}
 	all.Wait()
 	require.EqualValues(t, 1, asked.Load())
 	c.taken = c.taken.Add(-fresh)
-	_, err := c.get()
+	_, _, err := c.get()
 	require.NoError(t, err)
 	require.EqualValues(t, 2, asked.Load())
 }

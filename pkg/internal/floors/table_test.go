@@ -36,7 +36,7 @@ var floors = map[string]floor{
 	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc", "storage"}},
 
 	"pkg/api":       {imports: []string{"pkg/kad", "pkg/records", "pkg/node"}},
-	"pkg/delegated": {imports: []string{"pkg/node", "pkg/rpc"}},
+	"pkg/delegated": {imports: []string{"pkg/wire", "pkg/records", "pkg/dht", "pkg/rpc", "pkg/node"}},
 	"pkg/explain":   {imports: []string{"pkg/api", "internal/columns"}},
 
 	"pkg/statuspage": {imports: []string{"pkg/api"}},
@@ -64,6 +64,7 @@ var owners = map[string][]string{
 	"github.com/libp2p/go-libp2p":  {"pkg/rpc", "pkg/usage", "pkg/node", "pkg/api", "pkg/delegated", "pkg/daemon", "pkg/rpcbench", "cmd"},
 	"github.com/pelletier/go-toml": {"pkg/config"},
 	"github.com/prometheus":        {"metrics", "pkg/delegated", "pkg/daemon"},
+	"github.com/slok":              {"pkg/delegated"},
 	"github.com/spf13/cobra":       {"cmd"},
 	"go.etcd.io/bbolt":             {"storage"},
 	"google.golang.org/protobuf":   {"pkg/wire"},
