@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,7 +15,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 	madns "github.com/multiformats/go-multiaddr-dns"
-	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
@@ -88,11 +88,7 @@ func service(t *testing.T) (port string, came *atomic.Int32) {
 		}
 	}()
 	t.Cleanup(func() { l.Close(); <-done })
-	addr, err := manet.FromNetAddr(l.Addr())
-	require.NoError(t, err)
-	port, err = addr.ValueForProtocol(ma.P_TCP)
-	require.NoError(t, err)
-	return port, came
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), came
 }
 
 // lookUpTold has the foreign server tell of a peer at each of the addresses in turn,
@@ -103,6 +99,8 @@ func lookUpTold(t *testing.T, n *node.Node, f *foreign, addrs ...string) {
 		f.closer.Store(&[]wire.Peer{{ID: kad.PeerID(id), Addrs: [][]byte{ma.StringCast(a).Bytes()}}})
 		_, err := n.Closest(testContext(t), []byte(id))
 		require.NoError(t, err)
+		_, err = n.Ping(testContext(t), peer.AddrInfo{ID: id}) // looks for it first
+		require.Error(t, err)
 	}
 }
 
@@ -128,9 +126,10 @@ func TestPeersInsideAreDialled(t *testing.T) {
 	n := gated(t, newGate(t), nil)
 	f, _ := visit(t, n)
 	lookUpTold(t, n, f, "/dns4/node.corp.example.com/tcp/"+port)
-	require.EqualValues(t, 1, came.Load())
+	require.NotZero(t, came.Load())
+	came.Store(0)
 	lookUpTold(t, n, f, "/ip4/127.0.0.1/tcp/"+port)
-	require.EqualValues(t, 2, came.Load())
+	require.NotZero(t, came.Load())
 
 	outside := gated(t, newGate(t), nil, public)
 	port, err := n.Host().Addrs()[0].ValueForProtocol(ma.P_TCP)

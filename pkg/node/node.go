@@ -102,14 +102,14 @@ type Node struct {
 // New starts a node on h and restores its last snapshot. The host stays the
 // caller's, who closes it after the node.
 //
-// A host of which anybody's word may be a private address needs a gate, so that
-// peers on public addresses cannot make it dial inside:
+// The host needs a gate, so that peers on public addresses cannot make it dial private
+// ones, by names that lead there:
 //
 //	gate := rpc.NewGate(nil)
 //	h, err := libp2p.New(libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate))
 //	n, err := node.New(h, node.Config{Gate: gate})
 //
-// Other protocols on the host allow what they dial inside by gate.Allow.
+// Other protocols on the host call gate.Allow before they dial a private address.
 func New(h host.Host, cfg Config) (*Node, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,7 +15,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 	madns "github.com/multiformats/go-multiaddr-dns"
-	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/wire"
@@ -58,11 +58,7 @@ func service(t *testing.T) (port string, came *atomic.Int32) {
 		}
 	}()
 	t.Cleanup(func() { l.Close(); <-done })
-	addr, err := manet.FromNetAddr(l.Addr())
-	require.NoError(t, err)
-	port, err = addr.ValueForProtocol(ma.P_TCP)
-	require.NoError(t, err)
-	return port, came
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), came
 }
 
 // A name is dialled where it leads only if somebody has told it who may tell such an
