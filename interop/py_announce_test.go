@@ -1,0 +1,52 @@
+package interop
+
+import (
+	"testing"
+	"time"
+
+	dhtpb "github.com/libp2p/go-libp2p-kad-dht/pb"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// py-libp2p 0.8.1 takes 10 announcements in 10 s from one peer: of 40 keys all are there
+// after little more than the time that takes, and each is reported as stored.
+func TestPyTakesAllAnnouncements(t *testing.T) {
+	server := findPy(t, py081).start(t, "server", "--mode", "server")
+	server.waitFor(`DHT service started`, 30*time.Second)
+	info := mustInfo(t, pyAddr(server))
+	n := newOurs(t, holdfast.ModeClient)
+	require.NoError(t, n.Host().Connect(t.Context(), info))
+	require.Eventually(t, func() bool { return n.tableSize() > 0 }, opTimeout, 20*time.Millisecond)
+
+	var keys [][]byte
+	for range 40 {
+		keys = append(keys, randomCID(t).Hash())
+	}
+	start := time.Now()
+	require.NoError(t, n.ProvideKeys(t.Context(), keys, nil))
+	t.Logf("announced after %s", time.Since(start).Round(time.Second))
+	require.Empty(t, n.Status().Republish.Failures)
+
+	asker := newRawPeer(t, func(*request) bool { return false })
+	require.NoError(t, asker.h.Connect(t.Context(), info))
+	for _, key := range keys {
+		require.Contains(t, asker.providers(t, info.ID, key), n.Host().ID())
+	}
+}
+
+// providers asks a server who has the content of a key.
+func (p *rawPeer) providers(t *testing.T, server peer.ID, key []byte) (ids []peer.ID) {
+	t.Helper()
+	req, err := proto.Marshal(&dhtpb.Message{Type: dhtpb.Message_GET_PROVIDERS, Key: key})
+	require.NoError(t, err)
+	var m dhtpb.Message
+	require.NoError(t, proto.Unmarshal(p.ask(t, server, req, true), &m))
+	for _, x := range m.ProviderPeers {
+		ids = append(ids, peer.ID(x.Id))
+	}
+	return ids
+}
