@@ -49,6 +49,7 @@ type Network struct {
 	Mode           string   `toml:"mode" doc:"\"server\" answers others, \"client\" only asks, \"auto\" serves while it is publicly reachable."`
 	Listen         []string `toml:"listen" unit:"multiaddrs" doc:"Addresses to listen on. Port 0 means any free port."`
 	Announce       []string `toml:"announce" unit:"multiaddrs" doc:"Addresses told to others instead of the detected ones, for a node behind a fixed port mapping. Empty: those detected."`
+	Security       []string `toml:"security" unit:"names" doc:"Security protocols of TCP connections, the one preferred when dialling first: \"noise\", \"tls\". QUIC has TLS of its own. With TLS first, servers of py-libp2p 0.6 take this node for another peer and drop what it announces."`
 	PortMapping    bool     `toml:"port_mapping" doc:"Ask the router for a mapping of the ports (UPnP, NAT-PMP), unless only loopback is listened on."`
 	Bootstrap      []string `toml:"bootstrap" unit:"multiaddrs with /p2p/<peer ID>" reload:"yes" doc:"Peers asked when the routing table is empty. None are needed by a first node or after a restart."`
 	BootstrapRole  string   `toml:"bootstrap_role" doc:"\"first\" is for the node that a network begins with: it may be alone, and is ready then. \"member\" had peers or will have some; one that loses them all is isolated and not ready."`
@@ -146,6 +147,7 @@ func Default() Config {
 				"/ip6/::/tcp/4011", "/ip6/::/udp/4011/quic-v1",
 			},
 			Announce:    []string{},
+			Security:    []string{"noise", "tls"},
 			PortMapping: true,
 			Bootstrap:   []string{},
 		},

@@ -198,6 +198,30 @@ func TestValidateReportsEverything(t *testing.T) {
 	}
 }
 
+func TestSecurityNames(t *testing.T) {
+	for _, c := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"noise"}, ""},
+		{[]string{"tls", "noise"}, ""},
+		{nil, "is empty"},
+		{[]string{"TLS"}, `has "TLS"`},
+		{[]string{"tls", "tls"}, `has "tls" twice`},
+	} {
+		conf := Default()
+		conf.Network.Security = c.names
+		found := conf.Validate()
+		if c.want == "" {
+			require.Empty(t, found)
+			continue
+		}
+		require.Len(t, found, 1)
+		require.Equal(t, "network.security", found[0].Key)
+		require.Contains(t, found[0].Problem, c.want)
+	}
+}
+
 func TestRepublishBeforeExpiry(t *testing.T) {
 	c := Default()
 	c.Values.MaxTTL.Duration = 22 * time.Hour

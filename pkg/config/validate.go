@@ -78,6 +78,11 @@ func (n *Network) validate(v *checks) {
 		"network.protocol_prefix", "is %q; it begins with / and does not end with one, for instance \"/ipfs\" or \"/mynet\"", prefix)
 	v.require(oneOf(n.Mode, "auto", "client", "server"), "network.mode", "is %q; it is auto, client or server", n.Mode)
 	v.require(oneOf(n.BootstrapRole, RoleMember, RoleFirst), "network.bootstrap_role", "is %q; it is member or first", n.BootstrapRole)
+	v.require(len(n.Security) > 0, "network.security", "is empty; it lists noise, tls or both")
+	for i, name := range n.Security {
+		v.require(oneOf(name, "noise", "tls"), "network.security", "has %q; it lists noise, tls or both", name)
+		v.require(!slices.Contains(n.Security[:i], name), "network.security", "has %q twice", name)
+	}
 	v.require(len(n.Listen) > 0 || n.Mode == "client", "network.listen", "is empty; only client mode works without a listener")
 }
 

@@ -56,7 +56,10 @@ func newClient(c config.Config, logs *Logs) (*Client, error) {
 		listen = nil // it can still dial
 	}
 	gate := rpc.NewGate(nil)
-	h, err := newHost(hostConfig{key: key, listen: listen, protocol: node.ProtocolID(c.Network.ProtocolPrefix), limits: c.Limits, gate: gate})
+	h, err := newHost(hostConfig{
+		key: key, listen: listen, protocol: node.ProtocolID(c.Network.ProtocolPrefix),
+		security: c.Network.Security, limits: c.Limits, gate: gate,
+	})
 	if err != nil {
 		return nil, err
 	}

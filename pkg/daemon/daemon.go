@@ -143,6 +143,7 @@ func (d *Daemon) startNode() error {
 		key: key, listen: listen, announce: d.config.Network.Announce,
 		protocol: node.ProtocolID(d.config.Network.ProtocolPrefix), limits: d.config.Limits, holes: holes,
 		mapPort: d.config.Network.PortMapping && !onlyLoopback(listen), registry: d.metrics.Registerer(), gate: gate,
+		security: d.config.Network.Security,
 	})
 	if err != nil {
 		return err

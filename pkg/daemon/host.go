@@ -10,6 +10,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
@@ -24,6 +26,7 @@ type hostConfig struct {
 	key      crypto.PrivKey
 	listen   []ma.Multiaddr // empty: only dials
 	announce []string
+	security []string    // names, the preferred one first
 	protocol protocol.ID // of the DHT
 	limits   config.Limits
 	mapPort  bool                  // ask the router for a port mapping
@@ -63,6 +66,12 @@ func closeUnlessUsed(err *error, c io.Closer) {
 	}
 }
 
+// securities are the security protocols by their names in the configuration.
+var securities = map[string]libp2p.Option{
+	"noise": libp2p.Security(noise.ID, noise.New),
+	"tls":   libp2p.Security(tls.ID, tls.New),
+}
+
 func (c *hostConfig) options() ([]libp2p.Option, error) {
 	options := []libp2p.Option{
 		libp2p.Identity(c.key),
@@ -72,6 +81,9 @@ func (c *hostConfig) options() ([]libp2p.Option, error) {
 		libp2p.DisableRelay(), // servers are reached directly; clients come by themselves
 		libp2p.ConnectionGater(c.gate),
 		libp2p.MultiaddrResolver(c.gate),
+	}
+	for _, name := range c.security {
+		options = append(options, securities[name])
 	}
 	if c.registry == nil {
 		options = append(options, libp2p.DisableMetrics())
