@@ -38,6 +38,21 @@ func TestPyTakesAllAnnouncements(t *testing.T) {
 	}
 }
 
+// py-libp2p 0.6.0 takes what our command line's node announces for what it is: as a TLS
+// server it would take the node for another peer and drop the record.
+func TestPyKnowsWhoAnnounces(t *testing.T) {
+	server := findPy(t, py060).start(t, "server", "--mode", "server")
+	server.waitFor(`DHT service started`, 30*time.Second)
+	key := randomCID(t)
+	exit, stdout, stderr := run(t, t.TempDir(), nil, holdfastBinary(t), "provide", "--bootstrap", pyAddr(server), key.String())
+	require.Zero(t, exit, stderr)
+	t.Log(stdout)
+	info := mustInfo(t, pyAddr(server))
+	asker := newRawPeer(t, func(*request) bool { return false })
+	require.NoError(t, asker.h.Connect(t.Context(), info))
+	require.NotEmpty(t, asker.providers(t, info.ID, key.Hash()))
+}
+
 // providers asks a server who has the content of a key.
 func (p *rawPeer) providers(t *testing.T, server peer.ID, key []byte) (ids []peer.ID) {
 	t.Helper()

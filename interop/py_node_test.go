@@ -20,6 +20,9 @@ const (
 	py030 = "0.3.0"
 	py040 = "0.4.0"
 	py081 = "0.8.1"
+	// py060 as a TLS server does not learn who the client is; only
+	// TestPyKnowsWhoAnnounces runs it.
+	py060 = "0.6.0"
 )
 
 var pyVersions = []string{py029, py030, py040, py081}
