@@ -126,6 +126,9 @@ func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
 			return err
 		}
 	}
+	if err := db.checkAccounts(tx, r.problem); err != nil {
+		return err
+	}
 	if stored != found {
 		r.problem("counters say %+v, contents %+v", stored, found)
 	}

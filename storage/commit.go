@@ -18,12 +18,15 @@ type batch struct {
 	tx       *bbolt.Tx
 	counters counters // as of this transaction
 	full     bool     // no new records: the reserve has been reached
+	accounts accounts
+	damage   error // met on the way; it stopped nothing
+	quotas   records.ValueQuotas
 }
 
 // finish writes what the batch kept back until its end.
 func (b *batch) finish() error {
 	b.counters.Clean = false
-	return b.counters.store(b.tx)
+	return disk.FirstErr(b.storeAccounts(), b.counters.store(b.tx))
 }
 
 // committer makes writes durable until the queue is closed and empty.
@@ -76,8 +79,12 @@ func (db *DB) answer(w write, err error) {
 	if refused(err) {
 		db.refused.Add(1)
 	}
-	if errors.Is(err, ErrFull) {
-		db.full.Add(1)
+	var over *records.QuotaError
+	switch {
+	case errors.As(err, &over):
+		db.overQuota[over.Quota].Add(1)
+	case errors.Is(err, ErrFull):
+		db.overQuota[records.QuotaBytes].Add(1)
 	}
 	if err != nil {
 		err = fmt.Errorf("storage: %s: %w", w.op, err)
@@ -104,6 +111,9 @@ func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 	if err := db.finishCommit(b); err != nil {
 		return -1, err
 	}
+	if b.damage != nil {
+		_ = db.report("commit", b.damage)
+	}
 	db.opts.Observer.Committed(len(writes), time.Since(start))
 	return -1, nil
 }
@@ -121,7 +131,7 @@ func (db *DB) begin() (b *batch, err error) {
 	if err != nil {
 		return nil, db.giveUp(err)
 	}
-	b = &batch{tx: tx, counters: *db.counters.Load()}
+	b = &batch{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas}
 	b.full = db.used(tx) > db.opts.newRecordsLimit()
 	return b, nil
 }
@@ -240,7 +250,9 @@ func (db *DB) Stats() records.Stats {
 	st.Published = c.Published
 	st.PendingWrites += int64(db.queue.len())
 	st.RefusedWrites += db.refused.Load()
-	st.Refused[records.QuotaBytes] += db.full.Load()
+	for q := range db.overQuota {
+		st.Refused[q] += db.overQuota[q].Load()
+	}
 	return st
 }
 

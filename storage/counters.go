@@ -65,5 +65,5 @@ func (c *counters) store(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return meta.Put(keyCounters, c.encode())
+	return disk.FirstErr(meta.Put(keyCounters, c.encode()), noteAccounts(tx, meta))
 }

@@ -48,10 +48,11 @@ type DB struct {
 	counters atomic.Pointer[counters] // as of the last commit
 	failed   atomic.Pointer[error]    // why writing was given up
 	refused  atomic.Int64
-	full     atomic.Int64 // of refused: for want of room
-	damaged  sync.Once    // guards the mark that asks for a whole check
+	damaged  sync.Once // guards the mark that asks for a whole check
 
 	expiredValues atomic.Int64
+	overQuota     [records.NumQuotas]atomic.Int64 // of refused
+	accountsStale bool                            // an older version has written since; see makeAccounts
 
 	clean                bool // the last user closed the file properly
 	quarantine           *Quarantine

@@ -23,7 +23,8 @@
 //
 //	meta            schema, network, created; counters with the clean-shutdown mark
 //	values          wire key -> received, expires, publisher, value
-//	value_expiry    expires | wire key
+//	value_expiry    expires | wire key -> whose quotas count the value
+//	value_accounts  peer, IP group or all -> number and bytes of their values
 //	keystore        kad key | kind -> published key, its schedule and value
 //	snapshot        number -> bucket with one row; the last three
 //	ds              go-datastore key -> version, expires, value; see Datastore

@@ -19,6 +19,7 @@ var (
 	bucketValueExpiry = []byte("value_expiry")
 	bucketKeystore    = []byte("keystore")
 	bucketSnapshot    = []byte("snapshot")
+	bucketAccounts    = []byte("value_accounts") // made when needed, see batch.storeAccounts
 
 	buckets = [][]byte{
 		bucketMeta, bucketValues, bucketValueExpiry, bucketKeystore, bucketSnapshot,
@@ -31,6 +32,7 @@ var (
 	keyNetwork  = []byte("network")  // text, may be empty
 	keyCreated  = []byte("created")  // nanoseconds
 	keyCounters = []byte("counters") // see counters
+	keyAccounts = []byte("accounts") // u64, see accountsNoted
 )
 
 // Bounds of what a row has.

@@ -101,8 +101,12 @@ func (db *DB) open() error {
 	if err := db.openBolt(); err != nil {
 		return err
 	}
+	suspected := db.suspected(db.path)
 	err := disk.Guard(db.initialize)
-	if err == nil && db.suspected(db.path) {
+	if err == nil {
+		err = disk.Guard(func() error { return db.makeAccounts(suspected) })
+	}
+	if err == nil && suspected {
 		err = db.recheck()
 	}
 	return err

@@ -77,6 +77,11 @@ type Options struct {
 	// at most 1 MiB.
 	MaxValueSize int
 
+	// ValueQuotas bound the values that others have stored here, see records.Account. A
+	// new one over them is refused with a *records.QuotaError. The zero value of each
+	// number stands for its default, DefaultValueQuotas.
+	ValueQuotas records.ValueQuotas
+
 	// Network names the network the records belong to, such as its protocol ID.
 	// A file made for another network is refused with ErrForeign. Empty: any.
 	Network string
@@ -150,6 +155,11 @@ func (o *Options) Validate() error {
 	if o.MaxValueSize < 0 || o.MaxValueSize > maxValueRow {
 		bad("MaxValueSize %d is not within 0 and %d", o.MaxValueSize, maxValueRow)
 	}
+	for _, t := range []records.Tally{o.ValueQuotas.All, o.ValueQuotas.PerPeer, o.ValueQuotas.PerGroup} {
+		if t.Values < 0 || t.Bytes < 0 {
+			bad("ValueQuotas %+v has a negative bound", t)
+		}
+	}
 	if len(o.Network) > maxNetworkLen {
 		bad("Network of %d bytes is longer than %d", len(o.Network), maxNetworkLen)
 	}
@@ -164,6 +174,7 @@ func (o Options) withDefaults() Options {
 	o.MaxBytes = min(o.MaxBytes, disk.MostBytes)
 	setDefault(&o.MaxProvidersPerKey, records.DefaultMaxProvidersPerKey)
 	setDefault(&o.MaxValueSize, records.DefaultMaxValueSize)
+	setQuotas(&o.ValueQuotas, DefaultValueQuotas(o.MaxBytes))
 	setDefault(&o.LockTimeout, DefaultLockTimeout)
 	setDefault(&o.verifyPages, defaultVerifyPages)
 	if o.Logger == nil {
@@ -176,6 +187,30 @@ func (o Options) withDefaults() Options {
 		o.Shuffle = rand.Shuffle
 	}
 	return o
+}
+
+// DefaultValueQuotas returns the bounds on the values of others in a store of so many
+// bytes. All of them together leave a quarter of their file to the node's own keys and
+// the datastore; one peer takes an eighth, one IP group a quarter. The numbers are a
+// hundred times what a server of a large public network sees.
+func DefaultValueQuotas(maxBytes int64) records.ValueQuotas {
+	if maxBytes == 0 {
+		maxBytes = DefaultMaxBytes
+	}
+	o := Options{MaxBytes: min(maxBytes, disk.MostBytes)}
+	space := o.newRecordsLimit()
+	return records.ValueQuotas{
+		All:      records.Tally{Values: 1_000_000, Bytes: space / 4 * 3},
+		PerPeer:  records.Tally{Values: 100_000, Bytes: space / 8},
+		PerGroup: records.Tally{Values: 200_000, Bytes: space / 4},
+	}
+}
+
+func setQuotas(q *records.ValueQuotas, def records.ValueQuotas) {
+	for _, f := range [][2]*records.Tally{{&q.All, &def.All}, {&q.PerPeer, &def.PerPeer}, {&q.PerGroup, &def.PerGroup}} {
+		setDefault(&f[0].Values, f[1].Values)
+		setDefault(&f[0].Bytes, f[1].Bytes)
+	}
 }
 
 func setDefault[T comparable](field *T, def T) {

@@ -6,6 +6,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
@@ -59,6 +60,9 @@ func (db *DB) Sizes() (Sizes, error) {
 // MaxBytes returns how long the files may be together: Options.MaxBytes, or what the
 // addresses of this machine allow.
 func (db *DB) MaxBytes() int64 { return db.opts.MaxBytes }
+
+// ValueQuotas returns the bounds on the values of others, the defaults filled in.
+func (db *DB) ValueQuotas() records.ValueQuotas { return db.opts.ValueQuotas }
 
 // DiskSpace returns what the file system of the store's directory has.
 func (db *DB) DiskSpace() (DiskSpace, error) { return disk.SpaceOf(db.dir) }

@@ -14,7 +14,7 @@ import (
 // valueTx is the values in one transaction.
 type valueTx struct {
 	rows   *bbolt.Bucket // key -> sealed value
-	expiry *bbolt.Bucket // expires | key -> nothing
+	expiry *bbolt.Bucket // expires | key -> charge
 }
 
 func openValues(tx *bbolt.Tx) (v valueTx, err error) {
@@ -112,22 +112,42 @@ func (b *batch) putValue(now time.Time, v records.Value, better records.Better) 
 			stored = &o
 		}
 	}
+	account := v.Account
 	v, err = mergeValue(now, stored, v, better)
+	if err != nil {
+		return err
+	}
+	row := encodeValue(&v)
+	c, err := b.charge(now, vt, stored, charge{account, valueBytes(v.Key, row)})
 	if err != nil {
 		return err
 	}
 	if err := b.dropValue(vt, v.Key, old); err != nil {
 		return err
 	}
-	return b.writeValue(vt, &v)
+	return b.writeValue(vt, &v, row, c)
 }
 
-// writeValue writes a value where none is.
-func (b *batch) writeValue(vt valueTx, v *records.Value) error {
-	row := encodeValue(v)
+// charge decides on whose account a value comes to stand that replaces the stored one
+// (nil: none), or which quota refuses it.
+func (b *batch) charge(now time.Time, vt valueTx, stored *records.Value, c charge) (charge, error) {
+	offer := records.ValueOffer{Account: c.account, Bytes: c.bytes}
+	if stored != nil {
+		entry := expiryKey(stored.Expires, stored.Key)
+		old := b.chargeOf(vt, entry)
+		offer.Known, offer.Old, offer.OldBytes = stored.Live(now), old.account, old.bytes
+	}
+	var err error
+	c.account, err = b.quotas.Charge(offer, b.held)
+	return c, err
+}
+
+// writeValue writes a value, of which row is the row, where none is.
+func (b *batch) writeValue(vt valueTx, v *records.Value, row []byte, c charge) error {
 	b.counters.Values++
 	b.counters.ValueBytes += valueBytes(v.Key, row)
-	return disk.FirstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(expiryKey(v.Expires, v.Key), nil))
+	entry := expiryKey(v.Expires, v.Key)
+	return disk.FirstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(entry, c.encode(entry)), b.count(c, 1))
 }
 
 // mergeValue asks better on behalf of the records rules. A validator that panics
@@ -150,11 +170,28 @@ func (b *batch) dropValue(vt valueTx, key, row []byte) error {
 	b.counters.Values--
 	b.counters.ValueBytes -= valueBytes(key, row)
 	if v, err := decodeValue(key, row); err == nil {
-		if err := vt.expiry.Delete(expiryKey(v.Expires, key)); err != nil {
+		if err := b.dropEntry(vt, expiryKey(v.Expires, key)); err != nil {
 			return err
 		}
 	}
 	return vt.rows.Delete(key)
+}
+
+// chargeOf returns what an entry of the expiry index is counted for. A damaged one is
+// counted for nothing, and the next start makes the accounts again.
+func (b *batch) chargeOf(vt valueTx, entry []byte) charge {
+	c, err := decodeCharge(entry, vt.expiry.Get(entry))
+	if err != nil {
+		b.damage = err
+		return charge{}
+	}
+	return c
+}
+
+// dropEntry removes an entry of the expiry index, if it is there, and what it is counted
+// for.
+func (b *batch) dropEntry(vt valueTx, entry []byte) error {
+	return disk.FirstErr(b.count(b.chargeOf(vt, entry), -1), vt.expiry.Delete(entry))
 }
 
 // DeleteValue implements records.Store.
@@ -184,7 +221,7 @@ func (b *batch) expireValues(limit time.Time, n int) (removed int64, more bool, 
 	}
 	due, more := dueValues(vt.expiry, limit, n)
 	for _, k := range due {
-		if err := vt.expiry.Delete(k); err != nil {
+		if err := b.dropEntry(vt, k); err != nil {
 			return removed, more, err
 		}
 		key := k[8:]

@@ -79,6 +79,13 @@ type Quotas struct {
 	RecordsPerProvider   int `toml:"records_per_provider" unit:"records" doc:"Provider records that name one peer. Of a peer with as many, new ones are refused."`
 	ProvidersPerKey      int `toml:"providers_per_key" unit:"peers" doc:"Live providers of one key. A provider more is refused until one of them expires."`
 	AddressesPerProvider int `toml:"addresses_per_provider" unit:"addresses" doc:"Addresses kept of a provider, at most 16. Of those it announces the first ones are kept; the record itself is stored."`
+
+	Values             int  `toml:"values" unit:"values" doc:"Values that other peers have stored here. At the bound new ones are refused; a value that is here may still be renewed and replaced."`
+	ValuesSize         Size `toml:"values_size" doc:"Size of those values together. 0: three quarters of the space that storage.max_bytes leaves values."`
+	ValuesPerPeer      int  `toml:"values_per_peer" unit:"values" doc:"Values that one peer has stored here."`
+	ValuesSizePerPeer  Size `toml:"values_size_per_peer" doc:"Size of the values that one peer has stored here. 0: an eighth of that space."`
+	ValuesPerGroup     int  `toml:"values_per_group" unit:"values" doc:"Values that the peers of one IP group have stored here: one IPv4 /16, one autonomous system of IPv6. Private addresses are in no group."`
+	ValuesSizePerGroup Size `toml:"values_size_per_group" doc:"Size of the values that the peers of one IP group have stored here. 0: a quarter of that space."`
 }
 
 // Republish is the renewal of what this node publishes.
@@ -153,7 +160,7 @@ func Default() Config {
 		},
 		Values:     Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
 		Storage:    Storage{MaxBytes: 8 * GiB, CompactAbove: GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
-		Quotas:     Quotas{Providers: 1_000_000, RecordsPerProvider: 2_000_000, ProvidersPerKey: 1000, AddressesPerProvider: maxAddresses},
+		Quotas:     Quotas{Providers: 1_000_000, RecordsPerProvider: 2_000_000, ProvidersPerKey: 1000, AddressesPerProvider: maxAddresses, Values: 1_000_000, ValuesPerPeer: 100_000, ValuesPerGroup: 200_000},
 		Republish:  Republish{Interval: Duration{22 * time.Hour}},
 		Refresh:    Refresh{Interval: Duration{10 * time.Minute}},
 		Snapshot:   Snapshot{Interval: Duration{time.Minute}},

@@ -133,8 +133,21 @@ func (c *Quotas) validate(v *checks) {
 		{"quotas.records_per_provider", c.RecordsPerProvider, maxQuota},
 		{"quotas.providers_per_key", c.ProvidersPerKey, maxQuota},
 		{"quotas.addresses_per_provider", c.AddressesPerProvider, maxAddresses},
+		{"quotas.values", c.Values, maxQuota},
+		{"quotas.values_per_peer", c.ValuesPerPeer, maxQuota},
+		{"quotas.values_per_group", c.ValuesPerGroup, maxQuota},
 	} {
 		v.require(q.value >= 1 && q.value <= q.most, q.key, "is %d; it is from 1 to %d", q.value, q.most)
+	}
+	for _, q := range []struct {
+		key   string
+		value Size
+	}{
+		{"quotas.values_size", c.ValuesSize},
+		{"quotas.values_size_per_peer", c.ValuesSizePerPeer},
+		{"quotas.values_size_per_group", c.ValuesSizePerGroup},
+	} {
+		v.require(q.value >= 0, q.key, "is %s; it is 0 or more", q.value)
 	}
 }
 

@@ -162,6 +162,31 @@ func TestQuotaOfAddresses(t *testing.T) {
 	requireRefused(t, d, records.QuotaAddrsPerProvider, 2, 1)
 }
 
+func TestQuotaOfValuesOfAPeer(t *testing.T) {
+	d := start(t, t.TempDir(), config.Setting{Key: "quotas.values_per_peer", Value: "2"})
+	a, b := newStranger(t, d), newStranger(t, d)
+	for _, key := range []string{"one", "two"} {
+		require.NoError(t, a.put("/example/"+key, "small"))
+	}
+	require.Error(t, a.put("/example/three", "small"))
+	require.NoError(t, a.put("/example/one", "small"), "a renewal")
+	require.NoError(t, b.put("/example/three", "small"))
+	for i := range 3 { // the node's own
+		_, err := d.Backend().Put(t.Context(), fmt.Appendf(nil, "/example/own%d", i), []byte("small"), 0)
+		require.NoError(t, err)
+	}
+	requireRefused(t, d, records.QuotaValuesPerPeer, 2, metric(t, d, `holdfast_rpc_inbound_rejected_total{reason="quota",type="PUT_VALUE"}`))
+}
+
+func TestQuotaOfValues(t *testing.T) {
+	d := start(t, t.TempDir(), config.Setting{Key: "quotas.values_size", Value: "3KiB"})
+	a, b := newStranger(t, d), newStranger(t, d)
+	require.NoError(t, a.put("/example/one", strings.Repeat("x", 1<<10)))
+	require.NoError(t, b.put("/example/two", strings.Repeat("x", 1<<10)))
+	require.Error(t, b.put("/example/three", strings.Repeat("x", 1<<10)))
+	requireRefused(t, d, records.QuotaValuesSize, 3<<10, metric(t, d, `holdfast_rpc_inbound_rejected_total{reason="quota",type="PUT_VALUE"}`))
+}
+
 func TestQuotaOfValueSize(t *testing.T) {
 	d := start(t, t.TempDir(), config.Setting{Key: "values.max_size", Value: "1KiB"})
 	s := newStranger(t, d)
@@ -248,8 +273,10 @@ func TestQuotaDefaults(t *testing.T) {
 	c := config.Default()
 	require.EqualValues(t, int64(storage.DefaultMaxBytes), c.Storage.MaxBytes)
 	require.EqualValues(t, records.DefaultMaxValueSize, c.Values.MaxSize)
+	values := storage.DefaultValueQuotas(int64(c.Storage.MaxBytes))
 	require.Equal(t, config.Quotas{
 		Providers: runs.DefaultMaxProviders, RecordsPerProvider: runs.DefaultMaxRecordsPerProvider,
 		ProvidersPerKey: records.DefaultMaxProvidersPerKey, AddressesPerProvider: records.MaxProviderAddrs,
+		Values: int(values.All.Values), ValuesPerPeer: int(values.PerPeer.Values), ValuesPerGroup: int(values.PerGroup.Values),
 	}, c.Quotas)
 }

@@ -21,13 +21,18 @@ func StorageOptions(c *config.Config) storage.Options {
 		MaxProviders:          c.Quotas.Providers,
 		MaxRecordsPerProvider: c.Quotas.RecordsPerProvider,
 		MaxProvidersPerKey:    c.Quotas.ProvidersPerKey,
-		Network:               c.Network.ProtocolPrefix,
+		ValueQuotas: records.ValueQuotas{
+			All:      records.Tally{Values: int64(c.Quotas.Values), Bytes: int64(c.Quotas.ValuesSize)},
+			PerPeer:  records.Tally{Values: int64(c.Quotas.ValuesPerPeer), Bytes: int64(c.Quotas.ValuesSizePerPeer)},
+			PerGroup: records.Tally{Values: int64(c.Quotas.ValuesPerGroup), Bytes: int64(c.Quotas.ValuesSizePerGroup)},
+		},
+		Network: c.Network.ProtocolPrefix,
 	}
 }
 
 // quotaLimits are the quotas of the configuration, as the store keeps them.
 func (d *Daemon) quotaLimits() [records.NumQuotas]int64 {
-	c := &d.config
+	c, values := &d.config, d.store.ValueQuotas()
 	return [records.NumQuotas]int64{
 		records.QuotaBytes:              d.store.MaxBytes(),
 		records.QuotaProviders:          int64(c.Quotas.Providers),
@@ -35,6 +40,12 @@ func (d *Daemon) quotaLimits() [records.NumQuotas]int64 {
 		records.QuotaProvidersPerKey:    int64(c.Quotas.ProvidersPerKey),
 		records.QuotaAddrsPerProvider:   int64(c.Quotas.AddressesPerProvider),
 		records.QuotaValueBytes:         int64(c.Values.MaxSize),
+		records.QuotaValues:             values.All.Values,
+		records.QuotaValuesSize:         values.All.Bytes,
+		records.QuotaValuesPerPeer:      values.PerPeer.Values,
+		records.QuotaValuesSizePerPeer:  values.PerPeer.Bytes,
+		records.QuotaValuesPerGroup:     values.PerGroup.Values,
+		records.QuotaValuesSizePerGroup: values.PerGroup.Bytes,
 	}
 }
 

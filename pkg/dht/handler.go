@@ -124,6 +124,7 @@ func NewHandler(cfg HandlerConfig) *Handler {
 type Request struct {
 	From    kad.PeerID
 	Scope   wire.Scope // of the connection it came on
+	Group   string     // IP group of that connection, opaque; needed for PUT_VALUE only
 	Message *wire.Message
 }
 
@@ -228,7 +229,8 @@ func (h *Handler) putValue(now time.Time, req Request, resp *wire.Message) error
 	v := records.Value{
 		Key: msg.Key, Value: msg.Record.Value, Publisher: msg.Record.Publisher,
 		Received: now, Expires: records.Expiry(now, records.WireTTL(msg.Record.TTL), h.cfg.MaxTTL),
-		Ends: h.cfg.End(msg.Key, msg.Record.Value),
+		Ends:    h.cfg.End(msg.Key, msg.Record.Value),
+		Account: records.Account{Peer: req.From, Group: req.Group},
 	}
 	if err := h.cfg.Store.PutValue(now, v, h.cfg.Better); err != nil {
 		return err

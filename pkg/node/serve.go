@@ -17,7 +17,11 @@ import (
 // serve answers one inbound request and has an unknown sender looked at.
 func (n *Node) serve(in rpc.Inbound, req, resp *wire.Message) (bool, error) {
 	n.meet(in.From, in.Now)
-	return n.handler.Handle(in.Now, dht.Request{From: kad.PeerID(in.From), Scope: in.Scope, Message: req}, resp)
+	r := dht.Request{From: kad.PeerID(in.From), Scope: in.Scope, Message: req}
+	if req.Type == wire.PutValue {
+		r.Group = rpc.GroupOf(in.Addr, in.Scope)
+	}
+	return n.handler.Handle(in.Now, r, resp)
 }
 
 // meet makes a sender that is not in the table a candidate: a peer that

@@ -2,6 +2,7 @@ package records
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -35,6 +36,8 @@ type Mem struct {
 	// MaxValueSize bounds a value in bytes. Zero means DefaultMaxValueSize. Set
 	// it before use.
 	MaxValueSize int
+	// ValueQuotas bound the values of others. Nil: nothing does. Set it before use.
+	ValueQuotas *ValueQuotas
 
 	mu sync.Mutex
 	s  *memState // nil until something is stored
@@ -43,6 +46,7 @@ type Mem struct {
 // memState is what a Mem holds; its maps are made when first written.
 type memState struct {
 	values    map[string]Value
+	accounts  map[Account]Tally        // the parts of the values' accounts
 	providers map[string][]memProvider // by wire key, in order of arrival
 	peers     map[kad.PeerID]*memPeer
 	published map[publishedKey]*memPublished
@@ -84,6 +88,7 @@ func (m *Mem) Value(now time.Time, key []byte) (Value, error) {
 	if !ok || !v.Live(now) {
 		return Value{}, ErrNotFound
 	}
+	v.Account = Account{}
 	return cloneValue(v), nil
 }
 
@@ -104,6 +109,16 @@ func (m *Mem) PutValue(now time.Time, v Value, better Better) error {
 	if err != nil {
 		return err
 	}
+	offer := ValueOffer{Account: v.Account, Bytes: memValueBytes(&v), Known: ok && old.Live(now), Old: old.Account, OldBytes: memValueBytes(&old)}
+	held := func(a Account) (Tally, error) { return s.accounts[a], nil }
+	if v.Account, err = orNone(m.ValueQuotas).Charge(offer, held); err != nil {
+		var over *QuotaError
+		if errors.As(err, &over) {
+			s.stats.RefusedWrites++
+			s.stats.Refused[over.Quota]++
+		}
+		return err
+	}
 	if s.values == nil {
 		s.values = make(map[string]Value)
 	}
@@ -117,9 +132,20 @@ func (m *Mem) PutValue(now time.Time, v Value, better Better) error {
 	return nil
 }
 
+func memValueBytes(v *Value) int64 { return int64(len(v.Key) + len(v.Value) + len(v.Publisher)) }
+
 func (s *memState) countValue(v *Value, n int64) {
+	bytes := n * memValueBytes(v)
 	s.stats.Records[KindValue] += n
-	s.stats.Bytes[KindValue] += n * int64(len(v.Key)+len(v.Value)+len(v.Publisher))
+	s.stats.Bytes[KindValue] += bytes
+	for _, a := range v.Account.Parts() {
+		if s.accounts == nil {
+			s.accounts = make(map[Account]Tally)
+		}
+		if s.accounts[a] = s.accounts[a].Add(Tally{n, bytes}); s.accounts[a] == (Tally{}) {
+			delete(s.accounts, a)
+		}
+	}
 }
 
 // DeleteValue implements Store.
@@ -202,6 +228,13 @@ func (m *Mem) LoadSnapshot() (Snapshot, error) {
 func cloneValue(v Value) Value {
 	v.Key, v.Value, v.Publisher = bytes.Clone(v.Key), bytes.Clone(v.Value), bytes.Clone(v.Publisher)
 	return v
+}
+
+func orNone(q *ValueQuotas) ValueQuotas {
+	if q == nil {
+		return ValueQuotas{}
+	}
+	return *q
 }
 
 func orDefault(n, def int) int {

@@ -64,3 +64,11 @@ func TestMemIsSmall(t *testing.T) {
 	})
 	require.Zero(t, allocs, "reading an empty store allocates")
 }
+
+func TestMemValueQuotas(t *testing.T) {
+	storetest.RunValueQuotas(t, func(_ *testing.T, q records.ValueQuotas) (storetest.Stores, storetest.Reopen) {
+		m := records.NewMem(nil)
+		m.ValueQuotas = &q
+		return m, nil
+	})
+}

@@ -1,5 +1,12 @@
 package records
 
+import (
+	"errors"
+	"slices"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+)
+
 // Quota is a bound on what others may have stored here. At the bound what is new is
 // refused or cut; what is stored stays, and may be renewed and removed.
 type Quota uint8
@@ -12,13 +19,140 @@ const (
 	QuotaProvidersPerKey                 // live providers of one key
 	QuotaAddrsPerProvider                // addresses of a provider; those beyond are left out
 	QuotaValueBytes                      // size of a value
+	QuotaValues                          // values of all peers
+	QuotaValuesSize                      // their size
+	QuotaValuesPerPeer                   // values that one peer sent
+	QuotaValuesSizePerPeer               // their size
+	QuotaValuesPerGroup                  // values that the peers of one IP group sent
+	QuotaValuesSizePerGroup              // their size
 
-	NumQuotas = int(QuotaValueBytes) + 1
+	NumQuotas = int(QuotaValuesSizePerGroup) + 1
 )
 
 var quotaNames = [NumQuotas]string{
 	"bytes", "providers", "records_per_provider", "providers_per_key", "addresses_per_provider", "value_bytes",
+	"values", "values_size", "values_per_peer", "values_size_per_peer", "values_per_group", "values_size_per_group",
 }
 
 // String returns the quota's name, as metrics label it.
 func (q Quota) String() string { return quotaNames[q] }
+
+// QuotaError says which quota refused a record. It unwraps to ErrQuota.
+type QuotaError struct{ Quota Quota }
+
+// Error names the quota.
+func (e *QuotaError) Error() string { return ErrQuota.Error() + ": " + e.Quota.String() }
+
+// Unwrap returns ErrQuota.
+func (e *QuotaError) Unwrap() error { return ErrQuota }
+
+// Account says on whose account a value is stored. The zero Account is nobody's: the
+// node's own values have it, and no quota counts them.
+type Account struct {
+	Peer  kad.PeerID // who sent the value
+	Group string     // its IP group, opaque; empty: exempt from bounds on groups
+}
+
+// MaxGroupLen bounds the name of an IP group in bytes: a prefix or the number of an
+// autonomous system.
+const MaxGroupLen = 64
+
+// IsZero reports whether the account is nobody's.
+func (a Account) IsZero() bool { return a == Account{} }
+
+// Tally counts values and their size in bytes, as a store estimates it.
+type Tally struct{ Values, Bytes int64 }
+
+// Add returns the sum of two tallies.
+func (t Tally) Add(o Tally) Tally { return Tally{t.Values + o.Values, t.Bytes + o.Bytes} }
+
+// ValueQuotas bound the values that others have stored here: of all of them together,
+// of one peer, of one IP group. A zero is no bound.
+type ValueQuotas struct{ All, PerPeer, PerGroup Tally }
+
+// ValueOffer is a value that is to be stored under a key, and what is there.
+type ValueOffer struct {
+	Account Account // of the sender
+	Bytes   int64   // that it would take up
+	Known   bool    // a live value stands under the key
+	// What the value under the key is counted for, live or not.
+	Old      Account
+	OldBytes int64
+}
+
+// Charge returns on whose account an offered value comes to stand, or the *QuotaError of
+// the quota that refuses it. held returns what one peer's account holds (the Group is
+// empty), or one group's (the Peer is empty), or all of them (both are).
+//
+// A key that is known stays on the account of whoever had it stored first, so that
+// anybody may renew it, and may be replaced by a value that is no larger whatever that
+// account holds. A value on nobody's account comes onto that of whoever stores it next,
+// if that has room.
+func (q ValueQuotas) Charge(o ValueOffer, held func(Account) (Tally, error)) (Account, error) {
+	switch {
+	case o.Account.IsZero():
+		return o.Account, nil
+	case o.Known && !o.Old.IsZero():
+		return o.Old, q.admit(o.Old, Tally{Bytes: o.Bytes - o.OldBytes}, held)
+	}
+	if !o.Old.IsZero() { // it has expired, and makes room
+		held = o.without(held)
+	}
+	err := q.admit(o.Account, Tally{1, o.Bytes}, held)
+	if o.Known && errors.Is(err, ErrQuota) {
+		return Account{}, nil
+	}
+	return o.Account, err
+}
+
+// without is held without what the value under the key is counted for.
+func (o *ValueOffer) without(held func(Account) (Tally, error)) func(Account) (Tally, error) {
+	return func(a Account) (Tally, error) {
+		t, err := held(a)
+		if slices.Contains(o.Old.Parts(), a) {
+			t = t.Add(Tally{-1, -o.OldBytes})
+		}
+		return t, err
+	}
+}
+
+// admit returns the error of the first quota that an account may not take more of. One
+// of which nothing more is taken refuses nothing.
+func (q ValueQuotas) admit(a Account, more Tally, held func(Account) (Tally, error)) error {
+	for _, part := range a.Parts() {
+		most, values, size := q.All, QuotaValues, QuotaValuesSize
+		switch {
+		case part.Group != "":
+			most, values, size = q.PerGroup, QuotaValuesPerGroup, QuotaValuesSizePerGroup
+		case part.Peer != "":
+			most, values, size = q.PerPeer, QuotaValuesPerPeer, QuotaValuesSizePerPeer
+		}
+		t, err := held(part)
+		if err != nil {
+			return err
+		}
+		switch t = t.Add(more); {
+		case more.Values > 0 && most.Values > 0 && t.Values > most.Values:
+			return &QuotaError{values}
+		case more.Bytes > 0 && most.Bytes > 0 && t.Bytes > most.Bytes:
+			return &QuotaError{size}
+		}
+	}
+	return nil
+}
+
+// Parts returns the accounts that a value on a is counted for: that of all, of its
+// group, of its peer.
+func (a Account) Parts() []Account {
+	if a.IsZero() {
+		return nil
+	}
+	parts := []Account{{}}
+	if a.Group != "" {
+		parts = append(parts, Account{Group: a.Group})
+	}
+	if a.Peer != "" {
+		parts = append(parts, Account{Peer: a.Peer})
+	}
+	return parts
+}

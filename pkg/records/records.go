@@ -53,6 +53,9 @@ type Value struct {
 	Received  time.Time // when this copy was received
 	Expires   time.Time // absolute; served before, never at or after
 	Ends      time.Time // for PutValue: when the value stops being valid by itself; zero: never. Not stored
+
+	// Account is whose quotas count the value; for PutValue only, nobody else sees it.
+	Account Account
 }
 
 // Live reports whether the value may be served at now.
@@ -126,7 +129,8 @@ type Store interface {
 	Value(now time.Time, key []byte) (Value, error)
 	// PutValue stores v if nothing live stands under its key or better prefers
 	// it (a nil better: always); identical bytes refresh the age and keep the
-	// later expiry, see MergeValue. It returns ErrOlder if the stored one wins.
+	// later expiry, see MergeValue. It returns ErrOlder if the stored one wins, and
+	// ErrQuota if a quota of v's account refuses it, see ValueQuotas.
 	// On nil the value is durable.
 	PutValue(now time.Time, v Value, better Better) error
 	// DeleteValue removes the value under key; ErrNotFound if there is none.

@@ -148,6 +148,8 @@ func ValidateValue(v *Value, maxSize int) error {
 		return fmt.Errorf("%w: value of %d bytes, at most %d", ErrTooLarge, len(v.Value), maxSize)
 	case len(v.Publisher) > MaxPeerIDLen:
 		return fmt.Errorf("%w: publisher of %d bytes, at most %d", ErrTooLarge, len(v.Publisher), MaxPeerIDLen)
+	case len(v.Account.Peer) > MaxPeerIDLen, len(v.Account.Group) > MaxGroupLen:
+		return fmt.Errorf("%w: account of %d and %d bytes", ErrTooLarge, len(v.Account.Peer), len(v.Account.Group))
 	}
 	return nil
 }

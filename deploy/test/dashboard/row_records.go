@@ -28,10 +28,12 @@ var storedRecords = row{"Records and expiry", []panel{
 	},
 	{
 		kind: lines, title: "Quotas in use", unit: "percentunit",
-		description: "How much of two quotas is taken: the peers that provider records name, and the room for new records in the fullest file of the database. At 1 what is new is refused; what is there stays.",
+		description: "How much of the quotas is taken: the peers that provider records name, the room for new records in the fullest file of the database, and the values (of the node itself too, which are not counted). At 1 what is new is refused; what is there stays.",
 		queries: []query{
 			{`holdfast_record_providers{@} / on (job, instance) holdfast_quota_limit{@,quota="providers"}`, "{{instance}} providers"},
 			{"holdfast_db_fill_ratio{@}", "{{instance}} bytes"},
+			{`holdfast_records{@,kind="value"} / on (job, instance) holdfast_quota_limit{@,quota="values"}`, "{{instance}} values"},
+			{`holdfast_record_bytes{@,kind="value"} / on (job, instance) holdfast_quota_limit{@,quota="values_size"}`, "{{instance}} size of values"},
 		},
 	},
 	{

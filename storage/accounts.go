@@ -1,0 +1,260 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+)
+
+// charge is what a value is counted for: the value of its entry in the expiry index,
+// which is empty if it is counted for nothing (an own value, or one that an older
+// version stored). It lives and dies with that entry, so that a damaged value does not
+// leave a count behind.
+type charge struct {
+	account records.Account
+	bytes   int64
+}
+
+func (c charge) tally() records.Tally {
+	if c.account.IsZero() {
+		return records.Tally{}
+	}
+	return records.Tally{Values: 1, Bytes: c.bytes}
+}
+
+func (c charge) encode(entry []byte) []byte {
+	a := c.account
+	if a.IsZero() {
+		return nil
+	}
+	row := disk.NewRow(8 + 2 + len(a.Peer) + len(a.Group))
+	row = binary.BigEndian.AppendUint64(row, uint64(c.bytes))
+	row = append(row, byte(len(a.Peer)))
+	row = append(row, a.Peer...)
+	row = append(row, byte(len(a.Group)))
+	row = append(row, a.Group...)
+	return disk.Seal(bucketValueExpiry, entry, row)
+}
+
+func decodeCharge(entry, row []byte) (c charge, err error) {
+	if len(row) == 0 {
+		return c, nil
+	}
+	payload, err := disk.Unseal(bucketValueExpiry, entry, row)
+	if err != nil {
+		return c, err
+	}
+	d := disk.Decoder{B: payload}
+	c.bytes = int64(d.Uint(8))
+	c.account.Peer = kad.PeerID(d.Bytes(d.Byte()))
+	c.account.Group = string(d.Bytes(d.Byte()))
+	return c, d.End(bucketValueExpiry)
+}
+
+// accountKey is the key of a part of an account (see records.Account.Parts) in the
+// bucket of accounts.
+func accountKey(part records.Account) string {
+	switch {
+	case part.Peer != "":
+		return "p" + string(part.Peer)
+	case part.Group != "":
+		return "g" + part.Group
+	}
+	return "a"
+}
+
+// accounts are the tallies of values by account in a transaction: those that were
+// looked at, and how they will be.
+type accounts map[string]*account
+
+type account struct{ now, stored records.Tally }
+
+// account returns the tally of a part of an account.
+func (b *batch) account(part records.Account) (*account, error) {
+	key := accountKey(part)
+	if a := b.accounts[key]; a != nil {
+		return a, nil
+	}
+	var a account
+	if rows := b.tx.Bucket(bucketAccounts); rows != nil {
+		var err error
+		if a.stored, err = decodeTally(key, rows.Get([]byte(key))); err != nil {
+			return nil, err
+		}
+	}
+	a.now = a.stored
+	if b.accounts == nil {
+		b.accounts = make(accounts)
+	}
+	b.accounts[key] = &a
+	return &a, nil
+}
+
+// held returns what a part of an account holds.
+func (b *batch) held(part records.Account) (records.Tally, error) {
+	a, err := b.account(part)
+	if err != nil {
+		return records.Tally{}, err
+	}
+	return a.now, nil
+}
+
+// count adds n times a charge to the tallies of its account.
+func (b *batch) count(c charge, n int64) error {
+	t := c.tally()
+	for _, part := range c.account.Parts() {
+		a, err := b.account(part)
+		if err != nil {
+			return err
+		}
+		a.now = a.now.Add(records.Tally{Values: n * t.Values, Bytes: n * t.Bytes})
+	}
+	return nil
+}
+
+// storeAccounts writes the tallies that have changed.
+func (b *batch) storeAccounts() error {
+	var rows *bbolt.Bucket
+	for key, a := range b.accounts {
+		if a.now == a.stored {
+			continue
+		}
+		if rows == nil {
+			var err error
+			if rows, err = b.tx.CreateBucketIfNotExists(bucketAccounts); err != nil {
+				return err
+			}
+		}
+		if err := storeTally(rows, key, a.now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func storeTally(rows *bbolt.Bucket, key string, t records.Tally) error {
+	if t == (records.Tally{}) {
+		return rows.Delete([]byte(key))
+	}
+	row := disk.NewRow(2 * 8)
+	row = binary.BigEndian.AppendUint64(row, uint64(t.Values))
+	row = binary.BigEndian.AppendUint64(row, uint64(t.Bytes))
+	return rows.Put([]byte(key), disk.Seal(bucketAccounts, []byte(key), row))
+}
+
+func decodeTally(key string, row []byte) (t records.Tally, err error) {
+	if row == nil {
+		return t, nil
+	}
+	payload, err := disk.Unseal(bucketAccounts, []byte(key), row)
+	if err != nil {
+		return t, err
+	}
+	d := disk.Decoder{B: payload}
+	t = records.Tally{Values: int64(d.Uint(8)), Bytes: int64(d.Uint(8))}
+	return t, d.End(bucketAccounts)
+}
+
+// recount adds up the charges of all values.
+func recount(tx *bbolt.Tx) (map[string]records.Tally, error) {
+	index, err := disk.BucketOf(tx, bucketValueExpiry)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]records.Tally)
+	return found, index.ForEach(func(k, row []byte) error {
+		c, err := decodeCharge(k, row)
+		if err != nil {
+			return fmt.Errorf("account of value %q: %w", k[min(8, len(k)):], err)
+		}
+		for _, part := range c.account.Parts() {
+			key := accountKey(part)
+			found[key] = found[key].Add(c.tally())
+		}
+		return nil
+	})
+}
+
+// An older version of this program knows nothing of accounts, and bbolt's copies number
+// their transactions from the start. So each commit notes its own number beside the
+// counters; if the last one is another, the accounts are made again from the values.
+
+// accountsNoted reports whether the last commit of a file knew of accounts. tx is a
+// read transaction.
+func accountsNoted(tx *bbolt.Tx) bool {
+	meta := tx.Bucket(bucketMeta)
+	noted := meta.Get(keyAccounts)
+	return len(noted) == 8 && binary.BigEndian.Uint64(noted) == uint64(tx.ID())
+}
+
+func noteAccounts(tx *bbolt.Tx, meta *bbolt.Bucket) error {
+	return meta.Put(keyAccounts, binary.BigEndian.AppendUint64(nil, uint64(tx.ID())))
+}
+
+// makeAccounts makes the accounts again if the last commit did not know of them, or if
+// it is forced.
+func (db *DB) makeAccounts(force bool) error {
+	var noted bool
+	err := db.bolt.View(func(tx *bbolt.Tx) error { noted = accountsNoted(tx); return nil })
+	if err != nil || noted && !force {
+		return err
+	}
+	if db.opts.ReadOnly {
+		db.accountsStale = true
+		return nil
+	}
+	return db.bolt.Update(func(tx *bbolt.Tx) error {
+		found, err := recount(tx)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteBucket(bucketAccounts); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+			return err
+		}
+		rows, err := tx.CreateBucket(bucketAccounts)
+		if err != nil {
+			return err
+		}
+		for key, t := range found {
+			if err := storeTally(rows, key, t); err != nil {
+				return err
+			}
+		}
+		return db.counters.Load().store(tx)
+	})
+}
+
+// checkAccounts compares the tallies with the values.
+func (db *DB) checkAccounts(tx *bbolt.Tx, problem func(string, ...any)) error {
+	if db.accountsStale {
+		return nil // the next start makes them again
+	}
+	found, err := recount(tx)
+	if err != nil {
+		problem("%v", err)
+		return nil
+	}
+	if rows := tx.Bucket(bucketAccounts); rows != nil {
+		err = rows.ForEach(func(k, row []byte) error {
+			t, err := decodeTally(string(k), row)
+			if err != nil {
+				problem("account %q: %v", k, err)
+			} else if t != found[string(k)] {
+				problem("account %q has %+v, its values %+v", k, t, found[string(k)])
+			}
+			delete(found, string(k))
+			return nil
+		})
+	}
+	for key, t := range found {
+		problem("account %q has nothing, its values %+v", key, t)
+	}
+	return err
+}
