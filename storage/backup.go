@@ -17,23 +17,36 @@ import (
 )
 
 // Backup writes a consistent copy of all files to w, as a tar archive, while writes
-// go on, and returns its length. What was acknowledged before is in it. Pages freed
-// meanwhile are not used again before it ends.
+// go on, and returns its length. What was acknowledged before is in it.
+//
+// Pages freed meanwhile are not used again before it ends. So that a slow w does not
+// end in writes being refused, the backup is given up (ErrBackupSlow) when it holds more
+// of a file than the file can do without, see disk.MayPin.
 func (db *DB) Backup(w io.Writer) (n int64, err error) {
-	out := &backupWriter{w: w}
-	err = disk.Guard(func() error { return db.backup(tar.NewWriter(out)) })
-	if err = disk.FirstErr(out.err, err); err != nil {
-		return out.n, fmt.Errorf("storage: backup: %w", err)
+	r, pipe := io.Pipe()
+	cut := func() { _ = pipe.CloseWithError(ErrBackupSlow) }
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := disk.Guard(func() error { return db.backup(tar.NewWriter(pipe), cut) })
+		_ = pipe.CloseWithError(err) // unless it was cut before
+	}()
+	n, err = io.Copy(w, r)
+	_ = r.Close()
+	<-done
+	if err != nil {
+		return n, fmt.Errorf("storage: backup: %w", err)
 	}
-	return out.n, nil
+	return n, nil
 }
 
-func (db *DB) backup(w *tar.Writer) error {
-	providers, err := db.providers.Snapshot()
+func (db *DB) backup(w *tar.Writer, cut func()) error {
+	providers, err := db.providers.Snapshot(cut)
 	if err != nil {
 		return err
 	}
 	defer providers.Close()
+	defer db.pins.Hold(cut)()
 	tx, err := db.bolt.Begin(false)
 	if err != nil {
 		return err
@@ -53,20 +66,6 @@ func (db *DB) backup(w *tar.Writer) error {
 		return err
 	}
 	return w.Close()
-}
-
-// backupWriter counts, and keeps the error of w, of which bbolt passes on only the
-// text.
-type backupWriter struct {
-	w   io.Writer
-	n   int64
-	err error
-}
-
-func (b *backupWriter) Write(p []byte) (int, error) {
-	n, err := b.w.Write(p)
-	b.n, b.err = b.n+int64(n), disk.FirstErr(b.err, err)
-	return n, err
 }
 
 // Restore puts the copies that Backup wrote in the places of the files in dir,

@@ -180,11 +180,13 @@ func (db *DB) finishCommit(b *batch) (err error) {
 	}()
 	if err := db.commitTx(b.tx); err != nil {
 		if disk.NoRoom(err) {
+			db.limitBackups(true)
 			return disk.Full(err)
 		}
 		return db.giveUp(err)
 	}
 	db.counters.Store(&b.counters)
+	db.limitBackups(false)
 	return nil
 }
 

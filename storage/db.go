@@ -46,6 +46,7 @@ type DB struct {
 	commitTx  func(*bbolt.Tx) error // bbolt's; tests put failures here
 
 	counters atomic.Pointer[counters] // as of the last commit
+	pins     disk.Pins                // backups
 	failed   atomic.Pointer[error]    // why writing was given up
 	refused  atomic.Int64
 	damaged  sync.Once // guards the mark that asks for a whole check

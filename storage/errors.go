@@ -32,6 +32,9 @@ var (
 	ErrFull = runs.ErrFull
 	// ErrDiskFull is returned with ErrFull when it was the disk that was full.
 	ErrDiskFull = disk.ErrDiskFull
+	// ErrBackupSlow is returned by Backup when its writer was too slow: while it waited,
+	// records kept changing, and the database needed the pages that the backup held.
+	ErrBackupSlow = errors.New("storage: the backup was given up: it was read too slowly while the database was written to; save it to a faster place, or when there is less traffic")
 	// ErrReadOnly is returned by writes to a DB opened with Options.ReadOnly.
 	ErrReadOnly = runs.ErrReadOnly
 )

@@ -224,8 +224,11 @@ func setDefault[T comparable](field *T, def T) {
 // less than MaxBytes by the reserve and by the step in which bbolt grows the file,
 // which it will not take beyond MaxBytes.
 func (o *Options) newRecordsLimit() int64 {
-	return o.stateBytes() - fileGrowth - min(o.stateBytes()/8, 256<<20)
+	return o.stateBytes() - fileGrowth - o.reserve()
 }
+
+// reserve is what new records leave to renewals, upkeep and the node's own keys.
+func (o *Options) reserve() int64 { return min(o.stateBytes()/8, 256<<20) }
 
 // stateBytes is the part of MaxBytes for everything but provider records.
 func (o *Options) stateBytes() int64 { return o.MaxBytes / 2 }

@@ -74,5 +74,25 @@ func (db *DB) TryWrite(size int) error { return disk.TryWrite(db.dir, size) }
 // used returns the bytes of the pages in use.
 func (db *DB) used(tx *bbolt.Tx) int64 {
 	st := db.bolt.Stats()
-	return tx.Size() - int64(st.FreePageN+st.PendingPageN)*int64(db.bolt.Info().PageSize)
+	free := st.FreePageN
+	if !db.pins.Held() { // else a backup reads what was in them
+		free += st.PendingPageN
+	}
+	return tx.Size() - int64(free)*int64(db.bolt.Info().PageSize)
+}
+
+// limitBackups gives up the backups if they hold more pages than they may, or if a
+// commit has just failed for lack of room.
+func (db *DB) limitBackups(failed bool) {
+	if !db.pins.Held() {
+		return
+	}
+	_ = db.bolt.View(func(tx *bbolt.Tx) error {
+		pinned := int64(db.bolt.Stats().PendingPageN) * int64(db.bolt.Info().PageSize)
+		room := db.opts.stateBytes() - fileGrowth - db.used(tx)
+		if failed || pinned > disk.MayPin(room+pinned, db.opts.reserve()) {
+			db.pins.Cut()
+		}
+		return nil
+	})
 }

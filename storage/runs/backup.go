@@ -10,22 +10,24 @@ import (
 )
 
 // Snapshot is a state of both files that belongs together, while writes go on.
-// Pages freed meanwhile are not used again before Close, so it should not be kept
-// for long. Owned by one goroutine.
+// Pages freed meanwhile are not used again before Close. Owned by one goroutine.
 type Snapshot struct {
 	log, runs *bbolt.Tx
+	release   func()
 }
 
-// Snapshot takes the state as of the last commit.
+// Snapshot takes the state as of the last commit. cut is called when writes need the
+// pages that it holds: it should then be closed soon. cut must not block, and may be
+// called more than once.
 //
 // The log is taken first, between two of its commits, and the runs after it. They
 // may then be ahead of the log, which is what a crash could leave as well: a
 // generation that the log still has is in runs already, or the runs of an epoch
 // that the log has dropped are gone.
-func (s *Store) Snapshot() (*Snapshot, error) {
+func (s *Store) Snapshot(cut func()) (*Snapshot, error) {
 	var snap *Snapshot
 	var err error
-	take := func() { snap, err = s.snapshot() }
+	take := func() { snap, err = s.snapshot(cut) }
 	if s.opts.ReadOnly {
 		take()
 	} else if e := s.call("backup", func(c *commit) error {
@@ -40,8 +42,8 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	return snap, nil
 }
 
-func (s *Store) snapshot() (*Snapshot, error) {
-	snap := &Snapshot{}
+func (s *Store) snapshot(cut func()) (*Snapshot, error) {
+	snap := &Snapshot{release: s.pins.Hold(cut)}
 	err := disk.Guard(func() (err error) {
 		if snap.log, err = s.log.bolt.Begin(false); err != nil {
 			return err
@@ -81,4 +83,8 @@ func (n *Snapshot) Close() {
 			*tx = nil
 		}
 	}
+	n.release()
 }
+
+// Pinned reports whether a Snapshot is open.
+func (s *Store) Pinned() bool { return s.pins.Held() }

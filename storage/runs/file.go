@@ -37,17 +37,21 @@ type file struct {
 	listed bool        // the list of free pages is on disk
 	most   int64       // length that the file may reach
 	growth int64       // the longest step in which it grows
+	pins   *disk.Pins  // backups of the store
 
 	// As of the last commit, in bytes.
 	size atomic.Int64 // length of the file
 	high atomic.Int64 // end of the pages that were ever used
 	free atomic.Int64 // pages below it that are not in use
+	// Pages below it that the last commits have freed. The next one uses them again,
+	// unless a backup reads what was in them.
+	pending atomic.Int64
 }
 
 // openFile opens a file, which is made unless o says read-only, and may grow to
 // most bytes in steps of growth.
-func openFile(path string, o *Options, most, growth int64) (_ *file, err error) {
-	f := &file{path: path, commit: (*bbolt.Tx).Commit, most: most}
+func openFile(path string, o *Options, pins *disk.Pins, most, growth int64) (_ *file, err error) {
+	f := &file{path: path, commit: (*bbolt.Tx).Commit, most: most, pins: pins}
 	defer func() {
 		if err != nil && f.os != nil { // bbolt may have panicked half-way
 			_ = disk.Unlock(f.os)
@@ -177,10 +181,12 @@ func (f *file) finish(tx *bbolt.Tx) error {
 	err := disk.Guard(func() error { return f.commit(tx) })
 	f.measure()
 	f.bolt.AllocSize = f.step()
+	noRoom := err != nil && disk.NoRoom(err)
+	f.limitBackups(noRoom)
 	switch {
 	case err == nil:
 		return nil
-	case disk.NoRoom(err):
+	case noRoom:
 		return disk.Full(err)
 	}
 	f.got(err)
@@ -200,22 +206,42 @@ func (f *file) view(fn func(*bbolt.Tx) error) error {
 // measure notes the file's sizes as of the last commit.
 func (f *file) measure() {
 	st := f.bolt.Stats()
-	f.free.Store(int64(st.FreePageN+st.PendingPageN) * PageSize)
+	f.free.Store(int64(st.FreePageN) * PageSize)
+	f.pending.Store(int64(st.PendingPageN) * PageSize)
 	if info, err := f.os.Stat(); err == nil {
 		f.size.Store(info.Size())
 	}
 	_ = f.view(func(tx *bbolt.Tx) error { f.high.Store(tx.Size()); return nil })
 }
 
-// used returns the bytes of the pages in use.
-func (f *file) used() int64 { return f.high.Load() - f.free.Load() }
+// pinned returns the bytes of the pages that backups keep from being used again.
+func (f *file) pinned() int64 {
+	if !f.pins.Held() {
+		return 0
+	}
+	return f.pending.Load()
+}
+
+// unused returns the bytes of the pages that will be used again before the file grows.
+func (f *file) unused() int64 { return f.free.Load() + f.pending.Load() - f.pinned() }
+
+// used returns the bytes of the pages in use, or pinned.
+func (f *file) used() int64 { return f.high.Load() - f.unused() }
+
+// limitBackups gives up the backups if they hold more than they may, or if a commit has
+// just failed for lack of room.
+func (f *file) limitBackups(failed bool) {
+	if pinned := f.pinned(); pinned > 0 && (failed || pinned > disk.MayPin(f.room()+pinned, f.reserve())) {
+		f.pins.Cut()
+	}
+}
 
 // room returns how many bytes more can be used.
 func (f *file) room() int64 { return f.most - f.growth - f.used() }
 
 // newRoom is the room for new records.
 func (f *file) newRoom() disk.Room {
-	return disk.Room{Used: f.used(), Free: f.free.Load(), Limit: f.most - f.growth - f.reserve()}
+	return disk.Room{Used: f.used(), Free: f.unused(), Limit: f.most - f.growth - f.reserve()}
 }
 
 // spare is the room that is kept for transactions which make room: if they could

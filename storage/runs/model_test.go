@@ -364,7 +364,7 @@ func (w *walk) backup() {
 }
 
 func copyTo(t testing.TB, s *Store, dir string) {
-	snap, err := s.Snapshot()
+	snap, err := s.Snapshot(func() {})
 	require.NoError(t, err)
 	defer snap.Close()
 	require.NoError(t, snap.Each(func(name string, size int64, write func(io.Writer) error) error {

@@ -42,10 +42,10 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 		return err
 	}
 	// The log is opened first: its lock is the store's.
-	if s.log, err = openFile(logPath, &s.opts, s.opts.MaxBytes/4, logGrowth); err != nil {
+	if s.log, err = openFile(logPath, &s.opts, &s.pins, s.opts.MaxBytes/4, logGrowth); err != nil {
 		return err
 	}
-	if s.runs, err = openFile(runsPath, &s.opts, s.opts.MaxBytes/4*3, runsGrowth); err != nil {
+	if s.runs, err = openFile(runsPath, &s.opts, &s.pins, s.opts.MaxBytes/4*3, runsGrowth); err != nil {
 		return err
 	}
 	s.infos = newInfoCache(s.log, s.opts.ProviderCache)

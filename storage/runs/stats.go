@@ -120,7 +120,7 @@ type Sizes struct {
 func (s *Store) Sizes() Sizes {
 	return Sizes{
 		Log: s.log.size.Load(), Runs: s.runs.size.Load(), Used: s.log.used() + s.runs.used(),
-		Free:  s.log.free.Load() + s.runs.free.Load(),
+		Free:  s.log.unused() + s.runs.unused(),
 		Rooms: [2]disk.Room{s.log.newRoom(), s.runs.newRoom()},
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 // Store keeps provider records. Safe for concurrent use.
 type Store struct {
+	pins disk.Pins // open Snapshots
 	opts Options
 	log  *file
 	runs *file

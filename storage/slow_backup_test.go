@@ -1,0 +1,110 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// stalled takes the first bytes of a backup, and the rest only when it may go on.
+type stalled struct {
+	once  sync.Once
+	began chan struct{}
+	goOn  chan struct{}
+}
+
+func newStalled() *stalled { return &stalled{began: make(chan struct{}), goOn: make(chan struct{})} }
+
+func (s *stalled) Write(p []byte) (int, error) {
+	s.once.Do(func() { close(s.began) })
+	<-s.goOn
+	return len(p), nil
+}
+
+// backUp begins a backup to w; the channel has its end.
+func backUp(db *DB, w io.Writer) <-chan error {
+	done := make(chan error, 1)
+	go func() { _, err := db.Backup(w); done <- err }()
+	return done
+}
+
+// A backup whose reader stalls is given up before writes are refused for the pages that
+// it holds: those of records and those of own keys.
+func TestBackupOfASlowReader(t *testing.T) {
+	const keys = 1000
+	for name, write := range map[string]func(db *DB, now time.Time, i int) error{
+		"providers": func(db *DB, now time.Time, i int) error { // renewals; every change takes new pages
+			return db.AddProvider(now, fmt.Append(nil, "key", i%keys), providerOf("a", now.Add(48*time.Hour)), true)
+		},
+		"published": func(db *DB, now time.Time, i int) error {
+			return db.Publish(records.Published{Kind: records.KindProvider, Key: fmt.Append(nil, "key", i%keys), Due: now})
+		},
+		"values": func(db *DB, now time.Time, i int) error {
+			v := records.Value{Key: fmt.Append(nil, "/ipns/", i%keys), Value: make([]byte, 500), Expires: now.Add(48 * time.Hour)}
+			return db.PutValue(now, v, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := openTest(t, t.TempDir(), Options{NoSync: true, MaxBytes: MinMaxBytes})
+			now := start
+			writeOne := func(i int) error { now = now.Add(time.Second); return write(db, now, i) }
+			for i := range keys {
+				require.NoError(t, writeOne(i))
+			}
+			r := newStalled()
+			done := backUp(db, r)
+			<-r.began
+			held := func() bool { return db.pins.Held() || db.providers.Pinned() }
+			i := 0
+			for ; held(); i++ {
+				require.Less(t, i, 100_000, "it is never given up")
+				require.NoError(t, writeOne(i))
+			}
+			t.Logf("given up after %d writes", i)
+			for i := range keys {
+				require.NoError(t, writeOne(i))
+			}
+			sizes, err := db.Sizes()
+			require.NoError(t, err)
+			require.Less(t, sizes.Fill, 1.0)
+			close(r.goOn)
+			require.ErrorIs(t, <-done, ErrBackupSlow)
+			_, err = db.Backup(io.Discard)
+			require.NoError(t, err, "a new one succeeds")
+		})
+	}
+}
+
+// A slow reader of a database at rest, and one whose writes leave it enough room, gets
+// its backup.
+func TestBackupIsGivenUpOnlyForRoom(t *testing.T) {
+	db := openTest(t, t.TempDir(), Options{NoSync: true})
+	r := newStalled()
+	done := backUp(db, r)
+	<-r.began
+	for i := range 500 {
+		require.NoError(t, db.Publish(records.Published{Kind: records.KindProvider, Key: fmt.Append(nil, "key", i)}))
+	}
+	close(r.goOn)
+	require.NoError(t, <-done)
+}
+
+// A reader that fails ends the backup, and frees what it held.
+func TestBackupOfAFailingReader(t *testing.T) {
+	db := openTest(t, t.TempDir(), Options{NoSync: true})
+	gone := errors.New("gone")
+	_, err := db.Backup(failing{gone})
+	require.ErrorIs(t, err, gone)
+	require.False(t, db.pins.Held())
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
