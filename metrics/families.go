@@ -152,6 +152,7 @@ var families = []family{
 	value("db_free_bytes", "Part of the database that will be used again before it grows.", func(s *scrape) float64 { return float64(s.DBFree) }),
 	value("db_fill_ratio", "Part of its room for new records that the fullest file of the database has taken; at 1 new records are refused.",
 		func(s *scrape) float64 { return s.DBFill }),
+	value("db_copies_bytes", "Size of the files that were put aside beside the database, by a repair, a restore or a change of schema.", func(s *scrape) float64 { return float64(s.DBCopies) }),
 	value("db_failed", "1 after a failed fsync: the database takes no more writes until the node is restarted; else 0.",
 		func(s *scrape) float64 { return flag(s.DBFailed) }),
 	value("disk_size_bytes", "Size of the file system that the database is on; 0: unknown.", func(s *scrape) float64 { return float64(s.DiskSize) }),

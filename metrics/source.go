@@ -49,6 +49,7 @@ type Reading struct {
 	Quotas         [records.NumQuotas]int64 // the limits
 	DBSize, DBFree int64                    // bytes
 	DBFill         float64                  // of the room for new records, in the fullest file
+	DBCopies       int64                    // bytes of files put aside
 	DBFailed       bool                     // a file takes no more writes
 	DiskFree       int64                    // bytes, of the file system of the database
 	DiskSize       int64                    // 0: unknown

@@ -34,6 +34,9 @@ func (db *DB) Backup(w io.Writer) (n int64, err error) {
 	n, err = io.Copy(w, r)
 	_ = r.Close()
 	<-done
+	if errors.Is(err, ErrBackupSlow) {
+		db.log.Warn("storage: a backup was given up: it was read too slowly, and writes needed the pages that it held", "bytes", n)
+	}
 	if err != nil {
 		return n, fmt.Errorf("storage: backup: %w", err)
 	}
@@ -80,9 +83,10 @@ func Restore(dir string, r io.Reader) (old string, err error) {
 		if err != nil {
 			return errors.Join(err, discardStaged(dir))
 		}
-		moved, err := adopt(dir, dbFiles, ".replaced")
+		moved, err := adopt(dir, dbFiles, suffixReplaced)
 		if len(moved) > 0 {
 			old = moved[0]
+			_ = dropCopies(dir, moved) // the restore is done
 		}
 		return err
 	})

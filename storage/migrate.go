@@ -51,11 +51,12 @@ func (db *DB) migrate() error {
 	}
 	var kept []string
 	if err == nil {
-		kept, err = adopt(db.dir, dbFiles, fmt.Sprintf(".schema-%d", oldSchema))
+		kept, err = adopt(db.dir, dbFiles, fmt.Sprintf("%s-%d", suffixSchema, oldSchema))
 	}
 	if err != nil {
 		return fmt.Errorf("storage: migrate: %w", err)
 	}
+	db.dropCopies(kept)
 	db.log.Info("storage: the database is up to date", "kept", kept)
 	return nil
 }

@@ -120,11 +120,12 @@ func (db *DB) replaceProviders(cause error) error {
 	if err := db.buildProviders(q); err != nil {
 		return fmt.Errorf("storage: quarantine: %w", err)
 	}
-	moved, err := adopt(db.dir, providerFiles, fmt.Sprintf(".corrupt-%d", time.Now().Unix()))
+	moved, err := adopt(db.dir, providerFiles, fmt.Sprintf("%s-%d", suffixCorrupt, time.Now().Unix()))
 	if err != nil {
 		return fmt.Errorf("storage: quarantine: %w", err)
 	}
 	q.Files = moved
+	db.dropCopies(moved)
 	db.quarantinedProviders = q
 	return nil
 }

@@ -64,11 +64,12 @@ func (db *DB) replace(cause error) error {
 	if err := db.buildReplacement(q); err != nil {
 		return err
 	}
-	old, err := adopt(db.dir, []string{FileName}, fmt.Sprintf(".corrupt-%d", time.Now().Unix()))
+	old, err := adopt(db.dir, []string{FileName}, fmt.Sprintf("%s-%d", suffixCorrupt, time.Now().Unix()))
 	if err != nil {
 		return fmt.Errorf("storage: quarantine: %w", err)
 	}
 	q.Files = old
+	db.dropCopies(old)
 	if err := db.openBolt(); err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ var dbFiles = append([]string{FileName}, providerFiles...)
 func staged(dir, name string) string { return filepath.Join(dir, name+stagedSuffix) }
 
 // adopt puts the staged files of these names in their places. It keeps the old ones
-// under the suffix, or one like it if that is taken, and returns their paths.
+// under the suffix, or one like it if that is taken, and returns their paths; see
+// dropCopies.
 func adopt(dir string, names []string, suffix string) (old []string, err error) {
 	if suffix != "" {
 		suffix = freeSuffix(dir, suffix)

@@ -67,6 +67,7 @@ func (a *app) printStatus(s *api.Status) error {
 		"Refused by quotas", alarmIf(len(s.Refused) > 0, refusedText(s.Refused)),
 		"Database", alarmIf(s.DBFill > nearlyFull, databaseText(s)),
 		"Disk", alarmIf(!s.DiskFullSince.IsZero(), diskText(s)),
+		"Old copies", copiesText(s),
 		"Data directory", orDash(s.DataDir),
 		"Status page", webText(s.MetricsAddr),
 		"Delegated routing", orDash(s.RoutingAddr),
@@ -111,6 +112,15 @@ func diskText(s *api.Status) string {
 		text = fmt.Sprintf("FULL since %s, %s: new records are refused, nothing can be published", s.DiskFullSince.Local().Format(time.DateTime), text)
 	}
 	return text
+}
+
+// copiesText tells of the files beside the database that take space for nothing.
+func copiesText(s *api.Status) string {
+	if s.Copies == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%s of %s (*.corrupt-*, *.replaced*, *.schema-*); remove them when you no longer need them",
+		counted(s.Copies, "file"), bytesText(s.CopiesBytes))
 }
 
 // refusedText lists which quota refused how much since the start.

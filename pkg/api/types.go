@@ -117,6 +117,8 @@ type Status struct {
 	DiskFree        int64     `json:"disk_free_bytes"`          // of the file system of the data directory
 	DiskTotal       int64     `json:"disk_total_bytes"`         // 0: unknown
 	DiskFullSince   time.Time `json:"disk_full_since,omitzero"` // zero: it is not full
+	Copies          int       `json:"db_copies"`                // files beside the database that a repair, a restore or a change of schema has put aside
+	CopiesBytes     int64     `json:"db_copies_bytes"`
 	// Refused counts by quota what others wanted stored since the start and a quota
 	// refused or cut; quotas without any are left out.
 	Refused       map[string]int64 `json:"refused,omitempty"`

@@ -285,6 +285,7 @@ func (d *Daemon) describe(s *api.Status) {
 		s.DBBytes, s.DBFill, s.DBMost = sizes.File, sizes.Fill, sizes.Most
 		s.DiskFree, s.DiskTotal = sizes.Disk.Free, sizes.Disk.Total
 	}
+	s.Copies, s.CopiesBytes = d.copies()
 	s.DBMaxBytes = d.store.MaxBytes()
 	s.DiskFullSince = d.disk.fullSince()
 	s.DataDir = d.dataDir

@@ -89,6 +89,9 @@ func (d *Daemon) openStore() (err error) {
 		d.log.Info("this machine has 32-bit addresses: the database stays smaller than storage.max_bytes", "bytes", most)
 	}
 	d.countStart()
+	if n, bytes := d.copies(); n > 0 {
+		d.log.Info("old copies of the database are kept (*.corrupt-*, *.replaced*, *.schema-*); remove them when you no longer need them", "files", n, "bytes", bytes)
+	}
 	stats := d.store.Stats()
 	d.log.Info("database open", "path", d.store.Path(), "bytes", d.fileSize(), "clean", d.clean,
 		"provider_records", stats.Records[0], "value_records", stats.Records[1], "published_keys", stats.Published[0]+stats.Published[1])
@@ -119,6 +122,18 @@ func (d *Daemon) openCompact(o storage.Options) (err error) {
 	}
 	d.store, err = storage.Open(d.dataDir, o)
 	return err
+}
+
+// copies counts the files that were put aside beside the database.
+func (d *Daemon) copies() (n int, bytes int64) {
+	all, err := d.store.Copies()
+	if err != nil {
+		return 0, 0
+	}
+	for _, c := range all {
+		bytes += c.Bytes
+	}
+	return len(all), bytes
 }
 
 // fileSize is the length of the database in bytes, 0 if it cannot be read.

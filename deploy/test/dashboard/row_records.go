@@ -140,6 +140,7 @@ var database = row{"Database", []panel{
 			{"holdfast_db_size_bytes{@}", "{{instance}} files"},
 			{"holdfast_db_size_bytes{@} - holdfast_db_free_bytes{@}", "{{instance}} in use"},
 			{"holdfast_db_max_bytes{@}", "{{instance}} limit"},
+			{"holdfast_db_copies_bytes{@} > 0", "{{instance}} old copies"},
 		},
 	},
 	{

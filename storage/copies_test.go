@@ -1,0 +1,79 @@
+package storage
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/storage/runs"
+)
+
+// touch makes a file of so many bytes, last written to so many hours ago.
+func touch(t *testing.T, path string, size, hours int) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, make([]byte, size), 0o600))
+	at := time.Now().Add(-time.Duration(hours) * time.Hour)
+	require.NoError(t, os.Chtimes(path, at, at))
+}
+
+// Of each file the last copies are kept, of each kind, however often it is repaired and
+// restored.
+func TestCopiesAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	db, err := Open(dir, Options{NoSync: true})
+	require.NoError(t, err)
+	var backup bytes.Buffer
+	_, err = db.Backup(&backup)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	for i := range 6 { // as older versions have left them
+		touch(t, filepath.Join(dir, fmt.Sprint(FileName, ".corrupt-", 1000+i)), 10, 100-i)
+		touch(t, filepath.Join(dir, fmt.Sprint(runs.RunsName, ".replaced-", i)), 10, 100-i)
+	}
+	touch(t, filepath.Join(dir, FileName+".corrupted"), 10, 0) // somebody's
+	for range 3 {
+		old, err := Restore(dir, bytes.NewReader(backup.Bytes()))
+		require.NoError(t, err)
+		require.FileExists(t, old)
+		q, err := Repair(dir, Options{NoSync: true})
+		require.NoError(t, err)
+		for _, f := range q.Files {
+			require.FileExists(t, f)
+		}
+	}
+	for _, name := range dbFiles {
+		for _, suffix := range []string{suffixCorrupt, suffixReplaced} {
+			found, err := copiesOf(dir, name, suffix)
+			require.NoError(t, err)
+			require.Len(t, found, keptCopies, "%s%s", name, suffix)
+		}
+	}
+	require.FileExists(t, filepath.Join(dir, FileName+".corrupted"))
+	db = openTest(t, dir, Options{})
+	all, err := db.Copies()
+	require.NoError(t, err)
+	require.Len(t, all, 2*keptCopies*len(dbFiles))
+	require.Positive(t, all[0].Bytes)
+}
+
+// The newest stays whatever its time says, and of the others the one written to last.
+func TestDropCopies(t *testing.T) {
+	dir := t.TempDir()
+	path := func(suffix string) string { return filepath.Join(dir, FileName+suffix) }
+	touch(t, path(".corrupt-1"), 1, 3)
+	touch(t, path(".corrupt-2"), 1, 1)
+	touch(t, path(".corrupt-3"), 1, 2)
+	touch(t, path(".corrupt-4"), 1, 9)
+	touch(t, path(".replaced"), 1, 50)
+	require.NoError(t, dropCopies(dir, []string{path(".corrupt-4")}))
+	names, err := filepath.Glob(path(".*"))
+	require.NoError(t, err)
+	slices.Sort(names)
+	require.Equal(t, []string{path(".corrupt-2"), path(".corrupt-4"), path(".replaced")}, names)
+}
