@@ -76,17 +76,18 @@ type accounts map[string]*account
 
 type account struct{ now, stored records.Tally }
 
-// account returns the tally of a part of an account.
-func (b *batch) account(part records.Account) (*account, error) {
+// account returns the tally of a part of an account. A damaged one counts from zero until
+// the next start makes it again: it is no reason to refuse what can be stored.
+func (b *batch) account(part records.Account) *account {
 	key := accountKey(part)
 	if a := b.accounts[key]; a != nil {
-		return a, nil
+		return a
 	}
 	var a account
 	if rows := b.tx.Bucket(bucketAccounts); rows != nil {
 		var err error
 		if a.stored, err = decodeTally(key, rows.Get([]byte(key))); err != nil {
-			return nil, err
+			a.stored, b.damage = records.Tally{}, err
 		}
 	}
 	a.now = a.stored
@@ -94,29 +95,19 @@ func (b *batch) account(part records.Account) (*account, error) {
 		b.accounts = make(accounts)
 	}
 	b.accounts[key] = &a
-	return &a, nil
+	return &a
 }
 
 // held returns what a part of an account holds.
-func (b *batch) held(part records.Account) (records.Tally, error) {
-	a, err := b.account(part)
-	if err != nil {
-		return records.Tally{}, err
-	}
-	return a.now, nil
-}
+func (b *batch) held(part records.Account) records.Tally { return b.account(part).now }
 
 // count adds n times a charge to the tallies of its account.
-func (b *batch) count(c charge, n int64) error {
+func (b *batch) count(c charge, n int64) {
 	t := c.tally()
 	for _, part := range c.account.Parts() {
-		a, err := b.account(part)
-		if err != nil {
-			return err
-		}
+		a := b.account(part)
 		a.now = a.now.Add(records.Tally{Values: n * t.Values, Bytes: n * t.Bytes})
 	}
-	return nil
 }
 
 // storeAccounts writes the tallies that have changed.

@@ -132,6 +132,27 @@ func TestAccountsOfAnOldFile(t *testing.T) {
 	require.Error(t, put(db, "two", records.Account{Peer: "a"}), "one is now on its account")
 }
 
+// A damaged account stops nothing, and the next start makes it again.
+func TestDamagedAccount(t *testing.T) {
+	dir, o, db, put := quotaOfTwo(t)
+	require.NoError(t, db.Close())
+	file, err := bbolt.Open(filepath.Join(dir, FileName), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, file.Update(func(tx *bbolt.Tx) error {
+		return errors.Join(tx.Bucket(bucketAccounts).Put([]byte("pa"), []byte("nonsense")), noteAccounts(tx, tx.Bucket(bucketMeta)))
+	}))
+	require.NoError(t, file.Close())
+	db, err = Open(dir, o)
+	require.NoError(t, err)
+	require.NoError(t, put(db, "two", records.Account{Peer: "a"}))
+	require.NoError(t, db.DeleteValue([]byte("one")))
+	require.NoError(t, put(db, "one", records.Account{Peer: "a"}))
+	require.NoError(t, db.Close())
+	db = openTest(t, dir, o)
+	require.Nil(t, db.Quarantined())
+	require.Error(t, put(db, "three", records.Account{Peer: "a"}))
+}
+
 // Compact, backup and restore keep the accounts.
 func TestAccountsOfCopies(t *testing.T) {
 	dir, o, db, put := quotaOfTwo(t)

@@ -147,7 +147,8 @@ func (b *batch) writeValue(vt valueTx, v *records.Value, row []byte, c charge) e
 	b.counters.Values++
 	b.counters.ValueBytes += valueBytes(v.Key, row)
 	entry := expiryKey(v.Expires, v.Key)
-	return disk.FirstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(entry, c.encode(entry)), b.count(c, 1))
+	b.count(c, 1)
+	return disk.FirstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(entry, c.encode(entry)))
 }
 
 // mergeValue asks better on behalf of the records rules. A validator that panics
@@ -191,7 +192,8 @@ func (b *batch) chargeOf(vt valueTx, entry []byte) charge {
 // dropEntry removes an entry of the expiry index, if it is there, and what it is counted
 // for.
 func (b *batch) dropEntry(vt valueTx, entry []byte) error {
-	return disk.FirstErr(b.count(b.chargeOf(vt, entry), -1), vt.expiry.Delete(entry))
+	b.count(b.chargeOf(vt, entry), -1)
+	return vt.expiry.Delete(entry)
 }
 
 // DeleteValue implements records.Store.

@@ -159,9 +159,8 @@ func (a *app) peersCommand() *cobra.Command {
 		Short: "List connected peers and those of the routing table",
 		Long: `List connected peers and those of the routing table. --usage lists instead what each
 peer has cost this node since it started, most bytes first: its requests by type,
-bytes and time; and how many provider records here name it. Its values
-are not counted. The node tells 4096 peers apart; the rest are summed up in the last
-line.`,
+bytes and time; and how many provider records here name it. Its values are not
+counted. The node tells 4096 peers apart; the rest are summed up in the last line.`,
 		Example: `  holdfast peers
   holdfast peers --usage | head`,
 		Args: exactly(),

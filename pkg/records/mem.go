@@ -110,7 +110,7 @@ func (m *Mem) PutValue(now time.Time, v Value, better Better) error {
 		return err
 	}
 	offer := ValueOffer{Account: v.Account, Bytes: memValueBytes(&v), Known: ok && old.Live(now), Old: old.Account, OldBytes: memValueBytes(&old)}
-	held := func(a Account) (Tally, error) { return s.accounts[a], nil }
+	held := func(a Account) Tally { return s.accounts[a] }
 	if v.Account, err = orNone(m.ValueQuotas).Charge(offer, held); err != nil {
 		var over *QuotaError
 		if errors.As(err, &over) {

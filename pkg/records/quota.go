@@ -88,7 +88,7 @@ type ValueOffer struct {
 // anybody may renew it, and may be replaced by a value that is no larger whatever that
 // account holds. A value on nobody's account comes onto that of whoever stores it next,
 // if that has room.
-func (q ValueQuotas) Charge(o ValueOffer, held func(Account) (Tally, error)) (Account, error) {
+func (q ValueQuotas) Charge(o ValueOffer, held func(Account) Tally) (Account, error) {
 	switch {
 	case o.Account.IsZero():
 		return o.Account, nil
@@ -106,19 +106,18 @@ func (q ValueQuotas) Charge(o ValueOffer, held func(Account) (Tally, error)) (Ac
 }
 
 // without is held without what the value under the key is counted for.
-func (o *ValueOffer) without(held func(Account) (Tally, error)) func(Account) (Tally, error) {
-	return func(a Account) (Tally, error) {
-		t, err := held(a)
+func (o *ValueOffer) without(held func(Account) Tally) func(Account) Tally {
+	return func(a Account) Tally {
 		if slices.Contains(o.Old.Parts(), a) {
-			t = t.Add(Tally{-1, -o.OldBytes})
+			return held(a).Add(Tally{-1, -o.OldBytes})
 		}
-		return t, err
+		return held(a)
 	}
 }
 
 // admit returns the error of the first quota that an account may not take more of. One
 // of which nothing more is taken refuses nothing.
-func (q ValueQuotas) admit(a Account, more Tally, held func(Account) (Tally, error)) error {
+func (q ValueQuotas) admit(a Account, more Tally, held func(Account) Tally) error {
 	for _, part := range a.Parts() {
 		most, values, size := q.All, QuotaValues, QuotaValuesSize
 		switch {
@@ -127,11 +126,7 @@ func (q ValueQuotas) admit(a Account, more Tally, held func(Account) (Tally, err
 		case part.Peer != "":
 			most, values, size = q.PerPeer, QuotaValuesPerPeer, QuotaValuesSizePerPeer
 		}
-		t, err := held(part)
-		if err != nil {
-			return err
-		}
-		switch t = t.Add(more); {
+		switch t := held(part).Add(more); {
 		case more.Values > 0 && most.Values > 0 && t.Values > most.Values:
 			return &QuotaError{values}
 		case more.Bytes > 0 && most.Bytes > 0 && t.Bytes > most.Bytes:
