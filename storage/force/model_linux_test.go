@@ -254,6 +254,9 @@ func (m *model) must(e *entity, at int64) bool {
 		return false
 	}
 	for _, c := range e.maybe {
+		if c.extends && m.keeps {
+			return false // it may be taken only once the clock has been set back, and replace what is ahead then
+		}
 		if !c.stands || c.ahead(at) || (!c.extends || c.replaces(&e.is)) && (at >= c.lo || m.swept(c)) {
 			return false
 		}
