@@ -1,0 +1,21 @@
+package main
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A health endpoint that takes connections and answers nothing is one of a paused
+// daemon: the question ends with its time limit, as such.
+func TestHealthOfASilentEndpoint(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, healthOverHTTP(ctx, l.Addr().String(), true), context.DeadlineExceeded)
+}
