@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -28,11 +30,13 @@ func TestMain(m *testing.M) {
 //	start NAME TEXT COMMAND...    COMMAND runs until TEXT is in a line of its output;
 //	                              $NAME_ADDR, $NAME_LISTEN (without the peer ID),
 //	                              $NAME_PORT and $NAME_ID say where it listens
-//	stop NAME                     it ends by SIGTERM with 0, within ten seconds
-//	kill NAME                     it is killed
+//	term NAME                     it ends by SIGTERM with 0, within ten seconds
+//	sigkill NAME                  it is killed
 //	interrupt NAME N [GLOB]       it ends by SIGINT with N, sent once a file of GLOB is there
 //	hup NAME                      it gets SIGHUP
 //	output NAME TEXT              it has printed a line with TEXT, soon
+//	until TEXT COMMAND...         COMMAND is run until its stdout contains TEXT
+//	keys N FILE                   FILE has N keys, one a line
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -45,7 +49,8 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": scriptCode, "start": scriptStart, "stop": scriptStop, "kill": scriptKill, "interrupt": scriptInterrupt, "hup": scriptHUP, "output": scriptOutput,
+			"code": scriptCode, "start": scriptStart, "term": scriptTerm, "sigkill": scriptSigkill, "interrupt": scriptInterrupt, "hup": scriptHUP, "output": scriptOutput,
+			"until": scriptUntil, "keys": scriptKeys,
 		},
 	})
 }
@@ -157,9 +162,9 @@ func scriptProcess(ts *testscript.TestScript, name string) *running {
 	return p
 }
 
-func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
+func scriptTerm(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: stop NAME")
+		ts.Fatalf("usage: term NAME")
 	}
 	scriptProcess(ts, args[0]).end(ts, syscall.SIGTERM, 0)
 }
@@ -200,9 +205,9 @@ func scriptInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	p.end(ts, os.Interrupt, code)
 }
 
-func scriptKill(ts *testscript.TestScript, neg bool, args []string) {
+func scriptSigkill(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: kill NAME")
+		ts.Fatalf("usage: sigkill NAME")
 	}
 	scriptProcess(ts, args[0]).kill()
 }
@@ -219,4 +224,34 @@ func scriptOutput(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: output NAME TEXT")
 	}
 	scriptProcess(ts, args[0]).await(ts, args[1])
+}
+
+// scriptUntil runs a command until its standard output contains a text.
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until TEXT COMMAND...")
+	}
+	for deadline := time.Now().Add(scriptPatience); ; pause() {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%q did not appear", args[0])
+		}
+	}
+}
+
+// scriptKeys writes a file of keys.
+func scriptKeys(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: keys N FILE")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var lines bytes.Buffer
+	for i := range n {
+		fmt.Fprintf(&lines, "content %d\n", i)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), lines.Bytes(), 0o600))
 }
