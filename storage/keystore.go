@@ -99,21 +99,47 @@ func (b *batch) publish(ps []records.Published) error {
 
 // Unpublish implements records.Keystore.
 func (db *DB) Unpublish(kind records.Kind, key []byte) error {
-	if kind >= records.NumKinds {
-		return records.ErrNotFound
+	removed, err := db.UnpublishAll(kind, [][]byte{key})
+	if err == nil && removed == 0 {
+		err = records.ErrNotFound
 	}
-	return db.do("unpublish", ownLimit, func(b *batch) error {
-		rows, err := disk.BucketOf(b.tx, bucketKeystore)
-		if err != nil {
-			return err
+	return err
+}
+
+// UnpublishAll implements records.Keystore, in transactions of the size of Publish.
+func (db *DB) UnpublishAll(kind records.Kind, keys [][]byte) (removed int, err error) {
+	if kind >= records.NumKinds {
+		return 0, nil
+	}
+	for len(keys) > 0 {
+		chunk := keys[:min(len(keys), publishChunk)]
+		keys = keys[len(chunk):]
+		var n int
+		if err := db.do("unpublish", ownLimit, func(b *batch) (err error) { n, err = b.unpublish(kind, chunk); return err }); err != nil {
+			return removed, err
 		}
+		removed += n
+	}
+	return removed, nil
+}
+
+func (b *batch) unpublish(kind records.Kind, keys [][]byte) (removed int, err error) {
+	rows, err := disk.BucketOf(b.tx, bucketKeystore)
+	if err != nil {
+		return 0, err
+	}
+	for _, key := range keys {
 		k := publishedKey(kind, key)
 		if rows.Get(k) == nil {
-			return records.ErrNotFound
+			continue
+		}
+		if err := rows.Delete(k); err != nil {
+			return 0, err
 		}
 		b.counters.Published[kind]--
-		return rows.Delete(k)
-	})
+		removed++
+	}
+	return removed, nil
 }
 
 // Load implements records.Keystore.

@@ -37,22 +37,7 @@ func (a *app) republishCommand() *cobra.Command {
 			return a.printRepublish(&s)
 		}),
 	}
-	now := &cobra.Command{
-		Use:     "now",
-		Short:   "Republish every key now",
-		Example: `  holdfast republish now`,
-		Args:    exactly(),
-		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
-			if err := b.RepublishNow(ctx); err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(map[string]bool{"started": true})
-			}
-			return a.printf("Republishing started\n")
-		}),
-	}
-	cmd.AddCommand(a.daemonFlags(status), a.daemonFlags(now))
+	cmd.AddCommand(a.daemonFlags(status), a.daemonFlags(a.republishNowCommand()))
 	return cmd
 }
 
@@ -64,7 +49,7 @@ func (a *app) printRepublish(s *api.RepublishStatus) error {
 	err := a.fields(
 		"Keys", fmt.Sprint(s.Keys), "Regions", fmt.Sprint(s.Regions), "Overdue regions", alarmIf(s.OverdueRegions > 0, fmt.Sprint(s.OverdueRegions)),
 		"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
-		"Next due", next, "Last success", ago(s.LastSuccess), "Fewest holders", fewestHolders(s),
+		"Next due", next, "Last success", ago(s.LastSuccess), "Fewest holders", fewestHolders(s), "Unannounced", fmt.Sprint(s.Unannounced),
 	)
 	if err != nil {
 		return err

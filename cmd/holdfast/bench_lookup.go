@@ -29,7 +29,9 @@ the median of all requests. Nothing is stored.`,
 				return usageError{err}
 			}
 			return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
-				r, err := rpcbench.Lookups(ctx, b, cfg, func(done int) { a.progress("lookup", done, cfg.Count) })
+				p := a.counted("looked up", cfg.Count)
+				r, err := rpcbench.Lookups(ctx, b, cfg, func(done int) { p.at(int64(done)) })
+				p.end()
 				if err != nil {
 					return err
 				}

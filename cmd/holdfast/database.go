@@ -115,7 +115,9 @@ there already stays, unless --force replaces it once the new one is whole.`,
 }
 
 func (a *app) backup(ctx context.Context, b api.Backend, args []string) error {
-	n, err := saveTo(args[0], func(w io.Writer) error { return b.Backup(ctx, w) })
+	p := a.measured("saved", 0)
+	n, err := saveTo(args[0], func(w io.Writer) error { return b.Backup(ctx, io.MultiWriter(w, p)) })
+	p.end()
 	if err != nil {
 		return err
 	}

@@ -76,14 +76,3 @@ func counted[N int | int64](n N, thing string) string {
 }
 
 func bytesText(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
-
-// progress prints how far long work has come, on a terminal only.
-func (a *app) progress(what string, done, total int) {
-	if isTerminal(a.errs) {
-		end := ""
-		if done == total {
-			end = "\n"
-		}
-		fmt.Fprintf(a.errs, "\r%s %s of %s%s", what, humanize.Comma(int64(done)), humanize.Comma(int64(total)), end)
-	}
-}

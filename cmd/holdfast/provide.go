@@ -19,18 +19,19 @@ func (a *app) provideCommand() *cobra.Command {
 
 A file holds one key a line; blank lines and lines that begin with # are left out,
 "-" is standard input. If a line is no key, nothing is provided, unless
---skip-invalid leaves such lines out.`,
+--skip-invalid leaves such lines out.
+
+The daemon first stores all keys of a file, then announces them by its schedule, while
+the command shows how far it is. It goes on when the command is interrupted. Keys that
+are provided already keep their schedule, so the same file may be given again.`,
 		Example: `  holdfast provide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
   holdfast provide --file keys.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (file == "") == (len(args) == 0) {
-				return usagef("give either KEY... or --file FILE")
-			}
-			if skip && file == "" {
-				return usagef("--skip-invalid goes with --file")
+			if err := checkFile(file, skip, args); err != nil {
+				return err
 			}
 			if file != "" {
-				return a.provideFile(cmd, file, skip)
+				return a.bulk(file, skip, (*bulk).provide)(cmd, nil)
 			}
 			keys, err := parseKeys(args)
 			if err != nil {
@@ -41,8 +42,7 @@ A file holds one key a line; blank lines and lines that begin with # are left ou
 			})(cmd, args)
 		},
 	}
-	cmd.Flags().StringVar(&file, "file", "", "`file` with one key a line")
-	cmd.Flags().BoolVar(&skip, "skip-invalid", false, "leave out lines of the file that are no keys")
+	fileFlags(cmd, &file, &skip)
 	return a.nodeFlags(cmd)
 }
 
@@ -79,40 +79,61 @@ func (a *app) provideEach(ctx context.Context, b api.Backend, texts []string, ke
 	return nil
 }
 
-func (a *app) provideFile(cmd *cobra.Command, file string, skip bool) error {
-	f, err := a.readKeyFile(file, skip)
-	if err != nil {
-		return err
-	}
-	return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
-		err := b.ProvideAll(ctx, f.keys, func(p api.Progress) { a.progress("provided", p.Done, p.Total) })
-		if err != nil {
-			return err
-		}
-		if a.json {
-			return a.printJSON(map[string]int{"keys": len(f.keys)})
-		}
-		return a.printf("Provided %s\n", counted(len(f.keys), "key"))
-	})(cmd, nil)
-}
-
 func (a *app) unprovideCommand() *cobra.Command {
+	var file string
+	var skip bool
 	cmd := &cobra.Command{
-		Use:     "unprovide KEY",
-		Short:   "Stop announcing content",
-		Long:    `Stop announcing content. Records at other peers live until they expire.`,
-		Example: `  holdfast unprovide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
-		Args:    exactly("KEY"),
+		Use:   "unprovide KEY... | unprovide --file FILE",
+		Short: "Stop announcing content",
+		Long: `Stop announcing content. Records at other peers live until they expire. A file is
+read as "holdfast provide" reads it.`,
+		Example: `  holdfast unprovide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
+  holdfast unprovide --file keys.txt`,
 
 		ValidArgsFunction: a.completePublished("provider"),
-		RunE: a.withKey(func(ctx context.Context, b api.Backend, text string, key []byte) error {
-			if err := b.Unprovide(ctx, key); err != nil {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFile(file, skip, args); err != nil {
 				return err
 			}
-			return a.printKey("Unprovided", text)
-		}),
+			if file != "" {
+				return a.bulk(file, skip, (*bulk).unprovide)(cmd, nil)
+			}
+			keys, err := parseKeys(args)
+			if err != nil {
+				return err
+			}
+			return a.with(func(ctx context.Context, b api.Backend, args []string) error {
+				for i, key := range keys {
+					if err := b.Unprovide(ctx, key); err != nil {
+						return err
+					}
+					if err := a.printKey("Unprovided", args[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})(cmd, args)
+		},
 	}
+	fileFlags(cmd, &file, &skip)
 	return a.daemonFlags(cmd)
+}
+
+// fileFlags adds the flags of commands that take keys or a file of keys.
+func fileFlags(cmd *cobra.Command, file *string, skip *bool) {
+	cmd.Flags().StringVar(file, "file", "", "`file` with one key a line")
+	cmd.Flags().BoolVar(skip, "skip-invalid", false, "leave out lines of the file that are no keys")
+}
+
+// checkFile refuses what does not go together.
+func checkFile(file string, skip bool, args []string) error {
+	switch {
+	case (file == "") == (len(args) == 0):
+		return usagef("give either KEY... or --file FILE")
+	case skip && file == "":
+		return usagef("--skip-invalid goes with --file")
+	}
+	return nil
 }
 
 func (a *app) providesCommand() *cobra.Command {

@@ -221,7 +221,7 @@ func (s *simRun) play(ctx context.Context, w *sim.World, nodes int) (err error) 
 		defer f.Close()
 		w.CompareTo(f)
 	}
-	p := progress{a: s.a, w: w, begun: time.Now()}
+	p := simProgress{a: s.a, w: w, begun: time.Now()}
 	err = w.Run(func(now time.Duration) error {
 		p.show(now)
 		return ctx.Err()
@@ -233,21 +233,15 @@ func (s *simRun) play(ctx context.Context, w *sim.World, nodes int) (err error) 
 	return w.FinishTrace()
 }
 
-// progress tells on stderr how far a simulation has come.
-type progress struct {
+// simProgress tells on stderr how far a simulation has come.
+type simProgress struct {
 	a     *app
 	w     *sim.World
 	begun time.Time
 	told  time.Time
 }
 
-// Between two lines on a terminal, and in a log.
-const (
-	progressTerminal = time.Second
-	progressLog      = 30 * time.Second
-)
-
-func (p *progress) show(now time.Duration) {
+func (p *simProgress) show(now time.Duration) {
 	every, end := progressLog, "\n"
 	if isTerminal(p.a.errs) {
 		every, end = progressTerminal, "\r"
@@ -269,7 +263,7 @@ func (p *progress) show(now time.Duration) {
 
 // done tells what the simulation cost. These figures are of this machine, so they
 // are no part of the report.
-func (p *progress) done(nodes int) {
+func (p *simProgress) done(nodes int) {
 	spent := time.Since(p.begun).Seconds()
 	runtime.GC()
 	var m runtime.MemStats

@@ -79,6 +79,18 @@ func (c *Client) Unprovide(ctx context.Context, key []byte) error {
 	return c.call(ctx, opUnprovide, request{Key: key}, nil)
 }
 
+// ProvideLater implements Backend.
+func (c *Client) ProvideLater(ctx context.Context, keys [][]byte) (v HandedOver, err error) {
+	err = c.call(ctx, opProvideLater, request{Keys: keys}, &v)
+	return v, err
+}
+
+// UnprovideAll implements Backend.
+func (c *Client) UnprovideAll(ctx context.Context, keys [][]byte) (v Removed, err error) {
+	err = c.call(ctx, opUnprovideAll, request{Keys: keys}, &v)
+	return v, err
+}
+
 // FindPeer implements Backend.
 func (c *Client) FindPeer(ctx context.Context, peerID string) (v Peer, err error) {
 	err = c.call(ctx, opFindPeer, request{Peer: peerID}, &v)
@@ -156,26 +168,6 @@ func (c *Client) FindProviders(ctx context.Context, key []byte, count int, fn fu
 		}
 		return fn(p)
 	})
-}
-
-// ProvideAll implements Backend. It sends the keys in requests of bounded size.
-func (c *Client) ProvideAll(ctx context.Context, keys [][]byte, progress func(Progress)) error {
-	total := len(keys)
-	for start := 0; start < total; start += maxKeysPerRequest {
-		part := keys[start:min(start+maxKeysPerRequest, total)]
-		err := c.stream(ctx, opProvideAll, request{Keys: part}, func(raw json.RawMessage) error {
-			var p Progress
-			if err := json.Unmarshal(raw, &p); err != nil {
-				return err
-			}
-			progress(Progress{Done: start + p.Done, Total: total})
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Backup implements Backend.

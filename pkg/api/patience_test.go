@@ -76,10 +76,9 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	opFindProviders: func(ctx context.Context, c *Client) error {
 		return c.FindProviders(ctx, nil, 0, func(Peer) error { return nil })
 	},
-	opTraces: func(ctx context.Context, c *Client) error { return c.Traces(ctx, 1, func(Trace) error { return nil }) },
-	opProvideAll: func(ctx context.Context, c *Client) error {
-		return c.ProvideAll(ctx, [][]byte{{1}}, func(Progress) {})
-	},
+	opTraces:       func(ctx context.Context, c *Client) error { return c.Traces(ctx, 1, func(Trace) error { return nil }) },
+	opProvideLater: func(ctx context.Context, c *Client) error { _, err := c.ProvideLater(ctx, [][]byte{{1}}); return err },
+	opUnprovideAll: func(ctx context.Context, c *Client) error { _, err := c.UnprovideAll(ctx, [][]byte{{1}}); return err },
 }
 
 // A paused daemon takes connections, which the kernel does for it, and answers nothing.

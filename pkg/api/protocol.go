@@ -7,11 +7,11 @@ import (
 
 // Bounds of the admin protocol.
 const (
-	// maxBody bounds a request in bytes: 100,000 keys of 80 bytes in base64, or
-	// the largest value that may be configured (2 MiB).
+	// maxBody bounds a request in bytes: MaxKeys of 80 bytes in base64, or the
+	// largest value that may be configured (2 MiB).
 	maxBody = 16 << 20
-	// maxKeysPerRequest bounds the keys of one provide-all; the client splits.
-	maxKeysPerRequest = 10_000
+	// MaxKeys bounds the keys of one request: two transactions of the store.
+	MaxKeys = 8192
 	// maxChunk bounds one item of a backup in bytes.
 	maxChunk = 256 << 10
 	// maxRequests bounds the requests in progress.
@@ -40,8 +40,9 @@ const (
 	opGet             = "get"
 	opUnpublish       = "unpublish"
 	opProvide         = "provide"
-	opProvideAll      = "provide-all"
+	opProvideLater    = "provide-later"
 	opUnprovide       = "unprovide"
+	opUnprovideAll    = "unprovide-all"
 	opProvides        = "provides"
 	opFindProviders   = "find-providers"
 	opFindPeer        = "find-peer"

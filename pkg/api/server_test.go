@@ -68,11 +68,12 @@ func (f *fake) Provide(_ context.Context, key []byte) (Stored, error) {
 	return Stored{StoredAt: len(key)}, f.err
 }
 
-func (f *fake) ProvideAll(_ context.Context, keys [][]byte, progress func(Progress)) error {
-	for i := range keys {
-		progress(Progress{Done: i + 1, Total: len(keys)})
-	}
-	return f.err
+func (f *fake) ProvideLater(_ context.Context, keys [][]byte) (HandedOver, error) {
+	return HandedOver{New: len(keys) - 1, Known: 1}, f.err
+}
+
+func (f *fake) UnprovideAll(_ context.Context, keys [][]byte) (Removed, error) {
+	return Removed{Keys: len(keys)}, f.err
 }
 func (f *fake) Unprovide(_ context.Context, key []byte) error { f.kept.Key = key; return f.err }
 
@@ -212,16 +213,16 @@ func TestStreams(t *testing.T) {
 	require.NoError(t, c.Provides(ctx, func(p Published) error { published = append(published, p); return nil }))
 	require.Equal(t, []Published{{Key: []byte{0xff}, Kind: "value"}}, published)
 
-	keys := make([][]byte, 2*maxKeysPerRequest+1)
+	keys := make([][]byte, MaxKeys)
 	for i := range keys {
-		keys[i] = []byte{byte(i)}
+		keys[i] = bytes.Repeat([]byte{0xff}, 80) // the longest
 	}
-	var last Progress
-	require.NoError(t, c.ProvideAll(ctx, keys, func(p Progress) {
-		require.Greater(t, p.Done, last.Done)
-		last = p
-	}))
-	require.Equal(t, Progress{Done: len(keys), Total: len(keys)}, last)
+	h, err := c.ProvideLater(ctx, keys)
+	require.NoError(t, err)
+	require.Equal(t, HandedOver{New: MaxKeys - 1, Known: 1}, h)
+	r, err := c.UnprovideAll(ctx, keys)
+	require.NoError(t, err)
+	require.Equal(t, Removed{Keys: MaxKeys}, r)
 
 	var copied bytes.Buffer
 	require.NoError(t, c.Backup(ctx, &copied))
@@ -309,7 +310,9 @@ func TestBadRequests(t *testing.T) {
 		resp.Body.Close()
 		require.Equal(t, r.status, resp.StatusCode, r.path)
 	}
-	require.ErrorIs(t, c.stream(t.Context(), opProvideAll, request{Keys: make([][]byte, maxKeysPerRequest+1)}, nil), ErrTooLarge)
+	for _, op := range []string{opProvideLater, opUnprovideAll} {
+		require.ErrorIs(t, c.call(t.Context(), op, request{Keys: make([][]byte, MaxKeys+1)}, nil), ErrTooLarge)
+	}
 	require.ErrorContains(t, c.call(t.Context(), "newer-operation", request{}, nil), "same version")
 }
 

@@ -35,10 +35,15 @@ type Backend interface {
 	Unpublish(ctx context.Context, key []byte) error
 	// Provide announces that this node has key, now and every cycle.
 	Provide(ctx context.Context, key []byte) (Stored, error)
-	// ProvideAll announces many keys; progress is called now and then.
-	ProvideAll(ctx context.Context, keys [][]byte, progress func(Progress)) error
+	// ProvideLater keeps keys durably and leaves it to the schedule to announce them,
+	// now and every cycle. Keys that are announced already keep their schedule. At
+	// most MaxKeys.
+	ProvideLater(ctx context.Context, keys [][]byte) (HandedOver, error)
 	// Unprovide ends the announcements of key.
 	Unprovide(ctx context.Context, key []byte) error
+	// UnprovideAll ends the announcements of keys and returns how many of them were
+	// provided. At most MaxKeys.
+	UnprovideAll(ctx context.Context, keys [][]byte) (Removed, error)
 	// Provides calls fn with each published key, values too.
 	Provides(ctx context.Context, fn func(Published) error) error
 
@@ -186,10 +191,15 @@ type Published struct {
 	Until time.Time `json:"until,omitzero"` // zero: until unpublished
 }
 
-// Progress of a bulk operation, in keys.
-type Progress struct {
-	Done  int `json:"done"`
-	Total int `json:"total"`
+// HandedOver says what became of keys given to ProvideLater.
+type HandedOver struct {
+	New   int `json:"new"`
+	Known int `json:"known"` // provided already
+}
+
+// Removed says how many keys UnprovideAll found.
+type Removed struct {
+	Keys int `json:"keys"`
 }
 
 // Pong is the answer to a ping.
@@ -207,6 +217,10 @@ type RepublishStatus struct {
 	CycleSeconds   float64   `json:"cycle_seconds"`
 	NextDue        time.Time `json:"next_due,omitzero"`
 	LastSuccess    time.Time `json:"last_success,omitzero"`
+	Unannounced    int       `json:"unannounced"`    // keys of which no publication has succeeded yet
+	Succeeded      uint64    `json:"succeeded"`      // publications since the start of the daemon
+	Failed         uint64    `json:"failed"`         // likewise; those that a caller cancelled are in neither
+	VerifiedPeers  int       `json:"verified_peers"` // without any, nothing is published
 	// LastErrors are of keys that have not been published since, newest first.
 	LastErrors []PublishError `json:"last_errors,omitempty"`
 	Holders    Holders        `json:"holders"`

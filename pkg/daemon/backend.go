@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -172,14 +171,16 @@ func (b *Backend) Provide(ctx context.Context, key []byte) (api.Stored, error) {
 	return stored(res), b.keyError(key, err)
 }
 
-// ProvideAll implements api.Backend.
-func (b *Backend) ProvideAll(ctx context.Context, keys [][]byte, progress func(api.Progress)) error {
-	var mu sync.Mutex // progress goes to one writer
-	return nodeError(b.node.ProvideKeys(ctx, keys, func(done, total int) {
-		mu.Lock()
-		defer mu.Unlock()
-		progress(api.Progress{Done: done, Total: total})
-	}))
+// ProvideLater implements api.Backend.
+func (b *Backend) ProvideLater(ctx context.Context, keys [][]byte) (api.HandedOver, error) {
+	h, err := b.node.ProvideLater(ctx, keys)
+	return api.HandedOver(h), nodeError(err)
+}
+
+// UnprovideAll implements api.Backend.
+func (b *Backend) UnprovideAll(ctx context.Context, keys [][]byte) (api.Removed, error) {
+	n, err := b.node.UnprovideAll(ctx, keys)
+	return api.Removed{Keys: n}, nodeError(err)
 }
 
 // Unprovide implements api.Backend.
@@ -278,6 +279,7 @@ func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) 
 	out := api.RepublishStatus{
 		Keys: r.Keys, Regions: r.Keys, Active: r.Active, OverdueRegions: r.Overdue,
 		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
+		Unannounced: r.Untold, Succeeded: r.Done, Failed: r.Failed, VerifiedPeers: s.VerifiedPeers,
 		Holders: api.Holders(r.Holders), EndedTotal: r.EndedNum,
 	}
 	for _, e := range r.Ended {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
@@ -117,16 +119,26 @@ func (k *housekeeper) doPublish() {
 	load, note, alone := k.toLoad, k.toNote, k.noPeers
 	k.toLoad, k.toNote, k.noPeers = nil, nil, false
 	k.mu.Unlock()
-	for _, p := range note {
-		k.note(p)
-	}
-	for _, it := range load {
-		k.loadOne(it)
-	}
+	each(note, k.note)
+	each(load, k.loadOne)
 	if alone && time.Since(k.renewedHere) >= k.n.renewHereEvery() {
 		k.renewedHere = time.Now()
 		k.renewHere()
 	}
+}
+
+// publishWorkers is how many published keys are read, renewed here or noted at once:
+// their writes share a commit.
+const publishWorkers = 16
+
+// each does something with all items, a few at a time.
+func each[T any](items []T, do func(T)) {
+	var g errgroup.Group
+	g.SetLimit(publishWorkers)
+	for _, x := range items {
+		g.Go(func() error { do(x); return nil })
+	}
+	_ = g.Wait() // they report what fails
 }
 
 // renewHereEvery is how often the copies here are renewed while nobody is there to
@@ -173,6 +185,7 @@ func (k *housekeeper) note(p dht.Published) {
 		k.failed.add(PublishFailure{Kind: p.Kind, Key: p.Key, At: p.At, Problem: problem(&p)})
 	}
 	k.mu.Unlock()
+	k.n.untold.ended(republishItem(uint8(p.Kind), p.Key), p.OK)
 	if err := k.n.cfg.Keystore.Done(p.Kind, p.Key, last, p.Due); err != nil {
 		k.n.log.Error("the schedule of a published key could not be saved", "kind", p.Kind.String(), "err", err)
 	}
@@ -199,6 +212,9 @@ func (k *housekeeper) loadOne(it republish.Item) {
 	}
 	if err != nil {
 		k.n.log.Error("a published key could not be renewed", "err", err)
+	}
+	if gone {
+		k.n.untold.forget(it)
 	}
 	_ = k.n.do(func(now time.Time, m *dht.Machine) { m.Loaded(now, it, q, gone) })
 }

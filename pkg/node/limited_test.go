@@ -95,7 +95,11 @@ func TestPeerLimitsAnnouncements(t *testing.T) {
 			keys = append(keys, fmt.Appendf(nil, "key %d", i))
 		}
 		start := time.Now()
-		require.NoError(t, n.ProvideKeys(context.Background(), keys, nil))
+		_, err = n.ProvideLater(context.Background(), keys)
+		require.NoError(t, err)
+		for n.Status().Republish.Untold > 0 && time.Since(start) < time.Minute {
+			time.Sleep(time.Second)
+		}
 		require.Less(t, time.Since(start), time.Minute)
 		stored, times := l.stored()
 		require.Equal(t, 40, stored)

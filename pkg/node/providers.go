@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
@@ -37,57 +35,6 @@ func (n *Node) ProvideKey(ctx context.Context, key []byte) (StoreResult, error) 
 	}
 	pub := records.Published{Kind: records.KindProvider, Key: key, Added: time.Now()}
 	return n.publish(ctx, pub, n.provideQuery(key), expires)
-}
-
-// provideWorkers is how many keys ProvideKeys publishes at once.
-const provideWorkers = 8
-
-// ProvideKeys announces many keys: all are durable at once, then published a few
-// at a time. progress is told after each, from one goroutine at a time.
-func (n *Node) ProvideKeys(ctx context.Context, keys [][]byte, progress func(done, total int)) error {
-	now := time.Now()
-	pubs := make([]records.Published, 0, len(keys))
-	for _, key := range keys {
-		if len(key) == 0 || len(key) > records.MaxKeyLen {
-			return ErrKeyLength
-		}
-		pubs = append(pubs, records.Published{Kind: records.KindProvider, Key: key, Added: now, Due: now})
-	}
-	if err := n.cfg.Keystore.Publish(pubs...); err != nil {
-		return fmt.Errorf("node: provide: %w", err)
-	}
-	err := n.provideEach(ctx, keys, progress)
-	if err != nil { // what was not reached is left to the schedule
-		_ = n.do(func(now time.Time, m *dht.Machine) {
-			for i := range pubs {
-				m.Scheduled(now, republishItem(uint8(pubs[i].Kind), pubs[i].Key), now, false)
-			}
-		})
-	}
-	return err
-}
-
-// provideEach provides keys a few at a time, until the first error.
-func (n *Node) provideEach(ctx context.Context, keys [][]byte, progress func(done, total int)) error {
-	var mu sync.Mutex
-	done := 0
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(provideWorkers)
-	for _, key := range keys {
-		g.Go(func() error {
-			if _, err := n.ProvideKey(ctx, key); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			if progress != nil {
-				progress(done, len(keys))
-			}
-			return nil
-		})
-	}
-	return g.Wait()
 }
 
 // provideHere stores our own provider record. It carries no addresses: those of

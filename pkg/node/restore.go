@@ -28,7 +28,11 @@ func (n *Node) restore() error {
 			"peers", len(peers), "age", now.Sub(taken).Round(time.Second).String())
 	}
 	keysErr := n.cfg.Keystore.Range(kad.Prefix{}, func(p records.Published) bool {
-		n.machine.Scheduled(now, republishItem(uint8(p.Kind), p.Key), p.Due, true)
+		it := republishItem(uint8(p.Kind), p.Key)
+		n.machine.Scheduled(now, it, p.Due, true)
+		if p.Last.IsZero() {
+			n.untold.add(it)
+		}
 		return true
 	})
 	n.machine.Restored(now, peers)

@@ -112,6 +112,9 @@ type RepublishStatus struct {
 	Holders  Holders
 	Ended    []PublishEnd // the last publications that ended by themselves, newest first
 	EndedNum int          // of them since the start
+
+	Untold       int    // keys whose first publication has not succeeded yet
+	Done, Failed uint64 // publications since the start
 }
 
 // Holders says by how many other peers the published keys are held, as far as they

@@ -96,6 +96,7 @@ func (n *Node) publish(ctx context.Context, pub records.Published, q dht.Query, 
 	it := republishItem(uint8(pub.Kind), pub.Key)
 	end, _ := n.end(&pub)
 	q.Publish = &it
+	n.untold.add(it)
 	res, err := n.query(ctx, q, func(now time.Time, m *dht.Machine) {
 		due := records.Earlier(now.Add(n.republishInterval()), end)
 		m.Scheduled(now, it, due, false)
@@ -134,7 +135,9 @@ func (n *Node) unpublish(kind records.Kind, key []byte) error {
 	case err != nil:
 		return fmt.Errorf("node: unpublish: %w", err)
 	}
-	return n.ask(func(_ time.Time, m *dht.Machine) { m.Unscheduled(republishItem(uint8(kind), key)) })
+	it := republishItem(uint8(kind), key)
+	n.untold.forget(it)
+	return n.ask(func(_ time.Time, m *dht.Machine) { m.Unscheduled(it) })
 }
 
 // Get finds the best value under key: here and at the peers nearest to it. It

@@ -54,15 +54,27 @@ func (m *Mem) Publish(ps ...Published) error {
 
 // Unpublish implements Keystore.
 func (m *Mem) Unpublish(kind Kind, key []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.find(kind, key) == nil {
+	removed, _ := m.UnpublishAll(kind, [][]byte{key})
+	if removed == 0 {
 		return ErrNotFound
 	}
-	delete(m.s.published, publishedKey{kind, string(key)})
-	m.s.order = nil
-	m.s.stats.Published[kind]--
 	return nil
+}
+
+// UnpublishAll implements Keystore.
+func (m *Mem) UnpublishAll(kind Kind, keys [][]byte) (removed int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range keys {
+		if m.find(kind, key) == nil {
+			continue
+		}
+		delete(m.s.published, publishedKey{kind, string(key)})
+		m.s.order = nil
+		m.s.stats.Published[kind]--
+		removed++
+	}
+	return removed, nil
 }
 
 // find returns the entry of a key, or nil. The caller holds mu.

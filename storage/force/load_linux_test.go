@@ -320,8 +320,8 @@ func (l *load) provideMany(_ *asker, rng *rand.Rand, i int) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	if err := l.d.api.ProvideAll(l.ctx, keys, func(api.Progress) {}); err != nil {
-		l.fail("provide all", err)
+	if _, err := l.d.api.ProvideLater(l.ctx, keys); err != nil {
+		l.fail("provide later", err)
 		return
 	}
 	for _, n := range numbers {

@@ -158,6 +158,33 @@ func testRangeMany(t *testing.T, f *fixture) {
 	require.EqualValues(t, len(all), st[0]+st[1])
 }
 
+func testUnpublishAll(t *testing.T, f *fixture) {
+	all := publishMany(t, f, 18000) // more than one transaction removes
+	keys := [][]byte{[]byte("not there")}
+	var want []records.Published
+	for i := range all {
+		switch {
+		case all[i].Kind == records.KindValue || i%5 == 0:
+			want = append(want, all[i])
+		default:
+			keys = append(keys, all[i].Key)
+		}
+	}
+	keys = append(keys, keys[1]) // twice
+	removed, err := f.UnpublishAll(records.KindProvider, keys)
+	require.NoError(t, err)
+	require.Equal(t, len(all)-len(want), removed)
+	f.restart()
+	requireSame(t, want, collect(t, f, kad.Prefix{}))
+	st := f.Stats().Published
+	require.EqualValues(t, len(want), st[0]+st[1])
+	for _, kind := range []records.Kind{records.KindProvider, records.NumKinds} {
+		removed, err = f.UnpublishAll(kind, keys)
+		require.NoError(t, err)
+		require.Zero(t, removed)
+	}
+}
+
 func snapshot(n int, taken time.Time) records.Snapshot {
 	s := records.Snapshot{Taken: taken}
 	for i := range n {

@@ -60,6 +60,7 @@ func Run(t *testing.T, open Open) {
 		{"PublishedRefused", testPublishedRefused},
 		{"Range", testRange},
 		{"RangeMany", testRangeMany},
+		{"UnpublishAll", testUnpublishAll},
 		{"Snapshots", testSnapshots},
 		{"SnapshotBounds", testSnapshotBounds},
 		{"Ownership", testOwnership},

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+const (
+	// watchEvery is how often a command asks how far the daemon has come.
+	watchEvery = time.Second
+	// answerGrace is how long an interrupted command waits for the answer to its last
+	// request.
+	answerGrace = 5 * time.Second
+)
+
+// bulk is a command on the keys of a file.
+type bulk struct {
+	a    *app
+	file string // as on the command line
+	keys [][]byte
+}
+
+// bulk reads the file of keys and runs a command on it.
+func (a *app) bulk(file string, skip bool, run func(k *bulk, ctx context.Context, b api.Backend) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		f, err := a.readKeyFile(file, skip)
+		if err != nil {
+			return err
+		}
+		k := &bulk{a: a, file: file, keys: f.keys}
+		return a.with(func(ctx context.Context, b api.Backend, _ []string) error { return run(k, ctx, b) })(cmd, args)
+	}
+}
+
+// provide hands the keys over and watches them being announced.
+func (k *bulk) provide(ctx context.Context, b api.Backend) error {
+	h, err := k.handOver(ctx, b)
+	if err != nil {
+		done := h.New + h.Known
+		k.a.note("%d of %s are handed over: %s; give the file again to hand over the rest", done, counted(len(k.keys), "key"), k.stay())
+		return err
+	}
+	s, err := k.a.watchAnnounced(ctx, b)
+	if err != nil {
+		k.a.note("%s handed over: %s", areKeys(len(k.keys)), k.stay())
+		return err
+	}
+	return k.provided(h, &s)
+}
+
+// stay says what becomes of keys that are handed over.
+func (k *bulk) stay() string {
+	if k.a.alone() {
+		return "those that are announced stay at the peers until they expire, the others end with this command"
+	}
+	return fmt.Sprintf("the daemon keeps them and goes on announcing them, `holdfast unprovide --file %s` takes them back", k.file)
+}
+
+// handOver gives the keys to the daemon, which has them on disk when it answers.
+func (k *bulk) handOver(ctx context.Context, b api.Backend) (all api.HandedOver, err error) {
+	err = k.each(ctx, "handed over", func(ctx context.Context, part [][]byte) error {
+		h, err := b.ProvideLater(ctx, part)
+		all.New, all.Known = all.New+h.New, all.Known+h.Known
+		return err
+	})
+	return all, err
+}
+
+// each makes one request for as many keys as it may have after the other. If ctx
+// ends, the answer to the last one is still waited for, so that what was done is
+// known.
+func (k *bulk) each(ctx context.Context, what string, request func(ctx context.Context, part [][]byte) error) error {
+	p := k.a.counted(what, len(k.keys))
+	defer p.end()
+	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(answerGrace, cancel) })()
+	done := 0
+	for part := range slices.Chunk(k.keys, api.MaxKeys) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := request(lasting, part); err != nil {
+			return err
+		}
+		done += len(part)
+		p.at(int64(done))
+	}
+	return nil
+}
+
+// watchAnnounced shows how the keys that the daemon has not announced yet become
+// fewer. It ends when each has been tried, or when there is no peer to tell.
+func (a *app) watchAnnounced(ctx context.Context, b api.Backend) (s api.RepublishStatus, err error) {
+	if s, err = b.RepublishStatus(ctx); err != nil {
+		return s, err
+	}
+	most := s.Unannounced
+	p := a.counted("announced", most)
+	defer p.end()
+	for s.Unannounced > 0 && busy(&s) {
+		if s, err = laterStatus(ctx, b); err != nil {
+			return s, err
+		}
+		most = max(most, s.Unannounced) // somebody else hands over too
+		p.set("announced", int64(most-s.Unannounced), int64(most))
+	}
+	return s, nil
+}
+
+// busy reports whether the schedule has something to do now and somebody to tell.
+func busy(s *api.RepublishStatus) bool {
+	return s.VerifiedPeers > 0 && s.Active+s.OverdueRegions > 0
+}
+
+// laterStatus asks again after a while.
+func laterStatus(ctx context.Context, b api.Backend) (api.RepublishStatus, error) {
+	select {
+	case <-time.After(watchEvery):
+		return b.RepublishStatus(ctx)
+	case <-ctx.Done():
+		return api.RepublishStatus{}, ctx.Err()
+	}
+}
+
+// provided tells how it ended.
+func (k *bulk) provided(h api.HandedOver, s *api.RepublishStatus) error {
+	if k.a.alone() && s.Unannounced > 0 {
+		return api.Errorf(api.CodeNoPeers, "%s not announced: too few peers took them", areKeys(s.Unannounced))
+	}
+	if k.a.json {
+		return k.a.printJSON(struct {
+			Keys        int `json:"keys"`
+			New         int `json:"new"`
+			Known       int `json:"known"`
+			Unannounced int `json:"unannounced"`
+		}{len(k.keys), h.New, h.Known, s.Unannounced})
+	}
+	text := fmt.Sprintf("Provided %s", counted(len(k.keys), "key"))
+	if h.Known > 0 {
+		text += fmt.Sprintf(", of which %d %s provided before", h.Known, english.PluralWord(h.Known, "was", "were"))
+	}
+	if err := k.a.printf("%s\n", text); err != nil {
+		return err
+	}
+	if s.Unannounced == 0 {
+		return nil
+	}
+	if s.VerifiedPeers == 0 {
+		return k.a.printf("%s not announced yet, for no peer answers: the daemon announces them when one does\n", areKeys(s.Unannounced))
+	}
+	return k.a.printf("%s not announced yet: the daemon goes on, see `holdfast republish status`\n", areKeys(s.Unannounced))
+}
+
+// unprovide takes the keys back.
+func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
+	removed := 0
+	err := k.each(ctx, "taken back", func(ctx context.Context, part [][]byte) error {
+		r, err := b.UnprovideAll(ctx, part)
+		removed += r.Keys
+		return err
+	})
+	unknown := len(k.keys) - removed
+	switch {
+	case err != nil:
+		k.a.note("%s taken back; give the file again to take back the rest", areKeys(removed))
+		return err
+	case removed == 0:
+		return api.Errorf(api.CodeNotFound, "none of %s of %s is provided; `holdfast provides` lists those that are", counted(len(k.keys), "key"), k.file)
+	case k.a.json:
+		return k.a.printJSON(map[string]int{"keys": removed, "not_provided": unknown})
+	case unknown > 0:
+		return k.a.printf("Unprovided %s; %d more %s not provided\n", counted(removed, "key"), unknown, english.PluralWord(unknown, "was", "were"))
+	}
+	return k.a.printf("Unprovided %s\n", counted(removed, "key"))
+}
+
+// areKeys is a number of keys with its verb.
+func areKeys(n int) string {
+	if n == 1 {
+		return "1 key is"
+	}
+	return counted(n, "key") + " are"
+}
+
+// note tells on standard error what is no result and no error.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.errs, "holdfast: "+format+"\n", args...)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/stretchr/testify/require"
+)
+
+func TestProgressInALog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, false, "announced", 100_000, humanize.Comma)
+		time.Sleep(time.Second / 2) // never at the same time as a line
+		for i := range 25 {
+			time.Sleep(time.Second)
+			p.at(int64(i+1) * 50)
+		}
+		p.end()
+		require.Equal(t, "announced 450 of 100,000 (0 %), 45 a second, 36m52s to go\n"+
+			"announced 950 of 100,000 (0 %), 47 a second, 34m45s to go\n", out.String())
+	})
+}
+
+// Work that is done at once shows nothing.
+func TestProgressOfShortWork(t *testing.T) {
+	for _, terminal := range []bool{false, true} {
+		var out bytes.Buffer
+		p := newProgress(&out, terminal, "saved", 0, bytesText)
+		p.at(10)
+		p.end()
+		require.Empty(t, out.String())
+	}
+}
+
+func TestProgressOnATerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, true, "saved", 0, bytesText)
+		p.at(1 << 20)
+		n, err := p.Write(make([]byte, 2<<20))
+		require.NoError(t, err)
+		require.Equal(t, 2<<20, n)
+		time.Sleep(progressTerminal + time.Millisecond)
+		require.Equal(t, "\rsaved 3.0 MiB, 15 MiB a second\x1b[K", out.String())
+		out.Reset()
+		p.set("a name that is longer than the terminal is wide, of which the end is cut: "+strings.Repeat("x", 80), 1, 2)
+		time.Sleep(progressTerminal)
+		require.Len(t, strings.Trim(out.String(), "\r\x1b[K"), 79)
+		out.Reset()
+		p.set("checked", 5, 5)
+		p.end()
+		require.True(t, strings.HasPrefix(out.String(), "\rchecked 5 B of 5 B (100 %)"), out.String())
+		require.True(t, strings.HasSuffix(out.String(), "\n"))
+	})
+}
+
+// Work that stalls is shown all the same.
+func TestProgressThatStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, false, "announced", 7, humanize.Comma)
+		time.Sleep(2*progressLog + time.Second)
+		p.end()
+		require.Equal(t, strings.Repeat("announced 0 of 7 (0 %)\n", 2), out.String())
+	})
+}
