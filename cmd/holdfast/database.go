@@ -49,7 +49,9 @@ func (a *app) check(repair bool) error {
 	if err != nil {
 		return err
 	}
+	p := a.timed("checking " + sized(dir))
 	report, err := daemon.CheckStore(dir, &loaded.Config, repair)
+	p.end()
 	if err != nil && !errors.Is(err, daemon.ErrDamaged) {
 		return err
 	}
@@ -69,6 +71,9 @@ func (a *app) check(repair bool) error {
 		counted(report.Providers, "provider record"), counted(report.Values, "value"), counted(report.Published, "published key"))
 }
 
+// sized names the database in a directory with its length, for progress.
+func sized(dir string) string { return "the database (" + bytesText(daemon.StoreSize(dir)) + ")" }
+
 func (a *app) compactCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "compact",
@@ -80,7 +85,9 @@ func (a *app) compactCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			p := a.timed("compacting " + sized(dir))
 			before, after, err := daemon.CompactStore(dir)
+			p.end()
 			if err != nil {
 				return err
 			}
@@ -187,7 +194,13 @@ the data directory too, or the node starts as another peer.`,
 				return fmt.Errorf("restore: %w", err)
 			}
 			defer f.Close()
-			old, err := daemon.RestoreStore(dir, f)
+			var size int64
+			if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+				size = info.Size()
+			}
+			p := a.measured("reading "+args[0], size)
+			old, err := daemon.RestoreStore(dir, p.reading(f, "checking "+args[0]))
+			p.end()
 			if err != nil {
 				return err
 			}

@@ -78,6 +78,9 @@ func (p *progress) at(done int64) {
 	p.done = done
 }
 
+// timed begins the progress of work of which only the time that it takes is known.
+func (a *app) timed(what string) *progress { return a.measured(what, 0) }
+
 // Write counts the bytes of data that passes by.
 func (p *progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
@@ -85,6 +88,23 @@ func (p *progress) Write(b []byte) (int, error) {
 	p.done += int64(len(b))
 	return len(b), nil
 }
+
+// reading counts what is read from r. After its end the work goes on as next, of
+// which only the time is known.
+func (p *progress) reading(r io.Reader, next string) io.Reader {
+	return readerFunc(func(b []byte) (int, error) {
+		n, err := r.Read(b)
+		_, _ = p.Write(b[:n]) // counts
+		if err == io.EOF {
+			p.set(next, 0, 0)
+		}
+		return n, err
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // set notes how much is done of which work; another name begins other work.
 func (p *progress) set(what string, done, total int64) {
@@ -123,6 +143,9 @@ func (p *progress) show() {
 
 // line is what is shown after the work has taken that long.
 func (p *progress) line(took time.Duration) string {
+	if p.done == 0 && p.total == 0 {
+		return p.what + ", " + span(took.Round(time.Second)) + " so far"
+	}
 	parts := []string{p.what + " " + p.text(p.done)}
 	if p.total > 0 {
 		parts[0] += fmt.Sprintf(" of %s (%d %%)", p.text(p.total), 100*p.done/p.total)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -67,5 +68,34 @@ func TestProgressThatStalls(t *testing.T) {
 		time.Sleep(2*progressLog + time.Second)
 		p.end()
 		require.Equal(t, strings.Repeat("announced 0 of 7 (0 %)\n", 2), out.String())
+	})
+}
+
+// Of some work only the time is known.
+func TestProgressOfUnknownLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, false, "checking the database (1.0 GiB)", 0, bytesText)
+		time.Sleep(2*progressLog + time.Second)
+		p.end()
+		require.Equal(t, "checking the database (1.0 GiB), 10s so far\nchecking the database (1.0 GiB), 20s so far\n", out.String())
+	})
+}
+
+// A backup that is read to its end is still to be checked.
+func TestProgressOfARestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, false, "reading b.tar", 4<<20, bytesText)
+		r := p.reading(bytes.NewReader(make([]byte, 4<<20)), "checking b.tar")
+		time.Sleep(5 * time.Second)
+		_, err := io.CopyN(io.Discard, r, 1<<20)
+		require.NoError(t, err)
+		time.Sleep(6 * time.Second)
+		_, err = io.Copy(io.Discard, r)
+		require.NoError(t, err)
+		time.Sleep(10 * time.Second)
+		p.end()
+		require.Equal(t, "reading b.tar 1.0 MiB of 4.0 MiB (25 %), 102 KiB a second, 30s to go\nchecking b.tar, 9s so far\n", out.String())
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 var (
@@ -92,6 +93,17 @@ func RestoreStore(dir string, backup io.Reader) (old string, err error) {
 		return "", StoreError(dir, err)
 	}
 	return old, nil
+}
+
+// StoreSize is the length of the database's files in bytes, without those that are
+// not there.
+func StoreSize(dir string) (n int64) {
+	for _, name := range []string{storage.FileName, runs.LogName, runs.RunsName} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
 }
 
 func storeFile(dir string) (string, error) {
