@@ -265,6 +265,33 @@ func (s *Schedule) All(now time.Time) {
 	s.heapify()
 }
 
+// perKey is the room each item has in Sooner while there are few.
+const perKey = 100 * time.Millisecond
+
+// Sooner brings the items of a kind forward to within the time Spread, or 100 ms for
+// each if they are few; none becomes due later than it was. Those in work are due again
+// after Done: their work may have begun too early.
+func (s *Schedule) Sooner(now time.Time, kind Kind) {
+	within := s.cfg.Spread
+	if few := time.Duration(len(s.jobs)) * perKey; few < within {
+		within = few
+	}
+	for i := range s.jobs {
+		j := &s.jobs[i]
+		if j.item.Kind != kind {
+			continue
+		}
+		due := nanos(now.Add(share(&j.item, within)))
+		switch {
+		case !j.active(), j.again:
+			j.due = min(j.due, due)
+		default:
+			j.due, j.again = due, true
+		}
+	}
+	s.heapify()
+}
+
 // SetInterval changes Interval for publications reported from now on; due times
 // already set stay. Zero or less means the default.
 func (s *Schedule) SetInterval(d time.Duration) {

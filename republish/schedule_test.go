@@ -279,3 +279,60 @@ func TestClockSetBack(t *testing.T) {
 		t.Fatal("some are never due")
 	}
 }
+
+// Sooner brings every item of the kind forward, none back, and spreads them.
+func TestSooner(t *testing.T) {
+	const n = 10_000
+	s := New(Config{MaxActive: 2 * n})
+	for i := range n {
+		it := item(i)
+		it.Kind = 1
+		s.Add(t0, it, t0.Add(20*time.Hour))
+	}
+	other, early := item(n), item(n+1)
+	early.Kind = 1
+	s.Add(t0, other, t0.Add(time.Hour))
+	s.Add(t0, early, t0.Add(time.Nanosecond))
+	s.Sooner(t0, 1)
+	if at, _ := s.DueAt(other); !at.Equal(t0.Add(time.Hour)) {
+		t.Fatalf("an item of another kind is due at %v", at)
+	}
+	if at, _ := s.DueAt(early); at.After(t0.Add(time.Nanosecond)) {
+		t.Fatalf("an item became due later: %v", at)
+	}
+	first := len(s.Due(nil, t0.Add(time.Minute)))
+	if first < n/20 || first > n/5 {
+		t.Fatalf("%d of %d in the first of ten minutes", first, n)
+	}
+	if got := first + len(s.Due(nil, t0.Add(10*time.Minute))); got != n+1 {
+		t.Fatalf("%d of %d within the time", got, n+1)
+	}
+}
+
+// Few items need no ten minutes.
+func TestSoonerOfFew(t *testing.T) {
+	s := New(Config{})
+	for i := range 5 {
+		s.Add(t0, item(i), t0.Add(time.Hour))
+	}
+	s.Sooner(t0, 0)
+	if got := s.Due(nil, t0.Add(5*perKey)); len(got) != 5 {
+		t.Fatalf("%d of 5 after %v", len(got), 5*perKey)
+	}
+}
+
+// What is in work is due again, and keeps an earlier time that it was given meanwhile.
+func TestSoonerWhileActive(t *testing.T) {
+	s, a, b := New(Config{}), item(1), item(2)
+	s.Add(t0, a, t0)
+	s.Add(t0, b, t0)
+	s.Due(nil, t0)
+	s.Add(t0, b, t0)
+	s.Sooner(t0, 0)
+	if next := s.Done(t0, a, true); next.After(t0.Add(2 * perKey)) {
+		t.Fatalf("due again at %v", next)
+	}
+	if next := s.Done(t0, b, true); !next.Equal(t0) {
+		t.Fatalf("due again at %v, want when it was added for", next)
+	}
+}

@@ -33,6 +33,7 @@ func encodeSnapshot(s *records.Snapshot) []byte {
 		row = append(row, byte(p.Scope))
 		row = disk.AppendAddrs(row, p.Addrs)
 	}
+	row = disk.AppendAddrs(row, s.Own)
 	return disk.Seal(bucketSnapshot, keySnapshot, row)
 }
 
@@ -53,6 +54,9 @@ func decodeSnapshot(row []byte) (records.Snapshot, error) {
 			Scope:        wire.Scope(d.Byte()),
 			Addrs:        d.Addrs(),
 		})
+	}
+	if len(d.B) > 0 { // not in snapshots of earlier versions
+		s.Own = d.Addrs()
 	}
 	return s, d.End(bucketSnapshot)
 }

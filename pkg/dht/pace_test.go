@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 	"github.com/holdfast-dht/holdfast/republish"
 )
@@ -20,7 +21,8 @@ type limiter struct {
 	limit  int
 	window time.Duration
 	since  time.Time
-	taken  int
+	taken  int // in this window
+	total  int
 	keys   map[string]time.Time // when they were first stored
 }
 
@@ -32,6 +34,7 @@ func (l *limiter) take(now time.Time, key string) bool {
 		return false
 	}
 	l.taken++
+	l.total++
 	if _, ok := l.keys[key]; !ok {
 		l.keys[key] = now
 	}
@@ -124,7 +127,7 @@ var keyNames = map[kad.Key]string{}
 func (w *pacedWorld) publish(n int) {
 	for i := range n {
 		name := fmt.Sprintf("key %d", i)
-		it := republish.Item{Key: kad.KeyOf([]byte(name)), Kind: 1}
+		it := republish.Item{Key: kad.KeyOf([]byte(name)), Kind: uint8(records.KindProvider)}
 		keyNames[it.Key] = name
 		w.m.Scheduled(w.now, it, w.now, false)
 	}
@@ -174,7 +177,7 @@ func TestPacedAnnouncementIsTakenBack(t *testing.T) {
 	w.run(start.Add(2 * time.Second))
 	require.Len(t, w.servers["peer 1"].keys, 40)
 	for k := range keyNames {
-		w.m.Unscheduled(republish.Item{Key: k, Kind: 1})
+		w.m.Unscheduled(republish.Item{Key: k, Kind: uint8(records.KindProvider)})
 	}
 	w.run(start.Add(10 * time.Minute))
 	require.Len(t, w.servers["peer 0"].keys, 10)

@@ -66,6 +66,12 @@ const (
 	SnapshotInterval = time.Minute
 	// PublishRetry is when a publication that failed for its caller is tried again.
 	PublishRetry = time.Minute
+	// MovedSettle is how long after a new address of our own what we provide is
+	// announced again: libp2p learns of several addresses one after another.
+	MovedSettle = 30 * time.Second
+	// MovedInterval is the time between two such announcements of everything. Addresses
+	// that come and go all day cost 22 times the traffic of renewal, not more.
+	MovedInterval = time.Hour
 	// PaceInterval is the time between two announcements to a peer that limits how many
 	// it takes: py-libp2p 0.8.1 takes 10 in 10 s.
 	PaceInterval = 1100 * time.Millisecond

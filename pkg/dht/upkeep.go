@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 // upkeep is when the periodic work of the Machine is due. Zero times: not
@@ -14,6 +16,8 @@ type upkeep struct {
 	snapshot  time.Time
 	bootstrap time.Time // restored peers had their chance until then
 	lowTable  time.Time // next repair of a low table
+	moved     time.Time // what we provide is announced again
+	announced time.Time // when it last was because of that
 
 	restoring   int // restored candidates without a verdict
 	refreshing  bool
@@ -24,7 +28,7 @@ type upkeep struct {
 
 func (u *upkeep) next() time.Time {
 	var at time.Time
-	for _, t := range []time.Time{u.maintain, u.expire, u.snapshot, u.bootstrap} {
+	for _, t := range []time.Time{u.maintain, u.expire, u.snapshot, u.bootstrap, u.moved} {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -90,6 +94,19 @@ func (m *Machine) checkRestored() {
 	}
 }
 
+// Moved tells that this node has an address that the records of what it provides do not
+// name. They are announced again soon, spread as republish.Schedule.Sooner says.
+func (m *Machine) Moved(now time.Time) {
+	u := &m.upkeep
+	if !u.moved.IsZero() {
+		return
+	}
+	u.moved = now.Add(MovedSettle)
+	if first := u.announced.Add(MovedInterval); u.moved.Before(first) {
+		u.moved = first
+	}
+}
+
 // due reports whether *at has come and moves it to the next interval.
 func due(at *time.Time, now time.Time, every time.Duration) bool {
 	if at.IsZero() || at.After(now) {
@@ -104,6 +121,10 @@ func (m *Machine) maintain(now time.Time) {
 	u := &m.upkeep
 	if !u.bootstrap.IsZero() && !u.bootstrap.After(now) {
 		m.checkRestored()
+	}
+	if !u.moved.IsZero() && !u.moved.After(now) {
+		u.moved, u.announced = time.Time{}, now
+		m.schedule.Sooner(now, republish.Kind(records.KindProvider))
 	}
 	if due(&u.expire, now, m.cfg.ExpireInterval) {
 		m.out.Expire = true

@@ -46,6 +46,7 @@ func (n *Node) readEvents() {
 		case event.EvtLocalAddressesUpdated:
 			n.noteOwnAddrs()
 			n.networkChanged()
+			n.announceMoved()
 		}
 	}
 }

@@ -402,13 +402,13 @@ func (n *Node) snapshotDue() bool {
 		return false
 	}
 	n.snapshotsSkipped++
-	return t.Generation() != n.savedGeneration || n.snapshotsSkipped >= snapshotAge
+	return t.Generation() != n.savedGeneration || n.own.dirty || n.snapshotsSkipped >= snapshotAge
 }
 
 // takeSnapshot collects the table's peers, nearest buckets first.
 func (n *Node) takeSnapshot(now time.Time) records.Snapshot {
 	n.savedGeneration, n.snapshotsSkipped = n.machine.Table().Generation(), 0
-	s := records.Snapshot{Taken: now}
+	s := records.Snapshot{Taken: now, Own: n.own.saved()}
 	for e := range n.machine.Table().Entries {
 		c := n.book.contacts[e.Peer.ID]
 		if c == nil || len(c.addrs) == 0 {

@@ -93,6 +93,7 @@ type Node struct {
 	inflight         map[dht.RequestID]context.CancelFunc
 	waiters          map[dht.QueryID]*waiter
 	book             book
+	own              own
 	restored         int
 	retried          int       // where in the snapshot the next retry begins
 	isolated         time.Time // since when, as logged; zero: it is not
@@ -158,6 +159,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	go n.readEvents()
 	n.server.SetServing(cfg.Mode == ModeServer)
 	n.foundConnected()
+	n.announceMoved()
 	return n, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
 // restoreTTL is how long restored addresses stay in the peerstore: until the
@@ -21,11 +22,12 @@ const restoreTTL = 10 * time.Minute
 // before the loop. A failure loses neither: the node starts without them.
 func (n *Node) restore() error {
 	now := time.Now()
-	peers, taken, snapErr := n.restorePeers(0, records.MaxSnapshotPeers)
+	peers, last, snapErr := n.restorePeers(0, records.MaxSnapshotPeers)
+	n.own.restore(last.Own, len(rpc.FilterBytes(nil, n.self.ID, last.Own, wire.ScopePublic)) > 0)
 	n.restored = len(peers)
 	if len(peers) > 0 {
 		n.log.Info("peers taken from the snapshot, each is asked before it is trusted",
-			"peers", len(peers), "age", now.Sub(taken).Round(time.Second).String())
+			"peers", len(peers), "age", now.Sub(last.Taken).Round(time.Second).String())
 	}
 	keysErr := n.cfg.Keystore.Range(kad.Prefix{}, func(p records.Published) bool {
 		it := republishItem(uint8(p.Kind), p.Key)
@@ -40,15 +42,15 @@ func (n *Node) restore() error {
 }
 
 // restorePeers returns up to most peers of the last snapshot, beginning with that at
-// the place from (modulo their number), and when it was taken. It gives their
+// the place from (modulo their number), and the snapshot itself. It gives their
 // addresses to the host.
-func (n *Node) restorePeers(from, most int) (peers []kad.Peer, taken time.Time, err error) {
-	s, err := n.cfg.Snapshots.LoadSnapshot()
+func (n *Node) restorePeers(from, most int) (peers []kad.Peer, s records.Snapshot, err error) {
+	s, err = n.cfg.Snapshots.LoadSnapshot()
 	if errors.Is(err, records.ErrNotFound) {
-		return nil, taken, nil
+		return nil, s, nil
 	}
 	if err != nil {
-		return nil, taken, fmt.Errorf("node: restore: %w", err)
+		return nil, s, fmt.Errorf("node: restore: %w", err)
 	}
 	for i := range min(most, len(s.Peers)) {
 		p := &s.Peers[(from+i)%len(s.Peers)]
@@ -61,7 +63,7 @@ func (n *Node) restorePeers(from, most int) (peers []kad.Peer, taken time.Time, 
 		n.host.Peerstore().AddAddrs(id, addrs, restoreTTL)
 		peers = append(peers, kad.NewPeer(p.ID))
 	}
-	return peers, s.Taken, nil
+	return peers, s, nil
 }
 
 // startBootstrap looks for a way into the network unless that is going on

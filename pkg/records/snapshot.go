@@ -24,6 +24,7 @@ type SnapshotPeer struct {
 type Snapshot struct {
 	Taken time.Time
 	Peers []SnapshotPeer
+	Own   [][]byte // addresses of this node that its provider records name, at most MaxProviderAddrs
 }
 
 // Snapshots keeps the newest snapshots. Safe for concurrent use.

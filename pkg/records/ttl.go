@@ -169,10 +169,10 @@ func ValidatePublished(p *Published, maxSize int) error {
 }
 
 // Trim returns a copy of s that keeps the bounds of a snapshot: the first
-// MaxSnapshotPeers peers, and of each the first MaxProviderAddrs addresses that
-// are not too long. Peers with an impossible ID are left out.
+// MaxSnapshotPeers peers, and of each, and of this node, the first MaxProviderAddrs
+// addresses that are not too long. Peers with an impossible ID are left out.
 func (s Snapshot) Trim() Snapshot {
-	out := Snapshot{Taken: s.Taken}
+	out := Snapshot{Taken: s.Taken, Own: trimAddrs(s.Own)}
 	for _, p := range s.Peers {
 		if len(out.Peers) == MaxSnapshotPeers {
 			break
@@ -180,14 +180,18 @@ func (s Snapshot) Trim() Snapshot {
 		if len(p.ID) == 0 || len(p.ID) > MaxPeerIDLen {
 			continue
 		}
-		addrs := p.Addrs
-		p.Addrs = nil
-		for _, a := range addrs {
-			if len(a) <= MaxAddrLen && len(p.Addrs) < MaxProviderAddrs {
-				p.Addrs = append(p.Addrs, append([]byte(nil), a...))
-			}
-		}
+		p.Addrs = trimAddrs(p.Addrs)
 		out.Peers = append(out.Peers, p)
+	}
+	return out
+}
+
+// trimAddrs copies the first MaxProviderAddrs addresses that are not too long.
+func trimAddrs(addrs [][]byte) (out [][]byte) {
+	for _, a := range addrs {
+		if len(a) <= MaxAddrLen && len(out) < MaxProviderAddrs {
+			out = append(out, append([]byte(nil), a...))
+		}
 	}
 	return out
 }

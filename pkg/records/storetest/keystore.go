@@ -188,6 +188,7 @@ func testUnpublishAll(t *testing.T, f *fixture) {
 func snapshot(n int, taken time.Time) records.Snapshot {
 	s := records.Snapshot{Taken: taken}
 	for i := range n {
+		s.Own = append(s.Own, []byte{3, byte(i)})
 		s.Peers = append(s.Peers, records.SnapshotPeer{
 			ID: peerID(i), Addrs: [][]byte{{1, byte(i)}, {2}}, LastVerified: taken.Add(-time.Minute),
 			RTT: time.Duration(i) * time.Millisecond, Scope: wire.Scope(i % wire.NumScopes),
@@ -206,6 +207,7 @@ func testSnapshots(t *testing.T, f *fixture) {
 		got, err := f.LoadSnapshot()
 		require.NoError(t, err)
 		require.True(t, want.Taken.Equal(got.Taken))
+		require.Equal(t, want.Trim().Own, got.Own)
 		require.Len(t, got.Peers, len(want.Peers))
 		for j, p := range got.Peers {
 			require.True(t, want.Peers[j].LastVerified.Equal(p.LastVerified))
@@ -225,6 +227,7 @@ func testSnapshotBounds(t *testing.T, f *fixture) {
 	got, err := f.LoadSnapshot()
 	require.NoError(t, err)
 	require.Len(t, got.Peers, records.MaxSnapshotPeers)
+	require.Len(t, got.Own, records.MaxProviderAddrs)
 	require.Len(t, got.Peers[0].Addrs, records.MaxProviderAddrs)
 	require.Equal(t, [][]byte{{7}}, got.Peers[1].Addrs)
 	require.Equal(t, peerID(3), got.Peers[2].ID)
