@@ -130,8 +130,9 @@ const (
 	RejectPause = time.Minute
 	// RejectMemory is how long such a peer is not probed again on hearsay.
 	RejectMemory = 10 * time.Minute
-	// MaxProviders bounds the distinct providers one query collects.
-	MaxProviders = 10_000
+	// MaxProviderBytes bounds the providers that one query reports, in bytes of memory
+	// until its caller has taken them: 80,000 with four addresses each.
+	MaxProviderBytes = 32 << 20
 	// MaxCloser bounds the closer peers taken from one answer: 2k.
 	MaxCloser = 2 * Replicas
 )

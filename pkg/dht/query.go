@@ -31,11 +31,8 @@ type query struct {
 	best records.Value
 	held []holding
 
-	// FindProviders
-	seen map[kad.PeerID]struct{}
-
-	// FindPeer
-	found wire.Peer
+	providers   reported // FindProviders
+	whereabouts          // FindPeer
 
 	// StoreValue, StoreProvider, Correct
 	targets  []kad.Peer
@@ -158,9 +155,9 @@ func (m *Machine) answered(now time.Time, r *request, resp Response) {
 	enough := false
 	switch q.Kind {
 	case FindPeer:
-		enough = m.takePeer(q, resp.Message)
+		enough = q.takePeer(r.to, resp.Message)
 	case FindProviders:
-		enough = m.takeProviders(q, resp.Message)
+		enough = m.takeProviders(q, resp.Message.ProviderPeers)
 	case FindValue:
 		enough = m.takeValue(now, q, r.to.Key, resp.Message)
 	}
@@ -178,37 +175,6 @@ func (m *Machine) askable(now time.Time, closer []kad.Peer) []kad.Peer {
 		return closer
 	}
 	return slices.DeleteFunc(slices.Clone(closer), bad)
-}
-
-func (m *Machine) takePeer(q *query, msg *wire.Message) bool {
-	for _, p := range msg.CloserPeers {
-		if string(p.ID) == string(q.Key) && len(p.Addrs) > 0 {
-			q.found = p
-			return true
-		}
-	}
-	return false
-}
-
-func (m *Machine) takeProviders(q *query, msg *wire.Message) bool {
-	if q.seen == nil {
-		q.seen = make(map[kad.PeerID]struct{})
-	}
-	var fresh []wire.Peer
-	for _, p := range msg.ProviderPeers {
-		if len(q.seen) >= MaxProviders || q.Count > 0 && len(q.seen) >= q.Count {
-			break
-		}
-		if _, ok := q.seen[p.ID]; !ok {
-			q.seen[p.ID] = struct{}{}
-			fresh = append(fresh, p)
-		}
-	}
-	if len(fresh) > 0 {
-		q.lookup.Until(m.cfg.Beta)
-		m.out.Progress = append(m.out.Progress, Progress{Query: q.id, Providers: fresh})
-	}
-	return len(q.seen) >= MaxProviders || q.Count > 0 && len(q.seen) >= q.Count
 }
 
 func (m *Machine) takeValue(now time.Time, q *query, from kad.Key, msg *wire.Message) bool {
@@ -289,9 +255,9 @@ func (q *query) outcome() QueryOutcome {
 	var ok bool
 	switch q.Kind {
 	case FindPeer:
-		ok = len(q.found.Addrs) > 0
+		ok = q.met || len(q.told) > 0
 	case FindProviders:
-		ok = len(q.seen) > 0
+		ok = len(q.providers.addrs) > 0
 	case FindValue:
 		ok = q.best.Value != nil
 	case StoreValue, StoreProvider, Correct:
@@ -344,7 +310,7 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	if o == OutcomeFailed {
 		res.Err = q.lastErr
 	}
-	res.Peer = q.found
+	res.Peer = q.peer()
 	if q.best.Value != nil {
 		res.Value, res.Responders = q.best, q.responders()
 	}

@@ -72,7 +72,7 @@ type Response struct {
 // Progress is news of a running query.
 type Progress struct {
 	Query     QueryID
-	Providers []wire.Peer   // new distinct providers
+	Providers []wire.Peer   // new ones, and known ones with the addresses that are new
 	Value     records.Value // a better value, if Value.Value is not nil
 }
 
@@ -80,7 +80,7 @@ type Progress struct {
 type Result struct {
 	Query      QueryID
 	Closest    []kad.Peer    // the k nearest that answered
-	Peer       wire.Peer     // FindPeer: the peer with addresses
+	Peer       wire.Peer     // FindPeer: the peer with addresses, those told by the nearest first
 	Value      records.Value // FindValue: the best
 	Responders int           // FindValue: peers that hold the best
 	Stats      QueryStats

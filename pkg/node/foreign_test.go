@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	libp2pnet "github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
@@ -20,9 +21,10 @@ import (
 type foreign struct {
 	silent atomic.Bool
 	refuse atomic.Bool                 // values
-	closer atomic.Pointer[[]wire.Peer] // in every answer
 	record atomic.Pointer[wire.Record] // in answers to GET_VALUE
+	closer atomic.Pointer[[]wire.Peer] // in every answer, as closer peers and as providers
 	hold   chan struct{}
+	id     peer.ID
 
 	mu    sync.Mutex
 	asked []wire.Type
@@ -37,6 +39,7 @@ func joinForeign(t *testing.T, n *node.Node) *foreign {
 	before := n.Status().VerifiedPeers
 	require.NoError(t, h.Connect(testContext(t), infoOf(n)))
 	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers == before+1 && s.Queries == 0 })
+	f.id = h.ID()
 	return f
 }
 
@@ -70,7 +73,7 @@ func (f *foreign) serve(s libp2pnet.Stream) {
 			answer.Record = f.record.Load()
 		}
 		if c := f.closer.Load(); c != nil {
-			answer.CloserPeers = *c
+			answer.CloserPeers, answer.ProviderPeers = *c, *c
 		}
 		if _, err := s.Write(wire.AppendFrame(nil, &answer)); err != nil {
 			return

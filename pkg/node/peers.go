@@ -57,8 +57,9 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 	return reached, errs
 }
 
-// FindPeer returns the addresses of a peer: of the connection or table entry we
-// have, else as the peers nearest to it know them. ErrNotFound, ErrNoAnswer.
+// FindPeer returns the addresses of a peer: its own word if we are connected to it,
+// or get connected during the lookup; otherwise what it said when it was, then what
+// the peers nearest to it know, the nearest first. ErrNotFound, ErrNoAnswer.
 func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) {
 	if err := id.Validate(); err != nil {
 		return peer.AddrInfo{}, fmt.Errorf("node: find peer: %w", err)
@@ -66,16 +67,30 @@ func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) 
 	if id == n.host.ID() {
 		return peer.AddrInfo{ID: id, Addrs: n.host.Addrs()}, nil
 	}
-	if n.connected(id) {
-		if ai := n.host.Peerstore().PeerInfo(id); len(ai.Addrs) > 0 {
-			return ai, nil
-		}
+	if ai, ok := n.ownWord(id); ok {
+		return ai, nil
 	}
 	res, err := n.query(ctx, dht.Query{Kind: dht.FindPeer, Key: []byte(id)}, nil, nil)
-	if err != nil {
-		return peer.AddrInfo{ID: id}, err
+	if ai, ok := n.ownWord(id); ok {
+		return ai, nil
 	}
-	return peer.AddrInfo{ID: id, Addrs: rpc.Multiaddrs(res.Peer.Addrs)}, nil
+	k := kad.PeerID(id)
+	addrs := append(neighbours{n}.Said(nil, k, wire.ScopeLoopback), res.Peer.Addrs...)
+	ai := peer.AddrInfo{ID: id, Addrs: rpc.Multiaddrs(rpc.InScope(nil, k, addrs, wire.ScopeLoopback))}
+	if err == nil && len(ai.Addrs) == 0 {
+		err = ErrNotFound // it was met and has gone since
+	}
+	return ai, err
+}
+
+// ownWord returns the addresses of a connected peer: once it has been identified, the
+// peerstore has what it said itself.
+func (n *Node) ownWord(id peer.ID) (peer.AddrInfo, bool) {
+	if !n.connected(id) {
+		return peer.AddrInfo{}, false
+	}
+	ai := n.host.Peerstore().PeerInfo(id)
+	return ai, len(ai.Addrs) > 0
 }
 
 // Closest returns the k peers nearest to key that answer, nearest first, without

@@ -7,12 +7,10 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
-	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
@@ -69,13 +67,14 @@ func (n *Node) Published(fn func(records.Published) bool) error {
 	return n.cfg.Keystore.Range(kad.Prefix{}, fn)
 }
 
-// followUps bounds the providers without addresses that are looked up after a
-// Providers query.
-const followUps = 20
+// maxLocal bounds the providers of our own store that one Providers call tells: as
+// many as a query holds with some addresses each.
+const maxLocal = 80_000
 
-// Providers finds peers that have the content of key, each told once to fn with
-// its addresses, until count (0: all) are found or fn returns false. It returns
-// how many were told; ErrNotFound if none, ErrNoAnswer if nobody could be asked.
+// Providers finds peers that have the content of key, each told to fn with its
+// addresses, until count (0: all) are found or fn returns false. A peer is told again
+// if others know more addresses of it: then with those. It returns how many peers were
+// told; ErrNotFound if none, ErrNoAnswer if nobody could be asked.
 func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(peer.AddrInfo) bool) (int, error) {
 	if len(key) == 0 || len(key) > records.MaxKeyLen {
 		return 0, ErrKeyLength
@@ -83,19 +82,17 @@ func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(pee
 	if count < 0 {
 		return 0, fmt.Errorf("%w: count %d", ErrNegative, count)
 	}
-	f := finder{n: n, count: count, fn: fn, seen: make(map[peer.ID]struct{})}
 	limit := count
 	if limit == 0 {
-		limit = dht.MaxProviders
+		limit = maxLocal
 	}
 	local, err := n.cfg.Store.Providers(nil, time.Now(), key, limit)
 	if err != nil {
 		return 0, fmt.Errorf("node: providers: %w", err)
 	}
-	for i := range local {
-		if !f.take(wire.Peer{ID: local[i].ID, Addrs: local[i].Addrs}) {
-			return f.told, nil
-		}
+	f := newFinder(n, count, fn)
+	if !f.takeLocal(local) {
+		return f.count, nil
 	}
 	_, err = n.query(ctx, dht.Query{Kind: dht.FindProviders, Key: key}, nil, func(p dht.Progress) bool {
 		for _, x := range p.Providers {
@@ -106,71 +103,11 @@ func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(pee
 		return true
 	})
 	f.followUp(ctx)
-	if f.told > 0 {
-		return f.told, nil
+	if f.count > 0 {
+		return f.count, nil
 	}
 	if err == nil {
 		err = ErrNotFound
 	}
 	return 0, err
-}
-
-// finder tells each provider once, those without addresses last.
-type finder struct {
-	n     *Node
-	count int
-	fn    func(peer.AddrInfo) bool
-	seen  map[peer.ID]struct{}
-	later []peer.ID
-	told  int
-	over  bool
-}
-
-// take is told of a provider; false once no more are wanted.
-func (f *finder) take(p wire.Peer) bool {
-	id := peer.ID(p.ID)
-	if _, ok := f.seen[id]; ok {
-		return !f.over
-	}
-	f.seen[id] = struct{}{}
-	ai := peer.AddrInfo{ID: id, Addrs: f.n.addrsOf(&p)}
-	if id == f.n.host.ID() {
-		ai.Addrs = f.n.host.Addrs()
-	} else if len(ai.Addrs) == 0 {
-		ai.Addrs = f.n.host.Peerstore().Addrs(id)
-	}
-	if len(ai.Addrs) == 0 {
-		f.later = append(f.later, id)
-		return !f.over
-	}
-	return f.tell(ai)
-}
-
-// addrsOf returns the addresses of a provider: those it gives of itself to this node,
-// then those of its record.
-func (n *Node) addrsOf(p *wire.Peer) []ma.Multiaddr {
-	addrs := append(neighbours{n}.Said(nil, p.ID, wire.ScopeLoopback), p.Addrs...)
-	return rpc.Multiaddrs(rpc.FilterBytes(addrs[:0], p.ID, addrs, wire.ScopeLoopback))
-}
-
-func (f *finder) tell(ai peer.AddrInfo) bool {
-	f.told++
-	f.over = !f.fn(ai) || f.count > 0 && f.told >= f.count
-	return !f.over
-}
-
-// followUp looks up the addresses of providers that came without any.
-func (f *finder) followUp(ctx context.Context) {
-	for i, id := range f.later {
-		if f.over || ctx.Err() != nil {
-			return
-		}
-		ai := peer.AddrInfo{ID: id}
-		if i < followUps {
-			if found, err := f.n.FindPeer(ctx, id); err == nil {
-				ai = found
-			}
-		}
-		f.tell(ai)
-	}
 }

@@ -1,0 +1,77 @@
+package dht
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// reported are the providers that a FindProviders has reported, and which addresses
+// of each. A provider is reported again when somebody knows other addresses of it:
+// the first may be wrong or old.
+type reported struct {
+	addrs map[kad.PeerID][]uint64 // the first 8 bytes of the hash of each address
+	bytes int                     // see MaxProviderBytes
+	full  bool                    // MaxProviderBytes was met
+}
+
+// What a provider and an address take in memory beside their own bytes: as reported,
+// and remembered here.
+const (
+	providerBytes = 192
+	addrBytes     = 32
+)
+
+// add returns what is new of a provider: itself with all addresses, or addresses of a
+// known one; false if nothing is.
+func (r *reported) add(p wire.Peer) (news wire.Peer, ok bool) {
+	known, again := r.addrs[p.ID]
+	news = wire.Peer{ID: p.ID, Connection: p.Connection, Raw: p.Raw}
+	size := 0
+	if !again {
+		size = providerBytes + len(p.ID)
+	}
+	for _, a := range p.Addrs {
+		k := kad.KeyOf(a)
+		sum := binary.BigEndian.Uint64(k[:8])
+		if len(known) < wire.MaxPeerAddrs && !slices.Contains(known, sum) {
+			known = append(known, sum)
+			news.Addrs = append(news.Addrs, a)
+			size += addrBytes + len(a)
+		}
+	}
+	if r.full = r.bytes+size > MaxProviderBytes; r.full || again && len(news.Addrs) == 0 {
+		return news, false
+	}
+	if r.addrs == nil {
+		r.addrs = make(map[kad.PeerID][]uint64)
+	}
+	r.addrs[p.ID] = known
+	r.bytes += size
+	return news, true
+}
+
+// takeProviders reports what is new of the providers in an answer, and whether the
+// query has enough.
+func (m *Machine) takeProviders(q *query, providers []wire.Peer) (enough bool) {
+	var news []wire.Peer
+	for i := range providers {
+		if q.enough() {
+			break
+		}
+		if p, ok := q.providers.add(providers[i]); ok {
+			news = append(news, p)
+		}
+	}
+	if len(news) > 0 {
+		q.lookup.Until(m.cfg.Beta)
+		m.out.Progress = append(m.out.Progress, Progress{Query: q.id, Providers: news})
+	}
+	return q.enough()
+}
+
+func (q *query) enough() bool {
+	return q.providers.full || q.Count > 0 && len(q.providers.addrs) >= q.Count
+}

@@ -1,0 +1,60 @@
+package node_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// disagree gives n three peers that each tell another address of somebody who is
+// gone. It returns who, and the addresses of those nearest to it first.
+func disagree(t *testing.T, n *node.Node) (gone peer.ID, addrs []ma.Multiaddr) {
+	h := newHost(t)
+	gone = h.ID()
+	require.NoError(t, h.Close())
+	target := kad.KeyOf([]byte(gone))
+	told := map[kad.Key]ma.Multiaddr{}
+	var from []kad.Key
+	for _, a := range []string{"/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2", "/ip4/127.0.0.1/tcp/3"} {
+		f := joinForeign(t, n)
+		f.closer.Store(&[]wire.Peer{{ID: kad.PeerID(gone), Addrs: [][]byte{ma.StringCast(a).Bytes()}}})
+		k := kad.KeyOf([]byte(f.id))
+		from, told[k] = append(from, k), ma.StringCast(a)
+	}
+	slices.SortFunc(from, func(a, b kad.Key) int { return kad.CompareDistance(&target, &a, &b) })
+	for _, k := range from {
+		addrs = append(addrs, told[k])
+	}
+	return gone, addrs
+}
+
+// Nobody's word of another is the last one: all are told, of the nearest first.
+func TestFindPeerListensToAll(t *testing.T) {
+	n := newNode(t, openConfig())
+	gone, addrs := disagree(t, n)
+	ai, err := n.FindPeer(testContext(t), gone)
+	require.NoError(t, err)
+	require.Equal(t, peer.AddrInfo{ID: gone, Addrs: addrs}, ai)
+}
+
+// A provider is told again with each address that is new, and counts once.
+func TestProviderIsToldAgain(t *testing.T) {
+	n := newNode(t, openConfig())
+	gone, addrs := disagree(t, n)
+	var told []ma.Multiaddr
+	count, err := n.Providers(testContext(t), []byte("content"), 0, func(ai peer.AddrInfo) bool {
+		require.Equal(t, gone, ai.ID)
+		told = append(told, ai.Addrs...)
+		return true
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, count)
+	require.ElementsMatch(t, addrs, told)
+}
