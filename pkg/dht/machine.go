@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -156,6 +157,10 @@ func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 	case RoleLookup:
 		r.query.lastErr = err
 		r.query.trace.failed(now, r, err)
+		if errors.Is(err, ErrRefused) && !r.other {
+			m.askOtherwise(now, r)
+			break
+		}
 		r.query.lookup.Failed(r.to.Key)
 		m.suspect(now, r.to, err)
 		m.step(now, r.query)
@@ -260,6 +265,7 @@ type request struct {
 	to       kad.Peer
 	query    *query        // nil for a probe, and for an announcement whose query is over
 	restored bool          // a probe of a peer from the snapshot
+	other    bool          // of a lookup: it asks query.other
 	paced    *announcement // that has waited for its peer
 	step     int           // its place in the query's trace, from 1; 0: not traced
 }

@@ -18,6 +18,7 @@ type query struct {
 	started  time.Time
 	lookup   *lookup.Lookup // nil for Correct
 	msg      *wire.Message  // what the lookup asks
+	other    *wire.Message  // what it asks a peer that refused that; see askOtherwise
 	requests []RequestID    // in flight
 	blocked  bool           // waits in Machine.blocked
 	silent   bool           // no Result wanted

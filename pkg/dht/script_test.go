@@ -93,7 +93,7 @@ func newScript() *script {
 //	schedule KEY DURATION      a provided key, due at that time
 //	loaded KEY [until=DURATION] gives the query of a loaded key; of a value, if it ends
 //	respond ID [closer=A,B] [providers=A,B] [value=V] [ttl=S] [received=DURATION] [group=G]
-//	fail ID [notserver|limited]
+//	fail ID [notserver|refused|limited]
 //	cancel QUERY
 //	tick
 //	settle                     answers every request in flight until none is left
@@ -152,7 +152,7 @@ func (s *script) run(t *testing.T, f []string) string {
 	case "fail":
 		err := errors.New("refused")
 		if len(f) > 2 {
-			err = map[string]error{"notserver": ErrNotServer, "limited": ErrLimited}[f[2]]
+			err = map[string]error{"notserver": ErrNotServer, "refused": ErrRefused, "limited": ErrLimited}[f[2]]
 		}
 		s.m.Failed(s.now, RequestID(number(t, f[1])), err)
 	case "cancel":

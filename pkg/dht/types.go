@@ -20,6 +20,9 @@ var (
 	// ErrLimited is what a driver passes to Failed when the peer refuses an
 	// announcement because it has taken as many as it takes at a time.
 	ErrLimited = errors.New("dht: peer limits how many announcements it takes")
+	// ErrRefused is what a driver passes to Failed when the peer ended the stream
+	// instead of answering: it may take the key in a request of another type.
+	ErrRefused = errors.New("dht: peer refused the request")
 )
 
 // QueryID names a query. IDs are never reused.

@@ -35,6 +35,22 @@ func disagree(t *testing.T, n *node.Node) (gone peer.ID, addrs []ma.Multiaddr) {
 	return gone, addrs
 }
 
+// A server that takes a key in no FIND_NODE takes part in lookups of it all the same.
+func TestPickyServerStoresLongKeys(t *testing.T) {
+	ctx := testContext(t)
+	n := newNode(t, openConfig())
+	f := joinForeign(t, n)
+	f.picky.Store(true)
+	key := []byte("/example/a key that is longer than any peer ID, and no multihash at all")
+	found, err := n.Closest(ctx, key)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	res, err := n.Store(ctx, key, []byte("v"), 0)
+	require.NoError(t, err)
+	require.Equal(t, 1, res.StoredAt)
+	require.Equal(t, 2, f.count(wire.GetProviders), "one a lookup")
+}
+
 // Nobody's word of another is the last one: all are told, of the nearest first.
 func TestFindPeerListensToAll(t *testing.T) {
 	n := newNode(t, openConfig())

@@ -22,6 +22,7 @@ type foreign struct {
 	silent atomic.Bool
 	refuse atomic.Bool                 // values
 	record atomic.Pointer[wire.Record] // in answers to GET_VALUE
+	picky  atomic.Bool                 // resets FIND_NODE of long keys, as py-libp2p does
 	closer atomic.Pointer[[]wire.Peer] // in every answer, as closer peers and as providers
 	hold   chan struct{}
 	id     peer.ID
@@ -66,6 +67,10 @@ func (f *foreign) serve(s libp2pnet.Stream) {
 			continue
 		}
 		if m.Type == wire.PutValue && f.refuse.Load() {
+			return
+		}
+		if m.Type == wire.FindNode && len(m.Key) > 50 && f.picky.Load() {
+			_ = s.Reset()
 			return
 		}
 		answer := wire.Message{Type: m.Type, Key: m.Key}

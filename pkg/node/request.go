@@ -75,14 +75,25 @@ func (n *Node) withAddrs(msg *wire.Message, to peer.ID) *wire.Message {
 	return &m
 }
 
-// classify tells peers that do not serve the protocol, and those that take no more for
-// now, from those that failed.
+// failure is why an RPC failed, with what that means to the Machine.
+type failure struct {
+	error
+	means error
+}
+
+// Unwrap makes errors.Is find both.
+func (f failure) Unwrap() []error { return []error{f.error, f.means} }
+
+// classify tells peers that do not serve the protocol, that take no more for now, and
+// that refused this request from those that failed.
 func classify(err error) error {
 	switch {
 	case errors.Is(err, rpc.ErrUnsupported):
-		return errors.Join(dht.ErrNotServer, err)
+		return failure{err, dht.ErrNotServer}
 	case errors.Is(err, rpc.ErrLimited):
-		return errors.Join(dht.ErrLimited, err)
+		return failure{err, dht.ErrLimited}
+	case errors.Is(err, rpc.ErrNoReply):
+		return failure{err, dht.ErrRefused}
 	}
 	return err
 }

@@ -66,7 +66,7 @@ func (t *traces) last(n int) []*dht.Trace {
 // shortError is an error on one line of bounded length, without what it refers
 // to: errors of libp2p hold on to much.
 func shortError(err error) error {
-	text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), dht.ErrNotServer.Error()+" ")
+	text := strings.Join(strings.Fields(err.Error()), " ")
 	if _, reasons, ok := strings.Cut(text, "all dials failed * "); ok {
 		text = strings.ReplaceAll(reasons, " * [", "; [")
 	}

@@ -35,7 +35,7 @@ func TestTracesHoldNoErrorsOfOthers(t *testing.T) {
 	long := errors.New("failed to dial: all dials failed\n  * [/ip4/1.2.3.4/tcp/1] refused\n  * [/ip4/5.6.7.8/tcp/1] " + strings.Repeat("\u00fc", maxTraceError))
 	ts.add(&dht.Trace{Steps: []dht.Step{
 		{Err: fmt.Errorf("rpc: %w", long)},
-		{Err: errors.Join(dht.ErrNotServer, errors.New("no such protocol"))},
+		{Err: failure{errors.New("no such protocol"), dht.ErrNotServer}},
 	}})
 	steps := ts.last(1)[0].Steps
 	require.NotErrorIs(t, steps[0].Err, long)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // Why a request fails, besides dht.ErrNotServer.
 var (
 	errTimeout  = errors.New("sim: no answer")
-	errRejected = errors.New("sim: stream reset")
+	errRejected = fmt.Errorf("sim: stream reset: %w", dht.ErrRefused)
 )
 
 // call is one request on its way, from Output.Send to Responded or Failed. At
