@@ -170,9 +170,10 @@ was provided.`,
 func (a *app) findProvidersCommand() *cobra.Command {
 	var count int
 	cmd := &cobra.Command{
-		Use:     "find-providers KEY",
-		Short:   "Find peers that have content",
-		Long:    `Find peers that have the content of a key. Prints one a line as it is found: peer ID, addresses.`,
+		Use:   "find-providers KEY",
+		Short: "Find peers that have content",
+		Long: `Find peers that have the content of a key. Prints one a line as it is found: peer ID, addresses. A peer
+is printed again, with the new addresses, when others know more of them.`,
 		Example: `  holdfast find-providers --count 5 bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
 		Args:    exactly("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {

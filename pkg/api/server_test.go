@@ -199,12 +199,12 @@ func TestStreams(t *testing.T) {
 	f := &fake{}
 	c, ctx := serve(t, f), t.Context()
 	n := 0
-	require.NoError(t, c.FindProviders(ctx, []byte("k"), 50, func(p Peer) error {
+	require.NoError(t, c.FindProviders(ctx, []byte("k"), 12_000, func(p Peer) error {
 		require.Equal(t, Peer{PeerID: fmt.Sprint(n), Addrs: []string{"k"}}, p)
 		n++
 		return nil
 	}))
-	require.Equal(t, 50, n)
+	require.Equal(t, 12_000, n)
 
 	stop := errors.New("enough")
 	require.ErrorIs(t, c.FindProviders(ctx, []byte("k"), 5, func(Peer) error { return stop }), stop)

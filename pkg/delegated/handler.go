@@ -19,10 +19,9 @@ const (
 	// MaxRequests bounds the requests in progress; more get 503. Each is a lookup
 	// or two of the 256 that a node runs at once.
 	MaxRequests = 64
-	// MaxRecords bounds the records of a JSON answer (boxo's default: 20).
+	// MaxRecords bounds the records of a JSON answer (boxo's default: 20). A streamed
+	// answer has all that the lookup finds, which dht.MaxProviderBytes bounds.
 	MaxRecords = 100
-	// MaxStreamed bounds the records of a streamed answer.
-	MaxStreamed = 1000
 	// LookupTimeout bounds one lookup: clients give up after 30 s, and are to have
 	// the answer before.
 	LookupTimeout = 25 * time.Second
@@ -55,7 +54,7 @@ func Handler(n Node, registry prometheus.Registerer, o Options) http.Handler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	api := server.Handler(router{n},
-		server.WithRecordsLimit(MaxRecords), server.WithStreamingRecordsLimit(MaxStreamed),
+		server.WithRecordsLimit(MaxRecords), server.WithStreamingRecordsLimit(0),
 		server.WithRoutingTimeout(LookupTimeout), server.WithPrometheusRegistry(prometheus.NewRegistry()))
 	count := middleware.New(middleware.Config{Recorder: recorder.NewRecorder(recorder.Config{
 		Registry: registry, Prefix: "delegated_routing_server",

@@ -3,6 +3,7 @@ package delegated
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -258,18 +259,30 @@ func do(t testing.TB, method, url, body, kind string) (int, http.Header) {
 	return resp.StatusCode, resp.Header
 }
 
-func TestAnswersAreBounded(t *testing.T) {
+// A stream has every provider of popular content, a JSON answer the first MaxRecords.
+func TestPopularContent(t *testing.T) {
 	n := &network{ended: make(chan struct{})}
-	for range MaxStreamed + 10 {
+	for range 12_000 {
 		_, ai := newPeer(t)
 		n.providers = append(n.providers, ai)
 	}
-	c, _ := newClient(t, n) // it asks for a stream
-	found, err := c.FindProviders(t.Context(), someCID(t, "popular"))
+	c, url := newClient(t, n) // it asks for a stream
+	content := someCID(t, "popular")
+	found, err := c.FindProviders(t.Context(), content)
 	require.NoError(t, err)
 	all, err := iter.ReadAllResults(found)
 	require.NoError(t, err)
-	require.Len(t, all, MaxStreamed)
+	require.Len(t, all, len(n.providers))
+
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/routing/v1/providers/"+content.String(), nil)
+	require.NoError(t, err)
+	req.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	var answer struct{ Providers []json.RawMessage }
+	require.NoError(t, errors.Join(json.NewDecoder(resp.Body).Decode(&answer), resp.Body.Close()))
+	http.DefaultClient.CloseIdleConnections()
+	require.Len(t, answer.Providers, MaxRecords)
 	<-n.ended // the lookup does not go on
 }
 

@@ -159,3 +159,25 @@ func TestMaxPeerAddrsOfAProvider(t *testing.T) {
 	}
 	require.Equal(t, wire.MaxPeerAddrs, n)
 }
+
+// Providers of an answer that is still arriving are reported at once, and can be
+// enough.
+func TestProvidersAheadOfTheirAnswer(t *testing.T) {
+	m, sent := start3(t, FindProviders, "content")
+	m.queries.list[0].x.Count = 3
+	provider := func(i int) []wire.Peer { return names(fmt.Sprint("provider", i)).Message.ProviderPeers }
+	m.Found(bounded, sent[0].ID, provider(1))
+	require.Len(t, m.Take().Progress, 1)
+	m.Found(bounded, sent[0].ID, provider(1))
+	require.Empty(t, m.Take().Progress, "told before")
+	m.Found(bounded, sent[0].ID, provider(2))
+	m.Failed(bounded, sent[0].ID, errors.New("cut"))
+	require.Len(t, m.Take().Progress, 1)
+	m.Found(bounded, sent[0].ID, provider(9))
+	require.Empty(t, m.Take().Progress, "that request is over")
+	m.Found(bounded, sent[1].ID, provider(3))
+	out := m.Take()
+	require.Len(t, out.Done, 1)
+	require.Equal(t, OutcomeOK, out.Done[0].Stats.Outcome)
+	require.ElementsMatch(t, []RequestID{sent[1].ID, sent[2].ID}, out.Cancel[:2])
+}

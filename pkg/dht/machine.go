@@ -143,6 +143,20 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 	m.unblock(now)
 }
 
+// Found gives providers of an answer that is still arriving, ahead of Responded or
+// Failed. Unknown IDs are ignored.
+func (m *Machine) Found(now time.Time, id RequestID, providers []wire.Peer) {
+	r := m.requests.find(id)
+	if r == nil || r.query == nil || r.query.Kind != FindProviders {
+		return
+	}
+	r.found += len(providers)
+	if m.takeProviders(r.query, providers) {
+		m.looked(now, r.query, EndEnough)
+		m.unblock(now)
+	}
+}
+
 // Failed tells that a request failed. Unknown IDs are ignored.
 func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 	r := m.requests.find(id)
@@ -266,6 +280,7 @@ type request struct {
 	query    *query        // nil for a probe, and for an announcement whose query is over
 	restored bool          // a probe of a peer from the snapshot
 	other    bool          // of a lookup: it asks query.other
+	found    int           // providers that came ahead of the answer
 	paced    *announcement // that has waited for its peer
 	step     int           // its place in the query's trace, from 1; 0: not traced
 }

@@ -150,7 +150,7 @@ func (t *Trace) answered(now time.Time, r *request, resp *Response, heard int) {
 		return
 	}
 	s.Named = clamp(len(resp.Closer))
-	s.Providers = clamp(len(resp.Message.ProviderPeers))
+	s.Providers = clamp(r.found + len(resp.Message.ProviderPeers))
 	if r.role == RoleLookup {
 		s.New = clamp(t.heard(r.query.lookup) - heard)
 	}

@@ -8,8 +8,10 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
@@ -73,4 +75,9 @@ func TestProviderIsToldAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, count)
 	require.ElementsMatch(t, addrs, told)
+}
+
+// All answers that are being read take little memory together.
+func TestAnswersInFlightAreSmall(t *testing.T) {
+	require.LessOrEqual(t, dht.MaxRequests*rpc.DefaultMaxField, 16<<20)
 }

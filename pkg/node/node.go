@@ -48,6 +48,10 @@ const closeTimeout = 3 * time.Second
 // peers, which other implementations do not trim to our size.
 const besideValue = 256 << 10
 
+// besideInRecord is what a record of a message holds beside its value, in bytes: the
+// key, who published it and when.
+const besideInRecord = records.MaxValueKeyLen + 1<<10
+
 // Node is a DHT node on a libp2p host. Safe for concurrent use.
 type Node struct {
 	cfg      Config
@@ -137,7 +141,10 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	n.view.Store(emptyView())
 	n.handler = n.newHandler()
 	largest := cfg.MaxValueSize + besideValue
-	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{MaxReply: max(rpc.DefaultMaxReply, largest), Scope: n.scopeOf}, cfg.RPCObserver)
+	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{
+		MaxReply: max(rpc.DefaultMaxReply, largest), MaxField: cfg.MaxValueSize + besideInRecord,
+		Scope: n.scopeOf,
+	}, cfg.RPCObserver)
 	n.server = rpc.NewServer(h, []protocol.ID{cfg.protocol()}, n.serve, rpc.ServerConfig{
 		MaxRequest: max(rpc.DefaultMaxRequest, largest), CloseTimeout: closeTimeout, Reason: rejectReason, MaxStreams: cfg.MaxInboundStreams,
 		Scope: n.scopeOf,

@@ -52,7 +52,13 @@ func (n *Node) roundTrip(ctx context.Context, to peer.ID, s dht.Send) (rpc.Reply
 		_, err := n.client.Notify(ctx, to, n.withAddrs(s.Message, to))
 		return rpc.Reply{}, err
 	}
-	return n.client.Request(ctx, to, s.Message)
+	if s.Message.Type != wire.GetProviders {
+		return n.client.Request(ctx, to, s.Message)
+	}
+	return n.client.RequestParts(ctx, to, s.Message, func(part rpc.Reply) {
+		ps := n.hear(part.Message.ProviderPeers, part.Scope, true)
+		_ = n.do(func(now time.Time, m *dht.Machine) { m.Found(now, s.ID, ps) })
+	})
 }
 
 // contactOf builds the contact of a peer that has just answered.
@@ -158,6 +164,10 @@ func (n *Node) endInTime(r *wire.Record) (ok bool) {
 	return ok
 }
 
+// maxNoted bounds the peers of one list whose addresses go to the peerstore: all closer
+// peers, and as many providers as most content has.
+const maxNoted = 128
+
 // hear filters the addresses of peers told to us and notes them. Entries with an
 // impossible ID go, and so do those nobody knows an address of unless keep.
 func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
@@ -170,7 +180,9 @@ func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
 		}
 		if p.ID != n.self.ID {
 			p.Addrs = rpc.FilterBytes(nil, p.ID, p.Addrs, scope)
-			n.noteAddrs(id, rpc.Multiaddrs(p.Addrs), scope)
+			if i < maxNoted {
+				n.noteAddrs(id, rpc.Multiaddrs(p.Addrs), scope)
+			}
 			if len(p.Addrs) == 0 && !keep && len(n.host.Peerstore().Addrs(id)) == 0 {
 				continue
 			}

@@ -61,9 +61,16 @@ func NewClient(h host.Host, proto protocol.ID, cfg ClientConfig, obs Observer) *
 // returns within ClientConfig.Timeout. Errors: ErrUnreachable, ErrUnsupported,
 // ErrTimeout, ErrNoReply, ErrReplyType, ErrClosed, those of wire, context.Canceled.
 func (c *Client) Request(ctx context.Context, to peer.ID, req *wire.Message) (Reply, error) {
+	return c.RequestParts(ctx, to, req, nil)
+}
+
+// RequestParts is Request for replies with many providers. Those of a reply that is
+// longer than some 64 KiB are given to more as they arrive, from this goroutine; the
+// returned reply has the others. What came before an error was given too.
+func (c *Client) RequestParts(ctx context.Context, to peer.ID, req *wire.Message, more func(Reply)) (Reply, error) {
 	start := time.Now()
 	s := Stats{Type: req.Type, Peer: to, Key: req.Key}
-	reply, err := c.request(ctx, to, req, &s)
+	reply, err := c.request(ctx, to, req, more, &s)
 	if err != nil {
 		err = fmt.Errorf("rpc: %v to %v: %w", req.Type, to, err)
 	}
@@ -74,7 +81,7 @@ func (c *Client) Request(ctx context.Context, to peer.ID, req *wire.Message) (Re
 	return reply, err
 }
 
-func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, s *Stats) (Reply, error) {
+func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, more func(Reply), s *Stats) (Reply, error) {
 	ctx, cancelTime := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancelTime()
 	ctx, cancel := c.bind(ctx)
@@ -90,7 +97,7 @@ func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, s *
 
 	idle := c.pool.take(op)
 	if idle != nil {
-		reply, err := c.exchange(ctx, op, idle, *out, req, s)
+		reply, err := c.exchange(ctx, op, idle, *out, req, more, s)
 		if err == nil {
 			c.learn(to, habitMany)
 		}
@@ -102,7 +109,7 @@ func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, s *
 	if err != nil {
 		return Reply{}, err
 	}
-	reply, err := c.exchange(ctx, op, fresh, *out, req, s)
+	reply, err := c.exchange(ctx, op, fresh, *out, req, more, s)
 	if err == nil && idle != nil && !idle.Conn().IsClosed() {
 		c.doubt(to) // it does answer, but not twice on a stream
 	}
@@ -116,10 +123,10 @@ func endedUnanswered(err error, s *Stats) bool {
 }
 
 // exchange does one request on st and then pools or ends it.
-func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out []byte, req *wire.Message, s *Stats) (Reply, error) {
+func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out []byte, req *wire.Message, more func(Reply), s *Stats) (Reply, error) {
 	stop := st.watch(ctx)
 	deadline, _ := ctx.Deadline()
-	m, n, sent, err := st.roundTrip(deadline, out, req.Type)
+	m, n, sent, err := st.roundTrip(deadline, out, req.Type, more)
 	rtt := time.Since(sent)
 	s.BytesIn, s.BytesOut = n, len(out)
 	alive := stop()
@@ -142,7 +149,7 @@ func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out [
 func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 	s, err := c.host.NewStream(network.WithDialPeerTimeout(ctx, c.cfg.DialTimeout), to, c.proto)
 	if err == nil {
-		return newOutStream(s, c.cfg.MaxReply, c.cfg.Scope(s.Conn())), nil
+		return newOutStream(s, &c.cfg), nil
 	}
 	if d := describe(ctx, err); errors.Is(d, ErrUnsupported) || errors.Is(d, context.Canceled) || errors.Is(d, ErrClosed) {
 		return nil, d

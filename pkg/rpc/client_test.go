@@ -143,7 +143,7 @@ func TestWrongReplies(t *testing.T) {
 		"unknown type": {[]byte("\x02\x08\x09"), ErrReplyType, ReasonReplyType},
 		"malformed":    {[]byte("\x01\xff"), wire.ErrMalformed, ReasonMalformed},
 		"empty frame":  {[]byte("\x00"), wire.ErrEmptyFrame, ReasonEmpty},
-		"too large":    {[]byte("\x80\x80\x80\x02"), wire.ErrFrameTooLarge, ReasonTooLarge},
+		"too large":    {[]byte("\x81\x80\x80\x02"), wire.ErrFrameTooLarge, ReasonTooLarge},
 		"2^63":         {[]byte("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), wire.ErrFrameTooLarge, ReasonTooLarge},
 		"half a frame": {[]byte("\x20abc"), ErrNoReply, ReasonEnded},
 		"nothing":      {nil, ErrNoReply, ReasonEnded},

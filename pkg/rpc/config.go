@@ -13,9 +13,11 @@ import (
 
 // Bounds of messages in bytes, unless larger values are configured.
 const (
-	// DefaultMaxReply: 1,000 providers with 16 addresses of 60 bytes; the 4 MiB of
-	// go-libp2p-kad-dht are out of proportion to what a lookup can use.
-	DefaultMaxReply = 1 << 20
+	// DefaultMaxReply: go-libp2p-kad-dht sends as much, all providers it has. It is read
+	// in parts.
+	DefaultMaxReply = wire.MaxFrame
+	// DefaultMaxField: an entry of a peer has at most 8 KiB, a record little over 10.
+	DefaultMaxField = partSize
 	// DefaultMaxRequest: values have 10 KiB, provider records under 5 KiB.
 	DefaultMaxRequest = 256 << 10
 )
@@ -42,9 +44,13 @@ type ClientConfig struct {
 	// IdleTimeout after which an unused stream is closed. Default 30 s, well
 	// below the 60 s after which servers reset it.
 	IdleTimeout time.Duration
-	// MaxReply bounds a reply in bytes. Default 1 MiB. Raise it with the size of
+	// MaxReply bounds a reply in bytes. Default 4 MiB. Raise it with the size of
 	// values.
 	MaxReply int
+	// MaxField bounds one field of a reply in bytes, which is an entry of a peer or a
+	// record, and with it the buffer of a stream: it is rounded up to a power of two.
+	// Default 64 KiB, which is also the least. Raise it with the size of values.
+	MaxField int
 	// MaxStreamsPerPeer bounds concurrent RPCs to one peer; more wait. Default
 	// 8: enough that one slow answer holds up nothing, few enough not to hit
 	// limits of the peer's resource manager.
@@ -67,6 +73,7 @@ func (c *ClientConfig) setDefaults() {
 	setDefault(&c.ConfirmTimeout, 2*time.Second)
 	setDefault(&c.IdleTimeout, 30*time.Second)
 	setDefault(&c.MaxReply, DefaultMaxReply)
+	c.MaxField = max(c.MaxField, DefaultMaxField)
 	setDefault(&c.MaxStreamsPerPeer, 8)
 	setDefault(&c.MaxIdlePerPeer, 2)
 	setDefault(&c.MaxIdle, 512)
@@ -82,7 +89,7 @@ func (c ClientConfig) Validate() error {
 		notNegative("Timeout", c.Timeout), notNegative("DialTimeout", c.DialTimeout),
 		notNegative("ConfirmTimeout", c.ConfirmTimeout),
 		notNegative("IdleTimeout", c.IdleTimeout), notNegative("MaxReply", c.MaxReply),
-		notNegative("MaxStreamsPerPeer", c.MaxStreamsPerPeer), notNegative("MaxIdlePerPeer", c.MaxIdlePerPeer),
+		notNegative("MaxField", c.MaxField), notNegative("MaxStreamsPerPeer", c.MaxStreamsPerPeer), notNegative("MaxIdlePerPeer", c.MaxIdlePerPeer),
 		notNegative("MaxIdle", c.MaxIdle), notNegative("MaxMemory", c.MaxMemory),
 	)
 }

@@ -305,14 +305,11 @@ func (s *outStream) drainAside(messages int, how confirm) (ended chan drained, d
 // the fence; without one at the last answer or, if it gives none, at the end of the
 // stream.
 func (s *outStream) drain(messages int, fence bool) (d drained) {
-	var m wire.Message
 	for range messages + 1 {
-		frame, err := s.readFrame()
+		var m wire.Message
+		_, err := s.readMessage(func(part []byte, _ bool) error { return m.ParsePart(part) })
 		if errors.Is(err, io.EOF) && !fence {
 			return d
-		}
-		if err == nil {
-			err = m.Parse(frame)
 		}
 		if err != nil {
 			d.err = err

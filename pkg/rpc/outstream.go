@@ -16,11 +16,17 @@ import (
 // usual answer of 20 peers with two addresses has 1.5 to 3 KiB.
 const outBuffer = 2 << 10
 
+// partSize is how many bytes of a long reply are parsed and given on at once. So a
+// reply of 4 MiB takes no more memory than one of 64 KiB, and its first providers are
+// known before the last have arrived.
+const partSize = 64 << 10
+
 // outStream is an outbound stream, owned by one caller or by the pool.
 type outStream struct {
 	network.Stream
 	frames *wire.FrameReader
 	scope  wire.Scope
+	field  int  // bytes of the longest field of a reply
 	reused bool // it has carried a request before
 
 	// owned by the pool
@@ -29,30 +35,76 @@ type outStream struct {
 	since time.Time
 }
 
-func newOutStream(s network.Stream, maxReply int, scope wire.Scope) *outStream {
+func newOutStream(s network.Stream, cfg *ClientConfig) *outStream {
 	return &outStream{
 		Stream: s,
-		frames: wire.NewFrameReader(outBuffer, maxReply),
-		scope:  scope,
+		frames: wire.NewFrameReader(outBuffer, cfg.MaxReply),
+		scope:  cfg.Scope(s.Conn()),
+		field:  cfg.MaxField,
 	}
 }
 
-// readFrame reads one frame, which is valid until the next call.
-func (s *outStream) readFrame() ([]byte, error) {
+// readReply reads the reply to a request of type want and returns it with its length,
+// or with what came of it before an error. What more is given of it: see
+// Client.RequestParts.
+func (s *outStream) readReply(want wire.Type, more func(Reply)) (*wire.Message, int, error) {
+	m := new(wire.Message)
+	n, err := s.readMessage(func(part []byte, last bool) error {
+		err := m.ParsePart(bytes.Clone(part)) // the message keeps its bytes, the buffer is reused
+		switch ahead := more != nil && len(m.ProviderPeers) > 0 && !last; {
+		case err == nil && m.Type != want && (last || ahead):
+			return fmt.Errorf("%w: %v instead of %v", ErrReplyType, m.Type, want)
+		case err == nil && ahead:
+			s.giveAhead(m, more)
+		}
+		return err
+	})
+	return m, n, err
+}
+
+// giveAhead moves the providers that m has so far to the caller.
+func (s *outStream) giveAhead(m *wire.Message, more func(Reply)) {
+	part := &wire.Message{Type: m.Type, Key: m.Key, ProviderPeers: m.ProviderPeers}
+	m.ProviderPeers = nil
+	filterMessage(part, s.scope)
+	more(Reply{Message: part, Addr: s.Conn().RemoteMultiaddr(), Scope: s.scope})
+}
+
+// readMessage reads one message, in parts if it is long, gives each to take, which
+// must not keep it, and returns how many bytes came.
+func (s *outStream) readMessage(take func(part []byte, last bool) error) (n int, err error) {
 	for {
-		frame, ok, err := s.frames.Next()
+		part, last, err := s.readPart()
+		if err != nil {
+			return n + s.frames.Buffered(), err
+		}
+		if n += len(part); n == 0 {
+			return 0, wire.ErrEmptyFrame
+		}
+		err = take(part, last)
+		s.frames.Take(len(part))
+		if err != nil || last {
+			return n, err
+		}
+	}
+}
+
+// readPart reads the next part of a message.
+func (s *outStream) readPart() (part []byte, last bool, err error) {
+	for {
+		part, last, ok, err := s.frames.Part(partSize, s.field)
 		if ok || err != nil {
-			return frame, err
+			return part, last, err
 		}
 		if _, err := s.frames.Fill(s.Stream); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 }
 
 // roundTrip sends the frame out and reads the reply to a request of type want,
 // until deadline. It tells when the request was written.
-func (s *outStream) roundTrip(deadline time.Time, out []byte, want wire.Type) (m *wire.Message, n int, sent time.Time, err error) {
+func (s *outStream) roundTrip(deadline time.Time, out []byte, want wire.Type, more func(Reply)) (m *wire.Message, n int, sent time.Time, err error) {
 	if err := s.SetDeadline(deadline); err != nil {
 		return nil, 0, sent, fmt.Errorf("set deadline: %w", err)
 	}
@@ -60,15 +112,8 @@ func (s *outStream) roundTrip(deadline time.Time, out []byte, want wire.Type) (m
 	if _, err := s.Write(out); err != nil {
 		return nil, 0, sent, fmt.Errorf("write: %w", err)
 	}
-	frame, err := s.readFrame()
-	if err != nil {
-		return nil, s.frames.Buffered(), sent, err
-	}
-	m, err = wire.Parse(bytes.Clone(frame)) // the message keeps its bytes, the buffer is reused
-	if err == nil && m.Type != want {
-		err = fmt.Errorf("%w: %v instead of %v", ErrReplyType, m.Type, want)
-	}
-	return m, len(frame), sent, err
+	m, n, err = s.readReply(want, more)
+	return m, n, sent, err
 }
 
 // clean reports whether nothing is unread, as far as is known.

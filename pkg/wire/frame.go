@@ -85,6 +85,7 @@ func framePrefix(b []byte, limit int) (size, prefix int, err error) {
 // goroutine. The zero value is not usable; see NewFrameReader.
 type FrameReader struct {
 	limit      int // bytes of content
+	left       int // of a frame that is taken in parts: content not taken yet
 	buf        []byte
 	start, end int // unread bytes of buf
 	reserve    func(delta int) error
@@ -105,7 +106,7 @@ func NewFrameReader(size, limit int) *FrameReader {
 func (f *FrameReader) Reserve(reserve func(delta int) error) { f.reserve = reserve }
 
 // Reset drops what is unread, to read another stream with the same buffer.
-func (f *FrameReader) Reset() { f.start, f.end = 0, 0 }
+func (f *FrameReader) Reset() { f.start, f.end, f.left = 0, 0, 0 }
 
 // Buffered returns how many bytes were read but not yet taken as frames.
 func (f *FrameReader) Buffered() int { return f.end - f.start }
@@ -122,6 +123,45 @@ func (f *FrameReader) Next() (frame []byte, ok bool, err error) {
 	return b[prefix : prefix+size : prefix+size], true, nil
 }
 
+// Part returns what has arrived of the next frame: all that is left of it (last), or
+// whole fields of the message in it, once there are size bytes. ok is false if more
+// must be read first. Take must follow, with the length of the part. So a frame may
+// be far longer than the memory it takes: the buffer grows to size, or up to longest
+// for one field, both rounded up to a doubling of its first size. A longer field is
+// ErrFrameTooLarge. A part is valid until the next call of Fill.
+func (f *FrameReader) Part(size, longest int) (part []byte, last, ok bool, err error) {
+	if f.left == 0 {
+		content, prefix, err := framePrefix(f.buf[f.start:f.end], f.limit)
+		if err != nil || prefix == 0 {
+			return nil, false, false, err
+		}
+		f.start += prefix
+		f.left = content
+	}
+	part = f.buf[f.start:f.end]
+	if len(part) >= f.left {
+		return part[:f.left:f.left], true, true, nil
+	}
+	if len(part) < size {
+		return nil, false, false, nil
+	}
+	switch whole := WholeFields(part); {
+	case whole < 0:
+		return nil, false, false, ErrMalformed
+	case whole > 0:
+		return part[:whole:whole], false, true, nil
+	case len(part) >= longest:
+		return nil, false, false, fmt.Errorf("%w: a field has over %d bytes", ErrFrameTooLarge, longest)
+	}
+	return nil, false, false, nil
+}
+
+// Take drops the first n bytes of a part.
+func (f *FrameReader) Take(n int) {
+	f.start += n
+	f.left -= n
+}
+
 // Fill reads once from r. io.EOF means that r ended between frames; within one
 // it is io.ErrUnexpectedEOF.
 func (f *FrameReader) Fill(r io.Reader) (int, error) {
@@ -134,7 +174,7 @@ func (f *FrameReader) Fill(r io.Reader) (int, error) {
 		return n, nil // an error comes again with the next call
 	}
 	if err != nil {
-		if f.Buffered() > 0 {
+		if f.Buffered() > 0 || f.left > 0 {
 			err = noEOF(err)
 		}
 		return 0, wrapRead(err)

@@ -16,9 +16,12 @@ const (
 	// MaxCloserPeers bounds the closer peers kept of one message. Servers send
 	// at most 21; callers cap further, at twice their replication.
 	MaxCloserPeers = 128
-	// MaxProviderPeers bounds the provider peers kept of one message;
-	// go-libp2p-kad-dht sends all it has.
+	// MaxProviderPeers bounds the provider peers kept of one message that is parsed
+	// whole. go-libp2p-kad-dht sends all it has: see Message.ParsePart.
 	MaxProviderPeers = 1024
+	// minPeerEntry is the length of the shortest entry of a real peer in bytes: its ID
+	// has 34, and there are two tags and two lengths.
+	minPeerEntry = 38
 	// MaxPeerAddrs bounds the addresses kept of one Peer, before any filter by
 	// scope: peers behind many relays list some 30.
 	MaxPeerAddrs = 64

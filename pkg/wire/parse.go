@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -30,6 +32,18 @@ func (m *Message) Parse(b []byte) error {
 	if len(b) == 0 {
 		return ErrEmptyFrame
 	}
+	return m.parse(b, MaxProviderPeers)
+}
+
+// ParsePart decodes whole fields of a message that is taken in parts (see
+// FrameReader.Part) and adds them to m. All provider peers of the part are kept:
+// whoever takes parts bounds their size, and takes the peers out of m in between.
+func (m *Message) ParsePart(b []byte) error {
+	return m.parse(b, max(MaxProviderPeers, len(b)/minPeerEntry))
+}
+
+// parse adds the fields in b to m, as long as it has fewer than so many providers.
+func (m *Message) parse(b []byte, providers int) error {
 	var spare addrArena
 	for len(b) > 0 {
 		f, n := readField(b)
@@ -37,15 +51,33 @@ func (m *Message) Parse(b []byte) error {
 			return ErrMalformed
 		}
 		b = b[n:]
-		if err := m.set(&f, &spare); err != nil {
+		if err := m.set(&f, &spare, providers); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// WholeFields returns how many bytes at the start of b are whole fields of a message;
+// negative if b is broken.
+func WholeFields(b []byte) int {
+	whole := 0
+	for whole < len(b) {
+		_, n := readField(b[whole:])
+		switch {
+		case n > 0:
+			whole += n
+		case errors.Is(protowire.ParseError(n), io.ErrUnexpectedEOF):
+			return whole
+		default:
+			return n
+		}
+	}
+	return whole
+}
+
 // set takes one field of the message.
-func (m *Message) set(f *field, spare *addrArena) (err error) {
+func (m *Message) set(f *field, spare *addrArena, providers int) (err error) {
 	switch f.num {
 	case fieldType:
 		m.Type = Type(min(f.val, uint64(unknownType)))
@@ -65,7 +97,7 @@ func (m *Message) set(f *field, spare *addrArena) (err error) {
 		m.CloserPeers, err = addPeer(m.CloserPeers, MaxCloserPeers, f, spare)
 		return err
 	case fieldProviderPeers:
-		m.ProviderPeers, err = addPeer(m.ProviderPeers, MaxProviderPeers, f, spare)
+		m.ProviderPeers, err = addPeer(m.ProviderPeers, providers, f, spare)
 		return err
 	case fieldWantsAck:
 		m.WantsAck = true // bytes from py-libp2p, an enum in a draft of the specification
@@ -218,6 +250,9 @@ func (f *field) want(typ protowire.Type) error {
 	return nil
 }
 
+// isGroup is the length that readField gives of a group, no error of protowire's.
+const isGroup = -100
+
 // readField decodes the first field of b and returns its length; negative if b
 // is broken or starts with a group.
 func readField(b []byte) (f field, n int) {
@@ -242,7 +277,7 @@ func readField(b []byte) (f field, n int) {
 	case protowire.Fixed64Type:
 		_, v = protowire.ConsumeFixed64(b[n:])
 	default:
-		return f, -1
+		return f, isGroup
 	}
 	if v < 0 {
 		return f, v
