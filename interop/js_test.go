@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
 )
 
@@ -52,6 +53,18 @@ func TestJSThroughOurs(t *testing.T) {
 		for _, n := range nw.nodes {
 			require.Contains(t, r.Closest, n.host().ID().String())
 		}
+	})
+	t.Run("any_key", func(t *testing.T) { // js resets GET_PROVIDERS whose key is no multihash
+		asker := newOursWith(t, holdfast.Config{Mode: holdfast.ModeClient, DHT: dht.Config{Trace: true}})
+		js.must("connect", map[string]any{"addr": hostAddr(t, asker.Host())})
+		require.Eventually(t, func() bool { return asker.tableSize() > 0 }, opTimeout, 100*time.Millisecond)
+		story, err := asker.Explain(nw.ctx(), dht.FindProviders, []byte("no multihash"))
+		require.NoError(t, err)
+		answered := false
+		for _, s := range story.Steps {
+			answered = answered || peer.ID(s.Peer.ID).String() == js.info.Peer && s.State == dht.StepAnswered
+		}
+		require.True(t, answered, "%v", story.Steps)
 	})
 	t.Run("find_providers", func(t *testing.T) {
 		c := randomCID(t)

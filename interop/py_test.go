@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -183,6 +184,26 @@ func requireProviderID(t *testing.T, n *ours, content string, id peer.ID) {
 		}
 	}
 	t.Fatalf("%s is not among the providers %v", id, found)
+}
+
+// TestPyTakesAnyKey: py-libp2p resets FIND_NODE for a key of one byte, or of more than
+// 50 that is no multihash. It takes part in lookups of them all the same.
+func TestPyTakesAnyKey(t *testing.T) {
+	eachPy(t, func(t *testing.T, py pyDemo) {
+		if py.broken() {
+			return // see TestPy040
+		}
+		n := newLenient(t)
+		server := py.start(t, "server", "--mode", "server", "--bootstrap", hostAddr(t, n.Host()))
+		server.waitFor(`Stored value`, 30*time.Second)
+		id := mustInfo(t, pyAddr(server)).ID
+		require.Eventually(t, func() bool { return n.Status().VerifiedPeers == 1 }, 30*time.Second, 100*time.Millisecond)
+		for _, key := range []string{"k", "/example/" + strings.Repeat("k", 60), strings.Repeat("k", 100)} {
+			found, err := n.closest((&mixedNet{t: t}).ctx(), key)
+			require.NoError(t, err, "%d bytes", len(key))
+			require.Equal(t, []peer.ID{id}, found, "%d bytes", len(key))
+		}
+	})
 }
 
 // TestPyServerAndOurDemo: the same against `holdfast demo`, which holds the same

@@ -17,8 +17,9 @@ import (
 const outBuffer = 2 << 10
 
 // partSize is how many bytes of a long reply are parsed and given on at once. So a
-// reply of 4 MiB takes no more memory than one of 64 KiB, and its first providers are
-// known before the last have arrived.
+// reply of 4 MiB takes little more memory than one of 64 KiB, and its first providers
+// are known before the last have arrived. Of its other lists only the first and the
+// last part are kept.
 const partSize = 64 << 10
 
 // outStream is an outbound stream, owned by one caller or by the pool.
@@ -49,15 +50,23 @@ func newOutStream(s network.Stream, cfg *ClientConfig) *outStream {
 // Client.RequestParts.
 func (s *outStream) readReply(want wire.Type, more func(Reply)) (*wire.Message, int, error) {
 	m := new(wire.Message)
+	first := true
 	n, err := s.readMessage(func(part []byte, last bool) error {
+		closer, providers := len(m.CloserPeers), len(m.ProviderPeers)
 		err := m.ParsePart(bytes.Clone(part)) // the message keeps its bytes, the buffer is reused
 		switch ahead := more != nil && len(m.ProviderPeers) > 0 && !last; {
-		case err == nil && m.Type != want && (last || ahead):
+		case err != nil:
+			return err
+		case m.Type != want && (last || ahead):
 			return fmt.Errorf("%w: %v instead of %v", ErrReplyType, m.Type, want)
-		case err == nil && ahead:
+		case ahead:
 			s.giveAhead(m, more)
 		}
-		return err
+		if !first && !last { // servers send closer peers before the providers or after them
+			m.CloserPeers, m.ProviderPeers = m.CloserPeers[:closer], m.ProviderPeers[:min(providers, len(m.ProviderPeers))]
+		}
+		first = false
+		return nil
 	})
 	return m, n, err
 }

@@ -125,3 +125,41 @@ func TestLongReplyOfAnotherType(t *testing.T) {
 	_, err := c.RequestParts(t.Context(), remote.ID(), ping("k"), func(Reply) { t.Error("given on") })
 	require.ErrorIs(t, err, ErrReplyType)
 }
+
+// What is not given on of a long reply takes the memory of two parts, however much the
+// peer sends.
+func TestLongReplyIsNotKept(t *testing.T) {
+	h, remote := newHosts(t, transports["tcp"])
+	foreign(t, remote, func(_ int, s network.Stream) {
+		f := wire.NewFrameReader(64, 1<<20)
+		for {
+			req, err := frameOf(f, s)
+			if err != nil {
+				return
+			}
+			m := &wire.Message{Type: req.Type, Key: req.Key}
+			var b []byte
+			for range 60 { // closer peers among the providers of each part
+				part := popular(800)
+				part.Type, part.Key = m.Type, m.Key
+				part.CloserPeers = []wire.Peer{{ID: kad.PeerID(fmt.Sprintf("%038d", len(b)))}}
+				b = part.Append(b)
+			}
+			_, _ = s.Write(append(protowire.AppendVarint(nil, uint64(len(b))), b...))
+		}
+	})
+	c := newClient(t, h, ClientConfig{}, nil)
+	reply, err := c.Request(t.Context(), remote.ID(), &wire.Message{Type: wire.FindNode, Key: []byte("k")})
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(reply.Message.CloserPeers), 4)
+	require.LessOrEqual(t, reply.Message.Size(), 2*partSize)
+
+	got := 0
+	reply, err = c.RequestParts(t.Context(), remote.ID(), &wire.Message{Type: wire.GetProviders, Key: []byte("k")}, func(part Reply) {
+		require.LessOrEqual(t, part.Message.Size(), 2*partSize)
+		got += len(part.Message.ProviderPeers)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 60*800, got+len(reply.Message.ProviderPeers))
+	require.LessOrEqual(t, reply.Message.Size(), 2*partSize)
+}
