@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -290,7 +291,9 @@ func (d *demo) findContent(ctx context.Context) error {
 		d.say("Looking for servers of content: %s", content)
 		var ids []string
 		err := d.d.Backend().FindProviders(ctx, contentKey(content), 0, func(p api.Peer) error {
-			ids = append(ids, "'"+p.PeerID+"'")
+			if id := "'" + p.PeerID + "'"; !slices.Contains(ids, id) { // told again with more addresses
+				ids = append(ids, id)
+			}
 			return nil
 		})
 		if len(ids) == 0 {

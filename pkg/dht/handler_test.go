@@ -208,6 +208,18 @@ func TestHandlerProviders(t *testing.T) {
 
 // What a provider says of itself now comes before what it announced, each address
 // once, and all of it is bounded.
+func TestMaxProvidersPerReply(t *testing.T) {
+	store := records.NewMem(nil)
+	for i := range MaxProvidersPerReply + 1 {
+		p := records.Provider{ID: kad.PeerID(fmt.Sprint("p", i)), Addrs: addr, Expires: start.Add(time.Hour), AddrsExpire: start.Add(time.Hour)}
+		require.NoError(t, store.AddProvider(start, []byte("k"), p, true))
+	}
+	var resp wire.Message
+	_, err := newTestHandler(store, fakeNeighbours{}).Handle(start, Request{From: "asker", Message: &wire.Message{Type: wire.GetProviders, Key: []byte("k")}}, &resp)
+	require.NoError(t, err)
+	require.Len(t, resp.ProviderPeers, MaxProvidersPerReply)
+}
+
 func TestHandlerProviderSaidOtherwise(t *testing.T) {
 	said := map[kad.PeerID][][]byte{}
 	h := newTestHandler(records.NewMem(nil), fakeNeighbours{said: said})
