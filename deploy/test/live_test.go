@@ -99,7 +99,8 @@ func hasten(e parser.Expr) {
 }
 
 // uncompared replaces each comparison within e by its left side, and appends the
-// right sides that are no constants to bounds.
+// right sides that are no constants to bounds. So it does with "unless": what is on
+// its right side stands for a fault, which a healthy network does not have.
 func uncompared(e parser.Expr, bounds *[]parser.Expr) parser.Expr {
 	switch n := e.(type) {
 	case *parser.ParenExpr:
@@ -111,6 +112,10 @@ func uncompared(e parser.Expr, bounds *[]parser.Expr) parser.Expr {
 			n.Args[i] = uncompared(n.Args[i], bounds)
 		}
 	case *parser.BinaryExpr:
+		if n.Op == parser.LUNLESS {
+			*bounds = append(*bounds, uncompared(n.RHS, bounds))
+			return uncompared(n.LHS, bounds)
+		}
 		n.LHS, n.RHS = uncompared(n.LHS, bounds), uncompared(n.RHS, bounds)
 		if n.Op.IsComparisonOperator() {
 			selects := false
