@@ -188,7 +188,7 @@ func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 func (m *Machine) Deadline() (time.Time, bool) {
 	m.dropStale()
 	at, ok := m.timers.next()
-	for _, t := range []time.Time{m.upkeep.next(), m.scheduleDeadline(), m.isolationDeadline()} {
+	for _, t := range []time.Time{m.upkeep.next(), m.scheduleDeadline(), m.isolationDeadline(), m.candidates.pausing.next()} {
 		if !t.IsZero() && (!ok || t.Before(at)) {
 			at, ok = t, true
 		}
@@ -208,6 +208,7 @@ func (m *Machine) Tick(now time.Time) {
 	}
 	m.heartbeat(now)
 	m.retryDue(now)
+	m.endPauses(now)
 	m.maintain(now)
 	m.publishDue(now)
 	m.unblock(now)

@@ -128,6 +128,9 @@ const (
 	// it, and each attempt costs the time of a failed dial. It is not probed either,
 	// even if it connects again: peers that never answer would take all places.
 	RejectPause = time.Minute
+	// MaxPausing bounds peers that wait for the end of their pause, about 100 bytes
+	// each. A peer beyond it is found again when it connects or asks again.
+	MaxPausing = 1024
 	// RejectMemory is how long such a peer is not probed again on hearsay.
 	RejectMemory = 10 * time.Minute
 	// MaxProviderBytes bounds the providers that one query reports, in bytes of memory

@@ -15,6 +15,7 @@ type candidates struct {
 	queue   []candidate
 	queued  map[kad.PeerID]struct{}
 	rejects rejects
+	pausing pausing
 	dropped uint64 // for want of room in queue
 }
 
@@ -62,13 +63,31 @@ func (c *candidates) appendTo(dst []kad.Peer, n int) []kad.Peer {
 
 // PeerFound makes a peer a candidate for the routing table. sure says that the
 // caller knows that it serves the protocol (identify, a bootstrap list): after a
-// failed probe it pauses for RejectPause, mere hearsay for RejectMemory.
+// failed probe it is a candidate again when RejectPause has passed. Hearsay of a peer
+// that failed counts for nothing until RejectMemory has passed.
 func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
-	if !m.table.Wants(p.Key) || m.candidates.rejects.has(p.ID, now, m.pause(sure)) || m.probing(p.ID) {
+	if !m.table.Wants(p.Key) {
+		return
+	}
+	if m.candidates.rejects.has(p.ID, now, m.pause(sure)) || m.probing(p.ID) {
+		if sure {
+			m.candidates.pausing.add(p, now.Add(RejectPause))
+		}
 		return
 	}
 	if m.candidates.add(candidate{peer: p}) {
 		m.probe(now)
+	}
+}
+
+// endPauses makes candidates of the peers whose pause is over.
+func (m *Machine) endPauses(now time.Time) {
+	for {
+		p, ok := m.candidates.pausing.pop(now)
+		if !ok {
+			return
+		}
+		m.PeerFound(now, p, true)
 	}
 }
 
