@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -51,8 +52,26 @@ func (o *outage) host() (host.Host, func()) {
 	return o.world.host(libp2p.UDPBlackHoleSuccessCounter(hole)), func() { hole.RecordResult(true) }
 }
 
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // logged counts the lines of a log that have a level.
-func logged(log *bytes.Buffer, level string) int { return strings.Count(log.String(), "level="+level) }
+func logged(log *lines, level string) int { return strings.Count(log.String(), "level="+level) }
 
 func TestIsolated(t *testing.T) {
 	for name, lasts := range map[string]time.Duration{"a minute": time.Minute, "an hour": time.Hour} {
@@ -69,7 +88,7 @@ func testIsolated(t *testing.T, cfg node.Config, lasts time.Duration) {
 	hosts := []host.Host{h, w.world.host(), w.world.host()}
 	w.net.Start()
 	defer w.net.Close()
-	var log bytes.Buffer // written by the node's loop, read while it rests
+	var log lines
 	var nodes []*node.Node
 	for i, h := range hosts {
 		defer h.Close()
