@@ -34,6 +34,8 @@ var environment = []string{
 	"HOLDFAST_SNAPSHOT__INTERVAL=1s",
 	"HOLDFAST_STORAGE__EXPIRY_INTERVAL=1s",
 	"HOLDFAST_STORAGE__MAX_BYTES=32MiB",
+	"HOLDFAST_QUOTAS__VALUES_SIZE=32MiB", // a few peers write all there is
+	"HOLDFAST_QUOTAS__VALUES_SIZE_PER_PEER=32MiB",
 }
 
 // shortLived is added where provider records are to expire, and own ones to be

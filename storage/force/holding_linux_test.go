@@ -68,7 +68,7 @@ func (h *holding) fill() (took time.Duration) {
 	require.NoError(h.t, err)
 	began := time.Now()
 	for i := 0; i < h.n; i += batch {
-		now := began.Add(47 * time.Hour * time.Duration(i-h.n) / time.Duration(h.n))
+		now := began.Add(-47 * time.Hour / time.Duration(h.n) * time.Duration(h.n-i))
 		var adverts []runs.Advert
 		for j := i; j < min(i+batch, h.n); j++ {
 			adverts = append(adverts, runs.Advert{Key: heldKey(j), Provider: heldProvider(j, now)})

@@ -46,6 +46,11 @@ type failure struct {
 	err error
 }
 
+// GoString is what a failed assertion shows.
+func (f failure) GoString() string { return f.String() }
+
+func (f failure) String() string { return f.at.Format("15:04:05.000 ") + f.err.Error() }
+
 // maxFailures bounds what is kept of errors.
 const maxFailures = 1000
 
