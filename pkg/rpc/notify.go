@@ -36,6 +36,10 @@ const (
 	confirmEither                 // it answers soon, or ends the stream as with confirmEnd
 )
 
+// errResetAtEnd is returned by pipeline when a peer that had a while to answer or to
+// reject a message has reset the stream only at the end of our side.
+var errResetAtEnd = errors.New("rpc: peer reset the stream at its end")
+
 // errEndedEarly is returned by writeAll when the peer has ended the stream before
 // our side did; drain knows how.
 var errEndedEarly = errors.New("rpc: peer ended the stream early")
@@ -53,7 +57,9 @@ var errEndedEarly = errors.New("rpc: peer ended the stream early")
 //   - A peer that answers may reset the stream when it reads the end of our side, and
 //     its answer is lost with that. So our side is not closed before the answer. A peer
 //     not yet known has a moment to answer; if it resets the stream later, it gets the
-//     message once more.
+//     message once more and has ConfirmTimeout to answer. One that then resets the
+//     stream at the end of our side alone (js-libp2p) has taken the message; it ends
+//     the stream well if our side ends at once, which is done from then on.
 //   - Many messages to a peer known to serve many requests on one stream are
 //     pipelined on one and confirmed in the same way.
 //   - To a peer not yet known, a FIND_NODE follows the messages as a fence:
@@ -115,7 +121,10 @@ func (c *Client) notifyOne(ctx context.Context, to peer.ID, req []*wire.Message)
 		acksUnknown: confirmEither, acksNever: confirmEnd, acksAlways: confirmAnswers,
 	}[known])
 	if errors.Is(err, network.ErrReset) && known == acksUnknown && c.conduct(to).acks != acksNever {
-		_, err = c.pipeline(ctx, to, req, confirmAnswers)
+		if _, err = c.pipeline(ctx, to, req, confirmAnswers); errors.Is(err, errResetAtEnd) {
+			c.took(to, false)
+			return nil
+		}
 	}
 	if errors.Is(err, network.ErrReset) && c.conduct(to).acks == acksAlways {
 		return fmt.Errorf("%w: %w", ErrLimited, err)
@@ -155,7 +164,7 @@ func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message,
 	ended, done := st.drainAside(len(reqs), how)
 	defer func() { <-done }()
 
-	failed := c.writeAll(ctx, st, reqs, how, ended)
+	closed, failed := c.writeAll(ctx, st, reqs, how, ended)
 	wait := c.cfg.ConfirmTimeout
 	if how == confirmFence {
 		wait = c.cfg.Timeout // the fence takes an answer, as a request does
@@ -176,6 +185,8 @@ func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message,
 		return len(reqs), nil
 	case isTimeout(failed):
 		err = failed
+	case closed && how == confirmAnswers && errors.Is(err, network.ErrReset):
+		err = fmt.Errorf("%w: %w", errResetAtEnd, err)
 	}
 	st.reset()
 	if got.answers > 0 {
@@ -192,9 +203,9 @@ func (c *Client) openWithin(ctx context.Context, to peer.ID) (*outStream, error)
 }
 
 // writeAll writes the messages and then the fence or, without one, the end of our
-// side, if need be after the answers. It stops when the peer ends the stream before
-// it can have read all.
-func (c *Client) writeAll(ctx context.Context, st *outStream, reqs []*wire.Message, how confirm, ended chan drained) error {
+// side (closed), if need be after the answers. It stops when the peer ends the stream
+// before it can have read all.
+func (c *Client) writeAll(ctx context.Context, st *outStream, reqs []*wire.Message, how confirm, ended chan drained) (closed bool, err error) {
 	fence := how == confirmFence
 	out := takeBuffer()
 	defer giveBuffer(out)
@@ -207,32 +218,32 @@ func (c *Client) writeAll(ctx context.Context, st *outStream, reqs []*wire.Messa
 			*out = wire.AppendFrame(*out, c.fence())
 		}
 		if err := st.SetWriteDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
-			return fmt.Errorf("set deadline: %w", err)
+			return false, fmt.Errorf("set deadline: %w", err)
 		}
 		if hasEnded(ended) { // looked at after the deadline is set, which drain's end moves
-			return errEndedEarly
+			return false, errEndedEarly
 		}
 		if _, err := st.Write(*out); err != nil && hasEnded(ended) {
-			return errEndedEarly
+			return false, errEndedEarly
 		} else if err != nil {
-			return fmt.Errorf("write: %w", err)
+			return false, fmt.Errorf("write: %w", err)
 		}
 	}
 	if fence {
-		return nil
+		return false, nil
 	}
 	switch {
 	case how == confirmAnswers && awaitEnd(ctx, ended, c.cfg.ConfirmTimeout),
 		how == confirmEither && awaitEnd(ctx, ended, min(answerWait, c.cfg.ConfirmTimeout)):
-		return nil
+		return false, nil
 	}
 	if hasEnded(ended) && len(reqs) > 1 {
-		return errEndedEarly
+		return false, errEndedEarly
 	}
 	if err := st.CloseWrite(); err != nil { // QUIC: the peer has ended both sides
-		return fmt.Errorf("close write: %w", err)
+		return false, fmt.Errorf("close write: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // hasEnded reports whether drain has returned; what it returned stays in ended.

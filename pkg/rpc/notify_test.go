@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -265,6 +266,35 @@ func TestNotifyLimited(t *testing.T) {
 
 		_, err = c.Notify(t.Context(), remote.ID(), provide(3)...)
 		require.ErrorIs(t, err, ErrLimited)
+	})
+}
+
+// js-libp2p gives no answer. It resets the stream if the end of our side comes while it
+// waits for the next message, and ends it well if that has come with the message.
+func TestNotifyResetAtTheEnd(t *testing.T) {
+	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
+		var streams atomic.Int32
+		foreign(t, remote, func(_ int, s network.Stream) {
+			waits := streams.Add(1) <= 2 // the first message, sent twice
+			frames := wire.NewFrameReader(64, 1<<20)
+			_, err := frameOf(frames, s)
+			if err == nil {
+				_, err = frameOf(frames, s)
+			}
+			if err == io.EOF && !waits {
+				_ = s.Close()
+				return
+			}
+			_ = s.Reset()
+		})
+		c := newClient(t, h, ClientConfig{ConfirmTimeout: time.Second}, nil)
+		for _, req := range provide(3) {
+			sent, err := c.Notify(t.Context(), remote.ID(), req)
+			require.NoError(t, err)
+			require.Equal(t, 1, sent)
+		}
+		require.Equal(t, acksNever, c.conduct(remote.ID()).acks)
+		require.EqualValues(t, 4, streams.Load(), "our side ends at once from then on")
 	})
 }
 
