@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -281,7 +282,7 @@ func TestNotifyResetAtTheEnd(t *testing.T) {
 			if err == nil {
 				_, err = frameOf(frames, s)
 			}
-			if err == io.EOF && !waits {
+			if errors.Is(err, io.EOF) && !waits {
 				_ = s.Close()
 				return
 			}
