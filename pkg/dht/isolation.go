@@ -125,7 +125,7 @@ func (m *Machine) isolationDeadline() time.Time {
 	return m.isolation.retry
 }
 
-// restoredOnly begins with the peers of a snapshot, none of whom has answered yet.
+// restoredOnly begins with the peers of a snapshot. None of them has answered yet.
 func (m *Machine) restoredOnly(now time.Time) {
 	m.isolation.lost = now
 	m.wantRetry(now.Add(IsolatedRetry))

@@ -134,7 +134,7 @@ func (w *pacedWorld) publish(n int) {
 }
 
 // A peer that takes 10 announcements in 10 s gets all 40 in about the time that this
-// takes, and none is refused more than once for want of pace.
+// takes, and none is refused more than once because it came too soon.
 func TestPacedPeerGetsAll(t *testing.T) {
 	w := newPacedWorld(10)
 	w.run(start.Add(time.Second))

@@ -37,7 +37,7 @@ type Gate struct {
 	resolver network.MultiaddrDNSResolver
 
 	mu      sync.Mutex
-	allowed *lru[string, wire.Scope] // by placeKey: the scope of whom it may be told by
+	allowed *lru[string, wire.Scope] // by placeKey: the widest scope of the peers that told it
 }
 
 var (
