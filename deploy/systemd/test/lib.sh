@@ -16,18 +16,6 @@ die() { echo "$me: FAILED: $*" >&2; exit 1; }
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 ok() { echo "   ok: $*"; }
 
-# apt PACKAGE...: installs Debian packages that are not there yet.
-apt() {
-  local missing=()
-  for p in "$@"; do
-    [[ $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) == *" installed" ]] || missing+=("$p")
-  done
-  [[ ${#missing[@]} -eq 0 ]] && return 0
-  echo "$me: apt-get install ${missing[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-}
-
 # tree makes the cached Debian and prints its path. One with other packages, or
 # older than 30 days, is made anew.
 tree() {
@@ -120,4 +108,4 @@ finish_jobs() {
 
 [[ $(id -u) -eq 0 ]] || die "needs root: systemd-nspawn makes namespaces and mounts"
 trap finish EXIT
-apt debootstrap systemd-container iproute2 procps
+"$repo/.ci/apt" debootstrap systemd-container iproute2 procps
