@@ -153,14 +153,15 @@ func decodeTally(key string, row []byte) (t records.Tally, err error) {
 	return t, d.End(bucketAccounts)
 }
 
-// recount adds up the charges of all values.
-func recount(tx *bbolt.Tx) (map[string]records.Tally, error) {
+// recount adds up the charges of all values, which it counts in m.
+func recount(tx *bbolt.Tx, m *disk.Meter) (map[string]records.Tally, error) {
 	index, err := disk.BucketOf(tx, bucketValueExpiry)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[string]records.Tally)
 	return found, index.ForEach(func(k, row []byte) error {
+		m.Add(1)
 		c, err := decodeCharge(k, row)
 		if err != nil {
 			return fmt.Errorf("account of value %q: %w", k[min(8, len(k)):], err)
@@ -202,7 +203,7 @@ func (db *DB) makeAccounts(force bool) error {
 		return nil
 	}
 	return db.bolt.Update(func(tx *bbolt.Tx) error {
-		found, err := recount(tx)
+		found, err := recount(tx, disk.NewMeter(nil, Progress{}))
 		if err != nil {
 			return err
 		}
@@ -223,11 +224,11 @@ func (db *DB) makeAccounts(force bool) error {
 }
 
 // checkAccounts compares the tallies with the values.
-func (db *DB) checkAccounts(tx *bbolt.Tx, problem func(string, ...any)) error {
+func (db *DB) checkAccounts(tx *bbolt.Tx, _ *counters, m *disk.Meter, problem func(string, ...any)) error {
 	if db.accountsStale {
 		return nil // the next start makes them again
 	}
-	found, err := recount(tx)
+	found, err := recount(tx, m)
 	if err != nil {
 		problem("%v", err)
 		return nil

@@ -10,10 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
-	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // Backup writes a consistent copy of all files to w, as a tar archive, while writes
@@ -73,12 +70,13 @@ func (db *DB) backup(w *tar.Writer, cut func()) error {
 
 // Restore puts the copies that Backup wrote in the places of the files in dir,
 // after checking them. The old files, if there are any, are kept beside them; the
-// name of the first is returned. It refuses a directory in use (ErrLocked).
-func Restore(dir string, r io.Reader) (old string, err error) {
+// name of the first is returned. It refuses a directory in use (ErrLocked). progress is
+// told how far the check is; it may be nil.
+func Restore(dir string, r io.Reader, progress func(Progress)) (old string, err error) {
 	err = offline(dir, func() error {
 		err := unpack(dir, r)
 		if err == nil {
-			err = checkStaged(dir)
+			err = checkStaged(dir, progress)
 		}
 		if err != nil {
 			return errors.Join(err, discardStaged(dir))
@@ -139,13 +137,8 @@ func cutShort(err error) error {
 }
 
 // checkStaged checks files that are not yet in their places.
-func checkStaged(dir string) error {
-	for _, name := range dbFiles {
-		if err := verifyFile(staged(dir, name), wholeFile, true); err != nil {
-			return err
-		}
-	}
-	o := Options{ReadOnly: true, verifyPages: wholeFile}
+func checkStaged(dir string, progress func(Progress)) error {
+	o := Options{ReadOnly: true, Progress: progress, verifyPages: wholeFile}
 	db := newDB(dir, stagedSuffix, o.withDefaults())
 	if err := db.start(); err != nil {
 		return errors.Join(err, db.closeBolt())
@@ -158,10 +151,11 @@ func checkStaged(dir string) error {
 }
 
 // Compact rewrites the files in dir without their free pages. It refuses a
-// directory in use. It returns the lengths before and after.
-func Compact(dir string) (before, after int64, err error) {
+// directory in use. It returns the lengths before and after. progress is told how far
+// it is; it may be nil.
+func Compact(dir string, progress func(Progress)) (before, after int64, err error) {
 	err = offline(dir, func() error {
-		err := compact(dir, &before, &after)
+		err := compact(dir, progress, &before, &after)
 		if err != nil {
 			return errors.Join(err, discardStaged(dir))
 		}
@@ -172,52 +166,6 @@ func Compact(dir string) (before, after int64, err error) {
 		return 0, 0, fmt.Errorf("storage: compact: %w", err)
 	}
 	return before, after, nil
-}
-
-// compact writes compact copies of all files under their staged names.
-func compact(dir string, before, after *int64) error {
-	for _, name := range dbFiles {
-		path := filepath.Join(dir, name)
-		if err := verifyFile(path, wholeFile, true); err != nil {
-			return err
-		}
-		size, err := fileSize(path)
-		if err != nil {
-			return err
-		}
-		*before += size
-		pageSize := runs.PageSize
-		if name == FileName {
-			pageSize = 0 // the machine's
-		}
-		if err := disk.Guard(func() error { return compactTo(staged(dir, name), path, pageSize) }); err != nil {
-			return err
-		}
-		if size, err = fileSize(staged(dir, name)); err != nil {
-			return err
-		}
-		*after += size
-	}
-	return nil
-}
-
-// compactTx bounds a transaction of Compact in bytes.
-const compactTx = 8 << 20
-
-func compactTo(dstPath, srcPath string, pageSize int) error {
-	src, err := bbolt.Open(srcPath, 0o600, &bbolt.Options{ReadOnly: true, Timeout: DefaultLockTimeout})
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	// Nothing relies on the copy before it is complete: one fsync at its end.
-	o := &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType, PageSize: pageSize}
-	dst, err := bbolt.Open(dstPath, 0o600, o)
-	if err != nil {
-		return err
-	}
-	err = bbolt.Compact(dst, src, compactTx)
-	return errors.Join(err, dst.Sync(), dst.Close())
 }
 
 // Repair moves the files in dir aside and fills new ones with what can be read of

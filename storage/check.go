@@ -36,9 +36,9 @@ func (r *Report) problem(format string, args ...any) {
 
 // Check checks the files in dir, which no other process may be writing: bbolt's
 // structure and this package's own invariants. An error means that they could not
-// be checked; damage is in the report.
-func Check(dir string) (Report, error) {
-	db, err := Open(dir, Options{ReadOnly: true, verifyPages: wholeFile})
+// be checked; damage is in the report. progress is told how far it is; it may be nil.
+func Check(dir string, progress func(Progress)) (Report, error) {
+	db, err := Open(dir, Options{ReadOnly: true, Progress: progress, verifyPages: wholeFile})
 	if errors.Is(err, ErrCorrupt) {
 		var r Report
 		r.problem("%v", err)
@@ -73,13 +73,11 @@ func (db *DB) checkState() (Report, error) {
 		defer func() { _ = tx.Rollback() }()
 		// Only a file whose every page is sound may go to bbolt's own check: that
 		// runs in a goroutine where a fault cannot be caught.
-		if err := verifyFile(db.path, wholeFile, false); err != nil {
+		if err := db.verifyAll(db.path); err != nil {
 			r.problem("%v", err)
 			return nil
 		}
-		for err := range tx.Check() {
-			r.problem("bbolt: %v", err)
-		}
+		disk.CheckTx(tx, db.opts.Progress, r.problem)
 		return db.checkContents(tx, &r)
 	})
 	if errors.Is(err, ErrCorrupt) {
@@ -90,6 +88,15 @@ func (db *DB) checkState() (Report, error) {
 		return r, fmt.Errorf("storage: check: %w", err)
 	}
 	return r, nil
+}
+
+// verifyAll checks every page of an open file, unless Open has done so and nobody can
+// have changed it since.
+func (db *DB) verifyAll(path string) error {
+	if db.opts.ReadOnly && db.opts.verifyPages == wholeFile {
+		return nil
+	}
+	return verifyFile(path, wholeFile, false, db.opts.Progress)
 }
 
 // recheck is a check at open of a file in which a read met damage before.
@@ -119,14 +126,24 @@ func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
 		return err
 	}
 	found := counters{Clean: stored.Clean}
-	for _, check := range []func(*bbolt.Tx, *counters, func(string, ...any)) error{
-		checkValues, checkKeystore, checkSnapshots, checkDatastore,
+	own := stored.Published[records.KindValue] + stored.Published[records.KindProvider]
+	for _, c := range []struct {
+		step  string
+		total int64
+		check func(*bbolt.Tx, *counters, *disk.Meter, func(string, ...any)) error
+	}{
+		{"checking values and their expiry index", 2 * stored.Values, checkValues},
+		{"checking published keys", own, checkKeystore},
+		{"checking rows of the datastore", 0, checkDatastore}, // nothing counts them
+		{"adding up the accounts of values", stored.Values, db.checkAccounts},
 	} {
-		if err := check(tx, &found, r.problem); err != nil {
+		m := disk.NewMeter(db.opts.Progress, Progress{Step: c.step, Total: c.total})
+		if err := c.check(tx, &found, m, r.problem); err != nil {
 			return err
 		}
+		m.End()
 	}
-	if err := db.checkAccounts(tx, r.problem); err != nil {
+	if err := checkSnapshots(tx, r.problem); err != nil {
 		return err
 	}
 	if stored != found {
@@ -136,7 +153,7 @@ func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
 	return nil
 }
 
-func checkValues(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error {
+func checkValues(tx *bbolt.Tx, c *counters, m *disk.Meter, problem func(string, ...any)) error {
 	vt, err := openValues(tx)
 	if err != nil {
 		return err
@@ -144,6 +161,7 @@ func checkValues(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error 
 	var rows, entries int
 	err = vt.rows.ForEach(func(k, row []byte) error {
 		rows++
+		m.Add(1)
 		c.Values++
 		c.ValueBytes += valueBytes(k, row)
 		v, err := decodeValue(k, row)
@@ -159,6 +177,7 @@ func checkValues(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error 
 	}
 	err = vt.expiry.ForEach(func(k, _ []byte) error {
 		entries++
+		m.Add(1)
 		if len(k) <= 8 || vt.rows.Get(k[8:]) == nil {
 			problem("expiry index entry %x has no value", k)
 		}
@@ -170,12 +189,13 @@ func checkValues(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error 
 	return err
 }
 
-func checkKeystore(tx *bbolt.Tx, c *counters, problem func(string, ...any)) error {
+func checkKeystore(tx *bbolt.Tx, c *counters, m *disk.Meter, problem func(string, ...any)) error {
 	rows, err := disk.BucketOf(tx, bucketKeystore)
 	if err != nil {
 		return err
 	}
 	return rows.ForEach(func(k, row []byte) error {
+		m.Add(1)
 		if len(k) != publishedKeyLen {
 			problem("published key %x is malformed", k)
 			return nil
@@ -193,7 +213,7 @@ func checkKeystore(tx *bbolt.Tx, c *counters, problem func(string, ...any)) erro
 	})
 }
 
-func checkSnapshots(tx *bbolt.Tx, _ *counters, problem func(string, ...any)) error {
+func checkSnapshots(tx *bbolt.Tx, problem func(string, ...any)) error {
 	all, err := disk.BucketOf(tx, bucketSnapshot)
 	if err != nil {
 		return err

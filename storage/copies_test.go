@@ -38,7 +38,7 @@ func TestCopiesAreBounded(t *testing.T) {
 	}
 	touch(t, filepath.Join(dir, FileName+".corrupted"), 10, 0) // somebody's
 	for range 3 {
-		old, err := Restore(dir, bytes.NewReader(backup.Bytes()))
+		old, err := Restore(dir, bytes.NewReader(backup.Bytes()), nil)
 		require.NoError(t, err)
 		require.FileExists(t, old)
 		q, err := Repair(dir, Options{NoSync: true})

@@ -446,12 +446,12 @@ func TestCheckReportsDamage(t *testing.T) {
 		for name, b := range whole.with(file, half) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), b, 0o600))
 		}
-		r, err := Check(dir)
+		r, err := Check(dir, nil)
 		require.NoError(t, err)
 		require.False(t, r.OK(), file)
 		_, err = Open(dir, Options{ReadOnly: true})
 		require.ErrorIs(t, err, ErrCorrupt)
-		_, _, err = Compact(dir)
+		_, _, err = Compact(dir, nil)
 		require.ErrorIs(t, err, ErrCorrupt)
 		left, err := os.ReadFile(filepath.Join(dir, file))
 		require.NoError(t, err)

@@ -230,11 +230,11 @@ func TestLockedByAnotherProcess(t *testing.T) {
 		require.WithinDuration(t, time.Now(), le.Started, time.Hour)
 		require.Contains(t, err.Error(), strconv.Itoa(cmd.Process.Pid))
 	}
-	_, err := Check(dir)
+	_, err := Check(dir, nil)
 	require.ErrorIs(t, err, ErrLocked)
-	_, _, err = Compact(dir)
+	_, _, err = Compact(dir, nil)
 	require.ErrorIs(t, err, ErrLocked)
-	_, err = Restore(dir, strings.NewReader("x"))
+	_, err = Restore(dir, strings.NewReader("x"), nil)
 	require.ErrorIs(t, err, ErrLocked)
 
 	require.NoError(t, cmd.Process.Kill())

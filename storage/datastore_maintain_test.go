@@ -33,7 +33,7 @@ func TestDatastoreDamage(t *testing.T) {
 			require.NoError(t, d.Put(ctx, keyC, []byte("c")))
 			require.NoError(t, d.Close())
 			editFile(t, dir, func(tx *bbolt.Tx) error { return edit(tx.Bucket(bucketDatastore), tx.Bucket(bucketDatastoreExpiry)) })
-			r, err := Check(dir)
+			r, err := Check(dir, nil)
 			require.NoError(t, err)
 			require.NotEmpty(t, r.Problems)
 			d, err = OpenDatastore(dir, Options{NoSync: true})
@@ -78,7 +78,7 @@ func TestDatastoreSurvivesMaintenance(t *testing.T) {
 		require.Equal(t, want, contents(t, d, dsq.Query{}))
 		require.NoError(t, d.Close())
 	}
-	_, _, err = Compact(dir)
+	_, _, err = Compact(dir, nil)
 	require.NoError(t, err)
 	same()
 	q, err := Repair(dir, Options{NoSync: true})
@@ -87,7 +87,7 @@ func TestDatastoreSurvivesMaintenance(t *testing.T) {
 	same()
 	_, err = backup.Seek(0, 0)
 	require.NoError(t, err)
-	_, err = Restore(dir, backup)
+	_, err = Restore(dir, backup, nil)
 	require.NoError(t, err)
 	same()
 }

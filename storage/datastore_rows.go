@@ -233,16 +233,20 @@ func (b *batch) dsCollect(limit time.Time, n int) error {
 func expiryKeyOf(r *dsRow, key []byte) string { return string(expiryKey(fromNanos(r.expires), key)) }
 
 // checkDatastore checks the datastore of a file; see check.go.
-func checkDatastore(tx *bbolt.Tx, _ *counters, problem func(string, ...any)) error {
+func checkDatastore(tx *bbolt.Tx, _ *counters, m *disk.Meter, problem func(string, ...any)) error {
 	t, err := openDatastoreTx(tx)
 	if err != nil {
 		return err
 	}
 	for from := []byte{}; from != nil; {
-		from = t.checkRows(from, dsStep, problem)
+		if from = t.checkRows(from, dsStep, problem); from != nil {
+			m.Add(dsStep)
+		}
 	}
 	for from := []byte{}; from != nil; {
-		from = t.checkIndex(from, dsStep, problem)
+		if from = t.checkIndex(from, dsStep, problem); from != nil {
+			m.Add(dsStep)
+		}
 	}
 	return nil
 }

@@ -193,7 +193,7 @@ func TestSchemaAndForeign(t *testing.T) {
 	_, err = Open(foreign, Options{})
 	require.ErrorIs(t, err, ErrForeign)
 	require.NotErrorIs(t, err, ErrNetwork)
-	_, err = Check(foreign)
+	_, err = Check(foreign, nil)
 	require.ErrorIs(t, err, ErrForeign)
 	left, err := os.ReadDir(foreign)
 	require.NoError(t, err)

@@ -38,7 +38,7 @@ func openTest(t testing.TB, dir string, o Options) *DB {
 // requireSound checks a closed store.
 func requireSound(t testing.TB, dir string) Report {
 	t.Helper()
-	r, err := Check(dir)
+	r, err := Check(dir, nil)
 	require.NoError(t, err)
 	require.Empty(t, r.Problems)
 	return r

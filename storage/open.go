@@ -95,7 +95,7 @@ func (db *DB) open() error {
 	if db.opts.force != nil {
 		return db.opts.force
 	}
-	if err := disk.FirstErr(db.emptied(), verifyFile(db.path, db.verifyBudget(), true)); err != nil {
+	if err := disk.FirstErr(db.emptied(), verifyFile(db.path, db.verifyBudget(), true, db.opts.Progress)); err != nil {
 		return err
 	}
 	if err := db.openBolt(); err != nil {

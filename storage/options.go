@@ -113,12 +113,20 @@ type Options struct {
 	// Default rand.Shuffle of math/rand/v2.
 	Shuffle func(n int, swap func(i, j int))
 
+	// Progress is told how far Open has come with files that it repairs or checks page
+	// by page. It is called by the goroutine that does the work and must not block. May
+	// be nil.
+	Progress func(Progress)
+
 	// verifyPages bounds the pages whose structure Open checks, nearest the root
 	// first. Zero means defaultVerifyPages. Tests lower it.
 	verifyPages int
 	// force is damage that Open is to assume; see Repair.
 	force error
 }
+
+// Progress is how far one step of long work on the files has come.
+type Progress = disk.Progress
 
 // Observer is told of commits and errors of all files.
 type Observer = runs.Observer

@@ -1,15 +1,30 @@
 package storage
 
+import "github.com/holdfast-dht/holdfast/storage/internal/disk"
+
 // pageReader reads the rows of a damaged file as far as its trees can be followed.
 type pageReader struct {
 	src        *pageFile
 	seen       bitmap // pages visited; trees of a damaged file may have loops
 	incomplete bool   // something could not be read
 	stopped    bool   // nothing more is wanted
+
+	name  string // of the file, in progress
+	tell  func(Progress)
+	meter *disk.Meter // of the pages that the trees lead to
 }
 
-func newPageReader(src *pageFile) pageReader {
-	return pageReader{src: src, seen: newBitmap(src.pages)}
+func newPageReader(name string, src *pageFile, tell func(Progress)) pageReader {
+	r := pageReader{src: src, seen: newBitmap(src.pages), name: name, tell: tell}
+	r.meter = r.begin("reading what is sound")
+	return r
+}
+
+// begin begins a step of which all pages of the file may be a part: which of them are
+// free a damaged file does not tell.
+func (r *pageReader) begin(what string) *disk.Meter {
+	step := "repairing " + r.name + ": " + what
+	return disk.NewMeter(r.tell, Progress{Step: step, Total: int64(r.src.pages) * r.src.pageSize, Bytes: true})
 }
 
 // each visits the rows below a page. Pages that cannot be read are left out and
@@ -24,6 +39,7 @@ func (r *pageReader) each(id uint64, depth int, fn func(e *element)) (whole bool
 		r.incomplete = true
 		return false
 	}
+	r.meter.Add(int64(pg.overflow+1) * r.src.pageSize)
 	return r.eachOf(pg, depth, fn)
 }
 
@@ -71,8 +87,13 @@ func (r *pageReader) topBuckets() (top map[string]*element, whole bool) {
 // scan visits the rows of every leaf page of the file, also of pages no longer in
 // use: old versions of rows, rows that were removed, and those that only a lost
 // page led to.
-func (r *pageReader) scan(fn func(e *element)) {
+//
+// what names in progress the rows that are looked for.
+func (r *pageReader) scan(what string, fn func(e *element)) {
+	m := r.begin("searching all pages for lost " + what)
+	defer m.Skip()
 	for id := uint64(2); id < r.src.pages && !r.stopped; id++ {
+		m.Add(r.src.pageSize)
 		if pg, err := r.src.read(id); err == nil && pg.flags == flagLeaf {
 			scanPage(pg, fn)
 		}

@@ -68,16 +68,20 @@ func (db *DB) providerOptions() runs.Options {
 		Verify:                db.verifyProviders,
 		Logger:                db.opts.Logger,
 		Shuffle:               db.opts.Shuffle,
+		Progress:              db.opts.Progress,
 	}
 }
 
 // verifyProviders checks a file before bbolt is let at it, see runs.Options.
 func (db *DB) verifyProviders(path string, whole bool) error {
+	if whole {
+		return db.verifyAll(path)
+	}
 	budget := db.opts.verifyPages
-	if whole || db.suspected(db.providerPath(runs.LogName)) {
+	if db.suspected(db.providerPath(runs.LogName)) {
 		budget = wholeFile
 	}
-	return verifyFile(path, budget, !whole)
+	return verifyFile(path, budget, true, db.opts.Progress)
 }
 
 // recheckProviders checks everything after a read has met damage.
@@ -141,9 +145,10 @@ func (db *DB) buildProviders(q *Quarantine) error {
 	if err != nil {
 		return err
 	}
-	src := readDamaged(db.dir, providerFiles)
+	src := readDamaged(db.dir, providerFiles, db.opts.Progress)
 	defer src.close()
 	whole, err := dst.Salvage(src, salvageProviders)
+	src.skipRest()
 	q.Records[0] = dst.Stats().Records
 	q.Incomplete = !whole || src.incomplete()
 	if err != nil && !errors.Is(err, ErrFull) {
@@ -165,7 +170,7 @@ type damagedFile struct {
 
 var _ runs.Source = damagedFiles(nil)
 
-func readDamaged(dir string, names []string) damagedFiles {
+func readDamaged(dir string, names []string, tell func(Progress)) damagedFiles {
 	files := make(damagedFiles)
 	for _, name := range names {
 		d := &damagedFile{}
@@ -181,7 +186,7 @@ func readDamaged(dir string, names []string) damagedFiles {
 			d.incomplete = true
 			continue
 		}
-		d.pageReader = newPageReader(src)
+		d.pageReader = newPageReader(name, src, tell)
 		d.top, d.whole = d.topBuckets()
 		d.incomplete = err != nil || d.top[string(bucketMeta)] == nil // a new file, made where one was lost
 	}
@@ -205,7 +210,16 @@ func (d damagedFiles) Rows(file string, bucket []byte, fn func(key, value []byte
 // Scan implements runs.Source.
 func (d damagedFiles) Scan(file string, fn func(key, value []byte)) {
 	if f := d[file]; f.src != nil {
-		f.scan(func(e *element) { fn(e.key, e.value) })
+		f.scan("provider records", func(e *element) { fn(e.key, e.value) })
+	}
+}
+
+// skipRest ends the steps of the files: nothing leads to their other pages.
+func (d damagedFiles) skipRest() {
+	for _, name := range providerFiles {
+		if f := d[name]; f.src != nil {
+			f.meter.Skip()
+		}
 	}
 }
 

@@ -101,7 +101,7 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 	defer src.Close()
 	pages, err := openPageFile(src)
 	if pages != nil {
-		s := salvager{pageReader: newPageReader(pages), dst: dst, q: q}
+		s := salvager{pageReader: newPageReader(FileName, pages, db.opts.Progress), dst: dst, q: q}
 		s.run(err != nil)
 	}
 	return dst.closeBolt()

@@ -30,6 +30,7 @@ func (s *salvager) run(headless bool) {
 	s.datastore(top[string(bucketDatastore)])
 	s.values(top[string(bucketValues)])
 	s.commit()
+	s.meter.Skip()
 	c := s.dst.counters.Load()
 	s.q.Records[records.KindValue], s.q.Published = c.Values, c.Published
 	s.q.Incomplete = s.incomplete || s.stopped
@@ -92,7 +93,7 @@ func (s *salvager) keystore(bucket *element) {
 		return
 	}
 	newest := make(map[string]records.Published)
-	s.scan(func(e *element) {
+	s.scan("published keys", func(e *element) {
 		if len(e.key) != publishedKeyLen || found[string(e.key)] {
 			return
 		}
@@ -125,7 +126,7 @@ func (s *salvager) snapshots(bucket *element) {
 	}
 	var newest []byte
 	var taken time.Time
-	s.scan(func(e *element) {
+	s.scan("snapshots", func(e *element) {
 		if !bytes.Equal(e.key, keySnapshot) {
 			return
 		}
@@ -155,7 +156,7 @@ func (s *salvager) values(bucket *element) {
 		}
 	})
 	if !whole {
-		s.scan(func(e *element) { take(e) })
+		s.scan("values", func(e *element) { take(e) })
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // defaultVerifyPages is how many pages Open looks at, 16 MiB: all of a small
@@ -24,28 +27,41 @@ const wholeFile = math.MaxInt
 //
 // With lock, the file is locked meanwhile as bbolt locks it: some other tool's
 // half-written pages are no damage.
-func verifyFile(path string, budget int, lock bool) error {
+//
+// tell is told the progress of a check of every page; it may be nil.
+func verifyFile(path string, budget int, lock bool, tell func(Progress)) error {
+	_, err := measureRows(path, budget, lock, tell)
+	return err
+}
+
+// measureRows is verifyFile, and returns the bytes of the keys and values that it met:
+// of all of them if every page was checked.
+func measureRows(path string, budget int, lock bool, tell func(Progress)) (rows int64, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("storage: open: %w", err)
+		return 0, fmt.Errorf("storage: open: %w", err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-		return nil
+		return 0, nil
 	}
 	if lock {
 		if ok, err := tryLock(f, true); err != nil {
-			return fmt.Errorf("storage: lock %s: %w", path, err)
+			return 0, fmt.Errorf("storage: lock %s: %w", path, err)
 		} else if !ok {
-			return &LockedError{Path: path}
+			return 0, &LockedError{Path: path}
 		}
 	}
+	return measureFile(f, budget, tell)
+}
+
+func measureFile(f *os.File, budget int, tell func(Progress)) (rows int64, err error) {
 	p, err := openPageFile(f)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	v := verifier{pageFile: p, budget: budget, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
 	if p.freelist == noFreelist {
@@ -53,22 +69,24 @@ func verifyFile(path string, budget int, lock bool) error {
 		// that lies would end the process.
 		v.budget = wholeFile
 	} else if err := v.readFreelist(); err != nil {
-		return err
+		return 0, err
 	}
-	if v.budget == wholeFile {
-		if err := readAhead(f); err != nil {
-			return err
-		}
+	if v.budget != wholeFile {
+		err = v.walk()
+	} else if err = readAhead(f, tell); err == nil {
+		err = v.walkAll(filepath.Base(f.Name()), tell)
 	}
-	return v.walk()
+	return v.rows, err
 }
 
 // readAhead brings a file into the page cache in its order, many times faster than
 // a walk does in that of the trees.
-func readAhead(f *os.File) error {
+func readAhead(f *os.File, tell func(Progress)) error {
 	info, err := f.Stat()
 	if err == nil {
-		_, err = io.CopyBuffer(io.Discard, onlyReader{io.NewSectionReader(f, 0, info.Size())}, make([]byte, 1<<20))
+		m := disk.NewMeter(tell, Progress{Step: "reading " + filepath.Base(f.Name()), Total: info.Size(), Bytes: true})
+		_, err = io.CopyBuffer(m, onlyReader{io.NewSectionReader(f, 0, info.Size())}, make([]byte, 1<<20))
+		m.End()
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -87,7 +105,10 @@ type verifier struct {
 	seen   bitmap
 	free   bitmap
 	todo   []subtree
-	buf    []byte // of the page at hand
+	buf    []byte      // of the page at hand
+	frees  uint64      // pages of the list of free pages
+	rows   int64       // bytes of the keys and values met
+	meter  *disk.Meter // counts the pages in use; nil: nobody asks
 }
 
 // subtree is a page to look at, and where the keys in it and below must lie: from
@@ -128,6 +149,7 @@ func (v *verifier) readFreelist() error {
 			return fmt.Errorf("%w: freelist names page %d", ErrCorrupt, id)
 		}
 	}
+	v.frees = n
 	return v.mark(pg)
 }
 
@@ -141,6 +163,21 @@ func (v *verifier) mark(pg *page) error {
 			return fmt.Errorf("%w: page %d is in use twice", ErrCorrupt, id)
 		}
 	}
+	if v.meter != nil {
+		v.meter.Add(int64(pg.overflow+1) * v.pageSize)
+	}
+	return nil
+}
+
+// walkAll is walk of every page, and tells how far it is. Pages that neither a tree nor
+// the list of free pages has are skipped in the end: all free ones, if there is no list.
+func (v *verifier) walkAll(name string, tell func(Progress)) error {
+	used := v.pages - min(v.pages, 2+v.frees) // the first two are meta pages
+	v.meter = disk.NewMeter(tell, Progress{Step: "checking pages of " + name, Total: int64(used) * v.pageSize, Bytes: true})
+	if err := v.walk(); err != nil {
+		return err
+	}
+	v.meter.Skip()
 	return nil
 }
 
@@ -190,6 +227,7 @@ func (v *verifier) descend(pg *page, t subtree) error {
 	}
 	for i := range elems {
 		if elems[i].flags&flagBucket == 0 {
+			v.rows += int64(len(elems[i].key) + len(elems[i].value))
 			continue
 		}
 		root, inline, err := elems[i].bucket()

@@ -26,7 +26,7 @@ func TestKeyOutOfPlace(t *testing.T) {
 		return err
 	}))
 	require.NoError(t, db.Close())
-	require.NoError(t, verifyFile(path, wholeFile, true))
+	require.NoError(t, verifyFile(path, wholeFile, true, nil))
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
 
@@ -45,7 +45,7 @@ func TestKeyOutOfPlace(t *testing.T) {
 			b := bytes.Clone(whole)
 			b[at+change.at] = change.to
 			require.NoError(t, os.WriteFile(path, b, 0o600))
-			err := verifyFile(path, wholeFile, true)
+			err := verifyFile(path, wholeFile, true, nil)
 			if edge := change.to == 'z' && bytes.Contains(page, []byte("key 00001999")); edge {
 				require.NoError(t, err, "nothing bounds the last key")
 				continue

@@ -22,7 +22,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Check the database of a stopped daemon",
 		Long: `Check the database of a stopped daemon: its structure, and that what is stored
 agrees with what is counted. Exit code 1 if it is damaged. With --repair a damaged
-file is moved aside and a new one filled with what can be read.`,
+file is moved aside and a new one filled with what can be read. Each step and how far
+it is are shown on standard error.`,
 		Example: `  holdfast check --data-dir /var/lib/holdfast`,
 		Args:    exactly(),
 		RunE:    func(*cobra.Command, []string) error { return a.check(repair) },
@@ -49,8 +50,8 @@ func (a *app) check(repair bool) error {
 	if err != nil {
 		return err
 	}
-	p := a.timed("checking " + sized(dir))
-	report, err := daemon.CheckStore(dir, &loaded.Config, repair)
+	p := a.measured("opening the database", 0)
+	report, err := daemon.CheckStore(dir, &loaded.Config, repair, p.step)
 	p.end()
 	if err != nil && !errors.Is(err, daemon.ErrDamaged) {
 		return err
@@ -71,13 +72,13 @@ func (a *app) check(repair bool) error {
 		counted(report.Providers, "provider record"), counted(report.Values, "value"), counted(report.Published, "published key"))
 }
 
-// sized names the database in a directory with its length, for progress.
-func sized(dir string) string { return "the database (" + bytesText(daemon.StoreSize(dir)) + ")" }
-
 func (a *app) compactCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "compact",
-		Short:   "Rewrite the database of a stopped daemon without its free space",
+		Use:   "compact",
+		Short: "Rewrite the database of a stopped daemon without its free space",
+		Long: `Rewrite the database of a stopped daemon without its free space, which the disk gets
+back. It needs room for the new files beside the old ones until it is done. Each step
+and how far it is are shown on standard error.`,
 		Example: `  holdfast compact --data-dir /var/lib/holdfast`,
 		Args:    exactly(),
 		RunE: func(*cobra.Command, []string) error {
@@ -85,8 +86,8 @@ func (a *app) compactCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p := a.timed("compacting " + sized(dir))
-			before, after, err := daemon.CompactStore(dir)
+			p := a.measured("opening the database", 0)
+			before, after, err := daemon.CompactStore(dir, p.step)
 			p.end()
 			if err != nil {
 				return err
@@ -199,7 +200,7 @@ the data directory too, or the node starts as another peer.`,
 				size = info.Size()
 			}
 			p := a.measured("reading "+args[0], size)
-			old, err := daemon.RestoreStore(dir, p.reading(f, "checking "+args[0]))
+			old, err := daemon.RestoreStore(dir, io.TeeReader(f, p), p.step)
 			p.end()
 			if err != nil {
 				return err

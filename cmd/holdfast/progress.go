@@ -10,6 +10,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/term"
+
+	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
 // How often progress is shown: on a terminal one line is drawn again, elsewhere each
@@ -26,16 +28,17 @@ const (
 type progress struct {
 	w        io.Writer
 	terminal bool
-	text     func(n int64) string // how an amount is written
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 
-	mu    sync.Mutex
-	what  string
-	done  int64
-	total int64 // 0: not known
-	begun time.Time
-	drawn bool // a line of the terminal is not ended yet
+	mu     sync.Mutex
+	what   string
+	text   func(n int64) string // how an amount is written
+	done   int64
+	total  int64 // 0: not known
+	begun  time.Time
+	before int64 // what was done when it was begun, which no rate counts
+	drawn  bool  // a line of the terminal is not ended yet
 }
 
 // counted begins the progress of work on a number of things, such as keys.
@@ -78,9 +81,6 @@ func (p *progress) at(done int64) {
 	p.done = done
 }
 
-// timed begins the progress of work of which only the time that it takes is known.
-func (a *app) timed(what string) *progress { return a.measured(what, 0) }
-
 // Write counts the bytes of data that passes by.
 func (p *progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
@@ -89,31 +89,30 @@ func (p *progress) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// reading counts what is read from r. After its end the work goes on as next, of
-// which only the time is known.
-func (p *progress) reading(r io.Reader, next string) io.Reader {
-	return readerFunc(func(b []byte) (int, error) {
-		n, err := r.Read(b)
-		_, _ = p.Write(b[:n]) // counts
-		if err == io.EOF {
-			p.set(next, 0, 0)
-		}
-		return n, err
-	})
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
-
-// set notes how much is done of which work; another name begins other work.
+// set notes how much is done of which work; another name begins other work, and so does
+// less done than before.
 func (p *progress) set(what string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if what != p.what {
-		p.what, p.begun = what, time.Now()
+	p.note(what, done, total)
+}
+
+func (p *progress) note(what string, done, total int64) {
+	if what != p.what || done < p.done {
+		p.what, p.begun, p.before = what, time.Now(), done
 	}
 	p.done, p.total = done, total
+}
+
+// step notes how far work on the database is.
+func (p *progress) step(s daemon.StoreProgress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = humanize.Comma
+	if s.Bytes {
+		p.text = bytesText
+	}
+	p.note(s.Step, s.Done, s.Total)
 }
 
 // end stops showing and leaves the cursor at the beginning of a line.
@@ -135,10 +134,18 @@ func (p *progress) show() {
 		return
 	}
 	p.drawn = true
-	if width := terminalWidth(p.w); len(line) >= width {
-		line = line[:width-1]
+	fmt.Fprint(p.w, "\r", p.fit(line, terminalWidth(p.w)-1), "\x1b[K")
+}
+
+// fit makes a line at most so wide. Of the name of the work the middle is left out first:
+// the amounts stand behind it.
+func (p *progress) fit(line string, width int) string {
+	const gap = "..."
+	if over := len(line) - width; over > 0 {
+		keep := max(0, len(p.what)-over-len(gap))
+		line = p.what[:(keep+1)/2] + gap + p.what[len(p.what)-keep/2:] + line[len(p.what):]
 	}
-	fmt.Fprint(p.w, "\r", line, "\x1b[K")
+	return line[:min(len(line), width)]
 }
 
 // line is what is shown after the work has taken that long.
@@ -147,14 +154,14 @@ func (p *progress) line(took time.Duration) string {
 		return p.what + ", " + span(took.Round(time.Second)) + " so far"
 	}
 	parts := []string{p.what + " " + p.text(p.done)}
-	if p.total > 0 {
+	if p.total > 0 && p.done <= p.total { // a damaged file may count fewer than it has
 		parts[0] += fmt.Sprintf(" of %s (%d %%)", p.text(p.total), 100*p.done/p.total)
 	}
-	rate := float64(p.done) / max(took.Seconds(), 1e-3)
-	if p.done > 0 {
+	rate := float64(p.done-p.before) / max(took.Seconds(), 1e-3)
+	if rate > 0 {
 		parts = append(parts, p.rate(rate))
 	}
-	if left := p.total - p.done; p.done > 0 && left > 0 {
+	if left := p.total - p.done; rate > 0 && left > 0 {
 		parts = append(parts, span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" to go")
 	}
 	return strings.Join(parts, ", ")

@@ -2,7 +2,11 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +14,11 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/daemon"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
 func TestProgressInALog(t *testing.T) {
@@ -50,10 +59,10 @@ func TestProgressOnATerminal(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, "\rsaved 3.0 MiB, 15 MiB a second\x1b[K", out.String())
 		out.Reset()
-		p.set("a name that is longer than the terminal is wide, of which the end is cut: "+strings.Repeat("x", 80), 1, 2)
+		p.set("a name that is longer than the terminal is wide: "+strings.Repeat("x", 80)+" to the end", 1, 2)
 		time.Sleep(progressTerminal)
 		synctest.Wait()
-		require.Len(t, strings.Trim(out.String(), "\r\x1b[K"), 79)
+		require.Equal(t, "\ra name that is longer than th...xxxxxxxxxxxxxxxxxx to the end 1 B of 2 B (50 %)\x1b[K", out.String())
 		out.Reset()
 		p.set("checked", 5, 5)
 		p.end()
@@ -84,20 +93,133 @@ func TestProgressOfUnknownLength(t *testing.T) {
 	})
 }
 
-// A backup that is read to its end is still to be checked.
+// Counters of a damaged file are no total that can be passed.
+func TestProgressPastItsTotal(t *testing.T) {
+	var p progress
+	p.step(daemon.StoreProgress{Step: "checking providers", Total: 1000})
+	p.step(daemon.StoreProgress{Step: "checking providers", Done: 1500, Total: 1000})
+	require.Equal(t, "checking providers 1,500, 150 a second", p.line(10*time.Second))
+	p.step(daemon.StoreProgress{Step: "checking providers", Done: 1500, Total: 3000})
+	require.Equal(t, "checking providers 1,500 of 3,000 (50 %), 150 a second, 10s to go", p.line(10*time.Second))
+}
+
+// The rate of a step that goes on later counts from there.
+func TestProgressOfAStepThatGoesOn(t *testing.T) {
+	var p progress
+	p.step(daemon.StoreProgress{Step: "reading", Done: 1 << 20, Total: 4 << 20, Bytes: true})
+	require.Equal(t, "reading 1.0 MiB of 4.0 MiB (25 %)", p.line(time.Second))
+	p.step(daemon.StoreProgress{Step: "reading", Done: 2 << 20, Total: 4 << 20, Bytes: true})
+	require.Equal(t, "reading 2.0 MiB of 4.0 MiB (50 %), 1.0 MiB a second, 2s to go", p.line(time.Second))
+}
+
+// database makes one with a few thousand records.
+func database(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	db, err := storage.Open(dir, storage.Options{NoSync: true, TableRecords: 300}) // which leaves runs and a log
+	require.NoError(t, err)
+	now := time.Now()
+	for i := range 3000 {
+		p := records.Provider{Expires: now.Add(time.Hour)}
+		p.ID = "peer"
+		require.NoError(t, db.AddProvider(now, fmt.Appendf(nil, "key %d", i), p, i%300 == 299))
+	}
+	require.NoError(t, db.Publish(records.Published{Key: []byte("own")}))
+	require.NoError(t, db.Close())
+	return dir
+}
+
+// Each command on a stopped database shows what it does and how far it is, in a log and
+// on a terminal.
+func TestProgressOfTheDatabase(t *testing.T) {
+	const amount = `[0-9.]+ (B|KiB|MiB)`
+	all := func(step string) string {
+		return regexp.QuoteMeta(step) + " " + amount + " of " + amount + ` \(100 %\), ` + amount + " a second"
+	}
+	ofPages := []string{all("reading holdfast.db"), all("checking pages of holdfast.db"), all("checking pages of providers-log.db"), all("checking pages of providers-runs.db")}
+	c := config.Default()
+	for _, test := range []struct {
+		name string
+		work func(dir string, tell func(daemon.StoreProgress)) error
+		want []string
+	}{
+		{"check", func(dir string, tell func(daemon.StoreProgress)) error {
+			_, err := daemon.CheckStore(dir, &c, false, tell)
+			return err
+		}, append(ofPages,
+			`checking holdfast\.db with bbolt, which does not tell how far it is, [0-9]+s so far`,
+			`checking published keys 1 of 1 \(100 %\), [0-9.]+ a second`,
+			`checking provider records 0 of [0-9,]+ \(0 %\)`,
+			`counting provider records [0-9,]+ of [0-9,]+ \(100 %\), [0-9,]+ a second`)},
+		{"compact", func(dir string, tell func(daemon.StoreProgress)) error {
+			_, _, err := daemon.CompactStore(dir, tell)
+			return err
+		}, append(ofPages, all("compacting providers-log.db"), `waiting for the disk to have providers-log\.db, [0-9]+s so far`)},
+		{"repair", func(dir string, tell func(daemon.StoreProgress)) error {
+			path := filepath.Join(dir, "holdfast.db")
+			if err := os.Truncate(path, 2*int64(os.Getpagesize())); err != nil {
+				return err
+			}
+			_, err := daemon.CheckStore(dir, &c, true, tell)
+			return err
+		}, []string{
+			`repairing .*published keys ` + amount + " of " + amount + ` \(100 %\), ` + amount + " a second", // a terminal leaves out some of the name
+			`repairing providers-runs\.db: reading what is sound .* \(100 %\)`,
+		}},
+	} {
+		for _, terminal := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, terminal %v", test.name, terminal), func(t *testing.T) {
+				every, begin, end := progressLog, `(?m)^`, `$`
+				if terminal {
+					every, begin, end = progressTerminal, `\r`, `\x1b\[K`
+				}
+				dir := database(t)
+				synctest.Test(t, func(t *testing.T) {
+					var out bytes.Buffer
+					p := newProgress(&out, terminal, "opening the database", 0, bytesText)
+					time.Sleep(every / 2) // never at the same time as a line
+					require.NoError(t, test.work(dir, func(s daemon.StoreProgress) {
+						p.step(s)
+						time.Sleep(every)
+					}))
+					p.end()
+					for _, line := range test.want {
+						require.Regexp(t, begin+line+end, out.String())
+					}
+				})
+			})
+		}
+	}
+}
+
+// A backup is read, and then checked.
 func TestProgressOfARestore(t *testing.T) {
+	var backup bytes.Buffer
+	db, err := storage.Open(database(t), storage.Options{})
+	require.NoError(t, err)
+	_, err = db.Backup(&backup)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	dir, size := t.TempDir(), backup.Len()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := newProgress(&out, false, "reading b.tar", 4<<20, bytesText)
-		r := p.reading(bytes.NewReader(make([]byte, 4<<20)), "checking b.tar")
-		time.Sleep(5 * time.Second)
-		_, err := io.CopyN(io.Discard, r, 1<<20)
+		p := newProgress(&out, false, "reading b.tar", int64(size), bytesText)
+		time.Sleep(time.Second / 2) // never at the same time as a line
+		slow := readerFunc(func(b []byte) (int, error) {
+			time.Sleep(time.Second)
+			return backup.Read(b)
+		})
+		_, err := daemon.RestoreStore(dir, io.TeeReader(slow, p), func(s daemon.StoreProgress) {
+			p.step(s)
+			time.Sleep(progressLog)
+		})
 		require.NoError(t, err)
-		time.Sleep(6 * time.Second)
-		_, err = io.Copy(io.Discard, r)
-		require.NoError(t, err)
-		time.Sleep(10 * time.Second)
 		p.end()
-		require.Equal(t, "reading b.tar 1.0 MiB of 4.0 MiB (25 %), 102 KiB a second, 30s to go\nchecking b.tar, 9s so far\n", out.String())
+		require.Regexp(t, `^reading b.tar [0-9.]+ KiB of `+regexp.QuoteMeta(bytesText(int64(size)))+` \([0-9]+ %\), [0-9.]+ KiB a second, [0-9ms]+ to go\n`, out.String())
+		require.Regexp(t, `(?m)^checking pages of holdfast.db.new .* \(100 %\)`, out.String())
 	})
 }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }

@@ -13,7 +13,6 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
-	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 var (
@@ -22,6 +21,9 @@ var (
 	// ErrDamaged is returned by CheckStore when the database is not in order.
 	ErrDamaged = errors.New("daemon: the database is damaged")
 )
+
+// StoreProgress is how far one step of work on the database has come.
+type StoreProgress = storage.Progress
 
 // StoreReport is the result of CheckStore.
 type StoreReport struct {
@@ -38,14 +40,14 @@ type StoreReport struct {
 
 // CheckStore checks the database of a stopped daemon. With repair a damaged one
 // is moved aside and replaced by what can be read of it. ErrDamaged, beside the
-// report, if problems remain.
-func CheckStore(dir string, c *config.Config, repair bool) (_ StoreReport, err error) {
+// report, if problems remain. progress is told how far it is; it may be nil.
+func CheckStore(dir string, c *config.Config, repair bool, progress func(StoreProgress)) (_ StoreReport, err error) {
 	path, err := storeFile(dir)
 	if err != nil {
 		return StoreReport{}, err
 	}
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
-	r, err := storage.Check(dir)
+	r, err := storage.Check(dir, progress)
 	if err != nil {
 		return StoreReport{}, StoreError(dir, err)
 	}
@@ -60,7 +62,9 @@ func CheckStore(dir string, c *config.Config, repair bool) (_ StoreReport, err e
 	if !repair {
 		return out, fmt.Errorf("%w: %s in %s; `holdfast check --repair` saves what can be read", ErrDamaged, english.Plural(len(out.Problems)+out.Omitted, "problem", ""), path)
 	}
-	q, err := storage.Repair(dir, StorageOptions(c))
+	o := StorageOptions(c)
+	o.Progress = progress
+	q, err := storage.Repair(dir, o)
 	if err != nil {
 		return out, StoreError(dir, err)
 	}
@@ -69,13 +73,14 @@ func CheckStore(dir string, c *config.Config, repair bool) (_ StoreReport, err e
 }
 
 // CompactStore rewrites the database of a stopped daemon without its free pages.
-// It returns its length in bytes before and after.
-func CompactStore(dir string) (before, after int64, err error) {
+// It returns its length in bytes before and after. progress is told how far it is; it
+// may be nil.
+func CompactStore(dir string, progress func(StoreProgress)) (before, after int64, err error) {
 	if _, err := storeFile(dir); err != nil {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
-	before, after, err = storage.Compact(dir)
+	before, after, err = storage.Compact(dir, progress)
 	if err != nil {
 		return 0, 0, StoreError(dir, err)
 	}
@@ -83,27 +88,17 @@ func CompactStore(dir string) (before, after int64, err error) {
 }
 
 // RestoreStore puts a backup in the place of the database of a stopped daemon and
-// returns where the old one is now, if there was one.
-func RestoreStore(dir string, backup io.Reader) (old string, err error) {
+// returns where the old one is now, if there was one. progress is told how far the check
+// of the backup is; it may be nil.
+func RestoreStore(dir string, backup io.Reader, progress func(StoreProgress)) (old string, err error) {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
 		return "", fmt.Errorf("daemon: data directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
-	if old, err = storage.Restore(dir, backup); err != nil {
+	if old, err = storage.Restore(dir, backup, progress); err != nil {
 		return "", StoreError(dir, err)
 	}
 	return old, nil
-}
-
-// StoreSize is the length of the database's files in bytes, without those that are
-// not there.
-func StoreSize(dir string) (n int64) {
-	for _, name := range []string{storage.FileName, runs.LogName, runs.RunsName} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			n += info.Size()
-		}
-	}
-	return n
 }
 
 func storeFile(dir string) (string, error) {

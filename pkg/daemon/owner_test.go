@@ -40,9 +40,9 @@ func TestRootGivesBack(t *testing.T) {
 	c := d.config
 	path := filepath.Join(dir, storage.FileName)
 	for name, do := range map[string]func() error{
-		"check":   func() error { _, err := CheckStore(dir, &c, false); return err },
-		"compact": func() error { _, _, err := CompactStore(dir); return err },
-		"restore": func() error { _, err := RestoreStore(dir, &backup); return err },
+		"check":   func() error { _, err := CheckStore(dir, &c, false, nil); return err },
+		"compact": func() error { _, _, err := CompactStore(dir, nil); return err },
+		"restore": func() error { _, err := RestoreStore(dir, &backup, nil); return err },
 	} {
 		require.NoError(t, os.Chown(path, 0, 0))
 		require.NoError(t, do(), name)

@@ -115,7 +115,7 @@ func (d *Daemon) openCompact(o storage.Options) (err error) {
 	}
 	notifyStatus(d.log, "compacting the database, %d of %d MiB are free", sizes.Free>>20, sizes.File>>20)
 	start := time.Now()
-	if before, after, err := storage.Compact(d.dataDir); err != nil {
+	if before, after, err := storage.Compact(d.dataDir, nil); err != nil {
 		d.log.Warn("the database could not be compacted and stays as it is", "error", err)
 	} else {
 		d.log.Info("database compacted", "bytes_before", before, "bytes_after", after, "took", time.Since(start).Round(time.Millisecond).String())

@@ -143,7 +143,7 @@ func (s *store) line(line string, w *written) {
 // requireSound checks a closed store.
 func requireSound(t *testing.T, dir string) {
 	t.Helper()
-	r, err := storage.Check(dir)
+	r, err := storage.Check(dir, nil)
 	require.NoError(t, err)
 	require.Empty(t, r.Problems)
 }
@@ -311,7 +311,7 @@ func (s *store) restore(paths []string) {
 		f, err := os.Open(path)
 		require.NoError(s.t, err)
 		dir := s.t.TempDir()
-		_, err = storage.Restore(dir, f)
+		_, err = storage.Restore(dir, f, nil)
 		f.Close()
 		require.NoError(s.t, err)
 		requireSound(s.t, dir)

@@ -44,11 +44,8 @@ func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err
 				return nil
 			}
 		}
-		for path, tx := range map[string]*bbolt.Tx{s.log.path: logTx, s.runs.path: runsTx} {
-			for err := range tx.Check() {
-				problem("%s: bbolt: %v", path, err)
-			}
-		}
+		disk.CheckTx(logTx, s.opts.Progress, problem)
+		disk.CheckTx(runsTx, s.opts.Progress, problem)
 		c, err = audit(s, logTx, runsTx, problem)
 		return err
 	})
@@ -119,7 +116,9 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 		return err
 	}
 	led := &a.twin.led
+	m := a.begin("checking providers", led.state.providers)
 	err = ids.ForEach(func(id, row []byte) error {
+		m.Add(1)
 		number, err := decodeNumber(row)
 		if err != nil {
 			return err
@@ -146,6 +145,7 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
+	m.End()
 	a.Providers = int64(len(a.peers))
 	for _, name := range [][]byte{bucketPeers, bucketCounts, bucketLast} {
 		n := 0
@@ -163,6 +163,14 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 	return nil
 }
 
+// copies returns how many records the runs say that they have.
+func (a *auditor) copies() (n int64) {
+	for _, r := range a.twin.view.Load().runs {
+		n += r.records
+	}
+	return n
+}
+
 // addTable takes the newest state of records from a table; newer ones came before.
 func (a *auditor) addTable(t *table) {
 	for i := range t.entries[:t.n] {
@@ -174,16 +182,23 @@ func (a *auditor) addTable(t *table) {
 	}
 }
 
+// begin begins a step in which so many records are expected.
+func (a *auditor) begin(step string, total int64) *disk.Meter {
+	return disk.NewMeter(a.twin.opts.Progress, Progress{Step: step, Total: total})
+}
+
 // checkRuns looks at each run for itself.
 func (a *auditor) checkRuns(tx *bbolt.Tx) error {
 	known := make(map[uint32]bool)
+	m := a.begin("checking provider records", a.copies())
 	for _, r := range a.twin.view.Load().runs {
 		known[r.number] = true
-		if err := a.checkRun(tx, r); err != nil {
+		if err := a.checkRun(tx, r, m); err != nil {
 			return err
 		}
 		a.Copies += r.records
 	}
+	m.End()
 	for _, prefix := range []byte{prefixBlocks, prefixFilter} {
 		err := eachNumbered(tx, prefix, func(n uint32) error {
 			if !known[n] {
@@ -200,7 +215,7 @@ func (a *auditor) checkRuns(tx *bbolt.Tx) error {
 }
 
 // checkRun checks order, epochs, segments and filters.
-func (a *auditor) checkRun(tx *bbolt.Tx, r *run) error {
+func (a *auditor) checkRun(tx *bbolt.Tx, r *run, m *disk.Meter) error {
 	b, err := r.open(tx)
 	if err != nil {
 		return fmt.Errorf("%w: run %d has no blocks", ErrCorrupt, r.number)
@@ -213,6 +228,7 @@ func (a *auditor) checkRun(tx *bbolt.Tx, r *run) error {
 		if err != nil {
 			return r.damage(err)
 		}
+		m.Add(int64(len(recs) / recordLen))
 		for ; len(recs) > 0; recs = recs[recordLen:] {
 			rec := recordAt(recs, 0)
 			if n > 0 && bytes.Compare(recs[:idLen], last[:]) <= 0 {
@@ -258,12 +274,16 @@ func (a *auditor) countRuns(tx *bbolt.Tx) error {
 	}
 	b := &builder{}
 	m := &merge{}
+	done := a.begin("counting provider records", a.copies())
+	defer done.End()
 	for len(ins) > 0 {
+		before := m.taken
 		b.recs = b.recs[:0]
 		var err error
 		if ins, err = b.mergeOne(ins, m); err != nil {
 			return err
 		}
+		done.Add(m.taken - before)
 		if _, known := a.tables[m.last]; len(b.recs) > 0 && !known {
 			a.count(b.recs[0].number, b.recs[0].expires)
 		}

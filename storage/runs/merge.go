@@ -17,6 +17,7 @@ type merge struct {
 	out    *run
 	begun  bool        // the output has its buckets
 	last   [idLen]byte // all records up to it are in the output
+	taken  int64       // records read from the inputs
 }
 
 // wanted reports whether all inputs are still in view.
@@ -158,6 +159,7 @@ func (b *builder) mergeOne(ins []*input, m *merge) ([]*input, error) {
 			continue
 		}
 		expires = max(expires, binary.BigEndian.Uint32(in.recs[idLen:]))
+		m.taken++
 		if err := in.next(); err != nil {
 			return nil, err
 		}

@@ -204,6 +204,7 @@ func createBuckets(tx *bbolt.Tx, names [][]byte, id []byte) (meta *bbolt.Bucket,
 
 // load reads the state, the runs with their filters, and replays the log.
 func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint32, err error) {
+	disk.NewMeter(s.opts.Progress, Progress{Step: "loading filters and the log of provider records"})
 	st, err := loadState(logTx)
 	if err != nil {
 		return 0, err

@@ -122,6 +122,11 @@ type Options struct {
 	// Default rand.Shuffle of math/rand/v2.
 	Shuffle func(n int, swap func(i, j int))
 
+	// Progress is told how far Check and Salvage have come, and that Open reads what it
+	// keeps in memory. It is called by the goroutine that does the work and must not
+	// block. May be nil.
+	Progress func(Progress)
+
 	// shape has the sizes that tests make small.
 	shape shape
 }
@@ -135,6 +140,9 @@ type shape struct {
 	peers   int           // providers that the committer keeps in memory
 	retry   time.Duration // see retryEvery
 }
+
+// Progress is how far one step of long work on the files has come.
+type Progress = disk.Progress
 
 // Observer is told what the store does. Its methods are called by the goroutine
 // that did it and must not block.

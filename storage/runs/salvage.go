@@ -90,9 +90,12 @@ func (s *Store) Salvage(from Source, most int) (whole bool, err error) {
 	v := &salvage{in: intake{s: s}, from: from, left: most, whole: true, peers: make(map[uint32]*info), log: make(map[[idLen]byte]uint32)}
 	v.readPeers()
 	logWhole := v.readLog()
+	m := disk.NewMeter(s.opts.Progress, Progress{Step: "repairing: writing provider records of the log", Total: int64(len(v.log))})
 	for id, expires := range v.log {
+		m.Add(1)
 		v.take(&record{key: recordKey(id[:16]), number: binary.BigEndian.Uint32(id[16:]), expires: expires})
 	}
+	m.End()
 	runsWhole := v.readRuns()
 	if !logWhole {
 		v.from.Scan(LogName, func(_, chunk []byte) {
