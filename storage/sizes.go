@@ -87,12 +87,13 @@ func (db *DB) limitBackups(failed bool) {
 	if !db.pins.Held() {
 		return
 	}
+	var pinned, room int64
 	_ = db.bolt.View(func(tx *bbolt.Tx) error {
-		pinned := int64(db.bolt.Stats().PendingPageN) * int64(db.bolt.Info().PageSize)
-		room := db.opts.stateBytes() - fileGrowth - db.used(tx)
-		if failed || pinned > disk.MayPin(room+pinned, db.opts.reserve()) {
-			db.pins.Cut()
-		}
+		pinned = int64(db.bolt.Stats().PendingPageN) * int64(db.bolt.Info().PageSize)
+		room = db.opts.stateBytes() - fileGrowth - db.used(tx)
 		return nil
 	})
+	if failed || pinned > disk.MayPin(room+pinned, db.opts.reserve()) {
+		db.pins.Cut()
+	}
 }

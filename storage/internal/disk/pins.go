@@ -3,45 +3,73 @@ package disk
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
+
+// cutWait bounds how long Cut waits for a long reader to let go. It takes the reader one
+// read of the disk to notice; a disk that hangs is not waited for.
+const cutWait = time.Second
 
 // Pins are the long readers of a file: backups. While one is open, bbolt uses no page
 // again that was freed since it began. Safe for concurrent use.
 type Pins struct {
 	open atomic.Int32
 
-	mu   sync.Mutex
-	cuts map[*func()]struct{}
+	mu      sync.Mutex
+	readers map[*reader]struct{}
+}
+
+type reader struct {
+	cut  func()
+	gone chan struct{} // closed by release
 }
 
 // Hold notes a long reader, until release. cut ends it when its pages are needed; it
-// must not block, and may be called more than once.
+// must not block, and may be called more than once. The reader then calls release
+// without waiting for a commit.
 func (p *Pins) Hold(cut func()) (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cuts == nil {
-		p.cuts = make(map[*func()]struct{})
+	if p.readers == nil {
+		p.readers = make(map[*reader]struct{})
 	}
-	p.cuts[&cut] = struct{}{}
+	r := &reader{cut, make(chan struct{})}
+	p.readers[r] = struct{}{}
 	p.open.Add(1)
 	return sync.OnceFunc(func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.cuts, &cut)
+		delete(p.readers, r)
 		p.open.Add(-1)
+		close(r.gone)
 	})
 }
 
 // Held reports whether there is a long reader.
 func (p *Pins) Held() bool { return p.open.Load() > 0 }
 
-// Cut ends all long readers.
+// Cut ends all long readers and waits, for cutWait at most, until they have let go: the
+// next commit may need their pages.
 func (p *Pins) Cut() {
+	late := time.NewTimer(cutWait)
+	defer late.Stop()
+	for _, r := range p.cutAll() {
+		select {
+		case <-r.gone:
+		case <-late.C:
+			return
+		}
+	}
+}
+
+func (p *Pins) cutAll() (all []*reader) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for cut := range p.cuts {
-		(*cut)()
+	for r := range p.readers {
+		r.cut()
+		all = append(all, r)
 	}
+	return all
 }
 
 // MayPin returns how many bytes of pages long readers may hold of a file that would have

@@ -2,6 +2,8 @@ package disk
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +16,9 @@ func TestMayPin(t *testing.T) {
 	}
 }
 
-func TestPins(t *testing.T) {
+func TestPins(t *testing.T) { synctest.Test(t, testPins) } // readers that stay are waited for
+
+func testPins(t *testing.T) {
 	var p Pins
 	p.Cut()
 	cut := 0
@@ -30,4 +34,29 @@ func TestPins(t *testing.T) {
 	require.Equal(t, 21, cut)
 	two()
 	require.False(t, p.Held())
+}
+
+// Cut returns when the pages of all readers are free again, or when one hangs.
+func TestCutWaits(t *testing.T) {
+	const slow = 100 * time.Millisecond
+	for name, c := range map[string]struct{ takes, waited time.Duration }{
+		"nobody": {0, 0}, "a reader": {slow, slow}, "one that hangs": {time.Hour, cutWait},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var p Pins
+				if c.takes > 0 {
+					cut := make(chan struct{}, 1)
+					release := p.Hold(func() { cut <- struct{}{} })
+					go func() { <-cut; time.Sleep(c.takes); release() }()
+				}
+				start := time.Now()
+				p.Cut()
+				require.Equal(t, c.waited, time.Since(start))
+				require.Equal(t, c.takes > cutWait, p.Held())
+				time.Sleep(c.takes)
+				require.False(t, p.Held())
+			})
+		})
+	}
 }
