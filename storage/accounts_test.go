@@ -53,10 +53,9 @@ func TestOnePeerCannotFillTheFile(t *testing.T) {
 	size := db.Stats().Bytes[records.KindValue]
 	require.LessOrEqual(t, size, bound)
 	require.Greater(t, size+size/int64(n), bound)
-	for i := 0; ; i++ {
-		if _, err := fillValues(t, db, records.Account{Peer: kad.PeerID(fmt.Sprint("b", i)), Group: "g"}); errors.As(err, &over) && over.Quota == records.QuotaValuesSizePerGroup {
-			break
-		}
+	for i := 0; over.Quota != records.QuotaValuesSizePerGroup; i++ {
+		_, err := fillValues(t, db, records.Account{Peer: kad.PeerID(fmt.Sprint("b", i)), Group: "g"})
+		require.ErrorAs(t, err, &over, "a quota, and not the end of the file")
 	}
 	sizes, err := db.Sizes()
 	require.NoError(t, err)

@@ -13,18 +13,25 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// stalled takes the first bytes of a backup, and the rest only when it may go on.
+// stalled takes the first bytes of a backup, and the rest only when it may go on, at the
+// latest at the end of the test.
 type stalled struct {
 	once  sync.Once
 	began chan struct{}
-	goOn  chan struct{}
+	held  chan struct{}
+	goOn  func()
 }
 
-func newStalled() *stalled { return &stalled{began: make(chan struct{}), goOn: make(chan struct{})} }
+func newStalled(t *testing.T) *stalled {
+	s := &stalled{began: make(chan struct{}), held: make(chan struct{})}
+	s.goOn = sync.OnceFunc(func() { close(s.held) })
+	t.Cleanup(s.goOn)
+	return s
+}
 
 func (s *stalled) Write(p []byte) (int, error) {
 	s.once.Do(func() { close(s.began) })
-	<-s.goOn
+	<-s.held
 	return len(p), nil
 }
 
@@ -58,7 +65,7 @@ func TestBackupOfASlowReader(t *testing.T) {
 			for i := range keys {
 				require.NoError(t, writeOne(i))
 			}
-			r := newStalled()
+			r := newStalled(t)
 			done := backUp(db, r)
 			<-r.began
 			held := func() bool { return db.pins.Held() || db.providers.Pinned() }
@@ -74,7 +81,7 @@ func TestBackupOfASlowReader(t *testing.T) {
 			sizes, err := db.Sizes()
 			require.NoError(t, err)
 			require.Less(t, sizes.Fill, 1.0)
-			close(r.goOn)
+			r.goOn()
 			require.ErrorIs(t, <-done, ErrBackupSlow)
 			_, err = db.Backup(io.Discard)
 			require.NoError(t, err, "a new one succeeds")
@@ -86,13 +93,13 @@ func TestBackupOfASlowReader(t *testing.T) {
 // its backup.
 func TestBackupIsGivenUpOnlyForRoom(t *testing.T) {
 	db := openTest(t, t.TempDir(), Options{NoSync: true})
-	r := newStalled()
+	r := newStalled(t)
 	done := backUp(db, r)
 	<-r.began
 	for i := range 500 {
 		require.NoError(t, db.Publish(records.Published{Kind: records.KindProvider, Key: fmt.Append(nil, "key", i)}))
 	}
-	close(r.goOn)
+	r.goOn()
 	require.NoError(t, <-done)
 }
 
