@@ -90,8 +90,10 @@ func TestPausedDaemon(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newPipes().client()
 				defer c.Close()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
 				start := time.Now()
-				err := ask(t.Context(), c)
+				err := ask(ctx, c)
 				require.ErrorIs(t, err, ErrNoDaemon)
 				require.ErrorContains(t, err, "does not answer: waited 15s for "+op)
 				require.Equal(t, 15*time.Second, time.Since(start))
