@@ -1,0 +1,105 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/storage"
+)
+
+// toil is a daemon that announces one key a second and saves slowly.
+type toil struct {
+	api.Backend
+	begun time.Time
+}
+
+const toilKeys = 25
+
+func (b *toil) RepublishStatus(context.Context) (api.RepublishStatus, error) {
+	left := max(0, toilKeys-int(time.Since(b.begun).Seconds()))
+	return api.RepublishStatus{Keys: toilKeys, Unannounced: left, Active: left, Succeeded: uint64(toilKeys - left), VerifiedPeers: 1}, nil
+}
+
+func (b *toil) ProvideLater(_ context.Context, keys [][]byte) (api.HandedOver, error) {
+	return api.HandedOver{New: len(keys)}, nil
+}
+
+func (b *toil) Backup(_ context.Context, w io.Writer) error {
+	_, err := w.Write(make([]byte, 1<<20))
+	time.Sleep(progressLog + time.Second)
+	return err
+}
+
+// Commands that wait for the daemon show how far it is.
+func TestCommandsShowProgress(t *testing.T) {
+	for name, c := range map[string]struct {
+		run   func(ctx context.Context, a *app, b api.Backend) error
+		shows string
+	}{
+		"provide": {func(ctx context.Context, a *app, b api.Backend) error {
+			return (&bulk{a: a, file: "f", keys: make([][]byte, toilKeys)}).provide(ctx, b)
+		}, `^announced \d+ of 25 \(\d+ %\), [\d.]+ a second, \d+s to go\n`},
+		"republish now": {func(ctx context.Context, a *app, b api.Backend) error {
+			return a.waitRepublished(ctx, b, &api.RepublishStatus{})
+		}, `^republished \d+ of 25 \(\d+ %\), [\d.]+ a second, \d+s to go\n`},
+		"backup": {func(ctx context.Context, a *app, b api.Backend) error {
+			return a.backup(ctx, b, []string{filepath.Join(t.TempDir(), "f")})
+		}, `^saved 1\.0 MiB, \d+ KiB a second\n`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var errs bytes.Buffer
+				require.NoError(t, c.run(t.Context(), &app{out: io.Discard, errs: &errs}, &toil{begun: time.Now()}))
+				require.Regexp(t, c.shows, errs.String())
+			})
+		})
+	}
+}
+
+// Commands on the database of a stopped daemon show that they are at work, here while
+// they wait until nobody else uses it.
+func TestDatabaseCommandsShowProgress(t *testing.T) {
+	for command, shows := range map[string]string{
+		"check":      `\rchecking the database \(\S+ \S+iB\), 0s so far\x1b`,
+		"compact":    `\rcompacting the database \(\S+ \S+iB\), 0s so far\x1b`,
+		"restore b.": `(?s)\rreading b\. 0 B of .*\rchecking b\., `,
+	} {
+		t.Run(command, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Chdir(dir)
+			db, err := storage.Open(dir, storage.Options{NoSync: true})
+			require.NoError(t, err)
+			_, err = saveTo("b.", func(w io.Writer) error { _, err := db.Backup(w); return err })
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+			lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+			require.NoError(t, err)
+			require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+			shown := terminal(t, 200, func(tty *os.File) {
+				synctest.Test(t, func(t *testing.T) {
+					go func() {
+						time.Sleep(2*progressTerminal + progressTerminal/2)
+						_ = lock.Close()
+					}()
+					a := &app{in: strings.NewReader(""), out: io.Discard, errs: tty, getenv: func(string) string { return "" }}
+					code := a.run(t.Context(), append(strings.Fields(command), "--data-dir", dir))
+					require.Zero(t, code)
+				})
+			})
+			require.Regexp(t, shows, shown)
+		})
+	}
+}
