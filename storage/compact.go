@@ -57,7 +57,7 @@ func compactTo(dstPath, srcPath string, pageSize int, m *disk.Meter, tell func(P
 	}
 	if err = src.View(func(tx *bbolt.Tx) error { return copyRows(dst, tx, m) }); err == nil {
 		m.End()
-		disk.NewMeter(tell, Progress{Step: "waiting for the disk to have " + filepath.Base(srcPath)})
+		disk.NewMeter(tell, Progress{Step: "syncing " + filepath.Base(srcPath) + " to disk"})
 		err = dst.Sync()
 	}
 	return errors.Join(err, dst.Close())

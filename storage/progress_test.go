@@ -184,7 +184,7 @@ func TestProgressOfCompact(t *testing.T) {
 	heard.requireDone(t)
 	var want []string
 	for _, name := range dbFiles {
-		want = append(append(want, stepsOf(name)...), "compacting "+name, "waiting for the disk to have "+name)
+		want = append(append(want, stepsOf(name)...), "compacting "+name, "syncing "+name+" to disk")
 		require.Positive(t, heard.last["compacting "+name].Total)
 	}
 	require.Equal(t, want, heard.steps)

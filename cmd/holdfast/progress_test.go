@@ -154,7 +154,7 @@ func TestProgressOfTheDatabase(t *testing.T) {
 		{"compact", func(dir string, tell func(daemon.StoreProgress)) error {
 			_, _, err := daemon.CompactStore(dir, tell)
 			return err
-		}, append(ofPages, all("compacting providers-log.db"), `waiting for the disk to have providers-log\.db, [0-9]+s so far`)},
+		}, append(ofPages, all("compacting providers-log.db"), `syncing providers-log\.db to disk, [0-9]+s so far`)},
 		{"repair", func(dir string, tell func(daemon.StoreProgress)) error {
 			path := filepath.Join(dir, "holdfast.db")
 			if err := os.Truncate(path, 2*int64(os.Getpagesize())); err != nil {
