@@ -23,6 +23,7 @@ type limiter struct {
 	since  time.Time
 	taken  int // in this window
 	total  int
+	over   int                  // refused
 	keys   map[string]time.Time // when they were first stored
 }
 
@@ -31,6 +32,7 @@ func (l *limiter) take(now time.Time, key string) bool {
 		l.since, l.taken = now, 0
 	}
 	if l.limit > 0 && l.taken >= l.limit {
+		l.over++
 		return false
 	}
 	l.taken++
@@ -134,15 +136,39 @@ func (w *pacedWorld) publish(n int) {
 }
 
 // A peer that takes 10 announcements in 10 s gets all 40 in about the time that this
-// takes, and none is refused more than once because it came too soon.
+// takes. It refuses only those that were under way before it was known to limit us.
 func TestPacedPeerGetsAll(t *testing.T) {
 	w := newPacedWorld(10)
 	w.run(start.Add(time.Second))
 	w.publish(40)
 	w.run(start.Add(50 * time.Second))
 	require.Len(t, w.servers["peer 0"].keys, 40)
+	require.LessOrEqual(t, w.servers["peer 0"].over, 8, "keys in work at once")
 	require.Zero(t, w.m.Schedule().Stats(w.now).Overdue)
 	require.Zero(t, w.m.Queries())
+}
+
+// One that is refused goes behind those that were never sent.
+func TestPacedRefusedGoesLast(t *testing.T) {
+	w := newPacedWorld()
+	peer := kad.NewPeer("limits")
+	announce := func(key string, tries int) announcement {
+		msg := &wire.Message{Key: []byte(key)}
+		return announcement{query: &query{storeMsg: msg}, msg: msg, tries: tries}
+	}
+	w.m.limited(w.now, peer, announce("refused", 1))
+	p := w.m.paceOf(peer.ID)
+	w.m.await(w.now, p, announce("second", 0))
+	w.m.await(w.now, p, announce("third", 0))
+	again, ok := w.m.nextAnnouncement(p)
+	require.True(t, ok)
+	again.tries++
+	w.m.limited(w.now, peer, again)
+	var order []string
+	for a, ok := w.m.nextAnnouncement(p); ok; a, ok = w.m.nextAnnouncement(p) {
+		order = append(order, string(a.msg.Key))
+	}
+	require.Equal(t, []string{"second", "third", "refused"}, order)
 }
 
 // However many keys there are, each has its turn: as many are stored as the peer takes.
