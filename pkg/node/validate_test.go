@@ -127,6 +127,8 @@ func TestAnyValidatorMayKnowAnEnd(t *testing.T) {
 		require.True(t, got.Expires.Equal(end))
 		pub := n.publishedValue(&records.Published{Key: key, Value: value, TTL: records.MaxTTL}, time.Now())
 		require.True(t, pub.Expires.Equal(end))
+		held := n.current(records.Value{Key: key, Expires: end.Add(time.Hour)})
+		require.True(t, held.Expires.Equal(end), "what is published instead of an older one of ours")
 
 		time.Sleep(time.Until(end))
 		got, err = n.localValue(key)
@@ -136,5 +138,36 @@ func TestAnyValidatorMayKnowAnEnd(t *testing.T) {
 		at, reason := n.end(&records.Published{Kind: records.KindValue, Key: key, Value: value})
 		require.True(t, at.Equal(end))
 		require.Contains(t, reason, "valid until")
+	})
+}
+
+// silent is a validator whose values end at a time that it does not tell.
+type silent struct{}
+
+func (silent) Validate(key string, value []byte) error { return ending{}.Validate(key, value) }
+
+func (silent) Select(string, [][]byte) (int, error) { return 0, nil }
+
+// A copy that no longer validates counts as none and keeps out nothing, even if nobody
+// knew when it would end.
+func TestCopyThatNoLongerValidates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := records.NewMem(nil)
+		n := &Node{started: time.Now(), cfg: Config{Store: mem}}
+		n.valid = newValidator(nil, nil, false, slog.New(slog.DiscardHandler))
+		n.valid.checked["x"] = silent{}
+		key, end := []byte("/x/key"), time.Now().Add(time.Hour).Truncate(time.Second)
+		value := []byte(end.Format(time.RFC3339))
+		v := records.Value{Key: key, Value: value, Received: time.Now(), Expires: end.Add(time.Hour)}
+		require.NoError(t, mem.PutValue(time.Now(), v, nil))
+		got, err := n.localValue(key)
+		require.NoError(t, err)
+		require.NotNil(t, got.Value)
+
+		time.Sleep(time.Until(end))
+		got, err = n.localValue(key)
+		require.NoError(t, err)
+		require.Nil(t, got.Value)
+		require.True(t, n.valid.replaces(key, value, []byte("another")))
 	})
 }

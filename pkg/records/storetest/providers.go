@@ -319,6 +319,20 @@ func testClockAhead(t *testing.T, f *fixture) {
 	require.Zero(t, f.Stats().Providers, "a provider stayed until the clock catches up")
 }
 
+// testClockAheadAddrs stores while the clock is ahead by so little that the record is
+// live once the clock is right. Its addresses live shorter, and are not.
+func testClockAheadAddrs(t *testing.T, f *fixture) {
+	ahead := start.Add(10 * time.Hour)
+	require.NoError(t, f.provide(ahead, "k", "p", ahead.Add(time.Hour)))
+	f.restart()
+	first := ahead.Add(-records.ExpireGrace)
+	for now, told := range map[time.Time]bool{start: false, first.Add(-time.Second): false, first: true, ahead: true} {
+		got := f.providers(now, "k")
+		require.Len(t, got, 1, now)
+		require.Equal(t, told, len(got["p"].Addrs) > 0, now)
+	}
+}
+
 // testClockAheadQuota fills a key while the clock is ahead: that keeps nobody out.
 func testClockAheadQuota(t *testing.T, f *fixture) {
 	ahead := start.Add(365 * 24 * time.Hour)

@@ -54,6 +54,7 @@ func Run(t *testing.T, open Open) {
 		{"ProviderQueued", testProviderQueued},
 		{"ClockJumps", testClockJumps},
 		{"ClockAhead", testClockAhead},
+		{"ClockAheadAddrs", testClockAheadAddrs},
 		{"ClockAheadQuota", testClockAheadQuota},
 		{"Namespaces", testNamespaces},
 		{"Published", testPublished},
