@@ -153,9 +153,9 @@ func TestTablePeerOnAnotherPort(t *testing.T) {
 	now := hostWithKey(t, key) // without the protocol: it is asked nothing
 	require.NoError(t, now.Connect(testContext(t), infoOf(n)))
 	identified(t, n, now)
-	want := []string{now.Addrs()[0].String()}
+	want, asker := []string{now.Addrs()[0].String()}, newHost(t)
 	waitFor(t, func() bool {
-		m := ask(t, newHost(t), n, &wire.Message{Type: wire.FindNode, Key: []byte(now.ID())})
+		m := ask(t, asker, n, &wire.Message{Type: wire.FindNode, Key: []byte(now.ID())})
 		for _, p := range m.CloserPeers {
 			if p.ID == kad.PeerID(now.ID()) && slices.Equal(want, texts(p.Addrs)) {
 				return true
