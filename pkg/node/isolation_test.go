@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/marcopolo/simnet"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -139,6 +141,38 @@ func testIsolated(t *testing.T, cfg node.Config, lasts time.Duration) {
 // A node that says it is the first one may be alone.
 func TestFirstIsNeverIsolated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { testIsolated(t, node.Config{First: true}, time.Hour) })
+}
+
+// When an address of the machine changes the node does not wait for the next heartbeat:
+// it asks its peers at once, and knows when their answers are due.
+func TestALinkThatChangesIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newOutage(t)
+		h1, _ := w.host()
+		h2 := w.world.host()
+		w.net.Start()
+		defer w.net.Close()
+		defer h1.Close()
+		defer h2.Close()
+		second, err := node.New(h2, node.Config{})
+		require.NoError(t, err)
+		defer second.Close()
+		first, err := node.New(h1, node.Config{Bootstrap: []peer.AddrInfo{{ID: h2.ID(), Addrs: h2.Addrs()}}})
+		require.NoError(t, err)
+		defer first.Close()
+		time.Sleep(10 * time.Minute)
+		_, err = first.Closest(t.Context(), []byte("key")) // the last sign of life
+		require.NoError(t, err)
+		require.Zero(t, first.Status().IsolatedSince)
+
+		w.cut.Store(true)
+		changed, err := h1.EventBus().Emitter(new(event.EvtLocalAddressesUpdated))
+		require.NoError(t, err)
+		require.NoError(t, changed.Emit(event.EvtLocalAddressesUpdated{}))
+		require.NoError(t, changed.Close())
+		time.Sleep(dht.RequestTimeout + dht.IsolatedAfter + time.Second)
+		require.NotZero(t, first.Status().IsolatedSince)
+	})
 }
 
 // TestIsolatedAtStart starts a node that had peers while its network is away.
