@@ -71,6 +71,9 @@ func TestMigrate(t *testing.T) {
 	dir, file := schema1(t)
 	_, err := Open(dir, Options{ReadOnly: true})
 	require.ErrorIs(t, err, ErrSchema)
+	for i := range 3 { // of migrations before
+		touch(t, filepath.Join(dir, fmt.Sprint(FileName, suffixSchema, "-0-", i)), 10, 100-i)
+	}
 	for range 2 { // the second time there is nothing to do
 		db, err := Open(dir, Options{Network: "/ipfs"})
 		require.NoError(t, err)
@@ -82,6 +85,9 @@ func TestMigrate(t *testing.T) {
 	kept, err := os.ReadFile(filepath.Join(dir, FileName+".schema-1"))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(file, kept), "the old file is kept as it was")
+	copies, err := copiesOf(dir, FileName, suffixSchema)
+	require.NoError(t, err)
+	require.Len(t, copies, keptCopies)
 }
 
 // TestMigrateIsCutShort leaves staged files as a crash does, and a disk without

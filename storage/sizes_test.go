@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,12 @@ func TestSizesKnowTheDisk(t *testing.T) {
 	require.GreaterOrEqual(t, s.Disk.Total, s.Disk.Free)
 	require.LessOrEqual(t, s.Most, s.File+s.Disk.Total)
 	require.NoError(t, db.TryWrite(1<<20))
+}
+
+// The files are no longer than what the addresses of this machine allow, whatever is
+// asked for.
+func TestMaxBytesFitTheMachine(t *testing.T) {
+	require.Equal(t, disk.MostBytes, Options{MaxBytes: math.MaxInt64}.withDefaults().MaxBytes)
 }
 
 func TestFill(t *testing.T) {

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/records/storetest"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 func TestMain(m *testing.M) {
@@ -130,6 +132,12 @@ func testSuite(t *testing.T, o Options) {
 func TestSuite(t *testing.T) {
 	t.Run("default", func(t *testing.T) { testSuite(t, Options{NoSync: true}) })
 	t.Run("tiny", func(t *testing.T) { testSuite(t, tiny()) })
+}
+
+// The files are no longer than what the addresses of this machine allow, whatever is
+// asked for.
+func TestMaxBytesFitTheMachine(t *testing.T) {
+	require.Equal(t, disk.MostBytes, Options{MaxBytes: math.MaxInt64}.withDefaults().MaxBytes)
 }
 
 // TestPerKeyOverRuns: the bound on a key's providers holds whether their copies are in
