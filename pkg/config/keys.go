@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // EnvPrefix begins the environment variables that set keys:
@@ -100,22 +102,23 @@ func unitOf(t reflect.Type) string {
 	return "text"
 }
 
-// takes says how TOML writes a value of the key; "" if its type says so itself.
-func (k Key) takes() string {
+// syntax is how TOML writes a value of the key; "" if the key's type has an error of its
+// own for what it does not take.
+func (k Key) syntax() (kind unstable.Kind, text string) {
 	var c Config
 	v := k.field(&c)
 	if _, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return ""
+		return unstable.Invalid, ""
 	}
 	switch v.Kind() {
 	case reflect.Bool:
-		return "true or false, without quotes"
+		return unstable.Bool, "true or false, without quotes"
 	case reflect.Int:
-		return "a whole number, without quotes"
+		return unstable.Integer, "a whole number, without quotes"
 	case reflect.Slice:
-		return `a list: ["...", "..."]`
+		return unstable.Array, `a list of texts in quotes: ["...", "..."]`
 	}
-	return "a text in quotes"
+	return unstable.String, "a text in quotes"
 }
 
 func keyByPath(path string) (Key, bool) {

@@ -7,10 +7,11 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// place is where a key stands in a document, and its value's text.
+// place is where a key stands in a document, and what its value is.
 type place struct {
 	line int // from 1
 	text string
+	kind unstable.Kind // Invalid: a list with something that is no text
 }
 
 // places finds the keys of a valid TOML document.
@@ -35,12 +36,23 @@ func addPlaces(p *unstable.Parser, found map[string]place, prefix []string, kv *
 	parts, last := keyParts(kv)
 	path := append(slices.Clone(prefix), parts...)
 	v := kv.Value()
-	found[strings.Join(path, ".")] = place{p.Shape(last.Raw).Start.Line, string(v.Data)}
+	found[strings.Join(path, ".")] = place{p.Shape(last.Raw).Start.Line, string(v.Data), kindOf(v)}
 	if v.Kind == unstable.InlineTable {
 		for it := v.Children(); it.Next(); {
 			addPlaces(p, found, path, it.Node())
 		}
 	}
+}
+
+func kindOf(v *unstable.Node) unstable.Kind {
+	if v.Kind == unstable.Array {
+		for it := v.Children(); it.Next(); {
+			if k := it.Node().Kind; k != unstable.String && k != unstable.Comment {
+				return unstable.Invalid
+			}
+		}
+	}
+	return v.Kind
 }
 
 func keyParts(n *unstable.Node) (parts []string, last *unstable.Node) {

@@ -159,28 +159,31 @@ func fileError(name string, data []byte, err error) error {
 	if errors.As(err, &bad) {
 		row, column := bad.Position()
 		text, excerpt := strings.TrimPrefix(bad.Error(), "toml: "), bad.String()
-		if wanted := wantedAt(data, row); wanted != "" { // instead of the names of Go's types
+		if wanted := mistyped(data, row); wanted != "" { // instead of the names of Go's types
 			text, excerpt = wanted, strings.ReplaceAll(excerpt, text, wanted)
 		}
 		return fmt.Errorf("%w: %s:%d:%d: %s\n%s", ErrFile, name, row, column, text, excerpt)
 	}
 	// The decoder gives no place for a number where a duration must stand.
-	for path, at := range places(data) {
-		if k, ok := keyByPath(path); ok && at.text != "" {
+	found := places(data)
+	for _, k := range keys {
+		if at := found[k.Path()]; at.text != "" {
 			if c := Default(); k.set(&c, at.text) != nil {
-				return fmt.Errorf("%w: %s:%d: %s: %w", ErrFile, name, at.line, path, err)
+				return fmt.Errorf("%w: %s:%d: %s: %w", ErrFile, name, at.line, k.Path(), err)
 			}
 		}
 	}
 	return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
 }
 
-// wantedAt says what the key on a line takes; "" if no known key is there, or one
-// whose own error says it.
-func wantedAt(data []byte, row int) string {
-	for path, at := range places(data) {
-		if k, ok := keyByPath(path); ok && at.line == row && k.takes() != "" {
-			return path + " takes " + k.takes()
+// mistyped says what a key takes whose value has another type; "" if there is none up to
+// the line of the decoder's error.
+func mistyped(data []byte, row int) string {
+	found := places(data)
+	for _, k := range keys {
+		at, ok := found[k.Path()]
+		if kind, text := k.syntax(); ok && at.line <= row && text != "" && at.kind != kind {
+			return k.Path() + " takes " + text
 		}
 	}
 	return ""
