@@ -18,6 +18,10 @@ import (
 // has lost its peers looks for them every few.
 const retryAfter = "10"
 
+// statusClientGone is counted for a client that has not waited for its answer: no
+// status of HTTP means it, and proxies count it as this (nginx).
+const statusClientGone = 499
+
 // answer is the response to one request. boxo's server writes to it; it corrects the
 // status, for which that knows 200 and 500 only, and the headers that depend on it.
 type answer struct {
@@ -65,8 +69,10 @@ func problem(err error) (code int, text string) {
 		return http.StatusServiceUnavailable, "the node is busy"
 	case errors.Is(err, node.ErrNotTaken):
 		return http.StatusBadGateway, "no peer took the record"
+	case errors.Is(err, context.Canceled):
+		return statusClientGone, "the client has gone"
 	case errors.Is(err, context.DeadlineExceeded):
-		return http.StatusGatewayTimeout, "nothing was found within " + LookupTimeout.String()
+		return http.StatusGatewayTimeout, "the request took more than " + LookupTimeout.String()
 	}
 	return http.StatusInternalServerError, "the node failed"
 }

@@ -1,9 +1,11 @@
 package delegated
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -91,6 +93,21 @@ func TestLookupsEndInTime(t *testing.T) {
 			require.Equal(t, http.StatusGatewayTimeout, w.Code)
 			require.Equal(t, 25*time.Second, time.Since(start))
 		})
+	}
+}
+
+// A client that goes away is no failure of the node.
+func TestClientThatGoesAway(t *testing.T) {
+	_, who := newPeer(t)
+	for _, target := range reads(t, who.ID) {
+		var log bytes.Buffer
+		h := Handler(&network{hangs: true}, prometheus.NewRegistry(), Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil))
+		require.Equal(t, statusClientGone, w.Code, target)
+		require.Empty(t, log.String())
 	}
 }
 
