@@ -145,6 +145,7 @@ func TestMetricsCountWhatWasSent(t *testing.T) {
 	h := Handler(&network{err: node.ErrNoPeers}, registry, Options{})
 	for _, target := range reads(t, who.ID) {
 		request(h, http.MethodGet, target, "")
+		request(h, "ANYTHING", target, "") // each method would be a series of its own
 	}
 	metrics, err := registry.Gather()
 	require.NoError(t, err)

@@ -39,13 +39,18 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// endpoints are what is served, by path and methods. Announcing for others is left
-// out: see the package.
+const (
+	readMethods  = "GET, HEAD, OPTIONS"
+	storeMethods = readMethods + ", PUT"
+)
+
+// endpoints are what is served: the path, its name in the metrics (boxo's), the methods
+// and the usual type of an answer. Announcing for others is left out: see the package.
 var endpoints = []struct{ path, name, methods, accept string }{
-	{"/routing/v1/providers/{cid}", "/routing/v1/providers/{cid}", "GET, HEAD, OPTIONS", typeJSON},
-	{"/routing/v1/peers/{id}", "/routing/v1/peers/{peer-id}", "GET, HEAD, OPTIONS", typeJSON},
-	{"/routing/v1/dht/closest/peers/{key}", "/routing/v1/dht/closest/peers/{key}", "GET, HEAD, OPTIONS", typeJSON},
-	{"/routing/v1/ipns/{name}", "/routing/v1/ipns/{cid}", "GET, HEAD, OPTIONS, PUT", typeIPNS},
+	{"/routing/v1/providers/{cid}", "/routing/v1/providers/{cid}", readMethods, typeJSON},
+	{"/routing/v1/peers/{id}", "/routing/v1/peers/{peer-id}", readMethods, typeJSON},
+	{"/routing/v1/dht/closest/peers/{key}", "/routing/v1/dht/closest/peers/{key}", readMethods, typeJSON},
+	{"/routing/v1/ipns/{name}", "/routing/v1/ipns/{cid}", storeMethods, typeIPNS},
 }
 
 // Handler serves /routing/v1 from a node. Metrics of its requests go to registry.
@@ -64,8 +69,16 @@ func Handler(n Node, registry prometheus.Registerer, o Options) http.Handler {
 	slots := make(chan struct{}, MaxRequests)
 	mux := http.NewServeMux()
 	for _, e := range endpoints {
-		// Counted here and not by boxo, which does not see the status that is sent.
-		mux.Handle(e.path, std.Handler(e.name, count, &endpoint{next: api, options: o, methods: e.methods, accept: e.accept, slots: slots}))
+		// Counted here and not by boxo, which does not see the status that is sent. Only
+		// methods that are offered are counted: each has series of its own.
+		counted := std.Handler(e.name, count, &endpoint{next: api, options: o, methods: e.methods, accept: e.accept, slots: slots})
+		for _, method := range strings.Split(e.methods, ", ") {
+			mux.Handle(method+" "+e.path, counted)
+		}
+		mux.HandleFunc(e.path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", e.methods)
+			refuse(w, http.StatusMethodNotAllowed, "this path takes "+e.methods)
+		})
 	}
 	mux.HandleFunc("PUT /routing/v1/providers/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotImplemented, "providing for others is not offered")
@@ -93,14 +106,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if reading {
 		allowReading(h)
 	}
-	switch {
-	case r.Method == http.MethodOptions:
+	if r.Method == http.MethodOptions {
 		preflight(h, e.methods)
 		w.WriteHeader(http.StatusNoContent)
-		return
-	case !reading && !strings.Contains(e.methods, r.Method):
-		h.Set("Allow", e.methods)
-		refuse(w, http.StatusMethodNotAllowed, "this path takes "+e.methods)
 		return
 	}
 	kind := e.accept
