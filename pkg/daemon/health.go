@@ -49,6 +49,12 @@ func (d *Daemon) Ready(ctx context.Context) error {
 	if err := d.Healthy(ctx); err != nil {
 		return err
 	}
+	return d.joined()
+}
+
+// joined reports whether the table was restored or bootstrap tried, and the node is not
+// isolated.
+func (d *Daemon) joined() error {
 	s := d.node.Status()
 	if !s.Bootstrapped {
 		return errBootstrapping
@@ -64,14 +70,13 @@ func (d *Daemon) Ready(ctx context.Context) error {
 func (d *Daemon) health(ctx context.Context) api.Health {
 	ctx, cancel := context.WithTimeout(ctx, webTimeout)
 	defer cancel()
-	h := api.Health{Healthy: true, Ready: true}
 	if err := d.Healthy(ctx); err != nil {
-		h.Healthy, h.Problem = false, err.Error()
+		return api.Health{Problem: err.Error(), NotReady: err.Error()}
 	}
-	if err := d.Ready(ctx); err != nil {
-		h.Ready, h.NotReady = false, err.Error()
+	if err := d.joined(); err != nil {
+		return api.Health{Healthy: true, NotReady: err.Error()}
 	}
-	return h
+	return api.Health{Healthy: true, Ready: true}
 }
 
 // within runs f until ctx ends; f is then left to itself.
