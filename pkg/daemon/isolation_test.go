@@ -64,16 +64,13 @@ func TestIsolationIsTold(t *testing.T) {
 	require.Equal(t, 1, strings.Count(logs.String(), "isolated: no peer answers"))
 }
 
-// A node that says it is the first one may be alone; one that never had a peer is not
-// isolated either.
-func TestFirstNodeIsReady(t *testing.T) {
-	d := start(t, t.TempDir(), config.Setting{Key: "network.bootstrap_role", Value: config.RoleFirst})
-	other := start(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: d.Addrs()})
-	require.Eventually(t, func() bool { return d.node.Status().VerifiedPeers == 1 }, 30*time.Second, 10*time.Millisecond)
-	require.NoError(t, other.Close())
-	require.Eventually(t, func() bool { return d.node.Status().VerifiedPeers == 0 }, 30*time.Second, 10*time.Millisecond)
-	require.NoError(t, d.Ready(t.Context()))
-	require.Equal(t, "first", d.config.Network.BootstrapRole)
+func TestFirstRoleReachesTheNode(t *testing.T) {
+	o, _ := options(t, t.TempDir())
+	for role, first := range map[string]bool{config.RoleMember: false, config.RoleFirst: true} {
+		c := config.Default()
+		c.Network.BootstrapRole = role
+		require.Equal(t, first, nodeConfig(&c, nil, o.Logs).First, role)
+	}
 }
 
 func TestBlackHolesForget(t *testing.T) {
