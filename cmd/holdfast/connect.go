@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -21,7 +20,7 @@ func (a *app) load(settings ...config.Setting) (*config.Loaded, error) {
 	if a.verbose {
 		loaded.Config.Log.Level += ",rpc=debug"
 	}
-	if _, missing := os.Stat(a.config); a.config != "" && errors.Is(missing, fs.ErrNotExist) || fromFlags(loaded, err) {
+	if a.config != "" && errors.Is(err, fs.ErrNotExist) || fromFlags(loaded, err) {
 		err = usageError{err}
 	}
 	return loaded, err
