@@ -3,13 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"golang.org/x/term"
 
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
@@ -134,18 +133,27 @@ func (p *progress) show() {
 		return
 	}
 	p.drawn = true
-	fmt.Fprint(p.w, "\r", p.fit(line, terminalWidth(p.w)-1), "\x1b[K")
+	fmt.Fprint(p.w, "\r", p.fit(line, p.width()-1), "\x1b[K")
+}
+
+// width is that of the terminal.
+func (p *progress) width() int {
+	if width, _, ok := terminalSize(p.w); ok {
+		return width
+	}
+	return defaultWidth
 }
 
 // fit makes a line at most so wide. Of the name of the work the middle is left out first:
 // the amounts stand behind it.
 func (p *progress) fit(line string, width int) string {
 	const gap = "..."
-	if over := len(line) - width; over > 0 {
-		keep := max(0, len(p.what)-over-len(gap))
-		line = p.what[:(keep+1)/2] + gap + p.what[len(p.what)-keep/2:] + line[len(p.what):]
+	what, text := []rune(p.what), []rune(line)
+	if over := len(text) - width; over > 0 {
+		keep := max(0, len(what)-over-len(gap))
+		text = slices.Concat(what[:(keep+1)/2], []rune(gap), what[len(what)-keep/2:], text[len(what):])
 	}
-	return line[:min(len(line), width)]
+	return string(text[:min(len(text), width)])
 }
 
 // line is what is shown after the work has taken that long.
@@ -173,14 +181,4 @@ func (p *progress) rate(perSecond float64) string {
 		return fmt.Sprintf("%.1f a second", perSecond)
 	}
 	return p.text(int64(perSecond)) + " a second"
-}
-
-// terminalWidth is how many columns a terminal has, 80 if it does not say.
-func terminalWidth(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
-		}
-	}
-	return 80
 }

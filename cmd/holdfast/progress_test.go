@@ -71,6 +71,14 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
+// A name is cut between characters, not within one.
+func TestProgressFits(t *testing.T) {
+	p := progress{what: "reading größenänderung.tar"}
+	require.Equal(t, "reading größenänderung.tar 5 B", p.fit("reading größenänderung.tar 5 B", 30))
+	require.Equal(t, "reading grö...nderung.tar 5 B", p.fit("reading größenänderung.tar 5 B", 29))
+	require.Equal(t, "... 5", p.fit("reading größenänderung.tar 5 B", 5))
+}
+
 // Work that stalls is shown all the same.
 func TestProgressThatStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

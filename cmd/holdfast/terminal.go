@@ -19,6 +19,16 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// terminalSize is the size that a terminal says it has.
+func terminalSize(w io.Writer) (width, height int, ok bool) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0, 0, false
+	}
+	width, height, err := term.GetSize(int(f.Fd()))
+	return width, height, err == nil && width > 0
+}
+
 // width is that of standard output: what the terminal says, $COLUMNS or
 // defaultWidth. 0 if it is no terminal: lines are then for programs, and are not
 // folded.
@@ -26,7 +36,7 @@ func (a *app) width() int {
 	if !isTerminal(a.out) {
 		return 0
 	}
-	if w, _, err := term.GetSize(int(a.out.(*os.File).Fd())); err == nil && w > 0 {
+	if w, _, ok := terminalSize(a.out); ok {
 		return w
 	}
 	if w, err := strconv.Atoi(a.getenv("COLUMNS")); err == nil && w > 0 {

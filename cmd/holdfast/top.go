@@ -124,10 +124,8 @@ func (t *top) watch(ctx context.Context) error {
 // draw fills the screen with one picture.
 func (t *top) draw(o *api.Overview, s style) {
 	width, height := 100, 40
-	if f, ok := t.out.(*os.File); ok {
-		if w, h, err := term.GetSize(int(f.Fd())); err == nil {
-			width, height = w, h
-		}
+	if w, h, ok := terminalSize(t.out); ok {
+		width, height = w, h
 	}
 	fmt.Fprint(t.out, screenHome)
 	for i, line := range topLines(o, t.last, width, s) {
