@@ -19,7 +19,7 @@ const (
 	// maxFileKeys bounds the keys of one file: they are all in memory at once, some
 	// 100 bytes each. One node cannot renew as many.
 	maxFileKeys = 5_000_000
-	// maxFileLine bounds a line in bytes: twice the longest text of a key.
+	// maxFileLine bounds a line in bytes, without its end: twice the longest text of a key.
 	maxFileLine = 4 << 10
 	// maxBadLines bounds the wrong lines that are shown.
 	maxBadLines = 10
@@ -28,11 +28,10 @@ const (
 // keyFile is a file of keys, one a line. Blank lines and those that begin with # are
 // left out. It may begin with a byte order mark and have the line ends of Windows.
 type keyFile struct {
-	name     string // as on the command line
-	keys     [][]byte
-	repeated int      // lines with a key that stood in the file before
-	wrong    []string // the first lines that are no keys, each with what is wrong
-	wrongs   int      // all of them
+	name   string // as on the command line
+	keys   [][]byte
+	wrong  []string // the first lines that are not keys, each with what is wrong
+	wrongs int      // all of them
 }
 
 // readKeyFile reads the file of a command, "-" being standard input. Without skip it
@@ -51,7 +50,7 @@ func (a *app) readKeyFile(name string, skip bool) (*keyFile, error) {
 	if name == "-" {
 		f.name = "standard input"
 	}
-	if err := f.read(in); err != nil {
+	if err := f.read(in, maxFileKeys); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
 	if f.wrongs > 0 && !skip {
@@ -93,10 +92,10 @@ const utf8Mark = "\ufeff"
 // utf16Marks are those of an encoding that is not read.
 var utf16Marks = [...]string{"\xff\xfe", "\xfe\xff"}
 
-// read reads the lines and sorts the keys by their place in the keyspace, which is
-// the order in which the daemon stores them.
-func (f *keyFile) read(in io.Reader) error {
-	lines := bufio.NewReaderSize(in, maxFileLine)
+// read reads the lines, at most so many keys, and sorts the keys by their place in the
+// keyspace, which is the order in which the daemon stores them.
+func (f *keyFile) read(in io.Reader, most int) error {
+	lines := bufio.NewReaderSize(in, maxFileLine+1)
 	head, err := lines.Peek(len(utf8Mark))
 	if err != nil && err != io.EOF {
 		return err
@@ -120,13 +119,11 @@ func (f *keyFile) read(in io.Reader) error {
 		case err == nil || err == io.EOF:
 			f.take(n, line)
 		}
-		if len(f.keys) > maxFileKeys {
-			return fmt.Errorf("it has more than %d keys; split it", maxFileKeys)
+		if len(f.keys) > most {
+			return fmt.Errorf("it has more than %d keys; split it", most)
 		}
 		if err == io.EOF {
-			all := len(f.keys)
 			f.keys = api.SortKeys(f.keys)
-			f.repeated = all - len(f.keys)
 			return nil
 		}
 		if err != nil {

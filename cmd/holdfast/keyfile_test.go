@@ -20,11 +20,11 @@ const (
 )
 
 func TestKeyFile(t *testing.T) {
+	longest := strings.Repeat(" ", maxFileLine-len(someCID)) + someCID
 	for name, c := range map[string]struct {
-		text     string
-		want     []string
-		repeated int
-		wrong    []string
+		text  string
+		want  []string
+		wrong []string
 	}{
 		"one a line":           {text: someCID + "\n" + otherCID + "\n", want: []string{someCID, otherCID}},
 		"without a last end":   {text: someCID + "\n" + otherCID, want: []string{someCID, otherCID}},
@@ -35,7 +35,7 @@ func TestKeyFile(t *testing.T) {
 		"comments":             {text: "# cats\n  # dogs\n" + someCID + "\n#\n", want: []string{someCID}},
 		"plain text":           {text: "any key\nmy-content-identifier\ntext:# no comment\n", want: []string{"any key", "my-content-identifier", "text:# no comment"}},
 		"text with its blanks": {text: "text: a \r\n", want: []string{"text: a "}},
-		"repeated":             {text: someCID + "\n" + otherCID + "\n" + someCID + "\n" + sameCID + "\n", want: []string{someCID, otherCID}, repeated: 2},
+		"repeated":             {text: someCID + "\n" + otherCID + "\n" + someCID + "\n" + sameCID + "\n", want: []string{someCID, otherCID}},
 		"nothing":              {text: "\n# nothing\n"},
 		"damaged": {
 			text: "# list\n" + someCID + "\nbafkreiNOTACID\n\nQmdfoo\n" + otherCID + "\n", want: []string{someCID, otherCID},
@@ -43,13 +43,14 @@ func TestKeyFile(t *testing.T) {
 		},
 		"a second column":  {text: someCID + " recursive\n", wrong: []string{"f:1: ", "character 60 is ' '"}},
 		"not text":         {text: "ok\n\xff\xfe\n\x00\n", want: []string{"ok"}, wrong: []string{"f:2: the line is not text in UTF-8", "f:3: the line is not text"}},
-		"a long line":      {text: "a\n" + strings.Repeat("x", 3*maxFileLine) + "\nb\n", want: []string{"a", "b"}, wrong: []string{fmt.Sprintf("f:2: the line has more than %d bytes", maxFileLine)}},
-		"the longest line": {text: strings.Repeat(" ", maxFileLine-len(someCID)-1) + someCID + "\n", want: []string{someCID}},
+		"very long lines":  {text: "a\n" + strings.Repeat("x", 3*maxFileLine) + "\nb\n" + strings.Repeat("x", 3*maxFileLine), want: []string{"a", "b"}, wrong: []string{fmt.Sprintf("f:2: the line has more than %d bytes", maxFileLine), "f:4: the line has"}},
+		"the longest line": {text: longest + "\n" + longest, want: []string{someCID}},
+		"a longer line":    {text: " " + longest + "\na\n " + longest, want: []string{"a"}, wrong: []string{"f:1: the line has more than", "f:3: the line has more than"}},
 		"the longest key":  {text: strings.Repeat("x", api.MaxContentKey) + "\n" + strings.Repeat("x", api.MaxContentKey+1), want: []string{strings.Repeat("x", api.MaxContentKey)}, wrong: []string{"f:2: ", "has 81 bytes; the key of content has at most 80"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &keyFile{name: "f"}
-			require.NoError(t, f.read(iotest.OneByteReader(strings.NewReader(c.text))))
+			require.NoError(t, f.read(iotest.OneByteReader(strings.NewReader(c.text)), maxFileKeys))
 			var want [][]byte
 			for _, text := range c.want {
 				key, err := api.ParseKey(text)
@@ -57,7 +58,6 @@ func TestKeyFile(t *testing.T) {
 				want = append(want, key)
 			}
 			require.ElementsMatch(t, want, f.keys)
-			require.Equal(t, c.repeated, f.repeated)
 			for _, says := range c.wrong {
 				require.Contains(t, f.list(), says)
 			}
@@ -68,10 +68,15 @@ func TestKeyFile(t *testing.T) {
 
 func TestKeyFileThatCannotBeRead(t *testing.T) {
 	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
-		require.ErrorContains(t, (&keyFile{}).read(strings.NewReader(mark+"b\x00")), "UTF-16; save it as UTF-8")
+		require.ErrorContains(t, (&keyFile{}).read(strings.NewReader(mark+"b\x00"), maxFileKeys), "UTF-16; save it as UTF-8")
 	}
 	broken := errors.New("broken")
-	require.ErrorIs(t, (&keyFile{}).read(iotest.ErrReader(broken)), broken)
+	require.ErrorIs(t, (&keyFile{}).read(iotest.ErrReader(broken), maxFileKeys), broken)
+}
+
+func TestKeyFileWithTooManyKeys(t *testing.T) {
+	require.NoError(t, (&keyFile{}).read(strings.NewReader("# three\na\nb\nb"), 3))
+	require.EqualError(t, (&keyFile{}).read(strings.NewReader("# four\na\nb\nb\nb"), 3), "it has more than 3 keys; split it")
 }
 
 // All or nothing, unless the wrong lines are to be left out.
@@ -105,10 +110,10 @@ func FuzzKeyFile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		k := &keyFile{name: "f"}
-		if k.read(bytes.NewReader(data)) != nil {
+		if k.read(bytes.NewReader(data), maxFileKeys) != nil {
 			return
 		}
-		require.LessOrEqual(t, len(k.keys)+k.repeated+k.wrongs, 1+bytes.Count(data, []byte("\n")))
+		require.LessOrEqual(t, len(k.keys)+k.wrongs, 1+bytes.Count(data, []byte("\n")))
 		require.Len(t, k.wrong, min(k.wrongs, maxBadLines))
 		for _, key := range k.keys {
 			require.NotEmpty(t, key)
