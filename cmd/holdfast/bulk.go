@@ -43,8 +43,12 @@ func (a *app) bulk(file string, skip bool, run func(k *bulk, ctx context.Context
 func (k *bulk) provide(ctx context.Context, b api.Backend) error {
 	h, err := k.handOver(ctx, b)
 	if err != nil {
-		done := h.New + h.Known
-		k.a.note("%d of %s are handed over: %s; give the file again to hand over the rest", done, counted(len(k.keys), "key"), k.stay())
+		switch done := h.New + h.Known; {
+		case done > 0:
+			k.a.note("%d of %s are handed over: %s; give the file again to hand over the rest", done, counted(len(k.keys), "key"), k.stay())
+		case ctx.Err() != nil && !k.a.alone():
+			k.a.note("the daemon has not said whether it keeps the keys; `holdfast unprovide --file %s` takes them back", k.file)
+		}
 		return err
 	}
 	s, err := k.a.watchAnnounced(ctx, b)
@@ -170,7 +174,9 @@ func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
 	unknown := len(k.keys) - removed
 	switch {
 	case err != nil:
-		k.a.note("%s taken back; give the file again to take back the rest", areKeys(removed))
+		if removed > 0 {
+			k.a.note("%s taken back; give the file again to take back the rest", areKeys(removed))
+		}
 		return err
 	case removed == 0:
 		return api.Errorf(api.CodeNotFound, "none of %s of %s is provided; `holdfast provides` lists those that are", counted(len(k.keys), "key"), k.file)

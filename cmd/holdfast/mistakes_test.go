@@ -234,6 +234,9 @@ func TestInterrupted(t *testing.T) {
 		code := a.run(ctx, append(strings.Fields(args), "--api", socket))
 		require.Equal(t, exitInterrupted, code, "%s: %s", args, errs.String())
 		require.Contains(t, errs.String(), "holdfast: interrupted\n")
+		if args == "provide --file keys" {
+			require.Contains(t, errs.String(), "holdfast: the daemon has not said whether it keeps the keys; `holdfast unprovide --file keys` takes them back\n")
+		}
 		cancel()
 	}
 }
