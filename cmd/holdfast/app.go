@@ -22,7 +22,7 @@ const (
 	exitUsage       = 2
 	exitNotFound    = 3
 	exitNoDaemon    = 4
-	exitInterrupted = 130 // as the shell has it of a process that SIGINT ended
+	exitInterrupted = 130 // as shells report a process that SIGINT ended
 )
 
 // errInterrupted is the error of what a person ended before it was done.
@@ -124,7 +124,7 @@ Commands that need a node talk to the running daemon. With --bootstrap ADDR... t
 start a short-lived node instead. Keys are a CID, /ipfs/CID/..., ipfs://CID, a peer
 ID, /ipns/NAME, /namespace/..., hex:..., b58:..., text:..., base58 of exactly 32 bytes,
 or plain text. What looks like a CID, an IPNS name or a peer ID and is damaged is
-refused; text: before it means the words.
+refused; write text: before it to mean the words.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 130 interrupted.`,

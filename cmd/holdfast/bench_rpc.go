@@ -36,7 +36,7 @@ and takes libp2p's ping as the limit.`,
 			}
 			if len(args) == 1 {
 				if name := changed(cmd, "announcers", "announcements", "records", "dir"); name != "" {
-					return usagef("--%s is of the daemon that bench starts; it does not go with MULTIADDR", name)
+					return usagef("--%s is for the daemon that bench starts; it does not go with MULTIADDR", name)
 				}
 				return a.benchOther(cmd.Context(), cfg, args[0])
 			}

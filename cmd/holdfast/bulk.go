@@ -64,7 +64,7 @@ func (k *bulk) stay() string {
 	if k.a.alone() {
 		return "those that are announced stay at the peers until they expire, the others end with this command"
 	}
-	return fmt.Sprintf("the daemon keeps them and goes on announcing them, `holdfast unprovide --file %s` takes them back", k.file)
+	return fmt.Sprintf("the daemon keeps them and goes on announcing them; `holdfast unprovide --file %s` takes them back", k.file)
 }
 
 // handOver gives the keys to the daemon, which has them on disk when it answers.
@@ -158,7 +158,7 @@ func (k *bulk) provided(h api.HandedOver, s *api.RepublishStatus) error {
 		return nil
 	}
 	if s.VerifiedPeers == 0 {
-		return k.a.printf("%s not announced yet, for no peer answers: the daemon announces them when one does\n", areKeys(s.Unannounced))
+		return k.a.printf("%s not announced yet because no peer answers; the daemon announces them when one does\n", areKeys(s.Unannounced))
 	}
 	return k.a.printf("%s not announced yet: the daemon goes on, see `holdfast republish status`\n", areKeys(s.Unannounced))
 }

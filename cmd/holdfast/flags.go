@@ -34,7 +34,7 @@ func (a *app) daemonFlags(cmd *cobra.Command) *cobra.Command {
 func (a *app) askFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	a.socketFlag(f)
-	f.DurationVar(&a.timeout, "timeout", 0, "give up after this `time` (0: as long as the daemon answers)")
+	f.DurationVar(&a.timeout, "timeout", 0, "give up after this `time` (0: wait as long as the daemon answers)")
 }
 
 func (a *app) socketFlag(f *pflag.FlagSet) {

@@ -65,12 +65,12 @@ func (a *app) readKeyFile(name string, skip bool) (*keyFile, error) {
 	return f, nil
 }
 
-// wrongText says how many lines are no keys.
+// wrongText says how many lines are not keys.
 func (f *keyFile) wrongText() string {
 	if f.wrongs == 1 {
-		return f.name + ": 1 line that is no key"
+		return f.name + ": 1 line that is not a key"
 	}
-	return fmt.Sprintf("%s: %d lines that are no keys", f.name, f.wrongs)
+	return fmt.Sprintf("%s: %d lines that are not keys", f.name, f.wrongs)
 }
 
 func (f *keyFile) refusal() error {

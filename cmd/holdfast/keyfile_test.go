@@ -87,7 +87,7 @@ func TestReadKeyFile(t *testing.T) {
 		return (&app{in: strings.NewReader(text), errs: &errs}).readKeyFile("-", skip)
 	}
 	_, err := read(false)
-	require.ErrorContains(t, err, "standard input: 13 lines that are no keys: nothing was done; correct the file, or leave them out with --skip-invalid\n  standard input:2: ")
+	require.ErrorContains(t, err, "standard input: 13 lines that are not keys: nothing was done; correct the file, or leave them out with --skip-invalid\n  standard input:2: ")
 	require.ErrorContains(t, err, "\n  and 3 more")
 	require.Equal(t, maxBadLines+1, strings.Count(err.Error(), "\n"))
 	require.Empty(t, errs.String())
@@ -95,11 +95,11 @@ func TestReadKeyFile(t *testing.T) {
 	f, err := read(true)
 	require.NoError(t, err)
 	require.Len(t, f.keys, 1)
-	require.Contains(t, errs.String(), "holdfast: standard input: 13 lines that are no keys left out\n  standard input:2: ")
+	require.Contains(t, errs.String(), "holdfast: standard input: 13 lines that are not keys left out\n  standard input:2: ")
 
 	text = "Qmdfoo\n"
 	_, err = read(false)
-	require.ErrorContains(t, err, "standard input: 1 line that is no key")
+	require.ErrorContains(t, err, "standard input: 1 line that is not a key")
 	_, err = read(true)
 	require.ErrorContains(t, err, "standard input has no keys")
 }

@@ -26,7 +26,7 @@ var anyText = map[string]bool{
 	"html": true, "output": true, "replay": true, "svg": true, "trace": true,
 }
 
-// badValue is a bad values for all other flags: no number, no duration, no address, no
+// badValue is a bad value of all other flags: no number, no duration, no address, no
 // name, no list.
 const badValue = `/oo ps"`
 

@@ -18,7 +18,7 @@ func (a *app) provideCommand() *cobra.Command {
 "holdfast unprovide KEY".
 
 A file holds one key a line; blank lines and lines that begin with # are left out,
-"-" is standard input. If a line is no key, nothing is provided, unless
+"-" is standard input. If a line is not a key, nothing is provided, unless
 --skip-invalid leaves such lines out.
 
 The daemon first stores all keys of a file, then announces them by its schedule, while
@@ -122,7 +122,7 @@ read as "holdfast provide" reads it.`,
 // fileFlags adds the flags of commands that take keys or a file of keys.
 func fileFlags(cmd *cobra.Command, file *string, skip *bool) {
 	cmd.Flags().StringVar(file, "file", "", "`file` with one key a line")
-	cmd.Flags().BoolVar(skip, "skip-invalid", false, "leave out lines of the file that are no keys")
+	cmd.Flags().BoolVar(skip, "skip-invalid", false, "leave out lines of the file that are not keys")
 }
 
 // checkFile refuses what does not go together.
@@ -172,8 +172,9 @@ func (a *app) findProvidersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "find-providers KEY",
 		Short: "Find peers that have content",
-		Long: `Find peers that have the content of a key. Prints one a line as it is found: peer ID, addresses. A peer
-is printed again, with the new addresses, when others know more of them.`,
+		Long: `Find peers that have the content of a key. Prints one peer a line as soon as it is
+found: peer ID, addresses. A peer is printed again, with the new addresses, when
+other peers know more of them.`,
 		Example: `  holdfast find-providers --count 5 bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
 		Args:    exactly("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {

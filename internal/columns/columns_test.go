@@ -101,7 +101,7 @@ func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 	})
 }
 
-// letters counts the characters of a text but for the blanks.
+// letters counts the characters of a text except blanks.
 func letters(text string) map[rune]int {
 	n := map[rune]int{}
 	for _, r := range text {

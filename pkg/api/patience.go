@@ -13,7 +13,7 @@ type patience struct {
 	answer time.Duration // for the answer to one: a busy daemon is not a dead one
 }
 
-// defaultPatience has a daemon that is paused or hangs told of after 15 s.
+// defaultPatience ends an operation of a daemon that is paused or hangs after 15 s.
 var defaultPatience = patience{every: 5 * time.Second, answer: 10 * time.Second}
 
 // errSilent is the cause of an operation that ended because the daemon was silent.
@@ -45,9 +45,9 @@ func (c *Client) attended(ctx context.Context, op string) (attended context.Cont
 	return ctx, func() { cancel(nil) }
 }
 
-// alive reports whether the daemon answers. It is asked for its status, which its
-// loop and its database take part in; a bundle, which is to show what hangs, is to be
-// had from a daemon whose loop hangs. Any answer will do, a refusal too.
+// alive reports whether the daemon answers. It is asked for its status, which needs its
+// loop and its database. During a debug bundle it is asked for its identity, which needs
+// neither: the bundle is for a daemon whose loop hangs. Any answer will do, a refusal too.
 func (c *Client) alive(ctx context.Context, during string) bool {
 	question := opStatus
 	if during == opDebugBundle {
