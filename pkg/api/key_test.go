@@ -104,6 +104,7 @@ func TestParseKey(t *testing.T) {
 		{"qmail", words("qmail")},
 		{"zebra", words("zebra")},
 		{"12D", words("12D")},
+		{strings.Repeat("x", maxKeyText), words(strings.Repeat("x", maxKeyText))},
 		{"# not a comment here", words("# not a comment here")},
 		{mhHex[4:], words(mhHex[4:])}, // a digest in hex was always text
 	} {
@@ -123,13 +124,13 @@ func ipnsID(t *testing.T) []byte {
 
 func TestParseKeyRefuses(t *testing.T) {
 	for text, says := range map[string]string{
-		"":                        "empty",
-		" ":                       "empty",
-		"text:":                   "empty",
-		"hex:":                    "empty",
-		"hex:xyz":                 "not hexadecimal",
-		"b58:0OIl":                "not base58",
-		strings.Repeat("x", 3000): "at most",
+		"":                                "empty",
+		" ":                               "empty",
+		"text:":                           "empty",
+		"hex:":                            "empty",
+		"hex:xyz":                         "not hexadecimal",
+		"b58:0OIl":                        "not base58",
+		strings.Repeat("x", maxKeyText+1): "at most",
 
 		// A character that the base does not use.
 		cidV1[:58] + "1":                    "looks like a CID, but character 59 is '1', which base32 does not use",
