@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/libp2p/go-libp2p"
@@ -40,70 +38,52 @@ func newGate(t *testing.T, dns names) *Gate {
 	return NewGate(swarm.ResolverFromMaDNS{Resolver: r})
 }
 
-// service listens inside and counts who comes.
-func service(t *testing.T) (port string, came *atomic.Int32) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	came = new(atomic.Int32)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			came.Add(1)
-			c.Close()
-		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), came
-}
-
 // A name is dialled where it leads only if somebody has told it who may tell such an
 // address; and so is what libp2p has learned by itself.
 func TestGateJudgesWhatIsDialled(t *testing.T) {
-	const id = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo"
-	port, came := service(t)
-	gate := newGate(t, names{
+	inside := newHost(t, transports["tcp"])
+	port, err := inside.Addrs()[0].ValueForProtocol(ma.P_TCP)
+	require.NoError(t, err)
+	at := "/tcp/" + port
+	dns := names{
 		"evil.example.com": "127.0.0.1", "v6.example.com": "64:ff9b::7f00:1",
-		"_dnsaddr.evil.example.com": "dnsaddr=/ip4/127.0.0.1/tcp/" + port + "/p2p/" + id,
-		"_dnsaddr.deep.example.com": "dnsaddr=/dns4/evil.example.com/tcp/" + port + "/p2p/" + id,
-	})
-	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(),
-		libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate), libp2p.ResourceManager(&network.NullResourceManager{}))
-	require.NoError(t, err)
-	t.Cleanup(func() { h.Close() })
-	who, err := peer.Decode(id)
-	require.NoError(t, err)
-	dial := func(text string) error {
-		h.Network().(*swarm.Swarm).Backoff().Clear(who)
-		h.Peerstore().ClearAddrs(who)
-		return h.Connect(t.Context(), peer.AddrInfo{ID: who, Addrs: []ma.Multiaddr{ma.StringCast(text)}})
+		"_dnsaddr.evil.example.com": "dnsaddr=/ip4/127.0.0.1" + at + "/p2p/" + inside.ID().String(),
+		"_dnsaddr.deep.example.com": "dnsaddr=/dns4/evil.example.com" + at + "/p2p/" + inside.ID().String(),
 	}
-	told := []string{
-		"/dns4/evil.example.com/tcp/" + port, "/dns/evil.example.com/tcp/" + port, "/dnsaddr/evil.example.com",
-		"/dnsaddr/deep.example.com", "/ip4/127.0.0.1/tcp/" + port, "/ip6/::ffff:127.0.0.1/tcp/" + port,
-		"/dns6/v6.example.com/tcp/" + port,
+	gated := func() (*Gate, func(text string) error) {
+		gate := newGate(t, dns)
+		h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(),
+			libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate), libp2p.ResourceManager(&network.NullResourceManager{}))
+		require.NoError(t, err)
+		t.Cleanup(func() { h.Close() })
+		return gate, func(text string) error {
+			h.Network().(*swarm.Swarm).Backoff().Clear(inside.ID())
+			h.Peerstore().ClearAddrs(inside.ID())
+			return h.Connect(t.Context(), peer.AddrInfo{ID: inside.ID(), Addrs: []ma.Multiaddr{ma.StringCast(text)}})
+		}
 	}
-	for _, text := range told {
-		require.ErrorContains(t, dial(text), swarm.ErrGaterDisallowedConnection.Error(), text)
+	gate, dial := gated()
+	refused := func(text, why string) {
+		require.ErrorContains(t, dial(text), swarm.ErrGaterDisallowedConnection.Error(), why)
 	}
-	require.Zero(t, came.Load(), "nobody may make us dial it")
+	told, deep := "/dns4/evil.example.com"+at, "/dnsaddr/deep.example.com"
+	for _, text := range []string{
+		told, "/dns/evil.example.com" + at, "/dnsaddr/evil.example.com", deep,
+		"/ip4/127.0.0.1" + at, "/ip6/::ffff:127.0.0.1" + at, "/dns6/v6.example.com" + at,
+	} {
+		refused(text, text)
+	}
 
-	evil := ma.StringCast(told[0])
-	gate.Allow(wire.ScopePublic, []ma.Multiaddr{evil})
-	require.ErrorContains(t, dial(told[0]), swarm.ErrGaterDisallowedConnection.Error(), "a peer on a public address has told it")
-	gate.Allow(wire.ScopePrivate, []ma.Multiaddr{evil})
-	require.ErrorContains(t, dial(told[0]), swarm.ErrGaterDisallowedConnection.Error(), "it leads further inside than a private peer may tell")
-	gate.Allow(wire.ScopeLoopback, []ma.Multiaddr{evil})
-	require.NotContains(t, dial(told[0]).Error(), swarm.ErrGaterDisallowedConnection.Error())
-	require.EqualValues(t, 1, came.Load())
+	gate.Allow(wire.ScopePublic, []ma.Multiaddr{ma.StringCast(told)})
+	refused(told, "a peer on a public address has told it")
+	gate.Allow(wire.ScopePrivate, []ma.Multiaddr{ma.StringCast(told)})
+	refused(told, "it leads further inside than a private peer may tell")
+	gate.Allow(wire.ScopeLoopback, []ma.Multiaddr{ma.StringCast(told)})
+	require.NoError(t, dial(told))
 
-	gate.Allow(wire.ScopeLoopback, []ma.Multiaddr{ma.StringCast("/dnsaddr/deep.example.com/p2p/" + id)})
-	require.NotContains(t, dial(told[3]).Error(), swarm.ErrGaterDisallowedConnection.Error(), "names within names")
-	require.EqualValues(t, 2, came.Load())
+	gate, dial = gated()
+	gate.Allow(wire.ScopeLoopback, []ma.Multiaddr{ma.StringCast(deep + "/p2p/" + inside.ID().String())})
+	require.NoError(t, dial(deep), "names within names")
 }
 
 func TestGateRemembersWithinBounds(t *testing.T) {
