@@ -22,15 +22,13 @@ import (
 // ask sends one request from a host that is no DHT node and returns the answer.
 func ask(t *testing.T, from host.Host, to *node.Node, req *wire.Message) *wire.Message {
 	t.Helper()
-	require.NoError(t, from.Connect(testContext(t), peer.AddrInfo{ID: to.Host().ID(), Addrs: to.Host().Network().ListenAddresses()}))
+	require.NoError(t, from.Connect(testContext(t), infoOf(to)))
 	s, err := from.NewStream(testContext(t), to.Host().ID(), to.Protocol())
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = s.Write(wire.AppendFrame(nil, req))
 	require.NoError(t, err)
-	frame, err := wire.ReadFrame(bufio.NewReader(s), nil, wire.MaxFrame)
-	require.NoError(t, err)
-	m, err := wire.Parse(frame)
+	m, err := nextMessage(bufio.NewReader(s))
 	require.NoError(t, err)
 	return m
 }

@@ -17,22 +17,15 @@ import (
 // what it publishes is still there, and goes out when somebody comes.
 func TestAloneForDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		h1, h2 := w.host(), w.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
+		h1, h2 := twoHosts(t)
 		ctx := context.Background()
 		cfg := node.Config{UnvalidatedNamespaces: []string{"example"}}
-		n, err := node.New(h1, cfg)
-		require.NoError(t, err)
-		defer n.Close()
+		n := nodeOn(t, h1, cfg)
 		for key, ttl := range map[string]time.Duration{"/example/stays": 0, "/example/ends": time.Hour} {
-			_, err = n.Store(ctx, []byte(key), []byte("v"), ttl)
+			_, err := n.Store(ctx, []byte(key), []byte("v"), ttl)
 			require.NoError(t, err)
 		}
-		_, err = n.ProvideKey(ctx, []byte("content"))
+		_, err := n.ProvideKey(ctx, []byte("content"))
 		require.NoError(t, err)
 
 		for range 5 {
@@ -47,10 +40,8 @@ func TestAloneForDays(t *testing.T) {
 
 		mem := records.NewMem(nil)
 		cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
-		cfg.Bootstrap = []peer.AddrInfo{{ID: h1.ID(), Addrs: h1.Addrs()}}
-		other, err := node.New(h2, cfg)
-		require.NoError(t, err)
-		defer other.Close()
+		cfg.Bootstrap = []peer.AddrInfo{infoOf(n)}
+		nodeOn(t, h2, cfg)
 		time.Sleep(time.Minute)
 		_, err = mem.Value(time.Now(), []byte("/example/stays"))
 		require.NoError(t, err, "published")
@@ -64,17 +55,9 @@ func TestAloneForDays(t *testing.T) {
 // the node asks those of its own snapshot, though it started without one.
 func TestFindsThoseItLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		h1, h2 := w.host(), w.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
-		first, err := node.New(h1, node.Config{})
-		require.NoError(t, err)
-		defer first.Close()
-		second, err := node.New(h2, node.Config{Bootstrap: []peer.AddrInfo{{ID: h1.ID(), Addrs: h1.Addrs()}}})
-		require.NoError(t, err)
+		h1, h2 := twoHosts(t)
+		first := nodeOn(t, h1, node.Config{})
+		second := nodeOn(t, h2, node.Config{Bootstrap: []peer.AddrInfo{infoOf(first)}})
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, 1, first.Status().VerifiedPeers)
 		require.NoError(t, second.Close())
@@ -83,9 +66,7 @@ func TestFindsThoseItLost(t *testing.T) {
 
 		require.NoError(t, h2.Network().ClosePeer(h1.ID())) // identify tells nothing
 		time.Sleep(time.Second)
-		second, err = node.New(h2, node.Config{})
-		require.NoError(t, err)
-		defer second.Close()
+		nodeOn(t, h2, node.Config{})
 		time.Sleep(5 * time.Minute)
 		require.Equal(t, 1, first.Status().VerifiedPeers)
 	})

@@ -50,23 +50,12 @@ func (n *ipnsName) record(sequence uint64, end time.Time) []byte {
 // also after a restart. What it stood for may then be anything that is valid.
 func TestPublishedRecordEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		h1, h2 := w.host(), w.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
+		h1, h2 := twoHosts(t)
 		ctx := t.Context()
 		mem1, mem2 := records.NewMem(nil), records.NewMem(nil)
-		config := func(m *records.Mem) node.Config { return node.Config{Store: m, Keystore: m, Snapshots: m} }
-		cfg1 := config(mem1)
-		first, err := node.New(h1, cfg1)
-		require.NoError(t, err)
-		cfg2 := config(mem2)
-		cfg2.Bootstrap = []peer.AddrInfo{{ID: h1.ID(), Addrs: h1.Addrs()}}
-		second, err := node.New(h2, cfg2)
-		require.NoError(t, err)
-		defer second.Close()
+		cfg := node.Config{Store: mem1, Keystore: mem1, Snapshots: mem1}
+		first := nodeOn(t, h1, cfg)
+		second := nodeOn(t, h2, node.Config{Store: mem2, Keystore: mem2, Snapshots: mem2, Bootstrap: []peer.AddrInfo{infoOf(first)}})
 		time.Sleep(2 * time.Minute)
 
 		name := newIPNSName(t)
@@ -100,9 +89,7 @@ func TestPublishedRecordEnds(t *testing.T) {
 		require.Equal(t, string(name.wireKey()), string(s.Ended[0].Key))
 		require.Equal(t, "the record was valid until "+end.UTC().Format(time.RFC3339), s.Ended[0].Reason)
 		require.NoError(t, first.Close())
-		first, err = node.New(h1, cfg1)
-		require.NoError(t, err)
-		defer first.Close()
+		first = nodeOn(t, h1, cfg)
 		require.Zero(t, first.Status().Republish.Keys, "it came back")
 
 		time.Sleep(2 * time.Minute)
@@ -116,12 +103,7 @@ func TestPublishedRecordEnds(t *testing.T) {
 // valid. They are judged when they are read.
 func TestRecordsOfOlderVersionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		h1, h2 := w.host(), w.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
+		h1, h2 := twoHosts(t)
 		ctx := t.Context()
 		mem := records.NewMem(nil)
 		over, valid, raw := newIPNSName(t), newIPNSName(t), []byte("a key of a network with raw keys")
@@ -134,9 +116,7 @@ func TestRecordsOfOlderVersionsEnd(t *testing.T) {
 		put(valid.wireKey(), valid.record(7, end))
 		put(raw, []byte("v"))
 		time.Sleep(time.Hour)
-		n, err := node.New(h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
-		require.NoError(t, err)
-		defer n.Close()
+		n := nodeOn(t, h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
 
 		require.NoError(t, h2.Connect(ctx, infoOf(n)))
 		c := rpc.NewClient(h2, n.Protocol(), rpc.ClientConfig{}, nil)
@@ -156,7 +136,7 @@ func TestRecordsOfOlderVersionsEnd(t *testing.T) {
 		require.Nil(t, get(over.wireKey()), "it is over")
 		require.Nil(t, get(raw), "its namespace is not taken any more")
 		require.Equal(t, uint32(9*3600), get(valid.wireKey()).TTL+1, "as long as it is valid, in whole seconds")
-		_, err = n.Get(ctx, over.wireKey(), 1)
+		_, err := n.Get(ctx, over.wireKey(), 1)
 		require.Error(t, err)
 		got, err := n.Get(ctx, valid.wireKey(), 1)
 		require.NoError(t, err)

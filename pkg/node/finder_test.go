@@ -27,7 +27,7 @@ func disagree(t *testing.T, n *node.Node) (gone peer.ID, addrs []ma.Multiaddr) {
 	for _, a := range []string{"/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2", "/ip4/127.0.0.1/tcp/3"} {
 		f := joinForeign(t, n)
 		f.closer.Store(&[]wire.Peer{{ID: kad.PeerID(gone), Addrs: [][]byte{ma.StringCast(a).Bytes()}}})
-		k := kad.KeyOf([]byte(f.id))
+		k := kad.KeyOf([]byte(f.host.ID()))
 		from, told[k] = append(from, k), ma.StringCast(a)
 	}
 	slices.SortFunc(from, func(a, b kad.Key) int { return kad.CompareDistance(&target, &a, &b) })

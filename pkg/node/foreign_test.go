@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	libp2pnet "github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
@@ -25,7 +25,7 @@ type foreign struct {
 	picky  atomic.Bool                 // resets FIND_NODE of long keys, as py-libp2p does
 	closer atomic.Pointer[[]wire.Peer] // in every answer, as closer peers and as providers
 	hold   chan struct{}
-	id     peer.ID
+	host   host.Host
 
 	mu    sync.Mutex
 	asked []wire.Type
@@ -35,24 +35,27 @@ type foreign struct {
 func joinForeign(t *testing.T, n *node.Node) *foreign {
 	f := &foreign{hold: make(chan struct{})}
 	t.Cleanup(func() { close(f.hold) })
-	h := newHost(t)
-	h.SetStreamHandler(n.Protocol(), f.serve)
+	f.host = newHost(t)
+	f.host.SetStreamHandler(n.Protocol(), f.serve)
 	before := n.Status().VerifiedPeers
-	require.NoError(t, h.Connect(testContext(t), infoOf(n)))
+	require.NoError(t, f.host.Connect(testContext(t), infoOf(n)))
 	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers == before+1 && s.Queries == 0 })
-	f.id = h.ID()
 	return f
+}
+
+func nextMessage(r *bufio.Reader) (*wire.Message, error) {
+	frame, err := wire.ReadFrame(r, nil, wire.MaxFrame)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Parse(frame)
 }
 
 func (f *foreign) serve(s libp2pnet.Stream) {
 	defer s.Close()
 	r := bufio.NewReader(s)
 	for {
-		frame, err := wire.ReadFrame(r, nil, wire.MaxFrame)
-		if err != nil {
-			return
-		}
-		m, err := wire.Parse(frame)
+		m, err := nextMessage(r)
 		if err != nil {
 			return
 		}

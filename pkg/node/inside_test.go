@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
@@ -53,21 +52,7 @@ func gated(t *testing.T, gate *rpc.Gate, log *slog.Logger, announce ...ma.Multia
 	t.Cleanup(func() { h.Close() })
 	cfg := openConfig()
 	cfg.Gate, cfg.Logger = gate, log
-	n, err := node.New(h, cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	return n
-}
-
-// visit connects a foreign server to n, inbound.
-func visit(t *testing.T, n *node.Node) (*foreign, host.Host) {
-	f := &foreign{hold: make(chan struct{})}
-	t.Cleanup(func() { close(f.hold) })
-	h := newHost(t)
-	h.SetStreamHandler(n.Protocol(), f.serve)
-	require.NoError(t, h.Connect(testContext(t), peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Network().ListenAddresses()}))
-	waitFor(t, func() bool { s := n.Status(); return s.VerifiedPeers > 0 && s.Queries == 0 })
-	return f, h
+	return nodeOn(t, h, cfg)
 }
 
 // service listens on this machine and counts who comes.
@@ -111,7 +96,7 @@ var public = ma.StringCast("/ip4/8.8.8.8/tcp/4011")
 func TestNobodyOutsideMakesUsDialInside(t *testing.T) {
 	port, came := service(t)
 	n := gated(t, newGate(t), nil, public)
-	f, _ := visit(t, n)
+	f := joinForeign(t, n)
 	lookUpTold(t, n, f,
 		"/dns4/evil.example.com/tcp/"+port, "/dns/evil.example.com/tcp/"+port, "/dns4/127.0.0.1/tcp/"+port,
 		"/dns4/LOCALHOST/tcp/"+port, "/dns4/redis/tcp/"+port, "/ip4/127.0.0.1/tcp/"+port,
@@ -124,7 +109,7 @@ func TestNobodyOutsideMakesUsDialInside(t *testing.T) {
 func TestPeersInsideAreDialled(t *testing.T) {
 	port, came := service(t)
 	n := gated(t, newGate(t), nil)
-	f, _ := visit(t, n)
+	f := joinForeign(t, n)
 	lookUpTold(t, n, f, "/dns4/node.corp.example.com/tcp/"+port)
 	require.NotZero(t, came.Load())
 	came.Store(0)
@@ -147,7 +132,7 @@ func TestPeersInsideAreDialled(t *testing.T) {
 // left.
 func TestWhoWasHereInsideIsDialledAgain(t *testing.T) {
 	n := gated(t, newGate(t), nil)
-	_, h := visit(t, n)
+	h := joinForeign(t, n).host
 	waitFor(t, func() bool { return len(n.Host().Peerstore().Addrs(h.ID())) > 0 })
 	require.NoError(t, h.Network().ClosePeer(n.Host().ID()))
 	waitFor(t, func() bool { return len(n.Host().Network().ConnsToPeer(h.ID())) == 0 })
@@ -161,8 +146,7 @@ func TestWhoWasHereInsideIsDialledAgain(t *testing.T) {
 func TestBehindANATInboundPeersArePublic(t *testing.T) {
 	var log strings.Builder
 	n := gated(t, newGate(t), slog.New(slog.NewTextHandler(&log, nil)), public)
-	_, h := visit(t, n)
-	_, other := visit(t, n)
+	h, other := joinForeign(t, n).host, joinForeign(t, n).host
 	waitFor(t, func() bool { return len(n.Table()) == 2 })
 	for _, e := range n.Table() {
 		require.Equal(t, "127.0.0.0/16", e.Group)
@@ -175,7 +159,7 @@ func TestBehindANATInboundPeersArePublic(t *testing.T) {
 
 	log.Reset()
 	inside := gated(t, newGate(t), slog.New(slog.NewTextHandler(&log, nil)), public, ma.StringCast("/ip4/10.0.0.1/tcp/4011"))
-	visit(t, inside)
+	joinForeign(t, inside)
 	require.Empty(t, inside.Table()[0].Group, "a node that announces a private address has peers inside")
 	require.NoError(t, inside.Close())
 	require.NotContains(t, log.String(), "NAT")

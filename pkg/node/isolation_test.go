@@ -54,6 +54,16 @@ func (o *outage) host() (host.Host, func()) {
 	return o.world.host(libp2p.UDPBlackHoleSuccessCounter(hole)), func() { hole.RecordResult(true) }
 }
 
+// outageOfTwo starts a world of two hosts, of which the second has a node: boot. The
+// first can be cut off; retrying is for its node.
+func outageOfTwo(t *testing.T) (w *outage, h host.Host, retrying func(), boot []peer.AddrInfo) {
+	w = newOutage(t)
+	h, retrying = w.host()
+	h2 := w.world.host()
+	w.net.Start()
+	return w, h, retrying, []peer.AddrInfo{infoOf(nodeOn(t, h2, node.Config{}))}
+}
+
 // lines is a log that may be read while it is written.
 type lines struct {
 	mu   sync.Mutex
@@ -78,30 +88,26 @@ func logged(log *lines, level string) int { return strings.Count(log.String(), "
 func TestIsolated(t *testing.T) {
 	for name, lasts := range map[string]time.Duration{"a minute": time.Minute, "an hour": time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { testIsolated(t, node.Config{}, lasts) })
+			synctest.Test(t, func(t *testing.T) { testIsolated(t, false, lasts) })
 		})
 	}
 }
 
-// testIsolated cuts the first of three nodes off for a while.
-func testIsolated(t *testing.T, cfg node.Config, lasts time.Duration) {
+// testIsolated cuts the first of three nodes off for a while; mayBeAlone is its
+// Config.First.
+func testIsolated(t *testing.T, mayBeAlone bool, lasts time.Duration) {
 	w := newOutage(t)
 	h, retrying := w.host()
 	hosts := []host.Host{h, w.world.host(), w.world.host()}
 	w.net.Start()
-	defer w.net.Close()
 	var log lines
 	var nodes []*node.Node
 	for i, h := range hosts {
-		defer h.Close()
 		c := node.Config{Bootstrap: []peer.AddrInfo{{ID: hosts[1].ID(), Addrs: hosts[1].Addrs()}}}
 		if i == 0 {
-			c.First, c.Retrying, c.Logger = cfg.First, retrying, slog.New(slog.NewTextHandler(&log, nil))
+			c.First, c.Retrying, c.Logger = mayBeAlone, retrying, slog.New(slog.NewTextHandler(&log, nil))
 		}
-		n, err := node.New(h, c)
-		require.NoError(t, err)
-		defer n.Close()
-		nodes = append(nodes, n)
+		nodes = append(nodes, nodeOn(t, h, c))
 	}
 	n := nodes[0]
 	rest := func(d time.Duration) node.Status {
@@ -118,7 +124,7 @@ func testIsolated(t *testing.T, cfg node.Config, lasts time.Duration) {
 	for s.IsolatedSince.IsZero() && time.Since(lost) < noticed {
 		s = rest(time.Second)
 	}
-	if cfg.First {
+	if mayBeAlone {
 		require.Zero(t, s.IsolatedSince)
 		return
 	}
@@ -140,33 +146,22 @@ func testIsolated(t *testing.T, cfg node.Config, lasts time.Duration) {
 
 // A node that says it is the first one may be alone.
 func TestFirstIsNeverIsolated(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { testIsolated(t, node.Config{First: true}, time.Hour) })
+	synctest.Test(t, func(t *testing.T) { testIsolated(t, true, time.Hour) })
 }
 
 // When an address of the machine changes the node does not wait for the next heartbeat:
 // it asks its peers at once, and knows when their answers are due.
 func TestALinkThatChangesIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newOutage(t)
-		h1, _ := w.host()
-		h2 := w.world.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
-		second, err := node.New(h2, node.Config{})
-		require.NoError(t, err)
-		defer second.Close()
-		first, err := node.New(h1, node.Config{Bootstrap: []peer.AddrInfo{{ID: h2.ID(), Addrs: h2.Addrs()}}})
-		require.NoError(t, err)
-		defer first.Close()
+		w, h, _, boot := outageOfTwo(t)
+		first := nodeOn(t, h, node.Config{Bootstrap: boot})
 		time.Sleep(10 * time.Minute)
-		_, err = first.Closest(t.Context(), []byte("key")) // the last sign of life
+		_, err := first.Closest(t.Context(), []byte("key")) // the last sign of life
 		require.NoError(t, err)
 		require.Zero(t, first.Status().IsolatedSince)
 
 		w.cut.Store(true)
-		changed, err := h1.EventBus().Emitter(new(event.EvtLocalAddressesUpdated))
+		changed, err := h.EventBus().Emitter(new(event.EvtLocalAddressesUpdated))
 		require.NoError(t, err)
 		require.NoError(t, changed.Emit(event.EvtLocalAddressesUpdated{}))
 		require.NoError(t, changed.Close())
@@ -178,33 +173,18 @@ func TestALinkThatChangesIsNoticed(t *testing.T) {
 // TestIsolatedAtStart starts a node that had peers while its network is away.
 func TestIsolatedAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newOutage(t)
-		h1, retrying := w.host()
-		h2 := w.world.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
-		second, err := node.New(h2, node.Config{})
-		require.NoError(t, err)
-		defer second.Close()
+		w, h, retrying, boot := outageOfTwo(t)
 		mem := records.NewMem(nil)
-		cfg := node.Config{
-			Store: mem, Keystore: mem, Snapshots: mem, Retrying: retrying,
-			Bootstrap: []peer.AddrInfo{{ID: h2.ID(), Addrs: h2.Addrs()}},
-		}
-		first, err := node.New(h1, cfg)
-		require.NoError(t, err)
+		cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem, Retrying: retrying, Bootstrap: boot}
+		first := nodeOn(t, h, cfg)
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, 1, first.Status().VerifiedPeers)
 		require.NoError(t, first.Close())
 
 		w.cut.Store(true)
 		cfg.Bootstrap = nil
-		require.NoError(t, h1.Network().ClosePeer(h2.ID()))
-		again, err := node.New(h1, cfg)
-		require.NoError(t, err)
-		defer again.Close()
+		require.NoError(t, h.Network().ClosePeer(boot[0].ID))
+		again := nodeOn(t, h, cfg)
 		time.Sleep(noticed)
 		require.NotZero(t, again.Status().IsolatedSince)
 		time.Sleep(time.Hour)

@@ -55,11 +55,7 @@ func (l *limitingServer) serve(s libp2pnet.Stream) {
 	defer s.Reset()
 	r := bufio.NewReader(s)
 	for {
-		frame, err := wire.ReadFrame(r, nil, wire.MaxFrame)
-		if err != nil {
-			return
-		}
-		m, err := wire.Parse(frame)
+		m, err := nextMessage(r)
 		if err != nil || m.Type == wire.AddProvider && !l.take(string(m.Key)) {
 			return
 		}
@@ -69,20 +65,13 @@ func (l *limitingServer) serve(s libp2pnet.Stream) {
 	}
 }
 
-// A peer that limits announcements gets all of them within a minute, at its pace, hardly
-// any twice, and the node reports each as stored.
+// A peer that limits announcements gets all of them within a minute, at its pace and
+// once each, and the node reports each as stored.
 func TestPeerLimitsAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		h1, h2 := w.host(), w.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
+		h1, h2 := twoHosts(t)
 		mem := records.NewMem(nil)
-		n, err := node.New(h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
-		require.NoError(t, err)
-		defer n.Close()
+		n := nodeOn(t, h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
 		l := &limitingServer{keys: map[string]int{}}
 		h2.SetStreamHandler(n.Protocol(), l.serve)
 		reached, _ := n.Connect(context.Background(), []peer.AddrInfo{{ID: h2.ID(), Addrs: h2.Addrs()}})
@@ -95,7 +84,7 @@ func TestPeerLimitsAnnouncements(t *testing.T) {
 			keys = append(keys, fmt.Appendf(nil, "key %d", i))
 		}
 		start := time.Now()
-		_, err = n.ProvideLater(context.Background(), keys)
+		_, err := n.ProvideLater(context.Background(), keys)
 		require.NoError(t, err)
 		for n.Status().Republish.Untold > 0 && time.Since(start) < time.Minute {
 			time.Sleep(time.Second)

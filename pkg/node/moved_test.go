@@ -40,19 +40,10 @@ func TestAnotherAddressIsAnnounced(t *testing.T) {
 		port("/ip4/9.9.9.9/udp/1/quic-v1")
 		holder, h, again := w.host(), w.host(libp2p.Identity(key), factory), w.host(libp2p.Identity(key), factory)
 		w.net.Start()
-		defer w.net.Close()
-		defer holder.Close()
-		defer h.Close()
-		defer again.Close()
 		held, mem := records.NewMem(nil), records.NewMem(nil)
-		first, err := node.New(holder, node.Config{Store: held, Keystore: held, Snapshots: held})
-		require.NoError(t, err)
-		defer first.Close()
-		boot := []peer.AddrInfo{{ID: holder.ID(), Addrs: holder.Addrs()}}
-		cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem, Bootstrap: boot}
-		n, err := node.New(h, cfg)
-		require.NoError(t, err)
-		defer n.Close()
+		first := nodeOn(t, holder, node.Config{Store: held, Keystore: held, Snapshots: held})
+		cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem, Bootstrap: []peer.AddrInfo{infoOf(first)}}
+		n := nodeOn(t, h, cfg)
 		time.Sleep(time.Minute)
 		_, err = n.ProvideKey(ctx, []byte("key"))
 		require.NoError(t, err)
@@ -64,9 +55,7 @@ func TestAnotherAddressIsAnnounced(t *testing.T) {
 
 		require.NoError(t, n.Close())
 		require.NoError(t, h.Close())
-		m, err := node.New(again, cfg) // on another IP address
-		require.NoError(t, err)
-		defer m.Close()
+		nodeOn(t, again, cfg) // on another IP address
 		time.Sleep(time.Minute)
 		require.Contains(t, recordAddrs(t, held, "key"), again.Addrs()[0].String())
 	})

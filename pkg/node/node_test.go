@@ -46,14 +46,21 @@ func openConfig() node.Config {
 
 func newNode(t testing.TB, cfg node.Config) *node.Node {
 	t.Helper()
-	n, err := node.New(newHost(t), cfg)
+	return nodeOn(t, newHost(t), cfg)
+}
+
+// nodeOn starts a node that ends with the test.
+func nodeOn(t testing.TB, h host.Host, cfg node.Config) *node.Node {
+	t.Helper()
+	n, err := node.New(h, cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	return n
 }
 
+// infoOf returns where a node listens, whatever addresses it announces.
 func infoOf(n *node.Node) peer.AddrInfo {
-	return peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()}
+	return peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Network().ListenAddresses()}
 }
 
 // network starts count nodes that join through the first, and waits until each

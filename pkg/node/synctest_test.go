@@ -21,7 +21,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// world is a simulated network of real libp2p hosts in virtual time.
+// world is a simulated network of real libp2p hosts in virtual time. It ends with the
+// test, after its hosts.
 type world struct {
 	t   *testing.T
 	net *simnet.Simnet
@@ -30,7 +31,16 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(20 * time.Millisecond)}}
+	t.Cleanup(w.net.Close)
 	return w
+}
+
+// twoHosts starts a world of two hosts.
+func twoHosts(t *testing.T) (h1, h2 host.Host) {
+	w := newWorld(t)
+	h1, h2 = w.host(), w.host()
+	w.net.Start()
+	return h1, h2
 }
 
 // host makes a host on a public address of its own. All hosts must exist before
@@ -38,11 +48,13 @@ func newWorld(t *testing.T) *world {
 func (w *world) host(options ...libp2p.Option) host.Host {
 	w.n++
 	link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
-	return simlibp2p.MustNewHost(w.t, append(options,
+	h := simlibp2p.MustNewHost(w.t, append(options,
 		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/%d.0.0.1/udp/8000/quic-v1", w.n)),
 		libp2p.DisableIdentifyAddressDiscovery(), libp2p.DisableMetrics(), libp2p.DisableRelay(),
 		simlibp2p.QUICSimnet(w.net, simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}),
 	)...)
+	w.t.Cleanup(func() { h.Close() })
+	return h
 }
 
 // counter counts what a node does.
@@ -98,20 +110,16 @@ func TestFiftyHours(t *testing.T) {
 			hosts[i] = w.host()
 		}
 		w.net.Start()
-		defer w.net.Close()
 		var stores []*records.Mem
 		var nodes []*node.Node
 		var counters []*counter
 		for i, h := range hosts {
-			defer h.Close()
 			mem, c := records.NewMem(nil), &counter{}
 			cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem, Observer: c}
 			if i > 0 {
 				cfg.Bootstrap = []peer.AddrInfo{{ID: hosts[0].ID(), Addrs: hosts[0].Addrs()}}
 			}
-			n, err := node.New(h, cfg)
-			require.NoError(t, err)
-			defer n.Close()
+			n := nodeOn(t, h, cfg)
 			stores, nodes, counters = append(stores, mem), append(nodes, n), append(counters, c)
 		}
 		time.Sleep(time.Minute)
@@ -189,19 +197,15 @@ func TestRestoredInVirtualTime(t *testing.T) {
 			hosts[i] = w.host()
 		}
 		w.net.Start()
-		defer w.net.Close()
 		boot := []peer.AddrInfo{{ID: hosts[0].ID(), Addrs: hosts[0].Addrs()}}
 		mem := records.NewMem(nil)
 		var nodes []*node.Node
 		for i, h := range hosts {
-			defer h.Close()
 			cfg := node.Config{Bootstrap: boot}
 			if i == 4 {
 				cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
 			}
-			n, err := node.New(h, cfg)
-			require.NoError(t, err)
-			defer n.Close()
+			n := nodeOn(t, h, cfg)
 			nodes = append(nodes, n)
 		}
 		time.Sleep(3 * time.Minute)
@@ -213,9 +217,7 @@ func TestRestoredInVirtualTime(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 
 		c := &counter{}
-		again, err := node.New(hosts[4], node.Config{Store: mem, Keystore: mem, Snapshots: mem, Observer: c})
-		require.NoError(t, err)
-		defer again.Close()
+		again := nodeOn(t, hosts[4], node.Config{Store: mem, Keystore: mem, Snapshots: mem, Observer: c})
 		require.Equal(t, 4, again.Status().RestoredPeers)
 		require.Zero(t, again.Status().VerifiedPeers, "told to nobody before they answer")
 		time.Sleep(5 * time.Second)
@@ -228,19 +230,10 @@ func TestRestoredInVirtualTime(t *testing.T) {
 // snapshot forgets whom it knew.
 func TestOutageKeepsSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		h1, h2 := w.host(), w.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
+		h1, h2 := twoHosts(t)
 		mem := records.NewMem(nil)
-		first, err := node.New(h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
-		require.NoError(t, err)
-		defer first.Close()
-		boot := []peer.AddrInfo{{ID: h1.ID(), Addrs: h1.Addrs()}}
-		second, err := node.New(h2, node.Config{Bootstrap: boot})
-		require.NoError(t, err)
+		first := nodeOn(t, h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
+		second := nodeOn(t, h2, node.Config{Bootstrap: []peer.AddrInfo{infoOf(first)}})
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, 1, first.Status().VerifiedPeers)
 
@@ -259,12 +252,7 @@ func TestOutageKeepsSnapshot(t *testing.T) {
 // as at boot: once they can, it finds them, without a bootstrap peer.
 func TestStartsBeforeTheNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		h1, h2 := w.host(), w.host()
-		w.net.Start()
-		defer w.net.Close()
-		defer h1.Close()
-		defer h2.Close()
+		h1, h2 := twoHosts(t)
 		var addrs [][]byte
 		for _, a := range h1.Addrs() {
 			addrs = append(addrs, a.Bytes())
@@ -274,15 +262,11 @@ func TestStartsBeforeTheNetwork(t *testing.T) {
 			Taken: time.Now().Add(-30 * 24 * time.Hour), // a month old: it still helps
 			Peers: []records.SnapshotPeer{{ID: kad.PeerID(h1.ID()), Addrs: addrs}},
 		}))
-		n, err := node.New(h2, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
-		require.NoError(t, err)
-		defer n.Close()
+		n := nodeOn(t, h2, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
 		time.Sleep(10 * time.Minute)
 		require.Zero(t, n.Status().VerifiedPeers)
 
-		first, err := node.New(h1, node.Config{})
-		require.NoError(t, err)
-		defer first.Close()
+		nodeOn(t, h1, node.Config{})
 		for _, p := range h1.Network().Peers() {
 			require.NoError(t, h1.Network().ClosePeer(p)) // so that identify tells nothing
 		}
