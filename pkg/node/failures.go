@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/dustin/go-humanize/english"
-
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -66,7 +64,7 @@ func problem(p *dht.Published) string {
 	case p.Asked == 0:
 		return "no peer found to store it at"
 	case p.Holders == 0:
-		return "none of " + english.Plural(p.Asked, "peer", "") + " took it"
+		return fmt.Sprintf("no peer took it (%d asked)", p.Asked)
 	}
-	return fmt.Sprintf("only %d of %s took it", p.Holders, english.Plural(p.Asked, "peer", ""))
+	return fmt.Sprintf("only %d of %d peers took it", p.Holders, p.Asked)
 }

@@ -46,7 +46,7 @@ func TestFailedPublicationsAreTold(t *testing.T) {
 	failures := func() []node.PublishFailure { return n.Status().Republish.Failures }
 	waitFor(t, func() bool {
 		all := failures()
-		return len(all) == 1 && all[0].Problem == "none of 1 peer took it"
+		return len(all) == 1 && all[0].Problem == "no peer took it (1 asked)"
 	})
 	require.Equal(t, records.KindValue, failures()[0].Kind)
 	require.Equal(t, "/example/k", string(failures()[0].Key))
