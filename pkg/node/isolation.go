@@ -21,17 +21,16 @@ func (n *Node) networkChanged() {
 func (n *Node) noteIsolation(now time.Time) {
 	since, isolated := n.machine.Isolated(now)
 	n.unanswered.Store(!since.IsZero())
-	logged := &n.isolated
 	switch {
-	case isolated && logged.IsZero():
-		*logged = since
+	case isolated && n.isolated.IsZero():
+		n.isolated = since
 		peers, _ := n.machine.Table().Len()
 		n.log.Warn("isolated: no peer answers; trying again until one does",
 			"since", since.UTC().Format(time.RFC3339), "peers_in_table", peers)
 		n.hangUp()
-	case !isolated && !logged.IsZero():
-		n.log.Info("no longer isolated: a peer has answered", "isolated_for", now.Sub(*logged).Round(time.Second).String())
-		*logged = time.Time{}
+	case !isolated && !n.isolated.IsZero():
+		n.log.Info("no longer isolated: a peer has answered", "isolated_for", now.Sub(n.isolated).Round(time.Second).String())
+		n.isolated = time.Time{}
 	}
 }
 
