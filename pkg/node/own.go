@@ -14,8 +14,8 @@ const (
 	// ownMemory is how long an address of our own that has gone is remembered: if it
 	// comes back by then, most records still name it.
 	ownMemory = time.Hour
-	// maxOwn is how many are remembered before those that have gone are forgotten at
-	// once; 16 at a time are taken in.
+	// maxOwn bounds those remembered: the 16 that a node has at most, and those of seven
+	// earlier changes. If more come within ownMemory, those that have gone are forgotten.
 	maxOwn = 128
 )
 
@@ -68,13 +68,14 @@ func (o *own) update(now time.Time, public, all [][]byte) (fresh bool) {
 }
 
 // forget notes which addresses are gone and drops those that have been for long, or all of
-// them if they are too many.
+// them if those of now might not fit.
 func (o *own) forget(now time.Time, have map[string]bool) {
+	full := len(o.gone)+len(have) > maxOwn
 	for a, since := range o.gone {
 		switch {
 		case since.IsZero() && !have[a]:
 			o.gone[a], o.dirty = now, true
-		case !since.IsZero() && (now.Sub(since) >= ownMemory || len(o.gone) >= maxOwn):
+		case !since.IsZero() && (full || now.Sub(since) >= ownMemory):
 			delete(o.gone, a)
 		}
 	}

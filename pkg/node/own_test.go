@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 func texts(addrs ...string) (out [][]byte) {
@@ -65,10 +67,17 @@ func TestOwnAddressesAreRestored(t *testing.T) {
 
 // Addresses that are new each time are not remembered without end.
 func TestOwnAddressesAreBounded(t *testing.T) {
-	var o own
-	now := time.Now()
-	for i := range 10 * maxOwn {
-		o.update(now, texts(fmt.Sprint(i)), nil)
-		require.LessOrEqual(t, len(o.gone), maxOwn)
+	for _, atOnce := range []int{1, records.MaxProviderAddrs} {
+		var o own
+		most := 0
+		for i := range 10 * maxOwn {
+			var fresh [][]byte
+			for j := range atOnce {
+				fresh = append(fresh, []byte(fmt.Sprint(i, j)))
+			}
+			o.update(time.Now(), fresh, nil)
+			most = max(most, len(o.gone))
+		}
+		require.Equal(t, maxOwn, most, atOnce)
 	}
 }
