@@ -90,16 +90,17 @@ func (n *Node) retry() {
 	if peers, _ := n.machine.Table().Len(); peers == 0 {
 		again = dht.MaxProbes
 	}
-	n.reach(n.retried, again)
-	n.retried = (n.retried + again) % records.MaxSnapshotPeers
+	if n.reach(n.retried, again) {
+		n.retried = (n.retried + again) % records.MaxSnapshotPeers
+	}
 }
 
 // reach dials the bootstrap peers, and asks up to again peers of the last snapshot
-// from the place from, unless that is going on already.
-func (n *Node) reach(from, again int) {
+// from the place from, unless that is going on already: then it returns false.
+func (n *Node) reach(from, again int) bool {
 	peers := n.cfg.Bootstrap
 	if again == 0 && len(peers) == 0 || !n.bootstrapping.CompareAndSwap(false, true) {
-		return
+		return false
 	}
 	n.workers.Go(func() {
 		defer n.bootstrapping.Store(false)
@@ -110,6 +111,7 @@ func (n *Node) reach(from, again int) {
 			n.dialBootstrap(peers)
 		}
 	})
+	return true
 }
 
 func (n *Node) restoreAgain(from, again int) {

@@ -1,0 +1,25 @@
+package node
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// Bootstrap peers that do not answer take longer to dial than the time between two
+// attempts. An attempt that falls into it leaves its part of the snapshot to the next.
+func TestRetryLeavesNobodyOut(t *testing.T) {
+	n := &Node{cfg: Config{Retrying: func() {}, Snapshots: records.NewMem(nil)}}
+	n.machine = dht.New(dht.Config{Self: kad.NewPeer("self")})
+	n.bootstrapping.Store(true)
+	n.retry()
+	require.Zero(t, n.retried)
+	n.bootstrapping.Store(false)
+	n.retry()
+	n.workers.Wait()
+	require.Equal(t, dht.MaxProbes, n.retried)
+}
