@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/republish"
@@ -82,16 +80,11 @@ func (n *Node) UnprovideAll(_ context.Context, keys [][]byte) (removed int, err 
 	if err := n.steps(items, func(_ time.Time, m *dht.Machine, it republish.Item) { m.Unscheduled(it) }); err != nil {
 		return removed, err
 	}
-	var g errgroup.Group
-	g.SetLimit(removeWorkers)
 	now := time.Now()
-	for _, key := range keys {
-		g.Go(func() error {
-			_ = n.cfg.Store.RemoveProvider(now, key, n.self.ID) // not there if it was not announced yet, or has expired
-			return nil
-		})
-	}
-	return removed, g.Wait()
+	each(removeWorkers, keys, func(key []byte) {
+		_ = n.cfg.Store.RemoveProvider(now, key, n.self.ID) // not there if it was not announced yet, or has expired
+	})
+	return removed, nil
 }
 
 // steps has the loop do something with each item, a few at a time.

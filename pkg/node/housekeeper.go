@@ -119,8 +119,8 @@ func (k *housekeeper) doPublish() {
 	load, note, alone := k.toLoad, k.toNote, k.noPeers
 	k.toLoad, k.toNote, k.noPeers = nil, nil, false
 	k.mu.Unlock()
-	each(note, k.note)
-	each(load, k.loadOne)
+	each(publishWorkers, note, k.note)
+	each(publishWorkers, load, k.loadOne)
 	if alone && time.Since(k.renewedHere) >= k.n.renewHereEvery() {
 		k.renewedHere = time.Now()
 		k.renewHere()
@@ -132,9 +132,9 @@ func (k *housekeeper) doPublish() {
 const publishWorkers = 16
 
 // each does something with all items, a few at a time.
-func each[T any](items []T, do func(T)) {
+func each[T any](workers int, items []T, do func(T)) {
 	var g errgroup.Group
-	g.SetLimit(publishWorkers)
+	g.SetLimit(workers)
 	for _, x := range items {
 		g.Go(func() error { do(x); return nil })
 	}
