@@ -241,7 +241,7 @@ func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) 
 			level = slog.LevelInfo
 		}
 		n.log.Log(n.ctx, level, "a key is not published any more", "kind", p.Kind.String(), "key", fmt.Sprintf("%.64q", p.Key), "reason", reason)
-		n.keeper.ends(PublishEnd{Kind: p.Kind, Key: p.Key, At: end, Reason: reason})
+		n.keeper.noteEnd(PublishEnd{Kind: p.Kind, Key: p.Key, At: end, Reason: reason})
 		return nil, true, n.cfg.Keystore.Unpublish(p.Kind, p.Key)
 	}
 	if p.Kind == records.KindProvider {
@@ -287,8 +287,8 @@ func (n *Node) current(v records.Value) records.Value {
 	return held
 }
 
-// ends notes a publication that is over.
-func (k *housekeeper) ends(x PublishEnd) {
+// noteEnd notes a publication that is over.
+func (k *housekeeper) noteEnd(x PublishEnd) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.failed.forget(x.Kind, x.Key)

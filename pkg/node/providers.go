@@ -15,7 +15,7 @@ import (
 )
 
 // ErrNegative is returned for a count or a quorum below 0.
-var ErrNegative = errors.New("node: below 0")
+var ErrNegative = errors.New("node: negative number")
 
 // ErrKeyLength is returned for a provider key that is empty or over 80 bytes.
 var ErrKeyLength = fmt.Errorf("node: a provider key has 1 to %d bytes", records.MaxKeyLen)
@@ -80,7 +80,7 @@ func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(pee
 		return 0, ErrKeyLength
 	}
 	if count < 0 {
-		return 0, fmt.Errorf("%w: count %d", ErrNegative, count)
+		return 0, fmt.Errorf("%w: count is %d", ErrNegative, count)
 	}
 	limit := count
 	if limit == 0 {

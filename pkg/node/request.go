@@ -164,8 +164,8 @@ func (n *Node) endInTime(r *wire.Record) (ok bool) {
 	return ok
 }
 
-// maxNoted bounds the peers of one list whose addresses go to the peerstore: all closer
-// peers, and as many providers as most content has.
+// maxNoted bounds the peers of one list, or of one part of a long one, whose addresses go
+// to the peerstore: all closer peers, and as many providers as most content has.
 const maxNoted = 128
 
 // hear filters the addresses of peers told to us and notes them. Entries with an

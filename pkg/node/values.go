@@ -150,7 +150,7 @@ func (n *Node) Get(ctx context.Context, key []byte, quorum int) (ValueResult, er
 // search is Get that also tells of each better value as it comes.
 func (n *Node) search(ctx context.Context, key []byte, quorum int, better func(records.Value) bool) (ValueResult, error) {
 	if quorum < 0 {
-		return ValueResult{}, fmt.Errorf("%w: quorum %d", ErrNegative, quorum)
+		return ValueResult{}, fmt.Errorf("%w: quorum is %d", ErrNegative, quorum)
 	}
 	if _, ok := n.valid.of(string(key)); !ok {
 		return ValueResult{}, fmt.Errorf("%w: %.64q is in no namespace this network takes (%s)", ErrInvalidKey, key, n.valid.names())

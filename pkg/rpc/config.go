@@ -60,8 +60,9 @@ type ClientConfig struct {
 	// MaxIdle bounds streams kept for reuse in all; the oldest go first. Default
 	// 512, a few KiB each.
 	MaxIdle int
-	// MaxMemory bounds the peers of which is remembered whether they serve many
-	// requests on one stream. Default 8192, about 100 bytes each.
+	// MaxMemory bounds the peers whose conduct is remembered: whether they serve many
+	// requests on one stream, and whether they answer messages that have no reply.
+	// Default 8192, about 100 bytes each.
 	MaxMemory int
 	// Scope judges a connection. Default: ScopeOf its remote address.
 	Scope func(network.Conn) wire.Scope

@@ -19,8 +19,8 @@ import (
 // requests have 40 to 200, and most streams are idle.
 const inBuffer = 1 << 10
 
-// reserveAbove is the size in bytes from which on a reply is reserved: smaller ones
-// are a few KiB a stream, and a reservation costs as much as making one.
+// reserveAbove is the size in bytes above which memory for a reply is reserved: smaller
+// ones are a few KiB a stream, and a reservation costs as much as making one.
 const reserveAbove = 8 << 10
 
 // errRefused wraps what a handler returns, errMemory what the resource manager
