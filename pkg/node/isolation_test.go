@@ -126,6 +126,8 @@ func testIsolated(t *testing.T, mayBeAlone bool, lasts time.Duration) {
 	}
 	if mayBeAlone {
 		require.Zero(t, s.IsolatedSince)
+		require.Zero(t, rest(lasts).IsolatedSince)
+		require.Zero(t, logged(&log, "WARN"), "%s", &log)
 		return
 	}
 	require.WithinRange(t, s.IsolatedSince, lost, lost.Add(noticed))
