@@ -12,14 +12,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-var bounded = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // settled is a Machine at rest that has so many verified peers, each in no group.
 func settled(t *testing.T, peers int) *Machine {
 	m := New(Config{Self: kad.NewPeer("self")})
-	m.Restored(bounded, nil)
+	m.Restored(start, nil)
 	for i, verified := 0, 0; verified < peers; i++ { // a bucket may be full
-		m.PeerFound(bounded, kad.NewPeer(kad.PeerID(fmt.Sprint("p", i))), true)
+		m.PeerFound(start, kad.NewPeer(kad.PeerID(fmt.Sprint("p", i))), true)
 		answerAll(m)
 		_, verified = m.table.Len()
 	}
@@ -31,7 +29,7 @@ func settled(t *testing.T, peers int) *Machine {
 func answerAll(m *Machine) {
 	for out := m.Take(); len(out.Send) > 0; out = m.Take() {
 		for _, s := range out.Send {
-			m.Responded(bounded, s.ID, Response{Message: &wire.Message{}})
+			m.Responded(start, s.ID, Response{Message: &wire.Message{}})
 		}
 	}
 }
@@ -49,10 +47,10 @@ func TestPlacesAddUp(t *testing.T) {
 func TestMaxQueryRequests(t *testing.T) {
 	m := settled(t, 30)
 	for i := range MaxQueries {
-		_, err := m.Start(bounded, Query{Kind: StoreProvider, Key: fmt.Append(nil, "key", i), Provider: wire.Peer{ID: "self"}})
+		_, err := m.Start(start, Query{Kind: StoreProvider, Key: fmt.Append(nil, "key", i), Provider: wire.Peer{ID: "self"}})
 		require.NoError(t, err)
 	}
-	_, err := m.Start(bounded, Query{Kind: FindClosest, Key: []byte("one more")})
+	_, err := m.Start(start, Query{Kind: FindClosest, Key: []byte("one more")})
 	require.ErrorIs(t, err, ErrBusy, "MaxQueries")
 	require.Equal(t, MaxQueries, m.Queries())
 
@@ -68,7 +66,7 @@ func TestMaxQueryRequests(t *testing.T) {
 			done++
 		}
 		if len(flying) > 0 {
-			m.Responded(bounded, flying[0].ID, Response{Message: &wire.Message{}})
+			m.Responded(start, flying[0].ID, Response{Message: &wire.Message{}})
 			flying = flying[1:]
 		}
 	}
@@ -79,37 +77,39 @@ func TestMaxQueryRequests(t *testing.T) {
 
 // The refresh of a bucket counts as a query too.
 func TestRefreshKeepsToMaxQueries(t *testing.T) {
-	m := settled(t, 30)
-	for i := range MaxQueries {
-		_, err := m.Start(bounded, Query{Kind: FindClosest, Key: fmt.Append(nil, "key", i)})
-		require.NoError(t, err)
+	for _, others := range []int{MaxQueries - 1, MaxQueries} {
+		m, now := settled(t, 30), start.Add(RefreshInterval)
+		for i := range others {
+			_, err := m.Start(now, Query{Kind: FindClosest, Key: fmt.Append(nil, "key", i)})
+			require.NoError(t, err)
+		}
+		m.Tick(now)
+		require.Equal(t, MaxQueries, m.Queries())
 	}
-	m.Tick(bounded.Add(RefreshInterval))
-	require.LessOrEqual(t, m.Queries(), MaxQueries)
 }
 
 // A caller that starts and cancels while nothing is free leaves nothing behind.
 func TestCancelledQueriesDoNotWait(t *testing.T) {
 	m := settled(t, 30)
 	for i := range MaxQueryRequests {
-		_, err := m.Start(bounded, Query{Kind: FindClosest, Key: fmt.Append(nil, "key", i)})
+		_, err := m.Start(start, Query{Kind: FindClosest, Key: fmt.Append(nil, "key", i)})
 		require.NoError(t, err)
 	}
 	require.Equal(t, MaxQueryRequests, m.InFlight())
 	waiting := len(m.blocked)
 	for range 3 * MaxQueries {
-		id, err := m.Start(bounded, Query{Kind: FindClosest, Key: []byte("impatient")})
+		id, err := m.Start(start, Query{Kind: FindClosest, Key: []byte("impatient")})
 		require.NoError(t, err)
-		m.Cancel(bounded, id)
+		m.Cancel(start, id)
 	}
 	require.Len(t, m.blocked, waiting)
 }
 
 func TestMaxProbesAndCandidates(t *testing.T) {
 	m := New(Config{Self: kad.NewPeer("self")})
-	m.Restored(bounded, nil)
+	m.Restored(start, nil)
 	for i := range MaxProbes + MaxCandidates + 1 {
-		m.PeerFound(bounded, kad.NewPeer(kad.PeerID(fmt.Sprint("p", i))), true)
+		m.PeerFound(start, kad.NewPeer(kad.PeerID(fmt.Sprint("p", i))), true)
 	}
 	require.Len(t, m.Take().Send, MaxProbes)
 	l := m.Load()
@@ -122,7 +122,7 @@ func TestMaxProbesAndCandidates(t *testing.T) {
 func TestMaxSuspects(t *testing.T) {
 	m := settled(t, 60)
 	for i := range 100 {
-		_, err := m.Start(bounded, Query{Kind: FindClosest, Key: fmt.Append(nil, "key", i)})
+		_, err := m.Start(start, Query{Kind: FindClosest, Key: fmt.Append(nil, "key", i)})
 		require.NoError(t, err)
 	}
 	failAll(m, func(s Send) bool { return s.Query != 0 })
@@ -135,7 +135,7 @@ func failAll(m *Machine, wanted func(Send) bool) {
 	for out := m.Take(); len(out.Send) > 0; out = m.Take() {
 		for _, s := range out.Send {
 			if wanted(s) {
-				m.Failed(bounded, s.ID, errors.New("refused"))
+				m.Failed(start, s.ID, errors.New("refused"))
 			}
 		}
 	}
@@ -152,16 +152,16 @@ func TestMaxLiveness(t *testing.T) {
 	for i := range MaxProbes {
 		m.candidates.add(candidate{peer: kad.NewPeer(kad.PeerID(fmt.Sprint("hangs", i)))})
 	}
-	m.Tick(bounded.Add(LivenessInterval))
+	m.Tick(start.Add(LivenessInterval))
 	require.Equal(t, MaxProbes, m.inFlight[forCandidate])
 	require.Equal(t, MaxLiveness, m.inFlight[forLiveness])
-	m.Tick(bounded.Add(LivenessInterval + MaintainInterval))
+	m.Tick(start.Add(LivenessInterval + MaintainInterval))
 	require.Equal(t, MaxLiveness, m.inFlight[forLiveness], "none has ended")
 	for out := m.Take(); len(out.Send) > 0; out = m.Take() {
 		for _, s := range out.Send {
 			if r := m.requests.find(s.ID); r != nil && r.purpose == forLiveness {
 				delete(silent, s.To.ID)
-				m.Failed(bounded.Add(LivenessInterval+MaintainInterval), s.ID, errors.New("timeout"))
+				m.Failed(start.Add(LivenessInterval+MaintainInterval), s.ID, errors.New("timeout"))
 				require.LessOrEqual(t, m.inFlight[forLiveness], MaxLiveness)
 			}
 		}
@@ -172,14 +172,14 @@ func TestMaxLiveness(t *testing.T) {
 // Closer peers beyond twice k of one answer are not taken.
 func TestMaxCloser(t *testing.T) {
 	m := settled(t, 1)
-	_, err := m.Start(bounded, Query{Kind: FindClosest, Key: []byte("key")})
+	_, err := m.Start(start, Query{Kind: FindClosest, Key: []byte("key")})
 	require.NoError(t, err)
 	var closer []kad.Peer
 	for i := range MaxCloser + 1 {
 		closer = append(closer, kad.NewPeer(kad.PeerID(fmt.Sprint("closer", i))))
 	}
 	q := m.queries.list[0].x
-	m.Responded(bounded, m.Take().Send[0].ID, Response{Message: &wire.Message{}, Closer: closer})
+	m.Responded(start, m.Take().Send[0].ID, Response{Message: &wire.Message{}, Closer: closer})
 	require.Equal(t, 1+MaxCloser, q.lookup.Stats().Heard)
 }
 
@@ -187,7 +187,7 @@ func TestMaxCloser(t *testing.T) {
 // Others are connected, take the stream of a probe and never answer; each connects
 // again every ten seconds, so that identify names it again.
 func hangs(t *testing.T, peers int) *Machine {
-	now := bounded
+	now := start
 	m := settled(t, 2) // p0 dies, p1 always answers
 	type flight struct {
 		Send
@@ -213,7 +213,7 @@ func hangs(t *testing.T, peers int) *Machine {
 		}
 	}
 	for second := range 3 * 3600 {
-		now = bounded.Add(time.Duration(second) * time.Second)
+		now = start.Add(time.Duration(second) * time.Second)
 		for i := second % 10; i < peers; i += 10 {
 			m.PeerFound(now, kad.NewPeer(kad.PeerID(fmt.Sprint("hangs", i))), true)
 		}
@@ -256,11 +256,11 @@ func TestWhoHasFailedPauses(t *testing.T) {
 	for _, verified := range []int{0, 1} {
 		m := settled(t, verified)
 		p := kad.NewPeer("fails")
-		m.PeerFound(bounded, p, true)
-		m.Failed(bounded, m.Take().Send[0].ID, errors.New("timeout"))
-		m.PeerFound(bounded.Add(RejectPause-1), p, true)
+		m.PeerFound(start, p, true)
+		m.Failed(start, m.Take().Send[0].ID, errors.New("timeout"))
+		m.PeerFound(start.Add(RejectPause-1), p, true)
 		require.Len(t, m.Take().Send, 1-verified, "%d verified", verified)
-		m.PeerFound(bounded.Add(RejectPause), p, true)
+		m.PeerFound(start.Add(RejectPause), p, true)
 		require.Len(t, m.Take().Send, verified, "%d verified", verified)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
@@ -17,7 +18,7 @@ import (
 // nearest peer first.
 func start3(t *testing.T, kind QueryKind, key string) (*Machine, []Send) {
 	m := settled(t, 30)
-	_, err := m.Start(bounded, Query{Kind: kind, Key: []byte(key)})
+	_, err := m.Start(start, Query{Kind: kind, Key: []byte(key)})
 	require.NoError(t, err)
 	sent := m.Take().Send
 	require.Len(t, sent, 3)
@@ -44,10 +45,10 @@ func texts(addrs [][]byte) []string {
 // goes on to the nearest, and what they say comes first.
 func TestFindPeerAsksOn(t *testing.T) {
 	m, sent := start3(t, FindPeer, "victim")
-	m.Responded(bounded, sent[2].ID, names("victim", "bogus"))
+	m.Responded(start, sent[2].ID, names("victim", "bogus"))
 	require.Empty(t, m.Take().Done, "one answer is not enough")
-	m.Responded(bounded, sent[1].ID, names("victim", "right", "old"))
-	m.Responded(bounded, sent[0].ID, names("victim", "right", "new"))
+	m.Responded(start, sent[1].ID, names("victim", "right", "old"))
+	m.Responded(start, sent[0].ID, names("victim", "right", "new"))
 	out := m.Take()
 	require.Len(t, out.Done, 1)
 	require.Equal(t, []string{"right", "new", "old", "bogus"}, texts(out.Done[0].Peer.Addrs))
@@ -62,19 +63,19 @@ func TestFindPeerMeetsThePeer(t *testing.T) {
 		m, sent := start3(t, FindPeer, "victim")
 		r := names("victim", "heard")
 		r.Closer = []kad.Peer{victim}
-		m.Responded(bounded, sent[0].ID, r)
+		m.Responded(start, sent[0].ID, r)
 		next := m.Take().Send
 		require.Equal(t, victim, next[0].To)
 		if answers {
-			m.Responded(bounded, next[0].ID, names("victim", "own"))
+			m.Responded(start, next[0].ID, names("victim", "own"))
 			out := m.Take()
 			require.Len(t, out.Done, 1)
 			require.Equal(t, []string{"own", "heard"}, texts(out.Done[0].Peer.Addrs))
 			continue
 		}
-		m.Failed(bounded, next[0].ID, errors.New("unreachable"))
-		m.Responded(bounded, sent[1].ID, names("other"))
-		m.Responded(bounded, sent[2].ID, names("other"))
+		m.Failed(start, next[0].ID, errors.New("unreachable"))
+		m.Responded(start, sent[1].ID, names("other"))
+		m.Responded(start, sent[2].ID, names("other"))
 		out := m.Take()
 		require.Len(t, out.Done, 1)
 		require.Equal(t, OutcomeOK, out.Done[0].Stats.Outcome)
@@ -96,7 +97,7 @@ func TestMaxTellings(t *testing.T) {
 		slices.SortFunc(all, func(a, b telling) int { return kad.CompareDistance(&target, &a.from, &b.from) })
 		require.Equal(t, all[:min(len(all), maxTellings)], w.told)
 	})
-	require.LessOrEqual(t, maxTellings*16, wire.MaxPeerAddrs)
+	require.Equal(t, wire.MaxPeerAddrs, maxTellings*records.MaxProviderAddrs)
 }
 
 // A provider is reported again when somebody knows other addresses of it, with those.
@@ -110,7 +111,7 @@ func TestProvidersAreReportedAgain(t *testing.T) {
 		{[]string{"wrong", "right"}, []string{"right"}},
 		{[]string{"right", "wrong"}, nil},
 	} {
-		m.Responded(bounded, sent[i].ID, names("provider", step.says...))
+		m.Responded(start, sent[i].ID, names("provider", step.says...))
 		var news []string
 		for _, p := range m.Take().Progress {
 			news = append(news, texts(p.Providers[0].Addrs)...)
@@ -138,7 +139,7 @@ func TestMaxProviderBytes(t *testing.T) {
 		told += len(ps)
 		m.takeProviders(q, ps)
 		if q.enough() {
-			m.Responded(bounded, sent[0].ID, Response{Message: &wire.Message{}})
+			m.Responded(start, sent[0].ID, Response{Message: &wire.Message{}})
 		}
 	}
 	one := providerBytes + 32 + 16*(addrBytes+wire.MaxAddrLen)
@@ -166,16 +167,16 @@ func TestProvidersAheadOfTheirAnswer(t *testing.T) {
 	m, sent := start3(t, FindProviders, "content")
 	m.queries.list[0].x.Count = 3
 	provider := func(i int) []wire.Peer { return names(fmt.Sprint("provider", i)).Message.ProviderPeers }
-	m.Found(bounded, sent[0].ID, provider(1))
+	m.Found(start, sent[0].ID, provider(1))
 	require.Len(t, m.Take().Progress, 1)
-	m.Found(bounded, sent[0].ID, provider(1))
+	m.Found(start, sent[0].ID, provider(1))
 	require.Empty(t, m.Take().Progress, "told before")
-	m.Found(bounded, sent[0].ID, provider(2))
-	m.Failed(bounded, sent[0].ID, errors.New("cut"))
+	m.Found(start, sent[0].ID, provider(2))
+	m.Failed(start, sent[0].ID, errors.New("cut"))
 	require.Len(t, m.Take().Progress, 1)
-	m.Found(bounded, sent[0].ID, provider(9))
+	m.Found(start, sent[0].ID, provider(9))
 	require.Empty(t, m.Take().Progress, "that request is over")
-	m.Found(bounded, sent[1].ID, provider(3))
+	m.Found(start, sent[1].ID, provider(3))
 	out := m.Take()
 	require.Len(t, out.Done, 1)
 	require.Equal(t, OutcomeOK, out.Done[0].Stats.Outcome)

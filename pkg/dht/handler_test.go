@@ -206,8 +206,6 @@ func TestHandlerProviders(t *testing.T) {
 	require.Empty(t, resp.ProviderPeers)
 }
 
-// What a provider says of itself now comes before what it announced, each address
-// once, and all of it is bounded.
 func TestMaxProvidersPerReply(t *testing.T) {
 	store := records.NewMem(nil)
 	for i := range MaxProvidersPerReply + 1 {
@@ -220,6 +218,8 @@ func TestMaxProvidersPerReply(t *testing.T) {
 	require.Len(t, resp.ProviderPeers, MaxProvidersPerReply)
 }
 
+// What a provider says of itself now comes before what it announced, each address
+// once, and all of it is bounded.
 func TestHandlerProviderSaidOtherwise(t *testing.T) {
 	said := map[kad.PeerID][][]byte{}
 	h := newTestHandler(records.NewMem(nil), fakeNeighbours{said: said})

@@ -25,22 +25,22 @@ func TestEnoughHolders(t *testing.T) {
 func TestPeersNotReachedCount(t *testing.T) {
 	m := settled(t, 30)
 	it := republish.Item{Key: kad.KeyOf([]byte("key")), Kind: uint8(records.KindProvider)}
-	m.Scheduled(bounded, it, bounded.Add(time.Hour), false)
-	_, err := m.Start(bounded, Query{Kind: StoreProvider, Key: []byte("key"), Publish: &it})
+	m.Scheduled(start, it, start.Add(time.Hour), false)
+	_, err := m.Start(start, Query{Kind: StoreProvider, Key: []byte("key"), Publish: &it})
 	require.NoError(t, err)
 	q := m.queries.list[0].x
 	for i := range MaxQueryRequests { // leave no place free
-		_, err := m.Start(bounded, Query{Kind: FindClosest, Key: fmt.Append(nil, "other", i)})
+		_, err := m.Start(start, Query{Kind: FindClosest, Key: fmt.Append(nil, "other", i)})
 		require.NoError(t, err)
 	}
 	for q.storedAt == 0 {
-		m.Responded(bounded, q.requests[0], Response{Message: &wire.Message{}})
+		m.Responded(start, q.requests[0], Response{Message: &wire.Message{}})
 	}
 	require.LessOrEqual(t, q.sent, 2)
-	m.Tick(bounded.Add(QueryTimeout))
+	m.Tick(start.Add(QueryTimeout))
 	out := m.Take().Published
 	require.Len(t, out, 1)
 	require.Equal(t, []int{1, Replicas}, []int{out[0].Holders, out[0].Asked})
 	require.False(t, out[0].OK)
-	require.Equal(t, bounded.Add(QueryTimeout+PublishRetry), out[0].Due)
+	require.Equal(t, start.Add(QueryTimeout+PublishRetry), out[0].Due)
 }

@@ -265,7 +265,7 @@ const (
 	forSuspect
 	forLiveness
 
-	numPurposes = 4
+	numPurposes = int(forLiveness) + 1
 )
 
 // places are the most requests in flight of each purpose.

@@ -12,20 +12,6 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// answering returns a Machine with one verified peer, so that pauses count.
-func answering(t *testing.T, now time.Time) *Machine {
-	t.Helper()
-	m := New(Config{Self: kad.NewPeer("self")})
-	m.Restored(now, nil)
-	m.Take()
-	m.PeerFound(now, kad.NewPeer("friend"), true)
-	for _, s := range m.Take().Send {
-		m.Responded(now, s.ID, Response{Message: &wire.Message{}})
-	}
-	m.Take()
-	return m
-}
-
 // probesOf counts probes of a peer in what m sends until then, at its own deadlines.
 func probesOf(m *Machine, now *time.Time, id kad.PeerID, until time.Time) (n int) {
 	for {
@@ -51,8 +37,7 @@ func probesOf(m *Machine, now *time.Time, id kad.PeerID, until time.Time) (n int
 func TestFoundDuringThePause(t *testing.T) {
 	for name, early := range map[string]bool{"while probed": true, "after the failure": false} {
 		t.Run(name, func(t *testing.T) {
-			now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-			m := answering(t, now)
+			m, now := settled(t, 1), start // while nobody is verified, nobody pauses
 			late := kad.NewPeer("late")
 			m.PeerFound(now, late, false)
 			out := m.Take()
@@ -64,7 +49,6 @@ func TestFoundDuringThePause(t *testing.T) {
 			if !early {
 				m.PeerFound(now, late, true)
 			}
-			start := now
 			require.Zero(t, probesOf(m, &now, late.ID, start.Add(RejectPause-1)))
 			require.Equal(t, 1, probesOf(m, &now, late.ID, start.Add(RejectPause)))
 		})
@@ -73,8 +57,7 @@ func TestFoundDuringThePause(t *testing.T) {
 
 // Hearsay alone brings nobody back.
 func TestHearsayDuringThePause(t *testing.T) {
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	m := answering(t, now)
+	m, now := settled(t, 1), start
 	m.PeerFound(now, kad.NewPeer("gone"), false)
 	m.Failed(now, m.Take().Send[0].ID, errors.New("refused"))
 	m.PeerFound(now, kad.NewPeer("gone"), false)
@@ -83,7 +66,7 @@ func TestHearsayDuringThePause(t *testing.T) {
 
 func TestMaxPausing(t *testing.T) {
 	var p pausing
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	now := start
 	for i := range 2 * MaxPausing {
 		p.add(kad.NewPeer(kad.PeerID(fmt.Sprint(i))), now.Add(RejectPause))
 		p.add(kad.NewPeer("0"), now.Add(RejectPause))
