@@ -44,3 +44,15 @@ func TestPeersNotReachedCount(t *testing.T) {
 	require.False(t, out[0].OK)
 	require.Equal(t, start.Add(QueryTimeout+PublishRetry), out[0].Due)
 }
+
+// A key that is unscheduled while its caller publishes it stays so if the caller gives up.
+func TestCancelledAfterUnscheduled(t *testing.T) {
+	m := settled(t, 30)
+	it := republish.Item{Key: kad.KeyOf([]byte("key")), Kind: uint8(records.KindProvider)}
+	m.Scheduled(start, it, start.Add(time.Hour), false)
+	id, err := m.Start(start, Query{Kind: StoreProvider, Key: []byte("key"), Publish: &it})
+	require.NoError(t, err)
+	m.Unscheduled(it)
+	m.Cancel(start, id)
+	require.Zero(t, m.Schedule().Stats(start).Keys)
+}

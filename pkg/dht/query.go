@@ -322,7 +322,7 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	switch {
 	case q.Publish == nil:
 	case o == OutcomeCancelled && !q.loaded:
-		m.schedule.Add(now, *q.Publish, now.Add(PublishRetry)) // its caller gave up: that is no failure
+		m.takeOver(now, *q.Publish) // its caller gave up: that is no failure
 	default:
 		m.publishDone(now, q, o)
 	}

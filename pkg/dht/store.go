@@ -161,6 +161,14 @@ func (m *Machine) Loaded(now time.Time, it republish.Item, q *Query, gone bool) 
 	}
 }
 
+// takeOver has the schedule publish soon what a caller has tried to, unless that was
+// unscheduled meanwhile.
+func (m *Machine) takeOver(now time.Time, it republish.Item) {
+	if _, scheduled := m.schedule.DueAt(it); scheduled {
+		m.schedule.Add(now, it, now.Add(PublishRetry))
+	}
+}
+
 // publishDone moves the schedule on and reports it for the keystore. A publication
 // that too few peers took is not done: it is tried again.
 func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
@@ -168,8 +176,8 @@ func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
 	ok := o == OutcomeOK && q.storedAt >= EnoughHolders(asked)
 	due, scheduled := m.schedule.DueAt(*q.Publish)
 	m.schedule.Held(*q.Publish, q.storedAt)
-	if !q.loaded && !ok && scheduled { // the caller's own publication: the schedule takes over
-		m.schedule.Add(now, *q.Publish, now.Add(PublishRetry))
+	if !q.loaded && !ok {
+		m.takeOver(now, *q.Publish)
 	}
 	next := m.schedule.Done(now, *q.Publish, ok)
 	if q.Kind == StoreValue && q.Value.Expires.After(now) && q.Value.Expires.Before(next) {
