@@ -219,3 +219,13 @@ func TestPacedPeersAreBounded(t *testing.T) {
 	require.Len(t, w.m.paces, MaxPacedPeers)
 	require.Equal(t, MaxPacedPeers, q.paced)
 }
+
+// The pause doubles with each refusal at the pace, up to its bound.
+func TestMaxPacePause(t *testing.T) {
+	w := newPacedWorld()
+	peer, q := kad.NewPeer("limits"), &query{storeMsg: &wire.Message{}}
+	for _, want := range []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 80 * time.Second} {
+		w.m.limited(w.now, peer, announcement{query: q, msg: q.storeMsg, tries: 2})
+		require.Equal(t, want, w.m.paceOf(peer.ID).pause)
+	}
+}
