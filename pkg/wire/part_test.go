@@ -88,7 +88,7 @@ func TestPartsTakeLittleMemory(t *testing.T) {
 		m, buffer, err := inParts(NewFrameReader(2<<10, MaxFrame), bytes.NewReader(frame), size, size)
 		require.NoError(t, err)
 		require.Len(t, m.ProviderPeers, n)
-		require.LessOrEqual(t, buffer, size, "a frame of %d bytes", len(frame))
+		require.Equal(t, size, buffer, "a frame of %d bytes", len(frame))
 	}
 	require.Greater(t, len(AppendFrame(nil, popular(50_000))), MaxFrame-200_000)
 }
