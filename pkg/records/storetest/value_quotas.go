@@ -27,7 +27,7 @@ func RunValueQuotas(t *testing.T, open OpenQuotas) {
 		{"PerPeer", records.ValueQuotas{PerPeer: records.Tally{Values: 3}}, testValuesPerPeer},
 		{"PerGroup", records.ValueQuotas{PerGroup: records.Tally{Values: 3}}, testValuesPerGroup},
 		{"All", records.ValueQuotas{All: records.Tally{Values: 3}}, testValuesOfAll},
-		{"Size", records.ValueQuotas{PerPeer: records.Tally{Bytes: 10_000}, PerGroup: records.Tally{Bytes: 15_000}, All: records.Tally{Bytes: 20_000}}, testValuesSize},
+		{"Size", records.ValueQuotas{PerPeer: records.Tally{Bytes: 43_000}, PerGroup: records.Tally{Bytes: 63_500}, All: records.Tally{Bytes: 83_500}}, testValuesSize},
 		{"Freed", records.ValueQuotas{PerPeer: records.Tally{Values: 1}}, testValuesFreed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -100,34 +100,29 @@ func testValuesOfAll(t *testing.T, f *fixture) {
 	require.Equal(t, "2", f.value(start, "own"))
 }
 
-// Stores estimate what a value takes up: here its 900 bytes and at most a tenth more.
+// Stores estimate what a value takes up: here its 4,000 bytes and up to 175 more. The
+// quotas leave room for 10, 15 and 20 of any such size, and not for one more of 4,000.
 func testValuesSize(t *testing.T, f *fixture) {
 	value := func(n int) string { return string(make([]byte, n)) }
 	for _, c := range []struct {
 		peer, group string
 		quota       records.Quota
-		least, most int
+		fit         int
 	}{
-		{"a", "g", records.QuotaValuesSizePerPeer, 10, 11},
-		{"b", "g", records.QuotaValuesSizePerGroup, 5, 6},
-		{"c", "h", records.QuotaValuesSize, 5, 6},
+		{"a", "g", records.QuotaValuesSizePerPeer, 10},
+		{"b", "g", records.QuotaValuesSizePerGroup, 5},
+		{"c", "h", records.QuotaValuesSize, 5},
 	} {
-		for stored := 0; ; stored++ {
-			err := f.putFrom(start, c.peer, c.group, fmt.Sprint(c.peer, stored), value(900))
-			if err == nil {
-				continue
-			}
-			f.requireOver(err, c.quota)
-			require.LessOrEqual(t, c.least, stored)
-			require.GreaterOrEqual(t, c.most, stored)
-			break
+		for i := range c.fit {
+			require.NoError(t, f.putFrom(start, c.peer, c.group, fmt.Sprint(c.peer, i), value(4000)))
 		}
+		f.requireOver(f.putFrom(start, c.peer, c.group, "one more", value(4000)), c.quota)
 	}
-	require.NoError(t, f.putFrom(start, "a", "g", "a0", value(900)), "a renewal")
-	require.Error(t, f.putFrom(start, "a", "g", "a0", value(2000)), "growth")
-	require.Equal(t, value(900), f.value(start, "a0"), "what is there stays")
-	require.NoError(t, f.putFrom(start, "", "", "a0", value(2000)), "the node's own")
-	require.NoError(t, f.putFrom(start, "a", "g", "freed", value(800)), "a0 has left the account")
+	require.NoError(t, f.putFrom(start, "a", "g", "a0", value(4000)), "a renewal")
+	require.Error(t, f.putFrom(start, "a", "g", "a0", value(8000)), "growth")
+	require.Equal(t, value(4000), f.value(start, "a0"), "what is there stays")
+	require.NoError(t, f.putFrom(start, "", "", "a0", value(8000)), "the node's own")
+	require.NoError(t, f.putFrom(start, "a", "g", "freed", value(4000)), "a0 has left the account")
 }
 
 func testValuesFreed(t *testing.T, f *fixture) {
