@@ -66,8 +66,8 @@ func (m *Machine) Doubt(now time.Time) {
 	m.probe(now)
 }
 
-// Alive tells that a peer of the table has asked something, which is a sign of life as
-// good as an answer.
+// Alive tells when a peer of the table last asked something. That is a sign of life as
+// good as an answer. The time has a monotonic reading, as that of every other call.
 func (m *Machine) Alive(at time.Time) {
 	if at.After(m.isolation.sign) {
 		m.isolation.signed(at)

@@ -29,7 +29,7 @@ func (n *Node) loop() {
 			c(time.Now(), n.machine)
 			n.drain()
 		case now := <-timer.C:
-			n.machine.Alive(time.Unix(0, n.alive.Load()))
+			n.machine.Alive(n.lastAsked())
 			n.machine.Tick(now)
 		case <-n.stop:
 			return

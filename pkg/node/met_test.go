@@ -7,6 +7,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
 func TestMet(t *testing.T) {
@@ -36,4 +38,15 @@ func BenchmarkMet(b *testing.B) {
 	for b.Loop() {
 		m.lately("\x00\x24\x08\x01\x12\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", now)
 	}
+}
+
+// When a table peer last asked is no wall time: a clock that is set back would put off
+// the next heartbeat by as much.
+func TestLastAsked(t *testing.T) {
+	n := &Node{started: time.Now().Add(-time.Hour)}
+	n.view.Store(&view{contacts: map[kad.PeerID]*contact{"peer": {}}})
+	now := time.Now()
+	n.meet("peer", now)
+	require.Zero(t, n.lastAsked().Sub(now))
+	require.NotEqual(t, n.lastAsked().Round(0), n.lastAsked(), "it has no monotonic reading")
 }

@@ -89,7 +89,7 @@ type Node struct {
 	traces        traces
 	untold        untold
 	bootstraps    struct{ reached, failed, skipped atomic.Uint64 }
-	alive         atomic.Int64 // when a peer of the table last asked something, in Unix nanoseconds
+	alive         atomic.Int64 // when a peer of the table last asked something: nanoseconds since started
 	unanswered    atomic.Bool  // no peer answers, see dialing
 
 	// Owned by the loop.

@@ -30,7 +30,7 @@ func (n *Node) serve(in rpc.Inbound, req, resp *wire.Message) (bool, error) {
 func (n *Node) meet(p peer.ID, now time.Time) {
 	id := kad.PeerID(p)
 	if _, ok := n.view.Load().contacts[id]; ok {
-		n.alive.Store(now.UnixNano())
+		n.alive.Store(int64(now.Sub(n.started)))
 		return
 	}
 	if n.met.lately(p, now) {
@@ -38,6 +38,10 @@ func (n *Node) meet(p peer.ID, now time.Time) {
 	}
 	n.tryDo(func(now time.Time, m *dht.Machine) { m.PeerFound(now, kad.NewPeer(id), false) })
 }
+
+// lastAsked is when a peer of the table last asked something. It has a monotonic
+// reading, so that no change of the clock puts off the next heartbeat.
+func (n *Node) lastAsked() time.Time { return n.started.Add(time.Duration(n.alive.Load())) }
 
 // rejectReasons names the errors of the Handler for metrics.
 var rejectReasons = []struct {
