@@ -265,17 +265,14 @@ func (s *Schedule) All(now time.Time) {
 	s.heapify()
 }
 
-// perKey is the room each item has in Sooner while there are few.
+// perKey is the time that Sooner gives each item while there are few.
 const perKey = 100 * time.Millisecond
 
-// Sooner brings the items of a kind forward to within the time Spread, or 100 ms for
-// each if they are few; none becomes due later than it was. Those in work are due again
-// after Done: their work may have begun too early.
+// Sooner makes the items of a kind due within Spread, or within 100 ms for each item
+// scheduled if that is less. No item becomes due later than it was. Items in work are
+// due again after Done: their work may have begun too early.
 func (s *Schedule) Sooner(now time.Time, kind Kind) {
-	within := s.cfg.Spread
-	if few := time.Duration(len(s.jobs)) * perKey; few < within {
-		within = few
-	}
+	within := min(s.cfg.Spread, time.Duration(len(s.jobs))*perKey)
 	for i := range s.jobs {
 		j := &s.jobs[i]
 		if j.item.Kind != kind {
