@@ -54,7 +54,7 @@ func (m *Machine) Isolated(now time.Time) (since time.Time, isolated bool) {
 
 // Doubt tells that the network may have gone, or come back: an interface or an
 // address of this machine has changed. Verified peers are probed until one answers;
-// if nobody has answered for a while, all are tried again.
+// if nobody has answered for a while, all are tried again, by a first node once.
 func (m *Machine) Doubt(now time.Time) {
 	i := &m.isolation
 	if !i.lost.IsZero() {
@@ -185,6 +185,9 @@ func (m *Machine) retryDue(now time.Time) {
 	i := &m.isolation
 	if !due(&i.retry, now, IsolatedRetry) {
 		return
+	}
+	if m.cfg.First {
+		i.retry = time.Time{}
 	}
 	m.out.Retry = true
 	all := m.peersWhere(func(kbucket.Entry) bool { return true })

@@ -197,6 +197,8 @@ func TestIsolatedFromTheStart(t *testing.T) {
 	attempts := w.silence(start.Add(time.Hour))
 	require.False(t, w.isolated(), "a first node may be alone")
 	require.Empty(t, attempts)
+	w.m.Doubt(w.now)
+	require.Len(t, w.silence(w.now.Add(time.Hour)), 1, "when a link changes it tries once")
 
 	w = restart(Config{})
 	w.silence(start.Add(time.Hour))
