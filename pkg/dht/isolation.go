@@ -7,22 +7,22 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
 )
 
-// Numbers of the detection of isolation. A node whose network has gone knows within
-// a minute, whatever became of its connections: HeartbeatInterval after the last sign
-// of life it asks a few peers, and RequestTimeout later the others; IsolatedAfter has
-// begun with the first failure.
+// Numbers of the detection of isolation. A node that loses its network knows within a
+// minute, whatever becomes of its connections: HeartbeatInterval after the last sign
+// of life it probes a few peers. RequestTimeout later they have failed, it probes the
+// others, and IsolatedAfter begins.
 const (
-	// HeartbeatInterval is how long no peer of the table may have answered, nor asked
-	// anything, before some are asked whether they are there. Only in a network of few
-	// does such silence come about by itself.
+	// HeartbeatInterval is how long the peers of the table may neither answer nor ask
+	// anything before some are probed. While the network works, such silence happens
+	// only among few peers.
 	HeartbeatInterval = 20 * time.Second
-	// HeartbeatPeers are asked then: one may have left.
+	// HeartbeatPeers is how many are probed then: one may have left.
 	HeartbeatPeers = 3
-	// IsolatedAfter is how long nobody must have answered: a peer that restarts, or a
-	// snapshot whose peers answer late, is no isolation.
+	// IsolatedAfter is how long nobody has answered when a node counts as isolated. A
+	// peer that restarts, or a snapshot whose peers answer late, does not isolate it.
 	IsolatedAfter = 10 * time.Second
-	// IsolatedFailures is how many verified peers that fail in a row, with no sign of
-	// life in between, are as much as all of them: a round of probes.
+	// IsolatedFailures is how many verified peers must fail in a row, with no sign of
+	// life in between, to count as all of them: a round of probes.
 	IsolatedFailures = MaxLiveness
 	// IsolatedRetry is how often a node that nobody answers tries to reach somebody.
 	// With the time of one dial it stays under the 15 s in which a network that has
@@ -30,8 +30,8 @@ const (
 	IsolatedRetry = 5 * time.Second
 )
 
-// isolation is the state of a Machine that nobody answers. An answer, of whatever
-// peer, ends it.
+// isolation is what a Machine knows of whether peers answer. An answer of any peer
+// ends it.
 type isolation struct {
 	sign    time.Time // last answer, or request of a peer of the table
 	beat    time.Time // last heartbeat
@@ -44,9 +44,9 @@ type isolation struct {
 	turn   int       // place in the table where the next attempt begins
 }
 
-// Isolated reports since when nobody has answered this node, which had peers: they
-// were verified, or stood in its snapshot. The time is set at once; isolated is true
-// from IsolatedAfter on, and never with Config.First.
+// Isolated reports since when nobody has answered this node, zero while somebody does
+// or if it never had peers, verified or in its snapshot. isolated is true from
+// IsolatedAfter on, and never with Config.First.
 func (m *Machine) Isolated(now time.Time) (since time.Time, isolated bool) {
 	since = m.isolation.lost
 	return since, !m.cfg.First && !since.IsZero() && !now.Before(since.Add(IsolatedAfter))
@@ -125,7 +125,7 @@ func (m *Machine) isolationDeadline() time.Time {
 	return m.isolation.retry
 }
 
-// restoredOnly begins with the peers of a snapshot. None of them has answered yet.
+// restoredOnly notes that all known peers come from a snapshot: none has answered yet.
 func (m *Machine) restoredOnly(now time.Time) {
 	m.isolation.lost = now
 	m.wantRetry(now.Add(IsolatedRetry))
@@ -157,8 +157,8 @@ func (m *Machine) silent(now time.Time, before int) {
 	}
 }
 
-// left notes that a peer, which serves the protocol no more, has left the table;
-// before is how many were verified.
+// left notes that a peer that no longer serves the protocol has left the table; before
+// is how many were verified.
 func (m *Machine) left(now time.Time, before int) {
 	if _, verified := m.table.Len(); verified < before && verified == 0 && m.isolation.lost.IsZero() {
 		m.isolation.lost = now
@@ -179,8 +179,8 @@ func (m *Machine) probeDoubted(now time.Time) {
 	}
 }
 
-// retryDue tries to reach somebody, if that is due: the peers of the table, as many
-// as candidates may be, those who come next in turn; and the bootstrap peers.
+// retryDue tries, if that is due, to reach the bootstrap peers and the next peers of
+// the table, as many as there are places for candidates.
 func (m *Machine) retryDue(now time.Time) {
 	i := &m.isolation
 	if !due(&i.retry, now, IsolatedRetry) {

@@ -10,9 +10,9 @@ import (
 )
 
 // pace is a peer that limits how many announcements it takes, with those that wait for
-// it. They are sent one at a time, those never sent before those refused. A
-// publication waits for its own only while too few other peers have taken it; what it
-// leaves behind is sent all the same.
+// it. They are sent one at a time, new ones before refused ones. A publication waits
+// for its announcements only until enough peers have taken it; the others are still
+// sent later.
 type pace struct {
 	id      uint64
 	peer    kad.Peer
@@ -64,7 +64,7 @@ func (m *Machine) limited(now time.Time, to kad.Peer, a announcement) {
 	}
 }
 
-// paceUntil puts the next announcement to a peer off.
+// paceUntil puts off the next announcement to a peer.
 func (m *Machine) paceUntil(p *pace, next time.Time) {
 	if next.After(p.next) {
 		p.next = next

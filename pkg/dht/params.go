@@ -70,7 +70,7 @@ const (
 	// announced again: libp2p learns of several addresses one after another.
 	MovedSettle = 30 * time.Second
 	// MovedInterval is the time between two such announcements of everything. Addresses
-	// that come and go all day cost 22 times the traffic of renewal, not more.
+	// that come and go all day cost at most 22 times the traffic of renewal.
 	MovedInterval = time.Hour
 	// PaceInterval is the time between two announcements to a peer that limits how many
 	// it takes: py-libp2p 0.8.1 takes 10 in 10 s.
@@ -118,8 +118,8 @@ const (
 	// MaxRejects bounds the memory of peers that failed a probe lately.
 	MaxRejects = 4096
 	// MaxPacedPeers bounds the peers that are known to limit our announcements, and
-	// MaxPaced those that wait for one of them: nine minutes' worth. What is beyond
-	// counts as refused.
+	// MaxPaced the announcements that wait for one of them: nine minutes' worth. Those
+	// beyond count as refused.
 	MaxPacedPeers = 256
 	MaxPaced      = 512
 	// PaceTries is how often one announcement is sent to such a peer.
@@ -159,8 +159,8 @@ type Config struct {
 	ExpireInterval   time.Duration
 	Republish        republish.Config
 
-	// Heartbeat has peers asked after HeartbeatInterval without a sign of life. The
-	// driver tells of requests by Alive.
+	// Heartbeat has peers probed after HeartbeatInterval without a sign of life. The
+	// driver tells of their requests by Alive.
 	Heartbeat bool
 	// First says that this node may be alone, as the first node of a network is once
 	// the others have left: it is never isolated.

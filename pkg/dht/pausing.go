@@ -8,8 +8,8 @@ import (
 
 // pausing are peers that are known to serve and were found while their probe was in
 // flight or had just failed: one that registers its handler late, for example. Each
-// is found again when its pause ends, for nobody may name it a second time. The queue
-// is bounded and has no duplicates.
+// is found again when its pause ends: nobody may name it a second time. The queue is
+// bounded and has no duplicates.
 type pausing struct {
 	queue  []pause // by until
 	queued map[kad.PeerID]struct{}

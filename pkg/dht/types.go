@@ -119,8 +119,8 @@ type Output struct {
 	Published []Published
 	// Bootstrap: reach the bootstrap peers and call PeerFound for each reached.
 	Bootstrap bool
-	// Retry: nobody answers. Dial the bootstrap peers again, and hold back no dial
-	// because earlier ones failed.
+	// Retry: nobody answers. Dial the bootstrap peers again, without the backoff of
+	// earlier failures.
 	Retry bool
 	// Expire and Snapshot: housekeeping is due.
 	Expire, Snapshot bool

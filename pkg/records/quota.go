@@ -80,14 +80,14 @@ type ValueOffer struct {
 	OldBytes int64
 }
 
-// Charge returns on whose account an offered value comes to stand, or the *QuotaError of
+// Charge returns the account that an offered value is counted on, or the *QuotaError of
 // the quota that refuses it. held returns what one peer's account holds (the Group is
 // empty), or one group's (the Peer is empty), or all of them (both are).
 //
-// A key that is known stays on the account of whoever had it stored first, so that
-// anybody may renew it, and may be replaced by a value that is no larger whatever that
-// account holds. A value on nobody's account comes onto that of whoever stores it next,
-// if that has room.
+// A known key stays on the account of the peer that stored it first, so that anybody
+// may renew it. A value that is no larger replaces the old one even if that account is
+// full. A known value on nobody's account moves to the account of the next peer that
+// stores it, if that has room.
 func (q ValueQuotas) Charge(o ValueOffer, held func(Account) Tally) (Account, error) {
 	switch {
 	case o.Account.IsZero():
@@ -105,7 +105,7 @@ func (q ValueQuotas) Charge(o ValueOffer, held func(Account) Tally) (Account, er
 	return o.Account, err
 }
 
-// without is held without what the value under the key is counted for.
+// without returns held less what the value under the key is counted for.
 func (o *ValueOffer) without(held func(Account) Tally) func(Account) Tally {
 	return func(a Account) Tally {
 		if slices.Contains(o.Old.Parts(), a) {
@@ -115,8 +115,8 @@ func (o *ValueOffer) without(held func(Account) Tally) func(Account) Tally {
 	}
 }
 
-// admit returns the error of the first quota that an account may not take more of. One
-// of which nothing more is taken refuses nothing.
+// admit returns the error of the first quota that an account would exceed with more. A
+// quota of what does not grow refuses nothing.
 func (q ValueQuotas) admit(a Account, more Tally, held func(Account) Tally) error {
 	for _, part := range a.Parts() {
 		most, values, size := q.All, QuotaValues, QuotaValuesSize
@@ -136,8 +136,8 @@ func (q ValueQuotas) admit(a Account, more Tally, held func(Account) Tally) erro
 	return nil
 }
 
-// Parts returns the accounts that a value on a is counted for: that of all, of its
-// group, of its peer.
+// Parts returns the accounts that count a value on a: that of all values of others,
+// that of its group, that of its peer.
 func (a Account) Parts() []Account {
 	if a.IsZero() {
 		return nil

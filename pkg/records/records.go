@@ -163,8 +163,8 @@ type Keystore interface {
 	Publish(ps ...Published) error
 	// Unpublish removes one; ErrNotFound if it is not there. Durable on return.
 	Unpublish(kind Kind, key []byte) error
-	// UnpublishAll removes those of the keys that are there and returns how many
-	// they were; durable on return. After an error some may be removed.
+	// UnpublishAll removes those of the keys that are there and returns how many it
+	// removed. Durable on return. After an error some may be removed.
 	UnpublishAll(kind Kind, keys [][]byte) (removed int, err error)
 	// Load returns one published key, or ErrNotFound.
 	Load(kind Kind, key []byte) (Published, error)

@@ -14,9 +14,9 @@ import (
 const ExpireGrace = time.Hour
 
 // Live reports whether what expires at expires and lives for most at longest may be
-// served at now. What expires later than that, by more than ExpireGrace, was stored
-// while the clock was ahead. It may be overwritten by what expires earlier, but it is
-// kept: a clock that is behind until it has been set makes everything look like this.
+// served at now. What expires more than ExpireGrace later than that was stored while the
+// clock was ahead. What expires earlier may overwrite it, but it is kept: while a clock
+// is behind, everything looks like this.
 func Live(now, expires time.Time, most time.Duration) bool {
 	return now.Before(expires) && !expires.After(now.Add(most+ExpireGrace))
 }
