@@ -134,8 +134,8 @@ var families = []family{
 		func(s *scrape) float64 { return float64(s.RepublishKeys) }),
 	value("republish_overdue_regions", "Regions whose republication is due and has not begun; each key is a region of its own.",
 		func(s *scrape) float64 { return float64(s.RepublishOverdue) }),
-	value("republish_fewest_holders", "Peers that took the key which the fewest took when it was last tried.", func(s *scrape) float64 { return float64(s.FewestHolders) }),
-	value("republish_fewest_holders_keys", "Keys that so few peers took; 0: no key was tried since the start.", func(s *scrape) float64 { return float64(s.FewestHoldersKeys) }),
+	value("republish_fewest_holders", "Peers that took the published key with the fewest holders, when it was last tried.", func(s *scrape) float64 { return float64(s.FewestHolders) }),
+	value("republish_fewest_holders_keys", "Published keys with as few holders as holdfast_republish_fewest_holders says; 0: no key was tried since the start.", func(s *scrape) float64 { return float64(s.FewestHoldersKeys) }),
 
 	byKind("records", "Records stored; an upper bound of those still valid.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Records }),
 	byKind("record_bytes", "Estimated size of the records stored.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Bytes }),
@@ -152,24 +152,16 @@ var families = []family{
 	value("db_free_bytes", "Part of the database that will be used again before it grows.", func(s *scrape) float64 { return float64(s.DBFree) }),
 	value("db_fill_ratio", "Part of its room for new records that the fullest file of the database has taken; at 1 new records are refused.",
 		func(s *scrape) float64 { return s.DBFill }),
-	value("db_copies_bytes", "Size of the files that were put aside beside the database, by a repair, a restore or a change of schema.", func(s *scrape) float64 { return float64(s.DBCopies) }),
+	value("db_copies_bytes", "Size of the old copies of the database that repairs, restores and changes of the schema left beside it.", func(s *scrape) float64 { return float64(s.DBCopies) }),
 	value("db_failed", "1 after a failed fsync: the database takes no more writes until the node is restarted; else 0.",
-		func(s *scrape) float64 { return flag(s.DBFailed) }),
+		func(s *scrape) float64 { return float64(index(s.DBFailed)) }),
 	value("disk_size_bytes", "Size of the file system that the database is on; 0: unknown.", func(s *scrape) float64 { return float64(s.DiskSize) }),
-	value("disk_free_bytes", "Space of that file system that the node may still use.", func(s *scrape) float64 { return float64(s.DiskFree) }),
-	value("disk_full", "1 while that file system is full, so that new records are refused and nothing can be published; else 0.",
-		func(s *scrape) float64 { return flag(s.DiskFull) }),
+	value("disk_free_bytes", "Space that the node may still use on the file system that the database is on.", func(s *scrape) float64 { return float64(s.DiskFree) }),
+	value("disk_full", "1 while the file system that the database is on is full: new records are refused and nothing can be published; else 0.",
+		func(s *scrape) float64 { return float64(index(s.DiskFull)) }),
 	value("db_pending_writes", "Writes that wait for a transaction.", func(s *scrape) float64 { return float64(s.Records.PendingWrites) }),
 	total("db_writes_rejected_total", "Writes refused because the queue, a quota or the file was full.",
 		func(s *scrape) uint64 { return uint64(s.Records.RefusedWrites) }),
-}
-
-// flag is 1 if something is so.
-func flag(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
 }
 
 func reachability(s *scrape) string {

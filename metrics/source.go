@@ -41,8 +41,8 @@ type Reading struct {
 	Bootstraps                [NumBootstrapOutcomes]uint64
 
 	RepublishKeys, RepublishActive, RepublishOverdue int // in the schedule; each key is a region of its own
-	// FewestHolders is how many peers took the key that the fewest took when it was
-	// last tried, FewestHoldersKeys how many keys so few took; 0: none was tried.
+	// FewestHolders is the least number of peers that took a published key when it was
+	// last tried, FewestHoldersKeys the number of keys with so few; 0: none was tried.
 	FewestHolders, FewestHoldersKeys int
 
 	Records        records.Stats
