@@ -49,10 +49,10 @@ type Network struct {
 	Mode           string   `toml:"mode" doc:"\"server\" answers others, \"client\" only asks, \"auto\" serves while it is publicly reachable."`
 	Listen         []string `toml:"listen" unit:"multiaddrs" doc:"Addresses to listen on. Port 0 means any free port."`
 	Announce       []string `toml:"announce" unit:"multiaddrs" doc:"Addresses told to others instead of the detected ones, for a node behind a fixed port mapping. Empty: those detected."`
-	Security       []string `toml:"security" unit:"names" doc:"Security protocols of TCP connections, the one preferred when dialling first: \"noise\", \"tls\". QUIC has TLS of its own. With TLS first, servers of py-libp2p 0.6 take this node for another peer and drop what it announces."`
+	Security       []string `toml:"security" unit:"names" doc:"Security protocols of TCP connections, in the order of preference when dialling: \"noise\", \"tls\". QUIC has TLS of its own. With TLS first, servers of py-libp2p 0.6 take this node for another peer and drop what it announces."`
 	PortMapping    bool     `toml:"port_mapping" doc:"Ask the router for a mapping of the ports (UPnP, NAT-PMP), unless only loopback is listened on."`
 	Bootstrap      []string `toml:"bootstrap" unit:"multiaddrs with /p2p/<peer ID>" reload:"yes" doc:"Peers asked when the routing table is empty. None are needed by a first node or after a restart."`
-	BootstrapRole  string   `toml:"bootstrap_role" doc:"\"first\" is for the node that a network begins with: it may be alone, and is ready then. \"member\" had peers or will have some; one that loses them all is isolated and not ready."`
+	BootstrapRole  string   `toml:"bootstrap_role" doc:"\"first\" for the node that a network begins with: it may be alone and is still ready. \"member\" for every other: a member that loses all its peers is isolated and not ready."`
 }
 
 // Values says which value records are accepted and for how long.
@@ -81,7 +81,7 @@ type Quotas struct {
 	AddressesPerProvider int `toml:"addresses_per_provider" unit:"addresses" doc:"Addresses kept of a provider, at most 16. Of those it announces the first ones are kept; the record itself is stored."`
 
 	Values             int  `toml:"values" unit:"values" doc:"Values that other peers have stored here. At the bound new ones are refused; a value that is here may still be renewed and replaced."`
-	ValuesSize         Size `toml:"values_size" doc:"Size of those values together. 0: three quarters of the space that storage.max_bytes leaves values."`
+	ValuesSize         Size `toml:"values_size" doc:"Size of those values together. 0: three quarters of the space that storage.max_bytes leaves for values."`
 	ValuesPerPeer      int  `toml:"values_per_peer" unit:"values" doc:"Values that one peer has stored here."`
 	ValuesSizePerPeer  Size `toml:"values_size_per_peer" doc:"Size of the values that one peer has stored here. 0: an eighth of that space."`
 	ValuesPerGroup     int  `toml:"values_per_group" unit:"values" doc:"Values that the peers of one IP group have stored here: one IPv4 /16, one autonomous system of IPv6. Private addresses are in no group."`
@@ -132,7 +132,7 @@ type Log struct {
 	Format string `toml:"format" doc:"\"text\", \"json\", or \"auto\": text on a terminal and JSON otherwise."`
 }
 
-// The roles of a node in the beginning of its network (network.bootstrap_role).
+// The roles of a node in its network (network.bootstrap_role).
 const (
 	RoleMember = "member"
 	RoleFirst  = "first"
