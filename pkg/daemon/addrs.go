@@ -87,7 +87,7 @@ func cause(err error) string {
 }
 
 // Check finds what config.Validate cannot: addresses that libp2p does not take, and
-// listeners that are in each other's way.
+// listeners that overlap.
 func Check(c *config.Config) config.Violations {
 	var found config.Violations
 	each := func(key string, list []string, check func(string) error) {

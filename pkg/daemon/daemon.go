@@ -128,7 +128,7 @@ func (d *Daemon) startNode() error {
 		return err
 	}
 	if mode, open := openIdentity(d.dataDir); open {
-		d.log.Warn("others than its owner can read the private key, and run as this peer; take the right from them", "file", filepath.Join(d.dataDir, IdentityFile), "mode", fmt.Sprintf("%#o", mode))
+		d.log.Warn("other users can read the private key and could run as this peer; chmod 600 the file", "file", filepath.Join(d.dataDir, IdentityFile), "mode", fmt.Sprintf("%#o", mode))
 	}
 	notifyStatus(d.log, "opening the listeners")
 	listen, skipped, err := listenable(d.config.Network.Listen)
@@ -149,8 +149,8 @@ func (d *Daemon) startNode() error {
 		return err
 	}
 	d.onClose("libp2p", closeHost, d.host.Close)
-	if open := len(d.host.Network().ListenAddresses()); open < len(listen) { // libp2p is content with one
-		return fmt.Errorf("%w: libp2p listens on %d of the %d of network.listen", ErrNoListener, open, len(listen))
+	if open := d.host.Network().ListenAddresses(); len(open) < len(listen) { // libp2p is content with one
+		return fmt.Errorf("daemon: network.listen: libp2p listens on %s only, not on all of %s", open, listen)
 	}
 	d.log.Info("identity", "peer_id", d.host.ID().String(), "created", created)
 

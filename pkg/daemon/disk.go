@@ -21,7 +21,7 @@ const (
 	// commit writes up to a few MiB at once.
 	diskLeast = 4 << 20
 	// diskTry is how much the disk must take before it no longer counts as full, so that
-	// one at the limit is not told full and empty in turn.
+	// one at the limit does not change between full and not full all the time.
 	diskTry = 2 * diskLeast
 )
 
@@ -110,7 +110,7 @@ func (w *diskWatch) remark(disk diskOf) string {
 	if since.IsZero() {
 		return ""
 	}
-	s := fmt.Sprintf("disk full since %s: new records are refused", since.Format(time.DateTime))
+	s := fmt.Sprintf("disk full since %s: new records are refused", since.UTC().Format(time.RFC3339))
 	if space, err := disk.DiskSpace(); err == nil && space.Known() {
 		s += fmt.Sprintf("; %s of %s free", humanize.IBytes(uint64(space.Free)), humanize.IBytes(uint64(space.Total)))
 	}

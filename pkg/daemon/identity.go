@@ -68,8 +68,8 @@ func HasIdentity(dir string, getenv func(string) string) bool {
 	return exists(identityPath(dir, getenv))
 }
 
-// openIdentity returns the mode of the data directory's key if others than its owner
-// may read it. systemd sees to the one in $CREDENTIALS_DIRECTORY.
+// openIdentity returns the mode of the data directory's key if other users than its
+// owner may read it. systemd protects the one in $CREDENTIALS_DIRECTORY.
 func openIdentity(dir string) (mode fs.FileMode, open bool) {
 	info, err := os.Stat(filepath.Join(dir, IdentityFile))
 	if err != nil || runtime.GOOS == "windows" { // which has other rights than those of the mode

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// statusEvery is how often it is looked whether `systemctl status` still says how
-	// the node does.
+	// statusEvery is how often the line that `systemctl status` shows is brought up to
+	// date.
 	statusEvery = 5 * time.Second
 	// extendEvery is how often a long step of the start asks systemd for extendBy
 	// more time, up to extendLimit: what takes longer hangs.

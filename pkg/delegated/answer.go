@@ -22,8 +22,9 @@ const retryAfter = "10"
 // status of HTTP means it, and proxies count it as this (nginx).
 const statusClientGone = 499
 
-// answer is the response to one request. boxo's server writes to it; it corrects the
-// status, for which that knows 200 and 500 only, and the headers that depend on it.
+// answer is the response to one request, to which boxo's server writes. Of a router's
+// results that server knows 200 and 500 only: answer puts the right status in the place
+// of 500, and sets the headers that depend on it.
 type answer struct {
 	http.ResponseWriter
 	log   *slog.Logger
@@ -53,8 +54,8 @@ func (a *answer) fail(err error) error {
 	return err
 }
 
-// problem is how an error of the node is told: not in its own words, which may hold
-// addresses.
+// problem is the status and the text for an error of the node. The error's own text is
+// not shown: it may contain addresses.
 func problem(err error) (code int, text string) {
 	switch {
 	case errors.Is(err, records.ErrOlder):

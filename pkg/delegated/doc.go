@@ -11,8 +11,9 @@
 //
 // An error is never an empty answer: 503 while nobody can be asked, 504 when the time
 // is over, 409 to a record older than the one known here. Private and loopback
-// addresses are told to nobody, or where that is wanted (Options) to who asks from
-// such an address: for itself, by IP address, and as no page of another origin.
+// addresses are told to nobody by default. With Options.PrivateAddresses they are told
+// to clients that ask from such an address, directly and by IP address; never to a page
+// of another origin.
 //
 // It owns no state but the count of requests in progress; Handler is safe for
 // concurrent use.

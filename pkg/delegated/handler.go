@@ -22,8 +22,8 @@ const (
 	// MaxRecords bounds the records of a JSON answer (boxo's default: 20). A streamed
 	// answer has all that the lookup finds, which dht.MaxProviderBytes bounds.
 	MaxRecords = 100
-	// LookupTimeout bounds one lookup: clients give up after 30 s, and are to have
-	// the answer before.
+	// LookupTimeout bounds one lookup. Clients give up after 30 s and must have the
+	// answer before that.
 	LookupTimeout = 25 * time.Second
 	// maxBody bounds the body of a PUT in bytes: IPNS records have 10 KiB.
 	maxBody = 16 << 10
@@ -31,8 +31,8 @@ const (
 
 // Options are what a Handler may be told. Zero fields take their default.
 type Options struct {
-	// PrivateAddresses tells private and loopback addresses to who asks from such
-	// an address, directly. Default: nobody is told any.
+	// PrivateAddresses tells private and loopback addresses to clients that ask from
+	// such an address, directly. Default: nobody is told any.
 	PrivateAddresses bool
 	// Log gets what fails for no reason of the client's or the network's. Default:
 	// discarded.
@@ -114,7 +114,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	kind := e.accept
 	if reading {
 		if kind = chooseType(r.Header.Values("Accept"), e.accept); kind == "" {
-			refuse(w, http.StatusNotAcceptable, "none of the types in Accept is offered here; "+e.accept+" is")
+			refuse(w, http.StatusNotAcceptable, "no type in Accept is offered here; "+e.accept+" is")
 			return
 		}
 	}
