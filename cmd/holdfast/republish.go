@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,9 @@ func (a *app) waitRepublished(ctx context.Context, b api.Backend, before *api.Re
 		a.note("the daemon goes on republishing, see `holdfast republish status`")
 		return err
 	}
+	if restarted(before, &s) {
+		return errors.New("the daemon was restarted meanwhile; `holdfast republish status` shows how many keys are overdue")
+	}
 	renewed, failed := s.Succeeded-before.Succeeded, s.Failed-before.Failed
 	if s.VerifiedPeers == 0 && s.Keys > 0 {
 		return api.Errorf(api.CodeNoPeers, "%s not republished because no peer answers; the daemon does it when one does", areKeys(s.Active+s.OverdueRegions))
@@ -75,7 +79,7 @@ func (a *app) watchRepublished(ctx context.Context, b api.Backend, before *api.R
 	}
 	p := a.counted("republished", s.Keys)
 	defer p.end()
-	for busy(&s) {
+	for busy(&s) && !restarted(before, &s) {
 		if s, err = laterStatus(ctx, b); err != nil {
 			return s, err
 		}
@@ -83,4 +87,9 @@ func (a *app) watchRepublished(ctx context.Context, b api.Backend, before *api.R
 		p.at(int64(min(done, uint64(s.Keys))))
 	}
 	return s, nil
+}
+
+// restarted reports whether the daemon counts from zero again since before.
+func restarted(before, now *api.RepublishStatus) bool {
+	return now.Succeeded < before.Succeeded || now.Failed < before.Failed
 }

@@ -69,6 +69,19 @@ func TestCommandsShowProgress(t *testing.T) {
 	}
 }
 
+// A daemon that is restarted counts from zero again: what came of the keys is not known.
+func TestWaitForADaemonThatIsRestarted(t *testing.T) {
+	for _, before := range []api.RepublishStatus{{Succeeded: toilKeys + 1}, {Failed: 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			a := &app{out: &out, errs: &errs}
+			err := a.waitRepublished(t.Context(), &toil{begun: time.Now()}, &before)
+			require.ErrorContains(t, err, "the daemon was restarted meanwhile")
+			require.Empty(t, out.String()+errs.String())
+		})
+	}
+}
+
 // Commands on the database of a stopped daemon show their steps, here after they have
 // waited until nobody else uses it.
 func TestDatabaseCommandsShowProgress(t *testing.T) {
