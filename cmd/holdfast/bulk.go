@@ -179,7 +179,7 @@ func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
 		}
 		return err
 	case removed == 0:
-		return api.Errorf(api.CodeNotFound, "none of %s of %s is provided; `holdfast provides` lists those that are", counted(len(k.keys), "key"), k.file)
+		return api.Errorf(api.CodeNotFound, "none of %s is provided; `holdfast provides` lists those that are", counted(len(k.keys), "key"))
 	case k.a.json:
 		return k.a.printJSON(map[string]int{"keys": removed, "not_provided": unknown})
 	case unknown > 0:

@@ -22,8 +22,9 @@ A file holds one key a line; blank lines and lines that begin with # are left ou
 --skip-invalid leaves such lines out.
 
 The daemon first stores all keys of a file, then announces them by its schedule, while
-the command shows how far it is. It goes on when the command is interrupted. Keys that
-are provided already keep their schedule, so the same file may be given again.`,
+the command shows how far it is. The daemon goes on when the command is interrupted.
+Keys that are provided already keep their schedule, so the same file may be given
+again.`,
 		Example: `  holdfast provide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
   holdfast provide --file keys.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
