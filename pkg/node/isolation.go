@@ -51,7 +51,8 @@ func (n *Node) hangUp() {
 }
 
 // dialing returns the context for a request or a dial. While nobody answers, dials
-// are not held back because earlier ones failed: that would outlast the outage.
+// are not held back because earlier ones failed: that would outlast the outage. Nor
+// does libp2p dial through relays then.
 func (n *Node) dialing(ctx context.Context) context.Context {
 	if n.unanswered.Load() {
 		return network.WithForceDirectDial(ctx, "no peer answers")

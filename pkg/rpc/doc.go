@@ -1,6 +1,6 @@
 // Package rpc carries wire messages over libp2p streams: a Client that asks, a
 // Server that answers, the rule which addresses fit which connection, and a Gate that
-// keeps the host from dialling private addresses that nobody may tell it.
+// keeps peers on public addresses from making the host dial private ones.
 //
 // It promises that every read and write has a deadline, that every count a peer
 // can drive is bounded by a named limit, that a reply belongs to its request, and
