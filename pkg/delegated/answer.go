@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// retryAfter is when to ask again while nobody can be asked, in seconds: a node that
-// has lost its peers looks for them every few.
+// retryAfter is when to ask again while nobody can be asked, in seconds: twice the time
+// after which a node that has lost its peers tries again (dht.IsolatedRetry).
 const retryAfter = "10"
 
 // statusClientGone is counted for a client that has not waited for its answer: no
