@@ -30,13 +30,12 @@ const wholeFile = math.MaxInt
 //
 // tell is told the progress of a check of every page; it may be nil.
 func verifyFile(path string, budget int, lock bool, tell func(Progress)) error {
-	_, err := measureRows(path, budget, lock, tell)
+	_, err := measure(path, budget, lock, tell)
 	return err
 }
 
-// measureRows is verifyFile, and returns the bytes of the keys and values that it met:
-// of all of them if every page was checked.
-func measureRows(path string, budget int, lock bool, tell func(Progress)) (rows int64, err error) {
+// measure is verifyFile, and returns the bytes of the pages in use that it has checked.
+func measure(path string, budget int, lock bool, tell func(Progress)) (used int64, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -58,7 +57,7 @@ func measureRows(path string, budget int, lock bool, tell func(Progress)) (rows 
 	return measureFile(f, budget, tell)
 }
 
-func measureFile(f *os.File, budget int, tell func(Progress)) (rows int64, err error) {
+func measureFile(f *os.File, budget int, tell func(Progress)) (used int64, err error) {
 	p, err := openPageFile(f)
 	if err != nil {
 		return 0, err
@@ -76,7 +75,7 @@ func measureFile(f *os.File, budget int, tell func(Progress)) (rows int64, err e
 	} else if err = readAhead(f, tell); err == nil {
 		err = v.walkAll(filepath.Base(f.Name()), tell)
 	}
-	return v.rows, err
+	return v.used, err
 }
 
 // readAhead brings a file into the page cache in its order, many times faster than
@@ -107,7 +106,7 @@ type verifier struct {
 	todo   []subtree
 	buf    []byte      // of the page at hand
 	frees  uint64      // pages of the list of free pages
-	rows   int64       // bytes of the keys and values met
+	used   int64       // bytes of the pages met
 	meter  *disk.Meter // counts the pages in use; nil: nobody asks
 }
 
@@ -163,8 +162,10 @@ func (v *verifier) mark(pg *page) error {
 			return fmt.Errorf("%w: page %d is in use twice", ErrCorrupt, id)
 		}
 	}
+	size := int64(pg.overflow+1) * v.pageSize
+	v.used += size
 	if v.meter != nil {
-		v.meter.Add(int64(pg.overflow+1) * v.pageSize)
+		v.meter.Add(size)
 	}
 	return nil
 }
@@ -227,7 +228,6 @@ func (v *verifier) descend(pg *page, t subtree) error {
 	}
 	for i := range elems {
 		if elems[i].flags&flagBucket == 0 {
-			v.rows += int64(len(elems[i].key) + len(elems[i].value))
 			continue
 		}
 		root, inline, err := elems[i].bucket()

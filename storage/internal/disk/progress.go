@@ -52,6 +52,9 @@ func (m *Meter) Add(n int64) {
 	}
 }
 
+// Reach notes that so much is done as was seen, at most the total.
+func (m *Meter) Reach(done int64) { m.Add(max(0, min(done, m.now.Total)-m.now.Done)) }
+
 // Write counts bytes. It never fails.
 func (m *Meter) Write(b []byte) (int, error) {
 	m.Add(int64(len(b)))
