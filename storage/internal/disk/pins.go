@@ -2,7 +2,6 @@ package disk
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -13,8 +12,6 @@ const cutWait = time.Second
 // Pins are the long readers of a file: backups. While one is open, bbolt uses no page
 // again that was freed since it began. Safe for concurrent use.
 type Pins struct {
-	open atomic.Int32
-
 	mu      sync.Mutex
 	readers map[*reader]struct{}
 }
@@ -35,18 +32,20 @@ func (p *Pins) Hold(cut func()) (release func()) {
 	}
 	r := &reader{cut, make(chan struct{})}
 	p.readers[r] = struct{}{}
-	p.open.Add(1)
 	return sync.OnceFunc(func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.readers, r)
-		p.open.Add(-1)
 		close(r.gone)
 	})
 }
 
 // Held reports whether there is a long reader.
-func (p *Pins) Held() bool { return p.open.Load() > 0 }
+func (p *Pins) Held() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.readers) > 0
+}
 
 // Cut ends all long readers and waits, for cutWait at most, until they have let go: the
 // next commit may need their pages.
