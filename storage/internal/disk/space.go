@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	berrors "go.etcd.io/bbolt/errors"
 
@@ -49,10 +50,14 @@ func (r Room) Fill(s Space) float64 {
 	return float64(r.Used) / float64(max(most, 1))
 }
 
+// spaceName is the file of TryWrite. What a crash leaves of it the next call replaces.
+const spaceName = ".space"
+
 // TryWrite writes size bytes to a file in dir, makes them durable and removes the
 // file: the one way to learn whether a quota or a file system would refuse them.
+// Only the process that holds the lock of the store may call it.
 func TryWrite(dir string, size int) error {
-	f, err := os.CreateTemp(dir, ".space-*")
+	f, err := os.OpenFile(filepath.Join(dir, spaceName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}

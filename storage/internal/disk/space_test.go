@@ -1,0 +1,20 @@
+package disk
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A trial leaves nothing, and a crash in the midst of it leaves no more each time.
+func TestTryWrite(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, spaceName), make([]byte, 10), 0o600)) // of a crash
+	require.NoError(t, TryWrite(dir, 5))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.ErrorIs(t, TryWrite(filepath.Join(dir, "absent"), 5), os.ErrNotExist)
+}
