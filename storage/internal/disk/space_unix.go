@@ -13,12 +13,6 @@ func SpaceOf(dir string) (Space, error) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return Space{}, fmt.Errorf("storage: space of %s: %w", dir, err)
 	}
-	return Space{Free: times(st.Bavail, st.Bsize), Total: times(st.Blocks, st.Bsize)}, nil
+	size := int64(blockSize(&st))
+	return Space{Free: int64(st.Bavail) * size, Total: int64(st.Blocks) * size}, nil
 }
-
-// integer are the types that the fields of Statfs_t have on one system or another.
-type integer interface {
-	~int32 | ~uint32 | ~int64 | ~uint64
-}
-
-func times[N, S integer](n N, size S) int64 { return int64(n) * int64(size) }

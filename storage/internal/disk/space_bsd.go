@@ -1,0 +1,8 @@
+//go:build darwin || freebsd
+
+package disk
+
+import "syscall"
+
+// blockSize returns the unit in which a file system counts.
+func blockSize(st *syscall.Statfs_t) uint64 { return uint64(st.Bsize) }
