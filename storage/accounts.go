@@ -202,7 +202,7 @@ func (db *DB) makeAccounts(force bool) error {
 		db.accountsStale = true
 		return nil
 	}
-	return db.bolt.Update(func(tx *bbolt.Tx) error {
+	err = db.bolt.Update(func(tx *bbolt.Tx) error {
 		found, err := recount(tx, disk.NewMeter(nil, Progress{}))
 		if err != nil {
 			return err
@@ -221,6 +221,13 @@ func (db *DB) makeAccounts(force bool) error {
 		}
 		return db.counters.Load().store(tx)
 	})
+	if err != nil && disk.NoRoom(err) {
+		err = disk.Full(err)
+	}
+	if err != nil {
+		return fmt.Errorf("storage: count the values by account: %w", err)
+	}
+	return nil
 }
 
 // checkAccounts compares the tallies with the values.
