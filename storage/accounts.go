@@ -15,8 +15,8 @@ import (
 
 // charge is what a value is counted for: the value of its entry in the expiry index,
 // which is empty if it is counted for nothing (an own value, or one that an older
-// version stored). It lives and dies with that entry, so that a damaged value does not
-// leave a count behind.
+// version stored). It is removed with that entry, so that a damaged value leaves no count
+// behind.
 type charge struct {
 	account records.Account
 	bytes   int64

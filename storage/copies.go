@@ -65,8 +65,8 @@ func copiesOf(dir, name, suffix string) (found []Copy, err error) {
 	return found, nil
 }
 
-// dropCopies removes the oldest copies of the files of which newest are copies that have
-// just been made, and those themselves stay.
+// dropCopies removes the oldest copies of a file when a new one has been made, and leaves
+// keptCopies. newest are the new ones, one of each file.
 func dropCopies(dir string, newest []string) error {
 	removed := false
 	for _, path := range newest {
@@ -89,16 +89,16 @@ func dropCopies(dir string, newest []string) error {
 	return disk.SyncDir(dir)
 }
 
-// dropCopies is dropCopies of the store's directory. What cannot be removed is in
-// nobody's way.
+// dropCopies is dropCopies of the store's directory. A copy that cannot be removed is
+// logged: it only takes space.
 func (db *DB) dropCopies(newest []string) {
 	if err := dropCopies(db.dir, newest); err != nil {
 		db.log.Warn("storage: old copies of the database could not be removed", "error", err)
 	}
 }
 
-// splitCopy returns the name of the file that a copy was, and its suffix without what
-// tells it from others.
+// splitCopy returns the name of the file that a copy was, and its suffix without the time
+// or number.
 func splitCopy(base string) (name, suffix string) {
 	for _, name := range dbFiles {
 		if rest, ok := strings.CutPrefix(base, name); ok {

@@ -175,5 +175,5 @@ func (b *batch) restoreValue(v *records.Value) error {
 	if err := b.dropValue(vt, v.Key, old); err != nil {
 		return err
 	}
-	return b.writeValue(vt, v, encodeValue(v), charge{}) // on nobody's account until it is stored again
+	return b.writeValue(vt, v, encodeValue(v), charge{}) // counted for nothing until it is stored again
 }

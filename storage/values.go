@@ -128,8 +128,8 @@ func (b *batch) putValue(now time.Time, v records.Value, better records.Better) 
 	return b.writeValue(vt, &v, row, c)
 }
 
-// charge decides on whose account a value comes to stand that replaces the stored one
-// (nil: none), or which quota refuses it.
+// charge decides what a value that replaces the stored one (nil: none) is counted for, or
+// which quota refuses it.
 func (b *batch) charge(now time.Time, vt valueTx, stored *records.Value, c charge) (charge, error) {
 	offer := records.ValueOffer{Account: c.account, Bytes: c.bytes}
 	if stored != nil {

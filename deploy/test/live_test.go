@@ -99,8 +99,8 @@ func hasten(e parser.Expr) {
 }
 
 // uncompared replaces each comparison within e by its left side, and appends the
-// right sides that are no constants to bounds. So it does with "unless": what is on
-// its right side stands for a fault, which a healthy network does not have.
+// right sides that are no constants to bounds. It does the same with "unless", whose
+// right side stands for a fault that a healthy network does not have.
 func uncompared(e parser.Expr, bounds *[]parser.Expr) parser.Expr {
 	switch n := e.(type) {
 	case *parser.ParenExpr:

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// cutWait bounds how long Cut waits for a long reader to let go. It takes the reader one
-// read of the disk to notice; a disk that hangs is not waited for.
+// cutWait bounds how long Cut waits for a long reader to end. The reader notices after one
+// read of the disk; Cut does not wait for a disk that hangs.
 const cutWait = time.Second
 
 // Pins are the long readers of a file: backups. While one is open, bbolt uses no page
