@@ -45,7 +45,7 @@ func busyReading() metrics.Reading {
 			Published: [records.NumKinds]int64{7, 8}, PendingWrites: 16, RefusedWrites: 18,
 			Refused: [records.NumQuotas]int64{records.QuotaProviders: 19, records.QuotaAddrsPerProvider: 20},
 		},
-		DBSize: 1 << 20, DBFree: 1 << 10, DBFill: 0.75, Quotas: [records.NumQuotas]int64{records.QuotaBytes: 1 << 30, records.QuotaValueBytes: 10},
+		DBSize: 1 << 20, DBFree: 1 << 10, DBFill: 0.75, DBCopies: 24, DBFailed: true, DiskFree: 25, DiskSize: 26, DiskFull: true, Quotas: [records.NumQuotas]int64{records.QuotaBytes: 1 << 30, records.QuotaValueBytes: 10},
 	}
 }
 
@@ -282,13 +282,18 @@ func TestReading(t *testing.T) {
 		"republish_fewest_holders": 22, "republish_fewest_holders_keys": 23,
 		"records{kind=value}": 200, "record_bytes{kind=provider}": 1000, "record_providers": 50,
 		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_max_bytes": 1 << 30, "db_fill_ratio": 0.75,
+		"db_copies_bytes": 24, "db_failed": 1, "disk_free_bytes": 25, "disk_size_bytes": 26, "disk_full": 1,
 		"quota_limit{quota=bytes}": 1 << 30, "quota_limit{quota=value_bytes}": 10,
 		"quota_refusals_total{quota=providers}": 19, "quota_refusals_total{quota=addresses_per_provider}": 20, "quota_refusals_total{quota=bytes}": 0,
 		"db_pending_writes": 16, "db_writes_rejected_total": 18,
 	})
 	require.InDelta(t, cycle, values(t, m)["republish_last_cycle_timestamp_seconds"], 5)
+	isolated := busyReading()
+	isolated.Isolated = true
+	m.Watch(fixed{isolated})
+	requireValues(t, m, map[string]float64{"state{state=isolated}": 1, "state{state=server}": 0})
 	m.Stopping()
-	requireValues(t, m, map[string]float64{"state{state=stopping}": 1, "state{state=server}": 0})
+	requireValues(t, m, map[string]float64{"state{state=stopping}": 1, "state{state=isolated}": 0})
 }
 
 func TestConfigLoaded(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,9 @@ import (
 // patience bounds what must happen soon; nothing waits for it to pass.
 const patience = 60 * time.Second
 
+// aside is in a file that a restore put aside.
+const aside = "an old database"
+
 // start runs a node with metrics and a database, as the daemon does.
 func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metrics) {
 	t.Helper()
@@ -35,7 +40,9 @@ func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metri
 	)
 	require.NoError(t, err)
 	t.Cleanup(func() { h.Close() })
-	db, err := storage.Open(t.TempDir(), storage.Options{NoSync: true, Observer: m.Storage()})
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, storage.FileName+".replaced"), []byte(aside), 0o600))
+	db, err := storage.Open(dir, storage.Options{NoSync: true, Observer: m.Storage()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	n, err := node.New(h, node.Config{
@@ -118,10 +125,14 @@ func TestRealNodes(t *testing.T) {
 		`holdfast_republish_regions`:                                             2,
 		`holdfast_republish_overdue_regions`:                                     0,
 		`holdfast_db_max_bytes`:                                                  storage.DefaultMaxBytes,
+		`holdfast_db_copies_bytes`:                                               float64(len(aside)),
+		`holdfast_db_failed`:                                                     0,
+		`holdfast_disk_full`:                                                     1,
 		`holdfast_lookups_in_flight`:                                             0,
 	})
+	require.Less(t, got[`holdfast_disk_free_bytes`], got[`holdfast_disk_size_bytes`])
 	for _, some := range []string{
-		`holdfast_db_size_bytes`, `holdfast_db_commit_duration_seconds_count`, `holdfast_network_size_estimate`,
+		`holdfast_db_size_bytes`, `holdfast_disk_free_bytes`, `holdfast_db_commit_duration_seconds_count`, `holdfast_network_size_estimate`,
 		`holdfast_probes_total{outcome="ok"}`, `holdfast_requests_total{outcome="ok",role="probe"}`,
 		`go_goroutines`, `libp2p_swarm_connections_opened_total`, `libp2p_rcmgr_connections`,
 	} {
