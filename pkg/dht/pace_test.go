@@ -190,6 +190,10 @@ func TestPacedPeerHoldsUpNobody(t *testing.T) {
 	require.Len(t, w.servers["peer 1"].keys, 1000)
 	require.Len(t, w.servers["peer 2"].keys, 1000)
 	require.Equal(t, MaxPaced, len(w.m.paces[0].waiting))
+	for _, a := range w.m.paces[0].waiting {
+		require.True(t, a.query.over)
+		require.Nil(t, a.query.lookup, "it would take up memory for minutes")
+	}
 	w.run(start.Add(15 * time.Minute))
 	require.GreaterOrEqual(t, len(w.servers["peer 0"].keys), MaxPaced)
 	require.Empty(t, w.m.paces, "it is forgotten when nothing waits")

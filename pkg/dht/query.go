@@ -16,7 +16,7 @@ type query struct {
 	Query
 	id       QueryID
 	started  time.Time
-	lookup   *lookup.Lookup // nil for Correct
+	lookup   *lookup.Lookup // nil for Correct, and for what is over but has announcements waiting
 	msg      *wire.Message  // what the lookup asks
 	other    *wire.Message  // what it asks a peer that refused that; see askOtherwise
 	requests []RequestID    // in flight
@@ -334,6 +334,9 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	}
 	if q.after != nil {
 		q.after(now, o)
+	}
+	if q.paced > 0 { // its announcements, which may wait for minutes, keep it in memory
+		q.lookup, q.trace = nil, nil
 	}
 }
 
