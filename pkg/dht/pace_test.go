@@ -233,3 +233,20 @@ func TestMaxPacePause(t *testing.T) {
 		require.Equal(t, want, w.m.paceOf(peer.ID).pause)
 	}
 }
+
+// A publication whose lookup took all of its time does not wait for a limited peer
+// without end.
+func TestPacedPeerAfterASlowLookup(t *testing.T) {
+	m := settled(t, 30)
+	id, err := m.Start(start, Query{Kind: StoreProvider, Key: []byte("key")})
+	require.NoError(t, err)
+	q, sent := m.queries.find(id), m.Take().Send[0]
+	m.Responded(start, sent.ID, Response{Message: &wire.Message{}})
+	m.paces = append(m.paces, &pace{peer: sent.To, next: start.Add(time.Hour), pause: PacePause})
+	m.Tick(start.Add(QueryTimeout))
+	require.Equal(t, 1, q.paced)
+	m.Tick(start.Add(2*QueryTimeout - 1))
+	require.False(t, q.over)
+	m.Tick(start.Add(2 * QueryTimeout))
+	require.True(t, q.over)
+}

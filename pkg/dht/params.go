@@ -34,7 +34,8 @@ const (
 	LateTimeout = 3 * time.Second
 	// RequestTimeout bounds one request with its dial (go: 10 s).
 	RequestTimeout = 10 * time.Second
-	// QueryTimeout bounds a whole query.
+	// QueryTimeout bounds a whole query; what it stores after a lookup that took all of
+	// that has as long again.
 	QueryTimeout = 60 * time.Second
 	// RefreshInterval is how often a bucket is refreshed (go: 10 min). Simulated
 	// networks find as much with one hour and a fifth less traffic; 10 min is what

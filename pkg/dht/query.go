@@ -72,7 +72,7 @@ func (m *Machine) newQuery(now time.Time, spec Query) *query {
 	if spec.Kind == Refresh {
 		timeout = RefreshTimeout
 	}
-	m.timers.push(timer{at: now.Add(timeout), kind: timerQuery, id: uint64(q.id)})
+	m.limitTime(now, q, timeout)
 	return q
 }
 
@@ -226,6 +226,14 @@ func (m *Machine) expireQuery(now time.Time, q *query) {
 		return
 	}
 	m.looked(now, q, EndTimeout)
+	if !q.over { // it stores, and may wait for a place or for peers that limit us
+		m.limitTime(now, q, QueryTimeout)
+	}
+}
+
+// limitTime ends a query after a while.
+func (m *Machine) limitTime(now time.Time, q *query, after time.Duration) {
+	m.timers.push(timer{at: now.Add(after), kind: timerQuery, id: uint64(q.id)})
 }
 
 // looked is called once, when the lookup of a query is over.
