@@ -74,6 +74,19 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return code
 }
 
+// untilInterrupted does work that does not watch ctx, such as a read of standard input,
+// and returns when ctx ends. The work then ends with the process, as if it was killed.
+func untilInterrupted(ctx context.Context, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (a *app) exitCode(err error) int {
 	var usage usageError
 	switch {

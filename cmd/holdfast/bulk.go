@@ -30,7 +30,11 @@ type bulk struct {
 // bulk reads the file of keys and runs a command on it.
 func (a *app) bulk(file string, skip bool, run func(k *bulk, ctx context.Context, b api.Backend) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		f, err := a.readKeyFile(file, skip)
+		var f *keyFile
+		err := untilInterrupted(cmd.Context(), func() (err error) {
+			f, err = a.readKeyFile(file, skip)
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -26,10 +26,18 @@ file is moved aside and a new one filled with what can be read. Each step and ho
 it is are shown on standard error.`,
 		Example: `  holdfast check --data-dir /var/lib/holdfast`,
 		Args:    exactly(),
-		RunE:    func(*cobra.Command, []string) error { return a.check(repair) },
+		RunE:    offline(func([]string) error { return a.check(repair) }),
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "save what can be read of a damaged file")
 	return cmd
+}
+
+// offline runs a command on the database of a stopped daemon. An interrupt ends it at
+// once: the database survives that as it survives a kill.
+func offline(run func(args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		return untilInterrupted(cmd.Context(), func() error { return run(args) })
+	}
 }
 
 // directory is the data directory that a command on a stopped daemon works on.
@@ -81,7 +89,7 @@ back. It needs room for the new files beside the old ones until it is done. Each
 and how far it is are shown on standard error.`,
 		Example: `  holdfast compact --data-dir /var/lib/holdfast`,
 		Args:    exactly(),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: offline(func([]string) error {
 			dir, err := a.directory()
 			if err != nil {
 				return err
@@ -96,7 +104,7 @@ and how far it is are shown on standard error.`,
 				return a.printJSON(map[string]int64{"before_bytes": before, "after_bytes": after})
 			}
 			return a.printf("Compacted from %s to %s\n", bytesText(before), bytesText(after))
-		},
+		}),
 	}
 }
 
@@ -185,7 +193,7 @@ old database is kept beside it. identity.key is not in a backup: put the old one
 the data directory too, or the node starts as another peer.`,
 		Example: `  holdfast restore /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: offline(func(args []string) error {
 			dir, err := a.directory()
 			if err != nil {
 				return err
@@ -206,7 +214,7 @@ the data directory too, or the node starts as another peer.`,
 				return err
 			}
 			return a.printRestored(args[0], old, dir)
-		},
+		}),
 	}
 }
 

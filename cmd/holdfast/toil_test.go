@@ -82,6 +82,37 @@ func TestWaitForADaemonThatIsRestarted(t *testing.T) {
 	}
 }
 
+// Ctrl-C ends a command that reads standard input, and one on the database of a stopped
+// daemon, here while it waits until nobody else uses it.
+func TestInterruptedWork(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "holdfast.db"), nil, 0o600))
+	backup := filepath.Join(dir, "backup")
+	require.NoError(t, os.WriteFile(backup, nil, 0o600))
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(t, err)
+	defer lock.Close()
+	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	for _, command := range []string{"put k -", "provide --file -", "unprovide --file -", "check", "check --repair", "compact", "restore " + backup} {
+		t.Run(command, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in, keyboard := io.Pipe()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer time.AfterFunc(time.Millisecond, cancel).Stop()
+				var errs bytes.Buffer
+				a := &app{in: in, out: io.Discard, errs: &errs, getenv: func(string) string { return "" }}
+				start := time.Now()
+				code := a.run(ctx, append(strings.Fields(command), "--data-dir", dir))
+				require.Equal(t, exitInterrupted, code, errs.String())
+				require.Equal(t, time.Millisecond, time.Since(start))
+				require.Equal(t, "holdfast: interrupted\n", errs.String())
+				require.NoError(t, keyboard.Close())
+				time.Sleep(time.Minute) // the work ends
+			})
+		})
+	}
+}
+
 // Commands on the database of a stopped daemon show their steps, here after they have
 // waited until nobody else uses it.
 func TestDatabaseCommandsShowProgress(t *testing.T) {

@@ -37,7 +37,7 @@ that time instead.`,
 			if cmd.Flags().Changed("ttl") && ttl < time.Second {
 				return usagef("--ttl %s is too short; at least 1s", ttl)
 			}
-			value, err := a.value(args[1])
+			value, err := a.value(cmd.Context(), args[1])
 			if err != nil {
 				return err
 			}
@@ -51,11 +51,14 @@ that time instead.`,
 }
 
 // value returns the argument, or standard input for "-".
-func (a *app) value(arg string) ([]byte, error) {
+func (a *app) value(ctx context.Context, arg string) (data []byte, err error) {
 	if arg != "-" {
 		return []byte(arg), nil
 	}
-	data, err := io.ReadAll(io.LimitReader(a.in, maxStdin+1))
+	err = untilInterrupted(ctx, func() (err error) {
+		data, err = io.ReadAll(io.LimitReader(a.in, maxStdin+1))
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read standard input: %w", err)
 	}
