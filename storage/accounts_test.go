@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -85,17 +84,14 @@ func TestAccountsAfterAnOlderVersion(t *testing.T) {
 	dir, o, db, put := quotaOfTwo(t)
 	require.NoError(t, put(db, "two", records.Account{Peer: "a"}))
 	require.NoError(t, db.Close())
-	file, err := bbolt.Open(filepath.Join(dir, FileName), 0o600, nil)
-	require.NoError(t, err)
 	// It stores a value again, and its index entries have no value.
-	require.NoError(t, file.Update(func(tx *bbolt.Tx) error {
+	editFile(t, dir, func(tx *bbolt.Tx) error {
 		old, err := decodeValue([]byte("two"), tx.Bucket(bucketValues).Get([]byte("two")))
 		require.NoError(t, err)
 		index := tx.Bucket(bucketValueExpiry)
 		require.NoError(t, index.Delete(expiryKey(old.Expires, old.Key)))
 		return index.Put(expiryKey(old.Expires, old.Key), nil)
-	}))
-	require.NoError(t, file.Close())
+	})
 	requireSound(t, dir) // to read is enough
 	db = openTest(t, dir, o)
 	require.NoError(t, put(db, "three", records.Account{Peer: "a"}), "two is on nobody's account")
@@ -107,9 +103,7 @@ func TestAccountsAfterAnOlderVersion(t *testing.T) {
 func TestAccountsOfAnOldFile(t *testing.T) {
 	dir, o, db, put := quotaOfTwo(t)
 	require.NoError(t, db.Close())
-	file, err := bbolt.Open(filepath.Join(dir, FileName), 0o600, nil)
-	require.NoError(t, err)
-	require.NoError(t, file.Update(func(tx *bbolt.Tx) error {
+	editFile(t, dir, func(tx *bbolt.Tx) error {
 		index := tx.Bucket(bucketValueExpiry)
 		var entries [][]byte
 		require.NoError(t, index.ForEach(func(k, _ []byte) error { entries = append(entries, clone(k)); return nil }))
@@ -118,8 +112,7 @@ func TestAccountsOfAnOldFile(t *testing.T) {
 		}
 		require.NoError(t, tx.DeleteBucket(bucketAccounts))
 		return tx.Bucket(bucketMeta).Delete(keyAccounts)
-	}))
-	require.NoError(t, file.Close())
+	})
 	requireSound(t, dir)
 	db = openTest(t, dir, o)
 	for _, key := range []string{"two", "three"} {
@@ -135,13 +128,10 @@ func TestAccountsOfAnOldFile(t *testing.T) {
 func TestDamagedAccount(t *testing.T) {
 	dir, o, db, put := quotaOfTwo(t)
 	require.NoError(t, db.Close())
-	file, err := bbolt.Open(filepath.Join(dir, FileName), 0o600, nil)
-	require.NoError(t, err)
-	require.NoError(t, file.Update(func(tx *bbolt.Tx) error {
+	editFile(t, dir, func(tx *bbolt.Tx) error {
 		return errors.Join(tx.Bucket(bucketAccounts).Put([]byte("pa"), []byte("nonsense")), noteAccounts(tx, tx.Bucket(bucketMeta)))
-	}))
-	require.NoError(t, file.Close())
-	db, err = Open(dir, o)
+	})
+	db, err := Open(dir, o)
 	require.NoError(t, err)
 	require.NoError(t, put(db, "two", records.Account{Peer: "a"}))
 	require.NoError(t, db.DeleteValue([]byte("one")))
@@ -183,12 +173,9 @@ func TestCheckFindsAccounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, _, db, _ := quotaOfTwo(t)
 			require.NoError(t, db.Close())
-			file, err := bbolt.Open(filepath.Join(dir, FileName), 0o600, nil)
-			require.NoError(t, err)
-			require.NoError(t, file.Update(func(tx *bbolt.Tx) error {
+			editFile(t, dir, func(tx *bbolt.Tx) error {
 				return errors.Join(edit(tx.Bucket(bucketAccounts)), noteAccounts(tx, tx.Bucket(bucketMeta)))
-			}))
-			require.NoError(t, file.Close())
+			})
 			r, err := Check(dir, nil)
 			require.NoError(t, err)
 			require.NotEmpty(t, r.Problems)
