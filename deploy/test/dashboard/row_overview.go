@@ -29,7 +29,7 @@ var overview = row{"Overview: is it up · is it connected · does it keep up · 
 	},
 	{
 		kind: number, title: "Verified peers", unit: "none",
-		description: "Connected: peers in the routing table whose last exchange succeeded, of the node that has the fewest. Under 10 the node repairs its table; 0 where there were some is isolation, which an alert tells. A network of fewer than 11 servers is orange by nature.",
+		description: "Connected: peers in the routing table whose last exchange succeeded, of the node that has the fewest. Under 10 the node repairs its table; 0 after there were some is isolation, for which there is an alert. A network of fewer than 11 servers is orange by nature.",
 		queries:     []query{{"min(holdfast_routing_table_verified_peers{@})", "verified"}},
 		steps:       below(1, 10),
 	},

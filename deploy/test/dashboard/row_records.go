@@ -28,7 +28,7 @@ var storedRecords = row{"Records and expiry", []panel{
 	},
 	{
 		kind: lines, title: "Quotas in use", unit: "percentunit",
-		description: "How much of the quotas is taken: the peers that provider records name, the room for new records in the fullest file of the database, and the values (of the node itself too, which are not counted). At 1 what is new is refused; what is there stays.",
+		description: "How much of the quotas is taken: the peers that provider records name, the room for new records in the fullest file of the database, and the values. The values shown include the node's own, which no quota counts. At 1 what is new is refused; what is there stays.",
 		queries: []query{
 			{`holdfast_record_providers{@} / on (job, instance) holdfast_quota_limit{@,quota="providers"}`, "{{instance}} providers"},
 			{"holdfast_db_fill_ratio{@}", "{{instance}} bytes"},
@@ -183,7 +183,7 @@ var database = row{"Database", []panel{
 	},
 	{
 		kind: stacked, title: "Errors of the database", unit: "none",
-		description: "Operations that failed for the database's own reasons: no room, damage, a failed fsync. After the last the database takes no more writes until the restart (stopped writing).",
+		description: "Operations that failed for the database's own reasons: no room, damage, a failed fsync. After a failed fsync the database takes no more writes until the restart (stopped writing).",
 		queries: []query{
 			{"sum by (op) (increase(holdfast_db_errors_total{@}[@]))", "{{op}}"},
 			{"sum by (instance) (holdfast_db_failed{@}) > 0", "{{instance}} stopped writing"},
