@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -191,36 +192,26 @@ func noteAccounts(tx *bbolt.Tx, meta *bbolt.Bucket) error {
 }
 
 // makeAccounts makes the accounts again if the last commit did not know of them, or if
-// it is forced.
+// it is forced, and writes them if they were wrong: a start needs no room otherwise.
 func (db *DB) makeAccounts(force bool) error {
-	var noted bool
-	err := db.bolt.View(func(tx *bbolt.Tx) error { noted = accountsNoted(tx); return nil })
-	if err != nil || noted && !force {
-		return err
-	}
-	if db.opts.ReadOnly {
-		db.accountsStale = true
-		return nil
-	}
-	err = db.bolt.Update(func(tx *bbolt.Tx) error {
-		found, err := recount(tx, disk.NewMeter(nil, Progress{}))
-		if err != nil {
+	right := true
+	var found map[string]records.Tally
+	err := db.bolt.View(func(tx *bbolt.Tx) (err error) {
+		if accountsNoted(tx) && !force {
+			return nil
+		}
+		if db.opts.ReadOnly {
+			db.accountsStale = true
+			return nil
+		}
+		if found, err = recount(tx, disk.NewMeter(nil, Progress{})); err != nil {
 			return err
 		}
-		if err := tx.DeleteBucket(bucketAccounts); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
-			return err
-		}
-		rows, err := tx.CreateBucket(bucketAccounts)
-		if err != nil {
-			return err
-		}
-		for key, t := range found {
-			if err := storeTally(rows, key, t); err != nil {
-				return err
-			}
-		}
-		return db.counters.Load().store(tx)
+		return compareAccounts(tx, found, func(string, ...any) { right = false })
 	})
+	if err == nil && !right {
+		err = db.bolt.Update(func(tx *bbolt.Tx) error { return db.writeAccounts(tx, found) })
+	}
 	if err != nil && disk.NoRoom(err) {
 		err = disk.Full(err)
 	}
@@ -228,6 +219,22 @@ func (db *DB) makeAccounts(force bool) error {
 		return fmt.Errorf("storage: count the values by account: %w", err)
 	}
 	return nil
+}
+
+func (db *DB) writeAccounts(tx *bbolt.Tx, found map[string]records.Tally) error {
+	if err := tx.DeleteBucket(bucketAccounts); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+		return err
+	}
+	rows, err := tx.CreateBucket(bucketAccounts)
+	if err != nil {
+		return err
+	}
+	for key, t := range found {
+		if err := storeTally(rows, key, t); err != nil {
+			return err
+		}
+	}
+	return db.counters.Load().store(tx)
 }
 
 // checkAccounts compares the tallies with the values.
@@ -240,6 +247,12 @@ func (db *DB) checkAccounts(tx *bbolt.Tx, _ *counters, m *disk.Meter, problem fu
 		problem("%v", err)
 		return nil
 	}
+	return compareAccounts(tx, found, problem)
+}
+
+// compareAccounts compares the tallies with those found.
+func compareAccounts(tx *bbolt.Tx, found map[string]records.Tally, problem func(string, ...any)) (err error) {
+	missing := maps.Clone(found)
 	if rows := tx.Bucket(bucketAccounts); rows != nil {
 		err = rows.ForEach(func(k, row []byte) error {
 			t, err := decodeTally(string(k), row)
@@ -248,11 +261,11 @@ func (db *DB) checkAccounts(tx *bbolt.Tx, _ *counters, m *disk.Meter, problem fu
 			} else if t != found[string(k)] {
 				problem("account %q has %+v, its values %+v", k, t, found[string(k)])
 			}
-			delete(found, string(k))
+			delete(missing, string(k))
 			return nil
 		})
 	}
-	for key, t := range found {
+	for key, t := range missing {
 		problem("account %q has nothing, its values %+v", key, t)
 	}
 	return err

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -114,7 +116,12 @@ func TestAccountsOfAnOldFile(t *testing.T) {
 		return tx.Bucket(bucketMeta).Delete(keyAccounts)
 	})
 	requireSound(t, dir)
+	before, err := os.ReadFile(filepath.Join(dir, FileName))
+	require.NoError(t, err)
 	db = openTest(t, dir, o)
+	after, err := os.ReadFile(filepath.Join(dir, FileName))
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(before, after), "to open it writes nothing: the disk may be full")
 	for _, key := range []string{"two", "three"} {
 		require.NoError(t, put(db, key, records.Account{Peer: "a"}))
 	}
