@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -249,10 +250,10 @@ func checkAlarms(t *testing.T, p *prometheus, w *network) {
 	}
 	for _, a := range readAlerts(t) {
 		want := append([]string{}, wanted[a.Alert]...)
-		require.Eventually(t, func() bool {
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
 			got, err := p.now(a.Expr)
-			require.NoError(t, err)
-			return strings.Join(got, " ") == strings.Join(want, " ")
-		}, patience/4, scrapeInterval, "%s: want %v", a.Alert, want)
+			require.NoError(c, err)
+			require.Equal(c, strings.Join(want, " "), strings.Join(got, " "))
+		}, patience/4, scrapeInterval, a.Alert)
 	}
 }

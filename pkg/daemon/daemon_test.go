@@ -79,8 +79,7 @@ func leaks(t *testing.T) {
 	})
 }
 
-func fetch(t *testing.T, url string) (int, string) {
-	t.Helper()
+func fetch(t require.TestingT, url string) (int, string) {
 	resp, err := http.Get(url)
 	require.NoError(t, err)
 	defer resp.Body.Close()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
@@ -26,11 +27,12 @@ func TestStatusPage(t *testing.T) {
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, text, "<!doctype html>")
 	var o api.Overview
-	require.Eventually(t, func() bool {
-		code, text = fetch(t, "http://"+a.web.addr+"/status.json")
-		require.Equal(t, http.StatusOK, code)
-		require.NoError(t, json.Unmarshal([]byte(text), &o))
-		return o.Status.ProviderRecords == 1 && len(o.Buckets) > 0
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		code, text = fetch(c, "http://"+a.web.addr+"/status.json")
+		require.Equal(c, http.StatusOK, code)
+		require.NoError(c, json.Unmarshal([]byte(text), &o))
+		require.EqualValues(c, 1, o.Status.ProviderRecords)
+		require.NotEmpty(c, o.Buckets)
 	}, 10*time.Second, 100*time.Millisecond)
 	require.NotContains(t, text, b.ID().String())
 	require.Equal(t, 2+len(o.Identity.Addrs), strings.Count(text, a.ID().String()))
