@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,7 +60,8 @@ func NewClient(h host.Host, proto protocol.ID, cfg ClientConfig, obs Observer) *
 
 // Request sends req to a peer, dialling it if need be, and returns its reply. It
 // returns within ClientConfig.Timeout. Errors: ErrUnreachable, ErrUnsupported,
-// ErrTimeout, ErrNoReply, ErrReplyType, ErrClosed, those of wire, context.Canceled.
+// ErrTimeout, ErrNoReply, ErrConnLost, ErrReplyType, ErrClosed, those of wire,
+// context.Canceled.
 func (c *Client) Request(ctx context.Context, to peer.ID, req *wire.Message) (Reply, error) {
 	return c.RequestParts(ctx, to, req, nil)
 }
@@ -96,30 +98,34 @@ func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, mor
 	*out = wire.AppendFrame((*out)[:0], req)
 
 	idle := c.pool.take(op)
-	if idle != nil {
-		reply, err := c.exchange(ctx, op, idle, *out, req, more, s)
-		if err == nil {
-			c.learn(to, habitMany)
-		}
-		if !endedUnanswered(err, s) {
-			return reply, err
+	st := idle
+	if st == nil {
+		if st, err = c.open(ctx, to); err != nil {
+			return Reply{}, err
 		}
 	}
-	fresh, err := c.open(ctx, to)
-	if err != nil {
+	reply, err := c.exchange(ctx, op, st, *out, req, more, s)
+	if err == nil && idle != nil {
+		c.learn(to, habitMany)
+	}
+	if !mayBeUnread(err, idle != nil, s) {
+		return reply, err
+	}
+	if st, err = c.open(ctx, to); err != nil {
 		return Reply{}, err
 	}
-	reply, err := c.exchange(ctx, op, fresh, *out, req, more, s)
+	reply, err = c.exchange(ctx, op, st, *out, req, more, s)
 	if err == nil && idle != nil && !idle.Conn().IsClosed() {
 		c.doubt(to) // it does answer, but not twice on a stream
 	}
 	return reply, err
 }
 
-// endedUnanswered reports whether a stream ended before any byte of a reply, so
-// that the peer may never have read the request.
-func endedUnanswered(err error, s *Stats) bool {
-	return errors.Is(err, ErrNoReply) && s.BytesIn == 0
+// mayBeUnread reports whether the peer may never have read the request, which is sent
+// once more then: the connection was lost before any byte of the reply, or a reused
+// stream ended.
+func mayBeUnread(err error, reused bool, s *Stats) bool {
+	return s.BytesIn == 0 && (errors.Is(err, ErrConnLost) || reused && errors.Is(err, ErrNoReply))
 }
 
 // exchange does one request on st and then pools or ends it.
@@ -133,7 +139,7 @@ func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out [
 	switch {
 	case err != nil:
 		st.reset()
-		return Reply{}, describe(ctx, err)
+		return Reply{}, st.describe(ctx, err)
 	case !alive:
 	case st.clean() && c.habit(op.id) != habitOne:
 		st.reused = true
@@ -145,9 +151,15 @@ func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out [
 	return Reply{Message: m, RTT: rtt, Addr: st.Conn().RemoteMultiaddr(), Scope: st.scope}, nil
 }
 
-// open opens a fresh stream, dialling the peer if it is not connected.
+// open opens a fresh stream, dialling the peer if it is not connected. A stream whose
+// connection is lost while it opens is opened once more on another.
 func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
-	s, err := c.host.NewStream(network.WithDialPeerTimeout(ctx, c.cfg.DialTimeout), to, c.proto)
+	ctx = network.WithDialPeerTimeout(ctx, c.cfg.DialTimeout)
+	conns := c.host.Network().ConnsToPeer(to)
+	s, err := c.host.NewStream(ctx, to, c.proto)
+	if err != nil && anyLost(conns, err) && sleep(ctx, reopenAfter) {
+		s, err = c.host.NewStream(ctx, to, c.proto)
+	}
 	if err == nil {
 		return newOutStream(s, &c.cfg), nil
 	}
@@ -155,6 +167,28 @@ func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 		return nil, d
 	}
 	return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+}
+
+// anyLost reports whether a stream to a peer failed to open because one of its
+// connections is lost.
+func anyLost(conns []network.Conn, err error) bool {
+	return len(conns) > 0 && isConnLost(err) || slices.ContainsFunc(conns, network.Conn.IsClosed)
+}
+
+// reopenAfter is what a host takes at most, on a busy machine, to see that a connection
+// is lost after a stream on it has failed: until then it opens more streams on it.
+const reopenAfter = 20 * time.Millisecond
+
+// sleep waits; false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // bind returns ctx bounded by the life of the client.

@@ -30,6 +30,9 @@ var (
 	// ErrNoReply is returned when the peer ended the stream instead of
 	// answering: it rejects the request.
 	ErrNoReply = errors.New("rpc: stream ended without a reply")
+	// ErrConnLost is returned when the connection ended under the request: the peer left,
+	// or closed one of two connections that both sides had opened at once.
+	ErrConnLost = errors.New("rpc: connection lost")
 	// ErrLimited is returned by Notify when a peer that answers such messages resets one
 	// instead: it limits how many it takes, as py-libp2p 0.8.1 does (10 in 10 s).
 	ErrLimited = errors.New("rpc: peer takes no more for now")
@@ -40,7 +43,7 @@ var errUnread = fmt.Errorf("%w: more answers than requests", wire.ErrMalformed)
 
 // describe gives a failure of a stream its sentinel: the causes of the wire stay
 // as they are, the end of ctx and deadlines become ErrTimeout unless ctx was
-// cancelled, and an ended stream becomes ErrNoReply.
+// cancelled, a lost connection becomes ErrConnLost and an ended stream ErrNoReply.
 func describe(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrClosed), errors.Is(err, wire.ErrMalformed),
@@ -50,6 +53,8 @@ func describe(ctx context.Context, err error) error {
 		return ErrClosed
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
+	case ctx.Err() == nil && isConnLost(err):
+		return connLost(err)
 	case ctx.Err() != nil, isTimeout(err):
 		return fmt.Errorf("%w: %w", ErrTimeout, err)
 	case errors.As(err, new(multistream.ErrNotSupported[protocol.ID])), isNegotiation(err):
@@ -59,6 +64,15 @@ func describe(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// isConnLost reports whether a stream failed with its connection: libp2p says so, or
+// QUIC in the way of package net.
+func isConnLost(err error) bool {
+	return errors.As(err, new(*network.ConnError)) || errors.Is(err, net.ErrClosed)
+}
+
+// connLost keeps the words of err alone: as an error it is a reset or a timeout too.
+func connLost(err error) error { return fmt.Errorf("%w: %s", ErrConnLost, err.Error()) }
 
 // isNegotiation reports whether the peer reset the stream because it does not
 // speak the protocol: go-libp2p sends that after the refusal itself.
@@ -98,7 +112,8 @@ func classify(err error) (Outcome, string) {
 		return Rejected, ReasonEmpty
 	case errors.Is(err, errMemory):
 		return Rejected, ReasonMemory
-	case errors.Is(err, ErrNoReply), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, network.ErrReset):
+	case errors.Is(err, ErrNoReply), errors.Is(err, ErrConnLost), errors.Is(err, io.EOF),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, network.ErrReset):
 		return Failed, ReasonEnded
 	}
 	return Failed, ReasonOther

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +84,7 @@ func (c *inStream) run() error {
 	}
 	for {
 		frame, err := c.next()
-		if errors.Is(err, io.EOF) {
+		if wire.IsEnd(err) {
 			return nil
 		}
 		if err != nil {

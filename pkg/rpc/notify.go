@@ -151,10 +151,20 @@ func (c *Client) notifyEach(ctx context.Context, to peer.ID, reqs []*wire.Messag
 	return sent, err
 }
 
-// pipeline writes messages back to back on a fresh stream and waits for the
+// pipeline is pipelineOnce, once more if the connection is lost.
+func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message, how confirm) (taken int, err error) {
+	taken, err = c.pipelineOnce(ctx, to, reqs, how)
+	if !errors.Is(err, ErrConnLost) {
+		return taken, err
+	}
+	rest, err := c.pipelineOnce(ctx, to, reqs[taken:], how)
+	return taken + rest, err
+}
+
+// pipelineOnce writes messages back to back on a fresh stream and waits for the
 // confirmation that the peer has read them all. If it has not, the first taken ones
 // were answered.
-func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message, how confirm) (taken int, err error) {
+func (c *Client) pipelineOnce(ctx context.Context, to peer.ID, reqs []*wire.Message, how confirm) (taken int, err error) {
 	st, err := c.openWithin(ctx, to)
 	if err != nil {
 		return 0, err
@@ -180,6 +190,7 @@ func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message,
 		return len(reqs), nil
 	case err == nil:
 		err = io.EOF // before the peer can have read all
+	case st.lost(err): // as describe tells
 	case failed == nil && how != confirmFence && isTimeout(err) && ctx.Err() == nil:
 		c.closeSlowly(st) // a reset could still take away what the peer has not read
 		return len(reqs), nil
@@ -192,7 +203,7 @@ func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message,
 	if got.answers > 0 {
 		c.took(to, true)
 	}
-	return got.answers, describe(ctx, err)
+	return got.answers, st.describe(ctx, err)
 }
 
 // openWithin opens a stream within the timeout of a request.
@@ -319,7 +330,7 @@ func (s *outStream) drain(messages int, fence bool) (d drained) {
 	for range messages + 1 {
 		var m wire.Message
 		_, err := s.readMessage(func(part []byte, _ bool) error { return m.ParsePart(part) })
-		if errors.Is(err, io.EOF) && !fence {
+		if wire.IsEnd(err) && !fence {
 			return d
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -136,6 +137,22 @@ func (s *outStream) close() {
 }
 
 func (s *outStream) reset() { _ = s.Reset() }
+
+// describe gives a failure on the stream its sentinel, as the function describe does. It
+// closes a lost connection: the host would open more streams on it until it sees that.
+func (s *outStream) describe(ctx context.Context, err error) error {
+	err = describe(ctx, err)
+	if errors.Is(err, ErrNoReply) && s.Conn().IsClosed() {
+		err = connLost(err)
+	}
+	if errors.Is(err, ErrConnLost) {
+		_ = s.Conn().Close() // it is closed already
+	}
+	return err
+}
+
+// lost reports whether a failure on the stream is that of its connection.
+func (s *outStream) lost(err error) bool { return isConnLost(err) || s.Conn().IsClosed() }
 
 // watch resets the stream when ctx ends, which interrupts reads and writes. The
 // returned function stops that and reports whether the stream was left alone.

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
@@ -223,16 +222,22 @@ func grow(b []byte, n int) []byte {
 	return append(make([]byte, 0, len(b)+n), b...)
 }
 
-// wrapRead leaves io.EOF bare, for callers compare it.
+// IsEnd reports whether a reader ended well: err is io.EOF itself. An error that wraps it
+// is no end: yamux reports a lost connection so.
+func IsEnd(err error) bool {
+	return err == io.EOF //nolint:errorlint // see above
+}
+
+// wrapRead leaves io.EOF bare, see IsEnd.
 func wrapRead(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.EOF
+	if IsEnd(err) {
+		return err
 	}
 	return fmt.Errorf("wire: read frame: %w", err)
 }
 
 func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
+	if IsEnd(err) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -365,3 +365,13 @@ func answer(peers, addrs int) *Message {
 	}
 	return m
 }
+
+// A lost connection is not the end of a stream, though yamux reports it with an error
+// that wraps io.EOF.
+func TestWrappedEOFIsNoEnd(t *testing.T) {
+	lost := iotest.ErrReader(fmt.Errorf("connection closed: %w", io.EOF))
+	_, err := NewFrameReader(64, 1<<10).Fill(lost)
+	require.ErrorContains(t, err, "connection closed")
+	_, err = ReadFrame(bufio.NewReader(lost), nil, 1<<10)
+	require.ErrorContains(t, err, "connection closed")
+}
