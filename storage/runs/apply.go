@@ -216,7 +216,7 @@ func (c *commit) crowded(o *op, w *work) (bool, error) {
 		return false, nil
 	}
 	if w.copies > 0 {
-		if err := c.scan(c.view, &o.key, w.hash, o.now, g.offer); err != nil {
+		if err := c.missing(c.view, c.scan(c.view, &o.key, w.hash, o.now, g.offer)); err != nil {
 			return false, err
 		}
 	}

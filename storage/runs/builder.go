@@ -136,8 +136,9 @@ func (b *builder) run() {
 // step does the most urgent thing, and tells whether there was any. What makes
 // room comes first.
 func (b *builder) step() (did bool, err error) {
-	v := b.s.view.Load()
-	if g, ok := b.nextGarbage(); ok && b.freeing.rested() {
+	g, ok := b.nextGarbage()
+	v := b.s.view.Load() // after it: garbage has left the view, and is no merge's input
+	if ok && b.freeing.rested() {
 		if b.merging != nil && !b.merging.wanted(v) {
 			b.discard([]*run{b.merging.out}, nil)
 			b.merging = nil

@@ -71,7 +71,8 @@ func (s *Store) lookup(g *gather, key *recordKey, now uint32) error {
 // retry calls fn with a view until none of the view's runs is gone.
 func (s *Store) retry(fn func(v *view) error) error {
 	for {
-		if err := fn(s.view.Load()); !errors.Is(err, errGone) {
+		v := s.view.Load()
+		if err := s.missing(v, fn(v)); !errors.Is(err, errGone) {
 			return err
 		}
 		if s.closed.Load() {
@@ -79,6 +80,15 @@ func (s *Store) retry(fn func(v *view) error) error {
 		}
 		runtime.Gosched() // the new view is about to be shown
 	}
+}
+
+// missing tells a run that is gone, errGone, from one that the file has lost: runs leave
+// the view before they leave the file, but for those of a merge that is ending.
+func (s *Store) missing(v *view, err error) error {
+	if !errors.Is(err, errGone) || s.ending.Load() || s.view.Load() != v {
+		return err
+	}
+	return fmt.Errorf("%w: a run is missing", ErrCorrupt)
 }
 
 // scan calls fn with a key's copies in the runs of a view in which something

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -76,6 +77,7 @@ func (b *builder) mergeSome() error {
 	m := b.merging
 	var next merge
 	var done bool
+	defer b.s.ending.Store(false)
 	err := b.s.runs.update(func(tx *bbolt.Tx) (err error) {
 		next, done = *m, false
 		out := *m.out
@@ -111,6 +113,9 @@ func (b *builder) mergeSegment(tx *bbolt.Tx, m *merge) (done bool, err error) {
 	ins := make([]*input, 0, len(m.inputs))
 	for _, r := range m.inputs {
 		in, err := newInput(tx, r, m)
+		if errors.Is(err, errGone) {
+			err = fmt.Errorf("%w: run %d is missing", ErrCorrupt, r.number)
+		}
 		if err != nil {
 			return false, err
 		}
@@ -132,6 +137,7 @@ func (b *builder) mergeSegment(tx *bbolt.Tx, m *merge) (done bool, err error) {
 	if len(ins) > 0 {
 		return false, nil
 	}
+	b.s.ending.Store(true)
 	for _, r := range m.inputs {
 		if err := deleteRun(tx, r.number); err != nil {
 			return false, err

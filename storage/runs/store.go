@@ -30,6 +30,7 @@ type Store struct {
 
 	flushed    atomic.Uint32 // the last generation that is in runs
 	counts     atomic.Pointer[counts]
+	ending     atomic.Bool           // a merge takes its inputs out of the file, then out of the view
 	broken     atomic.Pointer[error] // why writing was given up
 	refused    refusals
 	expired    atomic.Int64

@@ -9,6 +9,7 @@ import (
 	"weak"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 	"go.uber.org/goleak"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
@@ -203,4 +204,27 @@ func TestClockAhead(t *testing.T) {
 	require.Zero(t, s.Stats().Records)
 	require.Zero(t, s.Stats().Providers)
 	checked(t, s)
+}
+
+// A run that the file has lost, while the view shows it, is damage. Whoever reads it is
+// told; nobody waits for a view without it.
+func TestRunIsMissing(t *testing.T) {
+	o := tiny()
+	o.shape.retry = time.Hour // no merge comes first
+	s := open(t, t.TempDir(), o)
+	add := func(key string) error {
+		return s.AddProvider(start, []byte(key), records.Provider{ID: "p", Expires: start.Add(time.Hour)}, true)
+	}
+	require.NoError(t, add("k"))
+	require.NoError(t, s.Rotate())
+	r := s.view.Load().runs[0]
+	require.NoError(t, s.runs.update(func(tx *bbolt.Tx) error { return deleteRun(tx, r.number) }))
+
+	_, err := s.Providers(nil, start, []byte("k"), 10)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorIs(t, add("k"), ErrCorrupt)
+	key := recordKeyOf([]byte("k"))
+	require.False(t, s.known(seconds(start), &key, "p"))
+	_, err = s.Providers(nil, start, []byte("another"), 10)
+	require.NoError(t, err)
 }
