@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +13,7 @@ import (
 )
 
 // TestKeyOutOfPlace changes keys so that their page is still in order, but not
-// where it hangs in the tree. bbolt, walking it for want of a list of free pages,
+// where it hangs in the tree. bbolt, which walks a file without a list of free pages,
 // would leave a goroutine behind for each.
 func TestKeyOutOfPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tree.db")
@@ -54,4 +55,134 @@ func TestKeyOutOfPlace(t *testing.T) {
 		}
 	}
 	require.Greater(t, pages, 5)
+}
+
+// branchesOf returns the branch pages of a file without buckets in buckets, and where in
+// the file their children are named.
+func branchesOf(t *testing.T, path string) (branches []uint64, children []int64) {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	p, err := openPageFile(f)
+	require.NoError(t, err)
+	v := verifier{pageFile: p, budget: wholeFile, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
+	require.NoError(t, v.readFreelist())
+	require.NoError(t, v.walk())
+	for id := range p.pages {
+		if id < 2 || !v.seen.has(id) || v.freelist == id {
+			continue
+		}
+		pg, err := p.read(id)
+		require.NoError(t, err)
+		if pg.flags != flagBranch {
+			continue
+		}
+		branches = append(branches, id)
+		for i := range pg.count {
+			children = append(children, int64(id)*p.pageSize+int64(pageHeader+i*elementSize+8))
+		}
+	}
+	return branches, children
+}
+
+// deepFile has a tree of three levels, as large files have, and one of two.
+func deepFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "deep.db")
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, PageSize: 4096})
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		for name, rows := range map[string]int{"deep": 300, "flat": 10} {
+			b, err := tx.CreateBucket([]byte(name))
+			if err != nil {
+				return err
+			}
+			for i := range rows {
+				if err := b.Put(fmt.Appendf(nil, "%0400d", i), []byte("value")); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}))
+	require.NoError(t, db.Close())
+	return path
+}
+
+// TestBranchThatPointsUp puts every branch of a large file in the place of each child of
+// a branch. bbolt would follow one that points up the tree until it runs out of memory.
+func TestBranchThatPointsUp(t *testing.T) {
+	path := deepFile(t)
+	branches, children := branchesOf(t, path)
+	require.Greater(t, len(branches), 15)
+	tried, passed := 0, 0
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	for _, at := range children {
+		right := make([]byte, 8)
+		_, err := f.ReadAt(right, at)
+		require.NoError(t, err)
+		for _, to := range branches {
+			if to == order.Uint64(right) {
+				continue
+			}
+			tried++
+			_, err := f.WriteAt(order.AppendUint64(nil, to), at)
+			require.NoError(t, err)
+			if _, err = measureFile(f, 2, nil); err == nil {
+				passed++
+				require.LessOrEqual(t, rowsOf(t, path), 310, "child at %d: page %d", at, to)
+			}
+		}
+		_, err = f.WriteAt(right, at)
+		require.NoError(t, err)
+	}
+	_, err = measureFile(f, 2, nil)
+	require.NoError(t, err)
+	require.Less(t, passed, tried/20, "branches in the place of one above them, which ends")
+}
+
+// rowsOf has bbolt walk the trees of a damaged file, and counts more rows than there are
+// as an end.
+func rowsOf(t *testing.T, path string) (rows int) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+	require.NoError(t, err)
+	defer db.Close()
+	_ = db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(_, _ []byte) error {
+				if rows++; rows > 1000 {
+					return errors.New("endless")
+				}
+				return nil
+			})
+		})
+	})
+	return rows
+}
+
+// TestLeavesAreNotRead: what a start reads of a large file are its branches.
+func TestLeavesAreNotRead(t *testing.T) {
+	path := deepFile(t)
+	branches, children := branchesOf(t, path)
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	p, err := openPageFile(f)
+	require.NoError(t, err)
+	v := verifier{pageFile: p, budget: 2, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
+	require.NoError(t, v.readFreelist())
+	require.NoError(t, v.walk())
+	require.Equal(t, 1+len(branches), v.met, "the leaf of the buckets, and branches")
+	leaves := 1 + len(children) - (len(branches) - 2) // two branches are roots
+	seen := 0
+	for id := range p.pages {
+		if v.seen.has(id) {
+			seen++
+		}
+	}
+	require.Equal(t, len(branches)+leaves+1, seen, "and the list of free pages")
 }
