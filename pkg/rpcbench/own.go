@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
@@ -121,9 +122,14 @@ func (o *own) surround(ctx context.Context) error {
 	}
 }
 
+// dialTimeout is what a handshake may take beside the load of a measurement; libp2p has 5
+// seconds on a local network.
+const dialTimeout = 30 * time.Second
+
 func newHost(listen ...string) (host.Host, error) {
 	h, err := libp2p.New(libp2p.ListenAddrStrings(listen...), libp2p.DisableRelay(), libp2p.DisableMetrics(),
-		libp2p.ResourceManager(&network.NullResourceManager{}))
+		libp2p.ResourceManager(&network.NullResourceManager{}),
+		libp2p.SwarmOpts(swarm.WithDialTimeout(dialTimeout), swarm.WithDialTimeoutLocal(dialTimeout)))
 	if err != nil {
 		return nil, fmt.Errorf("rpcbench: host: %w", err)
 	}
