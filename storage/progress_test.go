@@ -168,11 +168,7 @@ func TestProgressOfRepairWithoutARoot(t *testing.T) {
 // pagesBytes returns the length of a file as far as its pages were ever used.
 func pagesBytes(t *testing.T, path string) int64 {
 	t.Helper()
-	f, err := os.Open(path)
-	require.NoError(t, err)
-	defer f.Close()
-	p, err := openPageFile(f)
-	require.NoError(t, err)
+	p := openPages(t, path)
 	return int64(p.pages) * p.pageSize
 }
 

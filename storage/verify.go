@@ -16,7 +16,7 @@ import (
 
 // defaultVerifyPages is how many pages Open looks at, 16 MiB: all of a small
 // file, and in a large one its top, where damage would be worst. Of the rest it reads
-// the branches, one page in eighty. That takes milliseconds; what is wrong in a leaf is
+// the branches, one page in a hundred. That takes milliseconds; what is wrong in a leaf is
 // caught when it is read (see DB.view).
 const defaultVerifyPages = 4096
 
@@ -65,7 +65,7 @@ func measureFile(f *os.File, budget int, tell func(Progress)) (used int64, err e
 	if err != nil {
 		return 0, err
 	}
-	v := verifier{pageFile: p, budget: budget, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
+	v := newVerifier(p, budget)
 	if p.freelist == noFreelist {
 		// bbolt is going to walk the trees in a goroutine of its own, where a page
 		// that lies would end the process.
@@ -112,6 +112,10 @@ type verifier struct {
 	frees  uint64      // pages of the list of free pages
 	used   int64       // bytes of the pages met
 	meter  *disk.Meter // counts the pages in use; nil: nobody asks
+}
+
+func newVerifier(p *pageFile, budget int) *verifier {
+	return &verifier{pageFile: p, budget: budget, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
 }
 
 // subtree is a page to look at, and where the keys in it and below must lie: from

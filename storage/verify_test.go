@@ -57,16 +57,23 @@ func TestKeyOutOfPlace(t *testing.T) {
 	require.Greater(t, pages, 5)
 }
 
+// openPages opens the pages of a file for the time of a test.
+func openPages(t *testing.T, path string) *pageFile {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { f.Close() })
+	p, err := openPageFile(f)
+	require.NoError(t, err)
+	return p
+}
+
 // branchesOf returns the branch pages of a file without buckets in buckets, and where in
 // the file their children are named.
 func branchesOf(t *testing.T, path string) (branches []uint64, children []int64) {
 	t.Helper()
-	f, err := os.Open(path)
-	require.NoError(t, err)
-	defer f.Close()
-	p, err := openPageFile(f)
-	require.NoError(t, err)
-	v := verifier{pageFile: p, budget: wholeFile, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
+	p := openPages(t, path)
+	v := newVerifier(p, wholeFile)
 	require.NoError(t, v.readFreelist())
 	require.NoError(t, v.walk())
 	for id := range p.pages {
@@ -86,15 +93,15 @@ func branchesOf(t *testing.T, path string) (branches []uint64, children []int64)
 	return branches, children
 }
 
-// deepFile has a tree of three levels, as large files have, and one of two.
+// deepFile has a tree with branches below branches, as large files have, and a flat one.
 func deepFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "deep.db")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, PageSize: 4096})
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
-		for name, rows := range map[string]int{"deep": 300, "flat": 10} {
-			b, err := tx.CreateBucket([]byte(name))
+		for _, rows := range []int{300, 10} {
+			b, err := tx.CreateBucket(fmt.Appendf(nil, "%d rows", rows))
 			if err != nil {
 				return err
 			}
@@ -168,12 +175,8 @@ func rowsOf(t *testing.T, path string) (rows int) {
 func TestLeavesAreNotRead(t *testing.T) {
 	path := deepFile(t)
 	branches, children := branchesOf(t, path)
-	f, err := os.Open(path)
-	require.NoError(t, err)
-	defer f.Close()
-	p, err := openPageFile(f)
-	require.NoError(t, err)
-	v := verifier{pageFile: p, budget: 2, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
+	p := openPages(t, path)
+	v := newVerifier(p, 2)
 	require.NoError(t, v.readFreelist())
 	require.NoError(t, v.walk())
 	require.Equal(t, 1+len(branches), v.met, "the leaf of the buckets, and branches")

@@ -87,14 +87,6 @@ const (
 	ExpireInterval = time.Minute
 )
 
-// EnoughHolders returns how many of the peers that a published record was sent to
-// must have taken it for the publication to be done: half of them, rounded up, in a
-// network of fewer than k servers too. Where every server comes and goes, 2.7 of 20
-// holders are left just before the next publication (docs/PERFORMANCE.md); of ten
-// there is still one. A larger share would have every key tried again each hour while
-// a few of the peers refuse records for good.
-func EnoughHolders(sent int) int { return (sent + 1) / 2 }
-
 // Bounds of the Machine.
 const (
 	// MaxRequests bounds requests in flight. Each purpose has places of its own:
@@ -140,6 +132,14 @@ const (
 	// MaxCloser bounds the closer peers taken from one answer: 2k.
 	MaxCloser = 2 * Replicas
 )
+
+// EnoughHolders returns how many of the peers that a published record was sent to
+// must have taken it for the publication to be done: half of them, rounded up, in a
+// network of fewer than k servers too. Where every server comes and goes, 2.7 of 20
+// holders are left just before the next publication (docs/PERFORMANCE.md); of ten
+// there is still one. A larger share would have every key tried again each hour while
+// a few of the peers refuse records for good.
+func EnoughHolders(sent int) int { return (sent + 1) / 2 }
 
 // Config sets up a Machine. Zero fields take the defaults named above.
 type Config struct {

@@ -157,7 +157,11 @@ func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 	ctx = network.WithDialPeerTimeout(ctx, c.cfg.DialTimeout)
 	conns := c.host.Network().ConnsToPeer(to)
 	s, err := c.host.NewStream(ctx, to, c.proto)
-	if err != nil && anyLost(conns, err) && sleep(ctx, reopenAfter) {
+	if err != nil && anyLost(conns, err) {
+		select {
+		case <-time.After(reopenAfter):
+		case <-ctx.Done(): // upon which no stream opens
+		}
 		s, err = c.host.NewStream(ctx, to, c.proto)
 	}
 	if err == nil {
@@ -178,18 +182,6 @@ func anyLost(conns []network.Conn, err error) bool {
 // reopenAfter is what a host takes at most, on a busy machine, to see that a connection
 // is lost after a stream on it has failed: until then it opens more streams on it.
 const reopenAfter = 20 * time.Millisecond
-
-// sleep waits; false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
 
 // bind returns ctx bounded by the life of the client.
 func (c *Client) bind(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -209,9 +209,7 @@ func TestClockAhead(t *testing.T) {
 // A run that the file has lost, while the view shows it, is damage. Whoever reads it is
 // told; nobody waits for a view without it.
 func TestRunIsMissing(t *testing.T) {
-	o := tiny()
-	o.shape.retry = time.Hour // no merge comes first
-	s := open(t, t.TempDir(), o)
+	s := open(t, t.TempDir(), tiny())
 	add := func(key string) error {
 		return s.AddProvider(start, []byte(key), records.Provider{ID: "p", Expires: start.Add(time.Hour)}, true)
 	}
