@@ -1,9 +1,12 @@
 package interop
 
 import (
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,7 +66,33 @@ func (d pyDemo) start(t testing.TB, name string, args ...string) *proc {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "kademlia.py"), b, 0o644))
 	env := []string{"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1"}
-	return start(t, "py-"+d.version+" "+name, dir, env, d.python, append([]string{"kademlia.py"}, args...)...)
+	args = append([]string{"kademlia.py", "--port", strconv.Itoa(freePort(t))}, args...)
+	return start(t, "py-"+d.version+" "+name, dir, env, d.python, args...)
+}
+
+// Ports of the demos lie below those the kernel gives out (32768 and up on Linux).
+const (
+	firstPort = 15000
+	numPorts  = 15000
+)
+
+var portsGiven atomic.Int64
+
+// freePort returns a port that is free on all addresses. A demo left to itself takes
+// one at random, among those that connections of the other tests use, and goes on
+// without the loopback address if the port is taken there.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range numPorts {
+		port := firstPort + int(portsGiven.Add(1))%numPorts
+		l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
+		if err == nil {
+			require.NoError(t, l.Close())
+			return port
+		}
+	}
+	require.Fail(t, "no port is free")
+	return 0
 }
 
 // newKeys reports whether this release's demo uses /example/my-example-key and
