@@ -292,8 +292,9 @@ func (v *verifier) noteTree(root uint64) error {
 	}
 }
 
-// noteChildren notes the pages below a branch page. Leaves that no budget is left for
-// are marked unread: one page can be in use only once, so that no branch hides there.
+// noteChildren notes the pages below a branch page. Leaves beyond the budget are only
+// marked, not read. If such a child is one of the branches instead, that page is in use
+// twice, which mark reports.
 func (v *verifier) noteChildren(elems []element, t subtree) error {
 	level := t.level + 1
 	if level == t.tree.leaves && !t.tree.buckets && v.met+len(v.todo) >= v.budget {

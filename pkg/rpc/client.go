@@ -121,9 +121,9 @@ func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, mor
 	return reply, err
 }
 
-// mayBeUnread reports whether the peer may never have read the request, which is sent
-// once more then: the connection was lost before any byte of the reply, or a reused
-// stream ended.
+// mayBeUnread reports whether the peer may never have read the request: the connection
+// was lost, or a reused stream ended, before any byte of the reply. Such a request is
+// sent once more.
 func mayBeUnread(err error, reused bool, s *Stats) bool {
 	return s.BytesIn == 0 && (errors.Is(err, ErrConnLost) || reused && errors.Is(err, ErrNoReply))
 }
@@ -160,7 +160,7 @@ func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 	if err != nil && anyLost(conns, err) {
 		select {
 		case <-time.After(reopenAfter):
-		case <-ctx.Done(): // upon which no stream opens
+		case <-ctx.Done(): // NewStream fails at once
 		}
 		s, err = c.host.NewStream(ctx, to, c.proto)
 	}
@@ -179,8 +179,8 @@ func anyLost(conns []network.Conn, err error) bool {
 	return len(conns) > 0 && isConnLost(err) || slices.ContainsFunc(conns, network.Conn.IsClosed)
 }
 
-// reopenAfter is what a host takes at most, on a busy machine, to see that a connection
-// is lost after a stream on it has failed: until then it opens more streams on it.
+// reopenAfter is the pause before a stream is opened once more. A host on a busy machine
+// needs a moment to see that a connection is lost, and until then opens streams on it.
 const reopenAfter = 20 * time.Millisecond
 
 // bind returns ctx bounded by the life of the client.

@@ -190,7 +190,7 @@ func (c *Client) pipelineOnce(ctx context.Context, to peer.ID, reqs []*wire.Mess
 		return len(reqs), nil
 	case err == nil:
 		err = io.EOF // before the peer can have read all
-	case st.lost(err): // as describe tells
+	case st.lost(err): // nothing says what the peer has read; describe makes it ErrConnLost
 	case failed == nil && how != confirmFence && isTimeout(err) && ctx.Err() == nil:
 		c.closeSlowly(st) // a reset could still take away what the peer has not read
 		return len(reqs), nil

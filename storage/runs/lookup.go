@@ -82,8 +82,9 @@ func (s *Store) retry(fn func(v *view) error) error {
 	}
 }
 
-// missing tells a run that is gone, errGone, from one that the file has lost: runs leave
-// the view before they leave the file, but for those of a merge that is ending.
+// missing turns errGone into ErrCorrupt if v should still have all its runs: then the file
+// has lost one. A run leaves the view before it leaves the file, except at the end of a
+// merge, which sets ending meanwhile.
 func (s *Store) missing(v *view, err error) error {
 	if !errors.Is(err, errGone) || s.ending.Load() || s.view.Load() != v {
 		return err
