@@ -204,7 +204,7 @@ func (x *machine) step(t *rapid.T) {
 		x.s.Gone(it)
 		x.m.gone(it)
 	case "all":
-		x.s.All(x.now)
+		x.s.MakeAllDue(x.now)
 		x.m.all(x.now)
 	case "interval":
 		d := time.Duration(rapid.IntRange(1, 30).Draw(t, "interval")) * time.Hour

@@ -256,8 +256,8 @@ func (s *Schedule) DueAt(it Item) (time.Time, bool) {
 	return fromNanos(s.jobs[i].due), true
 }
 
-// All makes every item due now that is not active.
-func (s *Schedule) All(now time.Time) {
+// MakeAllDue makes every item due now, except those in work.
+func (s *Schedule) MakeAllDue(now time.Time) {
 	at := nanos(now)
 	for _, i := range s.heap {
 		s.jobs[i].due, s.jobs[i].failures = at, 0

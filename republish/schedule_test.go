@@ -39,7 +39,7 @@ func TestEmpty(t *testing.T) {
 	}
 	s.Remove(item(1))
 	s.Gone(item(1))
-	s.All(t0)
+	s.MakeAllDue(t0)
 	if st := s.Stats(t0); st != (Stats{}) {
 		t.Fatalf("Stats = %+v", st)
 	}

@@ -76,9 +76,9 @@ func (m *Machine) Alive(at time.Time) {
 
 func (i *isolation) signed(at time.Time) { i.sign, i.failed, i.doubted = at, 0, false }
 
-// heard notes an answer. If nobody answered before, the others are asked too: they are
+// signOfLife notes an answer. If nobody answered before, the others are asked too: they are
 // likely to be back.
-func (m *Machine) heard(now time.Time) {
+func (m *Machine) signOfLife(now time.Time) {
 	i := &m.isolation
 	i.signed(now)
 	if i.lost.IsZero() {

@@ -12,8 +12,28 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// Machine is the client side of the protocol: queries, probes, the routing
-// table and its upkeep, the schedule of published keys. Owned by one goroutine.
+// Machine is the client side of the protocol: queries, probes, the routing table and
+// its refresh, the schedule of published keys. Owned by one goroutine, its driver; the
+// package's doc has the contract between the two.
+//
+// A query takes these steps:
+//
+//  1. Start, Loaded or the upkeep registers it. The nearest peers of the table seed its
+//     lookup.
+//  2. step sends a request to each peer that the lookup names next, as long as there is
+//     room. A query without room waits in blocked, first come, first served.
+//  3. Each answer or failure goes into the lookup, and step goes on.
+//  4. lookupDone ends the lookup. A query that stores then sends its record to the
+//     closest peers, under the same bound.
+//  5. finish cancels what is still in flight and reports the Result.
+//
+// Between two calls of its methods:
+//
+//   - Every request in flight went through send, is in requests, and counts once for
+//     its purpose; no purpose has more than its places.
+//   - A query is in blocked at most once, and only while no place is free.
+//   - Each query has a timer, so it ends even if nobody answers.
+//   - A peer is verified, and named to others, only after it has answered this node.
 type Machine struct {
 	cfg      Config
 	table    *kbucket.Table
@@ -113,7 +133,7 @@ func (m *Machine) Start(now time.Time, q Query) (QueryID, error) {
 func (m *Machine) Cancel(now time.Time, id QueryID) {
 	if q := m.queries.find(id); q != nil {
 		q.silent = true
-		q.trace.looked(now, EndCancelled)
+		q.trace.lookupDone(now, EndCancelled)
 		m.finish(now, q, OutcomeCancelled)
 		m.unblock(now)
 	}
@@ -152,7 +172,7 @@ func (m *Machine) Found(now time.Time, id RequestID, providers []wire.Peer) {
 	}
 	r.found += len(providers)
 	if m.takeProviders(r.query, providers) {
-		m.looked(now, r.query, EndEnough)
+		m.lookupDone(now, r.query, EndEnough)
 		m.unblock(now)
 	}
 }

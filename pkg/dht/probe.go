@@ -221,7 +221,7 @@ func (m *Machine) evicted(promoted kad.Peer) {
 // verified enters a peer that has just answered into the table.
 func (m *Machine) verified(now time.Time, p kad.Peer, g kbucket.Group) {
 	m.candidates.rejects.pardon(p.ID)
-	m.heard(now)
+	m.signOfLife(now)
 	_, before := m.table.Len()
 	switch m.table.Add(p, g, now) {
 	case kbucket.Added:

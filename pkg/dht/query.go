@@ -136,7 +136,7 @@ func (m *Machine) step(now time.Time, q *query) {
 		m.send(now, &request{role: RoleLookup, to: p, query: q}, q.msg)
 	}
 	if q.lookup.Done() {
-		m.looked(now, q, m.endOf(q))
+		m.lookupDone(now, q, m.endOf(q))
 	}
 }
 
@@ -147,9 +147,9 @@ func (m *Machine) answered(now time.Time, r *request, resp Response) {
 	if len(closer) > MaxCloser {
 		closer = closer[:MaxCloser]
 	}
-	heard := q.trace.heard(q.lookup)
+	before := q.trace.known(q.lookup)
 	q.lookup.Responded(r.to.Key, closer)
-	q.trace.answered(now, r, &resp, heard)
+	q.trace.answered(now, r, &resp, before)
 	if q.storing {
 		return
 	}
@@ -163,7 +163,7 @@ func (m *Machine) answered(now time.Time, r *request, resp Response) {
 		enough = m.takeValue(now, q, r.to.Key, resp.Message)
 	}
 	if enough {
-		m.looked(now, q, EndEnough)
+		m.lookupDone(now, q, EndEnough)
 		return
 	}
 	m.step(now, q)
@@ -225,7 +225,7 @@ func (m *Machine) expireQuery(now time.Time, q *query) {
 		m.finish(now, q, q.outcome())
 		return
 	}
-	m.looked(now, q, EndTimeout)
+	m.lookupDone(now, q, EndTimeout)
 	if !q.over { // it stores, and may wait for a place or for peers that limit us
 		m.limitTime(now, q, QueryTimeout)
 	}
@@ -236,9 +236,9 @@ func (m *Machine) limitTime(now time.Time, q *query, after time.Duration) {
 	m.timers.push(timer{at: now.Add(after), kind: timerQuery, id: uint64(q.id)})
 }
 
-// looked is called once, when the lookup of a query is over.
-func (m *Machine) looked(now time.Time, q *query, e End) {
-	q.trace.looked(now, e)
+// lookupDone is called once, when the lookup of a query is over.
+func (m *Machine) lookupDone(now time.Time, q *query, e End) {
+	q.trace.lookupDone(now, e)
 	m.cancelRequests(now, q)
 	switch q.Kind {
 	case FindClosest:

@@ -119,7 +119,7 @@ func (m *Machine) Unscheduled(it republish.Item) { m.schedule.Remove(it) }
 
 // RepublishAll makes every published key due now.
 func (m *Machine) RepublishAll(now time.Time) {
-	m.schedule.All(now)
+	m.schedule.MakeAllDue(now)
 	m.publishDue(now)
 }
 

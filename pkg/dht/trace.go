@@ -100,8 +100,8 @@ func (v ValueState) String() string { return valueNames[v] }
 // The methods below do nothing on a nil Trace, which is what a Machine without
 // Config.Trace has.
 
-// heard returns how many peers the lookup has heard of.
-func (t *Trace) heard(l *lookup.Lookup) int {
+// known returns how many peers the lookup has heard of.
+func (t *Trace) known(l *lookup.Lookup) int {
 	if t == nil {
 		return 0
 	}
@@ -139,8 +139,8 @@ func (t *Trace) slow(now time.Time, r *request) {
 	}
 }
 
-// answered ends a step. Heard is what heard returned before the answer was taken.
-func (t *Trace) answered(now time.Time, r *request, resp *Response, heard int) {
+// answered ends a step. before is what known returned before the answer was taken.
+func (t *Trace) answered(now time.Time, r *request, resp *Response, before int) {
 	s := t.of(r)
 	if s == nil {
 		return
@@ -152,7 +152,7 @@ func (t *Trace) answered(now time.Time, r *request, resp *Response, heard int) {
 	s.Named = clamp(len(resp.Closer))
 	s.Providers = clamp(r.found + len(resp.Message.ProviderPeers))
 	if r.role == RoleLookup {
-		s.New = clamp(t.heard(r.query.lookup) - heard)
+		s.New = clamp(t.known(r.query.lookup) - before)
 	}
 }
 
@@ -170,8 +170,8 @@ func (t *Trace) cancelled(now time.Time, r *request) {
 	}
 }
 
-// looked notes the end of the lookup; the first one counts.
-func (t *Trace) looked(now time.Time, e End) {
+// lookupDone notes the end of the lookup; the first one counts.
+func (t *Trace) lookupDone(now time.Time, e End) {
 	if t != nil && t.End == EndNone {
 		t.End, t.Looked = e, now.Sub(t.Started)
 	}

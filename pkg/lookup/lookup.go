@@ -21,9 +21,9 @@ const (
 	numStates
 )
 
-// candidate is a place of the shortlist: 16 bytes, which are searched and moved
+// entry is a place of the shortlist: 16 bytes, which are searched and moved
 // often; the peer itself stays where it is.
-type candidate struct {
+type entry struct {
 	dist  uint64 // the first 8 bytes of its distance to target
 	at    uint32 // in Lookup.peers
 	hop   uint16 // answers that led to it; 0 for a seed
@@ -32,16 +32,16 @@ type candidate struct {
 
 // Lookup is one iterative lookup. It is owned by one goroutine.
 type Lookup struct {
-	target kad.Key
-	tag    uint64 // the first 8 bytes of target
-	cfg    Config
-	list   []candidate // shortlist, by ascending distance to target
-	peers  []kad.Peer  // those of list, in the order they were heard of
-	alpha  int         // peers asked at once: Alpha, up to MaxAlpha after stalls
-	until  int         // of the nearest must have responded at the end: Beta, see Until
-	count  [numStates]int
-	heard  int // peers ever heard of
-	asked  int
+	target    kad.Key
+	tag       uint64 // the first 8 bytes of target
+	cfg       Config
+	list      []entry    // shortlist, by ascending distance to target
+	peers     []kad.Peer // those of list, in the order they were heard of
+	alpha     int        // peers asked at once: Alpha, up to MaxAlpha after stalls
+	until     int        // of the nearest must have responded at the end: Beta, see Until
+	count     [numStates]int
+	everHeard int // peers heard of, seeds included
+	asked     int
 }
 
 // New returns a lookup of the peers nearest to target, starting at seeds. Our
@@ -57,7 +57,7 @@ func (l *Lookup) Restart(target kad.Key, cfg Config, seeds []kad.Peer) {
 	*l = Lookup{target: target, tag: tagOf(&target), cfg: cfg.withDefaults(), list: l.list[:0], peers: l.peers[:0]}
 	l.alpha, l.until = l.cfg.Alpha, l.cfg.Beta
 	if room := min(len(seeds)+2*l.cfg.K, l.cfg.MaxPeers); cap(l.peers) < room {
-		l.list, l.peers = make([]candidate, 0, room), make([]kad.Peer, 0, room)
+		l.list, l.peers = make([]entry, 0, room), make([]kad.Peer, 0, room)
 	}
 	next := 0
 	for i := range seeds {
@@ -189,7 +189,7 @@ type Stats struct {
 // Stats counts the peers by state.
 func (l *Lookup) Stats() Stats {
 	s := Stats{
-		Heard: l.heard, Asked: l.asked, Responded: l.count[responded],
+		Heard: l.everHeard, Asked: l.asked, Responded: l.count[responded],
 		Failed: l.count[failed], Slow: l.count[slow], Waiting: l.count[waiting],
 	}
 	n := 0
@@ -216,7 +216,7 @@ func (l *Lookup) Hop(k kad.Key) int {
 // stalled makes room for one more question: the last event brought nothing.
 func (l *Lookup) stalled() { l.alpha = min(l.alpha+1, l.cfg.MaxAlpha) }
 
-func (l *Lookup) set(c *candidate, s state) {
+func (l *Lookup) set(c *entry, s state) {
 	l.count[c.state]--
 	c.state = s
 	l.count[s]++
@@ -255,7 +255,7 @@ func (l *Lookup) search(k *kad.Key, from int) (int, bool) {
 	return lo, false
 }
 
-func (l *Lookup) find(k *kad.Key) *candidate {
+func (l *Lookup) find(k *kad.Key) *entry {
 	if i, ok := l.search(k, 0); ok {
 		return &l.list[i]
 	}
@@ -269,7 +269,7 @@ func (l *Lookup) hear(p *kad.Peer, hop uint16, from int) (next int, fresh bool) 
 	if known {
 		return at + 1, false
 	}
-	c := candidate{dist: tagOf(&p.Key) ^ l.tag, at: uint32(len(l.peers)), hop: hop}
+	c := entry{dist: tagOf(&p.Key) ^ l.tag, at: uint32(len(l.peers)), hop: hop}
 	if len(l.list) >= l.cfg.MaxPeers {
 		drop := l.farthestHeard()
 		if drop < at { // includes none
@@ -284,11 +284,11 @@ func (l *Lookup) hear(p *kad.Peer, hop uint16, from int) (next int, fresh bool) 
 	}
 	l.list = slices.Insert(l.list, at, c)
 	l.count[heard]++
-	l.heard++
+	l.everHeard++
 	return at + 1, true
 }
 
-// farthestHeard returns the last candidate not asked yet, the only ones that may
+// farthestHeard returns the last peer not asked yet, the only ones that may
 // be dropped, or -1.
 func (l *Lookup) farthestHeard() int {
 	for i := len(l.list) - 1; i >= 0; i-- {
@@ -300,7 +300,7 @@ func (l *Lookup) farthestHeard() int {
 }
 
 // amongNearest reports whether fewer than K peers that did not fail are nearer
-// than candidate i.
+// than entry i.
 func (l *Lookup) amongNearest(i int) bool {
 	nearer := 0
 	for j := range l.list[:i] {
