@@ -132,7 +132,7 @@ func (l *Loaded) parse(name string, data []byte) error {
 		return fileError(name, data, err)
 	}
 	l.Config, l.File = c, name
-	for path, at := range places(data) {
+	for path, at := range places(data) { // order-free: each path has an origin of its own
 		l.origins[path] = Origin{Source: "file", Name: name, Line: at.line}
 	}
 	if unknown != nil {

@@ -41,8 +41,11 @@ func place(dir string) (name string, f floor, ok bool) {
 // may do anything its parent's tests may.
 func forTests(dir string) bool { return strings.HasSuffix(dir, "test") }
 
-// check returns the rules that a package breaks.
-func check(w *world, p *pkg) []finding {
+// check returns the rules that a package breaks without leave.
+func check(w *world, p *pkg) []finding { return slices.DeleteFunc(broken(w, p), excepted) }
+
+// broken returns the rules that a package breaks.
+func broken(w *world, p *pkg) []finding {
 	name, f, ok := place(p.dir)
 	if !ok {
 		return []finding{{w.position(p.files[0].Name), "package " + p.dir + " has no floor"}}
@@ -59,7 +62,7 @@ func check(w *world, p *pkg) []finding {
 			c.checkPure(file)
 		}
 	}
-	return slices.DeleteFunc(c.found, excepted)
+	return c.found
 }
 
 func excepted(f finding) bool {

@@ -1,4 +1,5 @@
-// Package floors holds the test that keeps the house standing: which package may
-// import which, and what is banned below the I/O line. It has no code of its own
-// and is imported by nobody.
+// Package floors holds the tests of the architecture: which package may import
+// which, what is banned below the I/O line, that nothing is permitted which no file
+// needs, and that docs/ARCHITECTURE.md shows the floors as the imports make them. It
+// has no code of its own and is imported by nobody.
 package floors
