@@ -10,10 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/holdfast-dht/holdfast/pkg/config"
-	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
-	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // pollPeers is how often the table is looked at while its first peer is awaited.
@@ -41,33 +38,6 @@ func DialFailure(err error) string {
 		return text
 	}
 	return id + ": " + strings.ReplaceAll(reasons, " * [", "; [")
-}
-
-// nodeConfig is the node's part of the configuration, without its stores.
-func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Config {
-	return node.Config{
-		ProtocolPrefix:        c.Network.ProtocolPrefix,
-		Mode:                  node.Mode(c.Network.Mode),
-		First:                 c.Network.BootstrapRole == config.RoleFirst,
-		Bootstrap:             bootstrap,
-		UnvalidatedNamespaces: c.Values.UnvalidatedNamespaces,
-		RawKeys:               c.Values.RawKeys,
-		MaxValueTTL:           c.Values.MaxTTL.Duration,
-		DefaultValueTTL:       c.Values.ValueTTL(),
-		ProviderTTL:           c.Storage.ProviderTTL.Duration,
-		MaxValueSize:          int(c.Values.MaxSize),
-		MaxProviderAddrs:      c.Quotas.AddressesPerProvider,
-		MaxInboundStreams:     maxInboundStreams(c.Limits),
-		RepublishInterval:     c.Republish.Interval.Duration,
-		DHT: dht.Config{
-			RefreshInterval:  c.Refresh.Interval.Duration,
-			SnapshotInterval: c.Snapshot.Interval.Duration,
-			ExpireInterval:   c.Storage.ExpiryInterval.Duration,
-			Trace:            true,
-		},
-		RPCObserver: rpcTrace{log: logs.Logger("rpc"), next: rpc.NoObserver{}},
-		Logger:      logs.Logger("node"),
-	}
 }
 
 // bootstrapResult is what became of the bootstrap peers at start.

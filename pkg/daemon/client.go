@@ -56,10 +56,10 @@ func newClient(c config.Config, logs *Logs) (*Client, error) {
 		listen = nil // it can still dial
 	}
 	gate := rpc.NewGate(nil)
-	h, err := newHost(hostConfig{
-		key: key, listen: listen, protocol: node.ProtocolID(c.Network.ProtocolPrefix),
-		security: c.Network.Security, limits: c.Limits, gate: gate,
-	})
+	hc := hostSettings(&c)
+	hc.key, hc.listen, hc.gate = key, listen, gate
+	hc.announce = nil // those of the daemon's ports
+	h, err := newHost(hc)
 	if err != nil {
 		return nil, err
 	}

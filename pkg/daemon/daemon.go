@@ -139,13 +139,10 @@ func (d *Daemon) startNode() error {
 		d.log.Info("address not available on this machine", "error", s)
 	}
 	gate, holes := rpc.NewGate(nil), newBlackHoles()
-	d.host, err = newHost(hostConfig{
-		key: key, listen: listen, announce: d.config.Network.Announce,
-		protocol: node.ProtocolID(d.config.Network.ProtocolPrefix), limits: d.config.Limits, holes: holes,
-		mapPort: d.config.Network.PortMapping && !onlyLoopback(listen), registry: d.metrics.Registerer(), gate: gate,
-		security: d.config.Network.Security,
-	})
-	if err != nil {
+	hc := hostSettings(&d.config)
+	hc.key, hc.listen, hc.gate, hc.holes, hc.registry = key, listen, gate, holes, d.metrics.Registerer()
+	hc.mapPort = d.config.Network.PortMapping && !onlyLoopback(listen)
+	if d.host, err = newHost(hc); err != nil {
 		return err
 	}
 	d.onClose("libp2p", closeHost, d.host.Close)
@@ -167,7 +164,7 @@ func (d *Daemon) startNode() error {
 		return fmt.Errorf("daemon: %w", err)
 	}
 	d.onClose("node", closeNode, d.node.Close)
-	d.metrics.Watch(nodesource.New(d.node, d.store, d.quotaLimits(), d.disk.full))
+	d.metrics.Watch(nodesource.New(d.node, d.store, quotaLimits(&d.config, d.store), d.disk.full))
 	d.log.Info("listening", "addresses", addrTexts(d.host.Network().ListenAddresses()), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil
 }

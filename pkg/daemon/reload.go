@@ -3,10 +3,10 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
-	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
 // ErrNoReload is returned by Reload of a daemon that was given no way to.
@@ -48,29 +48,15 @@ func (d *Daemon) reload() error {
 		return err
 	}
 	applied, waiting := changes(&d.loaded.Config, &next.Config)
-	for _, key := range applied {
+	for _, key := range toApply(applied) {
 		if err := d.apply(key, &next.Config); err != nil {
 			return fmt.Errorf("daemon: reload %s: %w", key, err)
 		}
-	}
-	// A command may have set other levels since.
-	if err := d.options.Logs.SetAll(next.Config.Log.Level); err != nil {
-		return fmt.Errorf("daemon: reload log.level: %w", err)
 	}
 	d.loaded = next
 	d.log.Info("configuration reloaded", "applied", strings.Join(applied, " "))
 	if len(waiting) > 0 {
 		d.log.Warn("some changes need a restart", "keys", strings.Join(waiting, " "))
-	}
-	return nil
-}
-
-// unfit finds settings that do not go with those which only a restart changes, so
-// that a reload is taken whole or not at all.
-func (d *Daemon) unfit(next *config.Config) config.Violations {
-	shortest := min(d.config.Storage.ProviderTTL.Duration, d.config.Values.ValueTTL())
-	if i := next.Republish.Interval; i.Duration >= shortest {
-		return config.Violations{{Key: "republish.interval", Problem: fmt.Sprintf("is %s; the records of the running daemon live for %s: restart it to change both", i, shortest)}}
 	}
 	return nil
 }
@@ -89,42 +75,10 @@ func changes(old, next *config.Config) (applied, waiting []string) {
 	return applied, waiting
 }
 
-func (d *Daemon) apply(key string, c *config.Config) error {
-	if set, ok := intervals[key]; ok {
-		var i dht.Intervals
-		set(&i, c)
-		return d.node.SetIntervals(i)
+// toApply returns the keys to apply when those given have changed, each once.
+func toApply(changed []string) []string {
+	if slices.Contains(changed, levelsKey) {
+		return changed
 	}
-	return appliers[key](d, c)
-}
-
-// appliers apply the keys that may change at run time, intervals apart.
-var appliers = map[string]func(*Daemon, *config.Config) error{
-	"log.level":               func(d *Daemon, c *config.Config) error { return d.options.Logs.SetAll(c.Log.Level) },
-	"network.bootstrap":       (*Daemon).applyBootstrap,
-	"limits.connections_low":  (*Daemon).applyLimits,
-	"limits.connections_high": (*Daemon).applyLimits,
-	"limits.memory":           (*Daemon).applyLimits,
-}
-
-func (d *Daemon) applyBootstrap(c *config.Config) error {
-	peers, err := ParseBootstrap(c.Network.Bootstrap)
-	if err != nil {
-		return err
-	}
-	d.node.SetBootstrap(peers)
-	return nil
-}
-
-func (d *Daemon) applyLimits(c *config.Config) error {
-	d.node.SetMaxInboundStreams(maxInboundStreams(c.Limits))
-	return setLimits(d.host, d.node.Protocol(), c.Limits)
-}
-
-// intervals are the periods that may change at run time.
-var intervals = map[string]func(*dht.Intervals, *config.Config){
-	"refresh.interval":        func(i *dht.Intervals, c *config.Config) { i.Refresh = c.Refresh.Interval.Duration },
-	"snapshot.interval":       func(i *dht.Intervals, c *config.Config) { i.Snapshot = c.Snapshot.Interval.Duration },
-	"storage.expiry_interval": func(i *dht.Intervals, c *config.Config) { i.Expire = c.Storage.ExpiryInterval.Duration },
-	"republish.interval":      func(i *dht.Intervals, c *config.Config) { i.Republish = c.Republish.Interval.Duration },
+	return append(slices.Clone(changed), levelsKey)
 }

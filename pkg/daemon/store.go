@@ -5,49 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/holdfast-dht/holdfast/pkg/config"
-	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
 // ErrInUse is returned when another process works on the data directory.
 var ErrInUse = errors.New("daemon: data directory in use")
-
-// StorageOptions are the database's part of the configuration.
-func StorageOptions(c *config.Config) storage.Options {
-	return storage.Options{
-		MaxBytes:              int64(c.Storage.MaxBytes),
-		MaxValueSize:          int(c.Values.MaxSize),
-		MaxProviders:          c.Quotas.Providers,
-		MaxRecordsPerProvider: c.Quotas.RecordsPerProvider,
-		MaxProvidersPerKey:    c.Quotas.ProvidersPerKey,
-		ValueQuotas: records.ValueQuotas{
-			All:      records.Tally{Values: int64(c.Quotas.Values), Bytes: int64(c.Quotas.ValuesSize)},
-			PerPeer:  records.Tally{Values: int64(c.Quotas.ValuesPerPeer), Bytes: int64(c.Quotas.ValuesSizePerPeer)},
-			PerGroup: records.Tally{Values: int64(c.Quotas.ValuesPerGroup), Bytes: int64(c.Quotas.ValuesSizePerGroup)},
-		},
-		Network: c.Network.ProtocolPrefix,
-	}
-}
-
-// quotaLimits are the quotas of the configuration, as the store keeps them.
-func (d *Daemon) quotaLimits() [records.NumQuotas]int64 {
-	c, values := &d.config, d.store.ValueQuotas()
-	return [records.NumQuotas]int64{
-		records.QuotaBytes:              d.store.MaxBytes(),
-		records.QuotaProviders:          int64(c.Quotas.Providers),
-		records.QuotaRecordsPerProvider: int64(c.Quotas.RecordsPerProvider),
-		records.QuotaProvidersPerKey:    int64(c.Quotas.ProvidersPerKey),
-		records.QuotaAddrsPerProvider:   int64(c.Quotas.AddressesPerProvider),
-		records.QuotaValueBytes:         int64(c.Values.MaxSize),
-		records.QuotaValues:             values.All.Values,
-		records.QuotaValuesSize:         values.All.Bytes,
-		records.QuotaValuesPerPeer:      values.PerPeer.Values,
-		records.QuotaValuesSizePerPeer:  values.PerPeer.Bytes,
-		records.QuotaValuesPerGroup:     values.PerGroup.Values,
-		records.QuotaValuesSizePerGroup: values.PerGroup.Bytes,
-	}
-}
 
 // StoreError says what to do about a database that cannot be opened.
 func StoreError(dir string, err error) error {

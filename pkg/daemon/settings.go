@@ -1,0 +1,151 @@
+package daemon
+
+import (
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/storage"
+)
+
+// This file carries the settings to the parts of the process: at the start as the
+// options of each part, at a reload by an applier for each key.
+
+// hostSettings are the host's part of the configuration, without its key, its listen
+// addresses and what it reports to.
+func hostSettings(c *config.Config) hostConfig {
+	return hostConfig{
+		protocol: node.ProtocolID(c.Network.ProtocolPrefix),
+		announce: c.Network.Announce,
+		security: c.Network.Security,
+		limits:   c.Limits,
+	}
+}
+
+// nodeConfig is the node's part of the configuration, without its stores.
+func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Config {
+	return node.Config{
+		ProtocolPrefix:        c.Network.ProtocolPrefix,
+		Mode:                  node.Mode(c.Network.Mode),
+		First:                 c.Network.BootstrapRole == config.RoleFirst,
+		Bootstrap:             bootstrap,
+		UnvalidatedNamespaces: c.Values.UnvalidatedNamespaces,
+		RawKeys:               c.Values.RawKeys,
+		MaxValueTTL:           c.Values.MaxTTL.Duration,
+		DefaultValueTTL:       c.Values.ValueTTL(),
+		ProviderTTL:           c.Storage.ProviderTTL.Duration,
+		MaxValueSize:          int(c.Values.MaxSize),
+		MaxProviderAddrs:      c.Quotas.AddressesPerProvider,
+		MaxInboundStreams:     maxInboundStreams(c.Limits),
+		RepublishInterval:     c.Republish.Interval.Duration,
+		DHT: dht.Config{
+			RefreshInterval:  c.Refresh.Interval.Duration,
+			SnapshotInterval: c.Snapshot.Interval.Duration,
+			ExpireInterval:   c.Storage.ExpiryInterval.Duration,
+			Trace:            true,
+		},
+		RPCObserver: rpcTrace{log: logs.Logger("rpc"), next: rpc.NoObserver{}},
+		Logger:      logs.Logger("node"),
+	}
+}
+
+// StorageOptions are the database's part of the configuration.
+func StorageOptions(c *config.Config) storage.Options {
+	return storage.Options{
+		Network:               c.Network.ProtocolPrefix,
+		MaxBytes:              int64(c.Storage.MaxBytes),
+		MaxValueSize:          int(c.Values.MaxSize),
+		MaxProviders:          c.Quotas.Providers,
+		MaxRecordsPerProvider: c.Quotas.RecordsPerProvider,
+		MaxProvidersPerKey:    c.Quotas.ProvidersPerKey,
+		ValueQuotas: records.ValueQuotas{
+			All:      tally(c.Quotas.Values, c.Quotas.ValuesSize),
+			PerPeer:  tally(c.Quotas.ValuesPerPeer, c.Quotas.ValuesSizePerPeer),
+			PerGroup: tally(c.Quotas.ValuesPerGroup, c.Quotas.ValuesSizePerGroup),
+		},
+	}
+}
+
+func tally(values int, size config.Size) records.Tally {
+	return records.Tally{Values: int64(values), Bytes: int64(size)}
+}
+
+// quotaLimits are the bounds on what others may store here. db says what the store made
+// of its own: a quota on the size of values may be a share of its room.
+func quotaLimits(c *config.Config, db *storage.DB) [records.NumQuotas]int64 {
+	values := db.ValueQuotas()
+	return [records.NumQuotas]int64{
+		records.QuotaBytes:              db.MaxBytes(),
+		records.QuotaProviders:          int64(c.Quotas.Providers),
+		records.QuotaRecordsPerProvider: int64(c.Quotas.RecordsPerProvider),
+		records.QuotaProvidersPerKey:    int64(c.Quotas.ProvidersPerKey),
+		records.QuotaAddrsPerProvider:   int64(c.Quotas.AddressesPerProvider),
+		records.QuotaValueBytes:         int64(c.Values.MaxSize),
+		records.QuotaValues:             values.All.Values,
+		records.QuotaValuesSize:         values.All.Bytes,
+		records.QuotaValuesPerPeer:      values.PerPeer.Values,
+		records.QuotaValuesSizePerPeer:  values.PerPeer.Bytes,
+		records.QuotaValuesPerGroup:     values.PerGroup.Values,
+		records.QuotaValuesSizePerGroup: values.PerGroup.Bytes,
+	}
+}
+
+// unfit finds settings that do not go with those which only a restart changes, so
+// that a reload is taken whole or not at all.
+func (d *Daemon) unfit(next *config.Config) config.Violations {
+	shortest := min(d.config.Storage.ProviderTTL.Duration, d.config.Values.ValueTTL())
+	if i := next.Republish.Interval; i.Duration >= shortest {
+		return config.Violations{{Key: "republish.interval", Problem: fmt.Sprintf("is %s; the records of the running daemon live for %s: restart it to change both", i, shortest)}}
+	}
+	return nil
+}
+
+// apply gives the running daemon the value of a key that reloads.
+func (d *Daemon) apply(key string, c *config.Config) error {
+	if set, ok := intervals[key]; ok {
+		var i dht.Intervals
+		set(&i, c)
+		return d.node.SetIntervals(i)
+	}
+	return appliers[key](d, c)
+}
+
+// levelsKey is applied by each reload, changed or not: a command may have set other
+// levels since.
+const levelsKey = "log.level"
+
+// appliers apply the keys that reload, intervals apart.
+var appliers = map[string]func(*Daemon, *config.Config) error{
+	levelsKey:                 func(d *Daemon, c *config.Config) error { return d.options.Logs.SetAll(c.Log.Level) },
+	"network.bootstrap":       (*Daemon).applyBootstrap,
+	"limits.connections_low":  (*Daemon).applyLimits,
+	"limits.connections_high": (*Daemon).applyLimits,
+	"limits.memory":           (*Daemon).applyLimits,
+}
+
+func (d *Daemon) applyBootstrap(c *config.Config) error {
+	peers, err := ParseBootstrap(c.Network.Bootstrap)
+	if err != nil {
+		return err
+	}
+	d.node.SetBootstrap(peers)
+	return nil
+}
+
+func (d *Daemon) applyLimits(c *config.Config) error {
+	d.node.SetMaxInboundStreams(maxInboundStreams(c.Limits))
+	return setLimits(d.host, d.node.Protocol(), c.Limits)
+}
+
+// intervals set the periods that reload.
+var intervals = map[string]func(*dht.Intervals, *config.Config){
+	"refresh.interval":        func(i *dht.Intervals, c *config.Config) { i.Refresh = c.Refresh.Interval.Duration },
+	"snapshot.interval":       func(i *dht.Intervals, c *config.Config) { i.Snapshot = c.Snapshot.Interval.Duration },
+	"storage.expiry_interval": func(i *dht.Intervals, c *config.Config) { i.Expire = c.Storage.ExpiryInterval.Duration },
+	"republish.interval":      func(i *dht.Intervals, c *config.Config) { i.Republish = c.Republish.Interval.Duration },
+}

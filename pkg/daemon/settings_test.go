@@ -1,0 +1,72 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/config"
+)
+
+// readInPlace are the keys that the step of the start reads that needs them.
+var readInPlace = []string{
+	"config_version", "network.listen", "network.port_mapping", "storage.path", "storage.compact_above",
+	"api.socket", "metrics.listen", "routing_api.listen", "routing_api.private_addresses", "log.level", "log.format",
+}
+
+// Each key reaches a part of the process: a new one that nobody carries is noticed here.
+func TestEveryKeyIsCarried(t *testing.T) {
+	before := carried(t, config.Default())
+	for _, k := range config.Keys() {
+		c := config.Default()
+		changed, _ := config.Load(config.Sources{Flags: []config.Setting{another(k, &c)}}) // other keys may forbid the value
+		require.NotEqual(t, k.Value(&c), k.Value(&changed.Config), k.Path())
+		if slices.Contains(readInPlace, k.Path()) {
+			require.Equal(t, before, carried(t, changed.Config), k.Path())
+		} else {
+			require.NotEqual(t, before, carried(t, changed.Config), k.Path())
+		}
+	}
+}
+
+// another gives a key another value than it has.
+func another(k config.Key, c *config.Config) config.Setting {
+	s := config.Setting{Key: k.Path(), Flag: "--test"}
+	switch v := k.Raw(c).(type) {
+	case bool:
+		s.Value = fmt.Sprint(!v)
+	case int:
+		s.Value = fmt.Sprint(v + 1)
+	case config.Size:
+		s.Value = (v + 1).String()
+	case config.Duration:
+		s.Value = (v.Duration + time.Second).String()
+	case []string:
+		s.List = []string{"/ip4/192.0.2.1/tcp/4011/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"}
+	default:
+		s.Value = config.RoleFirst
+	}
+	return s
+}
+
+// carried is what the parts of the process are told, as text.
+func carried(t *testing.T, c config.Config) string {
+	logs, err := NewLogs(io.Discard, "text", "info")
+	require.NoError(t, err)
+	bootstrap, err := ParseBootstrap(c.Network.Bootstrap)
+	require.NoError(t, err)
+	n := nodeConfig(&c, bootstrap, logs)
+	n.RPCObserver, n.Logger = nil, nil
+	return fmt.Sprintf("%+v\n%+v\n%+v", hostSettings(&c), n, StorageOptions(&c))
+}
+
+// log.level is applied once, whether it has changed or not.
+func TestLevelsAreAppliedOnce(t *testing.T) {
+	require.Equal(t, []string{levelsKey}, toApply(nil))
+	require.Equal(t, []string{"network.bootstrap", levelsKey}, toApply([]string{"network.bootstrap"}))
+	require.Equal(t, []string{levelsKey, "republish.interval"}, toApply([]string{levelsKey, "republish.interval"}))
+}
