@@ -2,7 +2,6 @@ package delegated
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
+	"github.com/holdfast-dht/holdfast/internal/httphost"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
@@ -66,11 +66,8 @@ func foreignPage(r *http.Request) bool {
 // hostIsInside reports whether a request is for an IP address, and one of the inside:
 // a name may be anybody's, and a public address is what a proxy is asked for.
 func hostIsInside(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err != nil {
+	ip, ok := httphost.Addr(host)
+	if !ok {
 		return false
 	}
 	a, err := manet.FromIP(ip.Unmap().WithZone("").AsSlice())

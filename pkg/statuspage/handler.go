@@ -6,14 +6,13 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
-	"net"
 	"net/http"
-	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/holdfast-dht/holdfast/internal/httphost"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
@@ -92,11 +91,8 @@ func (c *cache) serve(w http.ResponseWriter, r *http.Request) {
 // a page of that name can read what it says (DNS rebinding). Browsers ask nobody
 // where localhost is.
 func underName(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err != nil && !strings.EqualFold(host, "localhost")
+	_, isAddr := httphost.Addr(host)
+	return !isAddr && !strings.EqualFold(httphost.Name(host), "localhost")
 }
 
 // mask leaves of an overview what the metrics tell too: not who and where the node

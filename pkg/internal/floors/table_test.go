@@ -36,10 +36,10 @@ var floors = map[string]floor{
 	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc"}},
 
 	"pkg/api":       {imports: []string{"pkg/kad", "pkg/records"}},
-	"pkg/delegated": {imports: []string{"pkg/wire", "pkg/records", "pkg/dht", "pkg/rpc", "pkg/node"}},
+	"pkg/delegated": {imports: []string{"pkg/wire", "pkg/records", "pkg/dht", "pkg/rpc", "pkg/node", "internal/httphost"}},
 	"pkg/explain":   {imports: []string{"pkg/api", "internal/columns"}},
 
-	"pkg/statuspage": {imports: []string{"pkg/api"}},
+	"pkg/statuspage": {imports: []string{"pkg/api", "internal/httphost"}},
 
 	"metrics/nodesource": {imports: []string{"pkg/records", "pkg/node", "storage", "metrics"}}, // reads a node for a scrape
 
@@ -53,6 +53,7 @@ var floors = map[string]floor{
 	"cmd": {imports: []string{"pkg/rpcbench", "pkg/config", "pkg/api", "pkg/explain", "pkg/sim", "pkg/daemon", "storage/workload", "internal/columns"}},
 
 	"internal/columns":    {},
+	"internal/httphost":   {},
 	"pkg/internal/floors": {},
 }
 
