@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// keys draws keys of which many share long prefixes.
+// keys draws keys, many of which share long prefixes.
 func keys() *rapid.Generator[Key] {
 	return rapid.Custom(func(t *rapid.T) Key {
 		var k Key

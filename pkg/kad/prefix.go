@@ -69,8 +69,8 @@ func BucketPrefix(self Key, cpl int) Prefix {
 	return PrefixOf(self, cpl).Child(1 - self.Bit(cpl))
 }
 
-// MaxPreimageBits is the longest prefix that RandomPreimage looks for: it costs
-// 2^n hashes on average, 65,536 of about 70 ns here.
+// MaxPreimageBits is the longest prefix that RandomPreimage matches. A prefix of n
+// bits takes 2^n hashes on average: 65,536 of about 70 ns for 16 bits.
 const MaxPreimageBits = 16
 
 // RandomPreimage returns bytes in the form of a peer ID (a SHA2-256 multihash,

@@ -2,22 +2,23 @@ package lookup
 
 // Config tunes a lookup. Zero or negative fields mean the default.
 type Config struct {
-	// K is how many peers are looked for: 20, the protocol's replication.
+	// K is how many peers the lookup finds: 20, the protocol's replication factor.
 	K int
 	// Alpha is how many peers are asked at once while every answer brings
 	// progress: 3 (Kademlia, section 2.3).
 	Alpha int
-	// MaxAlpha is what alpha grows to, by one for every answer, failure or slow
-	// peer that brings no progress: 10, the fixed alpha of go-libp2p-kad-dht. On a
-	// model of 5,000 peers this asks 9 peers in 383 ms where a fixed 10 asks 27 in
-	// 339 ms (finding), and 23 in 674 ms where a fixed 3 takes 1,184 ms (storing).
+	// MaxAlpha limits how far alpha grows: by one for every answer, failure or slow
+	// peer that brings no progress. The default is 10, the fixed alpha of
+	// go-libp2p-kad-dht. In a model of 5,000 peers, finding asks 9 peers in 383 ms
+	// (a fixed alpha of 10: 27 peers in 339 ms), and storing takes 674 ms (a fixed
+	// alpha of 3: 1,184 ms).
 	MaxAlpha int
 	// Beta is how many of the nearest peers must have responded at the end: 3,
-	// as go-libp2p-kad-dht. A lookup that stores sets it to K: only then are the K
-	// closest known, not just the nearest of them.
+	// as in go-libp2p-kad-dht. A lookup that stores sets it to K, because it needs all
+	// of the K closest.
 	Beta int
-	// MaxPeers bounds the shortlist against peers that invent others: 1000. It
-	// is raised to K if it is under.
+	// MaxPeers bounds the shortlist, because a peer may invent others: 1000. A
+	// smaller value than K is raised to K.
 	MaxPeers int
 }
 

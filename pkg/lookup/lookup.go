@@ -16,16 +16,16 @@ const (
 	waiting                // asked, holds one of alpha places
 	slow                   // asked, lost its place, may still answer
 	responded              // answered
-	failed                 // will hardly answer
+	failed                 // did not answer; a late answer still counts
 
 	numStates
 )
 
-// entry is a place of the shortlist: 16 bytes, which are searched and moved
-// often; the peer itself stays where it is.
+// entry is a place in the shortlist. It has 16 bytes because it is searched and moved
+// often; the peer itself does not move.
 type entry struct {
 	dist  uint64 // the first 8 bytes of its distance to target
-	at    uint32 // in Lookup.peers
+	at    uint32 // index into Lookup.peers
 	hop   uint16 // answers that led to it; 0 for a seed
 	state state
 }
@@ -36,23 +36,23 @@ type Lookup struct {
 	tag       uint64 // the first 8 bytes of target
 	cfg       Config
 	list      []entry    // shortlist, by ascending distance to target
-	peers     []kad.Peer // those of list, in the order they were heard of
+	peers     []kad.Peer // those of list, in order of discovery
 	alpha     int        // peers asked at once: Alpha, up to MaxAlpha after stalls
-	until     int        // of the nearest must have responded at the end: Beta, see Until
+	until     int        // how many of the nearest must have responded at the end, see Until
 	count     [numStates]int
 	everHeard int // peers heard of, seeds included
 	asked     int
 }
 
-// New returns a lookup of the peers nearest to target, starting at seeds. Our
-// own node must not be among the peers it is given.
+// New returns a lookup of the peers nearest to target, starting at seeds. The
+// caller leaves its own node out of the seeds and of all closer peers.
 func New(target kad.Key, cfg Config, seeds []kad.Peer) *Lookup {
 	l := new(Lookup)
 	l.Restart(target, cfg, seeds)
 	return l
 }
 
-// Restart makes l what New returns, in the memory of the lookup it was.
+// Restart makes l a new lookup and reuses its memory.
 func (l *Lookup) Restart(target kad.Key, cfg Config, seeds []kad.Peer) {
 	*l = Lookup{target: target, tag: tagOf(&target), cfg: cfg.withDefaults(), list: l.list[:0], peers: l.peers[:0]}
 	l.alpha, l.until = l.cfg.Alpha, l.cfg.Beta
@@ -65,17 +65,17 @@ func (l *Lookup) Restart(target kad.Key, cfg Config, seeds []kad.Peer) {
 	}
 }
 
-// Until changes how many of the nearest peers must have responded at the end: a search
-// that has found nothing yet looks farther. At least Beta, at most K.
+// Until changes how many of the nearest peers must have responded at the end: at least
+// Beta, at most K. A search that has found nothing yet looks farther.
 func (l *Lookup) Until(n int) { l.until = min(max(n, l.cfg.Beta), l.cfg.K) }
 
-// Target returns the key looked for.
+// Target returns the key whose nearest peers are sought.
 func (l *Lookup) Target() kad.Key { return l.target }
 
-// Next returns the next peer to ask, which is then waiting: the nearest one not
-// asked yet, if it is among the K nearest that are neither failed nor slow. What
-// alpha has grown by is kept for the Beta nearest, whose answers end the lookup.
-// False means: report first, or Done.
+// Next returns the next peer to ask and marks it as waiting: the nearest peer not asked
+// yet, if it is among the K nearest that are neither failed nor slow. Places beyond
+// Alpha are only for the Beta nearest, because their answers end the lookup. False
+// means that an outcome must be reported first, or that the lookup is done.
 func (l *Lookup) Next() (kad.Peer, bool) {
 	if l.count[waiting] >= l.alpha || l.Done() {
 		return kad.Peer{}, false
@@ -100,8 +100,8 @@ func (l *Lookup) Next() (kad.Peer, bool) {
 }
 
 // Responded records the answer of an asked peer and the closer peers it named.
-// Late answers count, of slow and of failed peers alike; a second one, or one of
-// a peer never asked, is ignored.
+// Late answers of slow and failed peers count. A second answer, or one from a peer
+// that was never asked, is ignored.
 func (l *Lookup) Responded(from kad.Key, closer []kad.Peer) {
 	c := l.find(&from)
 	if c == nil || c.state == heard || c.state == responded {
@@ -126,7 +126,7 @@ func (l *Lookup) Responded(from kad.Key, closer []kad.Peer) {
 	}
 }
 
-// Slow records that a waiting peer takes long: it frees its place, and a late
+// Slow records that a waiting peer takes too long. Its place becomes free; a late
 // answer still counts.
 func (l *Lookup) Slow(from kad.Key) {
 	if c := l.find(&from); c != nil && c.state == waiting {
@@ -177,13 +177,13 @@ func (l *Lookup) Closest(dst []kad.Peer) []kad.Peer {
 
 // Stats counts the peers of a lookup.
 type Stats struct {
-	Heard     int // ever heard of, seeds included
-	Asked     int // ever asked
+	Heard     int // all peers heard of, seeds included
+	Asked     int // all peers asked
 	Responded int
 	Failed    int
 	Slow      int // still slow
 	Waiting   int
-	Hops      int // most answers that led to one of the Closest
+	Hops      int // longest chain of answers that led to one of Closest
 }
 
 // Stats counts the peers by state.
@@ -205,7 +205,7 @@ func (l *Lookup) Stats() Stats {
 	return s
 }
 
-// Hop returns how many answers led to k: 0 for a seed, -1 if k is unknown.
+// Hop returns how many answers led to k: 0 for a seed, -1 for an unknown peer.
 func (l *Lookup) Hop(k kad.Key) int {
 	if c := l.find(&k); c != nil {
 		return int(c.hop)
@@ -213,7 +213,7 @@ func (l *Lookup) Hop(k kad.Key) int {
 	return -1
 }
 
-// stalled makes room for one more question: the last event brought nothing.
+// stalled raises alpha by one, because the last event brought no progress.
 func (l *Lookup) stalled() { l.alpha = min(l.alpha+1, l.cfg.MaxAlpha) }
 
 func (l *Lookup) set(c *entry, s state) {
@@ -225,8 +225,8 @@ func (l *Lookup) set(c *entry, s state) {
 // tagOf returns the first 8 bytes of a key as a number.
 func tagOf(k *kad.Key) uint64 { return binary.BigEndian.Uint64(k[:8]) }
 
-// search returns where k stands in the shortlist, or where it would. It is quicker
-// if all places before the one given are nearer, as they are if peers come in order.
+// search returns the index of k in the shortlist, or the index to insert it at. It is
+// fastest if all entries before from are nearer, as they are when peers come in order.
 func (l *Lookup) search(k *kad.Key, from int) (int, bool) {
 	dist := tagOf(k) ^ l.tag
 	lo, hi := 0, len(l.list)
@@ -262,8 +262,8 @@ func (l *Lookup) find(k *kad.Key) *entry {
 	return nil
 }
 
-// hear puts a new peer into the shortlist, and looks for its place from the one
-// given on. It returns the place after it.
+// hear adds a new peer to the shortlist, searching its place from index from on, and
+// returns the index after it.
 func (l *Lookup) hear(p *kad.Peer, hop uint16, from int) (next int, fresh bool) {
 	at, known := l.search(&p.Key, from)
 	if known {
@@ -272,7 +272,7 @@ func (l *Lookup) hear(p *kad.Peer, hop uint16, from int) (next int, fresh bool) 
 	c := entry{dist: tagOf(&p.Key) ^ l.tag, at: uint32(len(l.peers)), hop: hop}
 	if len(l.list) >= l.cfg.MaxPeers {
 		drop := l.farthestHeard()
-		if drop < at { // includes none
+		if drop < at { // or -1: none
 			return at, false
 		}
 		l.count[heard]--
@@ -288,8 +288,8 @@ func (l *Lookup) hear(p *kad.Peer, hop uint16, from int) (next int, fresh bool) 
 	return at + 1, true
 }
 
-// farthestHeard returns the last peer not asked yet, the only ones that may
-// be dropped, or -1.
+// farthestHeard returns the index of the farthest peer not asked yet, or -1. Only such
+// peers may be dropped.
 func (l *Lookup) farthestHeard() int {
 	for i := len(l.list) - 1; i >= 0; i-- {
 		if l.list[i].state == heard {
@@ -299,8 +299,8 @@ func (l *Lookup) farthestHeard() int {
 	return -1
 }
 
-// amongNearest reports whether fewer than K peers that did not fail are nearer
-// than entry i.
+// amongNearest reports whether fewer than K peers that have not failed are nearer than
+// entry i.
 func (l *Lookup) amongNearest(i int) bool {
 	nearer := 0
 	for j := range l.list[:i] {

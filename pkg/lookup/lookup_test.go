@@ -62,7 +62,7 @@ func TestUntil(t *testing.T) {
 		l.Responded(key(d), nil)
 		wantDone(t, l, false)
 	}
-	l.Until(0) // found: the two nearest will do
+	l.Until(0) // found: the two nearest are enough
 	wantDone(t, l, true)
 	l.Until(9)
 	wantAsked(t, l, 4)
@@ -132,7 +132,7 @@ func TestFailedMayStillAnswer(t *testing.T) {
 	wantAsked(t, l, 1)
 	l.Failed(key(1))
 	wantDone(t, l, true)
-	l.Slow(key(1)) // too late to say
+	l.Slow(key(1)) // after its answer: ignored
 	l.Responded(key(1), peers(2))
 	if got := l.Stats(); got.Failed != 0 || got.Responded != 1 {
 		t.Fatalf("Stats = %+v", got)
@@ -189,7 +189,7 @@ func TestAlphaIsBounded(t *testing.T) {
 	}
 }
 
-// A peer that need not respond is no reason to ask more than Alpha at once.
+// Peers beyond Beta do not raise the number asked at once above Alpha.
 func TestGrownAlphaIsForTheNearest(t *testing.T) {
 	l := New(kad.Key{}, Config{Beta: 2, Alpha: 2}, peers(1, 2, 3, 4, 5, 6))
 	wantAsked(t, l, 1, 2)
@@ -201,7 +201,7 @@ func TestGrownAlphaIsForTheNearest(t *testing.T) {
 	wantDone(t, l, true)
 }
 
-// Peers beyond the K nearest are asked only in the place of failed or slow ones.
+// Peers beyond the K nearest are asked only to replace failed or slow ones.
 func TestAsksOnlyTheNearestK(t *testing.T) {
 	l := New(kad.Key{}, Config{K: 2, Beta: 2}, peers(1, 2, 3, 4))
 	wantAsked(t, l, 1, 2)
@@ -214,8 +214,8 @@ func TestAsksOnlyTheNearestK(t *testing.T) {
 	wantDone(t, l, true)
 }
 
-// A liar that names a thousand peers cannot grow the shortlist, nor push out
-// those already asked.
+// A liar that names a thousand peers cannot grow the shortlist or push out peers that
+// were already asked.
 func TestMaxPeers(t *testing.T) {
 	l := New(kad.Key{}, Config{K: 4, MaxPeers: 6, Alpha: 1, MaxAlpha: 1}, peers(250))
 	wantAsked(t, l, 250)

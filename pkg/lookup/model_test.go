@@ -8,14 +8,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// known is what the model knows of a peer.
+// known is what the model knows about a peer.
 type known struct {
 	peer  kad.Peer
 	hop   uint16
 	state state
 }
 
-// model is the dumb second implementation: a map, sorted anew for each answer.
+// model is the dumb second implementation: a map that it sorts for each answer.
 type model struct {
 	target kad.Key
 	cfg    Config

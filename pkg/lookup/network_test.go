@@ -20,7 +20,7 @@ type network struct {
 	peers  []kad.Peer
 	tables map[kad.Key]*kbucket.View
 	dead   map[kad.Key]bool // never answer
-	late   map[kad.Key]bool // answer after they were given up as slow
+	late   map[kad.Key]bool // answer only after they were reported slow
 }
 
 func newNetwork(seed uint64, n int, dead, late float64) *network {
@@ -40,7 +40,7 @@ func newNetwork(seed uint64, n int, dead, late float64) *network {
 		for range 200 {
 			t.Add(w.peers[w.rng.IntN(n)], "", at)
 		}
-		for _, q := range w.peers[max(0, i-50):min(n, i+50)] { // a neighbourhood is well known
+		for _, q := range w.peers[max(0, i-50):min(n, i+50)] { // it knows its neighbourhood well
 			t.Add(q, "", at)
 		}
 		w.tables[p.Key] = t.View()
@@ -48,10 +48,10 @@ func newNetwork(seed uint64, n int, dead, late float64) *network {
 	return w
 }
 
-// answer is what p says about target.
+// answer returns the closer peers that p names for target.
 func (w *network) answer(p, target kad.Key) []kad.Peer { return w.tables[p].Nearest(nil, target, 20) }
 
-// truth returns the n nearest peers that live.
+// truth returns the n nearest live peers.
 func (w *network) truth(target kad.Key, n int) []kad.Peer {
 	live := slices.DeleteFunc(slices.Clone(w.peers), func(p kad.Peer) bool { return w.dead[p.Key] })
 	slices.SortFunc(live, func(a, b kad.Peer) int { return kad.CompareDistance(&target, &a.Key, &b.Key) })
@@ -155,7 +155,7 @@ func TestRecall(t *testing.T) {
 	}
 }
 
-// In a network no larger than K everybody alive is found.
+// In a network of at most K peers, the lookup finds every live one.
 func TestSmallNetworks(t *testing.T) {
 	for n := 1; n <= 20; n++ {
 		w := newNetwork(uint64(n), n, 0.2, 0.2)
