@@ -27,7 +27,7 @@ func TestPyTakesAllAnnouncements(t *testing.T) {
 		keys = append(keys, randomCID(t).Hash())
 	}
 	start := time.Now()
-	_, err := n.ProvideLater(t.Context(), keys)
+	_, err := n.ProvideMany(t.Context(), keys)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return n.Status().Republish.Untold == 0 }, 2*time.Minute, 50*time.Millisecond)
 	t.Logf("announced after %s", time.Since(start).Round(time.Second))

@@ -92,7 +92,7 @@ func TestRealNodes(t *testing.T) {
 	content := sha256.Sum256([]byte("content"))
 	_, err := b.ProvideKey(ctx, content[:])
 	require.NoError(t, err)
-	_, err = b.Store(ctx, []byte("/example/greeting"), []byte("hello"), 0)
+	_, err = b.Publish(ctx, []byte("/example/greeting"), []byte("hello"))
 	require.NoError(t, err)
 	_, err = b.Get(ctx, []byte("/example/nothing"), 0)
 	require.ErrorIs(t, err, node.ErrNotFound)

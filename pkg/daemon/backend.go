@@ -147,7 +147,13 @@ func (b *Backend) Peers(context.Context) ([]api.PeerInfo, error) {
 
 // Put implements api.Backend.
 func (b *Backend) Put(ctx context.Context, key, value []byte, ttl time.Duration) (api.Stored, error) {
-	res, err := b.node.Store(ctx, key, value, ttl)
+	publish := b.node.Publish
+	if ttl != 0 {
+		publish = func(ctx context.Context, key, value []byte) (node.StoreResult, error) {
+			return b.node.PublishFor(ctx, key, value, ttl)
+		}
+	}
+	res, err := publish(ctx, key, value)
 	return stored(res), b.keyError(key, err)
 }
 
@@ -173,19 +179,19 @@ func (b *Backend) Provide(ctx context.Context, key []byte) (api.Stored, error) {
 
 // ProvideLater implements api.Backend.
 func (b *Backend) ProvideLater(ctx context.Context, keys [][]byte) (api.HandedOver, error) {
-	h, err := b.node.ProvideLater(ctx, keys)
+	h, err := b.node.ProvideMany(ctx, keys)
 	return api.HandedOver(h), nodeError(err)
 }
 
 // UnprovideAll implements api.Backend.
 func (b *Backend) UnprovideAll(ctx context.Context, keys [][]byte) (api.Removed, error) {
-	n, err := b.node.UnprovideAll(ctx, keys)
+	n, err := b.node.UnprovideMany(ctx, keys)
 	return api.Removed{Keys: n}, nodeError(err)
 }
 
 // Unprovide implements api.Backend.
 func (b *Backend) Unprovide(ctx context.Context, key []byte) error {
-	return unpublishError(key, b.node.Unprovide(ctx, key))
+	return unpublishError(key, b.node.UnprovideKey(ctx, key))
 }
 
 // Provides implements api.Backend.

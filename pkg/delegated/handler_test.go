@@ -109,7 +109,7 @@ func (n *network) Get(ctx context.Context, key []byte, _ int) (node.ValueResult,
 	return node.ValueResult{Key: key, Value: v}, nil
 }
 
-func (n *network) StoreOnce(ctx context.Context, key, value []byte) (node.StoreResult, error) {
+func (n *network) PublishOnce(ctx context.Context, key, value []byte) (node.StoreResult, error) {
 	if err := n.problem(ctx); err != nil {
 		return node.StoreResult{}, err
 	}

@@ -26,7 +26,7 @@ type Node interface {
 	FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error)
 	Closest(ctx context.Context, key []byte) ([]peer.AddrInfo, error)
 	Get(ctx context.Context, key []byte, quorum int) (node.ValueResult, error)
-	StoreOnce(ctx context.Context, key, value []byte) (node.StoreResult, error)
+	PublishOnce(ctx context.Context, key, value []byte) (node.StoreResult, error)
 }
 
 var _ Node = (*node.Node)(nil)
@@ -121,7 +121,7 @@ func (r router) PutIPNS(ctx context.Context, name ipns.Name, record *ipns.Record
 	if err != nil {
 		return err
 	}
-	_, err = r.node.StoreOnce(ctx, name.RoutingKey(), value)
+	_, err = r.node.PublishOnce(ctx, name.RoutingKey(), value)
 	return answerOf(ctx).fail(err)
 }
 

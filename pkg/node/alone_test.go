@@ -21,11 +21,11 @@ func TestAloneForDays(t *testing.T) {
 		ctx := context.Background()
 		cfg := node.Config{UnvalidatedNamespaces: []string{"example"}}
 		n := nodeOn(t, h1, cfg)
-		for key, ttl := range map[string]time.Duration{"/example/stays": 0, "/example/ends": time.Hour} {
-			_, err := n.Store(ctx, []byte(key), []byte("v"), ttl)
-			require.NoError(t, err)
-		}
-		_, err := n.ProvideKey(ctx, []byte("content"))
+		_, err := n.Publish(ctx, []byte("/example/stays"), []byte("v"))
+		require.NoError(t, err)
+		_, err = n.PublishFor(ctx, []byte("/example/ends"), []byte("v"), time.Hour)
+		require.NoError(t, err)
+		_, err = n.ProvideKey(ctx, []byte("content"))
 		require.NoError(t, err)
 
 		for range 5 {

@@ -104,7 +104,7 @@ func TestCloseWithStuckDisk(t *testing.T) {
 	n, err := node.New(newHost(t), cfg)
 	require.NoError(t, err)
 	joinForeign(t, n)
-	_, err = n.Store(testContext(t), []byte("/example/k"), []byte("v"), 0)
+	_, err = n.Publish(testContext(t), []byte("/example/k"), []byte("v"))
 	require.NoError(t, err)
 	close(s.on)
 	require.NoError(t, n.RepublishNow())

@@ -60,7 +60,7 @@ func TestPublishedRecordEnds(t *testing.T) {
 
 		name := newIPNSName(t)
 		end := time.Now().Add(30 * time.Hour)
-		res, err := first.Store(ctx, name.wireKey(), name.record(7, end), 0)
+		res, err := first.Publish(ctx, name.wireKey(), name.record(7, end))
 		require.NoError(t, err)
 		require.Equal(t, 1, res.StoredAt)
 		require.True(t, res.Expires.Equal(end), "expires at %s, not at its end", res.Expires)
@@ -93,7 +93,7 @@ func TestPublishedRecordEnds(t *testing.T) {
 		require.Zero(t, first.Status().Republish.Keys, "it came back")
 
 		time.Sleep(2 * time.Minute)
-		res, err = second.Store(ctx, name.wireKey(), name.record(3, time.Now().Add(time.Hour)), 0)
+		res, err = second.Publish(ctx, name.wireKey(), name.record(3, time.Now().Add(time.Hour)))
 		require.NoError(t, err, "a sequence that is over keeps out a lower one")
 		require.Equal(t, 1, res.StoredAt)
 	})

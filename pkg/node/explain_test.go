@@ -15,7 +15,7 @@ func TestExplain(t *testing.T) {
 	cfg.DHT.Trace = true
 	nodes := network(t, 4, cfg)
 	key := []byte("/example/k")
-	_, err := nodes[0].Store(ctx, key, []byte("v"), 0)
+	_, err := nodes[0].Publish(ctx, key, []byte("v"))
 	require.NoError(t, err)
 
 	got, err := nodes[1].Explain(ctx, dht.FindValue, key)

@@ -47,7 +47,7 @@ func TestPickyServerStoresLongKeys(t *testing.T) {
 	found, err := n.Closest(ctx, key)
 	require.NoError(t, err)
 	require.Len(t, found, 1)
-	res, err := n.Store(ctx, key, []byte("v"), 0)
+	res, err := n.Publish(ctx, key, []byte("v"))
 	require.NoError(t, err)
 	require.Equal(t, 1, res.StoredAt)
 	require.Equal(t, 2, f.count(wire.GetProviders), "one a lookup")

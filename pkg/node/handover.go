@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/republish"
@@ -24,33 +26,20 @@ const (
 // HandedOver says what became of keys that were handed over.
 type HandedOver struct {
 	New   int // not provided here before
-	Known int // provided here already
+	Known int // provided here already, or given twice
 }
 
-// ProvideLater makes keys durable and leaves their announcement to the schedule,
-// which begins at once. Known keys keep their schedule, but those that are not
-// announced yet are due now. So it may be called again with the same keys.
-func (n *Node) ProvideLater(ctx context.Context, keys [][]byte) (h HandedOver, err error) {
-	now := time.Now()
-	pubs := make([]records.Published, 0, len(keys))
-	items := make([]republish.Item, 0, len(keys)) // those to announce
-	for _, key := range keys {
-		if len(key) == 0 || len(key) > records.MaxKeyLen {
-			return HandedOver{}, ErrKeyLength
-		}
-		it := republishItem(uint8(records.KindProvider), key)
-		known, err := n.cfg.Keystore.Load(records.KindProvider, key)
-		switch {
-		case errors.Is(err, records.ErrNotFound):
-			pubs = append(pubs, records.Published{Kind: records.KindProvider, Key: key, Added: now, Due: now})
-			items = append(items, it)
-		case err != nil:
-			return HandedOver{}, fmt.Errorf("node: provide: %w", err)
-		case known.Last.IsZero():
-			items = append(items, it)
-		}
+// ProvideMany begins to provide many keys, each as ProvideKey does, and returns as soon
+// as they are durable: the schedule announces them, beginning at once. Known keys keep
+// their schedule, except those never announced yet, which are due now. So a call may be
+// repeated with the same keys. ErrKeyLength, an error of ctx or of the store: no key of
+// the call was begun.
+func (n *Node) ProvideMany(ctx context.Context, keys [][]byte) (h HandedOver, err error) {
+	pubs, items, err := n.unprovided(keys)
+	if err == nil {
+		err = ctx.Err()
 	}
-	if err := ctx.Err(); err != nil {
+	if err != nil {
 		return HandedOver{}, err
 	}
 	if err := n.cfg.Keystore.Publish(pubs...); err != nil {
@@ -65,9 +54,37 @@ func (n *Node) ProvideLater(ctx context.Context, keys [][]byte) (h HandedOver, e
 	return HandedOver{New: len(pubs), Known: len(keys) - len(pubs)}, err
 }
 
-// UnprovideAll stops announcing keys and returns how many of them were provided
-// here. Records at other peers live until they expire.
-func (n *Node) UnprovideAll(_ context.Context, keys [][]byte) (removed int, err error) {
+// unprovided returns the keys that are not provided here, once each, and what is to be
+// announced: those and the known ones that never were.
+func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, announce []republish.Item, err error) {
+	now := time.Now()
+	seen := make(map[republish.Item]bool, len(keys))
+	for _, key := range keys {
+		if err := checkProviderKey(key); err != nil {
+			return nil, nil, err
+		}
+		it := republishItem(uint8(records.KindProvider), key)
+		if seen[it] {
+			continue
+		}
+		seen[it] = true
+		known, err := n.cfg.Keystore.Load(records.KindProvider, key)
+		switch {
+		case errors.Is(err, records.ErrNotFound):
+			pubs = append(pubs, records.Published{Kind: records.KindProvider, Key: key, Added: now, Due: now})
+			announce = append(announce, it)
+		case err != nil:
+			return nil, nil, fmt.Errorf("node: provide: %w", err)
+		case known.Last.IsZero():
+			announce = append(announce, it)
+		}
+	}
+	return pubs, announce, nil
+}
+
+// UnprovideMany is UnprovideKey for many keys. It returns how many of them were
+// announced. After an error it may be called again with the same keys.
+func (n *Node) UnprovideMany(_ context.Context, keys [][]byte) (removed int, err error) {
 	removed, err = n.cfg.Keystore.UnpublishAll(records.KindProvider, keys)
 	if err != nil {
 		return removed, fmt.Errorf("node: unprovide: %w", err)
@@ -80,11 +97,17 @@ func (n *Node) UnprovideAll(_ context.Context, keys [][]byte) (removed int, err 
 	if err := n.steps(items, func(_ time.Time, m *dht.Machine, it republish.Item) { m.Unscheduled(it) }); err != nil {
 		return removed, err
 	}
-	now := time.Now()
-	each(removeWorkers, keys, func(key []byte) {
-		_ = n.cfg.Store.RemoveProvider(now, key, n.self.ID) // not there if it was not announced yet, or has expired
-	})
-	return removed, nil
+	var g errgroup.Group
+	g.SetLimit(removeWorkers)
+	for _, key := range keys {
+		g.Go(func() error {
+			if err := n.forgetProvided(key); !errors.Is(err, records.ErrNotFound) {
+				return err
+			}
+			return nil // not announced yet, or expired
+		})
+	}
+	return removed, g.Wait()
 }
 
 // steps has the loop do something with each item, a few at a time.

@@ -2,11 +2,15 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multihash"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
@@ -32,7 +36,7 @@ func withMem() (node.Config, *records.Mem) {
 
 // Keys handed over are announced by the schedule, each once, however often they are
 // handed over.
-func TestProvideLater(t *testing.T) {
+func TestProvideMany(t *testing.T) {
 	ctx := testContext(t)
 	cfg, held := withMem()
 	other := newNode(t, cfg)
@@ -44,7 +48,7 @@ func TestProvideLater(t *testing.T) {
 	waitFor(t, func() bool { return n.Status().VerifiedPeers == 1 })
 
 	keys := manyKeys(40)
-	h, err := n.ProvideLater(ctx, keys)
+	h, err := n.ProvideMany(ctx, keys)
 	require.NoError(t, err)
 	require.Equal(t, node.HandedOver{New: len(keys)}, h)
 	waitFor(t, func() bool { return n.Status().Republish.Untold == 0 })
@@ -59,7 +63,7 @@ func TestProvideLater(t *testing.T) {
 		})
 	}
 	more := append(manyKeys(len(keys)), []byte("another"))
-	h, err = n.ProvideLater(ctx, more)
+	h, err = n.ProvideMany(ctx, more)
 	require.NoError(t, err)
 	require.Equal(t, node.HandedOver{New: 1, Known: len(keys)}, h)
 	waitFor(t, func() bool { return n.Status().Republish.Untold == 0 })
@@ -73,7 +77,7 @@ func TestHandedOverKeysAreKept(t *testing.T) {
 	cfg, mem := withMem()
 	keys := manyKeys(3000)
 	n := newNode(t, cfg)
-	h, err := n.ProvideLater(ctx, keys)
+	h, err := n.ProvideMany(ctx, keys)
 	require.NoError(t, err)
 	require.Equal(t, len(keys), h.New)
 	require.NoError(t, n.Close())
@@ -83,23 +87,23 @@ func TestHandedOverKeysAreKept(t *testing.T) {
 	require.Equal(t, len(keys), s.Keys)
 	require.Equal(t, len(keys), s.Untold)
 	require.Less(t, s.Overdue, len(keys)) // a start spreads them
-	h, err = n.ProvideLater(ctx, keys)
+	h, err = n.ProvideMany(ctx, keys)
 	require.NoError(t, err)
 	require.Equal(t, node.HandedOver{Known: len(keys)}, h)
 	require.Equal(t, len(keys), n.Status().Republish.Overdue)
-	removed, err := n.UnprovideAll(ctx, append([][]byte{[]byte("never provided")}, keys[1:]...))
+	removed, err := n.UnprovideMany(ctx, append([][]byte{[]byte("never provided")}, keys[1:]...))
 	require.NoError(t, err)
 	require.Equal(t, len(keys)-1, removed)
 	s = n.Status().Republish
 	require.Equal(t, 1, s.Keys)
 	require.Equal(t, 1, s.Untold)
-	require.NoError(t, n.Unprovide(ctx, keys[0]))
+	require.NoError(t, n.UnprovideKey(ctx, keys[0]))
 	require.Zero(t, n.Status().Republish.Untold)
 	require.EqualValues(t, 0, mem.Stats().Published[records.KindProvider])
 }
 
 // Taking back ends the record here too.
-func TestUnprovideAllForgetsRecords(t *testing.T) {
+func TestUnprovideManyForgetsRecords(t *testing.T) {
 	ctx := testContext(t)
 	cfg, mem := withMem()
 	n := newNode(t, cfg)
@@ -107,7 +111,7 @@ func TestUnprovideAllForgetsRecords(t *testing.T) {
 		_, err := n.ProvideKey(ctx, key)
 		require.NoError(t, err)
 	}
-	_, err := n.UnprovideAll(ctx, manyKeys(3))
+	_, err := n.UnprovideMany(ctx, manyKeys(3))
 	require.NoError(t, err)
 	for _, key := range manyKeys(3) {
 		ps, err := mem.Providers(nil, time.Now(), key, 1)
@@ -117,16 +121,100 @@ func TestUnprovideAllForgetsRecords(t *testing.T) {
 }
 
 // A key that cannot be provided keeps all of them from being handed over.
-func TestProvideLaterRefuses(t *testing.T) {
+func TestProvideManyRefuses(t *testing.T) {
 	cfg, mem := withMem()
 	n := newNode(t, cfg)
 	for _, bad := range [][]byte{nil, make([]byte, records.MaxKeyLen+1)} {
-		_, err := n.ProvideLater(testContext(t), [][]byte{[]byte("good"), bad})
+		_, err := n.ProvideMany(testContext(t), [][]byte{[]byte("good"), bad})
 		require.ErrorIs(t, err, node.ErrKeyLength)
 	}
 	ctx, cancel := context.WithCancel(testContext(t))
 	cancel()
-	_, err := n.ProvideLater(ctx, [][]byte{[]byte("good")})
+	_, err := n.ProvideMany(ctx, [][]byte{[]byte("good")})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, mem.Stats().Published)
+}
+
+// A key that is given twice is new once.
+func TestProvideManyCountsKeysOnce(t *testing.T) {
+	cfg, mem := withMem()
+	n := newNode(t, cfg)
+	h, err := n.ProvideMany(testContext(t), append(manyKeys(3), manyKeys(3)...))
+	require.NoError(t, err)
+	require.Equal(t, node.HandedOver{New: 3, Known: 3}, h)
+	require.EqualValues(t, 3, mem.Stats().Published[records.KindProvider])
+	require.Equal(t, 3, n.Status().Republish.Keys)
+}
+
+// failing is a store that cannot remove provider records while it is broken.
+type failing struct {
+	*records.Mem
+	broken atomic.Bool
+}
+
+var errBroken = errors.New("the disk is broken")
+
+func (f *failing) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
+	if f.broken.Load() {
+		return errBroken
+	}
+	return f.Mem.RemoveProvider(now, key, id)
+}
+
+// A caller hears that a record could not be removed, and may call again.
+func TestUnprovideTellsWhatTheStoreSays(t *testing.T) {
+	ctx := testContext(t)
+	store := &failing{Mem: records.NewMem(nil)}
+	cfg := openConfig()
+	cfg.Store, cfg.Keystore, cfg.Snapshots = store, store.Mem, store.Mem
+	n := newNode(t, cfg)
+	one, many := manyKeys(3)[0], manyKeys(3)[1:]
+	held := func() (found int) {
+		for _, key := range manyKeys(3) {
+			ps, err := store.Providers(nil, time.Now(), key, 1)
+			require.NoError(t, err)
+			found += len(ps)
+		}
+		return found
+	}
+	for _, key := range manyKeys(3) {
+		_, err := n.ProvideKey(ctx, key)
+		require.NoError(t, err)
+	}
+	store.broken.Store(true)
+	require.ErrorIs(t, n.UnprovideKey(ctx, one), errBroken)
+	removed, err := n.UnprovideMany(ctx, many)
+	require.ErrorIs(t, err, errBroken)
+	require.Equal(t, 2, removed)
+	require.Equal(t, 3, held())
+	store.broken.Store(false)
+	require.NoError(t, n.UnprovideKey(ctx, one))
+	_, err = n.UnprovideMany(ctx, many)
+	require.NoError(t, err)
+	require.Zero(t, held())
+	require.ErrorIs(t, n.UnprovideKey(ctx, one), node.ErrNotFound)
+}
+
+// Unprovide ends what Provide began, announced or not.
+func TestProvideAndUnprovideByCID(t *testing.T) {
+	ctx := testContext(t)
+	cfg, mem := withMem()
+	n := newNode(t, cfg)
+	sum, err := multihash.Sum([]byte("content"), multihash.SHA2_256, -1)
+	require.NoError(t, err)
+	c := cid.NewCidV1(cid.Raw, sum)
+	for _, announce := range []bool{false, true} {
+		if err := n.Provide(ctx, c, announce); announce {
+			require.ErrorIs(t, err, node.ErrNoPeers)
+		} else {
+			require.NoError(t, err)
+		}
+		require.NoError(t, n.Unprovide(ctx, c))
+		ps, err := mem.Providers(nil, time.Now(), sum, 1)
+		require.NoError(t, err)
+		require.Empty(t, ps)
+		require.Zero(t, mem.Stats().Published)
+		require.ErrorIs(t, n.Unprovide(ctx, c), node.ErrNotFound)
+	}
+	require.ErrorIs(t, n.Unprovide(ctx, cid.Undef), node.ErrKeyLength)
 }

@@ -25,7 +25,7 @@ func TestLargestValue(t *testing.T) {
 
 	key := append([]byte("/example/"), bytes.Repeat([]byte("k"), records.MaxValueKeyLen-9)...)
 	value := bytes.Repeat([]byte("v"), cfg.MaxValueSize)
-	res, err := a.Store(ctx, key, value, 0)
+	res, err := a.Publish(ctx, key, value)
 	require.NoError(t, err)
 	require.Equal(t, 1, res.StoredAt)
 	require.NoError(t, stores[1].DeleteValue(key))

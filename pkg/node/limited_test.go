@@ -84,7 +84,7 @@ func TestPeerLimitsAnnouncements(t *testing.T) {
 			keys = append(keys, fmt.Appendf(nil, "key %d", i))
 		}
 		start := time.Now()
-		_, err := n.ProvideLater(context.Background(), keys)
+		_, err := n.ProvideMany(context.Background(), keys)
 		require.NoError(t, err)
 		for n.Status().Republish.Untold > 0 && time.Since(start) < time.Minute {
 			time.Sleep(time.Second)

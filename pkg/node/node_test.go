@@ -94,7 +94,7 @@ func TestValuesAndProviders(t *testing.T) {
 	ctx := testContext(t)
 	nodes := network(t, 5, openConfig())
 	key := []byte("/example/greeting")
-	res, err := nodes[1].Store(ctx, key, []byte("hello"), 0)
+	res, err := nodes[1].Publish(ctx, key, []byte("hello"))
 	require.NoError(t, err)
 	require.Equal(t, 4, res.StoredAt)
 
@@ -160,7 +160,7 @@ func TestClosestEqualsBruteForce(t *testing.T) {
 func TestAloneThenJoined(t *testing.T) {
 	ctx := testContext(t)
 	a := newNode(t, openConfig())
-	res, err := a.Store(ctx, []byte("/example/k"), []byte("v"), 0)
+	res, err := a.Publish(ctx, []byte("/example/k"), []byte("v"))
 	require.NoError(t, err)
 	require.Zero(t, res.StoredAt)
 	got, err := a.Get(ctx, []byte("/example/k"), 0)
@@ -194,7 +194,7 @@ func TestNobodyAnswers(t *testing.T) {
 		"get":       func() error { _, err := a.Get(ctx, []byte("/example/absent"), 0); return err },
 		"find peer": func() error { _, err := a.FindPeer(ctx, stranger); return err },
 		"closest":   func() error { _, err := a.Closest(ctx, []byte("absent")); return err },
-		"store":     func() error { _, err := a.StoreOnce(ctx, []byte("/example/k"), []byte("v")); return err },
+		"store":     func() error { _, err := a.PublishOnce(ctx, []byte("/example/k"), []byte("v")); return err },
 		"providers": func() error {
 			_, err := a.Providers(ctx, []byte("absent"), 0, func(peer.AddrInfo) bool { return true })
 			return err
@@ -204,7 +204,7 @@ func TestNobodyAnswers(t *testing.T) {
 		require.ErrorIs(t, err, node.ErrNoAnswer, name)
 		require.NotErrorIs(t, err, node.ErrNotFound, name)
 	}
-	res, err := a.Store(ctx, []byte("/example/mine"), []byte("v"), 0)
+	res, err := a.Publish(ctx, []byte("/example/mine"), []byte("v"))
 	require.NoError(t, err)
 	require.Zero(t, res.StoredAt)
 }
@@ -229,7 +229,7 @@ func TestStrictKeys(t *testing.T) {
 	ctx := testContext(t)
 	n := newNode(t, node.Config{})
 	for _, key := range []string{"plain", "/example/x", "/", "", "/pk"} {
-		_, err := n.Store(ctx, []byte(key), []byte("v"), 0)
+		_, err := n.Publish(ctx, []byte(key), []byte("v"))
 		require.ErrorIs(t, err, node.ErrInvalidKey, key)
 		_, err = n.Get(ctx, []byte(key), 0)
 		require.ErrorIs(t, err, node.ErrInvalidKey, key)

@@ -20,19 +20,33 @@ var ErrNegative = errors.New("node: negative number")
 // ErrKeyLength is returned for a provider key that is empty or over 80 bytes.
 var ErrKeyLength = fmt.Errorf("node: a provider key has 1 to %d bytes", records.MaxKeyLen)
 
-// ProvideKey announces that this node has the content of key (a multihash, or any
-// 1 to 80 bytes) and goes on announcing it until Unprovide. StoredAt may be 0
-// when nobody could be reached, as with Store.
+// ProvideKey announces that this node has the content of key (a multihash, or any 1 to 80
+// bytes) and announces it again every Config.RepublishInterval until UnprovideKey, after a
+// restart too. Each record lives for Config.ProviderTTL.
+//
+// It returns when the first announcement is over. StoredAt is 0 if no peer could be
+// reached: the key is announced once a peer is there.
+//
+// Errors: ErrKeyLength; an error of the store. With dht.ErrBusy and an error of ctx the
+// key is provided, and announced a minute later.
 func (n *Node) ProvideKey(ctx context.Context, key []byte) (StoreResult, error) {
-	if len(key) == 0 || len(key) > records.MaxKeyLen {
-		return StoreResult{}, ErrKeyLength
+	if err := checkProviderKey(key); err != nil {
+		return StoreResult{}, err
 	}
 	expires, err := n.provideHere(key)
 	if err != nil {
 		return StoreResult{}, err
 	}
 	pub := records.Published{Kind: records.KindProvider, Key: key, Added: time.Now()}
-	return n.publish(ctx, pub, n.provideQuery(key), expires)
+	return n.startPublishing(ctx, pub, n.provideQuery(key), expires)
+}
+
+// checkProviderKey returns ErrKeyLength for a key that cannot be provided.
+func checkProviderKey(key []byte) error {
+	if len(key) == 0 || len(key) > records.MaxKeyLen {
+		return ErrKeyLength
+	}
+	return nil
 }
 
 // provideHere stores our own provider record. It carries no addresses: those of
@@ -51,13 +65,26 @@ func (n *Node) provideQuery(key []byte) dht.Query {
 	return dht.Query{Kind: dht.StoreProvider, Key: key, Provider: wire.Peer{ID: n.self.ID}}
 }
 
-// Unprovide stops announcing a key; records at other peers live until they
-// expire. ErrNotFound if the key was not provided here.
-func (n *Node) Unprovide(_ context.Context, key []byte) error {
-	if err := n.unpublish(records.KindProvider, key); err != nil {
-		return err
+// UnprovideKey stops announcing a key and forgets the record here, also one of Provide
+// without announce; records at other peers live until they expire. ErrNotFound if the key
+// was not provided here. After an error of the store it may be called again.
+func (n *Node) UnprovideKey(_ context.Context, key []byte) error {
+	published := n.stopPublishing(records.KindProvider, key)
+	if published != nil && !errors.Is(published, ErrNotFound) {
+		return published
 	}
-	_ = n.cfg.Store.RemoveProvider(time.Now(), key, n.self.ID) // gone already if it expired
+	err := n.forgetProvided(key)
+	if errors.Is(err, records.ErrNotFound) { // it may have expired
+		return published
+	}
+	return err
+}
+
+// forgetProvided removes our own provider record; records.ErrNotFound if there is none.
+func (n *Node) forgetProvided(key []byte) error {
+	if err := n.cfg.Store.RemoveProvider(time.Now(), key, n.self.ID); err != nil {
+		return fmt.Errorf("node: unprovide: %w", err)
+	}
 	return nil
 }
 
@@ -76,8 +103,8 @@ const maxLocal = 80_000
 // if others know more addresses of it: then with those. It returns how many peers were
 // told; ErrNotFound if none, ErrNoAnswer if nobody could be asked.
 func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(peer.AddrInfo) bool) (int, error) {
-	if len(key) == 0 || len(key) > records.MaxKeyLen {
-		return 0, ErrKeyLength
+	if err := checkProviderKey(key); err != nil {
+		return 0, err
 	}
 	if count < 0 {
 		return 0, fmt.Errorf("%w: count is %d", ErrNegative, count)

@@ -26,7 +26,7 @@ func TestBusyNodePublishesLater(t *testing.T) {
 		wg.Go(func() { _, _ = n.Closest(ctx, []byte("x")) })
 	}
 	waitFor(t, func() bool { return n.Status().Queries == dht.MaxQueries })
-	_, err := n.Store(ctx, []byte("/example/k"), []byte("v"), 0)
+	_, err := n.Publish(ctx, []byte("/example/k"), []byte("v"))
 	require.ErrorIs(t, err, dht.ErrBusy)
 	s := n.Status().Republish
 	require.Equal(t, 1, s.Keys)
@@ -38,7 +38,7 @@ func TestBusyNodePublishesLater(t *testing.T) {
 // A key that could not be published is named, with the reason, until it is.
 func TestFailedPublicationsAreTold(t *testing.T) {
 	n := newNode(t, openConfig())
-	_, err := n.Store(testContext(t), []byte("/example/k"), []byte("v"), 0)
+	_, err := n.Publish(testContext(t), []byte("/example/k"), []byte("v"))
 	require.NoError(t, err) // kept here
 	f := joinForeign(t, n)
 	f.refuse.Store(true)
@@ -61,7 +61,7 @@ func TestOneHolderOfThreeIsNotEnough(t *testing.T) {
 	peers := []*foreign{joinForeign(t, n), joinForeign(t, n), joinForeign(t, n)}
 	peers[1].refuse.Store(true)
 	peers[2].refuse.Store(true)
-	r, err := n.Store(testContext(t), []byte("/example/k"), []byte("v"), 0)
+	r, err := n.Publish(testContext(t), []byte("/example/k"), []byte("v"))
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 3}, []int{r.StoredAt, r.Sent})
 	s := n.Status().Republish
@@ -108,7 +108,7 @@ func TestUnpublishDuringRenewal(t *testing.T) {
 	n := newNode(t, cfg)
 	f := joinForeign(t, n)
 	value, content := []byte("/example/k"), []byte("content")
-	_, err := n.Store(ctx, value, []byte("v"), 0)
+	_, err := n.Publish(ctx, value, []byte("v"))
 	require.NoError(t, err)
 	_, err = n.ProvideKey(ctx, content)
 	require.NoError(t, err)
@@ -122,7 +122,7 @@ func TestUnpublishDuringRenewal(t *testing.T) {
 	}
 	takeBack(value, n.Unpublish)
 	puts := f.count(wire.PutValue)
-	takeBack(content, n.Unprovide)
+	takeBack(content, n.UnprovideKey)
 	require.Equal(t, 1, puts)
 	require.Equal(t, 2, f.count(wire.AddProvider)) // at first, and beside the value
 	_, err = mem.Value(time.Now(), value)
@@ -153,7 +153,7 @@ func TestCancelledIsNotFailed(t *testing.T) {
 	for name, publish := range map[string]func(ctx context.Context) error{
 		"provide": func(ctx context.Context) error { _, err := n.ProvideKey(ctx, []byte("content")); return err },
 		"store": func(ctx context.Context) error {
-			_, err := n.Store(ctx, []byte("/example/k"), []byte("v"), 0)
+			_, err := n.Publish(ctx, []byte("/example/k"), []byte("v"))
 			return err
 		},
 	} {

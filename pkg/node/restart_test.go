@@ -52,9 +52,9 @@ func TestRestart(t *testing.T) {
 	n, err := node.New(h, cfg)
 	require.NoError(t, err)
 	waitFor(t, func() bool { return n.Status().VerifiedPeers == 4 })
-	_, err = n.Store(ctx, []byte("/example/kept"), []byte("mine"), 0)
+	_, err = n.Publish(ctx, []byte("/example/kept"), []byte("mine"))
 	require.NoError(t, err)
-	_, err = others[1].Store(ctx, []byte("/example/theirs"), []byte("theirs"), 0)
+	_, err = others[1].Publish(ctx, []byte("/example/theirs"), []byte("theirs"))
 	require.NoError(t, err)
 	_, err = others[2].ProvideKey(ctx, []byte("content"))
 	require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestTTL(t *testing.T) {
 	for _, n := range nodes {
 		waitFor(t, func() bool { return n.Status().VerifiedPeers == 2 })
 	}
-	res, err := nodes[0].Store(ctx, []byte("/example/short"), []byte("v"), 3*time.Second)
+	res, err := nodes[0].PublishFor(ctx, []byte("/example/short"), []byte("v"), 3*time.Second)
 	require.NoError(t, err)
 	require.Equal(t, 2, res.StoredAt)
 	for i, m := range mems {
@@ -113,8 +113,8 @@ func TestTTL(t *testing.T) {
 		_, err := mems[0].Load(records.KindValue, []byte("/example/short"))
 		return errors.Is(err, records.ErrNotFound)
 	})
-	_, err = nodes[0].Store(ctx, []byte("/example/short"), []byte("v"), time.Millisecond)
-	require.ErrorContains(t, err, "TTL")
+	_, err = nodes[0].PublishFor(ctx, []byte("/example/short"), []byte("v"), time.Millisecond)
+	require.ErrorIs(t, err, node.ErrTTL)
 }
 
 // TestCloseUnderLoad closes a node while it serves and asks; goleak watches the
@@ -128,7 +128,7 @@ func TestCloseUnderLoad(t *testing.T) {
 			wg.Go(func() {
 				for k := 0; ctx.Err() == nil; k++ {
 					key := fmt.Appendf(nil, "/example/%d/%d/%d", i, j, k)
-					_, _ = n.Store(ctx, key, []byte("v"), 0)
+					_, _ = n.Publish(ctx, key, []byte("v"))
 					_, _ = n.Get(ctx, key, 0)
 					_, _ = n.ProvideKey(ctx, key)
 					_, _ = n.Providers(ctx, key, 0, func(peer.AddrInfo) bool { return true })

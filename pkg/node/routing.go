@@ -27,8 +27,10 @@ func notFound(err error) error {
 	return err
 }
 
-// Provide implements routing.ContentRouting. Without announce it only notes that
-// this node has the content.
+// Provide implements routing.ContentRouting: ProvideKey with the multihash of c, and
+// ErrNoPeers if no peer took the record. Without announce it only notes here, for
+// Config.ProviderTTL, that this node has the content: no peer is told, and nothing is
+// renewed.
 func (n *Node) Provide(ctx context.Context, c cid.Cid, announce bool) error {
 	if !c.Defined() {
 		return ErrKeyLength
@@ -42,6 +44,14 @@ func (n *Node) Provide(ctx context.Context, c cid.Cid, announce bool) error {
 		err = ErrNoPeers
 	}
 	return err
+}
+
+// Unprovide ends what Provide began: UnprovideKey with the multihash of c.
+func (n *Node) Unprovide(ctx context.Context, c cid.Cid) error {
+	if !c.Defined() {
+		return ErrKeyLength
+	}
+	return n.UnprovideKey(ctx, c.Hash())
 }
 
 // FindProvidersAsync implements routing.ContentRouting; count 0 means all.
@@ -65,9 +75,10 @@ func (n *Node) FindProvidersAsync(ctx context.Context, c cid.Cid, count int) <-c
 	return out
 }
 
-// PutValue implements routing.ValueStore.
+// PutValue implements routing.ValueStore: Publish, and ErrNoPeers if no peer took the
+// value. It is renewed until Unpublish.
 func (n *Node) PutValue(ctx context.Context, key string, value []byte, _ ...routing.Option) error {
-	res, err := n.Store(ctx, []byte(key), value, 0)
+	res, err := n.Publish(ctx, []byte(key), value)
 	if err == nil && res.StoredAt == 0 {
 		err = ErrNoPeers
 	}

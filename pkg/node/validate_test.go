@@ -51,7 +51,7 @@ func TestValidatorThatPanics(t *testing.T) {
 	require.ErrorIs(t, err, rpc.ErrNoReply)
 	_, err = c.Request(t.Context(), n.Host().ID(), &wire.Message{Type: wire.FindNode, Key: key})
 	require.NoError(t, err)
-	_, err = n.Store(t.Context(), key, []byte("short"), 0)
+	_, err = n.Publish(t.Context(), key, []byte("short"))
 	require.ErrorIs(t, err, ErrValidatorPanic)
 	_, err = n.valid.Select(string(key), [][]byte{{1}, {2}})
 	require.ErrorIs(t, err, ErrValidatorPanic)

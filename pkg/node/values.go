@@ -10,50 +10,73 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// Store puts a value into the network and keeps a copy here. Without a ttl it
-// lives for DefaultValueTTL and is republished until Unpublish; with one it ends
-// after ttl, republished until then. StoredAt may be 0 when nobody could be
-// reached: the value is held here and published as soon as somebody is there.
+// ErrTTL is returned for a TTL of a value that is too short or too long.
+var ErrTTL = errors.New("node: TTL out of range")
+
+// Publish puts a value into the network, keeps a copy here, and renews all copies until
+// Unpublish, after a restart too: each lives for Config.DefaultValueTTL and is sent again
+// every Config.RepublishInterval. A value whose validator knows its end (see Ender) is
+// published until then at the latest.
 //
-// Errors: ErrInvalidKey and the validator's, records.ErrTooLarge,
-// records.ErrOlder if a better value is held here, dht.ErrBusy (held here, and
-// published a minute later), a store's error.
-func (n *Node) Store(ctx context.Context, key, value []byte, ttl time.Duration) (StoreResult, error) {
-	now := time.Now()
-	pub := records.Published{Kind: records.KindValue, Key: key, Value: value, TTL: n.cfg.DefaultValueTTL, Added: now}
-	if ttl != 0 {
-		if ttl < time.Second || ttl > n.cfg.MaxValueTTL {
-			return StoreResult{}, fmt.Errorf("node: a TTL of %s is not within 1s and %s", ttl, n.cfg.MaxValueTTL)
-		}
-		pub.TTL, pub.Until = ttl, now.Add(ttl)
-	}
-	if err := n.checkValue(key, value); err != nil {
-		return StoreResult{}, err
-	}
-	v := n.publishedValue(&pub, now)
-	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil && !noRoom(err) {
-		return StoreResult{}, fmt.Errorf("node: store value: %w", err)
-	}
-	return n.publish(ctx, pub, dht.Query{Kind: dht.StoreValue, Key: key, Value: v}, v.Expires)
+// It returns when the first publication is over. StoredAt is 0 if no peer could be
+// reached: the value is held here, and published once a peer is there.
+//
+// Errors: ErrInvalidKey; what the validator of the namespace returns; records.ErrTooLarge
+// for a value over Config.MaxValueSize or a key over records.MaxValueKeyLen;
+// records.ErrOlder if a better value is held here; an error of the store. With
+// dht.ErrBusy and an error of ctx the value is held here and published a minute later.
+func (n *Node) Publish(ctx context.Context, key, value []byte) (StoreResult, error) {
+	return n.publishValue(ctx, records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL})
 }
 
-// StoreOnce puts a value of somebody else into the network and keeps a copy here,
-// for DefaultValueTTL. It is not republished: that is its owner's business. Errors
-// are those of Store; ErrNoAnswer if nobody could be asked, ErrNotTaken.
-func (n *Node) StoreOnce(ctx context.Context, key, value []byte) (StoreResult, error) {
-	if err := n.checkValue(key, value); err != nil {
-		return StoreResult{}, err
+// PublishFor is Publish for a value that ends after ttl, here and at other peers: it is
+// renewed until then, or until Unpublish. The ttl is from one second to
+// Config.MaxValueTTL; ErrTTL otherwise.
+func (n *Node) PublishFor(ctx context.Context, key, value []byte, ttl time.Duration) (StoreResult, error) {
+	if ttl < time.Second || ttl > n.cfg.MaxValueTTL {
+		return StoreResult{}, fmt.Errorf("%w: %s is not within 1s and %s", ErrTTL, ttl, n.cfg.MaxValueTTL)
 	}
+	until := time.Now().Add(ttl)
+	return n.publishValue(ctx, records.Published{Key: key, Value: value, TTL: ttl, Until: until})
+}
+
+// PublishOnce puts a value into the network and keeps a copy here, and never renews them:
+// all of them expire after Config.DefaultValueTTL. It is for values of somebody else, whose
+// owner renews them. Errors are those of Publish; ErrNoAnswer if no peer could be asked,
+// ErrNotTaken if none took it.
+func (n *Node) PublishOnce(ctx context.Context, key, value []byte) (StoreResult, error) {
 	now := time.Now()
-	v := n.publishedValue(&records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL}, now)
-	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil && !noRoom(err) {
-		return StoreResult{}, fmt.Errorf("node: store value: %w", err)
+	v, err := n.holdValue(now, &records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL})
+	if err != nil {
+		return StoreResult{}, err
 	}
 	res, err := n.query(ctx, dht.Query{Kind: dht.StoreValue, Key: key, Value: v}, nil, nil)
 	return StoreResult{
 		Key: key, StoredAt: res.Stats.StoredAt, Sent: res.Stats.StoreSent,
 		Expires: v.Expires, Took: time.Since(now),
 	}, err
+}
+
+// publishValue holds a value here and begins to publish it.
+func (n *Node) publishValue(ctx context.Context, pub records.Published) (StoreResult, error) {
+	pub.Kind, pub.Added = records.KindValue, time.Now()
+	v, err := n.holdValue(pub.Added, &pub)
+	if err != nil {
+		return StoreResult{}, err
+	}
+	return n.startPublishing(ctx, pub, dht.Query{Kind: dht.StoreValue, Key: pub.Key, Value: v}, v.Expires)
+}
+
+// holdValue checks a value and stores our own copy of it.
+func (n *Node) holdValue(now time.Time, p *records.Published) (records.Value, error) {
+	if err := n.checkValue(p.Key, p.Value); err != nil {
+		return records.Value{}, err
+	}
+	v := n.publishedValue(p, now)
+	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil && !noRoom(err) {
+		return records.Value{}, fmt.Errorf("node: store value: %w", err)
+	}
+	return v, nil
 }
 
 // noRoom reports whether a store refused our own copy of a record for want of room.
@@ -86,8 +109,8 @@ func (n *Node) publishedValue(p *records.Published, now time.Time) records.Value
 	return v
 }
 
-// publish notes a published key durably, schedules it and publishes it now.
-func (n *Node) publish(ctx context.Context, pub records.Published, q dht.Query, expires time.Time) (StoreResult, error) {
+// startPublishing notes a published key durably, schedules it and publishes it now.
+func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht.Query, expires time.Time) (StoreResult, error) {
 	now := time.Now()
 	pub.Due = now.Add(dht.PublishRetry) // until it is done: a crash publishes it again
 	if err := n.cfg.Keystore.Publish(pub); err != nil {
@@ -115,10 +138,10 @@ func (n *Node) publish(ctx context.Context, pub records.Published, q dht.Query, 
 	return sr, err
 }
 
-// Unpublish stops republishing a value and forgets the copy here; copies at other
-// peers live until they expire. ErrNotFound if it was not published here.
+// Unpublish stops renewing a value and forgets the copy here; copies at other peers live
+// until they expire. ErrNotFound if it was not published here.
 func (n *Node) Unpublish(_ context.Context, key []byte) error {
-	if err := n.unpublish(records.KindValue, key); err != nil {
+	if err := n.stopPublishing(records.KindValue, key); err != nil {
 		return err
 	}
 	if err := n.cfg.Store.DeleteValue(key); err != nil && !errors.Is(err, records.ErrNotFound) {
@@ -127,7 +150,8 @@ func (n *Node) Unpublish(_ context.Context, key []byte) error {
 	return nil
 }
 
-func (n *Node) unpublish(kind records.Kind, key []byte) error {
+// stopPublishing takes a key off the schedule, durably. ErrNotFound if it is not there.
+func (n *Node) stopPublishing(kind records.Kind, key []byte) error {
 	err := n.cfg.Keystore.Unpublish(kind, key)
 	switch {
 	case errors.Is(err, records.ErrNotFound):
