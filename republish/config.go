@@ -10,7 +10,7 @@ import (
 // Region is a subtree of the keyspace whose keys are republished together.
 type Region = kad.Prefix
 
-// Kind tells the records of one key apart, as records.Kind does.
+// Kind distinguishes the records of one key, as records.Kind does.
 type Kind = uint8
 
 // Item is one published record.
@@ -28,17 +28,17 @@ func compareItems(a, b *Item) int {
 
 // Config tunes a schedule. Zero or negative fields mean the default.
 type Config struct {
-	// Interval is the time from one publication to the next: 22 h, which leaves
-	// two tries before a TTL of 48 h ends (go-libp2p-kad-dht).
+	// Interval is the time from one publication to the next: 22 h, as in
+	// go-libp2p-kad-dht. It leaves two tries before a TTL of 48 h ends.
 	Interval time.Duration
-	// RetryMin is the pause after a failure: 1 min. It doubles with every further
-	// one up to RetryMax: 1 h, a dozen tries in the time between Interval and TTL.
+	// RetryMin is the pause after a failure: 1 min. It doubles with each further
+	// failure, up to RetryMax: 1 h, more than twenty tries between Interval and TTL.
 	RetryMin, RetryMax time.Duration
-	// MaxActive is how many keys are in work at once: 8, so that republishing
-	// leaves room for the queries of users.
+	// MaxActive is how many keys are published at once: 8, so that republishing
+	// leaves capacity for the queries of users.
 	MaxActive int
-	// Spread is the time over which keys overdue after a restart are spread, the
-	// longest overdue first: 10 min.
+	// Spread is the time over which keys that are overdue after a restart are spread,
+	// the longest overdue first: 10 min.
 	Spread time.Duration
 }
 

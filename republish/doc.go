@@ -1,8 +1,7 @@
-// Package republish says which published key is due when.
+// Package republish schedules when each published key is due.
 //
-// Schedule is a pure data structure owned by one goroutine: a heap of keys by
-// due time. It promises the same order for the same calls, at most MaxActive
-// keys in work, and that a pile of keys overdue after a restart is spread
-// instead of fired together, the longest overdue first. It reads no clock and
-// sends nothing.
+// Schedule is a pure data structure owned by one goroutine: a heap of keys by due time.
+// The same calls give the same order. At most MaxActive keys are active, that is, being
+// published. Keys that are overdue after a restart are spread over time, the longest
+// overdue first. The package reads no clock and sends nothing.
 package republish

@@ -2,9 +2,8 @@ package republish
 
 import "cmp"
 
-// The heap holds places in jobs, so that moving costs 4 bytes and no map write.
-// Ties are broken by the item: the order never depends on how the heap came to
-// be.
+// The heap holds indices into jobs, so that a move copies 4 bytes and writes no map.
+// Items break ties, so the order does not depend on the history of the heap.
 
 func (s *Schedule) less(a, b int) bool {
 	return compareJobs(&s.jobs[s.heap[a]], &s.jobs[s.heap[b]]) < 0
@@ -31,7 +30,7 @@ func (s *Schedule) attach(i uint32) {
 	s.up(len(s.heap) - 1)
 }
 
-// detach takes the job at place pos out of the heap.
+// detach removes the job at index pos from the heap.
 func (s *Schedule) detach(pos int) {
 	last := len(s.heap) - 1
 	if pos != last {
@@ -43,7 +42,7 @@ func (s *Schedule) detach(pos int) {
 	}
 }
 
-// fix restores the order after the job at place pos changed.
+// fix restores the order after the job at index pos has changed.
 func (s *Schedule) fix(pos int) {
 	if !s.down(pos) {
 		s.up(pos)
@@ -67,7 +66,7 @@ func (s *Schedule) up(pos int) {
 	}
 }
 
-// down returns whether the job moved.
+// down moves the job at pos towards the leaves and reports whether it moved.
 func (s *Schedule) down(pos int) bool {
 	start := pos
 	for {
@@ -87,8 +86,8 @@ func (s *Schedule) down(pos int) bool {
 	return pos > start
 }
 
-// overdue counts the jobs due at time at in the subtree of place pos: a job is
-// never due before its parent, so whole subtrees are left out.
+// overdue counts the jobs due at time at in the subtree at index pos. A job is never due
+// before its parent, so the count skips whole subtrees.
 func (s *Schedule) overdue(pos int, at int64) int {
 	if pos >= len(s.heap) || s.jobs[s.heap[pos]].due > at {
 		return 0

@@ -43,7 +43,7 @@ func (m *model) active() (n int) {
 	return n
 }
 
-// idle returns the items not in work by due time.
+// idle returns the items that are not active, by due time.
 func (m *model) idle() []mitem {
 	idle := slices.DeleteFunc(slices.Clone(m.items), func(x mitem) bool { return x.active })
 	slices.SortFunc(idle, func(a, b mitem) int {

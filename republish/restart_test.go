@@ -7,8 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// disk is what a keystore keeps of the schedule, and when each key was last
-// published.
+// disk is what a keystore saves of the schedule, and when each key was last published.
 type disk struct {
 	due, last map[Item]time.Time
 }
@@ -21,8 +20,8 @@ func newDisk(t0 time.Time, n int, due time.Time) *disk {
 	return d
 }
 
-// run is the life of one process from now to end: each publication takes as long as
-// took says, and saves when its key is due next.
+// run simulates one process from now to end. Each publication takes `took` and saves the
+// next due time of its key.
 func (d *disk) run(now, end time.Time, took time.Duration) {
 	s := New(Config{})
 	for it, at := range d.due {
@@ -44,7 +43,7 @@ func (d *disk) run(now, end time.Time, took time.Duration) {
 	}
 }
 
-// oldest returns how long ago the key was published that has waited longest.
+// oldest returns the longest time since any key was published.
 func (d *disk) oldest(now time.Time) (age time.Duration) {
 	for _, at := range d.last {
 		age = max(age, now.Sub(at))
@@ -52,8 +51,8 @@ func (d *disk) oldest(now time.Time) (age time.Duration) {
 	return age
 }
 
-// A node that restarts every five minutes, because it crashes or its watchdog kills
-// it, lets no key expire: what one run does not reach is first in the next.
+// A node that restarts every five minutes, because it crashes or its watchdog kills it,
+// lets no key expire: keys that one run does not reach come first in the next.
 func TestRestartLoop(t *testing.T) {
 	const keys, ttl = 1000, 48 * time.Hour
 	d, now := newDisk(t0, keys, t0.Add(-time.Minute)), t0
@@ -67,16 +66,16 @@ func TestRestartLoop(t *testing.T) {
 	}
 }
 
-// Whatever the runs' lengths: if they have room for all keys, none is left out. A run
-// of length d hands out the share d/Spread of what is overdue, and at most what
-// MaxActive allows in that time.
+// For runs of any length: if there is time for all keys, no key is left out. A run of
+// length d hands out the share d/Spread of the overdue keys, and no more than MaxActive
+// allows in that time.
 func TestRestartLoopProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		keys := rapid.IntRange(1, 60).Draw(t, "keys")
 		took := time.Duration(rapid.IntRange(1, 30).Draw(t, "seconds of a publication")) * time.Second
 		due := t0.Add(-time.Duration(rapid.IntRange(0, 20*3600).Draw(t, "overdue")) * time.Second)
 		d, now := newDisk(t0, keys, due), t0
-		var room time.Duration // for publications, one at a time
+		var room time.Duration // time for publications, one after another
 		for range 1000 {
 			if room > 4*time.Duration(keys)*took && now.Sub(t0) > 4*10*time.Minute {
 				break

@@ -6,20 +6,19 @@ import (
 	"time"
 )
 
-// ringSample bounds the items that Ring looks at, so that its time is bounded too:
-// half a millisecond.
+// ringSample bounds how many items Ring reads, and so its time, to half a millisecond.
 const ringSample = 1 << 14
 
 // Sector is an equal part of the keyspace at one moment.
 type Sector struct {
-	Keys    int     // known
-	Overdue int     // of Keys: due but not in work
-	Active  int     // of Keys: in work
-	Left    float64 // of the interval until due, the mean over Keys: 1 just renewed, 0 due
+	Keys    int     // published keys in the sector
+	Overdue int     // of Keys: due but not active
+	Active  int     // of Keys: being published
+	Left    float64 // mean part of Interval until due: 1 just republished, 0 due
 }
 
 // Ring returns n sectors of the keyspace from key 0 upwards. With more than 16,384
-// items the counts are estimates from so many of them.
+// items, it estimates the counts from a sample of that size.
 func (s *Schedule) Ring(n int, now time.Time) []Sector {
 	ring := make([]Sector, n)
 	step := max(1, (len(s.jobs)+ringSample-1)/ringSample)

@@ -33,7 +33,7 @@ func TestRing(t *testing.T) {
 	}
 }
 
-// Of many items a part is looked at, and the counts are near.
+// With many items, Ring reads a sample, and its counts are close.
 func TestRingOfMany(t *testing.T) {
 	s := New(Config{})
 	const n = 3*ringSample + 17

@@ -11,24 +11,24 @@ import (
 // Schedule holds the published keys by due time. It is owned by one goroutine.
 type Schedule struct {
 	cfg    Config
-	index  map[Item]uint32 // place in jobs
+	index  map[Item]uint32 // index into jobs
 	jobs   []job
-	heap   []uint32 // places in jobs of those not active, a binary heap
+	heap   []uint32 // indices of the jobs that are not active, a binary heap
 	active int
-	held   []int // held[n]: items that n peers took when they were last tried
+	held   []int // held[n]: items that n peers stored when last published
 }
 
-// job is an item and when it is due: 48 bytes.
+// job is an item and its due time: 48 bytes.
 type job struct {
 	item     Item
 	failures uint8 // in a row, saturating
-	again    bool  // added while active: due holds its next time
-	holders  uint8 // peers that took it when last tried, plus one, saturating; 0: not tried
-	pos      int32 // place in the heap; inWork: handed out by Due, not reported by Done
+	again    bool  // added while active: due is its next time
+	holders  uint8 // peers that stored it when last published, plus one, saturating; 0: never published
+	pos      int32 // index in the heap; inWork: handed out by Due, not yet reported by Done
 	due      int64 // unix nanoseconds
 }
 
-// inWork is the place of a job that is not in the heap.
+// inWork is the pos of an active job, which is not in the heap.
 const inWork = -1
 
 func (j *job) active() bool { return j.pos == inWork }
@@ -38,8 +38,8 @@ func New(cfg Config) *Schedule {
 	return &Schedule{cfg: cfg.withDefaults(), index: make(map[Item]uint32)}
 }
 
-// Add makes it due at due, now if that has passed or is the zero time; a known
-// item moves. An active item becomes due again after Done.
+// Add schedules an item at due, or now if due has passed or is the zero time. A known
+// item moves to the new time. An active item becomes due again after Done.
 func (s *Schedule) Add(now time.Time, it Item, due time.Time) {
 	if due.Before(now) {
 		due = now
@@ -66,11 +66,11 @@ func (s *Schedule) Restore(it Item, due time.Time) {
 	}
 }
 
-// Spread gives overdue items new due times, evenly over the time Spread from now on
-// and in the order in which they were due. What a short run does not reach is first
-// in the next one: the saved due times do not change until an item is tried. Items
-// due later than Interval can explain come last: the clock was set back or Interval
-// reduced, and nobody knows how old they are.
+// Spread gives overdue items new due times, evenly over Config.Spread from now on, in
+// the order in which they were due. The saved due times do not change until an item is
+// published, so items that a short run does not reach come first in the next run. Items
+// due later than Interval from now come last: the clock was set back or Interval was
+// reduced, so their age is unknown.
 func (s *Schedule) Spread(now time.Time) {
 	first, last := nanos(now), nanos(now.Add(s.cfg.Interval))
 	var late []uint32
@@ -88,8 +88,9 @@ func (s *Schedule) Spread(now time.Time) {
 	s.heapify()
 }
 
-// ClockSetBack spreads over Interval what is due later than Interval can explain: the
-// clock was set back, and it would else wait until that has caught up.
+// ClockSetBack spreads over Interval the items that are due later than Interval from now.
+// It is called when the clock was set back; otherwise they would wait until the clock has
+// caught up.
 func (s *Schedule) ClockSetBack(now time.Time) {
 	last := nanos(now.Add(s.cfg.Interval))
 	for i := range s.jobs {
@@ -106,8 +107,8 @@ func share(it *Item, d time.Duration) time.Duration {
 	return time.Duration(hi)
 }
 
-// Remove forgets an item. If it is active its place is free at once, and its
-// Done will be ignored.
+// Remove removes an item. If it is active, its place among MaxActive becomes free at
+// once, and its Done is ignored.
 func (s *Schedule) Remove(it Item) {
 	i, known := s.index[it]
 	if !known {
@@ -131,14 +132,14 @@ func (s *Schedule) Remove(it Item) {
 	s.jobs = s.jobs[:last]
 }
 
-// Active reports whether an item was handed out by Due and is not done.
+// Active reports whether Due has handed out an item and Done has not been called for it.
 func (s *Schedule) Active(it Item) bool {
 	i, known := s.index[it]
 	return known && s.jobs[i].active()
 }
 
-// Gone forgets an active item whose record is gone, unless it was added again
-// meanwhile: then it is due when that says. Others are left alone.
+// Gone removes an active item whose record no longer exists. If it was added again
+// meanwhile, it stays, due at that time. Items that are not active do not change.
 func (s *Schedule) Gone(it Item) {
 	i, known := s.index[it]
 	switch {
@@ -152,8 +153,8 @@ func (s *Schedule) Gone(it Item) {
 	}
 }
 
-// Due appends the items due at now, earliest first, as far as MaxActive allows.
-// They are active until Done.
+// Due appends the items due at now, earliest first, as long as at most MaxActive are
+// active. They are active until Done.
 func (s *Schedule) Due(dst []Item, now time.Time) []Item {
 	at := nanos(now)
 	for s.active < s.cfg.MaxActive && len(s.heap) > 0 {
@@ -169,9 +170,9 @@ func (s *Schedule) Due(dst []Item, now time.Time) []Item {
 	return dst
 }
 
-// Done records how the work on an active item ended and returns when it is due
-// next: after Interval, or after a growing pause if it failed. An unknown item
-// gives the zero time, one that is not active keeps its due time.
+// Done records how the publication of an active item ended and returns its next due
+// time: after Interval, or after a growing pause if it failed. For an unknown item it
+// returns the zero time. An item that is not active keeps its due time.
 func (s *Schedule) Done(now time.Time, it Item, ok bool) (next time.Time) {
 	i, known := s.index[it]
 	if !known {
@@ -204,8 +205,8 @@ func (s *Schedule) reschedule(j *job, now time.Time, ok bool) {
 	j.due, j.failures = next, 0
 }
 
-// Held notes how many peers took an item when it was last tried. Unknown items are
-// ignored.
+// Held records how many peers stored an item when it was last published. Unknown items
+// are ignored.
 func (s *Schedule) Held(it Item, peers int) {
 	i, known := s.index[it]
 	if !known {
@@ -217,7 +218,7 @@ func (s *Schedule) Held(it Item, peers int) {
 	s.count(j.holders, 1)
 }
 
-// count changes how many items have as many holders as a job's field says.
+// count adds by to the number of items with as many holders as the job.
 func (s *Schedule) count(holders uint8, delta int) {
 	if holders == 0 {
 		return
@@ -229,7 +230,7 @@ func (s *Schedule) count(holders uint8, delta int) {
 	s.held[n] += delta
 }
 
-// pause returns the pause after one more failure than before.
+// pause returns the pause after that many failures in a row.
 func (s *Schedule) pause(before uint8) time.Duration {
 	d := s.cfg.RetryMin
 	for ; before > 0 && d < s.cfg.RetryMax; before-- {
@@ -238,8 +239,8 @@ func (s *Schedule) pause(before uint8) time.Duration {
 	return min(d, s.cfg.RetryMax)
 }
 
-// Deadline returns when Due has something to hand out; false if nothing is
-// scheduled or MaxActive is reached, when only Done or Remove can change that.
+// Deadline returns when Due has an item to hand out. It returns false if nothing is
+// scheduled, or while MaxActive items are active: then call it again after Done or Remove.
 func (s *Schedule) Deadline() (time.Time, bool) {
 	if len(s.heap) == 0 || s.active >= s.cfg.MaxActive {
 		return time.Time{}, false
@@ -247,7 +248,7 @@ func (s *Schedule) Deadline() (time.Time, bool) {
 	return fromNanos(s.jobs[s.heap[0]].due), true
 }
 
-// DueAt returns when an item is due, or was due if it is active.
+// DueAt returns when an item is due; for an active item, when it was due.
 func (s *Schedule) DueAt(it Item) (time.Time, bool) {
 	i, known := s.index[it]
 	if !known {
@@ -256,7 +257,7 @@ func (s *Schedule) DueAt(it Item) (time.Time, bool) {
 	return fromNanos(s.jobs[i].due), true
 }
 
-// MakeAllDue makes every item due now, except those in work.
+// MakeAllDue makes every item due now, except active ones.
 func (s *Schedule) MakeAllDue(now time.Time) {
 	at := nanos(now)
 	for _, i := range s.heap {
@@ -265,12 +266,12 @@ func (s *Schedule) MakeAllDue(now time.Time) {
 	s.heapify()
 }
 
-// perKey is the time that Sooner gives each item while there are few.
+// perKey is how much time Sooner allows for each item.
 const perKey = 100 * time.Millisecond
 
-// Sooner makes the items of a kind due within Spread, or within 100 ms for each item
-// scheduled if that is less. No item becomes due later than it was. Items in work are
-// due again after Done: their work may have begun too early.
+// Sooner makes the items of a kind due within Spread, or within 100 ms for each scheduled
+// item if that is less. No item becomes due later than it was. Active items are due again
+// after Done, because their publication may have begun too early.
 func (s *Schedule) Sooner(now time.Time, kind Kind) {
 	within := min(s.cfg.Spread, time.Duration(len(s.jobs))*perKey)
 	for i := range s.jobs {
@@ -289,8 +290,8 @@ func (s *Schedule) Sooner(now time.Time, kind Kind) {
 	s.heapify()
 }
 
-// SetInterval changes Interval for publications reported from now on; due times
-// already set stay. Zero or less means the default.
+// SetInterval changes Interval for publications reported from now on. Due times that are
+// already set do not change. Zero or less means the default.
 func (s *Schedule) SetInterval(d time.Duration) {
 	s.cfg.Interval = d
 	s.cfg = s.cfg.withDefaults()
@@ -298,17 +299,17 @@ func (s *Schedule) SetInterval(d time.Duration) {
 
 // Stats describes a schedule.
 type Stats struct {
-	Keys    int       // items known
-	Active  int       // in work
-	Overdue int       // due but not in work
-	Next    time.Time // earliest due time of those not in work; zero if none
+	Keys    int       // scheduled items
+	Active  int       // items being published
+	Overdue int       // items due but not active
+	Next    time.Time // earliest due time of the items that are not active; zero if none
 
-	Tried  int // items of which it is known how many peers took them when last tried
-	Fewest int // of those peers, at the item that the fewest took
-	Worst  int // items that so few took
+	Tried  int // items whose number of holders is known
+	Fewest int // the smallest number of holders among them
+	Worst  int // items with that number of holders
 }
 
-// Stats counts the items; its cost grows with those overdue.
+// Stats counts the items. Its cost grows with the number of overdue items.
 func (s *Schedule) Stats(now time.Time) Stats {
 	st := Stats{Keys: len(s.jobs), Active: s.active, Overdue: s.overdue(0, nanos(now))}
 	if len(s.heap) > 0 {
@@ -330,8 +331,8 @@ func (s *Schedule) insert(it Item, due time.Time) {
 	s.attach(i)
 }
 
-// nanos returns the unix nanoseconds of t. The zero time and others before 1970 are
-// 0, those that do not fit are the last that does.
+// nanos returns the unix nanoseconds of t: 0 for the zero time and times before 1970,
+// and the largest value for times that do not fit.
 func nanos(t time.Time) int64 {
 	switch {
 	case t.Unix() < 0:

@@ -141,8 +141,8 @@ func TestAddWhileActive(t *testing.T) {
 	}
 }
 
-// Overdue items are spread evenly, the longest overdue first; those due later than
-// Interval can explain come after them; the others stay where they are.
+// Overdue items are spread evenly, the longest overdue first. Items due later than
+// Interval from now come after them. The others do not move.
 func TestRestoreSpreads(t *testing.T) {
 	const n = 1000
 	s, due := New(Config{}), make(map[Item]time.Time)
@@ -218,7 +218,7 @@ func TestHeld(t *testing.T) {
 	s.Remove(item(2))
 	want(2, 20, 1)
 	s.Remove(item(1))
-	want(1, math.MaxUint8-1, 1) // as many as it counts
+	want(1, math.MaxUint8-1, 1) // saturated
 }
 
 func filled(n int) *Schedule {
@@ -230,7 +230,7 @@ func filled(n int) *Schedule {
 	return s
 }
 
-// BenchmarkCycle is one publication among a million keys.
+// BenchmarkCycle measures one publication among a million keys.
 func BenchmarkCycle(b *testing.B) {
 	s := filled(1_000_000)
 	var dst []Item
@@ -244,7 +244,7 @@ func BenchmarkCycle(b *testing.B) {
 	}
 }
 
-// BenchmarkAdd reports the bytes a key costs.
+// BenchmarkAdd reports the bytes per key.
 func BenchmarkAdd(b *testing.B) {
 	const n = 1_000_000
 	var before, after runtime.MemStats
@@ -266,7 +266,7 @@ func TestClockSetBack(t *testing.T) {
 	for i := range n {
 		s.Add(later, item(i), later.Add(time.Duration(i)*time.Minute))
 	}
-	s.Due(nil, later) // the first is in work
+	s.Due(nil, later) // the first is active
 	s.Add(t0, item(n), t0.Add(time.Hour))
 	s.ClockSetBack(t0)
 	if at, _ := s.DueAt(item(n)); !at.Equal(t0.Add(time.Hour)) {
@@ -280,7 +280,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// Sooner brings every item of the kind forward, none back, and spreads them.
+// Sooner spreads all items of the kind and makes none of them due later.
 func TestSooner(t *testing.T) {
 	const n = 10_000
 	s := New(Config{MaxActive: 2 * n})
@@ -309,7 +309,7 @@ func TestSooner(t *testing.T) {
 	}
 }
 
-// Few items need no ten minutes.
+// A few items do not take ten minutes.
 func TestSoonerOfFew(t *testing.T) {
 	s := New(Config{})
 	for i := range 5 {
@@ -321,7 +321,7 @@ func TestSoonerOfFew(t *testing.T) {
 	}
 }
 
-// What is in work is due again, and keeps an earlier time that it was given meanwhile.
+// An active item is due again, and keeps an earlier time that it got meanwhile.
 func TestSoonerWhileActive(t *testing.T) {
 	s, a, b := New(Config{}), item(1), item(2)
 	s.Add(t0, a, t0)

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// never is the stored form of the zero time: before every other one.
+// never is the stored form of the zero time. It is before all other times.
 const never = math.MinInt64
 
 // nanos packs a time into 8 bytes. It covers the years 1678 to 2262.
@@ -40,30 +40,30 @@ func fromSeconds(s uint32) time.Time {
 	return time.Unix(int64(s), 0).UTC()
 }
 
-// handle is what is needed to find a peer: 16 bytes, so that a bucket of them takes
-// five cache lines.
+// handle finds a peer. It has 16 bytes, so that a bucket of handles takes five cache
+// lines.
 type handle struct {
-	tag  uint64    // the first 8 bytes of its key: tells peers apart without a look at peer
+	tag  uint64    // the first 8 bytes of its key: compared before peer is read
 	peer *kad.Peer // immutable
 }
 
-// entry is what upkeep knows of a peer in a bucket: 32 bytes, of which a simulator
-// keeps millions.
+// entry is the rest of what a bucket stores about a peer. It has 32 bytes, because a
+// simulator keeps millions of them.
 type entry struct {
 	lastSeen  int64
-	notBefore int64   // no probe earlier than this: one is under way, or backoff
+	notBefore int64   // earliest next probe: one is in flight, or the peer is backed off
 	added     uint32  // in seconds: see seconds
-	turn      uint32  // its place in the order of being seen, see bucket.turns
+	turn      uint32  // grows each time the peer is seen, see bucket.turns
 	group     groupID // noGroup is exempt
-	failures  uint8   // probes failed in a row, saturating
-	verified  bool    // its last exchange with us succeeded
+	failures  uint8   // failed probes in a row, saturating
+	verified  bool    // its last exchange with this node succeeded
 }
 
-// tagOf returns the first 8 bytes of a key as a number. Keys in the order of their
-// tags are in their own order; equal tags say nothing.
+// tagOf returns the first 8 bytes of a key as a number. Tags that differ order their
+// keys; keys with equal tags must be compared in full.
 func tagOf(k *kad.Key) uint64 { return binary.BigEndian.Uint64(k[:8]) }
 
-// due is when the peer should be probed.
+// due returns when the peer should be probed.
 func (e *entry) due(every int64) int64 {
 	if e.verified {
 		return max(e.notBefore, e.lastSeen+every)
@@ -80,32 +80,30 @@ func (e *entry) failed(now time.Time) {
 	}
 }
 
-// spare is a peer in a replacement cache: it answered us while its bucket was
-// full.
+// spare is a peer in a replacement cache: it answered while its bucket was full.
 type spare struct {
 	peer     *kad.Peer // immutable
 	group    Group
 	lastSeen int64
 }
 
-// bucket holds the peers of one common prefix length: those that are verified in
-// front, for they are all that lookups want. Else they are put in order when
-// somebody asks for it.
+// bucket holds the peers of one common prefix length. Verified peers come first,
+// because lookups want no others. Within the two parts the order is arbitrary; order
+// sorts on demand.
 type bucket struct {
 	handles  []handle
-	verified int     // places of verified peers
-	entries  []entry // of the same peers, at the same places
+	verified int     // the first so many peers are verified
+	entries  []entry // of the same peers, at the same indices
 	spares   []spare // replacement cache, oldest first
-	turns    uint32  // given to entries, ever
+	turns    uint32  // the last turn given to an entry
 	dueKnown bool
 	due      int64 // earliest probe, for Table.every; math.MaxInt64 if empty
 }
 
-// told are the peers that lookups are told of.
+// told returns the verified peers, the only ones that lookups get.
 func (b *bucket) told() []handle { return b.handles[:b.verified] }
 
-// verify moves entry i to those that are verified, or from them, and returns its new
-// place.
+// verify moves entry i into or out of the verified part and returns its new index.
 func (b *bucket) verify(i int, verified bool) int {
 	at := b.verified
 	if verified {
@@ -139,7 +137,7 @@ func (b *bucket) seen(i int) {
 	b.entries[i].turn = b.turns
 }
 
-// renumber gives the entries the first turns, in the order they have.
+// renumber gives the entries turns from 1 on and keeps their order.
 func (b *bucket) renumber() {
 	for turn, i := range b.order(nil) {
 		b.entries[i].turn = uint32(turn + 1)
@@ -147,7 +145,7 @@ func (b *bucket) renumber() {
 	b.turns = uint32(len(b.entries))
 }
 
-// order appends the places of all entries, least recently seen first.
+// order appends the indices of all entries, least recently seen first.
 func (b *bucket) order(dst []int) []int {
 	for i := range b.entries {
 		dst = append(dst, i)
@@ -156,13 +154,13 @@ func (b *bucket) order(dst []int) []int {
 	return dst
 }
 
-// sort puts places of entries in order, least recently seen first.
+// sort sorts indices of entries, least recently seen first.
 func (b *bucket) sort(places []int) {
 	slices.SortFunc(places, func(i, j int) int { return cmp.Compare(b.entries[i].turn, b.entries[j].turn) })
 }
 
-// room returns s with room for one more element, with no more than limit unless s
-// has more: a full bucket takes what it needs, not the next power of two.
+// room returns s with capacity for one more element. The capacity exceeds limit only
+// if the length does: a full bucket should not take the next power of two.
 func room[T any](s []T, limit int) []T {
 	if len(s) < cap(s) || len(s) >= limit {
 		return s
@@ -201,9 +199,9 @@ func (e *entry) weaker(o *entry) bool {
 	return e.failures > o.failures || e.failures == o.failures && e.turn < o.turn
 }
 
-// keep puts a spare at the newest end of the cache. A group has at most
-// perGroup spares, so that one network cannot push out all others: its newcomer
-// takes the place of its own oldest.
+// keep adds a spare at the newest end of the cache. A group has at most perGroup
+// spares, and one more replaces its own oldest. So one network cannot push out the
+// others.
 func (b *bucket) keep(s spare, perGroup, size int) {
 	b.forget(&s.peer.Key)
 	oldest, same := 0, 0
@@ -224,7 +222,7 @@ func (b *bucket) keep(s spare, perGroup, size int) {
 	b.spares = append(room(b.spares, size), s)
 }
 
-// spare returns k's place in the cache, or -1.
+// spare returns k's index in the cache, or -1.
 func (b *bucket) spare(k *kad.Key) int {
 	for i := range b.spares {
 		if b.spares[i].peer.Key == *k {

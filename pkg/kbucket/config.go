@@ -18,9 +18,9 @@ type Config struct {
 	MaxPerGroup         int // peers of one group in the table; 3, as go-libp2p-kad-dht
 	MaxPerGroupInBucket int // peers of one group in a bucket, and in its replacement cache; 2, as go-libp2p-kad-dht
 
-	// Share returns where the table finds a peer from now on; nobody may change it.
-	// Nil: the table keeps a copy of its own. A simulator shares one copy among all
-	// its tables.
+	// Share returns the copy of a peer that the table points to from now on. The copy
+	// must never change. Nil: the table makes its own copy. A simulator shares one
+	// copy among all its tables.
 	Share func(kad.Peer) *kad.Peer
 }
 
@@ -40,12 +40,12 @@ func orDefault(v, def int) int {
 }
 
 const (
-	// probePatience is how long a probe may stay unanswered before the peer is
-	// due again: six times the 10 s a request may last.
+	// probePatience is how long a probe may stay unanswered before the peer is due
+	// again: six times the request timeout of 10 s.
 	probePatience = time.Minute
 
-	// backoffMin is the pause after a first failed probe; it doubles with every
-	// further one, maxDoublings times: 1, 2, 4 .. 64 minutes.
+	// backoffMin is the pause after a first failed probe. It doubles with each further
+	// failure, maxDoublings times: 1, 2, 4 .. 64 minutes.
 	backoffMin   = time.Minute
 	maxDoublings = 6
 

@@ -1,12 +1,13 @@
 // Package kbucket is the routing table: a plain data structure owned by one
 // goroutine.
 //
-// It promises at most BucketSize peers for each common prefix length with our
-// own key, at most MaxPerGroup peers of one IP group, and Nearest without
-// allocation. It hands out verified peers only: those whose last exchange with
-// us succeeded. It never talks to peers and knows no clock: callers pass the
-// time and report what happened, ProbeDue and RefreshDue answer what to do.
+// A table holds at most BucketSize peers for each common prefix length with the node's
+// own key, and at most MaxPerGroup peers of one IP group. Nearest does not allocate. It
+// returns verified peers only: those whose last exchange with this node succeeded.
 //
-// A peer that fails keeps its place while nobody else wants it, so an outage of
-// our own uplink does not empty the table.
+// The table never talks to peers and has no clock. Callers pass the time and report
+// what happened; ProbeDue and RefreshDue return what to do.
+//
+// A peer that fails keeps its place until another peer needs it, so an outage of the
+// node's own uplink does not empty the table.
 package kbucket

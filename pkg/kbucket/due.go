@@ -7,17 +7,17 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// Buckets remember their earliest probe for one value of `every`, so that asking
-// for it does not read the whole table each time.
+// Buckets remember their earliest probe for one value of `every`, so that ProbeDue does
+// not read the whole table each time.
 
-// leaves is called before e changes or goes.
+// leaves is called before e changes or is removed.
 func (t *Table) leaves(b *bucket, e *entry) {
 	if b.dueKnown && e.due(t.every) <= b.due {
 		b.dueKnown = false
 	}
 }
 
-// enters is called after e came or changed.
+// enters is called after e was added or changed.
 func (t *Table) enters(b *bucket, e *entry) {
 	if b.dueKnown {
 		b.due = min(b.due, e.due(t.every))
@@ -36,9 +36,9 @@ func (t *Table) nextDue(b *bucket) int64 {
 	return b.due
 }
 
-// ProbeDue appends up to n peers that should be probed now: verified ones not
-// heard from for `every`, unverified ones whose pause is over. Nearest bucket
-// first, least recently seen first within it.
+// ProbeDue appends up to n peers that should be probed now: verified peers that were
+// silent for `every`, and unverified peers whose pause is over. The nearest bucket comes
+// first, and the least recently seen peer within it.
 func (t *Table) ProbeDue(dst []kad.Peer, now time.Time, every time.Duration, n int) []kad.Peer {
 	limit, at := len(dst)+n, nanos(now)
 	t.setEvery(every)
@@ -80,7 +80,7 @@ func (t *Table) earliest(every time.Duration) int64 {
 	return at
 }
 
-// setEvery makes the buckets forget what they knew for another value.
+// setEvery discards what the buckets remember for another value.
 func (t *Table) setEvery(every time.Duration) {
 	if t.every != int64(every) {
 		t.every = int64(every)
@@ -94,8 +94,8 @@ func (t *Table) forgetDue() {
 	}
 }
 
-// Probing marks that a probe of k is under way: ProbeDue leaves it out until Add
-// or Failed reports on it, at most for a minute.
+// Probing marks that a probe of k is in flight. ProbeDue leaves k out until Add or
+// Failed reports the outcome, for a minute at most.
 func (t *Table) Probing(k kad.Key, now time.Time) {
 	if b, i := t.find(&k); i >= 0 {
 		e := &b.entries[i]
@@ -142,8 +142,8 @@ func (t *Table) NextRefresh(every time.Duration) (time.Time, bool) {
 	return time.Unix(0, at+int64(every)).UTC(), true
 }
 
-// OldestRefresh returns when the bucket was refreshed that has waited longest, of
-// those RefreshDue looks at; the zero time if one never was or the table is empty.
+// OldestRefresh returns the earliest last refresh of the buckets that RefreshDue
+// covers; the zero time if one was never refreshed or the table is empty.
 func (t *Table) OldestRefresh() time.Time {
 	oldest := int64(math.MaxInt64)
 	for _, last := range t.refreshed[:t.refreshTop()+1] {
@@ -172,8 +172,8 @@ func (t *Table) LastRefresh(cpl int) time.Time {
 	return fromNanos(t.refreshed[cpl])
 }
 
-// ClockSetBack brings back to now whatever lies ahead of it: the clock was set back,
-// and probes and refreshes would else wait until it has caught up.
+// ClockSetBack moves times that lie after now to now. It is called when the clock was
+// set back; otherwise probes and refreshes would wait until the clock has caught up.
 func (t *Table) ClockSetBack(now time.Time) {
 	at, pause := nanos(now), nanos(now.Add(backoffMin<<maxDoublings))
 	for _, b := range t.buckets {

@@ -6,14 +6,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// Entry is a copy of what the table knows of a peer.
+// Entry is a copy of what the table stores about a peer.
 type Entry struct {
 	Peer     kad.Peer
 	Group    Group
-	Verified bool      // its last exchange with us succeeded; only then is it handed out
-	LastSeen time.Time // when it last answered us
-	Added    time.Time // when it entered the table, to the second; a promoted replacement: when it last answered before that
-	CPL      int       // its bucket
+	Verified bool      // its last exchange with this node succeeded; lookups get no others
+	LastSeen time.Time // when it last answered
+	Added    time.Time // when it entered the table, to the second; for a promoted replacement: its last answer before that
+	CPL      int       // its bucket: the common prefix length with the node's own key
 }
 
 func (t *Table) export(b *bucket, i, cpl int) Entry {
@@ -40,7 +40,7 @@ func (t *Table) Lookup(k kad.Key) (Entry, bool) {
 }
 
 // Entries is an iter.Seq over all peers in buckets: nearest bucket first, least
-// recently seen first within it. The table must not be changed meanwhile.
+// recently seen first within it. The table must not change during the iteration.
 func (t *Table) Entries(yield func(Entry) bool) {
 	var places []int
 	for cpl := len(t.buckets) - 1; cpl >= 0; cpl-- {
@@ -57,7 +57,7 @@ func (t *Table) Entries(yield func(Entry) bool) {
 // Len returns how many peers the buckets hold and how many of them are verified.
 func (t *Table) Len() (peers, verified int) { return t.peers, t.verified }
 
-// BucketLen returns how many peers share exactly cpl leading bits with us.
+// BucketLen returns how many peers share exactly cpl leading bits with the node's key.
 func (t *Table) BucketLen(cpl int) int {
 	if cpl < 0 || cpl >= len(t.buckets) {
 		return 0
@@ -65,6 +65,6 @@ func (t *Table) BucketLen(cpl int) int {
 	return len(t.buckets[cpl].entries)
 }
 
-// Generation changes whenever the set of verified peers changes: whoever keeps a
-// View or a snapshot compares it.
+// Generation changes whenever the set of verified peers changes. Owners of a View or a
+// snapshot compare it to know whether theirs is up to date.
 func (t *Table) Generation() uint64 { return t.gen }

@@ -1,7 +1,7 @@
 package kbucket
 
-// groupID names a group that has a peer in the table: four bytes in an entry,
-// instead of a string.
+// groupID is the number of a group that has a peer in the table. It makes an entry
+// smaller than the group's string would.
 type groupID uint32
 
 // noGroup is the exempt group, or one without a peer in the table.
@@ -32,7 +32,7 @@ func (s *groups) join(g Group) groupID {
 	return id
 }
 
-// take gives g an ID.
+// take assigns an ID to g.
 func (s *groups) take(g Group) (id groupID) {
 	if s.ids == nil {
 		s.ids, s.uses = make(map[Group]groupID), make([]groupUse, 1)
@@ -47,7 +47,7 @@ func (s *groups) take(g Group) (id groupID) {
 	return id
 }
 
-// leave counts one peer less.
+// leave counts one peer fewer.
 func (s *groups) leave(id groupID) {
 	if id == noGroup {
 		return
@@ -67,8 +67,8 @@ func (s *groups) name(id groupID) Group {
 	return s.uses[id].name
 }
 
-// fits reports whether b may take one more peer of g once the entry `without`
-// has left it; nil if none leaves.
+// fits reports whether b may take one more peer of g after the entry `without` has left;
+// nil if none leaves.
 func (t *Table) fits(b *bucket, g Group, without *entry) bool {
 	id := t.groups.ids[g]
 	if id == noGroup {

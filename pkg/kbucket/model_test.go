@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// model is the dumb second implementation: flat lists, everything counted anew.
+// model is the dumb second implementation: flat lists, and counts taken on each call.
 type model struct {
 	self    kad.Key
 	cfg     Config
@@ -55,7 +55,7 @@ func (m *model) fits(cpl int, g Group, k kad.Key) bool {
 	return table < m.cfg.MaxPerGroup && ofGroup(without(m.entries[cpl], k), g) < m.cfg.MaxPerGroupInBucket
 }
 
-// weakest returns the unverified entry with the most failures that pleases ok.
+// weakest returns the unverified entry with the most failures that ok accepts.
 func weakest(es []mentry, ok func(mentry) bool) (kad.Key, bool) {
 	best := -1
 	for i, e := range es {
@@ -141,7 +141,7 @@ func (m *model) cache(cpl int, e mentry) {
 	m.spares[cpl] = s[max(0, len(s)-m.cfg.Replacements):]
 }
 
-// replace puts the newest fitting spare in the place of k.
+// replace replaces k by the newest spare that fits.
 func (m *model) replace(k kad.Key) (kad.Peer, bool) {
 	cpl := m.cpl(k)
 	for _, s := range slices.Backward(m.spares[cpl]) {
@@ -259,7 +259,7 @@ func (s *machine) step(t *rapid.T) {
 	}
 }
 
-// compare checks everything the table tells against the model.
+// compare checks all answers of the table against the model.
 func (s *machine) compare(t *rapid.T) {
 	all, verified := s.m.all(), s.m.verified()
 	i := 0
@@ -366,8 +366,8 @@ func TestAgainstModel(t *testing.T) { rapid.Check(t, againstModel) }
 
 func FuzzAgainstModel(f *testing.F) { f.Fuzz(rapid.MakeFuzz(againstModel)) }
 
-// TestNearestAgainstSort uses the real keyspace, tables of any depth and targets
-// inside and outside of the populated buckets.
+// TestNearestAgainstSort uses the real keyspace, tables of any depth, and targets inside
+// and outside the populated buckets.
 func TestNearestAgainstSort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		self := kad.KeyOf([]byte{rapid.Byte().Draw(t, "self")})

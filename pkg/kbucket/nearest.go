@@ -3,14 +3,14 @@ package kbucket
 import "github.com/holdfast-dht/holdfast/pkg/kad"
 
 // walk visits buckets in order of their distance to a target. Every bucket is a
-// subtree, so its peers are all nearer or all farther than those of another one:
-// of the buckets i and above, bucket i is the nearest if the target differs from
-// us in bit i, the farthest if it does not.
+// subtree, so its peers are either all nearer or all farther than those of another
+// bucket. Of the buckets i and above, bucket i is the nearest if the target differs
+// from the node's own key in bit i, and the farthest if not.
 type walk struct {
 	diff kad.Key // XOR of target and self
-	n    int     // buckets
-	i    int     // next to look at
-	back bool    // coming back for the buckets whose bit is equal
+	n    int     // number of buckets
+	i    int     // next bucket
+	back bool    // on the way back, through the buckets whose bit is equal
 }
 
 func walkTo(target, self *kad.Key, n int) walk {
@@ -35,23 +35,23 @@ func (w *walk) next() int {
 	return -1
 }
 
-// sortWidth is the number of peers that are sorted by the first bits of their
-// distances alone: a bucket and a half of the usual size.
+// sortWidth is how many peers a sorter takes: one and a half buckets of the usual size.
+// It compares only the first bits of their distances.
 const sortWidth = 1 << placeBits
 
-// placeBits is the room for a place in a word of the sorter.
+// placeBits is the width of an index in a word of the sorter.
 const placeBits = 5
 
-// sorter puts peers of one bucket in the order of their distance to a target. Each
-// is one word, which insertion moves fast: the first bits of its distance, and in
-// the last placeBits its place in the bucket.
+// sorter sorts the peers of one bucket by distance to a target. Each peer is one word,
+// which insertion moves fast: the first bits of its distance, and in the last placeBits
+// its index in the bucket.
 type sorter struct {
 	tag  uint64 // of the target
 	n    int
 	list [sortWidth + 1]uint64
 }
 
-// add inserts the peer at a place and keeps the nearest `keep`, and one more.
+// add inserts the peer at an index and keeps the nearest `keep` peers plus one.
 func (s *sorter) add(tag uint64, place, keep int) {
 	x := (tag^s.tag)&^(sortWidth-1) | uint64(place)
 	i := s.n
@@ -69,8 +69,8 @@ func (s *sorter) add(tag uint64, place, keep int) {
 	s.list[i] = x
 }
 
-// drain returns the nearest `keep` and forgets all. They are not sure if two of
-// them, or the last and the next one, differ in no bit that is kept.
+// drain returns the nearest `keep` peers and empties the sorter. The order is not sure
+// if two of them, or the last one and the next, are equal in the bits kept.
 func (s *sorter) drain(keep int) (nearest []uint64, sure bool) {
 	list := s.list[:s.n]
 	s.n = 0
@@ -82,7 +82,7 @@ func (s *sorter) drain(keep int) (nearest []uint64, sure bool) {
 	return list[:min(len(list), keep)], true
 }
 
-// placeOf returns the place in a word of a sorter.
+// placeOf returns the index in a word of a sorter.
 func placeOf(x uint64) int { return int(x & (sortWidth - 1)) }
 
 // place inserts p into dst[from:], which is sorted by distance to target, and
@@ -107,8 +107,8 @@ func (t *Table) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
 	return t.NearestExcept(dst, target, n, &t.self)
 }
 
-// NearestExcept is Nearest without the peer of one key: who asks is not told of
-// itself.
+// NearestExcept is Nearest without the peer of one key: an answer never names the peer
+// that asked.
 func (t *Table) NearestExcept(dst []kad.Peer, target kad.Key, n int, except *kad.Key) []kad.Peer {
 	limit := len(dst) + n
 	w := walkTo(&target, &t.self, len(t.buckets))
@@ -142,7 +142,7 @@ func (t *Table) NearestExcept(dst []kad.Peer, target kad.Key, n int, except *kad
 	return dst
 }
 
-// place is what a sorter does, for a large bucket and for keys that begin alike.
+// place does the work of a sorter for large buckets and for keys with equal first bits.
 func (b *bucket) place(dst []kad.Peer, limit int, target, except *kad.Key) []kad.Peer {
 	from := len(dst)
 	for _, h := range b.told() {

@@ -10,17 +10,17 @@ import (
 // Table is the routing table of one node. It is owned by one goroutine; a View
 // may be shared.
 type Table struct {
-	// What is asked for most, in one cache line.
+	// The fields that are read most, in one cache line.
 	self    kad.Key
 	buckets []bucket // by common prefix length, grown on demand
-	sated   uint64   // the bits of the first 64 buckets that want nobody: see Wants
+	sated   uint64   // bits of the first 64 buckets that want no more peers, see Wants
 
 	cfg       Config
 	groups    groups
 	peers     int
 	verified  int
 	gen       uint64
-	every     int64 // for which buckets know their next probe
+	every     int64 // the value for which buckets remember their next probe
 	refreshed [maxRefreshCPL + 1]int64
 }
 
@@ -33,15 +33,15 @@ func New(self kad.Key, cfg Config) *Table {
 	return t
 }
 
-// Outcome says what became of a peer given to Add.
+// Outcome is what Add did with a peer.
 type Outcome uint8
 
 // The outcomes of Add.
 const (
-	Added    Outcome = iota // new in a bucket
-	Updated                 // was in its bucket: now the most recently seen
+	Added    Outcome = iota // new in its bucket
+	Updated                 // already in its bucket: now the most recently seen
 	Cached                  // bucket full: kept as a replacement
-	Rejected                // our own key, or too many peers of its group
+	Rejected                // the node's own key, or too many peers of its group
 )
 
 // String returns the name of the outcome.
@@ -49,15 +49,14 @@ func (o Outcome) String() string {
 	return [...]string{"added", "updated", "cached", "rejected"}[o]
 }
 
-// Add records that p, of group g, has just answered us.
+// Add records that p, of group g, has just answered.
 //
-// A newcomer to a full bucket takes the place of an unverified peer, if there
-// is one, and is cached as a replacement otherwise. A newcomer whose group has
-// reached a limit takes the place of an unverified peer of that group, if that
-// makes room, and is rejected otherwise.
+// A new peer whose bucket is full replaces an unverified peer, if there is one, and is
+// cached as a replacement otherwise. A new peer whose group has reached a limit replaces
+// an unverified peer of that group, if that is enough, and is rejected otherwise.
 //
-// A known peer that comes back with another group moves to it if it has room,
-// and counts for its old one otherwise: limits always hold, and a peer with two
+// A known peer that answers from another group moves to that group if its limits allow,
+// and counts for its old group otherwise. So limits always hold, and a peer with two
 // addresses does not flap.
 func (t *Table) Add(p kad.Peer, g Group, now time.Time) Outcome {
 	cpl := kad.CommonPrefixLen(&t.self, &p.Key)
@@ -87,10 +86,10 @@ func (t *Table) add(b *bucket, p kad.Peer, g Group, now time.Time) Outcome {
 	return Added
 }
 
-// Wants reports whether the table has a use for k, should it answer: as an entry
-// or as a spare where spares are missing. A full bucket of verified peers with a
-// full replacement cache wants nobody: probing whoever asks us would only make
-// two such tables probe each other without end.
+// Wants reports whether the table could use k if it answered: as an entry, or as a spare
+// while spares are missing. A full bucket of verified peers with a full replacement cache
+// wants no more. Probing every peer that asks would make two such tables probe each other
+// forever.
 func (t *Table) Wants(k kad.Key) bool {
 	cpl := kad.CommonPrefixLen(&t.self, &k)
 	switch {
@@ -99,7 +98,7 @@ func (t *Table) Wants(k kad.Key) bool {
 	case cpl >= len(t.buckets):
 		return true
 	case t.sated>>cpl&1 != 0:
-		return false // whether it is one of them or not
+		return false // even if it is in the bucket
 	}
 	b := &t.buckets[cpl]
 	if i := b.find(&k); i >= 0 {
@@ -108,14 +107,14 @@ func (t *Table) Wants(k kad.Key) bool {
 	return !t.full(b) || len(b.spares) < t.cfg.Replacements && b.spare(&k) < 0
 }
 
-// full reports whether b has no room, nor anybody who would make room.
+// full reports whether b has no free place and no peer that can be replaced.
 func (t *Table) full(b *bucket) bool {
 	return len(b.entries) >= t.cfg.BucketSize && b.verified == len(b.entries)
 }
 
 // changed is called after the bucket of cpl has changed.
 func (t *Table) changed(cpl int) {
-	bit := uint64(1) << cpl // none from 64 on
+	bit := uint64(1) << cpl // 0 from 64 on
 	if b := &t.buckets[cpl]; t.full(b) && len(b.spares) >= t.cfg.Replacements {
 		t.sated |= bit
 	} else {
@@ -135,7 +134,7 @@ func (t *Table) update(b *bucket, i int, g Group, now time.Time) {
 	t.enters(b, e)
 }
 
-// setVerified changes what entry i of b is counted as, and returns its new place.
+// setVerified counts entry i of b as verified or not and returns its new index.
 func (t *Table) setVerified(b *bucket, i int, verified bool) int {
 	if b.entries[i].verified == verified {
 		return i
@@ -149,7 +148,7 @@ func (t *Table) setVerified(b *bucket, i int, verified bool) int {
 	return b.verify(i, verified)
 }
 
-// regroup moves e to group g if g has room.
+// regroup moves e to group g if the limits of g allow it.
 func (t *Table) regroup(b *bucket, e *entry, g Group) {
 	if t.groups.name(e.group) == g || !t.fits(b, g, e) {
 		return
@@ -158,8 +157,8 @@ func (t *Table) regroup(b *bucket, e *entry, g Group) {
 	e.group = t.groups.join(g)
 }
 
-// makeRoom evicts an unverified peer if b or group g has no room for one more.
-// It returns false if the group still has none; b may still be full.
+// makeRoom evicts an unverified peer if b or group g is full. It returns false if the
+// group stays full; b may be full even if it returns true.
 func (t *Table) makeRoom(b *bucket, g Group) bool {
 	full := len(b.entries) >= t.cfg.BucketSize
 	if t.fits(b, g, nil) {
@@ -179,7 +178,7 @@ func (t *Table) makeRoom(b *bucket, g Group) bool {
 	return t.evictOfGroup(u)
 }
 
-// evictOfGroup evicts an unverified peer of u from the farthest bucket that has
+// evictOfGroup evicts an unverified peer of group u, from the farthest bucket that has
 // one.
 func (t *Table) evictOfGroup(u groupID) bool {
 	for cpl := range t.buckets {
@@ -193,11 +192,10 @@ func (t *Table) evictOfGroup(u groupID) bool {
 	return false
 }
 
-// Failed records that a probe of, or a request to, k failed. If the replacement
-// cache has a peer whose group fits, k is evicted and the newest such peer takes
-// its place, unverified and due for a probe at once. Otherwise k stays,
-// unverified, and is due again after a growing pause. A k in the replacement
-// cache is dropped from it.
+// Failed records that a probe of k or a request to k failed. If the replacement cache
+// has a peer whose group fits, the newest one replaces k; it is unverified and due for a
+// probe at once. Otherwise k stays, unverified, and is due again after a growing pause.
+// If k is in the replacement cache, it is dropped from there.
 func (t *Table) Failed(k kad.Key, now time.Time) (promoted kad.Peer, evicted bool) {
 	b, i := t.find(&k)
 	if b == nil {
@@ -220,9 +218,9 @@ func (t *Table) Failed(k kad.Key, now time.Time) (promoted kad.Peer, evicted boo
 	return kad.Peer{}, false
 }
 
-// Remove evicts k whatever its state, from the replacement cache too: it is gone
-// for good, or no server. The newest replacement whose group fits takes its
-// place, unverified and due for a probe at once.
+// Remove evicts k in any state, also from the replacement cache, because it is gone for
+// good or is not a server. The newest replacement whose group fits takes its place,
+// unverified and due for a probe at once.
 func (t *Table) Remove(k kad.Key) (promoted kad.Peer, removed bool) {
 	b, i := t.find(&k)
 	if b == nil {
@@ -241,7 +239,7 @@ func (t *Table) Remove(k kad.Key) (promoted kad.Peer, removed bool) {
 	return t.promote(b, turn, s), true
 }
 
-// replacement returns the newest spare that fits b once e has left, or -1.
+// replacement returns the index of the newest spare that fits b after e has left, or -1.
 func (t *Table) replacement(b *bucket, e *entry) int {
 	for s := len(b.spares) - 1; s >= 0; s-- {
 		if t.fits(b, b.spares[s].group, e) {
@@ -251,8 +249,8 @@ func (t *Table) replacement(b *bucket, e *entry) int {
 	return -1
 }
 
-// promote makes spare s an entry of b in the turn of the one that left, due for a
-// probe at once.
+// promote makes spare s an entry of b with the turn of the entry that left. It is due
+// for a probe at once.
 func (t *Table) promote(b *bucket, turn uint32, s int) kad.Peer {
 	r := b.spares[s]
 	b.spares = slices.Delete(b.spares, s, s+1)
@@ -260,16 +258,16 @@ func (t *Table) promote(b *bucket, turn uint32, s int) kad.Peer {
 	return *r.peer
 }
 
-// share returns where the table finds the peer from now on.
+// share returns the copy of the peer that the table points to.
 func (t *Table) share(p kad.Peer) *kad.Peer {
 	if t.cfg.Share != nil {
 		return t.cfg.Share(p)
 	}
-	own := p // not &p, which would cost every call of Add an allocation
+	own := p // with &p every call of Add would allocate
 	return &own
 }
 
-// insert adds an entry to b, counts it and returns its place.
+// insert adds an entry to b, counts it and returns its index.
 func (t *Table) insert(b *bucket, p *kad.Peer, e entry, g Group) int {
 	verified := e.verified
 	e.group, e.verified = t.groups.join(g), false
@@ -281,8 +279,8 @@ func (t *Table) insert(b *bucket, p *kad.Peer, e entry, g Group) int {
 	return at
 }
 
-// evict removes entry i of b, uncounts it and returns the turn it had. The last
-// entry takes its place.
+// evict removes entry i of b, uncounts it and returns its turn. The last entry moves to
+// index i.
 func (t *Table) evict(b *bucket, i int) (turn uint32) {
 	e := &b.entries[i]
 	t.leaves(b, e)
@@ -297,15 +295,15 @@ func (t *Table) evict(b *bucket, i int) (turn uint32) {
 	return turn
 }
 
-// grow returns the bucket of cpl, made if need be.
+// grow returns the bucket of cpl and creates it if it does not exist.
 func (t *Table) grow(cpl int) *bucket {
 	if need := cpl + 1 - len(t.buckets); need > 0 {
-		t.buckets = append(make([]bucket, 0, cpl+1), t.buckets...)[:cpl+1] // few are ever added
+		t.buckets = append(make([]bucket, 0, cpl+1), t.buckets...)[:cpl+1] // exact: buckets are rarely added
 	}
 	return &t.buckets[cpl]
 }
 
-// find returns k's bucket, nil if nobody that near was ever met, and k's place in it or -1.
+// find returns k's bucket, nil if it was never created, and k's index in it or -1.
 func (t *Table) find(k *kad.Key) (*bucket, int) {
 	cpl := kad.CommonPrefixLen(&t.self, k)
 	if cpl >= len(t.buckets) {

@@ -86,9 +86,9 @@ func TestWants(t *testing.T) {
 	wants(inBucket(0, 2), true)  // no spare yet
 	mustAdd(t, table, inBucket(0, 2), "", t0, Cached)
 	wants(inBucket(0, 2), false) // a spare
-	wants(inBucket(0, 3), true)  // room for another
+	wants(inBucket(0, 3), true)  // one more spare fits
 	mustAdd(t, table, inBucket(0, 3), "", t0, Cached)
-	wants(inBucket(0, 4), false) // no room
+	wants(inBucket(0, 4), false) // cache full
 	table.Failed(inBucket(0, 1).Key, t0)
 	wants(inBucket(0, 3), true) // promoted, unverified
 	wants(inBucket(0, 4), true) // may take its place
@@ -107,12 +107,12 @@ func TestGroupLimits(t *testing.T) {
 		t.Fatalf("group = %q, want the old one", e.Group)
 	}
 	table.Remove(inBucket(1, 0).Key)
-	mustAdd(t, table, inBucket(2, 0), "g", t0, Updated) // now there is room
+	mustAdd(t, table, inBucket(2, 0), "g", t0, Updated) // g has a free place again
 	mustAdd(t, table, inBucket(1, 0), "g", t0, Rejected)
 	mustAdd(t, table, inBucket(1, 0), "h", t0, Added)
 }
 
-// A dead peer may not keep others of its network out, wherever it stands.
+// A dead peer does not keep others of its network out, whatever its bucket.
 func TestGroupReplacesItsDead(t *testing.T) {
 	table := New(kad.Key{}, Config{})
 	for cpl := range 3 {
@@ -176,7 +176,7 @@ func TestFailedDropsReplacement(t *testing.T) {
 	}
 }
 
-// An outage of our own uplink must not empty the table.
+// An outage of the node's own uplink does not empty the table.
 func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 	table := full(t, Config{BucketSize: 2})
 	p, now := inBucket(0, 0), t0
@@ -193,7 +193,7 @@ func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 	if near := table.Nearest(nil, p.Key, 10); len(near) != 1 || near[0].ID != "0/1" {
 		t.Fatalf("Nearest = %v, want verified peers only", near)
 	}
-	mustAdd(t, table, inBucket(0, 9), "", now, Added) // somebody wants it
+	mustAdd(t, table, inBucket(0, 9), "", now, Added) // replaces an unverified peer
 	if _, ok := table.Lookup(p.Key); ok {
 		t.Fatal("the failing peer kept its place")
 	}
@@ -317,7 +317,7 @@ func TestEntrySize(t *testing.T) {
 	}
 }
 
-// populated returns a table that has met n random peers.
+// populated returns a table to which n random peers were added.
 func populated(n int) (*Table, *rand.Rand) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	table := New(randomKey(rng), Config{})
@@ -386,8 +386,8 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// Buckets beyond the width of a sorter, and keys that differ behind their tags
-// only, give the order of brute force too.
+// Buckets wider than a sorter, and keys with equal tags, also come in the order that
+// brute force gives.
 func TestNearestOfMany(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, size := range []int{sortWidth - 1, sortWidth, sortWidth + 1, 100} {

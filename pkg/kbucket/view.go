@@ -7,11 +7,11 @@ import "github.com/holdfast-dht/holdfast/pkg/kad"
 type View struct {
 	self  kad.Key
 	peers []kad.Peer // by ascending bucket
-	tags  []uint64   // of peers
+	tags  []uint64   // of the same peers
 	ends  []int32    // bucket i is peers[ends[i-1]:ends[i]]
 }
 
-// View copies the verified peers. It stays right until Generation changes.
+// View copies the verified peers. The copy is up to date until Generation changes.
 func (t *Table) View() *View {
 	v := &View{
 		self: t.self, peers: make([]kad.Peer, 0, t.verified), tags: make([]uint64, 0, t.verified),
@@ -33,8 +33,8 @@ func (v *View) Len() int { return len(v.peers) }
 // ID returns the ID of peer i of Len.
 func (v *View) ID(i int32) kad.PeerID { return v.peers[i].ID }
 
-// nearestScratch is the number of peers that Nearest finds without allocating: twice
-// the usual k, and some.
+// nearestScratch is how many peers Nearest finds without allocating: a bit over three
+// times the usual k.
 const nearestScratch = 64
 
 // Nearest appends the up to n peers nearest to target, nearest first. It does not
@@ -47,8 +47,8 @@ func (v *View) Nearest(dst []kad.Peer, target kad.Key, n int) []kad.Peer {
 	return dst
 }
 
-// NearestAt appends the places (see ID) of the up to n peers nearest to target,
-// nearest first. It does not allocate if dst has room for n more.
+// NearestAt appends the indices (see ID) of the up to n peers nearest to target,
+// nearest first. It does not allocate if dst has capacity for n more.
 func (v *View) NearestAt(dst []int32, target *kad.Key, n int) []int32 {
 	limit := len(dst) + n
 	w := walkTo(target, &v.self, len(v.ends))
@@ -82,9 +82,9 @@ func (v *View) NearestAt(dst []int32, target *kad.Key, n int) []int32 {
 	return dst
 }
 
-// place inserts the peers from first to end into dst, sorted behind what is there,
-// and keeps at most limit places in dst: what a sorter does, for a large bucket and
-// for keys that begin alike.
+// place inserts the peers from first to end into dst, sorted, after what dst already
+// has, and keeps at most limit indices in dst. It does the work of a sorter for large
+// buckets and for keys with equal first bits.
 func (v *View) place(dst []int32, limit int, target *kad.Key, first, end int32) []int32 {
 	nearer := func(a, b int32) bool {
 		return kad.CompareDistance(target, &v.peers[a].Key, &v.peers[b].Key) < 0
