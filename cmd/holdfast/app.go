@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -63,11 +62,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitDone
 	}
 	a.json = a.json || wantsJSON(args)
-	switch {
-	case ctx.Err() != nil && !a.endless:
+	if ctx.Err() != nil && !a.endless {
 		err = errInterrupted
-	case err.Error() == context.DeadlineExceeded.Error(): // nobody said more
-		err = fmt.Errorf("gave up after %s (--timeout)", a.timeout)
 	}
 	code := a.exitCode(err)
 	a.tell(cmd, err, code)

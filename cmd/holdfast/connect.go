@@ -80,16 +80,31 @@ func (a *app) with(run func(ctx context.Context, b api.Backend, args []string) e
 		ctx := cmd.Context()
 		if a.timeout > 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, a.timeout)
+			ctx, cancel = context.WithTimeoutCause(ctx, a.timeout, errGaveUp)
 			defer cancel()
 		}
 		b, closeBackend, err := a.backend(ctx)
 		if err != nil {
-			return err
+			return a.gaveUp(ctx, err)
 		}
 		defer closeBackend()
-		return run(ctx, b, args)
+		return a.gaveUp(ctx, run(ctx, b, args))
 	}
+}
+
+// errGaveUp is the cause of a context that --timeout has ended.
+var errGaveUp = errors.New("gave up")
+
+// gaveUp says that --timeout ended a command, if it did, and what it was doing if that
+// is known.
+func (a *app) gaveUp(ctx context.Context, err error) error {
+	switch {
+	case !errors.Is(err, context.DeadlineExceeded) || !errors.Is(context.Cause(ctx), errGaveUp):
+		return err
+	case err == context.DeadlineExceeded: //nolint:errorlint // the question is whether something wraps it
+		return fmt.Errorf("gave up after %s (--timeout)", a.timeout)
+	}
+	return fmt.Errorf("gave up after %s (--timeout): %w", a.timeout, err)
 }
 
 // loadWithoutFile is for questions to a daemon that runs while its file is broken:

@@ -119,8 +119,8 @@ there already stays, unless --force replaces it once the new one is whole.`,
 		Example: `  holdfast backup /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := os.Lstat(args[0]); err == nil && !force {
-				return fmt.Errorf("%s is there already; choose another file, or replace it with --force", args[0])
+			if err := mayReplace(args[0], force); err != nil {
+				return err
 			}
 			return a.with(a.backup)(cmd, args)
 		},
@@ -141,6 +141,14 @@ func (a *app) backup(ctx context.Context, b api.Backend, args []string) error {
 		return a.printJSON(map[string]any{"file": args[0], "bytes": n})
 	}
 	return a.printf("Saved %s to %s\n", bytesText(n), args[0])
+}
+
+// mayReplace refuses to write to a file that is there already, unless --force says so.
+func mayReplace(file string, force bool) error {
+	if _, err := os.Lstat(file); err == nil && !force {
+		return fmt.Errorf("%s is there already; choose another file, or replace it with --force", file)
+	}
+	return nil
 }
 
 // saveTo writes a file beside its place first, so that an older one is replaced by

@@ -16,27 +16,35 @@ func (a *app) debugCommand() *cobra.Command {
 		Short:   "Look into a daemon in trouble",
 		Example: `  holdfast debug bundle`,
 	})
+	var force bool
 	bundle := &cobra.Command{
 		Use:   "bundle [FILE]",
 		Short: "Save what is needed to understand the daemon in one file",
 		Long: `Save as one tar.gz: what each goroutine does, the memory in use, settings, status,
 metrics, the routing table, the last lookups and the last lines of the log. There is
 no private key in it and no record, but there are peer IDs, addresses and keys that
-were looked up. FILE "-" is standard output.
+were looked up. FILE "-" is standard output. A FILE that is there already stays,
+unless --force replaces it once the new one is whole.
 
 The admin socket also serves profiles:
   curl --unix-socket SOCKET -o cpu.pb.gz 'http://holdfast/debug/pprof/profile?seconds=10'`,
 		Example: `  holdfast debug bundle
   holdfast debug bundle - | ssh admin@example.org 'cat > bundle.tar.gz'`,
 		Args: atMost("[FILE]"),
-		RunE: a.with(func(ctx context.Context, b api.Backend, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			file := "holdfast-debug-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
 			if len(args) == 1 {
 				file = args[0]
 			}
-			return a.saveBundle(ctx, b, file)
-		}),
+			if err := mayReplace(file, force); err != nil {
+				return err
+			}
+			return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
+				return a.saveBundle(ctx, b, file)
+			})(cmd, args)
+		},
 	}
+	bundle.Flags().BoolVar(&force, "force", false, "replace FILE if it is there already")
 	cmd.AddCommand(a.daemonFlags(bundle))
 	return cmd
 }

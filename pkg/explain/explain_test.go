@@ -3,6 +3,7 @@ package explain
 import (
 	"bytes"
 	"flag"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -69,6 +70,26 @@ func TestTextOfNothing(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, Text(&out, &api.Trace{Kind: "find_closest", Outcome: "failed", End: "nobody"}, "k\x1b[2J", 0, plain))
 	require.Equal(t, "find_closest k?[2J: failed after 0s\nThere was nobody to ask. 0 peers known at the start, 0 asked, 0 answered, 0 failed, 0 hops deep.\n", out.String())
+}
+
+// A full disk, or a pipe that nobody reads any more, is an error wherever it happens.
+func TestTextSaysThatItCannotBeWritten(t *testing.T) {
+	for _, trace := range []*api.Trace{story(), {Kind: "find_closest", Outcome: "failed", End: "nobody"}} {
+		for room := range 2 {
+			require.ErrorIs(t, Text(&narrow{room: room}, trace, "k", 0, plain), io.ErrShortWrite)
+		}
+	}
+}
+
+// narrow takes so many bytes.
+type narrow struct{ room int }
+
+func (n *narrow) Write(b []byte) (int, error) {
+	if len(b) > n.room {
+		return n.room, io.ErrShortWrite
+	}
+	n.room -= len(b)
+	return len(b), nil
 }
 
 var attribute = regexp.MustCompile(`(?i)(src|href|srcset|action|data|poster)\s*=|url\(|@import|<script|<link|<iframe`)

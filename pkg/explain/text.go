@@ -18,8 +18,9 @@ const barWidth = 24
 // with its place in time. key is how people write the trace's key. width is that of
 // the terminal, 0 without one; alarm colours what went wrong.
 func Text(w io.Writer, t *api.Trace, key string, width int, alarm func(string) string) error {
+	var text strings.Builder
 	line := func(format string, args ...any) {
-		fmt.Fprintln(w, columns.Paragraph(fmt.Sprintf(format, args...), width))
+		text.WriteString(columns.Paragraph(fmt.Sprintf(format, args...), width) + "\n")
 	}
 	line("%s %s: %s after %s", clean(t.Kind), clean(key), outcome(t), span(t.TookMs))
 	then := ""
@@ -27,10 +28,22 @@ func Text(w io.Writer, t *api.Trace, key string, width int, alarm func(string) s
 		then = ", after " + span(t.LookupMs) + "; then it stored"
 	}
 	line("%s%s. %s.", Why(t), then, Summary(t))
-	if len(t.Steps) == 0 {
-		return nil
+	if len(t.Steps) > 0 {
+		line("")
+		if err := writeSteps(&text, t, width, alarm); err != nil {
+			return err
+		}
+		line("%s", legend)
 	}
-	fmt.Fprintln(w)
+	if t.Omitted > 0 {
+		line("%s not kept.", english.Plural(t.Omitted, "more request was", "more requests were"))
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// writeSteps writes the requests of a trace as a table.
+func writeSteps(w io.Writer, t *api.Trace, width int, alarm func(string) string) error {
 	end := total(t)
 	ruler := "0" + strings.Repeat(" ", max(1, barWidth-1-len(span(end)))) + span(end)
 	table := columns.Table{
@@ -45,14 +58,7 @@ func Text(w io.Writer, t *api.Trace, key string, width int, alarm func(string) s
 	for i := range t.Steps {
 		table.Rows = append(table.Rows, cells(&t.Steps[i], end))
 	}
-	if err := table.Write(w); err != nil {
-		return err
-	}
-	line("%s", legend)
-	if t.Omitted > 0 {
-		line("%s not kept.", english.Plural(t.Omitted, "more request was", "more requests were"))
-	}
-	return nil
+	return table.Write(w)
 }
 
 // cells are the row of a request.

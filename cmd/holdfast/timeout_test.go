@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// silent is a daemon that takes a question and answers nothing.
+type silent struct{ api.Backend }
+
+func (silent) Ping(ctx context.Context, _ string) (api.Pong, error) {
+	<-ctx.Done()
+	return api.Pong{}, ctx.Err()
+}
+
+func (silent) Status(ctx context.Context) (api.Status, error) {
+	<-ctx.Done()
+	return api.Status{}, ctx.Err()
+}
+
+// A command that --timeout ends says so, and at what it was.
+func TestTimeout(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := api.Listen(socket)
+	require.NoError(t, err)
+	s := api.NewServer(l, silent{}, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	for command, says := range map[string]string{
+		"status":           "holdfast: gave up after 10ms (--timeout)\n",
+		"ping " + somePeer: "holdfast: gave up after 10ms (--timeout): ping " + somePeer + ": context deadline exceeded\n",
+	} {
+		var errs bytes.Buffer
+		a := &app{in: strings.NewReader(""), out: &bytes.Buffer{}, errs: &errs, getenv: func(string) string { return "" }}
+		code := a.run(t.Context(), append(strings.Fields(command), "--timeout", "10ms", "--api", socket))
+		require.Equal(t, exitFailed, code, errs.String())
+		require.Equal(t, says, errs.String())
+	}
+}
+
+// A deadline that is not that of --timeout is not called so.
+func TestDeadlineOfSomethingElse(t *testing.T) {
+	a := &app{}
+	err := a.gaveUp(t.Context(), fmt.Errorf("join: %w", context.DeadlineExceeded))
+	require.EqualError(t, err, "join: context deadline exceeded")
+}
