@@ -218,7 +218,7 @@ func (s *Schedule) Held(it Item, peers int) {
 	s.count(j.holders, 1)
 }
 
-// count adds by to the number of items with as many holders as the job.
+// count adds delta to the number of items with that many holders; 0 counts nothing.
 func (s *Schedule) count(holders uint8, delta int) {
 	if holders == 0 {
 		return
@@ -230,7 +230,7 @@ func (s *Schedule) count(holders uint8, delta int) {
 	s.held[n] += delta
 }
 
-// pause returns the pause after that many failures in a row.
+// pause returns the pause after a failure that followed `before` failures in a row.
 func (s *Schedule) pause(before uint8) time.Duration {
 	d := s.cfg.RetryMin
 	for ; before > 0 && d < s.cfg.RetryMax; before-- {
