@@ -10,66 +10,67 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// Why the Handler rejects a request. The driver resets the stream.
+// Errors of Handle. The driver resets the stream.
 var (
 	// ErrNoKey is returned for an empty key.
 	ErrNoKey = errors.New("dht: empty key")
-	// ErrKeyTooLong is returned for a key over its bound.
+	// ErrKeyTooLong is returned for a key longer than its limit.
 	ErrKeyTooLong = errors.New("dht: key too long")
 	// ErrNoRecord is returned for a PUT_VALUE without a record.
 	ErrNoRecord = errors.New("dht: no record")
-	// ErrKeyMismatch is returned when message and record name different keys.
+	// ErrKeyMismatch is returned when the message and its record have different keys.
 	ErrKeyMismatch = errors.New("dht: record is for another key")
 	// ErrInvalidRecord is returned when a record fails validation.
 	ErrInvalidRecord = errors.New("dht: invalid record")
-	// ErrNoProvider is returned for an ADD_PROVIDER without an entry of the
-	// sender that has an address.
+	// ErrNoProvider is returned for an ADD_PROVIDER that does not name its sender with
+	// at least one usable address.
 	ErrNoProvider = errors.New("dht: no usable provider entry of the sender")
 	// ErrUnknownType is returned for an unknown message type.
 	ErrUnknownType = errors.New("dht: unknown message type")
 )
 
-// MaxProvidersPerReply bounds the providers of one answer; with 20 closer peers
-// it stays near the 16 KiB that rust-libp2p reads.
+// MaxProvidersPerReply bounds the providers in one answer. Together with 20 closer
+// peers it is close to 16 KiB, the most that rust-libp2p reads.
 const MaxProvidersPerReply = 100
 
-// Neighbours is what the Handler may tell of other peers. Its implementation
-// answers from an immutable view of the routing table.
+// Neighbours is where the Handler gets other peers from. Its implementation answers
+// from an immutable view of the routing table.
 type Neighbours interface {
-	// Closer appends to dst at most n verified peers nearest to target that have
-	// addresses of the scope, nearest first; never self, never asker.
+	// Closer appends to dst the up to n verified peers nearest to target that have
+	// addresses in the scope, nearest first, without this node and the asker.
 	Closer(dst []wire.Peer, target kad.Key, n int, asker kad.PeerID, scope wire.Scope) []wire.Peer
-	// Find returns one peer with its known addresses of the scope: any peer,
-	// also self, the asker and clients. False if no address is known.
+	// Find returns one peer with its known addresses in the scope. It may be any peer:
+	// also this node, the asker or a client. False if no address is known.
 	Find(id kad.PeerID, scope wire.Scope) (wire.Peer, bool)
-	// Said appends to dst the addresses of the scope that a peer in the table or
-	// connected to this node gives of itself.
+	// Said appends to dst the addresses in the scope that a peer has reported about
+	// itself, if it is in the table or connected.
 	Said(dst [][]byte, id kad.PeerID, scope wire.Scope) [][]byte
 }
 
-// HandlerConfig sets up a Handler; zero numbers take the package's defaults.
+// HandlerConfig configures a Handler. Zero numbers mean the package's defaults.
 type HandlerConfig struct {
 	Self       kad.PeerID
 	Store      records.Store
 	Neighbours Neighbours
-	// Validate checks a value for its key, its namespace included.
+	// Validate checks a value against its key, including the namespace.
 	Validate func(key, value []byte) error
-	// End returns when a valid value ends by itself, zero: never. Nil: none does.
+	// End returns when a valid value expires by its own content; zero: never. Nil: no
+	// value does.
 	End func(key, value []byte) time.Time
-	// Better chooses between stored and offered values.
+	// Better chooses between a stored and an offered value.
 	Better records.Better
-	// Judge lowers the expiry of a stored value to what it may be served until. Nil:
-	// all are stored with the right one.
+	// Judge lowers the expiry of a stored value to the time until which it may be
+	// served. Nil: every stored expiry is right.
 	Judge func(v *records.Value)
-	// FilterAddrs appends to dst those addresses of a peer that fit the scope, each
-	// once and without the peer's own ID; none that names another peer.
+	// FilterAddrs appends to dst the addresses of a peer that fit the scope: each once,
+	// without the peer's own ID, and none that names another peer.
 	FilterAddrs func(dst [][]byte, id kad.PeerID, addrs [][]byte, scope wire.Scope) [][]byte
 
-	// KeyOf hashes the key of a request; nil: kad.KeyOf. A simulator remembers.
+	// KeyOf hashes the key of a request; nil: kad.KeyOf. A simulator caches hashes.
 	KeyOf func(preimage []byte) kad.Key
 
-	// AckProvider tells for which keys an ADD_PROVIDER is answered beside those
-	// whose request asks for it; nil: none.
+	// AckProvider reports whether an ADD_PROVIDER for the key is answered even if the
+	// request does not ask for it; nil: never.
 	AckProvider func(key []byte) bool
 
 	Replicas     int
@@ -77,17 +78,17 @@ type HandlerConfig struct {
 	ProviderTTL  time.Duration
 	MaxValueSize int
 	MaxProviders int // per answer
-	MaxAddrs     int // kept of a provider, the first ones
+	MaxAddrs     int // of a provider; the first ones are kept
 	MaxReply     int // bytes
 
-	// Over is told when a bound cut or refused what was to be stored; nil: nobody.
+	// Over is called when a quota cut or refused a record; nil: not called.
 	Over func(records.Quota)
 }
 
-// Handler serves the six RPCs. Safe for concurrent use if its parts are.
+// Handler serves the six RPCs. It is safe for concurrent use if its parts are.
 type Handler struct{ cfg HandlerConfig }
 
-// NewHandler returns a Handler over its parts.
+// NewHandler returns a Handler with the given parts.
 func NewHandler(cfg HandlerConfig) *Handler {
 	def := func(v *int, d int) {
 		if *v == 0 {
@@ -128,8 +129,8 @@ type Request struct {
 	Message *wire.Message
 }
 
-// Handle serves one request. It fills resp and reports whether it is to be sent;
-// an error rejects the request.
+// Handle serves one request. It fills resp and reports whether to send it. An error
+// rejects the request.
 func (h *Handler) Handle(now time.Time, req Request, resp *wire.Message) (reply bool, err error) {
 	msg := req.Message
 	resp.Type, resp.Key = msg.Type, msg.Key
@@ -164,7 +165,7 @@ func (h *Handler) findNode(req Request, resp *wire.Message) error {
 	}
 	resp.CloserPeers = h.closer(resp.CloserPeers[:0], req)
 	if len(resp.CloserPeers) > 0 && resp.CloserPeers[0].ID == kad.PeerID(key) {
-		return nil // nobody is nearer to it than itself
+		return nil // the peer itself is already first
 	}
 	id := req.From
 	if string(key) != string(id) { // a probe asks for itself: no copy
@@ -189,7 +190,7 @@ func (h *Handler) getValue(now time.Time, req Request, resp *wire.Message) error
 	}
 	resp.CloserPeers = h.closer(resp.CloserPeers[:0], req)
 	if len(key) > records.MaxValueKeyLen {
-		return nil // nothing can be stored under it
+		return nil // no value can have such a key
 	}
 	v, err := h.cfg.Store.Value(now, key)
 	switch {
@@ -256,9 +257,9 @@ func (h *Handler) getProviders(now time.Time, req Request, resp *wire.Message) e
 	return nil
 }
 
-// provider is the entry of a provider: with the addresses it gives of itself now,
-// then those it announced, which may be a day old. Without either, and for this node
-// itself, with those known.
+// provider returns a provider with its addresses: first those it reports about itself
+// now, then those of its record, which may be a day old. If it has neither, or is this
+// node, with the addresses known here.
 func (h *Handler) provider(p *records.Provider, scope wire.Scope) wire.Peer {
 	if p.ID != h.cfg.Self {
 		addrs := append(h.cfg.Neighbours.Said(nil, p.ID, scope), p.Addrs...)
@@ -272,7 +273,8 @@ func (h *Handler) provider(p *records.Provider, scope wire.Scope) wire.Peer {
 	return wire.Peer{ID: p.ID}
 }
 
-// addProvider stores the sender's own entry; one that will be acknowledged, durably.
+// addProvider stores the sender's own provider record. If it will be acknowledged, the
+// record is durable before.
 func (h *Handler) addProvider(now time.Time, req Request, ack bool) error {
 	msg := req.Message
 	if err := checkProviderKey(msg.Key); err != nil {
@@ -297,8 +299,8 @@ func (h *Handler) addProvider(now time.Time, req Request, ack bool) error {
 		}
 		err := h.cfg.Store.AddProvider(now, msg.Key, p, ack)
 		if !ack && errors.Is(err, records.ErrBusy) {
-			// The sender waits for the disk instead of losing what it announces:
-			// nobody reads its stream meanwhile.
+			// The sender waits for the disk; otherwise its record would be lost. Its
+			// stream is not read meanwhile.
 			err = h.cfg.Store.AddProvider(now, msg.Key, p, true)
 		}
 		return err

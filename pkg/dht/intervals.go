@@ -2,8 +2,8 @@ package dht
 
 import "time"
 
-// Intervals are the periods that may change while a Machine runs. Zero fields stay
-// as they are.
+// Intervals are the periods that may change while a Machine runs. A zero field changes
+// nothing.
 type Intervals struct {
 	Refresh   time.Duration // Config.RefreshInterval
 	Snapshot  time.Duration // Config.SnapshotInterval
@@ -11,8 +11,8 @@ type Intervals struct {
 	Republish time.Duration // Config.Republish.Interval
 }
 
-// SetIntervals changes periods. What is due later than a new period allows is
-// brought forward, published keys spread over their new interval.
+// SetIntervals changes periods. Work that is due later than a new period allows is
+// moved forward; published keys are spread over their new interval.
 func (m *Machine) SetIntervals(now time.Time, i Intervals) {
 	u := &m.upkeep
 	if i.Refresh > 0 {
@@ -28,11 +28,11 @@ func (m *Machine) SetIntervals(now time.Time, i Intervals) {
 	}
 	if i.Republish > 0 {
 		m.schedule.SetInterval(i.Republish)
-		m.schedule.ClockSetBack(now) // a shorter interval looks the same
+		m.schedule.ClockSetBack(now) // a shorter interval has the same effect
 	}
 }
 
-// sooner moves *at to t if that is earlier; what is not wanted (zero) stays so.
+// sooner moves *at to t if that is earlier. A zero *at, which means never, stays zero.
 func sooner(at *time.Time, t time.Time) {
 	if !at.IsZero() && t.Before(*at) {
 		*at = t

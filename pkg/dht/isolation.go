@@ -7,54 +7,52 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
 )
 
-// Numbers of the detection of isolation. A node that loses its network knows within a
-// minute, whatever becomes of its connections: HeartbeatInterval after the last sign
-// of life it probes a few peers. RequestTimeout later they have failed, it probes the
-// others, and IsolatedAfter begins.
+// Numbers of isolation detection. A node that loses its network knows within a minute,
+// even if its connections stay open. HeartbeatInterval after the last sign of life it
+// probes a few peers. They fail after RequestTimeout. Then it probes the others, and
+// IsolatedAfter begins.
 const (
-	// HeartbeatInterval is how long the peers of the table may neither answer nor ask
-	// anything before some are probed. While the network works, such silence happens
-	// only among few peers.
+	// HeartbeatInterval is how long all peers of the table may be silent, neither
+	// answering nor asking, before some are probed. In a working network such silence
+	// happens only among few peers.
 	HeartbeatInterval = 20 * time.Second
-	// HeartbeatPeers is how many are probed then: one may have left.
+	// HeartbeatPeers is how many peers are probed then: one of them may have left.
 	HeartbeatPeers = 3
-	// IsolatedAfter is how long nobody has answered when a node counts as isolated. A
-	// peer that restarts, or a snapshot whose peers answer late, does not isolate it.
+	// IsolatedAfter is how long a node must be without an answer to count as isolated.
+	// It is long enough for a peer that restarts and for snapshot peers that answer late.
 	IsolatedAfter = 10 * time.Second
-	// IsolatedFailures is how many verified peers must fail in a row, with no sign of
-	// life in between, to count as all of them: a round of probes.
+	// IsolatedFailures is how many verified peers must fail in a row, without a sign of
+	// life in between, to count as all of them: one round of probes.
 	IsolatedFailures = MaxLiveness
-	// IsolatedRetry is how often a node that nobody answers tries to reach somebody.
-	// With the time of one dial it stays under the 15 s in which a network that has
-	// come back must be found.
+	// IsolatedRetry is how often a node without answers tries to reach a peer. With the
+	// time of one dial it finds a network that has come back within 15 s.
 	IsolatedRetry = 5 * time.Second
 )
 
-// isolation is what a Machine knows of whether peers answer. An answer of any peer
-// ends it.
+// isolation tracks whether peers answer. An answer of any peer ends isolation.
 type isolation struct {
-	sign    time.Time // last answer, or request of a peer of the table
+	sign    time.Time // last sign of life: an answer, or a request of a table peer
 	beat    time.Time // last heartbeat
 	doubted bool      // verified peers are probed until there is a sign of life
 
 	failed int       // verified peers that failed in a row
 	first  time.Time // when the first of them did
-	lost   time.Time // zero: somebody answers, or nobody ever did
-	retry  time.Time // next attempt to reach somebody; zero: not wanted
-	turn   int       // place in the table where the next attempt begins
+	lost   time.Time // since when no peer answers; zero: a peer answers, or none ever did
+	retry  time.Time // next attempt to reach a peer; zero: none
+	turn   int       // index in the table where the next attempt begins
 }
 
-// Isolated reports since when nobody has answered this node, zero while somebody does
-// or if it never had peers, verified or in its snapshot. isolated is true from
-// IsolatedAfter on, and never with Config.First.
+// Isolated returns since when no peer has answered this node. since is zero while a peer
+// answers, and if the node never had a peer, verified or in its snapshot. isolated is
+// true from IsolatedAfter on, and never with Config.First.
 func (m *Machine) Isolated(now time.Time) (since time.Time, isolated bool) {
 	since = m.isolation.lost
 	return since, !m.cfg.First && !since.IsZero() && !now.Before(since.Add(IsolatedAfter))
 }
 
-// Doubt tells that the network may have gone, or come back: an interface or an
-// address of this machine has changed. Verified peers are probed until one answers;
-// if nobody has answered for a while, all are tried again, by a first node once.
+// Doubt reports that the network may have gone or come back: an interface or an address
+// of this machine has changed. The Machine probes verified peers until one answers. If
+// no peer has answered for a while, it tries all peers again; a first node does so once.
 func (m *Machine) Doubt(now time.Time) {
 	i := &m.isolation
 	if !i.lost.IsZero() {
@@ -66,8 +64,8 @@ func (m *Machine) Doubt(now time.Time) {
 	m.probe(now)
 }
 
-// Alive tells when a peer of the table last asked something. That is a sign of life as
-// good as an answer. The time has a monotonic reading, as that of every other call.
+// Alive reports when a peer of the table last sent a request, which is as good a sign of
+// life as an answer. The time has a monotonic reading, as in every other call.
 func (m *Machine) Alive(at time.Time) {
 	if at.After(m.isolation.sign) {
 		m.isolation.signed(at)
@@ -76,8 +74,8 @@ func (m *Machine) Alive(at time.Time) {
 
 func (i *isolation) signed(at time.Time) { i.sign, i.failed, i.doubted = at, 0, false }
 
-// signOfLife notes an answer. If nobody answered before, the others are asked too: they are
-// likely to be back.
+// signOfLife records an answer. If no peer answered before, the others are probed too,
+// because they are probably back.
 func (m *Machine) signOfLife(now time.Time) {
 	i := &m.isolation
 	i.signed(now)
@@ -90,7 +88,7 @@ func (m *Machine) signOfLife(now time.Time) {
 	}
 }
 
-// heartbeatAt is when the next heartbeat is due; zero: never.
+// heartbeatAt returns when the next heartbeat is due; zero: never.
 func (m *Machine) heartbeatAt() time.Time {
 	i := &m.isolation
 	if _, verified := m.table.Len(); !m.cfg.Heartbeat || verified == 0 || !i.lost.IsZero() {
@@ -103,7 +101,7 @@ func (m *Machine) heartbeatAt() time.Time {
 	return last.Add(HeartbeatInterval)
 }
 
-// heartbeat asks a few peers whether they are there, if that is due.
+// heartbeat probes a few peers if it is due.
 func (m *Machine) heartbeat(now time.Time) {
 	if at := m.heartbeatAt(); at.IsZero() || at.After(now) {
 		return
@@ -117,7 +115,7 @@ func (m *Machine) heartbeat(now time.Time) {
 	}
 }
 
-// isolationDeadline is when isolation wants a Tick; zero: never.
+// isolationDeadline returns when isolation needs a Tick; zero: never.
 func (m *Machine) isolationDeadline() time.Time {
 	if at := m.heartbeatAt(); !at.IsZero() {
 		return at
@@ -125,21 +123,21 @@ func (m *Machine) isolationDeadline() time.Time {
 	return m.isolation.retry
 }
 
-// restoredOnly notes that all known peers come from a snapshot: none has answered yet.
+// restoredOnly records that all known peers come from a snapshot and none has answered.
 func (m *Machine) restoredOnly(now time.Time) {
 	m.isolation.lost = now
 	m.wantRetry(now.Add(IsolatedRetry))
 }
 
-// wantRetry sets the next attempt. A first node that is alone waits for others.
+// wantRetry sets the next attempt. A first node that is alone waits for others instead.
 func (m *Machine) wantRetry(at time.Time) {
 	if !m.cfg.First {
 		m.isolation.retry = at
 	}
 }
 
-// silent notes that a peer has failed; before is how many were verified. If there was
-// no sign of life since a heartbeat, that casts doubt on the others.
+// silent records that a peer has failed; before is how many were verified until then. If
+// there was no sign of life since a heartbeat, the others are doubted.
 func (m *Machine) silent(now time.Time, before int) {
 	_, verified := m.table.Len()
 	i := &m.isolation
@@ -157,8 +155,8 @@ func (m *Machine) silent(now time.Time, before int) {
 	}
 }
 
-// left notes that a peer that no longer serves the protocol has left the table; before
-// is how many were verified.
+// left records that a peer has left the table because it no longer serves the protocol;
+// before is how many were verified until then.
 func (m *Machine) left(now time.Time, before int) {
 	if _, verified := m.table.Len(); verified < before && verified == 0 && m.isolation.lost.IsZero() {
 		m.isolation.lost = now
@@ -179,8 +177,8 @@ func (m *Machine) probeDoubted(now time.Time) {
 	}
 }
 
-// retryDue tries, if that is due, to reach the bootstrap peers and the next peers of
-// the table, as many as there are places for candidates.
+// retryDue tries to reach the bootstrap peers and the next peers of the table, as many
+// as there are free places for candidates, if that is due.
 func (m *Machine) retryDue(now time.Time) {
 	i := &m.isolation
 	if !due(&i.retry, now, IsolatedRetry) {

@@ -6,7 +6,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// QueryKind says what a query is for.
+// QueryKind is what a query is for.
 type QueryKind uint8
 
 // The kinds of queries, the last two for maintenance.
@@ -28,14 +28,14 @@ var queryNames = [NumQueryKinds]string{"find_closest", "find_peer", "find_provid
 // String returns the name of the kind as metrics label it.
 func (k QueryKind) String() string { return queryNames[k] }
 
-// QueryOutcome says how a query ended.
+// QueryOutcome is how a query ended.
 type QueryOutcome uint8
 
-// How a query can end.
+// The outcomes of queries.
 const (
 	OutcomeOK QueryOutcome = iota
 	OutcomeNotFound
-	OutcomeFailed // nobody answered, or nobody stored
+	OutcomeFailed // no peer answered, or none stored the record
 	OutcomeCancelled
 
 	NumQueryOutcomes = 4
@@ -55,12 +55,12 @@ type QueryStats struct {
 	Asked     int // peers asked during the lookup
 	Responded int
 	Failed    int
-	StoredAt  int  // peers that took the record
+	StoredAt  int  // peers that stored the record
 	StoreSent int  // peers it was sent to
 	Scheduled bool // it published a scheduled key
 }
 
-// Role says what a request is for.
+// Role is what a request is for.
 type Role uint8
 
 // The roles of requests.
@@ -101,17 +101,17 @@ func (a TableAction) String() string { return tableActionNames[a] }
 type Observer interface {
 	QueryStarted(kind QueryKind)
 	QueryDone(s QueryStats)
-	// RequestDone reports a request that was answered or failed; cancelled ones
-	// are not told.
+	// RequestDone reports a request that was answered or failed. Cancelled requests
+	// are not reported.
 	RequestDone(role Role, ok bool, took time.Duration)
 	TableChanged(a TableAction)
-	// Probed reports an admission or liveness probe; restored tells that the
-	// peer came from a snapshot.
+	// Probed reports an admission or liveness probe. restored is true for a peer from
+	// the snapshot.
 	Probed(ok, restored bool)
 	// Refreshed reports the refresh of one bucket.
 	Refreshed(ok bool)
-	// Republished reports the republication of one key: whether enough peers took
-	// it, how many did, and how long after its due time it was started.
+	// Republished reports the republication of one key: whether enough peers stored
+	// it, how many did, and how long after its due time it started.
 	Republished(kind records.Kind, ok bool, replicas int, lag time.Duration)
 	// Bootstrapped reports that the driver was asked to reach bootstrap peers.
 	Bootstrapped()

@@ -8,9 +8,9 @@ import (
 )
 
 // askOtherwise asks a peer that refused the request of a lookup once more, with a
-// request of another type: every answer names closer peers, and that is what the walk
-// needs. py-libp2p refuses a FIND_NODE whose key looks like no peer ID, js-libp2p a
-// GET_PROVIDERS whose key is no multihash.
+// request of another type. Every answer names closer peers, which is all that the walk
+// needs. py-libp2p refuses a FIND_NODE whose key is not a peer ID; js-libp2p refuses a
+// GET_PROVIDERS whose key is not a multihash.
 func (m *Machine) askOtherwise(now time.Time, r *request) {
 	q := r.query
 	if q.other == nil {
@@ -19,8 +19,8 @@ func (m *Machine) askOtherwise(now time.Time, r *request) {
 	m.send(now, &request{role: RoleLookup, to: r.to, query: q, other: true}, q.other)
 }
 
-// otherType is FIND_NODE, or instead of that GET_PROVIDERS, or GET_VALUE for a key
-// that is too long for it.
+// otherType returns FIND_NODE; if that was refused, GET_PROVIDERS, or GET_VALUE for a key
+// that is too long for GET_PROVIDERS.
 func otherType(m *wire.Message) wire.Type {
 	switch {
 	case m.Type != wire.FindNode:

@@ -9,21 +9,21 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// pace is a peer that limits how many announcements it takes, with those that wait for
-// it. They are sent one at a time, new ones before refused ones. A publication waits
-// for its announcements only until enough peers have taken it; the others are still
-// sent later.
+// pace is a peer that limits how many announcements it accepts, with the announcements
+// that wait for it. They are sent one at a time, new ones before refused ones. A
+// publication waits for its announcements only until enough peers have stored it; the
+// others are still sent later.
 type pace struct {
 	id      uint64
 	peer    kad.Peer
-	next    time.Time     // when one may be sent
+	next    time.Time     // when the next one may be sent
 	pause   time.Duration // after a refusal
 	waiting []announcement
 }
 
-// announcement is an ADD_PROVIDER to a peer that limits how many it takes.
+// announcement is an ADD_PROVIDER to a peer that limits how many it accepts.
 type announcement struct {
-	query *query // may be over
+	query *query // may have ended
 	msg   *wire.Message
 	tries int // how often it was sent
 }
@@ -44,8 +44,8 @@ func (m *Machine) findPace(is func(*pace) bool) *pace {
 	return nil
 }
 
-// limited has an announcement that its peer has refused sent again later, unless it
-// was sent too often or too many wait.
+// limited queues an announcement that its peer has refused, to be sent again later. It
+// gives up if the announcement was sent PaceTries times or too many wait.
 func (m *Machine) limited(now time.Time, to kad.Peer, a announcement) {
 	p := m.paceOf(to.ID)
 	if p == nil {
@@ -72,8 +72,8 @@ func (m *Machine) paceUntil(p *pace, next time.Time) {
 	}
 }
 
-// await has an announcement wait for its peer, unless too many do. It takes the place
-// of an older one of its key that nobody waits for.
+// await queues an announcement for its peer unless too many wait. It replaces an older
+// one of the same key whose query has ended.
 func (m *Machine) await(now time.Time, p *pace, a announcement) {
 	older := func(b announcement) bool { return b.query.over && bytes.Equal(b.msg.Key, a.msg.Key) }
 	switch i := slices.IndexFunc(p.waiting, older); {
@@ -91,8 +91,8 @@ func (m *Machine) await(now time.Time, p *pace, a announcement) {
 	}
 }
 
-// paced sends what has waited longest for a peer. A peer for which nothing has waited
-// for a whole pause is forgotten.
+// paced sends the announcement that has waited longest for a peer. A peer without
+// waiting announcements for a whole pause is forgotten.
 func (m *Machine) paced(now time.Time, p *pace) {
 	if p.next.After(now) {
 		return // there is another timer
@@ -112,8 +112,9 @@ func (m *Machine) paced(now time.Time, p *pace) {
 	}
 }
 
-// nextAnnouncement takes the first one that is still wanted: its publication waits, or
-// is over and its key is still published. None while there is no room for a request.
+// nextAnnouncement removes and returns the first one that is still needed: its query
+// waits for it, or has ended and its key is still published. It returns none while no
+// request may be sent.
 func (m *Machine) nextAnnouncement(p *pace) (a announcement, ok bool) {
 	for len(p.waiting) > 0 && m.room(forQuery) {
 		a = p.waiting[0]
@@ -140,7 +141,7 @@ func (m *Machine) sendPaced(now time.Time, p *pace, a announcement) {
 	m.send(now, r, a.msg)
 }
 
-// announcementOf returns what a request has announced.
+// announcementOf returns the announcement that a request carried.
 func announcementOf(r *request) announcement {
 	if r.paced != nil {
 		return *r.paced
@@ -148,7 +149,7 @@ func announcementOf(r *request) announcement {
 	return announcement{query: r.query, msg: r.query.storeMsg, tries: 1}
 }
 
-// atPace notes that a peer has taken an announcement at its pace.
+// atPace records that a peer has accepted an announcement at its pace.
 func (m *Machine) atPace(r *request) {
 	if r.paced == nil {
 		return

@@ -12,76 +12,77 @@ import (
 
 // Protocol numbers. "go" is go-libp2p-kad-dht, whose network this node joins.
 const (
-	// Replicas is k: peers that hold a record and peers in an answer (go, spec).
+	// Replicas is k: how many peers hold a record, and how many an answer names (go,
+	// spec).
 	Replicas = 20
-	// Alpha is how many peers a lookup asks at once to begin with (Kademlia
-	// paper: 3); a lookup that stalls grows towards MaxAlpha (go: 10).
+	// Alpha is how many peers a lookup asks at once at its start (Kademlia paper: 3).
+	// While the lookup stalls, this grows up to MaxAlpha (go: 10).
 	Alpha    = 3
 	MaxAlpha = 10
-	// Beta is how many of the nearest peers must have answered before a finding
-	// lookup ends (go: 3). A storing one waits for all k, and so does a search that
-	// has found no record: where many come and go, holders are no longer the nearest.
+	// Beta is how many of the nearest peers must have answered before a finding lookup
+	// ends (go: 3). A storing lookup waits for all k, and so does a search that has found
+	// no record: where many peers come and go, the holders are no longer the nearest.
 	Beta = 3
 	// DefaultQuorum is how many equal values end a FindValue early (go: 16).
 	DefaultQuorum = 16
-	// SoftTimeout frees the slot of a queried peer; a late answer still counts. It
-	// is shorter where answers come fast, see patience, down to MinSoftTimeout.
+	// SoftTimeout is when a slow peer loses its place in a lookup; a late answer still
+	// counts. Where answers come fast it is shorter, down to MinSoftTimeout; see patience.
 	SoftTimeout    = time.Second
 	MinSoftTimeout = 250 * time.Millisecond
-	// LateTimeout is how long a lookup that has heard from others waits for a slow
-	// peer when there is nobody else to ask. In a network of few peers one that has
-	// vanished would hold up everything for RequestTimeout.
+	// LateTimeout is how long a lookup waits for a slow peer when there is no other peer
+	// to ask and some peer has answered. In a network of few peers, one dead peer would
+	// otherwise delay every lookup by RequestTimeout.
 	LateTimeout = 3 * time.Second
-	// RequestTimeout bounds one request with its dial (go: 10 s).
+	// RequestTimeout limits one request including its dial (go: 10 s).
 	RequestTimeout = 10 * time.Second
-	// QueryTimeout bounds a whole query; what it stores after a lookup that took all of
-	// that has as long again.
+	// QueryTimeout limits a whole query. If the lookup of a storing query takes all of
+	// it, the stores get as long again.
 	QueryTimeout = 60 * time.Second
 	// RefreshInterval is how often a bucket is refreshed (go: 10 min). Simulated
-	// networks find as much with one hour and a fifth less traffic; 10 min is what
-	// the network expects of a server.
+	// networks find as much with one hour and use a fifth less traffic, but 10 min is
+	// what the network expects of a server.
 	RefreshInterval = 10 * time.Minute
-	// SelfInterval is how often our own neighbourhood is looked up and with it
-	// every one of our k nearest asked.
+	// SelfInterval is how often the node looks up its own key, which asks each of its k
+	// nearest peers.
 	SelfInterval = 10 * time.Minute
-	// RefreshAlpha is how many peers the refresh of a bucket asks at once to begin
-	// with; it grows to Alpha. Nobody waits for it, and what is asked too early is
-	// asked in vain: with 3 a simulated network of 2,000 sends 40 % more, for tables
-	// that are no better.
+	// RefreshAlpha is how many peers the refresh of a bucket asks at once at its start;
+	// it grows up to Alpha. No caller waits for a refresh, and requests sent too early
+	// are wasted: with 3, a simulated network of 2,000 sends 40 % more for tables that
+	// are no better.
 	RefreshAlpha = 1
-	// RefreshTimeout bounds one refresh lookup (go: 10 s).
+	// RefreshTimeout limits one refresh lookup (go: 10 s).
 	RefreshTimeout = 10 * time.Second
 	// LivenessInterval is how long a peer may be silent before it is probed
 	// (go: about 43 min).
 	LivenessInterval = 43 * time.Minute
-	// MaintainInterval is the grain of liveness, refresh and repair.
+	// MaintainInterval is how often liveness, refresh and repair are checked.
 	MaintainInterval = time.Minute
-	// LowTable is the count of verified peers under which the table is repaired
-	// every LowTableInterval (go: 10, 2 min).
+	// LowTable is the number of verified peers below which the table is repaired every
+	// LowTableInterval (go: 10, 2 min).
 	LowTable         = 10
 	LowTableInterval = 2 * time.Minute
-	// RestoreGrace is how long a restored table may take to answer before
+	// RestoreGrace is how long the peers of a snapshot may take to answer before the
 	// bootstrap peers are asked.
 	RestoreGrace = 5 * time.Second
 	// SnapshotInterval is how often the table is saved while it changes.
 	SnapshotInterval = time.Minute
 	// PublishRetry is when a publication that failed for its caller is tried again.
 	PublishRetry = time.Minute
-	// MovedSettle is how long after a new address of our own what we provide is
-	// announced again: libp2p learns of several addresses one after another.
+	// MovedSettle is how long the node waits after it got a new address before it
+	// republishes its provider records: libp2p learns several addresses one by one.
 	MovedSettle = 30 * time.Second
-	// MovedInterval is the time between two such announcements of everything. Addresses
-	// that come and go all day cost at most 22 times the traffic of renewal.
+	// MovedInterval is the least time between two such republications. Addresses that
+	// change all day cost at most 22 times the usual republish traffic.
 	MovedInterval = time.Hour
 	// PaceInterval is the time between two announcements to a peer that limits how many
-	// it takes: py-libp2p 0.8.1 takes 10 in 10 s.
+	// it accepts: py-libp2p 0.8.1 accepts 10 in 10 s.
 	PaceInterval = 1100 * time.Millisecond
-	// PacePause is how long such a peer is left alone after a refusal; it doubles up to
-	// MaxPacePause while the peer refuses what is sent at the pace.
+	// PacePause is how long the node sends such a peer nothing after a refusal. It
+	// doubles up to MaxPacePause while the peer refuses announcements at the pace.
 	PacePause    = 10 * time.Second
 	MaxPacePause = 80 * time.Second
-	// SnapshotSoon is when a table that has grown a fifth is saved, ahead of
-	// SnapshotInterval: a young node is killed as easily as an old one.
+	// SnapshotSoon is how soon a table that has grown by a fifth is saved, ahead of
+	// SnapshotInterval, because a new node may also be killed.
 	SnapshotSoon = 250 * time.Millisecond
 	// ExpireInterval is how often expired records are removed.
 	ExpireInterval = time.Minute
@@ -89,59 +90,58 @@ const (
 
 // Bounds of the Machine.
 const (
-	// MaxRequests bounds requests in flight. Each purpose has places of its own:
-	// peers that hang on requests of one purpose hold up no other.
+	// MaxRequests limits the requests in flight. Each purpose has places of its own, so
+	// that peers that hang on requests of one purpose do not block the others.
 	MaxRequests = MaxQueryRequests + MaxProbes + MaxSuspects + MaxLiveness
-	// MaxQueryRequests bounds the requests of queries in flight: the stores of eight
-	// published keys at once, at 20 peers each, and some lookups. Queries beyond it
-	// wait in order.
+	// MaxQueryRequests limits the requests of queries in flight: the stores of eight
+	// published keys at 20 peers each, and some lookups. Queries beyond it wait in order.
 	MaxQueryRequests = 192
-	// MaxQueries bounds queries at once; Start refuses more.
+	// MaxQueries limits the running queries; Start refuses more.
 	MaxQueries = 1024
-	// MaxProbes bounds the probes of candidates in flight.
+	// MaxProbes limits the probes of candidates in flight.
 	MaxProbes = 32
-	// MaxSuspects bounds the probes in flight of table peers that failed a request.
+	// MaxSuspects limits the probes in flight of table peers that failed a request.
 	MaxSuspects = 16
-	// MaxLiveness bounds the probes in flight of table peers that were silent for
-	// long. If all of them hang, that is 96 a minute and 4,128 in LivenessInterval,
-	// more than any table holds.
+	// MaxLiveness limits the probes in flight of table peers that were silent for long.
+	// Even if every probe hangs, that is 96 a minute and 4,128 in LivenessInterval, more
+	// than any table holds.
 	MaxLiveness = 16
-	// MaxCandidates bounds peers that wait for a probe: a full snapshot.
+	// MaxCandidates limits the peers that wait for a probe: a full snapshot.
 	MaxCandidates = records.MaxSnapshotPeers
-	// MaxRejects bounds the memory of peers that failed a probe lately.
+	// MaxRejects limits the remembered peers that failed a probe lately.
 	MaxRejects = 4096
-	// MaxPacedPeers bounds the peers that are known to limit our announcements, and
-	// MaxPaced the announcements that wait for one of them: nine minutes' worth. Those
-	// beyond count as refused.
+	// MaxPacedPeers limits the remembered peers that limit announcements. MaxPaced limits
+	// the announcements that wait for one of them: nine minutes' worth. Announcements
+	// beyond it count as refused.
 	MaxPacedPeers = 256
 	MaxPaced      = 512
-	// PaceTries is how often one announcement is sent to such a peer.
+	// PaceTries is how often one announcement is sent to such a peer at most.
 	PaceTries = 3
-	// RejectPause is how long lookups do not ask such a peer: others go on naming
-	// it, and each attempt costs the time of a failed dial. It is not probed either,
-	// even if it connects again: peers that never answer would take all places.
+	// RejectPause is how long lookups do not ask a peer that failed a probe. Others still
+	// name it, and each attempt costs a failed dial. It is not probed either, even if it
+	// connects again; otherwise peers that never answer would take all places.
 	RejectPause = time.Minute
-	// MaxPausing bounds peers that wait for the end of their pause, about 100 bytes
-	// each. A peer beyond it is found again when it connects or asks again.
+	// MaxPausing limits the peers that wait for the end of their pause, about 100 bytes
+	// each. A peer beyond it is found when it next connects or sends a request.
 	MaxPausing = 1024
-	// RejectMemory is how long such a peer is not probed again on hearsay.
+	// RejectMemory is how long such a peer is not probed again because others name it.
 	RejectMemory = 10 * time.Minute
-	// MaxProviderBytes bounds the providers that one query reports, in bytes of memory
-	// until its caller has taken them: 80,000 with four addresses each.
+	// MaxProviderBytes limits the memory of the providers that one query reports, until
+	// its caller has read them: 80,000 providers with four addresses each.
 	MaxProviderBytes = 32 << 20
-	// MaxCloser bounds the closer peers taken from one answer: 2k.
+	// MaxCloser limits the closer peers taken from one answer: 2k.
 	MaxCloser = 2 * Replicas
 )
 
-// EnoughHolders returns how many of the peers that a published record was sent to
-// must have taken it for the publication to be done: half of them, rounded up, in a
-// network of fewer than k servers too. Where every server comes and goes, 2.7 of 20
-// holders are left just before the next publication (docs/PERFORMANCE.md); of ten
-// there is still one. A larger share would have every key tried again each hour while
-// a few of the peers refuse records for good.
+// EnoughHolders returns how many peers must store a record that was sent to `sent` peers
+// for the publication to count as done: half of them, rounded up, also in a network of
+// fewer than k servers. In a network where every server comes and goes, 2.7 of 20 holders
+// are left just before the next publication (docs/PERFORMANCE.md), and one of ten. If
+// more were required, a few peers that always refuse records would have every key
+// published again each hour.
 func EnoughHolders(sent int) int { return (sent + 1) / 2 }
 
-// Config sets up a Machine. Zero fields take the defaults named above.
+// Config configures a Machine. Zero fields mean the defaults above.
 type Config struct {
 	Self  kad.Peer
 	Table kbucket.Config
@@ -160,22 +160,22 @@ type Config struct {
 	ExpireInterval   time.Duration
 	Republish        republish.Config
 
-	// Heartbeat has peers probed after HeartbeatInterval without a sign of life. The
-	// driver tells of their requests by Alive.
+	// Heartbeat makes the Machine probe peers after HeartbeatInterval without a sign of
+	// life. The driver reports the requests of peers by Alive.
 	Heartbeat bool
-	// First says that this node may be alone, as the first node of a network is once
-	// the others have left: it is never isolated.
+	// First means that this node may be alone, as the first node of a network is once
+	// the others have left. It is never isolated.
 	First bool
-	// Select chooses between two valid values under a key: true if b is better.
-	// Nil: the first one stays.
+	// Select chooses between two valid values of a key: true if b is better. Nil: the
+	// first value stays.
 	Select records.Better
-	// Observer is told what happens; nil: nobody.
+	// Observer is called when something happens; nil: no observer.
 	Observer Observer
-	// Trace has each query end with a Trace in the output.
+	// Trace adds a Trace of each ended query to the output.
 	Trace bool
-	// Rand is the only source of chance. Nil: a fixed seed.
+	// Rand is the only source of randomness. Nil: a fixed seed.
 	Rand *rand.Rand
-	// Preimage finds bytes in the form of a peer ID whose key lies in a prefix. Nil:
+	// Preimage returns bytes in the form of a peer ID whose key lies in a prefix. Nil:
 	// kad.RandomPreimage.
 	Preimage func(*rand.Rand, kad.Prefix) []byte
 }
@@ -218,7 +218,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// NopObserver observes nothing; embed it to observe a part.
+// NopObserver does nothing. Embed it to implement only a part of Observer.
 type NopObserver struct{}
 
 var _ Observer = NopObserver{}

@@ -2,17 +2,17 @@ package dht
 
 import "time"
 
-// patience is how long a lookup waits for a peer before it gives its place to
-// another: the mean time of answers plus four mean deviations, as TCP sets its
-// retransmission timer (RFC 6298), over some 32 answers of different peers. On a
-// local network a dead peer then costs a quarter of a second, not a whole one.
+// patience is how long a lookup waits for a peer before it gives its place to another:
+// the mean response time plus four mean deviations, over about 32 answers of different
+// peers. TCP computes its retransmission timer the same way (RFC 6298). On a local
+// network a dead peer then costs a quarter of a second instead of a whole one.
 type patience struct {
 	mean, dev time.Duration
 	seen      int
 }
 
-// patienceSamples is how many answers the mean is taken of, and how many there
-// must be before it is used.
+// patienceSamples is how many answers the mean covers, and how many must have come
+// before it is used.
 const patienceSamples = 32
 
 func (p *patience) answered(took time.Duration) {

@@ -6,10 +6,10 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// pausing are peers that are known to serve and were found while their probe was in
-// flight or had just failed: one that registers its handler late, for example. Each
-// is found again when its pause ends: nobody may name it a second time. The queue is
-// bounded and has no duplicates.
+// pausing holds peers that are known to serve and were found while their probe was in
+// flight or had just failed, for example because they register their handler late. Each
+// is found again when its pause ends, because no other peer may ever name it. The queue
+// is bounded and has no duplicates.
 type pausing struct {
 	queue  []pause // by until
 	queued map[kad.PeerID]struct{}
@@ -20,7 +20,8 @@ type pause struct {
 	until time.Time
 }
 
-// add has a peer wait until then, unless it waits already or MaxPausing others do.
+// add queues a peer until the given time, unless it is queued already or MaxPausing
+// others are.
 func (p *pausing) add(x kad.Peer, until time.Time) {
 	if _, ok := p.queued[x.ID]; ok || len(p.queue) >= MaxPausing {
 		return
@@ -32,8 +33,8 @@ func (p *pausing) add(x kad.Peer, until time.Time) {
 	p.queue = append(p.queue, pause{peer: x, until: until})
 }
 
-// pop takes out the next peer whose pause is over. One that would last longer than
-// RejectPause from now is over too: the clock was set back.
+// pop removes and returns the next peer whose pause is over. A pause that would last
+// longer than RejectPause from now is over too: the clock was set back.
 func (p *pausing) pop(now time.Time) (kad.Peer, bool) {
 	if len(p.queue) == 0 {
 		return kad.Peer{}, false
@@ -50,7 +51,7 @@ func (p *pausing) pop(now time.Time) (kad.Peer, bool) {
 	return x.peer, true
 }
 
-// next returns when the first pause ends; zero if none lasts.
+// next returns when the first pause ends; zero if the queue is empty.
 func (p *pausing) next() time.Time {
 	if len(p.queue) == 0 {
 		return time.Time{}

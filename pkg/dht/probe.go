@@ -9,14 +9,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
 )
 
-// candidates are peers heard of, waiting to be probed: a bounded queue without
-// duplicates, and a bounded memory of those that failed lately.
+// candidates are the peers that wait to be probed, a bounded queue without duplicates,
+// and a bounded memory of the peers that failed lately.
 type candidates struct {
 	queue   []candidate
 	queued  map[kad.PeerID]struct{}
 	rejects rejects
 	pausing pausing
-	dropped uint64 // for want of room in queue
+	dropped uint64 // because the queue was full
 }
 
 type candidate struct {
@@ -61,10 +61,10 @@ func (c *candidates) appendTo(dst []kad.Peer, n int) []kad.Peer {
 	return dst
 }
 
-// PeerFound makes a peer a candidate for the routing table. sure says that the
-// caller knows that it serves the protocol (identify, a bootstrap list): after a
-// failed probe it is a candidate again when RejectPause has passed. Hearsay of a peer
-// that failed counts for nothing until RejectMemory has passed.
+// PeerFound makes a peer a candidate for the routing table. sure means that the caller
+// knows that the peer serves the protocol (identify, a bootstrap list): after a failed
+// probe it becomes a candidate again when RejectPause has passed. A peer that is not
+// sure and failed a probe is ignored until RejectMemory has passed.
 func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
 	if !m.table.Wants(p.Key) {
 		return
@@ -91,8 +91,8 @@ func (m *Machine) endPauses(now time.Time) {
 	}
 }
 
-// pause is how long a peer that failed a probe is not probed again. While nobody is
-// verified those who serve do not pause: it may have been our own link that failed.
+// pause returns how long a peer that failed a probe is not probed again. While no peer
+// is verified, peers that serve do not pause: the node's own link may have failed.
 func (m *Machine) pause(sure bool) time.Duration {
 	_, verified := m.table.Len()
 	switch {
@@ -110,9 +110,8 @@ func (m *Machine) PeerGone(now time.Time, p kad.Peer) {
 	m.unblock(now)
 }
 
-// Restored gives the peers of the last snapshot, if any, and starts the Machine:
-// each is a candidate, nearest buckets first, and is told to nobody before it
-// has answered.
+// Restored starts the Machine with the peers of the last snapshot, if there is one. They
+// become candidates, nearest first. No answer names them before they have answered.
 func (m *Machine) Restored(now time.Time, peers []kad.Peer) {
 	peers = slices.Clone(peers)
 	self := &m.cfg.Self.Key
@@ -130,8 +129,7 @@ func (m *Machine) Restored(now time.Time, peers []kad.Peer) {
 	m.probe(now)
 }
 
-// probe sends probes to doubted peers, then to candidates, while there is room for
-// them.
+// probe sends probes to doubted peers, then to candidates, as long as places are free.
 func (m *Machine) probe(now time.Time) {
 	m.probeDoubted(now)
 	for m.room(forCandidate) {
@@ -154,8 +152,8 @@ func (m *Machine) probing(id kad.PeerID) bool {
 	})
 }
 
-// sendProbe asks a peer for our own neighbourhood: the cheapest proof of life
-// that every implementation answers.
+// sendProbe asks a peer for this node's neighbourhood, the cheapest request that every
+// implementation answers.
 func (m *Machine) sendProbe(now time.Time, c candidate, p purpose) {
 	if m.probing(c.peer.ID) {
 		m.restoredOne(c.restored)
@@ -166,7 +164,7 @@ func (m *Machine) sendProbe(now time.Time, c candidate, p purpose) {
 	m.table.Probing(c.peer.Key, now)
 }
 
-// probed takes the end of a probe.
+// probed handles the end of a probe.
 func (m *Machine) probed(r *request, ok bool) {
 	m.cfg.Observer.Probed(ok, r.restored)
 	m.restoredOne(r.restored)
@@ -187,8 +185,8 @@ func (m *Machine) probeFailed(now time.Time, r *request, err error) {
 	m.probed(r, false)
 }
 
-// suspect looks after a peer that failed a request: a client leaves the table, a
-// silent server is probed.
+// suspect handles a peer that failed a request: a client leaves the table, a silent
+// server is probed.
 func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
 	if errors.Is(err, ErrNotServer) {
 		m.evict(now, p)
@@ -199,7 +197,7 @@ func (m *Machine) suspect(now time.Time, p kad.Peer, err error) {
 	}
 }
 
-// evict removes a peer from the table whatever its state.
+// evict removes a peer from the table in any state.
 func (m *Machine) evict(now time.Time, p kad.Peer) {
 	_, before := m.table.Len()
 	if promoted, removed := m.table.Remove(p.Key); removed {
@@ -208,7 +206,7 @@ func (m *Machine) evict(now time.Time, p kad.Peer) {
 	m.left(now, before)
 }
 
-// evicted reports an eviction and has the promoted replacement probed.
+// evicted reports an eviction and probes the promoted replacement.
 func (m *Machine) evicted(promoted kad.Peer) {
 	m.cfg.Observer.TableChanged(PeerEvicted)
 	if promoted.ID == "" {
@@ -218,7 +216,7 @@ func (m *Machine) evicted(promoted kad.Peer) {
 	m.candidates.add(candidate{peer: promoted})
 }
 
-// verified enters a peer that has just answered into the table.
+// verified adds a peer that has just answered to the table.
 func (m *Machine) verified(now time.Time, p kad.Peer, g kbucket.Group) {
 	m.candidates.rejects.pardon(p.ID)
 	m.signOfLife(now)

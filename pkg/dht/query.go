@@ -16,17 +16,17 @@ type query struct {
 	Query
 	id       QueryID
 	started  time.Time
-	lookup   *lookup.Lookup // nil for Correct, and for what is over but has announcements waiting
-	msg      *wire.Message  // what the lookup asks
-	other    *wire.Message  // what it asks a peer that refused that; see askOtherwise
+	lookup   *lookup.Lookup // nil for Correct, and when the query is over but announcements wait
+	msg      *wire.Message  // the request of the lookup
+	other    *wire.Message  // the request for a peer that refused msg; see askOtherwise
 	requests []RequestID    // in flight
 	blocked  bool           // waits in Machine.blocked
 	silent   bool           // no Result wanted
-	loaded   bool           // begun by the schedule, not by a caller
+	loaded   bool           // started by the schedule, not by a caller
 	storing  bool           // the lookup is over, records are being sent
 	over     bool           // finished
 	lastErr  error
-	trace    *Trace // nil: not wanted
+	trace    *Trace // nil: no trace
 
 	// FindValue
 	best records.Value
@@ -40,16 +40,16 @@ type query struct {
 	storeMsg *wire.Message
 	sent     int
 	storedAt int
-	paced    int // announcements that wait for peers that limit us
+	paced    int // announcements that wait for peers that limit them
 
-	after func(now time.Time, o QueryOutcome) // upkeep's continuation
+	after func(now time.Time, o QueryOutcome) // called at the end; nil: nothing
 }
 
-// expirySlack is how far the expiries of copies of one publication may differ:
-// lifetimes travel in whole seconds.
+// expirySlack is how far the expiries of copies of one publication may differ: lifetimes
+// are sent in whole seconds.
 const expirySlack = 2 * time.Second
 
-// holding is what a peer answered to GET_VALUE.
+// holding is the value a peer answered to GET_VALUE.
 type holding struct {
 	peer  kad.Key
 	value []byte
@@ -76,7 +76,7 @@ func (m *Machine) newQuery(now time.Time, spec Query) *query {
 	return q
 }
 
-// begin starts the lookup of a query. The query may be over when it returns.
+// begin starts the lookup of a query. The query may have ended when it returns.
 func (m *Machine) begin(now time.Time, q *query) {
 	target := kad.KeyOf(q.Key)
 	var scratch [seedFactor * Replicas]kad.Peer
@@ -112,14 +112,14 @@ func (m *Machine) startValue(q *query) {
 	}
 }
 
-// markRefreshed notes that a lookup towards target refreshes its bucket.
+// markRefreshed records that a lookup towards target refreshes its bucket.
 func (m *Machine) markRefreshed(now time.Time, target kad.Key) {
 	if cpl := kad.CommonPrefixLen(&m.cfg.Self.Key, &target); cpl < kad.KeyBits {
 		m.table.Refreshed(cpl, now)
 	}
 }
 
-// step asks whom the lookup wants asked, and ends it when it is done.
+// step asks the peers that the lookup names next, and ends it when it is done.
 func (m *Machine) step(now time.Time, q *query) {
 	if q.storing || q.over {
 		return
@@ -140,7 +140,7 @@ func (m *Machine) step(now time.Time, q *query) {
 	}
 }
 
-// answered takes the answer of a peer that a lookup asked.
+// answered handles the answer of a peer that a lookup asked.
 func (m *Machine) answered(now time.Time, r *request, resp Response) {
 	q := r.query
 	closer := m.askable(now, resp.Closer)
@@ -169,7 +169,7 @@ func (m *Machine) answered(now time.Time, r *request, resp Response) {
 	m.step(now, q)
 }
 
-// askable leaves out peers that have just failed a probe.
+// askable drops peers that have just failed a probe.
 func (m *Machine) askable(now time.Time, closer []kad.Peer) []kad.Peer {
 	bad := func(p kad.Peer) bool { return m.candidates.rejects.has(p.ID, now, RejectPause) }
 	if len(m.candidates.rejects.last) == 0 || !slices.ContainsFunc(closer, bad) {
@@ -198,9 +198,8 @@ func (m *Machine) takeValue(now time.Time, q *query, from kad.Key, msg *wire.Mes
 	return q.responders() >= q.Count
 }
 
-// better reports whether b is to replace a as the best value found. Values that
-// Select cannot tell apart carry no order of their own: the one that lives longer
-// was published later.
+// better reports whether b replaces a as the best value found. If Select does not
+// distinguish them, the value that expires later was published later.
 func (m *Machine) better(a, b records.Value) bool {
 	if m.cfg.Select(a.Key, a.Value, b.Value) {
 		return true
@@ -219,19 +218,19 @@ func (q *query) responders() int {
 	return n
 }
 
-// expireQuery ends a query that ran out of time, with what it has.
+// expireQuery ends a query that has timed out, with the result so far.
 func (m *Machine) expireQuery(now time.Time, q *query) {
 	if q.storing {
 		m.finish(now, q, q.outcome())
 		return
 	}
 	m.lookupDone(now, q, EndTimeout)
-	if !q.over { // it stores, and may wait for a place or for peers that limit us
+	if !q.over { // it stores, and may wait for a place or for peers that limit announcements
 		m.limitTime(now, q, QueryTimeout)
 	}
 }
 
-// limitTime ends a query after a while.
+// limitTime sets the timer that ends a query.
 func (m *Machine) limitTime(now time.Time, q *query, after time.Duration) {
 	m.timers.push(timer{at: now.Add(after), kind: timerQuery, id: uint64(q.id)})
 }
@@ -259,7 +258,7 @@ func (m *Machine) observeSize(q *query) []kad.Peer {
 	return closest
 }
 
-// outcome judges a query whose work is over.
+// outcome returns the outcome of a query whose work is over.
 func (q *query) outcome() QueryOutcome {
 	var ok bool
 	switch q.Kind {
@@ -289,9 +288,9 @@ func (q *query) outcome() QueryOutcome {
 	return OutcomeNotFound
 }
 
-// cancelRequests forgets what a query still has in flight. A lookup does not wait
-// for dead peers to fail: those that were slow are suspected instead, or nobody
-// would find out before they are due for a probe.
+// cancelRequests cancels the requests that a query has in flight. A lookup does not wait
+// for dead peers to fail. Its slow peers are suspected instead; otherwise a dead one
+// would stay unnoticed until its next probe.
 func (m *Machine) cancelRequests(now time.Time, q *query) {
 	for _, id := range q.requests {
 		r := m.requests.find(id)
@@ -330,7 +329,7 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	switch {
 	case q.Publish == nil:
 	case o == OutcomeCancelled && !q.loaded:
-		m.takeOver(now, *q.Publish) // its caller gave up: that is no failure
+		m.takeOver(now, *q.Publish) // its caller gave up, which is not a failure
 	default:
 		m.publishDone(now, q, o)
 	}
@@ -343,7 +342,7 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	if q.after != nil {
 		q.after(now, o)
 	}
-	if q.paced > 0 { // its announcements, which may wait for minutes, keep it in memory
+	if q.paced > 0 { // waiting announcements keep the query in memory, for minutes
 		q.lookup, q.trace = nil, nil
 	}
 }

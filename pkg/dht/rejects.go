@@ -6,12 +6,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// rejects is the memory of peers that failed a probe lately. It forgets each after
-// RejectMemory, and gives its memory back when the last is forgotten.
+// rejects remembers peers that failed a probe lately. It forgets each after RejectMemory,
+// and frees its memory when it is empty.
 type rejects struct {
 	last  map[kad.PeerID]time.Time
-	order []reject // oldest first; those not in last were pardoned, or rejected again since
-	ends  uint64   // a bit for how each of them ends: most peers are asked about in vain
+	order []reject // oldest first; entries not in last were pardoned, or rejected again since
+	ends  uint64   // a bit per last byte of an ID: most lookups find nothing
 }
 
 // endBit returns the bit of rejects.ends for an ID.
@@ -40,14 +40,14 @@ func (r *rejects) add(id kad.PeerID, now time.Time) {
 	r.order = append(r.order, reject{id: id, at: now})
 }
 
-// pardon forgets that a peer has failed.
+// pardon removes a peer.
 func (r *rejects) pardon(id kad.PeerID) {
 	if r.ends&endBit(id) != 0 {
 		delete(r.last, id)
 	}
 }
 
-// has reports whether a peer failed its probe less than a while ago.
+// has reports whether a peer failed its probe within the given time.
 func (r *rejects) has(id kad.PeerID, now time.Time, ago time.Duration) bool {
 	if r.ends&endBit(id) == 0 {
 		return false
@@ -56,14 +56,14 @@ func (r *rejects) has(id kad.PeerID, now time.Time, ago time.Duration) bool {
 	return ok && now.Sub(at) < ago
 }
 
-// expire forgets what is too old to matter.
+// expire removes the peers that failed longer ago than RejectMemory.
 func (r *rejects) expire(now time.Time) {
 	for len(r.order) > 0 && now.Sub(r.order[0].at) >= RejectMemory {
 		r.drop()
 	}
 }
 
-// drop forgets the oldest.
+// drop removes the oldest entry.
 func (r *rejects) drop() {
 	x := r.order[0]
 	if r.last[x.id].Equal(x.at) {

@@ -8,24 +8,24 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// reported are the providers that a FindProviders has reported, and which addresses
-// of each. A provider is reported again when somebody knows other addresses of it:
-// the first may be wrong or old.
+// reported holds the providers that a FindProviders has reported, and the addresses of
+// each. A provider is reported again when a peer knows more of its addresses, because
+// the first ones may be wrong or old.
 type reported struct {
 	addrs map[kad.PeerID][]uint64 // the first 8 bytes of the hash of each address
 	bytes int                     // see MaxProviderBytes
-	full  bool                    // MaxProviderBytes was met
+	full  bool                    // MaxProviderBytes was reached
 }
 
-// What a provider and an address take in memory beside their own bytes: as reported,
-// and remembered here.
+// Memory that a provider and an address take in addition to their own bytes: in the
+// report and in reported.
 const (
 	providerBytes = 192
 	addrBytes     = 32
 )
 
-// add returns what is new of a provider: itself with all addresses, or addresses of a
-// known one; false if nothing is.
+// add returns the news about a provider: all addresses of a new one, or the new addresses
+// of a known one. It returns false if nothing is new.
 func (r *reported) add(p wire.Peer) (news wire.Peer, ok bool) {
 	known, again := r.addrs[p.ID]
 	news = wire.Peer{ID: p.ID, Connection: p.Connection, Raw: p.Raw}
@@ -53,8 +53,8 @@ func (r *reported) add(p wire.Peer) (news wire.Peer, ok bool) {
 	return news, true
 }
 
-// takeProviders reports what is new of the providers in an answer, and whether the
-// query has enough.
+// takeProviders reports the new providers and addresses in an answer. It returns whether
+// the query has enough.
 func (m *Machine) takeProviders(q *query, providers []wire.Peer) (enough bool) {
 	var news []wire.Peer
 	for i := range providers {

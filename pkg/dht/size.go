@@ -2,18 +2,18 @@ package dht
 
 import "github.com/holdfast-dht/holdfast/pkg/kad"
 
-// sizeWindow is how many queries the network-size estimate averages.
+// sizeWindow is how many queries the network size estimate averages.
 const sizeWindow = 32
 
-// sizeEstimate fits the network size N to the distances of the closest peers:
-// with uniform keys the i-th nearest of N peers lies at i/(N+1) of the keyspace
-// on average, so N+1 is the least-squares slope over i = 1..k.
+// sizeEstimate fits the network size N to the distances of the closest peers. With
+// uniform keys the i-th nearest of N peers is at i/(N+1) of the keyspace on average, so
+// N+1 is the least-squares slope over i = 1..k.
 type sizeEstimate struct {
 	sums  [sizeWindow]float64 // sum of i*d_i per query
 	n     int
 	next  int
 	ranks float64 // sum of i*i
-	small float64 // network smaller than k: its size
+	small float64 // the size of a network smaller than k
 }
 
 func (s *sizeEstimate) observe(target kad.Key, closest []kad.Peer, k int) {
@@ -45,7 +45,7 @@ func (s *sizeEstimate) estimate() float64 {
 	return s.ranks / (total / float64(s.n))
 }
 
-// fraction reads a distance as a share of the keyspace, 0 to 1.
+// fraction returns a distance as a fraction of the keyspace, 0 to 1.
 func fraction(d *kad.Key) float64 {
 	f := 0.0
 	for i := 15; i >= 0; i-- {

@@ -20,7 +20,7 @@ func (m *Machine) store(now time.Time, q *query, closest []kad.Peer) {
 	default:
 		ttl, ok := records.RemainingSeconds(now, q.Value.Expires)
 		if !ok {
-			q.targets = nil // under a second left: nobody else need hold it
+			q.targets = nil // it expires within a second: not worth storing
 		}
 		q.storeMsg = &wire.Message{Type: wire.PutValue, Key: q.Key, Record: &wire.Record{
 			Key: q.Key, Value: q.Value.Value, Publisher: q.Value.Publisher, TTL: ttl,
@@ -29,8 +29,8 @@ func (m *Machine) store(now time.Time, q *query, closest []kad.Peer) {
 	m.storeMore(now, q)
 }
 
-// storeMore sends to the targets that remain, as far as there is room, and ends
-// the query after the last answer.
+// storeMore sends to the remaining targets as long as places are free, and ends the
+// query after the last answer.
 func (m *Machine) storeMore(now time.Time, q *query) {
 	for len(q.targets) > 0 {
 		if !m.room(forQuery) {
@@ -51,10 +51,10 @@ func (m *Machine) storeMore(now time.Time, q *query) {
 	}
 }
 
-// stored takes the answer to a store request.
+// stored handles the answer to a store request.
 func (m *Machine) stored(now time.Time, r *request, resp *Response) {
 	m.atPace(r)
-	if r.query == nil { // it was over before its turn came
+	if r.query == nil { // the query ended before this announcement was sent
 		return
 	}
 	r.query.trace.answered(now, r, resp, 0)
@@ -62,7 +62,7 @@ func (m *Machine) stored(now time.Time, r *request, resp *Response) {
 	m.storeMore(now, r.query)
 }
 
-// notStored takes the failure of a store request.
+// notStored handles the failure of a store request.
 func (m *Machine) notStored(now time.Time, r *request, err error) {
 	if errors.Is(err, ErrLimited) {
 		m.limited(now, r.to, announcementOf(r))
@@ -77,9 +77,9 @@ func (m *Machine) notStored(now time.Time, r *request, err error) {
 	m.storeMore(now, r.query)
 }
 
-// correct sends the best value to those of the closest that answered without one
-// or with a worse one (entry correction). A different value that Select does not
-// call worse is left alone: it may be the newer.
+// correct sends the best value to those of the closest peers that answered without a
+// value or with a worse one (entry correction). It leaves a different value that Select
+// does not call worse, because that one may be newer.
 func (m *Machine) correct(now time.Time, found *query, closest []kad.Peer) {
 	var outdated []kad.Peer
 	for _, p := range closest {
@@ -104,8 +104,8 @@ func (m *Machine) outdated(found *query, peer kad.Key) bool {
 	return true
 }
 
-// Scheduled adds a published key to the schedule, due at the given time. With
-// restored that is the saved one, and Restored spreads what is overdue.
+// Scheduled adds a published key to the schedule, due at the given time. With restored,
+// due is the saved time, and Restored spreads the overdue keys.
 func (m *Machine) Scheduled(now time.Time, it republish.Item, due time.Time, restored bool) {
 	if restored {
 		m.schedule.Restore(it, due)
@@ -123,15 +123,16 @@ func (m *Machine) RepublishAll(now time.Time) {
 	m.publishDue(now)
 }
 
-// publishDue asks the driver to load the keys that are due, while the table has
-// anyone to store them at.
+// publishDue asks the driver to load the keys that are due, while the table has a
+// verified peer to store them at.
 func (m *Machine) publishDue(now time.Time) {
 	if _, verified := m.table.Len(); verified > 0 {
 		m.out.Load = m.schedule.Due(m.out.Load, now)
 	}
 }
 
-// scheduleDeadline is when the schedule wants a Tick; none while nobody is there.
+// scheduleDeadline returns when the schedule needs a Tick; zero while no peer is
+// verified.
 func (m *Machine) scheduleDeadline() time.Time {
 	if _, verified := m.table.Len(); verified == 0 {
 		return time.Time{}
@@ -143,9 +144,9 @@ func (m *Machine) scheduleDeadline() time.Time {
 	return at
 }
 
-// Loaded gives the query that publishes an item of Output.Load; nil if the key
-// is gone or could not be read, which gone tells apart. It is ignored if the item
-// was unscheduled meanwhile.
+// Loaded gives the query that publishes an item of Output.Load. It is nil if the key no
+// longer exists (gone is true) or could not be read (gone is false). Loaded is ignored if
+// the item was unscheduled meanwhile.
 func (m *Machine) Loaded(now time.Time, it republish.Item, q *Query, gone bool) {
 	switch {
 	case gone:
@@ -161,18 +162,18 @@ func (m *Machine) Loaded(now time.Time, it republish.Item, q *Query, gone bool) 
 	}
 }
 
-// takeOver has the schedule publish soon what a caller has tried to, unless that was
-// unscheduled meanwhile.
+// takeOver makes the schedule publish a key soon whose caller failed or gave up, unless
+// it was unscheduled meanwhile.
 func (m *Machine) takeOver(now time.Time, it republish.Item) {
 	if _, scheduled := m.schedule.DueAt(it); scheduled {
 		m.schedule.Add(now, it, now.Add(PublishRetry))
 	}
 }
 
-// publishDone moves the schedule on and reports it for the keystore. A publication
-// that too few peers took is not done: it is tried again.
+// publishDone sets the next due time and reports it for the keystore. A publication that
+// too few peers stored is not done: it is tried again.
 func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
-	asked := q.sent + len(q.targets) // those not reached in time were to store it too
+	asked := q.sent + len(q.targets) // targets not reached in time count too
 	ok := o == OutcomeOK && q.storedAt >= EnoughHolders(asked)
 	due, scheduled := m.schedule.DueAt(*q.Publish)
 	m.schedule.Held(*q.Publish, q.storedAt)
@@ -181,7 +182,7 @@ func (m *Machine) publishDone(now time.Time, q *query, o QueryOutcome) {
 	}
 	next := m.schedule.Done(now, *q.Publish, ok)
 	if q.Kind == StoreValue && q.Value.Expires.After(now) && q.Value.Expires.Before(next) {
-		next = q.Value.Expires // it ends before its turn comes again
+		next = q.Value.Expires // it expires before it would be due again
 		m.schedule.Add(now, *q.Publish, next)
 	}
 	kind := records.KindValue

@@ -8,19 +8,19 @@ const (
 	timerSoft  timerKind = iota // a request is slow
 	timerLate                   // a request has been slow for long
 	timerQuery                  // a query has run too long
-	timerPace                   // a peer that limits us may take an announcement
+	timerPace                   // a peer that limits announcements may accept one
 )
 
-// timer is a moment at which something may be due; what it names may be gone by
-// then.
+// timer is a time at which something may be due. The request, query or pace it names may
+// have ended by then.
 type timer struct {
 	at   time.Time
 	kind timerKind
 	id   uint64
 }
 
-// timers is a heap by time, ties by kind and ID, so that order is the same in
-// every run.
+// timers is a heap by time. Ties are broken by kind and ID, so that the order is the same
+// in every run.
 type timers []timer
 
 func (t *timer) before(o *timer) bool {
@@ -63,8 +63,8 @@ func (t *timers) pop(now time.Time) (timer, bool) {
 	return t.drop(), true
 }
 
-// drop removes and returns the first timer. A heap that becomes empty gives its
-// memory back: most of the time a node waits for nothing.
+// drop removes and returns the first timer. A heap that becomes empty frees its memory,
+// because a node is idle most of the time.
 func (t *timers) drop() timer {
 	h := *t
 	top, last := h[0], len(h)-1
@@ -94,8 +94,8 @@ func (t *timers) drop() timer {
 	return top
 }
 
-// dropStale drops the timers in front whose request or query is gone, so that
-// nobody is woken for them.
+// dropStale drops the first timers whose request or query has ended, so that the driver
+// is not woken for them.
 func (m *Machine) dropStale() {
 	for len(m.timers) > 0 {
 		t := &m.timers[0]

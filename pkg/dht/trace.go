@@ -9,18 +9,18 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/lookup"
 )
 
-// MaxTraceSteps bounds the requests that a trace tells of, 120 bytes each. A lookup
-// asks ten to sixty peers and stores at twenty.
+// MaxTraceSteps limits the requests in a trace, 120 bytes each. A lookup asks ten to
+// sixty peers and stores at twenty.
 const MaxTraceSteps = 256
 
-// Trace is the story of one query: who was asked, when, what came of it and why it
-// ended. It is complete and immutable when it comes out of the Machine.
+// Trace is the history of one query: which peers were asked, when, with what outcome, and
+// why it ended. It is complete and immutable when the Machine puts it out.
 type Trace struct {
 	Query   QueryID
 	Key     []byte // preimage
 	Target  kad.Key
 	Started time.Time
-	Looked  time.Duration // when the lookup was over, since Started; what follows are stores
+	Looked  time.Duration // end of the lookup, since Started; later steps are stores
 	Seeds   int           // peers the lookup began with
 	End     End
 	Stats   QueryStats
@@ -29,23 +29,23 @@ type Trace struct {
 	Omitted int        // steps beyond MaxTraceSteps
 }
 
-// End says why a lookup ended.
+// End is why a lookup ended.
 type End uint8
 
-// Why a lookup can end.
+// The ends of lookups.
 const (
 	EndNone      End = iota // there was none (entry correction)
-	EndNearest              // the nearest peers known have answered, as many as beta
-	EndEnough               // what was looked for has been found
-	EndExhausted            // everybody known was asked, and fewer than beta answered
-	EndNobody               // there was nobody to ask
-	EndTimeout              // the query ran out of time
-	EndCancelled            // its caller wanted no more
+	EndNearest              // the beta nearest peers known have answered
+	EndEnough               // the lookup has found enough
+	EndExhausted            // all peers known were asked, and fewer than beta answered
+	EndNobody               // there was no peer to ask
+	EndTimeout              // the query timed out
+	EndCancelled            // the caller cancelled the query
 )
 
 var endNames = [...]string{"none", "nearest", "enough", "exhausted", "nobody", "timeout", "cancelled"}
 
-// String returns a word for the end.
+// String returns one word for the end.
 func (e End) String() string { return endNames[e] }
 
 // Step is one request of a query.
@@ -54,21 +54,21 @@ type Step struct {
 	Role      Role
 	State     StepState
 	Value     ValueState
-	Hop       int16         // answers that led to the peer; 0: known before
+	Hop       int16         // answers that led to the peer; 0: known at the start
 	Named     uint16        // closer peers in the answer
-	New       uint16        // of them, the query had not heard of before
+	New       uint16        // of them: peers new to the query
 	Providers uint16        // in the answer
 	Sent      time.Duration // since Trace.Started, as are the next two
-	Slow      time.Duration // when its place went to another; 0: it did not
+	Slow      time.Duration // when the peer lost its place; 0: never
 	Ended     time.Duration
 	RTT       time.Duration // of the answer as the driver measured it, without a dial; 0: unknown
 	Err       error         // StepFailed
 }
 
-// StepState says what became of a request.
+// StepState is the outcome of a request.
 type StepState uint8
 
-// What can become of a request.
+// The states of a step.
 const (
 	StepWaiting StepState = iota // only while the query runs
 	StepAnswered
@@ -78,14 +78,13 @@ const (
 
 var stepNames = [...]string{"waiting", "answered", "failed", "cancelled"}
 
-// String returns a word for the state.
+// String returns one word for the state.
 func (s StepState) String() string { return stepNames[s] }
 
-// ValueState says how the value in an answer compares to the one the query ended
-// with.
+// ValueState is how the value in an answer compares to the final value of the query.
 type ValueState uint8
 
-// How values compare.
+// The states of values.
 const (
 	ValueNone ValueState = iota
 	ValueBest
@@ -97,8 +96,7 @@ var valueNames = [...]string{"none", "best", "other"}
 // String returns a word for the state.
 func (v ValueState) String() string { return valueNames[v] }
 
-// The methods below do nothing on a nil Trace, which is what a Machine without
-// Config.Trace has.
+// The methods below do nothing on a nil Trace. Without Config.Trace all traces are nil.
 
 // known returns how many peers the lookup has heard of.
 func (t *Trace) known(l *lookup.Lookup) int {
@@ -170,7 +168,7 @@ func (t *Trace) cancelled(now time.Time, r *request) {
 	}
 }
 
-// lookupDone notes the end of the lookup; the first one counts.
+// lookupDone records the end of the lookup. Only the first call counts.
 func (t *Trace) lookupDone(now time.Time, e End) {
 	if t != nil && t.End == EndNone {
 		t.End, t.Looked = e, now.Sub(t.Started)
@@ -185,7 +183,7 @@ func (t *Trace) finished(q *query, res *Result) {
 	}
 }
 
-// valueOf says what value a peer has answered with.
+// valueOf returns the state of the value that a peer answered.
 func (q *query) valueOf(peer kad.Key) ValueState {
 	for _, h := range q.held {
 		if h.peer == peer && bytes.Equal(h.value, q.best.Value) {
@@ -197,7 +195,7 @@ func (q *query) valueOf(peer kad.Key) ValueState {
 	return ValueNone
 }
 
-// newTrace begins the trace of a query, if they are wanted.
+// newTrace starts the trace of a query, or returns nil without Config.Trace.
 func (m *Machine) newTrace(now time.Time, q *query) *Trace {
 	if !m.cfg.Trace {
 		return nil
@@ -205,7 +203,7 @@ func (m *Machine) newTrace(now time.Time, q *query) *Trace {
 	return &Trace{Query: q.id, Key: q.Key, Target: kad.KeyOf(q.Key), Started: now}
 }
 
-// endOf says why a lookup is done that nothing else has ended.
+// endOf returns why a lookup is done that ended by itself.
 func (m *Machine) endOf(q *query) End {
 	if q.trace == nil {
 		return EndNone

@@ -14,14 +14,14 @@ import (
 var (
 	// ErrBusy is returned by Start when MaxQueries queries run.
 	ErrBusy = errors.New("dht: too many queries")
-	// ErrNotServer is what a driver passes to Failed when the peer does not
-	// speak the protocol: a client, which leaves the table for good.
+	// ErrNotServer is what a driver passes to Failed when the peer does not serve the
+	// protocol. Such a client leaves the table for good.
 	ErrNotServer = errors.New("dht: peer does not serve the protocol")
-	// ErrLimited is what a driver passes to Failed when the peer refuses an
-	// announcement because it has taken as many as it takes at a time.
+	// ErrLimited is what a driver passes to Failed when the peer refuses an announcement
+	// because of its rate limit.
 	ErrLimited = errors.New("dht: peer limits how many announcements it takes")
-	// ErrRefused is what a driver passes to Failed when the peer ended the stream
-	// instead of answering: it may take the key in a request of another type.
+	// ErrRefused is what a driver passes to Failed when the peer ended the stream instead
+	// of answering. It may accept the key in a request of another type.
 	ErrRefused = errors.New("dht: peer refused the request")
 )
 
@@ -31,51 +31,51 @@ type QueryID uint64
 // RequestID names a request in flight. IDs are never reused.
 type RequestID uint64
 
-// Query asks the Machine for something.
+// Query is what to look up, and what to store.
 type Query struct {
 	Kind QueryKind
 	Key  []byte // preimage, as on the wire
 
-	// Count ends a FindProviders after so many distinct providers (0: all) and a
-	// FindValue after so many equal values (0: DefaultQuorum).
+	// Count ends a FindProviders after that many distinct providers (0: all) and a
+	// FindValue after that many equal values (0: DefaultQuorum).
 	Count int
-	// Value is what StoreValue stores, and what the caller of FindValue already
-	// holds, if anything.
+	// Value is what StoreValue stores. For FindValue it is the copy that the caller
+	// already has, if any.
 	Value records.Value
-	// Provider is the entry StoreProvider announces: this node with addresses.
+	// Provider is what StoreProvider announces: this node with its addresses.
 	Provider wire.Peer
-	// Publish says that the query publishes this scheduled key; its end is
-	// reported in Output.Published.
+	// Publish is the scheduled key that the query publishes, if any. Output.Published
+	// reports its end.
 	Publish *republish.Item
 }
 
 // Send is a request to put on the wire.
 type Send struct {
 	ID       RequestID
-	Query    QueryID // that it serves; 0: a probe
+	Query    QueryID // whose request it is; 0: a probe
 	To       kad.Peer
-	Message  *wire.Message // shared; not to be changed
+	Message  *wire.Message // shared: read only
 	Deadline time.Time
-	NoReply  bool // ADD_PROVIDER: written is done
+	NoReply  bool // ADD_PROVIDER: done once written
 }
 
-// Response is an answer as the driver prepared it, off the loop.
+// Response is an answer as the driver has prepared it, outside its loop.
 type Response struct {
-	// Message is the answer: type checked, an invalid record removed, addresses
-	// filtered and bounded. Nil for a request without a reply.
+	// Message is the answer, with its type checked, an invalid record removed, and
+	// addresses filtered and limited. Nil for a request without a reply.
 	Message *wire.Message
-	// Closer are the closer peers worth asking: keys computed, self removed.
+	// Closer are the closer peers that may be asked, with their keys, without this node.
 	Closer []kad.Peer
 	// Group is the IP group of the connection the answer came on.
 	Group kbucket.Group
-	// RTT is the time from the written request to the answer, for the trace.
+	// RTT is the time from the end of writing the request to the answer, for the trace.
 	RTT time.Duration
 }
 
-// Progress is news of a running query.
+// Progress is a partial result of a running query.
 type Progress struct {
 	Query     QueryID
-	Providers []wire.Peer   // new ones, and known ones with the addresses that are new
+	Providers []wire.Peer   // new providers, and known ones with their new addresses
 	Value     records.Value // a better value, if Value.Value is not nil
 }
 
@@ -83,22 +83,22 @@ type Progress struct {
 type Result struct {
 	Query      QueryID
 	Closest    []kad.Peer    // the k nearest that answered
-	Peer       wire.Peer     // FindPeer: the peer with addresses, those told by the nearest first
-	Value      records.Value // FindValue: the best
-	Responders int           // FindValue: peers that hold the best
+	Peer       wire.Peer     // FindPeer: the peer with its addresses, those from the nearest peers first
+	Value      records.Value // FindValue: the best value
+	Responders int           // FindValue: peers that hold the best value
 	Stats      QueryStats
-	Err        error // of the last failed request, if nobody answered
+	Err        error // of the last failed request, if no peer answered
 }
 
-// Published tells how the publication of a scheduled key ended.
+// Published reports how the publication of a scheduled key ended.
 type Published struct {
 	Kind    records.Kind
 	Key     []byte
-	OK      bool // EnoughHolders took it
-	Asked   int  // peers that were to store it
-	Holders int  // of Asked: peers that took it
+	OK      bool // EnoughHolders stored it
+	Asked   int  // peers that were asked to store it
+	Holders int  // of Asked: peers that stored it
 	At      time.Time
-	Due     time.Time // next
+	Due     time.Time // of the next publication
 }
 
 // Output is what the driver must do, in the order of the fields. It is valid
@@ -122,6 +122,6 @@ type Output struct {
 	// Retry: nobody answers. Dial the bootstrap peers again, without the backoff of
 	// earlier failures.
 	Retry bool
-	// Expire and Snapshot: housekeeping is due.
+	// Expire: remove expired records. Snapshot: save the table.
 	Expire, Snapshot bool
 }

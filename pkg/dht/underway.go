@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// underway are the requests, or the queries, that have not ended, by ascending ID.
-// Of most nodes at most times they fit a cache line or two, which a map does not.
+// underway holds the requests or the queries that have not ended, by ascending ID. On
+// most nodes most of the time they fit in a cache line or two, unlike a map.
 type underway[K ~uint64, T any] struct{ list []numbered[K, T] }
 
 type numbered[K ~uint64, T any] struct {
@@ -14,17 +14,17 @@ type numbered[K ~uint64, T any] struct {
 	x  *T
 }
 
-// busy is how many of them leave room behind that is worth giving back.
+// busy is how many elements leave memory behind that is worth freeing.
 const busy = 32
 
 func (u *underway[K, T]) len() int { return len(u.list) }
 
-// place returns where an ID is, or would be.
+// place returns the index of an ID, or the index to insert it at.
 func (u *underway[K, T]) place(id K) (int, bool) {
 	return slices.BinarySearchFunc(u.list, id, func(n numbered[K, T], id K) int { return cmp.Compare(n.id, id) })
 }
 
-// find returns nil if there is none of that ID.
+// find returns the element of an ID, or nil.
 func (u *underway[K, T]) find(id K) *T {
 	if i, ok := u.place(id); ok {
 		return u.list[i].x
@@ -32,7 +32,7 @@ func (u *underway[K, T]) find(id K) *T {
 	return nil
 }
 
-// add takes one whose ID is higher than any before.
+// add appends an element whose ID is higher than any before.
 func (u *underway[K, T]) add(id K, x *T) { u.list = append(u.list, numbered[K, T]{id, x}) }
 
 func (u *underway[K, T]) remove(id K) {

@@ -8,22 +8,22 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// upkeep is when the periodic work of the Machine is due. Zero times: not
-// started, or not wanted.
+// upkeep holds when the periodic work of the Machine is due. A zero time means that it
+// has not started or is not needed.
 type upkeep struct {
 	maintain  time.Time // liveness, refresh, repair
 	expire    time.Time
 	snapshot  time.Time
-	bootstrap time.Time // restored peers had their chance until then
+	bootstrap time.Time // end of the time that restored peers have to answer
 	lowTable  time.Time // next repair of a low table
-	moved     time.Time // what we provide is announced again
-	announced time.Time // when it last was because of that
+	moved     time.Time // republication of provider records after a new address
+	announced time.Time // the last one
 
-	restoring   int // restored candidates without a verdict
+	restoring   int // restored candidates whose probe has not ended
 	refreshing  bool
 	lastRefresh time.Time
 	lastSelf    time.Time
-	saved       int // verified peers when the snapshot was last due
+	saved       int // verified peers at the last snapshot
 }
 
 func (u *upkeep) next() time.Time {
@@ -36,8 +36,8 @@ func (u *upkeep) next() time.Time {
 	return at
 }
 
-// startUpkeep begins periodic work. Without a snapshot the bootstrap peers are
-// wanted at once, with one after RestoreGrace if too few have answered.
+// startUpkeep starts the periodic work. Without a snapshot it asks for the bootstrap
+// peers at once; with one, after RestoreGrace if too few peers have answered.
 func (m *Machine) startUpkeep(now time.Time) {
 	u := &m.upkeep
 	u.maintain = now.Add(MaintainInterval)
@@ -50,8 +50,8 @@ func (m *Machine) startUpkeep(now time.Time) {
 	}
 }
 
-// grown brings the next snapshot forward if the table has grown by a fifth; the
-// first peer is saved at once.
+// grown moves the next snapshot forward if the table has grown by a fifth. The first
+// peer is saved at once.
 func (m *Machine) grown(now time.Time) {
 	u := &m.upkeep
 	if _, verified := m.table.Len(); 5*verified < 6*u.saved || u.snapshot.IsZero() {
@@ -72,8 +72,8 @@ func (m *Machine) bootstrapNow() {
 	m.cfg.Observer.Bootstrapped()
 }
 
-// restoredOne counts the verdicts on restored peers; after the last one the
-// bootstrap peers are asked if the table is still low.
+// restoredOne counts the restored peers whose probe has ended. After the last one it asks
+// for the bootstrap peers if the table is still low.
 func (m *Machine) restoredOne(restored bool) {
 	if !restored {
 		return
@@ -94,8 +94,8 @@ func (m *Machine) checkRestored() {
 	}
 }
 
-// Moved tells that this node has an address that the records of what it provides do not
-// name. They are announced again soon, spread as republish.Schedule.Sooner says.
+// Moved reports that this node has an address that its provider records at other peers
+// lack. They are republished soon, spread by republish.Schedule.Sooner.
 func (m *Machine) Moved(now time.Time) {
 	u := &m.upkeep
 	if !u.moved.IsZero() {
@@ -142,8 +142,8 @@ func (m *Machine) maintain(now time.Time) {
 	m.refresh(now)
 }
 
-// probeSilent probes peers of the table that were silent for long, as far as there is
-// room. If more are due, it goes on when a place comes free.
+// probeSilent probes peers of the table that were silent for long, as long as places are
+// free. If more are due, it continues when a place becomes free.
 func (m *Machine) probeSilent(now time.Time) {
 	room := MaxLiveness - m.inFlight[forLiveness]
 	silent := m.table.ProbeDue(nil, now, m.cfg.LivenessInterval, room)
@@ -153,7 +153,8 @@ func (m *Machine) probeSilent(now time.Time) {
 	}
 }
 
-// repair looks for more peers while the table is low.
+// repair asks for the bootstrap peers while the table is low, and makes the lookup of the
+// own key due.
 func (m *Machine) repair(now time.Time) {
 	_, verified := m.table.Len()
 	if verified >= LowTable || !due(&m.upkeep.lowTable, now, LowTableInterval) {
@@ -163,18 +164,18 @@ func (m *Machine) repair(now time.Time) {
 	m.upkeep.lastSelf = time.Time{}
 }
 
-// joined is called when the first peer has answered: find our neighbourhood,
-// then fill the buckets, and publish what waited for company.
+// joined is called when the first peer has answered. It looks up the node's own
+// neighbourhood, then fills the buckets, and publishes the keys that are due.
 func (m *Machine) joined(now time.Time) {
 	m.upkeep.lastSelf = time.Time{}
 	m.refresh(now)
 	m.publishDue(now)
 }
 
-// refresh runs one round if it is due: our own key first, then each bucket not
-// looked at for RefreshInterval, one after another. Our own key is looked up until
-// all of our k nearest have answered: it is we whom every lookup near us asks for
-// them, so we must know which of them are gone sooner than of peers far away.
+// refresh runs one round if it is due: the node's own key first, then each bucket that
+// was not refreshed for RefreshInterval, one after another. The lookup of the own key
+// ends when all of the k nearest have answered. Lookups that end near this node ask it
+// for these peers, so it must notice their departure sooner than that of distant peers.
 func (m *Machine) refresh(now time.Time) {
 	u := &m.upkeep
 	_, verified := m.table.Len()
@@ -193,7 +194,7 @@ func (m *Machine) refresh(now time.Time) {
 	}
 }
 
-// refreshOne looks up one preimage and goes on with the round.
+// refreshOne looks up one preimage and then continues the round.
 func (m *Machine) refreshOne(now time.Time, preimage []byte) {
 	m.upkeep.refreshing = true
 	q := m.newQuery(now, Query{Kind: Refresh, Key: preimage})

@@ -8,27 +8,27 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// maxTellings bounds the answers whose addresses a FindPeer keeps: those of the
-// nearest three, which end the lookup, and of the peer itself. At 16 addresses each
-// they are wire.MaxPeerAddrs together.
+// maxTellings limits the answers whose addresses a FindPeer keeps: those of the nearest
+// three peers, which end the lookup, and of the sought peer itself. With 16 addresses
+// each they add up to wire.MaxPeerAddrs.
 const maxTellings = Beta + 1
 
-// whereabouts are what a FindPeer has learned. Anybody may lie about the addresses of
-// a peer, so the first answer is not the last word: the lookup goes on to the nearest,
-// and what they say comes first.
+// whereabouts is what a FindPeer has learned. Any peer may lie about addresses, so the
+// first answer does not end the lookup: it continues to the nearest peers, and their
+// addresses come first.
 type whereabouts struct {
 	told []telling // nearest first
 	met  bool      // the peer itself has answered
 }
 
-// telling is what one answer said of the addresses of the peer looked for.
+// telling is the addresses of the sought peer in one answer.
 type telling struct {
 	from  kad.Key
 	addrs [][]byte
 }
 
-// takePeer notes what an answer says of the peer looked for. It is enough once the
-// peer itself has answered: its connection proves who it is.
+// takePeer records the addresses of the sought peer in an answer. It returns true once
+// the sought peer itself has answered, because its connection proves who it is.
 func (q *query) takePeer(from kad.Peer, msg *wire.Message) (enough bool) {
 	target := q.lookup.Target()
 	for i := range msg.CloserPeers {
@@ -41,15 +41,15 @@ func (q *query) takePeer(from kad.Peer, msg *wire.Message) (enough bool) {
 	return q.met
 }
 
-// tell keeps the tellings of those nearest to target. The peer itself is nearest.
+// tell keeps the tellings of the peers nearest to target. The sought peer is nearest.
 func (w *whereabouts) tell(target *kad.Key, t telling) {
 	at, _ := slices.BinarySearchFunc(w.told, t, func(a, b telling) int { return kad.CompareDistance(target, &a.from, &b.from) })
 	w.told = slices.Insert(w.told, at, t)
 	w.told = w.told[:min(len(w.told), maxTellings)]
 }
 
-// peer is the peer looked for with all addresses kept, once each; without an ID if
-// it was not found.
+// peer returns the sought peer with all addresses kept, each once; without an ID if it
+// was not found.
 func (q *query) peer() wire.Peer {
 	if !q.met && len(q.told) == 0 {
 		return wire.Peer{}
