@@ -196,7 +196,7 @@ func noteAccounts(tx *bbolt.Tx, meta *bbolt.Bucket) error {
 func (db *DB) makeAccounts(force bool) error {
 	right := true
 	var found map[string]records.Tally
-	err := db.bolt.View(func(tx *bbolt.Tx) (err error) {
+	err := db.file.View(func(tx *bbolt.Tx) (err error) {
 		if accountsNoted(tx) && !force {
 			return nil
 		}
@@ -210,10 +210,7 @@ func (db *DB) makeAccounts(force bool) error {
 		return compareAccounts(tx, found, func(string, ...any) { right = false })
 	})
 	if err == nil && !right {
-		err = db.bolt.Update(func(tx *bbolt.Tx) error { return db.writeAccounts(tx, found) })
-	}
-	if err != nil && disk.NoRoom(err) {
-		err = disk.Full(err)
+		err = db.file.Update(func(tx *bbolt.Tx) error { return db.writeAccounts(tx, found) })
 	}
 	if err != nil {
 		return fmt.Errorf("storage: count the values by account: %w", err)

@@ -47,7 +47,7 @@ func (db *DB) backup(w *tar.Writer, cut func()) error {
 	}
 	defer providers.Close()
 	defer db.pins.Hold(cut)()
-	tx, err := db.bolt.Begin(false)
+	tx, err := db.file.Bolt.Begin(false)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func checkStaged(dir string, progress func(Progress)) error {
 	o := Options{ReadOnly: true, Progress: progress, verifyPages: wholeFile}
 	db := newDB(dir, stagedSuffix, o.withDefaults())
 	if err := db.start(); err != nil {
-		return errors.Join(err, db.closeBolt())
+		return errors.Join(err, db.file.Close(nil))
 	}
 	r, err := db.Check()
 	if err == nil {

@@ -66,7 +66,7 @@ func (db *DB) Check() (Report, error) {
 func (db *DB) checkState() (Report, error) {
 	var r Report
 	err := disk.Guard(func() error {
-		tx, err := db.bolt.Begin(!db.opts.ReadOnly)
+		tx, err := db.file.Bolt.Begin(!db.opts.ReadOnly)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (b *batch) finish() error {
 // committer makes writes durable until the queue is closed and empty.
 func (db *DB) committer() {
 	defer close(db.done)
-	debug.SetPanicOnFault(true) // see guard; the setting is this goroutine's
+	debug.SetPanicOnFault(true) // see disk.Guard; the setting is this goroutine's
 	for {
 		switch batch, done := db.queue.next(); {
 		case done:
@@ -96,7 +96,7 @@ func (db *DB) answer(w write, err error) {
 // the outcome of each. An error undoes all; bad is the write it comes from, or
 // negative.
 func (db *DB) transact(writes []write, results []error) (bad int, err error) {
-	if err := db.failure(); err != nil {
+	if err := db.failure.Err(); err != nil {
 		return -1, err
 	}
 	start := time.Now()
@@ -104,8 +104,8 @@ func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	if bad, err := b.apply(writes, results); err != nil {
-		db.rollback(b.tx)
+	if err := disk.Guard(func() error { return b.apply(writes, results, &bad) }); err != nil {
+		db.rollback(b)
 		return bad, err
 	}
 	if err := db.finishCommit(b); err != nil {
@@ -118,95 +118,59 @@ func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 	return -1, nil
 }
 
-// begin opens the write transaction. Only the committer does, and Open and Close
-// while there is none; Check holds it for its time.
-func (db *DB) begin() (b *batch, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			db.stuck.Store(true) // bbolt has kept its locks
-			err = db.giveUp(disk.PanicError(r))
-		}
-	}()
-	tx, err := db.bolt.Begin(true)
+// begin opens the write transaction. Only the committer does, and Open while there is
+// none; Check holds it for its time.
+func (db *DB) begin() (*batch, error) {
+	tx, err := db.file.Begin()
 	if err != nil {
 		return nil, db.giveUp(err)
 	}
-	b = &batch{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas}
-	b.full = db.used(tx) > db.opts.newRecordsLimit()
-	return b, nil
+	return &batch{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas, full: db.file.Room().Full()}, nil
 }
 
-// apply runs the writes. An error or a panic undoes them all; at is the write it
-// comes from, or negative.
-func (b *batch) apply(writes []write, results []error) (at int, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = disk.PanicError(r)
-		}
-	}()
+// apply runs the writes. An error undoes them all; at is the write it comes from, or
+// negative.
+func (b *batch) apply(writes []write, results []error, at *int) error {
 	for i, w := range writes {
 		if w.apply == nil {
 			continue
 		}
-		at, results[i] = i, nil
+		*at, results[i] = i, nil
 		if err := w.apply(b); isOutcome(err) {
 			results[i] = err
 		} else if err != nil {
-			return at, err
+			return err
 		}
 	}
-	at = -1
-	return at, b.finish()
+	*at = -1
+	return b.finish()
 }
 
 // rollback undoes a transaction whose changes are in memory only.
-func (db *DB) rollback(tx *bbolt.Tx) {
-	defer func() {
-		if r := recover(); r != nil {
-			db.stuck.Store(true)
-			_ = db.giveUp(disk.PanicError(r))
-		}
-	}()
-	_ = tx.Rollback()
+func (db *DB) rollback(b *batch) {
+	if err := db.file.Rollback(b.tx); err != nil {
+		_ = db.giveUp(err)
+	}
 }
 
 // finishCommit commits and makes the new counters current.
-func (db *DB) finishCommit(b *batch) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = db.giveUp(disk.PanicError(r))
-			db.rollback(b.tx)
-		}
-	}()
-	if err := db.commitTx(b.tx); err != nil {
-		if disk.NoRoom(err) {
-			db.limitBackups(true)
-			return disk.Full(err)
-		}
+func (db *DB) finishCommit(b *batch) error {
+	if err := db.file.Finish(b.tx); errors.Is(err, ErrFailed) {
 		return db.giveUp(err)
+	} else if err != nil {
+		return err
 	}
 	db.counters.Store(&b.counters)
-	db.limitBackups(false)
 	return nil
 }
 
-// giveUp ends all writing: what the file holds is not known until it is opened
-// again. An fsync is never repeated, for the kernel reports its failure once and
-// then calls the lost pages clean.
+// giveUp ends all writing to the file, see disk.Failure.
 func (db *DB) giveUp(cause error) error {
-	err := fmt.Errorf("%w: %w", ErrFailed, cause)
-	if db.failed.CompareAndSwap(nil, &err) {
+	err, first := db.failure.Set(cause)
+	if first {
 		db.log.Error("storage: no more writes until the next start", "file", db.path, "error", cause)
 	}
-	return *db.failed.Load()
-}
-
-// failure returns why nothing may be written, or nil.
-func (db *DB) failure() error {
-	if p := db.failed.Load(); p != nil {
-		return *p
-	}
-	return nil
+	return err
 }
 
 // do has the committer apply a change and waits until it is durable.
@@ -225,7 +189,7 @@ func (db *DB) writable() error {
 	if db.opts.ReadOnly {
 		return ErrReadOnly
 	}
-	return db.failure()
+	return db.failure.Err()
 }
 
 // refuse counts a write that was turned away by the queue.

@@ -205,7 +205,7 @@ func TestDatastoreCollectGarbage(t *testing.T) {
 	got, _ := rows()
 	require.Equal(t, n+1, got, "within the grace")
 	c.advance(time.Hour)
-	written := func() int64 { st := d.db.bolt.Stats(); return st.TxStats.GetWrite() }
+	written := func() int64 { st := d.db.file.Bolt.Stats(); return st.TxStats.GetWrite() }
 	before := written()
 	require.NoError(t, d.CollectGarbage(ctx))
 	got, entries := rows()

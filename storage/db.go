@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
@@ -35,19 +34,16 @@ type DB struct {
 	path   string // of the file of everything but provider records
 	log    *slog.Logger
 
-	lock  *dirLock
-	bolt  *bbolt.DB
-	file  *os.File // as bbolt opened it; see closeBolt
-	stuck atomic.Bool
+	lock *dirLock
+	file *disk.File // nil: not open
 
 	providers *runs.Store // its files have committers of their own
 	queue     *queue
-	done      chan struct{}         // closed when the committer has ended; nil: there is none
-	commitTx  func(*bbolt.Tx) error // bbolt's; tests put failures here
+	done      chan struct{} // closed when the committer has ended; nil: there is none
 
 	counters atomic.Pointer[counters] // as of the last commit
 	pins     disk.Pins                // backups
-	failed   atomic.Pointer[error]    // why writing was given up
+	failure  disk.Failure             // of the file; the provider store has its own
 	refused  atomic.Int64
 	damaged  sync.Once // guards the mark that asks for a whole check
 
@@ -70,7 +66,7 @@ func (db *DB) Path() string { return db.path }
 func (db *DB) CleanStart() bool { return db.clean && db.providers.CleanStart() }
 
 // Err returns why the store takes no more writes (ErrFailed), or nil.
-func (db *DB) Err() error { return disk.FirstErr(db.failure(), db.providers.Err()) }
+func (db *DB) Err() error { return disk.FirstErr(db.failure.Err(), db.providers.Err()) }
 
 // Close makes durable what was queued, marks the files as properly closed and lets
 // go of them. It waits for running reads and may be called more than once.
@@ -81,61 +77,39 @@ func (db *DB) Close() error {
 
 func (db *DB) close() error {
 	var errs []error
+	var last func(*bbolt.Tx) error
 	if db.done != nil {
 		db.queue.close()
 		<-db.done
-		errs = append(errs, db.markClean())
+		if !db.counters.Load().Clean && db.failure.Err() == nil {
+			last = db.markClean
+		}
 	}
 	if db.providers != nil {
 		errs = append(errs, db.providers.Close())
 	}
-	errs = append(errs, db.closeBolt())
+	if err := db.file.Close(last); err != nil {
+		errs = append(errs, fmt.Errorf("storage: close: %w", err))
+	}
 	db.lock.release()
 	return errors.Join(errs...)
 }
 
-// markClean writes the mark that CleanStart reads, unless it stands already.
-func (db *DB) markClean() error {
-	if db.counters.Load().Clean || db.failure() != nil {
-		return nil
-	}
-	b, err := db.begin()
-	if err != nil {
-		return err
-	}
-	b.counters.Clean = true
-	if err := b.counters.store(b.tx); err != nil {
-		db.rollback(b.tx)
-		return fmt.Errorf("storage: close: %w", err)
-	}
-	return db.finishCommit(b)
+// markClean writes the mark that CleanStart reads.
+func (db *DB) markClean(tx *bbolt.Tx) error {
+	c := *db.counters.Load()
+	c.Clean = true
+	return c.store(tx)
 }
 
-// closeBolt closes the file. A bbolt that panicked with its locks held would wait
-// for itself; then only the lock is freed and the descriptor closed.
-func (db *DB) closeBolt() error {
-	if db.bolt == nil {
-		return nil
-	}
-	if db.stuck.Load() {
-		return errors.Join(disk.Unlock(db.file), db.file.Close())
-	}
-	if err := db.bolt.Close(); err != nil {
-		return fmt.Errorf("storage: close: %w", err)
-	}
-	return nil
-}
-
-// view runs fn in a read transaction. What bbolt makes of a damaged page, a panic
-// or a fault in the mapping, becomes ErrCorrupt: a disk must not stop the process.
-// fn calls nothing of the user's, so that all panics are the file's.
+// view runs fn in a read transaction, see disk.File, and reports damage.
 func (db *DB) view(op string, fn func(*bbolt.Tx) error) error {
-	err := disk.Guard(func() error { return db.bolt.View(fn) })
+	err := db.file.View(fn)
 	switch {
 	case err == nil || isOutcome(err):
 		return err
-	case errors.Is(err, berrors.ErrDatabaseNotOpen):
-		return fmt.Errorf("storage: %s: %w", op, records.ErrClosed)
+	case errors.Is(err, records.ErrClosed):
+		return fmt.Errorf("storage: %s: %w", op, err)
 	}
 	return fmt.Errorf("storage: %s: %w", op, db.report(op, err))
 }

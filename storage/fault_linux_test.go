@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,10 +20,26 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
+// descriptorOf returns the descriptor of an open file of this process.
+func descriptorOf(t *testing.T, path string) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	for _, e := range all {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && to == path {
+			fd, err := strconv.Atoi(e.Name())
+			require.NoError(t, err)
+			return fd
+		}
+	}
+	require.FailNow(t, "not open", path)
+	return 0
+}
+
 // redirect makes the store's descriptor refer to another file until undo.
 func redirect(t *testing.T, db *DB, path string) (undo func()) {
 	t.Helper()
-	fd := int(db.file.Fd())
+	fd := descriptorOf(t, db.path)
 	saved, err := syscall.Dup(fd)
 	require.NoError(t, err)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -184,11 +201,11 @@ func TestFailedCommit(t *testing.T) {
 			db, err := Open(dir, Options{CommitWindow: time.Minute})
 			require.NoError(t, err)
 			provide(t, db, start, "before", "p", time.Hour, true)
-			db.commitTx = c.fail // the committer is idle
+			db.file.Commit = c.fail // the committer is idle
 			err = db.Publish(records.Published{Key: []byte("k")})
 			require.ErrorIs(t, err, c.want)
 			require.EqualValues(t, 0, db.Stats().Published[0])
-			db.commitTx = (*bbolt.Tx).Commit
+			db.file.Commit = (*bbolt.Tx).Commit
 			err = db.Publish(records.Published{Key: []byte("k")})
 			if errors.Is(c.want, ErrFull) {
 				require.NoError(t, err)

@@ -20,9 +20,9 @@ import (
 // pagesOf returns the pages that fn's transactions wrote and visited.
 func pagesOf(t *testing.T, db *DB, fn func()) (written, visited int64) {
 	t.Helper()
-	before := db.bolt.Stats()
+	before := db.file.Bolt.Stats()
 	fn()
-	after := db.bolt.Stats()
+	after := db.file.Bolt.Stats()
 	d := after.Sub(&before)
 	return d.TxStats.GetPageCount(), d.TxStats.GetNodeCount()
 }

@@ -41,13 +41,11 @@ func (db *DB) migrate() error {
 	if err := discardStaged(db.dir); err != nil {
 		return err
 	}
-	err := disk.Guard(func() error {
-		return db.bolt.View(func(old *bbolt.Tx) error {
-			return disk.FirstErr(db.migrateState(old), db.migrateProviders(old))
-		})
+	err := db.file.View(func(old *bbolt.Tx) error {
+		return disk.FirstErr(db.migrateState(old), db.migrateProviders(old))
 	})
 	if err == nil {
-		err = db.closeBolt()
+		err = db.file.Close(nil)
 	}
 	var kept []string
 	if err == nil {

@@ -104,7 +104,7 @@ func TestMigrateIsCutShort(t *testing.T) {
 	left, err := os.ReadFile(filepath.Join(dir, FileName))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(file, left))
-	require.NoError(t, errors.Join(db.closeBolt(), os.Remove(filepath.Join(dir, adoptName))))
+	require.NoError(t, errors.Join(db.file.Close(nil), os.Remove(filepath.Join(dir, adoptName))))
 
 	again, err := Open(dir, Options{Network: "/ipfs"})
 	require.NoError(t, err)

@@ -4,14 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
@@ -45,7 +42,7 @@ func Open(dir string, o Options) (*DB, error) {
 	db := newDB(dir, "", o)
 	db.lock = lock
 	if err := db.start(); err != nil {
-		_ = db.closeBolt()
+		_ = db.file.Close(nil)
 		lock.release()
 		return nil, err
 	}
@@ -56,7 +53,7 @@ func Open(dir string, o Options) (*DB, error) {
 func newDB(dir, suffix string, o Options) *DB {
 	return &DB{
 		opts: o, dir: dir, suffix: suffix, path: filepath.Join(dir, FileName+suffix), log: o.Logger,
-		lock: &dirLock{}, queue: newQueue(), commitTx: (*bbolt.Tx).Commit,
+		lock: &dirLock{}, queue: newQueue(),
 	}
 }
 
@@ -98,7 +95,7 @@ func (db *DB) open() error {
 	if err := disk.FirstErr(db.emptied(), verifyFile(db.path, db.verifyBudget(), true, db.opts.Progress)); err != nil {
 		return err
 	}
-	if err := db.openBolt(); err != nil {
+	if err := db.openFile(); err != nil {
 		return err
 	}
 	suspected := db.suspected(db.path)
@@ -149,68 +146,29 @@ func (db *DB) verifyBudget() int {
 	return db.opts.verifyPages
 }
 
-// openBolt opens the file with bbolt.
-//
-// The freelist is written with each commit. Not to write it makes commits a
-// little smaller, but then Open reads every page to rebuild it, in a goroutine of
-// bbolt's whose panics nobody can recover: a damaged page would stop the process
-// at every start. Without it a failed commit costs a walk of the file as well.
-func (db *DB) openBolt() (err error) {
-	defer func() {
-		if err != nil && db.file != nil {
-			_ = disk.Unlock(db.file) // bbolt may have panicked half-way
-			_ = db.file.Close()
-			db.file, db.bolt = nil, nil
-		}
-	}()
-	o := db.boltOptions()
-	open := func() (err error) {
-		db.bolt, err = bbolt.Open(db.path, 0o600, o)
-		return err
-	}
-	if err = disk.Guard(open); errors.Is(err, syscall.ENOMEM) {
-		o.InitialMmapSize = 0 // no such address space here
-		err = disk.Guard(open)
-	}
-	if err != nil {
-		return db.openError(err)
-	}
-	db.bolt.AllocSize = fileGrowth
-	return nil
-}
-
-func (db *DB) boltOptions() *bbolt.Options {
-	return &bbolt.Options{
-		Timeout:         max(db.opts.LockTimeout, time.Millisecond), // at zero bbolt waits for ever
-		ReadOnly:        db.opts.ReadOnly,
-		PreLoadFreelist: true,
-		FreelistType:    bbolt.FreelistMapType,
-		NoSync:          db.opts.NoSync,
-		MaxSize:         int(min(db.opts.stateBytes(), math.MaxInt)),
-		InitialMmapSize: disk.MapSize(db.opts.stateBytes()),
-		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
-			f, err = os.OpenFile(path, flag, mode)
-			db.file = f
-			return f, err
-		},
-	}
-}
-
-// openError names an error of bbolt.Open.
-func (db *DB) openError(err error) error {
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
+// openFile opens the file of everything but provider records. Its list of free pages is
+// written with each commit: without it commits are a little smaller, but a file that was
+// not properly closed has all its pages read before the start.
+func (db *DB) openFile() (err error) {
+	db.file, err = disk.OpenFile(db.path, disk.FileOptions{
+		MaxBytes:    db.opts.stateBytes(),
+		MinGrowth:   fileGrowth,
+		MaxGrowth:   fileGrowth,
+		LockTimeout: db.opts.LockTimeout,
+		ReadOnly:    db.opts.ReadOnly,
+		NoSync:      db.opts.NoSync,
+		Pins:        &db.pins,
+	})
+	if errors.Is(err, ErrLocked) {
 		return &LockedError{Path: db.path}
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return fmt.Errorf("%w: %s: %w", ErrCorrupt, db.path, err)
 	}
-	return fmt.Errorf("storage: open %s: %w", db.path, err)
+	return err
 }
 
 // initialize reads the file's description of itself, or writes it into a new one.
 func (db *DB) initialize() error {
 	var fresh bool
-	err := db.bolt.View(func(tx *bbolt.Tx) error {
+	err := db.file.View(func(tx *bbolt.Tx) error {
 		k, _ := tx.Cursor().First()
 		if fresh = k == nil; fresh {
 			return nil
@@ -229,7 +187,7 @@ func (db *DB) initialize() error {
 // create writes the buckets and the description of a new file.
 func (db *DB) create() error {
 	c := counters{Clean: true}
-	err := db.bolt.Update(func(tx *bbolt.Tx) error {
+	err := db.file.Update(func(tx *bbolt.Tx) error {
 		for _, name := range buckets {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err

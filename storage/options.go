@@ -206,7 +206,7 @@ func DefaultValueQuotas(maxBytes int64) records.ValueQuotas {
 		maxBytes = DefaultMaxBytes
 	}
 	o := Options{MaxBytes: min(maxBytes, disk.MostBytes)}
-	space := o.newRecordsLimit()
+	space := disk.RecordsLimit(o.stateBytes(), fileGrowth)
 	return records.ValueQuotas{
 		All:      records.Tally{Values: 1_000_000, Bytes: space / 4 * 3},
 		PerPeer:  records.Tally{Values: 100_000, Bytes: space / 8},
@@ -227,16 +227,6 @@ func setDefault[T comparable](field *T, def T) {
 		*field = def
 	}
 }
-
-// newRecordsLimit is how many bytes may be in use before new records are refused:
-// less than MaxBytes by the reserve and by the step in which bbolt grows the file,
-// which it will not take beyond MaxBytes.
-func (o *Options) newRecordsLimit() int64 {
-	return o.stateBytes() - fileGrowth - o.reserve()
-}
-
-// reserve is what new records leave to renewals, upkeep and the node's own keys.
-func (o *Options) reserve() int64 { return min(o.stateBytes()/8, 256<<20) }
 
 // stateBytes is the part of MaxBytes for everything but provider records.
 func (o *Options) stateBytes() int64 { return o.MaxBytes / 2 }

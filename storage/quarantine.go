@@ -6,8 +6,6 @@ import (
 	"os"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
@@ -58,8 +56,8 @@ func (db *DB) tellQuarantine() {
 // with what can be read, moves the old one aside and the new one to its name.
 // A crash on the way leaves either the damaged file or the finished new one.
 func (db *DB) replace(cause error) error {
-	_ = db.closeBolt()
-	db.bolt = nil
+	_ = db.file.Close(nil)
+	db.file = nil
 	q := &Quarantine{Reason: cause}
 	if err := db.buildReplacement(q); err != nil {
 		return err
@@ -70,7 +68,7 @@ func (db *DB) replace(cause error) error {
 	}
 	q.Files = old
 	db.dropCopies(old)
-	if err := db.openBolt(); err != nil {
+	if err := db.openFile(); err != nil {
 		return err
 	}
 	if err := disk.Guard(db.initialize); err != nil {
@@ -85,17 +83,17 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 	if err := discardStaged(db.dir); err != nil {
 		return err
 	}
-	dst := &DB{opts: db.opts, path: staged(db.dir, FileName), log: db.log, commitTx: (*bbolt.Tx).Commit}
-	if err := dst.openBolt(); err != nil {
+	dst := &DB{opts: db.opts, path: staged(db.dir, FileName), log: db.log}
+	if err := dst.openFile(); err != nil {
 		return err
 	}
 	if err := disk.Guard(dst.initialize); err != nil {
-		_ = dst.closeBolt()
+		_ = dst.file.Close(nil)
 		return err
 	}
 	src, err := os.Open(db.path)
 	if err != nil {
-		_ = dst.closeBolt()
+		_ = dst.file.Close(nil)
 		return fmt.Errorf("storage: quarantine: %w", err)
 	}
 	defer src.Close()
@@ -104,5 +102,5 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 		s := salvager{pageReader: newPageReader(FileName, pages, db.opts.Progress), dst: dst, q: q}
 		s.run(err != nil)
 	}
-	return dst.closeBolt()
+	return dst.file.Close(nil)
 }

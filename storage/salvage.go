@@ -52,7 +52,7 @@ func (s *salvager) apply(change func(b *batch) error) {
 		s.b = b
 	}
 	if err := disk.Guard(func() error { return change(s.b) }); err != nil && !isOutcome(err) {
-		s.dst.rollback(s.b.tx)
+		s.dst.rollback(s.b)
 		s.b, s.stopped = nil, true
 		return
 	}
@@ -68,7 +68,7 @@ func (s *salvager) commit() {
 	b := s.b
 	s.b, s.pending = nil, 0
 	if err := disk.Guard(b.finish); err != nil {
-		s.dst.rollback(b.tx)
+		s.dst.rollback(b)
 		s.stopped = true
 	} else if err := s.dst.finishCommit(b); err != nil {
 		s.stopped = true

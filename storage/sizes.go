@@ -1,9 +1,6 @@
 package storage
 
 import (
-	"fmt"
-	"os"
-
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
@@ -30,31 +27,29 @@ type DiskSpace = disk.Space
 
 // Sizes returns the sizes of the files as of the last commits, without a scan.
 func (db *DB) Sizes() (Sizes, error) {
-	info, err := os.Stat(db.path)
-	if err != nil {
-		return Sizes{}, fmt.Errorf("storage: sizes: %w", err)
+	if err := db.view("sizes", func(*bbolt.Tx) error { return nil }); err != nil {
+		return Sizes{}, err // closed
 	}
-	s := Sizes{File: info.Size()}
-	if s.Disk, err = db.DiskSpace(); err != nil {
+	space, err := db.DiskSpace()
+	if err != nil {
 		return Sizes{}, err
 	}
-	err = db.view("sizes", func(tx *bbolt.Tx) error {
-		s.Used = db.used(tx)
-		s.Free = tx.Size() - s.Used
-		return nil
-	})
-	own := disk.Room{Used: s.Used, Free: s.Free, Limit: db.opts.newRecordsLimit()}
 	p := db.providers.Sizes()
-	s.Fill = own.Fill(s.Disk)
+	s := Sizes{
+		File: db.file.Size() + p.Log + p.Runs,
+		Used: db.file.Used() + p.Used,
+		Free: db.file.Unused() + p.Free,
+		Most: db.opts.MaxBytes,
+		Fill: db.file.Room().Fill(space),
+		Disk: space,
+	}
 	for _, room := range p.Rooms {
-		s.Fill = max(s.Fill, room.Fill(s.Disk))
+		s.Fill = max(s.Fill, room.Fill(space))
 	}
-	s.File, s.Used, s.Free = s.File+p.Log+p.Runs, s.Used+p.Used, s.Free+p.Free
-	s.Most = db.opts.MaxBytes
-	if s.Disk.Known() {
-		s.Most = min(s.Most, s.File+s.Disk.Free)
+	if space.Known() {
+		s.Most = min(s.Most, s.File+space.Free)
 	}
-	return s, err
+	return s, nil
 }
 
 // MaxBytes returns how long the files may be together: Options.MaxBytes, or what the
@@ -70,30 +65,3 @@ func (db *DB) DiskSpace() (DiskSpace, error) { return disk.SpaceOf(db.dir) }
 // TryWrite writes size bytes beside the files and removes them again: whether the disk
 // takes them.
 func (db *DB) TryWrite(size int) error { return disk.TryWrite(db.dir, size) }
-
-// used returns the bytes of the pages in use.
-func (db *DB) used(tx *bbolt.Tx) int64 {
-	st := db.bolt.Stats()
-	free := st.FreePageN
-	if !db.pins.Held() { // else a backup reads what was in them
-		free += st.PendingPageN
-	}
-	return tx.Size() - int64(free)*int64(db.bolt.Info().PageSize)
-}
-
-// limitBackups gives up the backups if they hold more pages than they may, or if a
-// commit has just failed for lack of room.
-func (db *DB) limitBackups(failed bool) {
-	if !db.pins.Held() {
-		return
-	}
-	var pinned, room int64
-	_ = db.bolt.View(func(tx *bbolt.Tx) error {
-		pinned = int64(db.bolt.Stats().PendingPageN) * int64(db.bolt.Info().PageSize)
-		room = db.opts.stateBytes() - fileGrowth - db.used(tx)
-		return nil
-	})
-	if failed || pinned > disk.MayPin(room+pinned, db.opts.reserve()) {
-		db.pins.Cut()
-	}
-}

@@ -65,7 +65,7 @@ func (c *commit) prepareShare(ops []op, work []work) error {
 	if len(c.view.runs) == 0 {
 		return nil
 	}
-	return c.runs.view(func(tx *bbolt.Tx) error {
+	return c.runs.View(func(tx *bbolt.Tx) error {
 		for i := range ops {
 			o, w := &ops[i], &work[i]
 			if o.call != nil {

@@ -45,10 +45,10 @@ func (s *Store) Snapshot(cut func()) (*Snapshot, error) {
 func (s *Store) snapshot(cut func()) (*Snapshot, error) {
 	snap := &Snapshot{release: s.pins.Hold(cut)}
 	err := disk.Guard(func() (err error) {
-		if snap.log, err = s.log.bolt.Begin(false); err != nil {
+		if snap.log, err = s.log.Bolt.Begin(false); err != nil {
 			return err
 		}
-		snap.runs, err = s.runs.bolt.Begin(false)
+		snap.runs, err = s.runs.Bolt.Begin(false)
 		return err
 	})
 	if err != nil {

@@ -102,7 +102,7 @@ func (b *builder) setHealth(err error) {
 // open.
 func (b *builder) run() {
 	defer close(b.done)
-	debug.SetPanicOnFault(true) // see guard; the setting is this goroutine's
+	debug.SetPanicOnFault(true) // see disk.Guard; the setting is this goroutine's
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -193,7 +193,7 @@ func (b *builder) nextGarbage() (garbage, bool) {
 func (b *builder) free(g garbage) (err error) {
 	for len(g.runs) > 0 && err == nil {
 		number := g.runs[0].number
-		if err = b.s.runs.update(func(tx *bbolt.Tx) error { return deleteRun(tx, number) }); err == nil {
+		if err = b.s.runs.Update(func(tx *bbolt.Tx) error { return deleteRun(tx, number) }); err == nil {
 			g.runs = g.runs[1:]
 		}
 	}
@@ -239,11 +239,11 @@ func (b *builder) flush(t *table) error {
 		return err
 	}
 	b.recs = t.sorted(b.recs)
-	if err := b.s.runs.fits(int64(len(b.recs)) * (copyBytes + 2)); err != nil {
+	if err := fits(b.s.runs, int64(len(b.recs))*(copyBytes+2)); err != nil {
 		return err
 	}
 	var made []*run
-	err := b.s.runs.update(func(tx *bbolt.Tx) (err error) {
+	err := b.s.runs.Update(func(tx *bbolt.Tx) (err error) {
 		if made, err = b.writeEpochs(tx, t, made[:0]); err != nil {
 			return err
 		}
@@ -405,7 +405,7 @@ func (b *builder) sweep() error {
 		}
 		return nil
 	}
-	err := b.s.runs.view(func(tx *bbolt.Tx) error {
+	err := b.s.runs.View(func(tx *bbolt.Tx) error {
 		rows, err := disk.BucketOf(tx, bucketRuns)
 		if err != nil {
 			return err

@@ -26,20 +26,20 @@ type Contents struct {
 // that the files could not be checked.
 func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err error) {
 	err = disk.Guard(func() error {
-		logTx, err := s.log.bolt.Begin(!s.opts.ReadOnly)
+		logTx, err := s.log.Bolt.Begin(!s.opts.ReadOnly)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = logTx.Rollback() }()
-		runsTx, err := s.runs.bolt.Begin(!s.opts.ReadOnly)
+		runsTx, err := s.runs.Bolt.Begin(!s.opts.ReadOnly)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = runsTx.Rollback() }()
 		// Only a file whose every page is sound may go to bbolt's own check: that
 		// runs in a goroutine where a fault cannot be caught.
-		for _, f := range []*file{s.log, s.runs} {
-			if err := s.opts.Verify(f.path, true); err != nil {
+		for _, f := range []*disk.File{s.log, s.runs} {
+			if err := s.opts.Verify(f.Path(), true); err != nil {
 				problem("%v", err)
 				return nil
 			}

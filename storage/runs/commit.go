@@ -69,7 +69,7 @@ type commit struct {
 // committer makes writes durable until the queue is closed and empty.
 func (s *Store) committer() {
 	defer close(s.committed)
-	debug.SetPanicOnFault(true) // see guard; the setting is this goroutine's
+	debug.SetPanicOnFault(true) // see disk.Guard; the setting is this goroutine's
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -130,7 +130,7 @@ func (s *Store) idle(wait time.Duration) time.Duration {
 
 // housekeep does what is due when nothing is to be written.
 func (s *Store) housekeep() {
-	if s.queue.len() > 0 || s.failure() != nil {
+	if s.queue.len() > 0 || s.failure.Err() != nil {
 		return
 	}
 	if !s.led.active.empty() && time.Since(s.led.since) >= s.opts.RotateEvery && len(s.view.Load().tables) < maxTables {
@@ -189,7 +189,7 @@ func (e *applyError) Unwrap() error { return e.error }
 // but the first done.
 func (s *Store) transact(ops []op, results []error) (done int, err error) {
 	for {
-		if err := s.failure(); err != nil {
+		if err := s.failure.Err(); err != nil {
 			return done, err
 		}
 		full := s.makeRoom(ops[done:])
@@ -210,14 +210,14 @@ func (s *Store) transact(ops []op, results []error) (done int, err error) {
 // calls are done.
 func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	start := time.Now()
-	tx, err := s.log.begin()
+	tx, err := s.log.Begin()
 	if err != nil {
 		return 0, s.giveUp(err)
 	}
 	c := &commit{Store: s, tx: tx, state: s.led.state.clone(), removals: len(s.led.active.removals)}
-	c.full = s.log.room() < s.log.reserve() || s.runs.room() < s.runs.reserve()
+	c.full = s.log.Room().Full() || s.runs.Room().Full()
 	c.noTable = full
-	c.tight = disk.FirstErr(full, s.log.fits(0))
+	c.tight = disk.FirstErr(full, fits(s.log, 0))
 	c.state.commit++
 	c.state.gen = s.led.active.gen
 	c.state.clean = false
@@ -225,12 +225,12 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	apply := func() (err error) { n, err = c.apply(ops, results); return err }
 	if err := disk.Guard(apply); err != nil {
 		c.undo()
-		if err := s.log.rollback(tx); err != nil {
+		if err := s.log.Rollback(tx); err != nil {
 			return 0, s.giveUp(err)
 		}
 		return 0, &applyError{err}
 	}
-	if err := s.log.finish(tx); err != nil {
+	if err := s.log.Finish(tx); err != nil {
 		c.undo()
 		if errors.Is(err, ErrFailed) {
 			return 0, s.giveUp(err)
@@ -250,7 +250,7 @@ func (c *commit) apply(ops []op, results []error) (n int, err error) {
 	}
 	for ; n < len(ops) && !c.last; n++ {
 		results[n] = nil
-		if err := c.one(&ops[n], &c.led.work[n]); isOutcome(err) {
+		if err := c.one(&ops[n], &c.led.work[n]); disk.IsOutcome(err) {
 			results[n] = err
 		} else if err != nil {
 			return n, err

@@ -241,7 +241,7 @@ func killed(t testing.TB, s *Store) {
 		<-s.committed
 		close(s.builder.stop)
 		<-s.builder.done
-		require.NoError(t, s.log.bolt.Close())
-		require.NoError(t, s.runs.bolt.Close())
+		require.NoError(t, s.log.Close(nil))
+		require.NoError(t, s.runs.Close(nil))
 	})
 }

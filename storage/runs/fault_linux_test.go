@@ -149,7 +149,7 @@ func TestFreeingFails(t *testing.T) {
 	o := tiny()
 	o.shape.retry = time.Millisecond
 	s := open(t, t.TempDir(), o)
-	require.NoError(t, s.runs.update(func(tx *bbolt.Tx) error {
+	require.NoError(t, s.runs.Update(func(tx *bbolt.Tx) error {
 		rows, err := disk.BucketOf(tx, bucketRuns)
 		if err == nil {
 			_, err = rows.CreateBucket(disk.U32(9999)) // is no row and cannot be deleted as one

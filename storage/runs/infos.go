@@ -68,11 +68,11 @@ func decodeInfo(key, row []byte) (*info, error) {
 // of its number: they are given in order, so that those in use spread evenly.
 // Readers fill it, and the committer replaces what it changes.
 type infoCache struct {
-	log   *file
+	log   *disk.File
 	slots []atomic.Pointer[info]
 }
 
-func newInfoCache(log *file, size int) *infoCache {
+func newInfoCache(log *disk.File, size int) *infoCache {
 	return &infoCache{log: log, slots: make([]atomic.Pointer[info], 1<<bits.Len(uint(size-1)))}
 }
 
@@ -87,7 +87,7 @@ func (c *infoCache) load(number uint32) (f *info, err error) {
 	if old != nil && old.number == number {
 		return old, nil
 	}
-	err = c.log.view(func(tx *bbolt.Tx) error {
+	err = c.log.View(func(tx *bbolt.Tx) error {
 		if f, err = readInfo(tx, number); f == nil && err == nil {
 			err = fmt.Errorf("%w: provider %d is missing", ErrCorrupt, number)
 		}
@@ -129,7 +129,7 @@ func readInfo(tx *bbolt.Tx, number uint32) (*info, error) {
 
 // numberOf returns the number of a provider; 0: it has none.
 func (s *Store) numberOf(id kad.PeerID) (number uint32, err error) {
-	err = s.log.view(func(tx *bbolt.Tx) error {
+	err = s.log.View(func(tx *bbolt.Tx) error {
 		ids, err := disk.BucketOf(tx, bucketIDs)
 		if err != nil {
 			return err

@@ -99,7 +99,7 @@ func (s *Store) scan(v *view, key *recordKey, hash uint64, now uint32, fn func(n
 	if i == len(v.runs) {
 		return nil
 	}
-	return s.runs.view(func(tx *bbolt.Tx) error {
+	return s.runs.View(func(tx *bbolt.Tx) error {
 		for ; i < len(v.runs); i = nextRun(v.runs, i+1, key, hash, now) {
 			if err := v.runs[i].each(tx, key, fn); err != nil {
 				return err
@@ -162,7 +162,7 @@ func (s *Store) newestCopy(v *view, hash uint64, key *recordKey, number uint32) 
 	if i == len(v.runs) {
 		return removed, nil
 	}
-	err = s.runs.view(func(tx *bbolt.Tx) error {
+	err = s.runs.View(func(tx *bbolt.Tx) error {
 		expires, _, err = newestIn(tx, v.runs, i, key, hash, number)
 		return err
 	})

@@ -45,7 +45,7 @@ func (b *builder) chooseMerge(v *view) *merge {
 				level, copies = max(level, r.level), copies+r.records
 			}
 			// If it does not fit now, it will when an epoch has been dropped.
-			if b.s.runs.fits(copies*copyBytes) == nil {
+			if fits(b.s.runs, copies*copyBytes) == nil {
 				return &merge{inputs: inputs, out: newRun(0, inputs[0].epoch, min(level+1, 255))}
 			}
 		}
@@ -78,7 +78,7 @@ func (b *builder) mergeSome() error {
 	var next merge
 	var done bool
 	defer b.s.ending.Store(false)
-	err := b.s.runs.update(func(tx *bbolt.Tx) (err error) {
+	err := b.s.runs.Update(func(tx *bbolt.Tx) (err error) {
 		next, done = *m, false
 		out := *m.out
 		out.segments = slices.Clone(m.out.segments)
@@ -266,7 +266,7 @@ const removeBatch = 256
 func (b *builder) removeCopies(removals []removal) error {
 	for len(removals) > 0 {
 		n := min(len(removals), removeBatch)
-		err := b.s.runs.update(func(tx *bbolt.Tx) error {
+		err := b.s.runs.Update(func(tx *bbolt.Tx) error {
 			for i := range removals[:n] {
 				if err := b.removeCopy(tx, &removals[i]); err != nil {
 					return err

@@ -28,7 +28,7 @@ func OpenFiles(log, runs string, o Options) (*Store, error) {
 	s := &Store{opts: o.withDefaults()}
 	s.queue = newQueue(max(s.opts.MaxPending/2, minEager))
 	if err := s.start(log, runs); err != nil {
-		return nil, errors.Join(err, s.log.close(nil), s.runs.close(nil))
+		return nil, errors.Join(err, s.log.Close(nil), s.runs.Close(nil))
 	}
 	return s, nil
 }
@@ -42,10 +42,10 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 		return err
 	}
 	// The log is opened first: its lock is the store's.
-	if s.log, err = openFile(logPath, &s.opts, &s.pins, s.opts.MaxBytes/4, logGrowth); err != nil {
+	if s.log, err = s.openFile(logPath, s.opts.MaxBytes/4, logGrowth); err != nil {
 		return err
 	}
-	if s.runs, err = openFile(runsPath, &s.opts, &s.pins, s.opts.MaxBytes/4*3, runsGrowth); err != nil {
+	if s.runs, err = s.openFile(runsPath, s.opts.MaxBytes/4*3, runsGrowth); err != nil {
 		return err
 	}
 	s.infos = newInfoCache(s.log, s.opts.ProviderCache)
@@ -90,8 +90,8 @@ func (s *Store) present(logPath, runsPath string) error {
 // both runs fn in a read transaction of each file, the log's being the older: see
 // Snapshot.
 func (s *Store) both(fn func(logTx, runsTx *bbolt.Tx) error) error {
-	return s.log.view(func(logTx *bbolt.Tx) error {
-		return s.runs.view(func(runsTx *bbolt.Tx) error { return fn(logTx, runsTx) })
+	return s.log.View(func(logTx *bbolt.Tx) error {
+		return s.runs.View(func(runsTx *bbolt.Tx) error { return fn(logTx, runsTx) })
 	})
 }
 
@@ -101,10 +101,10 @@ func (s *Store) initialize() error {
 	var logID, runsID []byte
 	var used bool
 	err := s.both(func(logTx, runsTx *bbolt.Tx) (err error) {
-		if logID, err = describe(logTx, s.log.path, logBuckets); err != nil {
+		if logID, err = describe(logTx, s.log.Path(), logBuckets); err != nil {
 			return err
 		}
-		if runsID, err = describe(runsTx, s.runs.path, runsBuckets); runsID == nil || err != nil {
+		if runsID, err = describe(runsTx, s.runs.Path(), runsBuckets); runsID == nil || err != nil {
 			return err
 		}
 		next, err := metaUint(runsTx.Bucket(bucketMeta), keyNextRun)
@@ -115,15 +115,15 @@ func (s *Store) initialize() error {
 	case err != nil:
 		return err
 	case logID != nil && runsID == nil:
-		return fmt.Errorf("%w: %s is empty", ErrCorrupt, s.runs.path)
+		return fmt.Errorf("%w: %s is empty", ErrCorrupt, s.runs.Path())
 	case logID == nil && used:
-		return fmt.Errorf("%w: %s is empty", ErrCorrupt, s.log.path)
+		return fmt.Errorf("%w: %s is empty", ErrCorrupt, s.log.Path())
 	case logID != nil && string(logID) != string(runsID):
-		return fmt.Errorf("%w: %s and %s are of different stores", ErrForeign, s.log.path, s.runs.path)
+		return fmt.Errorf("%w: %s and %s are of different stores", ErrForeign, s.log.Path(), s.runs.Path())
 	case logID != nil:
 		return nil
 	case s.opts.ReadOnly:
-		return fmt.Errorf("%w: %s is empty", ErrForeign, s.log.path)
+		return fmt.Errorf("%w: %s is empty", ErrForeign, s.log.Path())
 	}
 	return s.create(runsID)
 }
@@ -168,7 +168,7 @@ func (s *Store) create(id []byte) error {
 	_, _ = rand.Read(random[:]) // never fails
 	if id == nil {
 		id = random[:storeIDLen]
-		err := s.runs.update(func(tx *bbolt.Tx) error {
+		err := s.runs.Update(func(tx *bbolt.Tx) error {
 			meta, err := createBuckets(tx, runsBuckets, id)
 			if err != nil {
 				return err
@@ -176,10 +176,10 @@ func (s *Store) create(id []byte) error {
 			return disk.FirstErr(meta.Put(keySeed, random[storeIDLen:]), meta.Put(keyFlushed, disk.U32(0)), meta.Put(keyNextRun, disk.U32(1)))
 		})
 		if err != nil {
-			return fmt.Errorf("storage: create %s: %w", s.runs.path, err)
+			return fmt.Errorf("storage: create %s: %w", s.runs.Path(), err)
 		}
 	}
-	err := s.log.update(func(tx *bbolt.Tx) error {
+	err := s.log.Update(func(tx *bbolt.Tx) error {
 		if _, err := createBuckets(tx, logBuckets, id); err != nil {
 			return err
 		}
@@ -187,9 +187,9 @@ func (s *Store) create(id []byte) error {
 		return first.store(tx)
 	})
 	if err != nil {
-		return fmt.Errorf("storage: create %s: %w", s.log.path, err)
+		return fmt.Errorf("storage: create %s: %w", s.log.Path(), err)
 	}
-	return disk.SyncDir(filepath.Dir(s.log.path))
+	return disk.SyncDir(filepath.Dir(s.log.Path()))
 }
 
 func createBuckets(tx *bbolt.Tx, names [][]byte, id []byte) (meta *bbolt.Bucket, err error) {
@@ -284,15 +284,15 @@ func (s *Store) close() error {
 		<-s.committed
 		close(s.builder.stop)
 		<-s.builder.done
-		if s.failure() == nil {
+		if s.failure.Err() == nil {
 			lastLog, lastRuns = s.markClean, s.builder.abandon
 		}
 	}
-	err := s.runs.close(lastRuns)
+	err := s.runs.Close(lastRuns)
 	if err != nil {
 		lastLog = nil
 	}
-	if err = errors.Join(err, s.log.close(lastLog)); err != nil {
+	if err = errors.Join(err, s.log.Close(lastLog)); err != nil {
 		return fmt.Errorf("storage: close: %w", err)
 	}
 	return nil

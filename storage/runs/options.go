@@ -232,6 +232,3 @@ func setDefault[T comparable](field *T, def T) {
 		*field = def
 	}
 }
-
-// reserve is the part of a file that new records may not use.
-func (f *file) reserve() int64 { return min(f.most/8, 256<<20) }

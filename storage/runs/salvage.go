@@ -49,7 +49,7 @@ func (t *intake) flush() {
 	if err == nil {
 		err = tick.results(at, len(t.ops))
 	}
-	if isOutcome(err) { // a quota refuses some, and that is all
+	if disk.IsOutcome(err) { // a quota refuses some, and that is all
 		t.refused, err = true, nil
 	}
 	t.err, t.ops = err, t.ops[:0]

@@ -119,8 +119,9 @@ type Sizes struct {
 // Sizes returns the sizes of the files as of their last commits.
 func (s *Store) Sizes() Sizes {
 	return Sizes{
-		Log: s.log.size.Load(), Runs: s.runs.size.Load(), Used: s.log.used() + s.runs.used(),
-		Free:  s.log.unused() + s.runs.unused(),
-		Rooms: [2]disk.Room{s.log.newRoom(), s.runs.newRoom()},
+		Log: s.log.Size(), Runs: s.runs.Size(),
+		Used:  s.log.Used() + s.runs.Used(),
+		Free:  s.log.Unused() + s.runs.Unused(),
+		Rooms: [2]disk.Room{s.log.Room(), s.runs.Room()},
 	}
 }

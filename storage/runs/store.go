@@ -16,8 +16,8 @@ import (
 type Store struct {
 	pins disk.Pins // open Snapshots
 	opts Options
-	log  *file
-	runs *file
+	log  *disk.File
+	runs *disk.File
 
 	view  atomic.Pointer[view]
 	infos *infoCache
@@ -30,8 +30,8 @@ type Store struct {
 
 	flushed    atomic.Uint32 // the last generation that is in runs
 	counts     atomic.Pointer[counts]
-	ending     atomic.Bool           // a merge takes its inputs out of the file, then out of the view
-	broken     atomic.Pointer[error] // why writing was given up
+	ending     atomic.Bool // a merge takes its inputs out of the file, then out of the view
+	failure    disk.Failure
 	refused    refusals
 	expired    atomic.Int64
 	flushCount atomic.Int64
@@ -243,7 +243,7 @@ func (s *Store) Rotate() error {
 func (s *Store) CleanStart() bool { return s.clean }
 
 // Err returns why the store takes no more writes (ErrFailed), or nil.
-func (s *Store) Err() error { return s.failure() }
+func (s *Store) Err() error { return s.failure.Err() }
 
 func (s *Store) writable() error {
 	switch {
@@ -252,29 +252,16 @@ func (s *Store) writable() error {
 	case s.closed.Load():
 		return records.ErrClosed
 	}
-	return s.failure()
+	return s.failure.Err()
 }
 
-// failure returns why nothing may be written, or nil.
-func (s *Store) failure() error {
-	if p := s.broken.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
-// giveUp ends all writing: what a file holds is not known until it is opened
-// again. An fsync is never repeated, for the kernel reports its failure once and
-// then calls the lost pages clean.
+// giveUp ends all writing, see disk.Failure.
 func (s *Store) giveUp(cause error) error {
-	err := cause
-	if !errors.Is(err, ErrFailed) {
-		err = fmt.Errorf("%w: %w", ErrFailed, cause)
-	}
-	if s.broken.CompareAndSwap(nil, &err) {
+	err, first := s.failure.Set(cause)
+	if first {
 		s.opts.Logger.Error("storage: no more writes of provider records until the next start", "error", cause)
 	}
-	return *s.broken.Load()
+	return err
 }
 
 // report tells the observer of an error of the store's own.

@@ -216,7 +216,7 @@ func TestRunIsMissing(t *testing.T) {
 	require.NoError(t, add("k"))
 	require.NoError(t, s.Rotate())
 	r := s.view.Load().runs[0]
-	require.NoError(t, s.runs.update(func(tx *bbolt.Tx) error { return deleteRun(tx, r.number) }))
+	require.NoError(t, s.runs.Update(func(tx *bbolt.Tx) error { return deleteRun(tx, r.number) }))
 
 	_, err := s.Providers(nil, start, []byte("k"), 10)
 	require.ErrorIs(t, err, ErrCorrupt)

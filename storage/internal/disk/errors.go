@@ -6,14 +6,64 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// ErrCorrupt is returned when a read met damage.
-var ErrCorrupt = errors.New("storage: file is damaged")
+// The errors of the stores, which both return.
+var (
+	// ErrLocked is returned when another process has a file open.
+	ErrLocked = errors.New("storage: in use by another process")
+	// ErrSchema is returned when a file was written by another version.
+	ErrSchema = errors.New("storage: written by another version")
+	// ErrForeign is returned when a file belongs to another program, network or store.
+	ErrForeign = errors.New("storage: not a file of this node")
+	// ErrCorrupt is returned when a read met damage.
+	ErrCorrupt = errors.New("storage: file is damaged")
+	// ErrFailed is returned by every write after an fsync failed: what the file then
+	// holds is in doubt until it is opened again. Reads go on.
+	ErrFailed = errors.New("storage: writes given up after a failed commit")
+	// ErrReadOnly is returned by writes to a store that was opened read-only.
+	ErrReadOnly = errors.New("storage: opened read-only")
+)
+
+// outcomes are the errors by which a write says no. Whoever returns one has changed
+// nothing; every other error undoes the transaction.
+var outcomes = []error{
+	records.ErrNotFound, records.ErrOlder, records.ErrExpired, records.ErrTooLarge,
+	records.ErrQuota, records.ErrInvalid, records.ErrFull,
+}
+
+// IsOutcome reports whether an error is one by which a write says no.
+func IsOutcome(err error) bool {
+	return err != nil && slices.ContainsFunc(outcomes, func(o error) bool { return errors.Is(err, o) })
+}
+
+// Failure is why a store writes no more. The zero Failure is none. Safe for concurrent
+// use.
+type Failure struct{ cause atomic.Pointer[error] }
+
+// Err returns why nothing may be written, or nil.
+func (f *Failure) Err() error {
+	if p := f.cause.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Set ends all writing: what a file holds is not known until it is opened again. An fsync
+// is never repeated, for the kernel reports its failure once and then calls the lost pages
+// clean. Set returns the cause of the first call, and whether this is that.
+func (f *Failure) Set(cause error) (err error, first bool) {
+	first = f.cause.CompareAndSwap(nil, &cause)
+	return f.Err(), first
+}
 
 // NoRoom reports whether a commit failed because a file could not grow. bbolt then
 // has written nothing that the previous state refers to and has rolled back, so that

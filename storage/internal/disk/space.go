@@ -40,6 +40,9 @@ type Room struct {
 	Limit int64 // of Used, at which new records are refused
 }
 
+// Full reports whether new records are refused.
+func (r Room) Full() bool { return r.Used > r.Limit }
+
 // Fill returns how much of its room is taken, of what the limit and the disk leave it;
 // at 1 there is none.
 func (r Room) Fill(s Space) float64 {

@@ -1,0 +1,192 @@
+package disk
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// fileOptions are those of a small file of either store.
+func fileOptions(listAtClose bool) FileOptions {
+	return FileOptions{
+		MaxBytes: 4 << 20, MinGrowth: 64 << 10, MaxGrowth: 1 << 20, PageSize: 4096,
+		ListAtClose: listAtClose, LockTimeout: -1, NoSync: true, Pins: new(Pins),
+	}
+}
+
+var testBucket = []byte("rows")
+
+// put writes a row.
+func put(f *File, key string, size int) error {
+	return f.Update(func(tx *bbolt.Tx) error { return putRow(tx, key, size) })
+}
+
+func putRow(tx *bbolt.Tx, key string, size int) error {
+	b, err := tx.CreateBucketIfNotExists(testBucket)
+	if err != nil {
+		return err
+	}
+	return b.Put([]byte(key), make([]byte, size))
+}
+
+// has reports whether a row is there.
+func has(t *testing.T, f *File, key string) (found bool) {
+	t.Helper()
+	require.NoError(t, f.View(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(testBucket)
+		found = b != nil && b.Get([]byte(key)) != nil
+		return nil
+	}))
+	return found
+}
+
+// eachKind runs a test with the files of both stores.
+func eachKind(t *testing.T, test func(t *testing.T, path string, o FileOptions)) {
+	for name, listAtClose := range map[string]bool{"ListAlways": false, "ListAtClose": true} {
+		t.Run(name, func(t *testing.T) { test(t, filepath.Join(t.TempDir(), "file.db"), fileOptions(listAtClose)) })
+	}
+}
+
+// A file keeps what was committed, is nobody else's meanwhile, and closed twice.
+func TestFile(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string, o FileOptions) {
+		f, err := OpenFile(path, o)
+		require.NoError(t, err)
+		require.NoError(t, put(f, "a", 10))
+		_, err = OpenFile(path, o)
+		require.ErrorIs(t, err, ErrLocked)
+		refused := errors.New("refused")
+		require.ErrorIs(t, f.Update(func(tx *bbolt.Tx) error { return errors.Join(putRow(tx, "b", 10), refused) }), refused)
+		require.False(t, has(t, f, "b"))
+		require.NoError(t, f.Close(func(tx *bbolt.Tx) error { return putRow(tx, "last", 10) }))
+		require.ErrorIs(t, f.View(func(*bbolt.Tx) error { return nil }), records.ErrClosed)
+		require.NoError(t, f.Close(nil))
+
+		o.ReadOnly = true
+		f, err = OpenFile(path, o)
+		require.NoError(t, err)
+		require.True(t, has(t, f, "a"))
+		require.True(t, has(t, f, "last"))
+		require.NoError(t, f.Close(nil))
+	})
+}
+
+// A file that has reached its length refuses a commit, and takes the next that fits.
+func TestFileFull(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string, o FileOptions) {
+		f, err := OpenFile(path, o)
+		require.NoError(t, err)
+		require.NoError(t, put(f, "a", 10))
+		require.False(t, f.Room().Full())
+		require.ErrorIs(t, put(f, "big", 5<<20), records.ErrFull)
+		require.False(t, has(t, f, "big"))
+		require.NoError(t, put(f, "most", 2700<<10))
+		require.True(t, f.Room().Full())
+		require.Positive(t, f.Left())
+		require.Equal(t, f.Used()+f.Unused(), f.high.Load())
+		require.LessOrEqual(t, f.Size(), o.MaxBytes)
+		require.NoError(t, f.Close(nil))
+	})
+}
+
+// Damage that a transaction meets undoes it, and damage met by a commit fails the file.
+// Either way the file is closed and free again.
+func TestFilePanics(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string, o FileOptions) {
+		f, err := OpenFile(path, o)
+		require.NoError(t, err)
+		require.NoError(t, put(f, "a", 10))
+		require.ErrorIs(t, f.View(func(*bbolt.Tx) error { panic("damaged page") }), ErrCorrupt)
+		require.ErrorIs(t, f.Update(func(*bbolt.Tx) error { panic("damaged page") }), ErrCorrupt)
+		require.NoError(t, put(f, "b", 10))
+		f.Commit = func(*bbolt.Tx) error { panic("damaged page") }
+		err = put(f, "c", 10)
+		require.ErrorIs(t, err, ErrFailed)
+		require.ErrorIs(t, err, ErrCorrupt)
+		require.False(t, f.stuck.Load(), "the lock of the writer is free")
+		require.True(t, has(t, f, "b"))
+		require.NoError(t, f.Close(nil))
+
+		f, err = OpenFile(path, o)
+		require.NoError(t, err)
+		require.True(t, has(t, f, "b"))
+		require.False(t, has(t, f, "c"))
+		require.NoError(t, f.Close(nil))
+	})
+}
+
+// A bbolt that panics when a transaction begins keeps its locks. The file is closed all
+// the same, and opens again when the damage is gone.
+func TestFileStuck(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string, o FileOptions) {
+		f, err := OpenFile(path, o)
+		require.NoError(t, err)
+		require.NoError(t, put(f, "a", 10))
+		undo := overwrite(t, path, 2*o.PageSize) // the meta pages
+		err = put(f, "b", 10)
+		require.ErrorIs(t, err, ErrFailed)
+		require.ErrorIs(t, err, ErrCorrupt)
+		require.True(t, f.stuck.Load())
+		closed := make(chan error)
+		go func() { closed <- f.Close(func(tx *bbolt.Tx) error { return putRow(tx, "last", 10) }) }()
+		select {
+		case err := <-closed:
+			require.NoError(t, err)
+		case <-time.After(time.Minute):
+			require.FailNow(t, "Close waits for bbolt")
+		}
+		_, err = OpenFile(path, o)
+		require.ErrorIs(t, err, ErrCorrupt)
+		undo()
+		f, err = OpenFile(path, o)
+		require.NoError(t, err)
+		require.True(t, has(t, f, "a"))
+		require.NoError(t, f.Close(nil))
+	})
+}
+
+// overwrite puts zeros in the place of the first bytes of a file, until undo.
+func overwrite(t *testing.T, path string, size int) (undo func()) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	old := make([]byte, size)
+	_, err = f.ReadAt(old, 0)
+	require.NoError(t, err)
+	_, err = f.WriteAt(make([]byte, size), 0)
+	require.NoError(t, err)
+	return func() {
+		_, err := f.WriteAt(old, 0)
+		require.NoError(t, errors.Join(err, f.Close()))
+	}
+}
+
+// The file grows in steps of an eighth of its length, within its bounds.
+func TestFileGrowth(t *testing.T) {
+	f := &File{o: FileOptions{MinGrowth: 100, MaxGrowth: 1000}}
+	for high, want := range map[int64]int{0: 100, 799: 100, 1600: 200, 8000: 1000, 80_000: 1000} {
+		f.high.Store(high)
+		require.Equal(t, want, f.step(), "at %d", high)
+	}
+}
+
+// The first cause of a failure counts.
+func TestFailure(t *testing.T) {
+	var f Failure
+	require.NoError(t, f.Err())
+	one, two := errors.New("one"), errors.New("two")
+	err, first := f.Set(one)
+	require.True(t, first)
+	require.Equal(t, one, err)
+	err, first = f.Set(two)
+	require.False(t, first)
+	require.Equal(t, one, err)
+	require.Equal(t, one, f.Err())
+}
