@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// A clock that was a year ahead and is set right stops neither upkeep nor
-// republishing for that year.
+// A clock that was a year ahead and is corrected does not stop upkeep and republishing
+// for that year.
 func TestClockSetBack(t *testing.T) {
 	m := New(Config{Self: kad.NewPeer("self")})
 	ahead := start.Add(365 * 24 * time.Hour)
@@ -23,7 +23,7 @@ func TestClockSetBack(t *testing.T) {
 	m.Scheduled(ahead, it, ahead.Add(time.Hour), false)
 	m.Tick(ahead)
 
-	m.Tick(ahead.Add(-clockSlack)) // not worth notice
+	m.Tick(ahead.Add(-clockSlack)) // too little for a reaction
 	due, _ := m.schedule.DueAt(it)
 	require.Equal(t, ahead.Add(time.Hour), due)
 

@@ -41,8 +41,8 @@ func texts(addrs [][]byte) []string {
 	return out
 }
 
-// Whoever answers first with a wrong address does not hide the right one: the lookup
-// goes on to the nearest, and what they say comes first.
+// A peer that answers first with a wrong address does not hide the right one: the lookup
+// continues to the nearest peers, and their addresses come first.
 func TestFindPeerAsksOn(t *testing.T) {
 	m, sent := start3(t, FindPeer, "victim")
 	m.Responded(start, sent[2].ID, names("victim", "bogus"))
@@ -55,8 +55,8 @@ func TestFindPeerAsksOn(t *testing.T) {
 	require.Equal(t, kad.PeerID("victim"), out.Done[0].Peer.ID)
 }
 
-// The peer itself is asked as soon as it is named. Its answer ends the lookup, and its
-// word comes first; that it does not answer holds up nothing.
+// The sought peer is asked as soon as it is named. Its answer ends the lookup, and its
+// addresses come first. If it does not answer, it does not delay the lookup.
 func TestFindPeerMeetsThePeer(t *testing.T) {
 	victim := kad.NewPeer("victim")
 	for _, answers := range []bool{true, false} {
@@ -83,7 +83,7 @@ func TestFindPeerMeetsThePeer(t *testing.T) {
 	}
 }
 
-// Of many tellings those of the nearest are kept, whatever order they come in.
+// Of many tellings those of the nearest peers are kept, in any order of arrival.
 func TestMaxTellings(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		target := kad.KeyOf([]byte("target"))
@@ -100,7 +100,7 @@ func TestMaxTellings(t *testing.T) {
 	require.Equal(t, wire.MaxPeerAddrs, maxTellings*records.MaxProviderAddrs)
 }
 
-// A provider is reported again when somebody knows other addresses of it, with those.
+// A provider is reported again, with the new addresses, when a peer knows more of them.
 func TestProvidersAreReportedAgain(t *testing.T) {
 	m, sent := start3(t, FindProviders, "content")
 	for i, step := range []struct {
@@ -120,7 +120,7 @@ func TestProvidersAreReportedAgain(t *testing.T) {
 	}
 }
 
-// The bound of what one query reports holds to the byte, and the query ends there
+// The limit of what one query reports holds to the byte. A query that reaches it ends
 // with what it has found.
 func TestMaxProviderBytes(t *testing.T) {
 	m, sent := start3(t, FindProviders, "content")
@@ -149,7 +149,7 @@ func TestMaxProviderBytes(t *testing.T) {
 	require.Equal(t, OutcomeOK, m.Take().Done[0].Stats.Outcome)
 }
 
-// Of one provider so many addresses are reported, however many are told of it.
+// At most that many addresses of one provider are reported.
 func TestMaxPeerAddrsOfAProvider(t *testing.T) {
 	var r reported
 	n := 0
@@ -161,8 +161,8 @@ func TestMaxPeerAddrsOfAProvider(t *testing.T) {
 	require.Equal(t, wire.MaxPeerAddrs, n)
 }
 
-// Providers of an answer that is still arriving are reported at once, and can be
-// enough.
+// Providers of an answer that is still arriving are reported at once and count towards
+// the query's Count.
 func TestProvidersAheadOfTheirAnswer(t *testing.T) {
 	m, sent := start3(t, FindProviders, "content")
 	m.queries.list[0].x.Count = 3

@@ -155,8 +155,8 @@ func TestHandlerValues(t *testing.T) {
 	require.Equal(t, uint32(records.MaxTTL/time.Second), get(start.Add(time.Minute)).TTL)
 }
 
-// A value is stored until its own end at latest, and a stored one is served as long as
-// it is judged to be.
+// A value expires at its own end at the latest, and a stored value is served until the
+// time that Judge gives.
 func TestHandlerValueEnds(t *testing.T) {
 	mem, end := records.NewMem(nil), start.Add(time.Hour)
 	h := NewHandler(HandlerConfig{
@@ -218,8 +218,8 @@ func TestMaxProvidersPerReply(t *testing.T) {
 	require.Len(t, resp.ProviderPeers, MaxProvidersPerReply)
 }
 
-// What a provider says of itself now comes before what it announced, each address
-// once, and all of it is bounded.
+// The addresses that a provider reports about itself now come before those of its record,
+// each address once, and their number is limited.
 func TestHandlerProviderSaidOtherwise(t *testing.T) {
 	said := map[kad.PeerID][][]byte{}
 	h := newTestHandler(records.NewMem(nil), fakeNeighbours{said: said})
@@ -278,7 +278,7 @@ func TestHandlerPing(t *testing.T) {
 	require.Equal(t, "k", string(resp.Key))
 }
 
-// crowded is a store whose queue is full but for those who wait.
+// crowded is a store whose queue is full, except for durable records, which wait.
 type crowded struct {
 	records.Store
 	durable int

@@ -20,8 +20,8 @@ func TestEnoughHolders(t *testing.T) {
 	require.Equal(t, 10, EnoughHolders(Replicas))
 }
 
-// Peers that a publication did not reach in time count: one holder of the two asked so
-// far is one of twenty.
+// Peers that a publication did not reach in time count too: one holder of two peers asked
+// so far is one of twenty.
 func TestPeersNotReachedCount(t *testing.T) {
 	m := settled(t, 30)
 	it := republish.Item{Key: kad.KeyOf([]byte("key")), Kind: uint8(records.KindProvider)}
@@ -45,7 +45,8 @@ func TestPeersNotReachedCount(t *testing.T) {
 	require.Equal(t, start.Add(QueryTimeout+PublishRetry), out[0].Due)
 }
 
-// A key that is unscheduled while its caller publishes it stays so if the caller gives up.
+// A key that is unscheduled while its caller publishes it stays unscheduled if the caller
+// gives up.
 func TestCancelledAfterUnscheduled(t *testing.T) {
 	m := settled(t, 30)
 	it := republish.Item{Key: kad.KeyOf([]byte("key")), Kind: uint8(records.KindProvider)}

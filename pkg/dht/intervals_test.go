@@ -44,7 +44,7 @@ func TestSetIntervals(t *testing.T) {
 	require.Equal(t, due.Add(3*time.Hour), m.Schedule().Done(due, it, true))
 }
 
-// expiresAt reports whether a Tick wants expiry.
+// expiresAt reports whether a Tick at that time asks for expiry.
 func expiresAt(m *Machine, now time.Time) bool {
 	m.Tick(now)
 	return m.Take().Expire

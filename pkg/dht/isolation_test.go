@@ -17,7 +17,7 @@ type island struct {
 	t   *testing.T
 	m   *Machine
 	now time.Time
-	due []ending // of requests in flight, in the order of time: all last as long
+	due []ending // ends of the requests in flight, by time: all last equally long
 }
 
 type ending struct {
@@ -38,7 +38,7 @@ func newIsland(t *testing.T, cfg Config, peers int) *island {
 	return w
 }
 
-// someone returns one of up to 8 * 20 peers that all find room in a table.
+// someone returns one of up to 8 * 20 peers that all fit in a table.
 func someone(n int) kad.Peer {
 	var key kad.Key
 	cpl := n % 8
@@ -55,8 +55,8 @@ func (w *island) answer() {
 	}
 }
 
-// silence lets time pass until the given moment: each request ends without an answer
-// after RequestTimeout. It returns how many peers each attempt to reach somebody asked.
+// silence lets time pass until the given time. Each request ends without an answer after
+// RequestTimeout. It returns how many peers each retry asked.
 func (w *island) silence(until time.Time) (attempts []int) {
 	for {
 		out := w.m.Take()
@@ -91,8 +91,8 @@ func (w *island) isolated() bool {
 	return isolated
 }
 
-// However many peers a node had: after the last sign of life come the heartbeat, one
-// request that fails, and IsolatedAfter, in which the others fail too.
+// For any number of peers: after the last sign of life come the heartbeat, one request
+// that fails, and IsolatedAfter, in which the others fail too.
 func TestIsolatedSoonAfterTheLastSign(t *testing.T) {
 	const most = HeartbeatInterval + RequestTimeout + IsolatedAfter
 	require.LessOrEqual(t, most, 40*time.Second)
@@ -108,7 +108,8 @@ func TestIsolatedSoonAfterTheLastSign(t *testing.T) {
 	}
 }
 
-// A round of peers that fail in a row is as good as all; one answer among them is not.
+// A round of peers that fail in a row counts as all peers; one answer among them resets
+// the count.
 func TestFailuresInARow(t *testing.T) {
 	for _, answers := range []bool{false, true} {
 		w := newIsland(t, Config{}, 3*IsolatedFailures)
@@ -134,16 +135,16 @@ func TestFailuresInARow(t *testing.T) {
 	}
 }
 
-// While nobody answers each peer of the table is asked in its turn, not more of them
-// at once than probes may be in flight, and the first answer ends it.
+// While no peer answers, all peers of the table are asked in turn, at most as many at once
+// as probes may be in flight. The first answer ends this.
 func TestIsolatedAsksEverybodyInTurn(t *testing.T) {
 	const peers = 5 * MaxProbes
 	w := newIsland(t, Config{Heartbeat: true}, peers)
 	lost := w.now.Add(HeartbeatInterval + RequestTimeout) // of the first that was asked
-	w.silence(w.now.Add(2 * time.Minute))                 // until nobody is verified
+	w.silence(w.now.Add(2 * time.Minute))                 // until no peer is verified
 	_, verified := w.m.Table().Len()
 	require.Zero(t, verified)
-	w.answerNobody()
+	w.failInFlight()
 
 	asked := map[kad.PeerID]bool{}
 	for range peers / MaxProbes {
@@ -169,8 +170,8 @@ func TestIsolatedAsksEverybodyInTurn(t *testing.T) {
 	require.True(t, since.IsZero())
 }
 
-// answerNobody ends all requests in flight, and what follows at once.
-func (w *island) answerNobody() {
+// failInFlight fails all requests in flight and those that follow at once.
+func (w *island) failInFlight() {
 	for w.m.InFlight() > 0 {
 		for id := w.m.lastRequest; id > 0; id-- {
 			w.m.Failed(w.now, id, errSilent)
@@ -179,7 +180,8 @@ func (w *island) answerNobody() {
 	w.m.Take()
 }
 
-// A node that restarts while nobody of its snapshot can be reached had peers.
+// A node that restarts while no peer of its snapshot is reachable counts as one that had
+// peers.
 func TestIsolatedFromTheStart(t *testing.T) {
 	restart := func(cfg Config, peers ...kad.Peer) *island {
 		cfg.Self = kad.Peer{ID: "self"}

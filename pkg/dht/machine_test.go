@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// mock drives a Machine with random inputs and keeps the driver's books.
+// mock drives a Machine with random inputs and tracks what a driver must track.
 type mock struct {
 	m        *Machine
 	rng      *rand.Rand
@@ -64,8 +64,8 @@ func (k *mock) take() {
 	k.trace = append(k.trace, out)
 }
 
-// step makes one random move and keeps the driver's promise that every request
-// ends by its deadline.
+// step makes one random input, then ends every request that has reached its deadline, as
+// the driver's contract says.
 func (k *mock) step() {
 	switch k.rng.IntN(10) {
 	case 8:
@@ -142,7 +142,7 @@ func (k *mock) overdue() {
 	}
 }
 
-// check holds the invariants of a Machine at rest.
+// check asserts the invariants of a Machine between two calls.
 func (k *mock) check(t require.TestingT) {
 	sum := 0
 	for p, n := range k.m.inFlight {
@@ -163,8 +163,8 @@ func (k *mock) check(t require.TestingT) {
 	}
 }
 
-// TestMachineSurvivesAnything gives random inputs, checks the invariants, and
-// that every query ends once the network falls silent.
+// TestMachineSurvivesAnything gives random inputs and checks the invariants, and that
+// every query ends once the network is silent.
 func TestMachineSurvivesAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		k := newMock(rapid.Uint64().Draw(t, "seed"))

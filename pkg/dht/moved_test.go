@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is provided is announced again soon after an address is new, once however many are.
+// Provider records are republished soon after a new address, once for several addresses.
 func TestMoved(t *testing.T) {
 	w := newPacedWorld(0)
 	w.run(start.Add(time.Second))
@@ -26,8 +26,8 @@ func TestMoved(t *testing.T) {
 	require.Equal(t, 20, l.total)
 }
 
-// Addresses that come and go all the time have everything announced once in
-// MovedInterval, and the renewal goes on.
+// Addresses that change all the time cause one republication in MovedInterval, and the
+// regular one continues.
 func TestMovedAllTheTime(t *testing.T) {
 	w := newPacedWorld(0)
 	w.run(start.Add(time.Second))

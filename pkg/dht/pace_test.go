@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// limiter is a server that takes limit announcements in each window, as py-libp2p
-// 0.8.1 does: a window begins with the first one after the last window.
+// limiter is a server that accepts limit announcements in each window, as py-libp2p 0.8.1
+// does. A window begins with the first announcement after the last window.
 type limiter struct {
 	limit  int
 	window time.Duration
@@ -81,7 +81,7 @@ func newPacedWorld(limits ...int) *pacedWorld {
 	return w
 }
 
-// run lets time pass until the given moment.
+// run lets time pass until the given time.
 func (w *pacedWorld) run(until time.Time) {
 	for {
 		w.perform(w.m.Take())
@@ -123,7 +123,7 @@ func (w *pacedWorld) answer(s Send) {
 	}
 }
 
-// keyNames finds the preimage of a key of these tests.
+// keyNames returns the preimage of a key of these tests.
 var keyNames = map[kad.Key]string{}
 
 func (w *pacedWorld) publish(n int) {
@@ -135,8 +135,8 @@ func (w *pacedWorld) publish(n int) {
 	}
 }
 
-// A peer that takes 10 announcements in 10 s gets all 40 in about the time that this
-// takes. It refuses only those that were under way before it was known to limit us.
+// A peer that accepts 10 announcements in 10 s gets all 40 in about that time. It refuses
+// only those that were in flight before the Machine knew of its limit.
 func TestPacedPeerGetsAll(t *testing.T) {
 	w := newPacedWorld(10)
 	w.run(start.Add(time.Second))
@@ -148,7 +148,7 @@ func TestPacedPeerGetsAll(t *testing.T) {
 	require.Zero(t, w.m.Queries())
 }
 
-// One that is refused goes behind those that were never sent.
+// A refused announcement queues behind those that were never sent.
 func TestPacedRefusedGoesLast(t *testing.T) {
 	w := newPacedWorld()
 	peer := kad.NewPeer("limits")
@@ -171,7 +171,7 @@ func TestPacedRefusedGoesLast(t *testing.T) {
 	require.Equal(t, []string{"second", "third", "refused"}, order)
 }
 
-// However many keys there are, each has its turn: as many are stored as the peer takes.
+// With any number of keys, the peer stores as many as it accepts in the time.
 func TestPacedPeerStarvesNoKey(t *testing.T) {
 	w := newPacedWorld(10)
 	w.run(start.Add(time.Second))
@@ -180,8 +180,8 @@ func TestPacedPeerStarvesNoKey(t *testing.T) {
 	require.Len(t, w.servers["peer 0"].keys, 2000)
 }
 
-// Peers that do not limit us are not held up by one that does, which gets what it can
-// take all the same: what waits for it is bounded.
+// A peer that limits announcements does not delay the others. It gets as many as it
+// accepts, and the queue of waiting announcements is limited.
 func TestPacedPeerHoldsUpNobody(t *testing.T) {
 	w := newPacedWorld(10, 0, 0)
 	w.run(start.Add(time.Second))
@@ -199,7 +199,7 @@ func TestPacedPeerHoldsUpNobody(t *testing.T) {
 	require.Empty(t, w.m.paces, "it is forgotten when nothing waits")
 }
 
-// What is no longer published is not announced from the queue.
+// The queue does not announce keys that are no longer published.
 func TestPacedAnnouncementIsTakenBack(t *testing.T) {
 	w := newPacedWorld(10, 0)
 	w.run(start.Add(time.Second))
@@ -213,7 +213,8 @@ func TestPacedAnnouncementIsTakenBack(t *testing.T) {
 	require.Len(t, w.servers["peer 0"].keys, 10)
 }
 
-// Peers beyond MaxPacedPeers are refused, not remembered.
+// Announcements to limiting peers beyond MaxPacedPeers count as refused, and the peers
+// are not remembered.
 func TestPacedPeersAreBounded(t *testing.T) {
 	w := newPacedWorld()
 	q := &query{storeMsg: &wire.Message{}}
@@ -234,8 +235,8 @@ func TestMaxPacePause(t *testing.T) {
 	}
 }
 
-// A publication whose lookup took all of its time does not wait for a limited peer
-// without end.
+// A publication whose lookup took all of its time does not wait forever for a peer that
+// limits announcements.
 func TestPacedPeerAfterASlowLookup(t *testing.T) {
 	m := settled(t, 30)
 	id, err := m.Start(start, Query{Kind: StoreProvider, Key: []byte("key")})

@@ -12,7 +12,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// probesOf counts probes of a peer in what m sends until then, at its own deadlines.
+// probesOf counts the probes of a peer that m sends until the given time, ticking m at its
+// deadlines.
 func probesOf(m *Machine, now *time.Time, id kad.PeerID, until time.Time) (n int) {
 	for {
 		for _, s := range m.Take().Send {
@@ -32,12 +33,12 @@ func probesOf(m *Machine, now *time.Time, id kad.PeerID, until time.Time) (n int
 	}
 }
 
-// A peer that is found to serve while its probe is in flight, or just after it has
-// failed, is probed again when the pause ends, though nobody names it again.
+// A peer that is found to serve while its probe is in flight, or just after the probe has
+// failed, is probed again when the pause ends, even if no peer names it again.
 func TestFoundDuringThePause(t *testing.T) {
 	for name, early := range map[string]bool{"while probed": true, "after the failure": false} {
 		t.Run(name, func(t *testing.T) {
-			m, now := settled(t, 1), start // while nobody is verified, nobody pauses
+			m, now := settled(t, 1), start // while no peer is verified, none pauses
 			late := kad.NewPeer("late")
 			m.PeerFound(now, late, false)
 			out := m.Take()
@@ -55,7 +56,7 @@ func TestFoundDuringThePause(t *testing.T) {
 	}
 }
 
-// Hearsay alone brings nobody back.
+// A peer that others name does not come back before RejectMemory has passed.
 func TestHearsayDuringThePause(t *testing.T) {
 	m, now := settled(t, 1), start
 	m.PeerFound(now, kad.NewPeer("gone"), false)

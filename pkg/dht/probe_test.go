@@ -12,8 +12,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
 )
 
-// Two nodes whose tables are full must not answer each other's probes with
-// probes: whoever asks and has no place here is left alone.
+// Two nodes with full tables do not answer each other's probes with probes: a peer that
+// asks and does not fit in the table is not probed.
 func TestNobodyIsProbedForNothing(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	m := New(Config{Self: kad.Peer{ID: "self"}, Replicas: 2, Table: kbucket.Config{Replacements: 1}})
@@ -42,8 +42,8 @@ func TestNobodyIsProbedForNothing(t *testing.T) {
 	}
 }
 
-// A peer that has failed and answers again is one like any other: lookups ask it
-// when others name it.
+// A peer that has failed and answers again is treated like any other: lookups ask it when
+// others name it.
 func TestWhoAnswersAgainIsAskedAgain(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	m := New(Config{Self: kad.Peer{ID: "self"}})

@@ -22,8 +22,8 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the expected output of testdata/*.txt")
 
-// TestScripts runs testdata/*.txt: each block is commands, "----" and the output
-// that the Machine gives after each command. doc of the commands: script.run.
+// TestScripts runs testdata/*.txt. Each block has commands, "----" and the output of the
+// Machine after each command. See script.run for the commands.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func newScript() *script {
 	s := &script{epoch: epoch, now: epoch, peers: map[string]kad.Peer{}, names: map[kad.PeerID]string{}}
 	s.m = New(Config{
 		Self: kad.Peer{ID: "self", Key: kad.Key{}},
-		// In these scripts the greater value is the better one.
+		// In these scripts the greater value is better.
 		Select: func(_, a, b []byte) bool { return string(b) > string(a) },
 	})
 	return s
@@ -87,11 +87,11 @@ func newScript() *script {
 //	alive                      a peer of the table has asked something
 //	heartbeats                 from now on
 //	doubt                      the network may have changed
-//	isolated                   since when nobody answers, and whether that is isolation
+//	isolated                   since when no peer answers, and whether the node is isolated
 //	first                      this node may be alone
 //	start KIND KEY [count=N] [value=V]
 //	schedule KEY DURATION      a provided key, due at that time
-//	loaded KEY [until=DURATION] gives the query of a loaded key; of a value, if it ends
+//	loaded KEY [until=DURATION] gives the query of a loaded key; with until, of a value that expires then
 //	respond ID [closer=A,B] [providers=A,B] [value=V] [ttl=S] [received=DURATION] [group=G]
 //	fail ID [notserver|refused|limited]
 //	cancel QUERY
@@ -168,7 +168,7 @@ func (s *script) run(t *testing.T, f []string) string {
 	return s.output()
 }
 
-// settle answers what is in flight, hearing of nobody, and drops the output.
+// settle answers the requests in flight without closer peers and drops the output.
 func (s *script) settle() {
 	for s.m.requests.len() > 0 {
 		for id := RequestID(1); id <= s.m.lastRequest; id++ {
@@ -264,7 +264,7 @@ func (s *script) respond(t *testing.T, id uint64, opt map[string]string) {
 	s.m.Responded(s.now, RequestID(id), resp)
 }
 
-// output prints what the Machine wants done, one line each.
+// output prints the Output of the Machine, one line for each item.
 func (s *script) output() string {
 	var b strings.Builder
 	out := s.m.Take()
@@ -318,7 +318,7 @@ func (s *script) output() string {
 	return b.String()
 }
 
-// isolated prints since when nobody answers, and when the Machine wants a Tick.
+// isolated prints since when no peer answers, and the Machine's Deadline.
 func (s *script) isolated() string {
 	since, isolated := s.m.Isolated(s.now)
 	if since.IsZero() {
@@ -327,7 +327,7 @@ func (s *script) isolated() string {
 	return fmt.Sprintf("unanswered since %s isolated=%v\n", since.Sub(s.epoch), isolated)
 }
 
-// printable shows random preimages of refreshes by what they are.
+// printable replaces the random preimages of refreshes by their common prefix length.
 func printable(key []byte) string {
 	if len(key) == 34 && key[0] == 0x12 {
 		k := kad.KeyOf(key)

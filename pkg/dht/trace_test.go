@@ -35,7 +35,7 @@ func traceText(t *Trace) string {
 	return b.String()
 }
 
-// A query that floods the network is told of in bounded memory.
+// The trace of a query that floods the network has a limited size.
 func TestTraceIsBounded(t *testing.T) {
 	trace := &Trace{}
 	q := &query{trace: trace}
@@ -49,8 +49,8 @@ func TestTraceIsBounded(t *testing.T) {
 	require.Equal(t, 7, trace.Omitted)
 }
 
-// BenchmarkLookup is a whole lookup among answers that know each other, with and
-// without its trace: what a driver that wants none pays must not be seen.
+// BenchmarkLookup measures a whole lookup with and without a trace. Without Config.Trace
+// the cost of tracing must not be measurable.
 func BenchmarkLookup(b *testing.B) {
 	for _, traced := range []bool{false, true} {
 		b.Run(fmt.Sprintf("trace=%v", traced), func(b *testing.B) {
