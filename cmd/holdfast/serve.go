@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -57,7 +56,7 @@ func checkAddrs(listen, bootstrap []string, port int) error {
 	var c config.Config
 	c.Network.Listen, c.Network.Bootstrap = listen, bootstrap
 	if found := daemon.Check(&c); len(found) > 0 {
-		return usagef("%s", strings.TrimPrefix(found[0].Problem, "has an address that cannot be used: "))
+		return usagef("%s", found[0])
 	}
 	if port != noPort {
 		return checkPort(port)

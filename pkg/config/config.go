@@ -12,6 +12,8 @@ const (
 	maxRecordTTL = 48 * time.Hour
 	// minInterval keeps background work from spinning.
 	minInterval = time.Second
+	// maxInterval keeps it from being forgotten.
+	maxInterval = 24 * time.Hour
 	// maxValueSize is the largest value that the database takes; its message
 	// passes the 4 MiB frames that go-libp2p-kad-dht reads.
 	maxValueSize = MiB

@@ -162,9 +162,35 @@ func TestEnvAndFlagErrors(t *testing.T) {
 	})
 	require.ErrorIs(t, err, ErrUnknownKey)
 	require.ErrorIs(t, err, ErrInvalid)
-	for _, s := range []string{"HOLDFAST_NETWORK__LISTN; did you mean network.listen?", `HOLDFAST_VALUES__RAW_KEYS: "maybe"`, `network.mode is "boss"`, "(from flag --mode)", "flag --no"} {
+	for _, s := range []string{"HOLDFAST_NETWORK__LISTN; did you mean network.listen?", `values.raw_keys is "maybe", which is neither true nor false (from env HOLDFAST_VALUES__RAW_KEYS)`, `network.mode is "boss"`, "(from flag --mode)", "flag --no"} {
 		require.Contains(t, err.Error(), s)
 	}
+}
+
+// What is wrong comes as values: nobody has to read the text.
+func TestViolationsAreValues(t *testing.T) {
+	file := write(t, "[refresh]\ninterval = \"1ms\"\n")
+	l, err := Load(Sources{
+		File: file,
+		Env:  []string{"HOLDFAST_LIMITS__CONNECTIONS_LOW=many"},
+		Flags: []Setting{
+			{Key: "network.mode", Value: "boss", Flag: "--mode"}, {Key: "limits.connections_low", Value: "5", Flag: "--low"},
+			{Key: "values.max_size", Value: "lots", Flag: "--size"}, {Key: "network.security", List: []string{"tls", "tls"}, Flag: "--security"},
+		},
+	})
+	var found Violations
+	require.ErrorAs(t, err, &found)
+	require.ErrorIs(t, err, ErrInvalid)
+	require.Equal(t, 5, l.Config.Limits.ConnectionsLow)
+	require.Equal(t, Violations{
+		{"limits.connections_low", `is "many", which is not a number`, "", Origin{Source: "env", Name: "HOLDFAST_LIMITS__CONNECTIONS_LOW"}},
+		{"values.max_size", `is "lots", which is not a size`, `write for instance "512MiB", "10KiB" or a number of bytes`, Origin{Source: "flag", Name: "--size"}},
+		{"network.mode", `is "boss"`, "it is auto, client or server", Origin{Source: "flag", Name: "--mode"}},
+		{"network.security", `has "tls" twice`, "", Origin{Source: "flag", Name: "--security"}},
+		{"refresh.interval", "is 1ms", "it is from 1s to 24h", Origin{Source: "file", Name: file, Line: 2}},
+	}, found)
+	require.Equal(t, "config: invalid configuration: refresh.interval is 1ms; it is from 1s to 24h (from file "+file+":2)", found[4:].Error())
+	require.Equal(t, `network.security has "tls" twice (from flag --security)`, found[3].String())
 }
 
 func TestValidateReportsEverything(t *testing.T) {
@@ -222,7 +248,7 @@ func TestSecurityNames(t *testing.T) {
 		}
 		require.Len(t, found, 1)
 		require.Equal(t, "network.security", found[0].Key)
-		require.Contains(t, found[0].Problem, c.want)
+		require.Contains(t, found[0].What, c.want)
 	}
 }
 

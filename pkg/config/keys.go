@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding"
-	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -158,28 +157,28 @@ func (k Key) Value(c *Config) string { return tomlValue(k.field(c)) }
 func (k Key) Raw(c *Config) any { return k.field(c).Interface() }
 
 // set parses text into the key: the form of flags and the environment.
-func (k Key) set(c *Config, text string) error {
-	v := k.field(c)
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return u.UnmarshalText([]byte(text))
-	}
-	switch v.Kind() {
-	case reflect.Bool:
+func (k Key) set(c *Config, text string) *ValueError {
+	switch field := k.field(c).Addr().Interface().(type) {
+	case *Duration:
+		return field.parse(text)
+	case *Size:
+		return field.parse(text)
+	case *bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", text)
+			return &ValueError{text, "is neither true nor false", ""}
 		}
-		v.SetBool(b)
-	case reflect.Int:
+		*field = b
+	case *int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("%q is not a number", text)
+			return &ValueError{text, "is not a number", ""}
 		}
-		v.SetInt(int64(n))
-	case reflect.Slice:
-		v.Set(reflect.ValueOf(splitList(text)))
-	default:
-		v.SetString(text)
+		*field = n
+	case *[]string:
+		*field = splitList(text)
+	case *string:
+		*field = text
 	}
 	return nil
 }

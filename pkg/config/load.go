@@ -78,7 +78,10 @@ func Load(s Sources) (*Loaded, error) {
 			return l, fileErr
 		}
 	}
-	return l, errors.Join(fileErr, l.readEnv(s.Env), l.readFlags(s.Flags), l.Validate())
+	wrongEnv, unknownEnv := l.readEnv(s.Env)
+	wrongFlags, unknownFlags := l.readFlags(s.Flags)
+	found := slices.Concat(wrongEnv, wrongFlags, l.Config.Validate())
+	return l, errors.Join(fileErr, unknownEnv, unknownFlags, l.WithOrigins(found))
 }
 
 // Find returns the file to load: the flag, $HOLDFAST_CONFIG, or the first that
@@ -189,7 +192,9 @@ func mistyped(data []byte, row int) string {
 	return ""
 }
 
-func (l *Loaded) readEnv(env []string) error {
+// readEnv returns the values that cannot be used, and an error of all keys that no setting
+// has.
+func (l *Loaded) readEnv(env []string) (wrong Violations, unknown error) {
 	var all []error
 	for _, e := range slices.Sorted(slices.Values(env)) {
 		name, value, _ := strings.Cut(e, "=")
@@ -208,29 +213,37 @@ func (l *Loaded) readEnv(env []string) error {
 			all = append(all, fmt.Errorf("%w: environment variable %s%s", ErrUnknownKey, name, suggest(path)))
 			continue
 		}
-		if err := k.set(&l.Config, value); err != nil {
-			all = append(all, fmt.Errorf("%w: environment variable %s: %w", ErrInvalid, name, err))
-		}
-		l.origins[k.Path()] = Origin{Source: "env", Name: name}
+		wrong = append(wrong, l.set(k, value, Origin{Source: "env", Name: name})...)
 	}
-	return errors.Join(all...)
+	return wrong, errors.Join(all...)
 }
 
-func (l *Loaded) readFlags(flags []Setting) error {
+// readFlags returns what readEnv does.
+func (l *Loaded) readFlags(flags []Setting) (wrong Violations, unknown error) {
 	var all []error
 	for _, f := range flags {
 		k, ok := keyByPath(f.Key)
+		origin := Origin{Source: "flag", Name: f.Flag}
 		switch {
 		case !ok:
 			all = append(all, fmt.Errorf("%w: flag %s: %s", ErrUnknownKey, f.Flag, f.Key))
 		case f.List != nil:
 			k.field(&l.Config).Set(reflect.ValueOf(slices.Clone(f.List)))
+			l.origins[f.Key] = origin
 		default:
-			if err := k.set(&l.Config, f.Value); err != nil {
-				all = append(all, fmt.Errorf("%w: flag %s: %w", ErrInvalid, f.Flag, err))
-			}
+			wrong = append(wrong, l.set(k, f.Value, origin)...)
 		}
-		l.origins[f.Key] = Origin{Source: "flag", Name: f.Flag}
 	}
-	return errors.Join(all...)
+	return wrong, errors.Join(all...)
+}
+
+// set gives a key the value that text stands for, or returns why it cannot.
+func (l *Loaded) set(k Key, text string, from Origin) Violations {
+	l.origins[k.Path()] = from
+	if err := k.set(&l.Config, text); err != nil {
+		v := err.Violation(k.Path(), "is")
+		v.Origin = from
+		return Violations{v}
+	}
+	return nil
 }

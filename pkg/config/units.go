@@ -1,8 +1,6 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -13,25 +11,30 @@ import (
 type Duration struct{ time.Duration }
 
 // UnmarshalText reads what time.ParseDuration reads.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
+func (d *Duration) UnmarshalText(text []byte) error { return orNil(d.parse(string(text))) }
+
+func (d *Duration) parse(text string) *ValueError {
+	v, err := time.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("%q is not a duration; write for instance \"22h\", \"10m\" or \"90s\"", text)
+		return &ValueError{text, "is not a duration", `write for instance "22h", "10m" or "90s"`}
 	}
 	d.Duration = v
 	return nil
 }
 
-// MarshalText writes the duration without units that are zero: "22h", not "22h0m0s".
-func (d Duration) MarshalText() ([]byte, error) {
-	s := d.String()
+// MarshalText writes the duration as String does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// String returns the duration without units that are zero: "22h", not "22h0m0s".
+func (d Duration) String() string {
+	s := d.Duration.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
 	}
 	if strings.HasSuffix(s, "h0m") {
 		s = strings.TrimSuffix(s, "0m")
 	}
-	return []byte(s), nil
+	return s
 }
 
 // Size is a number of bytes that is written as text: "512MiB".
@@ -54,11 +57,11 @@ var units = []struct {
 	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
 }
 
-var errSize = errors.New("not a size; write for instance \"512MiB\", \"10KiB\" or a number of bytes")
-
 // UnmarshalText reads a whole number and a unit: "512MiB", "1GB", "4096".
-func (s *Size) UnmarshalText(text []byte) error {
-	number, factor := strings.TrimSpace(string(text)), Size(1)
+func (s *Size) UnmarshalText(text []byte) error { return orNil(s.parse(string(text))) }
+
+func (s *Size) parse(text string) *ValueError {
+	number, factor := strings.TrimSpace(text), Size(1)
 	for _, u := range units {
 		if rest, ok := strings.CutSuffix(number, u.suffix); ok {
 			number, factor = strings.TrimSpace(rest), u.bytes
@@ -67,7 +70,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 0 || n > math.MaxInt64/int64(factor) {
-		return fmt.Errorf("%q is %w", text, errSize)
+		return &ValueError{text, "is not a size", `write for instance "512MiB", "10KiB" or a number of bytes`}
 	}
 	*s = Size(n) * factor
 	return nil

@@ -9,38 +9,15 @@ import (
 	"time"
 )
 
-// Violation is one broken rule.
-type Violation struct {
-	Key     string // section.name
-	Problem string // with the value, and what to do
-}
-
-// Violations are all broken rules. errors.Is(v, ErrInvalid) holds.
-type Violations []Violation
-
-// Error lists every violation, one a line.
-func (v Violations) Error() string {
-	lines := make([]string, len(v))
-	for i, x := range v {
-		lines[i] = x.Key + " " + x.Problem
-	}
-	return ErrInvalid.Error() + ": " + strings.Join(lines, "\n"+ErrInvalid.Error()+": ")
-}
-
-// Unwrap returns ErrInvalid.
-func (v Violations) Unwrap() error { return ErrInvalid }
-
-// Validate returns Violations with the origin of each key, or nil.
-func (l *Loaded) Validate() error { return l.WithOrigins(l.Config.Validate()) }
-
-// WithOrigins adds to each violation where its value came from.
+// WithOrigins notes at each violation where its value came from, unless it says so. It
+// returns nil if there is none.
 func (l *Loaded) WithOrigins(v Violations) error {
 	if len(v) == 0 {
 		return nil
 	}
 	for i := range v {
-		if o := l.Origin(v[i].Key); o.Source != "" {
-			v[i].Problem += " (from " + o.String() + ")"
+		if v[i].Origin.Source == "" {
+			v[i].Origin = l.Origin(v[i].Key)
 		}
 	}
 	return v
@@ -49,106 +26,106 @@ func (l *Loaded) WithOrigins(v Violations) error {
 // checks collects violations.
 type checks struct{ found Violations }
 
-func (c *checks) require(ok bool, key, format string, args ...any) {
+// require notes a violation unless ok; what and detail are those of Violation.
+func (c *checks) require(ok bool, key, what, detail string) {
 	if !ok {
-		c.found = append(c.found, Violation{Key: key, Problem: fmt.Sprintf(format, args...)})
+		c.found = append(c.found, Violation{Key: key, What: what, Detail: detail})
 	}
+}
+
+// within requires a value from low to high.
+func within[T int | Size | time.Duration](c *checks, key string, value, low, high T) {
+	c.require(value >= low && value <= high, key, is(value), fmt.Sprintf("it is from %s to %s", text(low), text(high)))
+}
+
+// is says what value a key has.
+func is(value any) string { return "is " + text(value) }
+
+// text writes a value for people: strings in quotes, durations without zeros.
+func text(value any) string {
+	switch v := value.(type) {
+	case string:
+		return strconv.Quote(v)
+	case time.Duration:
+		return Duration{v}.String()
+	}
+	return fmt.Sprint(value)
 }
 
 // Validate returns every broken rule. Lifetimes are ordered: republish interval
 // < lifetime of a record <= the network's 48 h.
 func (c *Config) Validate() Violations {
 	var v checks
-	v.require(c.ConfigVersion == Version, "config_version", "is %d; this program knows version %d", c.ConfigVersion, Version)
+	v.require(c.ConfigVersion == Version, "config_version", is(c.ConfigVersion), fmt.Sprintf("this program knows version %d", Version))
 	c.Network.validate(&v)
 	c.validateTTLs(&v)
 	c.validateLimits(&v)
 	c.Quotas.validate(&v)
-	v.require(isListen(c.Metrics.Listen), "metrics.listen", "is %q; write host:port, for instance \"127.0.0.1:9474\", or \"off\"", c.Metrics.Listen)
-	v.require(isListen(c.RoutingAPI.Listen), "routing_api.listen", "is %q; write host:port, for instance \"127.0.0.1:8474\", or \"off\"", c.RoutingAPI.Listen)
-	_, _, err := ParseLevels(c.Log.Level)
-	v.require(err == nil, "log.level", "is %q: %v", c.Log.Level, err)
-	v.require(oneOf(c.Log.Format, "auto", "text", "json"), "log.format", "is %q; it is auto, text or json", c.Log.Format)
+	v.require(isListen(c.Metrics.Listen), "metrics.listen", is(c.Metrics.Listen), `write host:port, for instance "127.0.0.1:9474", or "off"`)
+	v.require(isListen(c.RoutingAPI.Listen), "routing_api.listen", is(c.RoutingAPI.Listen), `write host:port, for instance "127.0.0.1:8474", or "off"`)
+	if _, _, err := ParseLevels(c.Log.Level); err != nil {
+		v.require(false, "log.level", is(c.Log.Level), err.Error())
+	}
+	v.require(oneOf(c.Log.Format, "auto", "text", "json"), "log.format", is(c.Log.Format), "it is auto, text or json")
 	return v.found
 }
 
 func (n *Network) validate(v *checks) {
 	prefix := n.ProtocolPrefix
 	v.require(strings.HasPrefix(prefix, "/") && len(prefix) > 1 && !strings.HasSuffix(prefix, "/") && isPlain(prefix),
-		"network.protocol_prefix", "is %q; it begins with / and does not end with one, for instance \"/ipfs\" or \"/mynet\"", prefix)
-	v.require(oneOf(n.Mode, "auto", "client", "server"), "network.mode", "is %q; it is auto, client or server", n.Mode)
-	v.require(oneOf(n.BootstrapRole, RoleMember, RoleFirst), "network.bootstrap_role", "is %q; it is member or first", n.BootstrapRole)
-	v.require(len(n.Security) > 0, "network.security", "is empty; it lists noise, tls or both")
+		"network.protocol_prefix", is(prefix), `it begins with / and does not end with one, for instance "/ipfs" or "/mynet"`)
+	v.require(oneOf(n.Mode, "auto", "client", "server"), "network.mode", is(n.Mode), "it is auto, client or server")
+	v.require(oneOf(n.BootstrapRole, RoleMember, RoleFirst), "network.bootstrap_role", is(n.BootstrapRole), "it is member or first")
+	v.require(len(n.Security) > 0, "network.security", "is empty", "it lists noise, tls or both")
 	for i, name := range n.Security {
-		v.require(oneOf(name, "noise", "tls"), "network.security", "has %q; it lists noise, tls or both", name)
-		v.require(!slices.Contains(n.Security[:i], name), "network.security", "has %q twice", name)
+		v.require(oneOf(name, "noise", "tls"), "network.security", "has "+text(name), "it lists noise, tls or both")
+		v.require(!slices.Contains(n.Security[:i], name), "network.security", "has "+text(name)+" twice", "")
 	}
-	v.require(len(n.Listen) > 0 || n.Mode == "client", "network.listen", "is empty; only client mode works without a listener")
+	v.require(len(n.Listen) > 0 || n.Mode == "client", "network.listen", "is empty", "only client mode works without a listener")
 }
 
 func (c *Config) validateTTLs(v *checks) {
-	max := c.Values.MaxTTL.Duration
-	v.require(max >= minInterval && max <= maxRecordTTL, "values.max_ttl", "is %s; it is from 1s to 48h", c.Values.MaxTTL)
+	longest := c.Values.MaxTTL.Duration
+	within(v, "values.max_ttl", longest, minInterval, maxRecordTTL)
 	ttl := c.Values.DefaultTTL.Duration
-	v.require(ttl == 0 || ttl >= minInterval && ttl <= max, "values.default_ttl", "is %s; it is 0s or from 1s to values.max_ttl (%s)", c.Values.DefaultTTL, c.Values.MaxTTL)
-	v.require(c.Values.MaxSize >= 1 && c.Values.MaxSize <= maxValueSize, "values.max_size", "is %s; it is from 1 byte to %s", c.Values.MaxSize, maxValueSize)
+	v.require(ttl == 0 || ttl >= minInterval && ttl <= longest, "values.default_ttl", is(ttl), "it is 0s or from 1s to values.max_ttl ("+text(longest)+")")
+	within(v, "values.max_size", c.Values.MaxSize, 1, maxValueSize)
 	provider := c.Storage.ProviderTTL.Duration
-	v.require(provider >= minInterval && provider <= maxRecordTTL, "storage.provider_ttl", "is %s; it is from 1s to 48h", c.Storage.ProviderTTL)
+	within(v, "storage.provider_ttl", provider, minInterval, maxRecordTTL)
 
-	interval := c.Republish.Interval
-	shortest := min(c.Values.ValueTTL(), provider)
-	v.require(interval.Duration >= minInterval && interval.Duration < shortest, "republish.interval",
-		"is %s; it is at least 1s and under the shortest lifetime of own records (%s), or they expire before they are renewed", interval, Duration{shortest})
-	for _, i := range []struct {
-		key   string
-		value time.Duration
-	}{
-		{"refresh.interval", c.Refresh.Interval.Duration},
-		{"snapshot.interval", c.Snapshot.Interval.Duration},
-		{"storage.expiry_interval", c.Storage.ExpiryInterval.Duration},
-	} {
-		v.require(i.value >= minInterval && i.value <= 24*time.Hour, i.key, "is %s; it is from 1s to 24h", Duration{i.value})
-	}
+	interval, shortest := c.Republish.Interval.Duration, min(c.Values.ValueTTL(), provider)
+	v.require(interval >= minInterval && interval < shortest, "republish.interval", is(interval),
+		"it is at least 1s and under the shortest lifetime of own records ("+text(shortest)+"), or they expire before they are renewed")
+	within(v, "refresh.interval", c.Refresh.Interval.Duration, minInterval, maxInterval)
+	within(v, "snapshot.interval", c.Snapshot.Interval.Duration, minInterval, maxInterval)
+	within(v, "storage.expiry_interval", c.Storage.ExpiryInterval.Duration, minInterval, maxInterval)
 }
 
 func (c *Config) validateLimits(v *checks) {
 	low, high := c.Limits.ConnectionsLow, c.Limits.ConnectionsHigh
-	v.require(low >= 1, "limits.connections_low", "is %d; it is at least 1", low)
-	v.require(high > low, "limits.connections_high", "is %d; it is more than connections_low (%d)", high, low)
-	v.require(c.Limits.Memory == 0 || c.Limits.Memory >= minMemory, "limits.memory", "is %s; it is 0 or at least %s", c.Limits.Memory, minMemory)
-	v.require(c.Storage.CompactAbove >= 0, "storage.compact_above", "is %s; it is 0 or more", c.Storage.CompactAbove)
-	v.require(c.Storage.MaxBytes >= minDatabase, "storage.max_bytes", "is %s; it is at least %s", c.Storage.MaxBytes, minDatabase)
+	v.require(low >= 1, "limits.connections_low", is(low), "it is at least 1")
+	v.require(high > low, "limits.connections_high", is(high), "it is more than connections_low ("+text(low)+")")
+	v.require(c.Limits.Memory == 0 || c.Limits.Memory >= minMemory, "limits.memory", is(c.Limits.Memory), "it is 0 or at least "+text(minMemory))
+	v.require(c.Storage.CompactAbove >= 0, "storage.compact_above", is(c.Storage.CompactAbove), "it is 0 or more")
+	v.require(c.Storage.MaxBytes >= minDatabase, "storage.max_bytes", is(c.Storage.MaxBytes), "it is at least "+text(minDatabase))
 	for _, ns := range c.Values.UnvalidatedNamespaces {
-		v.require(ns != "" && isPlain(ns) && !strings.Contains(ns, "/"), "values.unvalidated_namespaces", "has %q; a namespace is a name without slashes, for instance \"example\"", ns)
-		v.require(ns != "pk" && ns != "ipns", "values.unvalidated_namespaces", "has %q, which is always validated; remove it", ns)
+		const key = "values.unvalidated_namespaces"
+		v.require(ns != "" && isPlain(ns) && !strings.Contains(ns, "/"), key, "has "+text(ns), `a namespace is a name without slashes, for instance "example"`)
+		v.require(ns != "pk" && ns != "ipns", key, "has "+text(ns)+", which is always validated", "remove it")
 	}
 }
 
 func (c *Quotas) validate(v *checks) {
-	for _, q := range []struct {
-		key         string
-		value, most int
-	}{
-		{"quotas.providers", c.Providers, maxQuota},
-		{"quotas.records_per_provider", c.RecordsPerProvider, maxQuota},
-		{"quotas.providers_per_key", c.ProvidersPerKey, maxQuota},
-		{"quotas.addresses_per_provider", c.AddressesPerProvider, maxAddresses},
-		{"quotas.values", c.Values, maxQuota},
-		{"quotas.values_per_peer", c.ValuesPerPeer, maxQuota},
-		{"quotas.values_per_group", c.ValuesPerGroup, maxQuota},
-	} {
-		v.require(q.value >= 1 && q.value <= q.most, q.key, "is %d; it is from 1 to %d", q.value, q.most)
-	}
-	for _, q := range []struct {
-		key   string
-		value Size
-	}{
-		{"quotas.values_size", c.ValuesSize},
-		{"quotas.values_size_per_peer", c.ValuesSizePerPeer},
-		{"quotas.values_size_per_group", c.ValuesSizePerGroup},
-	} {
-		v.require(q.value >= 0, q.key, "is %s; it is 0 or more", q.value)
-	}
+	within(v, "quotas.providers", c.Providers, 1, maxQuota)
+	within(v, "quotas.records_per_provider", c.RecordsPerProvider, 1, maxQuota)
+	within(v, "quotas.providers_per_key", c.ProvidersPerKey, 1, maxQuota)
+	within(v, "quotas.addresses_per_provider", c.AddressesPerProvider, 1, maxAddresses)
+	within(v, "quotas.values", c.Values, 1, maxQuota)
+	within(v, "quotas.values_per_peer", c.ValuesPerPeer, 1, maxQuota)
+	within(v, "quotas.values_per_group", c.ValuesPerGroup, 1, maxQuota)
+	v.require(c.ValuesSize >= 0, "quotas.values_size", is(c.ValuesSize), "it is 0 or more")
+	v.require(c.ValuesSizePerPeer >= 0, "quotas.values_size_per_peer", is(c.ValuesSizePerPeer), "it is 0 or more")
+	v.require(c.ValuesSizePerGroup >= 0, "quotas.values_size_per_group", is(c.ValuesSizePerGroup), "it is 0 or more")
 }
 
 // isListen accepts "off" and host:port.

@@ -30,7 +30,7 @@ func ParseBootstrap(addrs []string) ([]peer.AddrInfo, error) {
 	var errs []error
 	for _, text := range addrs {
 		if err := checkBootstrap(text); err != nil {
-			errs = append(errs, err)
+			errs = append(errs, addrError(err))
 			continue
 		}
 		all = append(all, ma.StringCast(text))
@@ -62,17 +62,19 @@ func inOrder(infos []peer.AddrInfo, addrs []ma.Multiaddr) []peer.AddrInfo {
 	return sorted
 }
 
-func checkBootstrap(text string) error {
-	a, err := ma.NewMultiaddr(text)
+func addrError(err *config.ValueError) error { return fmt.Errorf("%w: %w", ErrAddr, err) }
+
+func checkBootstrap(text string) *config.ValueError {
+	a, err := readAddr(text, "/ip4/192.0.2.1/tcp/4011/p2p/<peer ID>")
 	if err != nil {
-		return fmt.Errorf("%w: %q is no multiaddr (%v); write for instance /ip4/192.0.2.1/tcp/4011/p2p/<peer ID>", ErrAddr, text, cause(err))
+		return err
 	}
 	rest, id := peer.SplitAddr(a)
 	switch {
 	case id == "":
-		return fmt.Errorf("%w: %q lacks the peer ID; append /p2p/<peer ID>", ErrAddr, text)
+		return &config.ValueError{Value: text, Problem: "lacks the peer ID", Advice: "append /p2p/<peer ID>"}
 	case rest == nil:
-		return fmt.Errorf("%w: %q is a peer ID without an address; put for instance /ip4/192.0.2.1/tcp/4011 before it", ErrAddr, text)
+		return &config.ValueError{Value: text, Problem: "is a peer ID without an address", Advice: "put for instance /ip4/192.0.2.1/tcp/4011 before it"}
 	}
 	return nil
 }
@@ -90,37 +92,53 @@ func cause(err error) string {
 // listeners that overlap.
 func Check(c *config.Config) config.Violations {
 	var found config.Violations
-	each := func(key string, list []string, check func(string) error) {
+	each := func(key string, list []string, check func(string) *config.ValueError) {
 		for _, text := range list {
 			if err := check(text); err != nil {
-				problem := strings.TrimPrefix(err.Error(), ErrAddr.Error()+": ")
-				found = append(found, config.Violation{Key: key, Problem: "has an address that cannot be used: " + problem})
+				found = append(found, err.Violation(key, "has"))
 			}
 		}
 	}
 	each("network.listen", c.Network.Listen, checkListen)
-	each("network.announce", c.Network.Announce, func(text string) error { _, err := parseAddr(text); return err })
+	each("network.announce", c.Network.Announce, checkAnnounce)
 	each("network.bootstrap", c.Network.Bootstrap, checkBootstrap)
 	return append(found, checkListeners(c)...)
 }
 
+// localAddr is an example of an address of this machine.
+const localAddr = "/ip4/0.0.0.0/tcp/4011"
+
 func parseAddr(text string) (ma.Multiaddr, error) {
-	a, err := ma.NewMultiaddr(text)
+	a, err := readAddr(text, localAddr)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q is no multiaddr (%v); write for instance /ip4/0.0.0.0/tcp/4011", ErrAddr, text, cause(err))
+		return nil, addrError(err)
 	}
 	return a, nil
 }
 
-func checkListen(text string) error {
-	a, err := parseAddr(text)
+// readAddr reads a multiaddr; the error shows an example of one.
+func readAddr(text, example string) (ma.Multiaddr, *config.ValueError) {
+	a, err := ma.NewMultiaddr(text)
 	if err != nil {
-		return err
+		return nil, &config.ValueError{Value: text, Problem: "is no multiaddr (" + cause(err) + ")", Advice: "write for instance " + example}
 	}
-	if !served(a) {
-		return fmt.Errorf("%w: %q is neither TCP nor QUIC alone, which is what this node serves; write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1", ErrAddr, text)
+	return a, nil
+}
+
+func checkAnnounce(text string) *config.ValueError {
+	_, err := readAddr(text, localAddr)
+	return err
+}
+
+func checkListen(text string) *config.ValueError {
+	a, err := readAddr(text, localAddr)
+	if err == nil && !served(a) {
+		return &config.ValueError{
+			Value: text, Problem: "is neither TCP nor QUIC alone",
+			Advice: "this node serves nothing else; write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1",
+		}
 	}
-	return nil
+	return err
 }
 
 // served reports whether a transport of newHost listens on an address, all of it.

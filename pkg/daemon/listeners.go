@@ -83,8 +83,11 @@ func checkListeners(c *config.Config) config.Violations {
 	for i := range all {
 		for j := range i {
 			if l, other := &all[i], &all[j]; l.takes(other) || other.takes(l) {
-				found = append(found, config.Violation{Key: l.key, Problem: fmt.Sprintf(
-					"has %s, which overlaps with %s of %s; give each an address or a port of its own", l.text, other.text, other.key)})
+				found = append(found, config.Violation{
+					Key:    l.key,
+					What:   fmt.Sprintf("has %s, which overlaps with %s of %s", l.text, other.text, other.key),
+					Detail: "give each an address or a port of its own",
+				})
 			}
 		}
 	}

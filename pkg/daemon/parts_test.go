@@ -207,7 +207,7 @@ func TestCheckNamesEachKey(t *testing.T) {
 	var keys []string
 	for _, v := range Check(&c) {
 		keys = append(keys, v.Key)
-		require.NotContains(t, v.Problem, "daemon:")
+		require.NotContains(t, v.String(), "daemon:")
 	}
 	require.Equal(t, []string{"network.listen", "network.listen", "network.announce", "network.bootstrap"}, keys)
 }

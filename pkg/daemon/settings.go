@@ -100,7 +100,11 @@ func quotaLimits(c *config.Config, db *storage.DB) [records.NumQuotas]int64 {
 func (d *Daemon) unfit(next *config.Config) config.Violations {
 	shortest := min(d.config.Storage.ProviderTTL.Duration, d.config.Values.ValueTTL())
 	if i := next.Republish.Interval; i.Duration >= shortest {
-		return config.Violations{{Key: "republish.interval", Problem: fmt.Sprintf("is %s; the records of the running daemon live for %s: restart it to change both", i, shortest)}}
+		return config.Violations{{
+			Key:    "republish.interval",
+			What:   fmt.Sprintf("is %s", i),
+			Detail: fmt.Sprintf("the records of the running daemon live for %s: restart it to change both", config.Duration{Duration: shortest}),
+		}}
 	}
 	return nil
 }

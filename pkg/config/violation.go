@@ -1,0 +1,71 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Violation is one broken rule.
+type Violation struct {
+	Key    string // section.name
+	What   string // what is wrong with the value: `is "boss"`
+	Detail string // what is right, and what to do: "it is auto, client or server"; may be empty
+	Origin Origin // where the value came from; the zero Origin is the default
+}
+
+// String returns the violation as one sentence.
+func (v Violation) String() string {
+	s := v.Key + " " + v.What
+	if v.Detail != "" {
+		s += "; " + v.Detail
+	}
+	if v.Origin.Source != "" {
+		s += " (from " + v.Origin.String() + ")"
+	}
+	return s
+}
+
+// Violations are all broken rules. errors.Is(v, ErrInvalid) holds.
+type Violations []Violation
+
+// Error lists every violation, one a line.
+func (v Violations) Error() string {
+	lines := make([]string, len(v))
+	for i, x := range v {
+		lines[i] = ErrInvalid.Error() + ": " + x.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns ErrInvalid.
+func (v Violations) Unwrap() error { return ErrInvalid }
+
+// ValueError says what is wrong with one value, whichever key it is for.
+type ValueError struct {
+	Value   string // as it was given
+	Problem string // "is not a duration"
+	Advice  string // `write for instance "22h"`; may be empty
+}
+
+// Error returns the three parts as one sentence.
+func (e *ValueError) Error() string {
+	s := fmt.Sprintf("%q %s", e.Value, e.Problem)
+	if e.Advice != "" {
+		s += "; " + e.Advice
+	}
+	return s
+}
+
+// Violation returns the violation of a key that has the value. verb is "is", or "has" for
+// an element of a list.
+func (e *ValueError) Violation(key, verb string) Violation {
+	return Violation{Key: key, What: fmt.Sprintf("%s %q, which %s", verb, e.Value, e.Problem), Detail: e.Advice}
+}
+
+// orNil keeps a nil *ValueError from becoming an error that is not nil.
+func orNil(e *ValueError) error {
+	if e == nil {
+		return nil
+	}
+	return e
+}
