@@ -78,8 +78,8 @@ func (p *Peer) append(dst []byte, n int) []byte {
 	return dst
 }
 
-// fit returns how many addresses fit an entry of MaxPeerEntry bytes, and the
-// size of the body with them.
+// fit returns how many addresses fit in an entry of MaxPeerEntry bytes, and the size of
+// the body with them.
 func (p *Peer) fit() (addrs, size int) {
 	size = sizeBytes(fieldPeerID, len(p.ID))
 	if p.Connection != 0 {
@@ -166,7 +166,7 @@ func sizeVarint(num protowire.Number, v uint64) int {
 	return protowire.SizeTag(num) + protowire.SizeVarint(v)
 }
 
-// sizeBytes is the size of a field of n bytes, nothing if it is empty.
+// sizeBytes returns the size of a field of n bytes; 0 if it is empty.
 func sizeBytes(num protowire.Number, n int) int {
 	if n == 0 {
 		return 0
@@ -174,7 +174,7 @@ func sizeBytes(num protowire.Number, n int) int {
 	return sizeNested(num, n)
 }
 
-// sizeNested is the size of a field of n bytes that is written even if empty.
+// sizeNested returns the size of a field of n bytes that is written even if empty.
 func sizeNested(num protowire.Number, n int) int {
 	return protowire.SizeTag(num) + protowire.SizeBytes(n)
 }

@@ -3,20 +3,20 @@ package wire
 // addrArena hands out address slices for the entries of one message, so that a
 // fresh message of 20 peers costs a few allocations instead of 20.
 type addrArena struct {
-	free    [][]byte // length 0; its capacity is what is left
-	used    bool     // an allocation was made before
-	lending bool     // between take and give: the slice is the arena's
+	free    [][]byte // length 0; its capacity is free
+	used    bool     // it has allocated before
+	lending bool     // between take and give: the slice is from the arena
 }
 
-// Addresses per allocation: a message of one peer has a handful, one of 20 peers
-// two or more each.
+// Addresses per allocation: a message with one peer has a handful, a message with 20 peers
+// two or more for each.
 const (
 	arenaFirst = 8
 	arenaStep  = 64
 )
 
-// take returns an empty slice to append to: old if it has room, else the rest of
-// the arena. give must follow.
+// take returns an empty slice to append to: old if it has capacity, otherwise the rest of
+// the arena. The caller must call give afterwards.
 func (a *addrArena) take(old [][]byte) [][]byte {
 	a.lending = cap(old) == 0
 	if !a.lending {
@@ -32,8 +32,8 @@ func (a *addrArena) take(old [][]byte) [][]byte {
 	return a.free
 }
 
-// give returns s cut to its length, so that appending to it never reaches into
-// the next entry's addresses, and keeps what is left behind it.
+// give returns s with its capacity cut to its length, so that appending to it does not
+// overwrite the addresses of the next entry. The arena keeps the rest.
 func (a *addrArena) give(s [][]byte) [][]byte {
 	if !a.lending {
 		return s

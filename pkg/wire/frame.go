@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// frameStep is how many bytes are allocated at first, whatever the length prefix
-// says; then as many as have arrived. A peer that claims 4 MiB must send them.
+// frameStep is how many bytes are allocated at first, for any length prefix. The buffer
+// then grows with the bytes that arrive: a peer that claims 4 MiB must send them.
 const frameStep = 64 << 10
 
 // AppendFrame appends the length prefix and the encoded message.
@@ -84,14 +84,14 @@ func framePrefix(b []byte, limit int) (size, prefix int, err error) {
 // goroutine. The zero value is not usable; see NewFrameReader.
 type FrameReader struct {
 	limit      int // bytes of content
-	left       int // of a frame that is taken in parts: content not taken yet
+	left       int // content not taken yet of a frame that is read in parts
 	buf        []byte
 	start, end int // unread bytes of buf
 	reserve    func(delta int) error
 }
 
-// frameKeep is the largest buffer a FrameReader keeps between frames, in bytes:
-// many streams are idle, few frames are large.
+// frameKeep is the largest buffer that a FrameReader keeps between frames, in bytes,
+// because many streams are idle and few frames are large.
 const frameKeep = 8 << 10
 
 // NewFrameReader returns a reader of frames of at most limit bytes that starts
@@ -100,18 +100,18 @@ func NewFrameReader(size, limit int) *FrameReader {
 	return &FrameReader{limit: limit, buf: make([]byte, max(size, 2*binary.MaxVarintLen64))}
 }
 
-// Reserve has f call reserve before its buffer grows and after it shrinks, with the
-// bytes more or less. If reserve fails, so does the Fill that needed more.
+// Reserve makes f call reserve before its buffer grows and after it shrinks, with the
+// change in bytes. If reserve fails, the Fill that needed more memory fails too.
 func (f *FrameReader) Reserve(reserve func(delta int) error) { f.reserve = reserve }
 
-// Reset drops what is unread, to read another stream with the same buffer.
+// Reset drops the unread bytes, to read another stream with the same buffer.
 func (f *FrameReader) Reset() { f.start, f.end, f.left = 0, 0, 0 }
 
 // Buffered returns how many bytes were read but not yet taken as frames.
 func (f *FrameReader) Buffered() int { return f.end - f.start }
 
-// Next takes the content of the next whole frame out of the buffer; ok is false
-// if more must be read first. It is valid until the next call of Fill.
+// Next removes the next whole frame from the buffer and returns its content; ok is false
+// if more must be read first. The content is valid until the next call of Fill.
 func (f *FrameReader) Next() (frame []byte, ok bool, err error) {
 	b := f.buf[f.start:f.end]
 	size, prefix, err := framePrefix(b, f.limit)
@@ -122,12 +122,12 @@ func (f *FrameReader) Next() (frame []byte, ok bool, err error) {
 	return b[prefix : prefix+size : prefix+size], true, nil
 }
 
-// Part returns what has arrived of the next frame: all that is left of it (last), or
-// whole fields of the message in it, once there are size bytes. ok is false if more
-// must be read first. Take must follow, with the length of the part. So a frame may
-// be far longer than the memory it takes: the buffer grows to size, or up to longest
-// for one field, both rounded up to a doubling of its first size. A longer field is
-// ErrFrameTooLarge. A part is valid until the next call of Fill.
+// Part returns a part of the next frame: the whole rest of it (last is true), or whole
+// fields of its message once size bytes have arrived. ok is false if more must be read
+// first. The caller calls Take with the length of the part afterwards. A frame may
+// therefore be far longer than the buffer, which grows to size, or to longest for a
+// single field, both rounded up to a doubling of its first size. A field beyond longest
+// is ErrFrameTooLarge. A part is valid until the next call of Fill.
 func (f *FrameReader) Part(size, longest int) (part []byte, last, ok bool, err error) {
 	if f.left == 0 {
 		content, prefix, err := framePrefix(f.buf[f.start:f.end], f.limit)
@@ -170,7 +170,7 @@ func (f *FrameReader) Fill(r io.Reader) (int, error) {
 	n, err := r.Read(f.buf[f.end:])
 	f.end += n
 	if n > 0 {
-		return n, nil // an error comes again with the next call
+		return n, nil // the next call returns the error again
 	}
 	if err != nil {
 		if f.Buffered() > 0 || f.left > 0 {
@@ -181,8 +181,8 @@ func (f *FrameReader) Fill(r io.Reader) (int, error) {
 	return 0, nil
 }
 
-// makeRoom moves unread bytes to the front and sees that some space is free:
-// the buffer doubles, so that it never outgrows twice what has arrived.
+// makeRoom moves the unread bytes to the front and doubles the buffer if it is full, so
+// that it is never larger than twice the bytes that have arrived.
 func (f *FrameReader) makeRoom() error {
 	if f.start == f.end {
 		f.start, f.end = 0, 0
@@ -201,7 +201,7 @@ func (f *FrameReader) makeRoom() error {
 	return nil
 }
 
-// resize gives f a buffer of size bytes with the unread ones at its front.
+// resize replaces the buffer by one of size bytes, with the unread bytes at its front.
 func (f *FrameReader) resize(size int) error {
 	if f.reserve != nil {
 		if err := f.reserve(size - len(f.buf)); err != nil {
@@ -214,7 +214,7 @@ func (f *FrameReader) resize(size int) error {
 	return nil
 }
 
-// grow returns b with room for n more bytes.
+// grow returns b with capacity for n more bytes.
 func grow(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n {
 		return b
@@ -222,13 +222,13 @@ func grow(b []byte, n int) []byte {
 	return append(make([]byte, 0, len(b)+n), b...)
 }
 
-// IsEnd reports whether a reader ended well: err is io.EOF itself. An error that wraps it
-// is no end: yamux reports a lost connection so.
+// IsEnd reports whether a reader has ended normally: err is io.EOF itself. An error that
+// wraps io.EOF is not a normal end, because yamux reports a lost connection that way.
 func IsEnd(err error) bool {
 	return err == io.EOF //nolint:errorlint // see above
 }
 
-// wrapRead leaves io.EOF bare, see IsEnd.
+// wrapRead wraps err, but not io.EOF; see IsEnd.
 func wrapRead(err error) error {
 	if IsEnd(err) {
 		return err

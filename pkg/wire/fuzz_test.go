@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What parses once is written so that it parses to the same again.
+// A message that parses is written in a form that parses to the same message.
 func FuzzParse(f *testing.F) {
 	for name := range golden {
 		f.Add(readGolden(f, name)[1:])

@@ -23,8 +23,8 @@ var (
 	quic = []byte("\x04\x01\x02\x03\x04\x91\x02\x0f\xa1\xcd\x03") // /ip4/1.2.3.4/udp/4001/quic-v1
 )
 
-// golden are the frames of testdata/golden, written by hand from the
-// specifications and from what other implementations send.
+// golden describes the frames of testdata/golden. They were written by hand from the
+// specifications and from messages of other implementations.
 var golden = map[string]struct {
 	want Message
 	ours bool // this package writes the same bytes
@@ -106,7 +106,7 @@ func readGolden(tb testing.TB, name string) []byte {
 	return b
 }
 
-// requireSame compares messages, empty and nil slices being the same.
+// requireSame compares messages. Empty and nil slices are equal.
 func requireSame(t require.TestingT, want, got *Message) {
 	require.Equal(t, normal(want), normal(got))
 }

@@ -27,10 +27,10 @@ func (t Type) String() string {
 	return "UNKNOWN"
 }
 
-// Connection says what the sender knows of its link to a peer (Peer.connection).
+// Connection is what the sender knows about its connection to a peer (Peer.connection).
 type Connection uint8
 
-// Connection values of the wire; go-libp2p-kad-dht emits the first two.
+// Connection values of the wire. go-libp2p-kad-dht sends the first two.
 const (
 	NotConnected Connection = iota
 	Connected
@@ -38,9 +38,9 @@ const (
 	CannotConnect
 )
 
-// Scope says which addresses may be accepted from and told to a peer, judged by
-// the address its connection really comes from. A wider scope contains the
-// narrower ones: loopback sees private and public, private sees public.
+// Scope is which addresses may be accepted from a peer and sent to it, judged by the
+// remote address of its connection. A wider scope contains the narrower ones: loopback
+// includes private and public, private includes public.
 type Scope uint8
 
 // The scopes, narrowest first.
@@ -67,9 +67,9 @@ type Peer struct {
 type Record struct {
 	Key          []byte
 	Value        []byte
-	TimeReceived string // RFC 3339 with nanoseconds, by the holder; py-libp2p sends a float, which tells nothing
+	TimeReceived string // RFC 3339 with nanoseconds, set by the holder; py-libp2p sends a float, which is of no use
 	Publisher    []byte // field 666, rust-libp2p
-	TTL          uint32 // field 777, seconds that remain; 0 = absent
+	TTL          uint32 // field 777, remaining seconds; 0 = absent
 }
 
 // Message is one frame's content.

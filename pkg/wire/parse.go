@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// unknownType stands for every number of Message.type that does not fit Type.
+// unknownType replaces every number of Message.type that does not fit in Type.
 const unknownType = Type(math.MaxUint8)
 
 // Parse decodes one message. The byte slices of the result alias b.
@@ -23,10 +23,10 @@ func Parse(b []byte) (*Message, error) {
 	return m, nil
 }
 
-// Parse decodes one message into m and reuses the peer and address slices m
-// already has. Byte slices alias b: what outlives b must be copied. Unknown
-// fields are skipped, peers and addresses beyond the limits too. Of an unknown
-// type only Type >= NumTypes tells. After an error m holds rubbish.
+// Parse decodes one message into m and reuses m's peer and address slices. Byte slices
+// alias b, so a caller that keeps them copies them. Parse skips unknown fields, and
+// peers and addresses beyond the limits. Type >= NumTypes means an unknown type. After
+// an error the content of m is undefined.
 func (m *Message) Parse(b []byte) error {
 	*m = Message{CloserPeers: m.CloserPeers[:0], ProviderPeers: m.ProviderPeers[:0]}
 	if len(b) == 0 {
@@ -35,14 +35,14 @@ func (m *Message) Parse(b []byte) error {
 	return m.parse(b, MaxProviderPeers)
 }
 
-// ParsePart decodes whole fields of a message that is taken in parts (see
-// FrameReader.Part) and adds them to m. All provider peers of the part are kept:
-// whoever takes parts bounds their size, and takes the peers out of m in between.
+// ParsePart decodes whole fields of a message that is read in parts (see
+// FrameReader.Part) and adds them to m. It keeps all provider peers of the part: the
+// caller limits the size of parts, and removes the peers from m between them.
 func (m *Message) ParsePart(b []byte) error {
 	return m.parse(b, max(MaxProviderPeers, len(b)/minPeerEntry))
 }
 
-// parse adds the fields in b to m, as long as it has fewer than so many providers.
+// parse adds the fields in b to m, with at most maxProviders providers.
 func (m *Message) parse(b []byte, providers int) error {
 	var spare addrArena
 	for len(b) > 0 {
@@ -58,8 +58,8 @@ func (m *Message) parse(b []byte, providers int) error {
 	return nil
 }
 
-// WholeFields returns how many bytes at the start of b are whole fields of a message;
-// negative if b is broken.
+// WholeFields returns how many bytes at the start of b are whole fields of a message; it
+// is negative if b is malformed.
 func WholeFields(b []byte) int {
 	whole := 0
 	for whole < len(b) {
@@ -76,7 +76,7 @@ func WholeFields(b []byte) int {
 	return whole
 }
 
-// set takes one field of the message.
+// set stores one field of the message.
 func (m *Message) set(f *field, spare *addrArena, providers int) (err error) {
 	switch f.num {
 	case fieldType:
@@ -100,13 +100,12 @@ func (m *Message) set(f *field, spare *addrArena, providers int) (err error) {
 		m.ProviderPeers, err = addPeer(m.ProviderPeers, providers, f, spare)
 		return err
 	case fieldWantsAck:
-		m.WantsAck = true // bytes from py-libp2p, an enum in a draft of the specification
+		m.WantsAck = true // py-libp2p sends bytes; a draft of the specification has an enum
 	}
 	return nil
 }
 
-// usualPeers is how many entries a list has at most as a rule: a full answer with
-// its target, or the sender of an ADD_PROVIDER.
+// usualPeers is the usual maximum of entries in a list: a full answer with its target.
 func usualPeers(num protowire.Number) int {
 	if num == fieldCloserPeers {
 		return 21
@@ -114,8 +113,8 @@ func usualPeers(num protowire.Number) int {
 	return 2
 }
 
-// addPeer appends the entry in f to peers unless limit is reached or it names
-// no usable peer ID.
+// addPeer appends the entry in f to peers, unless limit is reached or the entry has no
+// usable peer ID.
 func addPeer(peers []Peer, limit int, f *field, spare *addrArena) ([]Peer, error) {
 	if err := f.want(protowire.BytesType); err != nil || len(peers) >= limit {
 		return peers, err
@@ -138,8 +137,8 @@ func addPeer(peers []Peer, limit int, f *field, spare *addrArena) ([]Peer, error
 	return peers, nil
 }
 
-// parse decodes an entry into p, whose old address slice and, if it is the
-// same, old ID string are reused.
+// parse decodes an entry into p and reuses p's old address slice, and its old ID string
+// if the ID is the same.
 func (p *Peer) parse(b []byte, spare *addrArena) error {
 	old := p.ID
 	addrs := spare.take(p.Addrs)
@@ -176,7 +175,7 @@ func (p *Peer) parse(b []byte, spare *addrArena) error {
 	return nil
 }
 
-// setID leaves the ID empty if b cannot be one.
+// setID sets the ID, or leaves it empty if b is not a possible ID.
 func (p *Peer) setID(b []byte, old kad.PeerID) {
 	switch {
 	case len(b) > MaxPeerIDLen:
@@ -209,8 +208,8 @@ func (r *Record) parse(b []byte) error {
 	return nil
 }
 
-// set takes one field of the record. Fields 3 and 4, once author and signature,
-// come from py-libp2p with any wire type and are skipped.
+// set stores one field of the record. It skips fields 3 and 4, formerly author and
+// signature, which py-libp2p sends with any wire type.
 func (r *Record) set(f *field) error {
 	switch f.num {
 	case fieldRecordKey:
@@ -221,7 +220,7 @@ func (r *Record) set(f *field) error {
 		return f.want(protowire.BytesType)
 	case fieldRecordTimeReceived:
 		if f.typ == protowire.BytesType && len(f.bytes) <= maxTimeReceived {
-			r.TimeReceived = string(f.bytes) // py-libp2p sends a float, which tells nothing
+			r.TimeReceived = string(f.bytes) // py-libp2p sends a float, which is of no use
 		}
 	case fieldRecordPublisher:
 		r.Publisher = f.bytes
@@ -233,8 +232,8 @@ func (r *Record) set(f *field) error {
 	return nil
 }
 
-// field is one decoded field: val of a varint, bytes of a byte string, neither
-// of a fixed-width number.
+// field is one decoded field: val for a varint, bytes for a byte string, neither for a
+// fixed-width number.
 type field struct {
 	num   protowire.Number
 	typ   protowire.Type
@@ -250,11 +249,12 @@ func (f *field) want(typ protowire.Type) error {
 	return nil
 }
 
-// isGroup is the length that readField gives of a group, no error of protowire's.
+// isGroup is the length that readField returns for a group. It is not one of protowire's
+// error codes.
 const isGroup = -100
 
-// readField decodes the first field of b and returns its length; negative if b
-// is broken or starts with a group.
+// readField decodes the first field of b and returns its length; it is negative if b is
+// malformed or starts with a group.
 func readField(b []byte) (f field, n int) {
 	// Nearly every field is a byte string with a tag and a length of one byte.
 	if len(b) >= 2 && b[0]>>3-1 < 15 && b[0]&7 == byte(protowire.BytesType) && int(b[1]) <= len(b)-2 && b[1] < 0x80 {

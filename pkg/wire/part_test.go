@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// popular is an answer with so many providers, each with four addresses.
+// popular returns an answer with n providers, each with four addresses.
 func popular(providers int) *Message {
 	m := &Message{Type: GetProviders, Key: []byte("popular")}
 	for i := range providers {
@@ -27,8 +27,8 @@ func popular(providers int) *Message {
 	return m
 }
 
-// inParts parses one frame in parts, and returns the message and the largest buffer
-// it took.
+// inParts parses one frame in parts and returns the message and the size of the largest
+// buffer.
 func inParts(f *FrameReader, r io.Reader, size, longest int) (m *Message, buffer int, err error) {
 	m = new(Message)
 	var providers []Peer
@@ -55,7 +55,7 @@ func inParts(f *FrameReader, r io.Reader, size, longest int) (m *Message, buffer
 	}
 }
 
-// A reply that is taken in parts holds what it holds parsed whole, however it is cut.
+// A reply parsed in parts of any size equals the reply parsed whole.
 func TestPartsAreTheWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := drawMessage(t)
@@ -80,7 +80,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 	})
 }
 
-// The largest reply takes a buffer of one part, and none of its providers is lost.
+// The largest reply needs a buffer of one part only, and loses none of its providers.
 func TestPartsTakeLittleMemory(t *testing.T) {
 	const size = 64 << 10
 	for _, n := range []int{500, 4000, 12_000, 50_000} {
@@ -93,7 +93,7 @@ func TestPartsTakeLittleMemory(t *testing.T) {
 	require.Greater(t, len(AppendFrame(nil, popular(50_000))), MaxFrame-200_000)
 }
 
-// All providers that fit a part are kept: none is shorter than minPeerEntry.
+// All providers that fit in a part are kept: no entry is shorter than minPeerEntry.
 func TestMinPeerEntry(t *testing.T) {
 	m := &Message{}
 	for i := range 3 * MaxProviderPeers {
@@ -109,7 +109,7 @@ func TestMinPeerEntry(t *testing.T) {
 	require.Len(t, got.ProviderPeers, MaxProviderPeers)
 }
 
-// A field may be as long as is said, to the byte, and so is the buffer.
+// The limits of a field and of the buffer hold to the byte.
 func TestLongestField(t *testing.T) {
 	const size, longest = 1 << 10, 8 << 10
 	for _, n := range []int{longest, longest + 1, 3 * longest} {

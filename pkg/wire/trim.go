@@ -2,12 +2,11 @@ package wire
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// TrimTo makes the message at most limit bytes long if its peers allow it, and
-// reports whether it is. Lists are ordered nearest first, so it drops, until the
-// message fits: the last addresses of the last closer peers down to one each,
-// the same of provider peers, then whole closer peers from the end, then whole
-// provider peers. Raw entries are decoded when they must shrink; address arrays
-// are never written to, so they may be shared.
+// TrimTo drops peers and addresses until the message has at most limit bytes, and reports
+// whether it has. Lists are ordered nearest first, so it drops in this order: the last
+// addresses of the last closer peers, down to one each; the same for provider peers; whole
+// closer peers from the end; whole provider peers from the end. It decodes Raw entries that
+// must shrink. It never writes to address arrays, so they may be shared.
 func (m *Message) TrimTo(limit int) bool {
 	excess := m.Size() - limit
 	if excess <= 0 {
@@ -20,8 +19,8 @@ func (m *Message) TrimTo(limit int) bool {
 	return excess <= 0
 }
 
-// trimAddrs drops addresses until excess bytes are gone or each entry has at
-// most one; it returns what is left of excess.
+// trimAddrs drops addresses until the message is excess bytes shorter or each entry has
+// at most one. It returns the excess that remains.
 func trimAddrs(peers []Peer, num protowire.Number, excess int) int {
 	for i := len(peers) - 1; i >= 0 && excess > 0; i-- {
 		p := &peers[i]
@@ -39,7 +38,7 @@ func trimAddrs(peers []Peer, num protowire.Number, excess int) int {
 	return excess
 }
 
-// dropLast drops whole entries from the end until excess bytes are gone.
+// dropLast drops whole entries from the end until the message is excess bytes shorter.
 func dropLast(peers []Peer, num protowire.Number, excess int) ([]Peer, int) {
 	for excess > 0 && len(peers) > 0 {
 		last := len(peers) - 1
@@ -49,8 +48,8 @@ func dropLast(peers []Peer, num protowire.Number, excess int) ([]Peer, int) {
 	return peers, excess
 }
 
-// decodeRaw replaces Raw by the fields it encodes; a Raw that does not decode
-// stays and can only be dropped as a whole.
+// decodeRaw replaces Raw by the fields it encodes. A Raw that does not decode stays and
+// can only be dropped as a whole.
 func (p *Peer) decodeRaw() {
 	var q Peer
 	var spare addrArena

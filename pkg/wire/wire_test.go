@@ -124,7 +124,7 @@ func TestParseReuse(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { _ = m.Parse(b) }))
 }
 
-// Appending to one entry's addresses must not reach into the next entry's.
+// Appending to the addresses of one entry does not overwrite those of the next.
 func TestParseAddrsAreApart(t *testing.T) {
 	m, err := Parse(answer(3, 2).Append(nil))
 	require.NoError(t, err)
@@ -238,7 +238,7 @@ func TestReadFrameErrors(t *testing.T) {
 	}
 }
 
-// A peer that claims 4 MiB and sends little must not cost 4 MiB.
+// A peer that claims 4 MiB and sends little does not cost 4 MiB.
 func TestFramesGrowWithTheData(t *testing.T) {
 	prefix := protowire.AppendVarint(nil, MaxFrame)
 	in := append(prefix, make([]byte, 100_000)...)
@@ -366,8 +366,8 @@ func answer(peers, addrs int) *Message {
 	return m
 }
 
-// A lost connection is not the end of a stream, though yamux reports it with an error
-// that wraps io.EOF.
+// A lost connection is not a normal end of a stream, although yamux reports it with an
+// error that wraps io.EOF.
 func TestWrappedEOFIsNoEnd(t *testing.T) {
 	lost := iotest.ErrReader(fmt.Errorf("connection closed: %w", io.EOF))
 	_, err := NewFrameReader(64, 1<<10).Fill(lost)
