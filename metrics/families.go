@@ -130,10 +130,6 @@ var families = []family{
 	byKind("republish_keys", "Keys this node publishes.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Published }),
 	value("republish_in_flight", "Keys being republished.", func(s *scrape) float64 { return float64(s.RepublishActive) }),
 	value("republish_overdue_keys", "Keys whose republication is due and has not begun.", func(s *scrape) float64 { return float64(s.RepublishOverdue) }),
-	value("republish_regions", "Regions of the keyspace in the schedule of republications; each key is a region of its own.",
-		func(s *scrape) float64 { return float64(s.RepublishKeys) }),
-	value("republish_overdue_regions", "Regions whose republication is due and has not begun; each key is a region of its own.",
-		func(s *scrape) float64 { return float64(s.RepublishOverdue) }),
 	value("republish_fewest_holders", "Peers that took the published key with the fewest holders, when it was last tried.", func(s *scrape) float64 { return float64(s.FewestHolders) }),
 	value("republish_fewest_holders_keys", "Published keys with as few holders as holdfast_republish_fewest_holders says; 0: no key was tried since the start.", func(s *scrape) float64 { return float64(s.FewestHoldersKeys) }),
 

@@ -278,7 +278,7 @@ func TestReading(t *testing.T) {
 		"bootstrap_attempts_total{outcome=ok}": 1, "bootstrap_attempts_total{outcome=failed}": 2,
 		"bootstrap_attempts_total{outcome=skipped}": 3,
 		"republish_keys{kind=provider}":             7, "republish_keys{kind=value}": 8,
-		"republish_in_flight": 8, "republish_overdue_keys": 21, "republish_regions": 30, "republish_overdue_regions": 21,
+		"republish_in_flight": 8, "republish_overdue_keys": 21,
 		"republish_fewest_holders": 22, "republish_fewest_holders_keys": 23,
 		"records{kind=value}": 200, "record_bytes{kind=provider}": 1000, "record_providers": 50,
 		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_max_bytes": 1 << 30, "db_fill_ratio": 0.75,

@@ -40,7 +40,7 @@ type Reading struct {
 	ConnectedIn, ConnectedOut int // peers, by the direction of their oldest connection
 	Bootstraps                [NumBootstrapOutcomes]uint64
 
-	RepublishKeys, RepublishActive, RepublishOverdue int // in the schedule; each key is a region of its own
+	RepublishKeys, RepublishActive, RepublishOverdue int // in the schedule
 	// FewestHolders is the least number of peers that took a published key when it was
 	// last tried, FewestHoldersKeys the number of keys with so few; 0: none was tried.
 	FewestHolders, FewestHoldersKeys int

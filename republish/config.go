@@ -7,9 +7,6 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// Region is a subtree of the keyspace whose keys are republished together.
-type Region = kad.Prefix
-
 // Kind distinguishes the records of one key, as records.Kind does.
 type Kind = uint8
 

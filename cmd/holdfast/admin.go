@@ -47,7 +47,7 @@ func (a *app) printRepublish(s *api.RepublishStatus) error {
 		next = until(s.NextDue)
 	}
 	err := a.fields(
-		"Keys", fmt.Sprint(s.Keys), "Regions", fmt.Sprint(s.Regions), "Overdue regions", alarmIf(s.OverdueRegions > 0, fmt.Sprint(s.OverdueRegions)),
+		"Keys", fmt.Sprint(s.Keys), "Overdue", alarmIf(s.OverdueKeys > 0, fmt.Sprint(s.OverdueKeys)),
 		"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
 		"Next due", next, "Last success", ago(s.LastSuccess), "Fewest holders", fewestHolders(s), "Unannounced", fmt.Sprint(s.Unannounced),
 	)

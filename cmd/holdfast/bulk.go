@@ -125,7 +125,7 @@ func (a *app) watchAnnounced(ctx context.Context, b api.Backend) (s api.Republis
 
 // busy reports whether the schedule has something to do now and somebody to tell.
 func busy(s *api.RepublishStatus) bool {
-	return s.VerifiedPeers > 0 && s.Active+s.OverdueRegions > 0
+	return s.VerifiedPeers > 0 && s.Active+s.OverdueKeys > 0
 }
 
 // laterStatus asks again after a while.

@@ -57,7 +57,7 @@ func (a *app) waitRepublished(ctx context.Context, b api.Backend, before *api.Re
 	}
 	renewed, failed := s.Succeeded-before.Succeeded, s.Failed-before.Failed
 	if s.VerifiedPeers == 0 && s.Keys > 0 {
-		return api.Errorf(api.CodeNoPeers, "%s not republished because no peer answers; the daemon does it when one does", areKeys(s.Active+s.OverdueRegions))
+		return api.Errorf(api.CodeNoPeers, "%s not republished because no peer answers; the daemon does it when one does", areKeys(s.Active+s.OverdueKeys))
 	}
 	if a.json {
 		return a.printJSON(struct {

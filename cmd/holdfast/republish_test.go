@@ -16,10 +16,10 @@ func TestPrintRepublish(t *testing.T) {
 		s    api.RepublishStatus
 		want []string
 	}{
-		"nothing":     {api.RepublishStatus{}, []string{"Fewest holders:   -"}},
-		"restarted":   {api.RepublishStatus{Keys: 2}, []string{"Fewest holders:   not known: no key was published since the start"}},
-		"some tried":  {api.RepublishStatus{Keys: 9, Holders: api.Holders{Keys: 7, Fewest: 3, FewestKeys: 2}}, []string{"Fewest holders:   3 (2 of 7 keys), 2 not published since the start"}},
-		"all tried":   {api.RepublishStatus{Keys: 9, Holders: api.Holders{Keys: 9, FewestKeys: 1}}, []string{"Fewest holders:   0 (1 of 9 keys)"}},
+		"nothing":     {api.RepublishStatus{}, []string{"Fewest holders:  -"}},
+		"restarted":   {api.RepublishStatus{Keys: 2}, []string{"Fewest holders:  not known: no key was published since the start"}},
+		"some tried":  {api.RepublishStatus{Keys: 9, Holders: api.Holders{Keys: 7, Fewest: 3, FewestKeys: 2}}, []string{"Fewest holders:  3 (2 of 7 keys), 2 not published since the start"}},
+		"all tried":   {api.RepublishStatus{Keys: 9, Holders: api.Holders{Keys: 9, FewestKeys: 1}}, []string{"Fewest holders:  0 (1 of 9 keys)"}},
 		"failed ones": {api.RepublishStatus{LastErrors: []api.PublishError{{Key: "k", Kind: "value", At: at, Problem: "only 1 of 3 peers took it"}}}, []string{"Not published when last tried:\nTRIED", "value  k    only 1 of 3 peers took it"}},
 		"ended ones": {
 			api.RepublishStatus{EndedTotal: 12, Ended: []api.PublishEnd{{Key: "k", Kind: "value", At: at, Reason: "the record was valid until then"}}},

@@ -23,7 +23,7 @@ func twoOverviews() (before, now *api.Overview) {
 		}
 		o.Identity.Protocol = "/ipfs/kad/1.0.0"
 		o.Buckets = []api.Bucket{{CPL: 0, Peers: 20, Verified: 20, Room: 20}, {CPL: 1, Peers: 7, Verified: 4, Room: 20}}
-		o.Republish = api.RepublishStatus{Keys: 9, Active: 2, OverdueRegions: 1, CycleSeconds: 79200, NextDue: taken.Add(time.Hour), LastSuccess: taken.Add(-time.Minute)}
+		o.Republish = api.RepublishStatus{Keys: 9, Active: 2, OverdueKeys: 1, CycleSeconds: 79200, NextDue: taken.Add(time.Hour), LastSuccess: taken.Add(-time.Minute)}
 		o.Traffic = api.Traffic{
 			In: map[string]uint64{"FIND_NODE": in, "ADD_PROVIDER": 7 * in}, Out: map[string]uint64{"FIND_NODE": out},
 			Rejected: 3, OutFailed: 5, Received: in * 100, Sent: in * 1000,

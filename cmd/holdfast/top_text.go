@@ -172,7 +172,7 @@ func topRenewal(o *api.Overview, s style) []string {
 	r := &o.Republish
 	lines := []string{
 		s.bold("PUBLISHED KEYS"),
-		fmt.Sprintf("%s %s, %d in work, %s", comma(uint64(r.Keys)), english.PluralWord(r.Keys, "key", ""), r.Active, s.alarm(r.OverdueRegions > 0, fmt.Sprintf("%d overdue", r.OverdueRegions))),
+		fmt.Sprintf("%s %s, %d in work, %s", comma(uint64(r.Keys)), english.PluralWord(r.Keys, "key", ""), r.Active, s.alarm(r.OverdueKeys > 0, fmt.Sprintf("%d overdue", r.OverdueKeys))),
 		fmt.Sprintf("a cycle takes %s, next %s, last %s", span(time.Duration(r.CycleSeconds*float64(time.Second))), inTime(r.NextDue, o.Taken), sinceTime(r.LastSuccess, o.Taken)),
 	}
 	if r.Keys > 0 {

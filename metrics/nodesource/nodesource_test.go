@@ -122,8 +122,6 @@ func TestRealNodes(t *testing.T) {
 		`holdfast_republish_replicas_count`:                                      2,
 		`holdfast_republish_find_node_total`:                                     2,
 		`holdfast_republish_overdue_keys`:                                        0,
-		`holdfast_republish_regions`:                                             2,
-		`holdfast_republish_overdue_regions`:                                     0,
 		`holdfast_db_max_bytes`:                                                  storage.DefaultMaxBytes,
 		`holdfast_db_copies_bytes`:                                               float64(len(aside)),
 		`holdfast_db_failed`:                                                     0,

@@ -210,17 +210,16 @@ type Pong struct {
 
 // RepublishStatus describes the renewal of published keys.
 type RepublishStatus struct {
-	Keys           int       `json:"keys"`
-	Regions        int       `json:"regions"`
-	Active         int       `json:"active"` // being published now
-	OverdueRegions int       `json:"overdue_regions"`
-	CycleSeconds   float64   `json:"cycle_seconds"`
-	NextDue        time.Time `json:"next_due,omitzero"`
-	LastSuccess    time.Time `json:"last_success,omitzero"`
-	Unannounced    int       `json:"unannounced"`    // keys of which no publication has succeeded yet
-	Succeeded      uint64    `json:"succeeded"`      // publications since the start of the daemon
-	Failed         uint64    `json:"failed"`         // likewise; those that a caller cancelled are in neither
-	VerifiedPeers  int       `json:"verified_peers"` // without any, nothing is published
+	Keys          int       `json:"keys"`
+	Active        int       `json:"active"` // being published now
+	OverdueKeys   int       `json:"overdue_keys"`
+	CycleSeconds  float64   `json:"cycle_seconds"`
+	NextDue       time.Time `json:"next_due,omitzero"`
+	LastSuccess   time.Time `json:"last_success,omitzero"`
+	Unannounced   int       `json:"unannounced"`    // keys of which no publication has succeeded yet
+	Succeeded     uint64    `json:"succeeded"`      // publications since the start of the daemon
+	Failed        uint64    `json:"failed"`         // likewise; those that a caller cancelled are in neither
+	VerifiedPeers int       `json:"verified_peers"` // without any, nothing is published
 	// LastErrors are of keys that have not been published since, newest first.
 	LastErrors []PublishError `json:"last_errors,omitempty"`
 	Holders    Holders        `json:"holders"`
@@ -241,8 +240,8 @@ type PublishEnd struct {
 // were published or tried since the start.
 type Holders struct {
 	Keys       int `json:"keys"`        // of which it is known
-	Fewest     int `json:"fewest"`      // peers that took the key which the fewest took when it was last tried
-	FewestKeys int `json:"fewest_keys"` // keys that so few took
+	Fewest     int `json:"fewest"`      // the smallest number of peers that took any of these keys when it was last tried
+	FewestKeys int `json:"fewest_keys"` // how many keys that number holds for
 }
 
 // PublishError tells why a key was not published when it was last tried.

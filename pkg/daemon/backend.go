@@ -278,14 +278,14 @@ func parseTarget(target string) (peer.AddrInfo, error) {
 	return infos[0], nil
 }
 
-// RepublishStatus implements api.Backend. Each key is a region of its own.
+// RepublishStatus implements api.Backend.
 func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) {
 	s := b.node.Status()
 	r := s.Republish
 	out := api.RepublishStatus{
-		Keys: r.Keys, Regions: r.Keys, Active: r.Active, OverdueRegions: r.Overdue,
+		Keys: r.Keys, Active: r.Active, OverdueKeys: r.Overdue,
 		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
-		Unannounced: r.Untold, Succeeded: r.Done, Failed: r.Failed, VerifiedPeers: s.VerifiedPeers,
+		Unannounced: r.Unannounced, Succeeded: r.Done, Failed: r.Failed, VerifiedPeers: s.VerifiedPeers,
 		Holders: api.Holders(r.Holders), EndedTotal: r.EndedNum,
 	}
 	for _, e := range r.Ended {

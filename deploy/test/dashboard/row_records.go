@@ -80,14 +80,6 @@ var republished = row{"Republish", []panel{
 		queries:     []query{{"holdfast_republish_overdue_keys{@}", "{{instance}}"}},
 	},
 	{
-		kind: lines, title: "Regions of the schedule", unit: "short",
-		description: "Regions of the keyspace in the schedule of republications, and those whose turn has come and not begun. Each key is a region of its own.",
-		queries: []query{
-			{"holdfast_republish_regions{@}", "{{instance}} all"},
-			{"holdfast_republish_overdue_regions{@}", "{{instance}} overdue"},
-		},
-	},
-	{
 		kind: lines, title: "Keys being republished", unit: "none",
 		description: "At most eight at once.",
 		queries:     []query{{"holdfast_republish_in_flight{@}", "{{instance}}"}},
@@ -104,7 +96,7 @@ var republished = row{"Republish", []panel{
 	},
 	{
 		kind: lines, title: "Holders reached", unit: "none", top: 20,
-		description: "Peers that took a republished record: the median, the 5 of 100 that fared worst, and those of the key that the fewest took when it was last tried. 20 is all; a network of fewer servers has fewer.",
+		description: "Peers that took a republished record: the median, the 5 of 100 that fared worst, and the smallest number for any key when it was last tried. 20 is all; a network of fewer servers has fewer.",
 		queries: []query{
 			{"histogram_quantile(0.5, sum by (le) (rate(holdfast_republish_replicas_bucket{@}[@])))", "median"},
 			{"histogram_quantile(0.05, sum by (le) (rate(holdfast_republish_replicas_bucket{@}[@])))", "5 %"},
