@@ -29,7 +29,7 @@ func TestPyTakesAllAnnouncements(t *testing.T) {
 	start := time.Now()
 	_, err := n.ProvideMany(t.Context(), keys)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return n.Status().Republish.Untold == 0 }, 2*time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return n.Status().Republish.Unannounced == 0 }, 2*time.Minute, 50*time.Millisecond)
 	t.Logf("announced after %s", time.Since(start).Round(time.Second))
 	require.Empty(t, n.Status().Republish.Failures)
 

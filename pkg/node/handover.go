@@ -45,7 +45,7 @@ func (n *Node) ProvideMany(ctx context.Context, keys [][]byte) (h HandedOver, er
 	if err := n.cfg.Keystore.Publish(pubs...); err != nil {
 		return HandedOver{}, fmt.Errorf("node: provide: %w", err)
 	}
-	n.untold.add(items...)
+	n.unannounced.add(items...)
 	err = n.steps(items, func(now time.Time, m *dht.Machine, it republish.Item) {
 		if !m.Schedule().Active(it) { // else it is being announced
 			m.Scheduled(now, it, now, false)
@@ -93,7 +93,7 @@ func (n *Node) UnprovideMany(_ context.Context, keys [][]byte) (removed int, err
 	for i, key := range keys {
 		items[i] = republishItem(uint8(records.KindProvider), key)
 	}
-	n.untold.forget(items...)
+	n.unannounced.forget(items...)
 	if err := n.steps(items, func(_ time.Time, m *dht.Machine, it republish.Item) { m.Unscheduled(it) }); err != nil {
 		return removed, err
 	}
@@ -127,16 +127,16 @@ func (n *Node) steps(items []republish.Item, do func(now time.Time, m *dht.Machi
 	return nil
 }
 
-// untold holds the published keys of which no publication has succeeded yet, and
+// unannounced holds the published keys of which no publication has succeeded yet, and
 // counts the publications. It is as large as what waits to be announced. Safe for
 // concurrent use.
-type untold struct {
+type unannounced struct {
 	mu           sync.Mutex
 	keys         map[republish.Item]struct{}
 	done, failed uint64 // publications since the start
 }
 
-func (u *untold) add(items ...republish.Item) {
+func (u *unannounced) add(items ...republish.Item) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.keys == nil {
@@ -147,7 +147,7 @@ func (u *untold) add(items ...republish.Item) {
 	}
 }
 
-func (u *untold) forget(items ...republish.Item) {
+func (u *unannounced) forget(items ...republish.Item) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, it := range items {
@@ -156,7 +156,7 @@ func (u *untold) forget(items ...republish.Item) {
 }
 
 // ended takes the end of a publication.
-func (u *untold) ended(it republish.Item, ok bool) {
+func (u *unannounced) ended(it republish.Item, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !ok {
@@ -169,7 +169,7 @@ func (u *untold) ended(it republish.Item, ok bool) {
 
 // counts returns how many keys no peer has been told of, and the publications since
 // the start that succeeded and failed.
-func (u *untold) counts() (keys int, done, failed uint64) {
+func (u *unannounced) counts() (keys int, done, failed uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return len(u.keys), u.done, u.failed

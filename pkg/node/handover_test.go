@@ -51,7 +51,7 @@ func TestProvideMany(t *testing.T) {
 	h, err := n.ProvideMany(ctx, keys)
 	require.NoError(t, err)
 	require.Equal(t, node.HandedOver{New: len(keys)}, h)
-	waitFor(t, func() bool { return n.Status().Republish.Untold == 0 })
+	waitFor(t, func() bool { return n.Status().Republish.Unannounced == 0 })
 	s := n.Status().Republish
 	require.Equal(t, len(keys), s.Keys)
 	require.EqualValues(t, len(keys), s.Done)
@@ -66,7 +66,7 @@ func TestProvideMany(t *testing.T) {
 	h, err = n.ProvideMany(ctx, more)
 	require.NoError(t, err)
 	require.Equal(t, node.HandedOver{New: 1, Known: len(keys)}, h)
-	waitFor(t, func() bool { return n.Status().Republish.Untold == 0 })
+	waitFor(t, func() bool { return n.Status().Republish.Unannounced == 0 })
 	require.EqualValues(t, len(more), n.Status().Republish.Done)
 }
 
@@ -85,7 +85,7 @@ func TestHandedOverKeysAreKept(t *testing.T) {
 	n = newNode(t, cfg)
 	s := n.Status().Republish
 	require.Equal(t, len(keys), s.Keys)
-	require.Equal(t, len(keys), s.Untold)
+	require.Equal(t, len(keys), s.Unannounced)
 	require.Less(t, s.Overdue, len(keys)) // a start spreads them
 	h, err = n.ProvideMany(ctx, keys)
 	require.NoError(t, err)
@@ -96,9 +96,9 @@ func TestHandedOverKeysAreKept(t *testing.T) {
 	require.Equal(t, len(keys)-1, removed)
 	s = n.Status().Republish
 	require.Equal(t, 1, s.Keys)
-	require.Equal(t, 1, s.Untold)
+	require.Equal(t, 1, s.Unannounced)
 	require.NoError(t, n.UnprovideKey(ctx, keys[0]))
-	require.Zero(t, n.Status().Republish.Untold)
+	require.Zero(t, n.Status().Republish.Unannounced)
 	require.EqualValues(t, 0, mem.Stats().Published[records.KindProvider])
 }
 

@@ -185,7 +185,7 @@ func (k *housekeeper) note(p dht.Published) {
 		k.failed.add(PublishFailure{Kind: p.Kind, Key: p.Key, At: p.At, Problem: problem(&p)})
 	}
 	k.mu.Unlock()
-	k.n.untold.ended(republishItem(uint8(p.Kind), p.Key), p.OK)
+	k.n.unannounced.ended(republishItem(uint8(p.Kind), p.Key), p.OK)
 	if err := k.n.cfg.Keystore.Done(p.Kind, p.Key, last, p.Due); err != nil {
 		k.n.log.Error("the schedule of a published key could not be saved", "kind", p.Kind.String(), "err", err)
 	}
@@ -214,7 +214,7 @@ func (k *housekeeper) loadOne(it republish.Item) {
 		k.n.log.Error("a published key could not be renewed", "err", err)
 	}
 	if gone {
-		k.n.untold.forget(it)
+		k.n.unannounced.forget(it)
 	}
 	_ = k.n.do(func(now time.Time, m *dht.Machine) { m.Loaded(now, it, q, gone) })
 }

@@ -86,7 +86,7 @@ func TestPeerLimitsAnnouncements(t *testing.T) {
 		start := time.Now()
 		_, err := n.ProvideMany(context.Background(), keys)
 		require.NoError(t, err)
-		for n.Status().Republish.Untold > 0 && time.Since(start) < time.Minute {
+		for n.Status().Republish.Unannounced > 0 && time.Since(start) < time.Minute {
 			time.Sleep(time.Second)
 		}
 		require.Less(t, time.Since(start), time.Minute)

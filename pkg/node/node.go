@@ -87,7 +87,7 @@ type Node struct {
 	dropped       atomic.Uint64                   // see tryDo
 	over          [records.NumQuotas]atomic.Int64 // what the handler refused or cut
 	traces        traces
-	untold        untold
+	unannounced   unannounced
 	bootstraps    struct{ reached, failed, skipped atomic.Uint64 }
 	alive         atomic.Int64 // when a peer of the table last asked something: nanoseconds since started
 	unanswered    atomic.Bool  // no peer answers, see dialing

@@ -33,7 +33,7 @@ func (n *Node) restore() error {
 		it := republishItem(uint8(p.Kind), p.Key)
 		n.machine.Scheduled(now, it, p.Due, true)
 		if p.Last.IsZero() {
-			n.untold.add(it)
+			n.unannounced.add(it)
 		}
 		return true
 	})

@@ -31,7 +31,7 @@ func (n *Node) Status() Status {
 		s.Records.Refused[q] += n.over[q].Load()
 	}
 	s.LastSnapshot, s.LastExpiry, s.LastRepublish = n.keeper.last()
-	untold, done, failed := n.untold.counts()
+	unannounced, done, failed := n.unannounced.counts()
 	_ = n.ask(func(now time.Time, m *dht.Machine) {
 		s.TablePeers, s.VerifiedPeers = m.Table().Len()
 		s.RestoredPeers = n.restored
@@ -48,8 +48,8 @@ func (n *Node) Status() Status {
 			Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
 			Interval: n.republishInterval(), NextDue: sched.Next, Failures: n.keeper.failures(),
 			Ended: ended.last, EndedNum: ended.n,
-			Holders: Holders{Keys: sched.Tried, Fewest: sched.Fewest, FewestKeys: sched.Worst},
-			Untold:  untold, Done: done, Failed: failed,
+			Holders:     Holders{Keys: sched.Tried, Fewest: sched.Fewest, FewestKeys: sched.Worst},
+			Unannounced: unannounced, Done: done, Failed: failed,
 		}
 	})
 	return s

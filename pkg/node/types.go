@@ -113,7 +113,7 @@ type RepublishStatus struct {
 	Ended    []PublishEnd // the last publications that ended by themselves, newest first
 	EndedNum int          // of them since the start
 
-	Untold       int    // keys whose first publication has not succeeded yet
+	Unannounced  int    // keys whose first publication has not succeeded yet
 	Done, Failed uint64 // publications since the start
 }
 
@@ -121,6 +121,6 @@ type RepublishStatus struct {
 // were published or tried since the start.
 type Holders struct {
 	Keys       int // of which it is known
-	Fewest     int // peers that took the key which the fewest took when it was last tried
-	FewestKeys int // keys that so few took
+	Fewest     int // the smallest number of peers that took any of these keys when it was last tried
+	FewestKeys int // how many keys that number holds for
 }

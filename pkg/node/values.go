@@ -119,7 +119,7 @@ func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht
 	it := republishItem(uint8(pub.Kind), pub.Key)
 	end, _ := n.end(&pub)
 	q.Publish = &it
-	n.untold.add(it)
+	n.unannounced.add(it)
 	res, err := n.query(ctx, q, func(now time.Time, m *dht.Machine) {
 		due := records.Earlier(now.Add(n.republishInterval()), end)
 		m.Scheduled(now, it, due, false)
@@ -160,7 +160,7 @@ func (n *Node) stopPublishing(kind records.Kind, key []byte) error {
 		return fmt.Errorf("node: unpublish: %w", err)
 	}
 	it := republishItem(uint8(kind), key)
-	n.untold.forget(it)
+	n.unannounced.forget(it)
 	return n.ask(func(_ time.Time, m *dht.Machine) { m.Unscheduled(it) })
 }
 
