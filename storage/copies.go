@@ -20,64 +20,67 @@ const (
 	suffixSchema   = ".schema"
 )
 
+var copySuffixes = []string{suffixCorrupt, suffixReplaced, suffixSchema}
+
 // keptCopies is how many copies of a file are kept of each suffix: the last, and the one
 // before it in case a repair or a restore was done twice by mistake. Each may be as large
 // as the file.
 const keptCopies = 2
 
-// Copy is a file that was put aside by a repair, a restore or a change of schema.
-type Copy struct {
-	Path  string
-	Bytes int64
-	Time  time.Time // when it was last written to
-}
-
-// Copies returns the files in the directory of the store that were put aside.
-func (db *DB) Copies() (all []Copy, err error) {
-	for _, name := range dbFiles {
-		for _, suffix := range []string{suffixCorrupt, suffixReplaced, suffixSchema} {
-			found, err := copiesOf(db.dir, name, suffix)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, found...)
-		}
+// CopiesSize returns how many files in the directory of the store were put aside by
+// repairs, restores and changes of schema, and their length together. It reads the
+// directory once.
+func (db *DB) CopiesSize() (n int, bytes int64, err error) {
+	all, err := copiesIn(db.dir)
+	for _, c := range all {
+		bytes += c.bytes
 	}
-	return all, nil
+	return len(all), bytes, err
 }
 
-// copiesOf returns the copies of a file with a suffix, the newest first.
-func copiesOf(dir, name, suffix string) (found []Copy, err error) {
+// oldCopy is a file that was put aside.
+type oldCopy struct {
+	path   string
+	of     string // the name of the file that it was
+	suffix string // without the time or number
+	bytes  int64
+	time   time.Time // when it was last written to
+}
+
+// copiesIn returns the files in dir that were put aside, the newest first.
+func copiesIn(dir string) (found []oldCopy, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("storage: copies: %w", err)
 	}
 	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), name+suffix)
-		if !ok || rest != "" && rest[0] != '-' {
+		of, suffix := splitCopy(e.Name())
+		if !slices.Contains(copySuffixes, suffix) {
 			continue
 		}
-		if info, err := e.Info(); err == nil { // else it has just gone
-			found = append(found, Copy{filepath.Join(dir, e.Name()), info.Size(), info.ModTime()})
+		if info, err := e.Info(); err == nil { // otherwise it has just gone
+			found = append(found, oldCopy{filepath.Join(dir, e.Name()), of, suffix, info.Size(), info.ModTime()})
 		}
 	}
-	slices.SortFunc(found, func(a, b Copy) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.Path, a.Path)) })
+	slices.SortFunc(found, func(a, b oldCopy) int { return cmp.Or(b.time.Compare(a.time), cmp.Compare(b.path, a.path)) })
 	return found, nil
 }
 
 // dropCopies removes the oldest copies of a file when a new one has been made, and leaves
 // keptCopies. newest are the new ones, one of each file.
 func dropCopies(dir string, newest []string) error {
+	all, err := copiesIn(dir)
+	if err != nil {
+		return err
+	}
 	removed := false
 	for _, path := range newest {
-		name, suffix := splitCopy(filepath.Base(path))
-		found, err := copiesOf(dir, name, suffix)
-		if err != nil {
-			return err
-		}
-		found = slices.DeleteFunc(found, func(c Copy) bool { return c.Path == path })
-		for _, c := range found[min(keptCopies-1, len(found)):] {
-			if err := os.Remove(c.Path); err != nil {
+		of, suffix := splitCopy(filepath.Base(path))
+		older := slices.DeleteFunc(slices.Clone(all), func(c oldCopy) bool {
+			return c.of != of || c.suffix != suffix || c.path == path
+		})
+		for _, c := range older[min(keptCopies-1, len(older)):] {
+			if err := os.Remove(c.path); err != nil {
 				return fmt.Errorf("storage: %w", err)
 			}
 			removed = true

@@ -22,6 +22,18 @@ func touch(t *testing.T, path string, size, hours int) {
 	require.NoError(t, os.Chtimes(path, at, at))
 }
 
+// copiesByKind returns how many copies there are, by the name of the file and the suffix.
+func copiesByKind(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	found, err := copiesIn(dir)
+	require.NoError(t, err)
+	kinds := make(map[string]int)
+	for _, c := range found {
+		kinds[c.of+c.suffix]++
+	}
+	return kinds
+}
+
 // Of each file the last copies are kept, of each kind, however often it is repaired and
 // restored.
 func TestCopiesAreBounded(t *testing.T) {
@@ -47,19 +59,39 @@ func TestCopiesAreBounded(t *testing.T) {
 			require.FileExists(t, f)
 		}
 	}
+	kept := copiesByKind(t, dir)
 	for _, name := range dbFiles {
 		for _, suffix := range []string{suffixCorrupt, suffixReplaced} {
-			found, err := copiesOf(dir, name, suffix)
-			require.NoError(t, err)
-			require.Len(t, found, keptCopies, "%s%s", name, suffix)
+			require.Equal(t, keptCopies, kept[name+suffix], "%s%s", name, suffix)
 		}
 	}
 	require.FileExists(t, filepath.Join(dir, FileName+".corrupted"))
 	db = openTest(t, dir, Options{})
-	all, err := db.Copies()
+	n, size, err := db.CopiesSize()
 	require.NoError(t, err)
-	require.Len(t, all, 2*keptCopies*len(dbFiles))
-	require.Positive(t, all[0].Bytes)
+	require.Equal(t, 2*keptCopies*len(dbFiles), n)
+	require.Positive(t, size)
+}
+
+// Every kind of copy counts, and nothing that only looks like one.
+func TestCopiesSize(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Options{NoSync: true})
+	n, size, err := db.CopiesSize()
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Zero(t, size)
+	for i, name := range []string{
+		FileName + ".corrupt-1", FileName + ".replaced", FileName + ".schema-1", runs.LogName + ".corrupt-1", runs.RunsName + ".replaced-2",
+		FileName + ".corrupted", FileName + ".new", FileName + ".suspect", "other.db.corrupt-1", // no copies
+	} {
+		touch(t, filepath.Join(dir, name), 1<<i, 0)
+	}
+	t.Cleanup(func() { require.NoError(t, os.Remove(filepath.Join(dir, FileName+".suspect"))) })
+	n, size, err = db.CopiesSize()
+	require.NoError(t, err)
+	require.Equal(t, 5, n)
+	require.EqualValues(t, 0b11111, size)
 }
 
 // The newest stays whatever its time says, and of the others the one written to last.

@@ -53,10 +53,8 @@ func (s *Source) Read() metrics.Reading {
 			r.DBSize, r.DBFree, r.DBFill = sizes.File, sizes.Free, sizes.Fill
 			r.DiskFree, r.DiskSize = sizes.Disk.Free, sizes.Disk.Total
 		}
-		if copies, err := s.db.Copies(); err == nil {
-			for _, c := range copies {
-				r.DBCopies += c.Bytes
-			}
+		if _, bytes, err := s.db.CopiesSize(); err == nil {
+			r.DBCopies = bytes
 		}
 		r.DBFailed, r.DiskFull = s.db.Err() != nil, s.diskFull()
 	}

@@ -88,14 +88,11 @@ func (d *Daemon) openCompact(o storage.Options) (err error) {
 
 // copies counts the files that were put aside beside the database.
 func (d *Daemon) copies() (n int, bytes int64) {
-	all, err := d.store.Copies()
+	n, bytes, err := d.store.CopiesSize()
 	if err != nil {
 		return 0, 0
 	}
-	for _, c := range all {
-		bytes += c.Bytes
-	}
-	return len(all), bytes
+	return n, bytes
 }
 
 // fileSize is the length of the database in bytes, 0 if it cannot be read.
