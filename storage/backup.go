@@ -33,6 +33,7 @@ func (db *DB) Backup(w io.Writer) (n int64, err error) {
 	<-done
 	if errors.Is(err, ErrBackupSlow) {
 		db.log.Warn("storage: a backup was given up: it was read too slowly, and writes needed the pages that it held", "bytes", n)
+		return n, err
 	}
 	if err != nil {
 		return n, fmt.Errorf("storage: backup: %w", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,7 +83,9 @@ func TestBackupOfASlowReader(t *testing.T) {
 			require.NoError(t, err)
 			require.Less(t, sizes.Fill, 1.0)
 			r.goOn()
-			require.ErrorIs(t, <-done, ErrBackupSlow)
+			err = <-done
+			require.ErrorIs(t, err, ErrBackupSlow)
+			require.Equal(t, 1, strings.Count(err.Error(), "storage: "), err)
 			_, err = db.Backup(io.Discard)
 			require.NoError(t, err, "a new one succeeds")
 		})
