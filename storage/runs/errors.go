@@ -2,6 +2,7 @@ package runs
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
@@ -28,6 +29,21 @@ var (
 	ErrReadOnly = disk.ErrReadOnly
 )
 
-// errGone is returned by a read of a run that was merged or dropped after the
-// view was taken. The reader takes a new view.
+// errGone is returned, as a *goneError, by a read of a run that was merged or dropped
+// after the view was taken. The reader takes a new view.
 var errGone = errors.New("storage: run is gone")
+
+// goneError names the run that is gone.
+type goneError struct{ run uint32 }
+
+func (e *goneError) Error() string { return fmt.Sprintf("%v: run %d", errGone, e.run) }
+
+func (e *goneError) Unwrap() error { return errGone }
+
+// lost turns a *goneError into ErrCorrupt: the run should be in the file.
+func lost(err error) error {
+	if gone := (*goneError)(nil); errors.As(err, &gone) {
+		return fmt.Errorf("%w: run %d is missing", ErrCorrupt, gone.run)
+	}
+	return err
+}

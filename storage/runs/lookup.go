@@ -89,7 +89,7 @@ func (s *Store) missing(v *view, err error) error {
 	if !errors.Is(err, errGone) || s.ending.Load() || s.view.Load() != v {
 		return err
 	}
-	return fmt.Errorf("%w: a run is missing", ErrCorrupt)
+	return lost(err)
 }
 
 // scan calls fn with a key's copies in the runs of a view in which something

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -113,11 +112,8 @@ func (b *builder) mergeSegment(tx *bbolt.Tx, m *merge) (done bool, err error) {
 	ins := make([]*input, 0, len(m.inputs))
 	for _, r := range m.inputs {
 		in, err := newInput(tx, r, m)
-		if errors.Is(err, errGone) {
-			err = fmt.Errorf("%w: run %d is missing", ErrCorrupt, r.number)
-		}
 		if err != nil {
-			return false, err
+			return false, lost(err)
 		}
 		if in.recs != nil {
 			ins = append(ins, in)

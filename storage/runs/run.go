@@ -97,7 +97,7 @@ func (r *run) open(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	if b := tx.Bucket(r.blocks); b != nil {
 		return b, nil
 	}
-	return nil, errGone
+	return nil, &goneError{r.number}
 }
 
 // many stands for a number of copies that is not known: it is more than any bound on

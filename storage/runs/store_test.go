@@ -218,9 +218,19 @@ func TestRunIsMissing(t *testing.T) {
 	r := s.view.Load().runs[0]
 	require.NoError(t, s.runs.Update(func(tx *bbolt.Tx) error { return deleteRun(tx, r.number) }))
 
+	named := fmt.Sprintf("run %d is missing", r.number)
 	_, err := s.Providers(nil, start, []byte("k"), 10)
 	require.ErrorIs(t, err, ErrCorrupt)
-	require.ErrorIs(t, add("k"), ErrCorrupt)
+	require.ErrorContains(t, err, named)
+	err = add("k")
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, named)
+	err = s.runs.View(func(tx *bbolt.Tx) error {
+		_, err := (&builder{s: s}).mergeSegment(tx, &merge{inputs: []*run{r}})
+		return err
+	})
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, named)
 	key := recordKeyOf([]byte("k"))
 	require.False(t, s.known(seconds(start), &key, "p"))
 	_, err = s.Providers(nil, start, []byte("another"), 10)
