@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 )
 
 // Backup writes a consistent copy of all files to w, as a tar archive, while writes
@@ -139,7 +140,7 @@ func cutShort(err error) error {
 
 // checkStaged checks files that are not yet in their places.
 func checkStaged(dir string, progress func(Progress)) error {
-	o := Options{ReadOnly: true, Progress: progress, verifyPages: wholeFile}
+	o := Options{ReadOnly: true, Progress: progress, verifyPages: pages.All}
 	db := newDB(dir, stagedSuffix, o.withDefaults())
 	if err := db.start(); err != nil {
 		return errors.Join(err, db.file.Close(nil))

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 )
 
 // maxProblems bounds the problems that a Report lists.
@@ -38,7 +39,7 @@ func (r *Report) problem(format string, args ...any) {
 // structure and this package's own invariants. An error means that they could not
 // be checked; damage is in the report. progress is told how far it is; it may be nil.
 func Check(dir string, progress func(Progress)) (Report, error) {
-	db, err := Open(dir, Options{ReadOnly: true, Progress: progress, verifyPages: wholeFile})
+	db, err := Open(dir, Options{ReadOnly: true, Progress: progress, verifyPages: pages.All})
 	if errors.Is(err, ErrCorrupt) {
 		var r Report
 		r.problem("%v", err)
@@ -93,10 +94,16 @@ func (db *DB) checkState() (Report, error) {
 // verifyAll checks every page of an open file, unless Open has done so and nobody can
 // have changed it since.
 func (db *DB) verifyAll(path string) error {
-	if db.opts.ReadOnly && db.opts.verifyPages == wholeFile {
+	if db.opts.ReadOnly && db.opts.verifyPages == pages.All {
 		return nil
 	}
-	return verifyFile(path, wholeFile, false, db.opts.Progress)
+	return verifyFile(path, pages.All, false, db.opts.Progress)
+}
+
+// verifyFile checks the structure of a file before bbolt is let at it, see pages.Verify.
+func verifyFile(path string, budget int, lock bool, tell func(Progress)) error {
+	_, err := pages.Verify(path, budget, lock, tell)
+	return lockedFile(path, err)
 }
 
 // recheck is a check at open of a file in which a read met damage before.

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -15,7 +16,7 @@ import (
 func compact(dir string, tell func(Progress), before, after *int64) error {
 	for _, name := range dbFiles {
 		path := filepath.Join(dir, name)
-		used, err := measure(path, wholeFile, true, tell)
+		used, err := pages.Verify(path, pages.All, true, tell)
 		if err != nil {
 			return err
 		}

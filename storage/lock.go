@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // lockName is the file in the directory that its user holds locked. bbolt locks
@@ -39,6 +41,14 @@ func (e *LockedError) Error() string {
 // Unwrap returns ErrLocked.
 func (e *LockedError) Unwrap() error { return ErrLocked }
 
+// lockedFile turns ErrLocked into a *LockedError of a file.
+func lockedFile(path string, err error) error {
+	if errors.Is(err, ErrLocked) {
+		return &LockedError{Path: path}
+	}
+	return err
+}
+
 // dirLock is a held lock on a directory.
 type dirLock struct {
 	f      *os.File // nil: not held
@@ -57,7 +67,7 @@ func lockDir(dir string, shared bool, timeout time.Duration) (*dirLock, error) {
 		return nil, fmt.Errorf("storage: lock: %w", err)
 	}
 	for deadline := time.Now().Add(timeout); ; {
-		ok, err := tryLock(f, shared)
+		ok, err := disk.TryLock(f, shared)
 		if err != nil {
 			f.Close()
 			return nil, fmt.Errorf("storage: lock %s: %w", path, err)

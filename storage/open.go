@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -141,7 +142,7 @@ func (db *DB) suspected(path string) bool {
 
 func (db *DB) verifyBudget() int {
 	if db.suspected(db.path) {
-		return wholeFile
+		return pages.All
 	}
 	return db.opts.verifyPages
 }
@@ -159,10 +160,7 @@ func (db *DB) openFile() (err error) {
 		NoSync:      db.opts.NoSync,
 		Pins:        &db.pins,
 	})
-	if errors.Is(err, ErrLocked) {
-		return &LockedError{Path: db.path}
-	}
-	return err
+	return lockedFile(db.path, err)
 }
 
 // initialize reads the file's description of itself, or writes it into a new one.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -119,7 +120,7 @@ type Options struct {
 	Progress func(Progress)
 
 	// verifyPages bounds the pages whose structure Open checks, nearest the root
-	// first. Zero means defaultVerifyPages. Tests lower it.
+	// first. Zero means pages.DefaultBudget. Tests lower it.
 	verifyPages int
 	// force is damage that Open is to assume; see Repair.
 	force error
@@ -184,7 +185,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxValueSize, records.DefaultMaxValueSize)
 	setQuotas(&o.ValueQuotas, DefaultValueQuotas(o.MaxBytes))
 	setDefault(&o.LockTimeout, DefaultLockTimeout)
-	setDefault(&o.verifyPages, defaultVerifyPages)
+	setDefault(&o.verifyPages, pages.DefaultBudget)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -9,6 +9,7 @@ import (
 
 	ds "github.com/ipfs/go-datastore"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/runs"
@@ -168,8 +169,12 @@ func TestProgressOfRepairWithoutARoot(t *testing.T) {
 // pagesBytes returns the length of a file as far as its pages were ever used.
 func pagesBytes(t *testing.T, path string) int64 {
 	t.Helper()
-	p := openPages(t, path)
-	return int64(p.pages) * p.pageSize
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	var size int64
+	require.NoError(t, db.View(func(tx *bbolt.Tx) error { size = tx.Size(); return nil }))
+	return size
 }
 
 func TestProgressOfCompact(t *testing.T) {

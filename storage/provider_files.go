@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
@@ -37,11 +38,8 @@ func (db *DB) tryProviders() (err error) {
 	o := db.providerOptions()
 	o.Observer = &providerObserver{db: db}
 	s, err := runs.OpenFiles(db.providerPath(runs.LogName), db.providerPath(runs.RunsName), o)
-	if errors.Is(err, ErrLocked) {
-		return &LockedError{Path: db.providerPath(runs.LogName)}
-	}
 	if err != nil {
-		return err
+		return lockedFile(db.providerPath(runs.LogName), err)
 	}
 	if db.suspected(db.providerPath(runs.LogName)) {
 		if err := db.recheckProviders(s); err != nil {
@@ -79,7 +77,7 @@ func (db *DB) verifyProviders(path string, whole bool) error {
 	}
 	budget := db.opts.verifyPages
 	if db.suspected(db.providerPath(runs.LogName)) {
-		budget = wholeFile
+		budget = pages.All
 	}
 	return verifyFile(path, budget, true, db.opts.Progress)
 }
@@ -162,10 +160,11 @@ func (db *DB) buildProviders(q *Quarantine) error {
 type damagedFiles map[string]*damagedFile
 
 type damagedFile struct {
-	f *os.File
-	pageReader
-	top   map[string]*element
+	f     *os.File
+	pages *pages.Reader // nil: nothing can be read
+	top   map[string]*pages.Element
 	whole bool // top has all buckets
+	lost  bool // something is missing that no page says
 }
 
 var _ runs.Source = damagedFiles(nil)
@@ -177,18 +176,16 @@ func readDamaged(dir string, names []string, tell func(Progress)) damagedFiles {
 		files[name] = d
 		f, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
-			d.incomplete = true
+			d.lost = true
 			continue
 		}
 		d.f = f
-		src, err := openPageFile(f)
-		if src == nil {
-			d.incomplete = true
+		if d.pages, err = pages.NewReader(f, name, tell); d.pages == nil {
+			d.lost = true
 			continue
 		}
-		d.pageReader = newPageReader(name, src, tell)
-		d.top, d.whole = d.topBuckets()
-		d.incomplete = err != nil || d.top[string(bucketMeta)] == nil // a new file, made where one was lost
+		d.top, d.whole = d.pages.Buckets()
+		d.lost = err != nil || d.top[string(bucketMeta)] == nil // a new file, made where one was lost
 	}
 	return files
 }
@@ -204,28 +201,28 @@ func (d damagedFiles) Buckets(file string, fn func(name []byte)) (whole bool) {
 // Rows implements runs.Source.
 func (d damagedFiles) Rows(file string, bucket []byte, fn func(key, value []byte)) (whole bool) {
 	f := d[file]
-	return f.eachIn(f.top[string(bucket)], func(e *element) { fn(e.key, e.value) })
+	return f.pages.Rows(f.top[string(bucket)], func(e *pages.Element) { fn(e.Key, e.Value) })
 }
 
 // Scan implements runs.Source.
 func (d damagedFiles) Scan(file string, fn func(key, value []byte)) {
-	if f := d[file]; f.src != nil {
-		f.scan("provider records", func(e *element) { fn(e.key, e.value) })
+	if f := d[file]; f.pages != nil {
+		f.pages.Search("provider records", func(e *pages.Element) { fn(e.Key, e.Value) })
 	}
 }
 
 // skipRest ends the steps of the files: nothing leads to their other pages.
 func (d damagedFiles) skipRest() {
 	for _, name := range providerFiles {
-		if f := d[name]; f.src != nil {
-			f.meter.Skip()
+		if f := d[name]; f.pages != nil {
+			f.pages.Skip()
 		}
 	}
 }
 
 func (d damagedFiles) incomplete() bool {
 	for _, f := range d {
-		if f.incomplete {
+		if f.lost || f.pages.Incomplete() {
 			return true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 )
 
 // Quarantine says what became of damaged files.
@@ -97,9 +98,9 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 		return fmt.Errorf("storage: quarantine: %w", err)
 	}
 	defer src.Close()
-	pages, err := openPageFile(src)
-	if pages != nil {
-		s := salvager{pageReader: newPageReader(FileName, pages, db.opts.Progress), dst: dst, q: q}
+	r, err := pages.NewReader(src, FileName, db.opts.Progress)
+	if r != nil {
+		s := salvager{pages: r, dst: dst, q: q}
 		s.run(err != nil)
 	}
 	return dst.file.Close(nil)

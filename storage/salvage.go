@@ -6,17 +6,20 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 )
 
 // salvager copies what can be read of a damaged file into a new one. Rows are
 // believed if their checksum is right.
 type salvager struct {
-	pageReader
-	dst *DB
-	q   *Quarantine
+	pages *pages.Reader
+	dst   *DB
+	q     *Quarantine
 
-	b       *batch
-	pending int
+	b          *batch
+	pending    int
+	incomplete bool // something was not taken over
+	stopped    bool // the new file takes no more
 }
 
 // run salvages in the order of what could not be had again: the node's own keys,
@@ -24,16 +27,16 @@ type salvager struct {
 // the end of the file is missing.
 func (s *salvager) run(headless bool) {
 	s.incomplete = headless
-	top, _ := s.topBuckets()
+	top, _ := s.pages.Buckets()
 	s.keystore(top[string(bucketKeystore)])
 	s.snapshots(top[string(bucketSnapshot)])
 	s.datastore(top[string(bucketDatastore)])
 	s.values(top[string(bucketValues)])
 	s.commit()
-	s.meter.Skip()
+	s.pages.Skip()
 	c := s.dst.counters.Load()
 	s.q.Records[records.KindValue], s.q.Published = c.Values, c.Published
-	s.q.Incomplete = s.incomplete || s.stopped
+	s.q.Incomplete = s.incomplete || s.stopped || s.pages.Incomplete()
 }
 
 // apply makes a change to the new file, many to a transaction. A change that
@@ -45,7 +48,7 @@ func (s *salvager) apply(change func(b *batch) error) {
 	if s.b == nil {
 		b, err := s.dst.begin()
 		if err != nil {
-			s.stopped = true
+			s.stop()
 			return
 		}
 		b.counters.Clean = true
@@ -53,7 +56,8 @@ func (s *salvager) apply(change func(b *batch) error) {
 	}
 	if err := disk.Guard(func() error { return change(s.b) }); err != nil && !isOutcome(err) {
 		s.dst.rollback(s.b)
-		s.b, s.stopped = nil, true
+		s.b = nil
+		s.stop()
 		return
 	}
 	if s.pending++; s.pending == maxBatch {
@@ -69,37 +73,43 @@ func (s *salvager) commit() {
 	s.b, s.pending = nil, 0
 	if err := disk.Guard(b.finish); err != nil {
 		s.dst.rollback(b)
-		s.stopped = true
+		s.stop()
 	} else if err := s.dst.finishCommit(b); err != nil {
-		s.stopped = true
+		s.stop()
 	}
+}
+
+// stop ends the work: the new file takes no more.
+func (s *salvager) stop() {
+	s.stopped = true
+	s.pages.Stop()
 }
 
 // keystore takes over the published keys. If some are lost on the way to them, it
 // searches the whole file: a key published once too often is better than one that
 // is published no more.
-func (s *salvager) keystore(bucket *element) {
+func (s *salvager) keystore(bucket *pages.Element) {
 	found := make(map[string]bool)
-	whole := s.eachIn(bucket, func(e *element) {
-		p, err := decodePublished(e.key, e.value)
+	whole := s.pages.Rows(bucket, func(e *pages.Element) {
+		p, err := decodePublished(e.Key, e.Value)
 		if err != nil {
 			s.incomplete = true
 			return
 		}
-		found[string(e.key)] = true
+		found[string(e.Key)] = true
 		s.apply(func(b *batch) error { return b.publish([]records.Published{p}) })
 	})
 	if whole {
 		return
 	}
 	newest := make(map[string]records.Published)
-	s.scan("published keys", func(e *element) {
-		if len(e.key) != publishedKeyLen || found[string(e.key)] {
+	s.pages.Search("published keys", func(e *pages.Element) {
+		if len(e.Key) != publishedKeyLen || found[string(e.Key)] {
 			return
 		}
-		p, err := decodePublished(e.key, e.value)
-		if old, ok := newest[string(e.key)]; err == nil && (!ok || !p.Last.Before(old.Last)) {
-			newest[string(e.key)] = p
+		p, err := decodePublished(e.Key, e.Value)
+		if old, ok := newest[string(e.Key)]; err == nil && (!ok || !p.Last.Before(old.Last)) {
+			newest[string(e.Key)] = p
 		}
 	})
 	for _, p := range newest {
@@ -109,15 +119,15 @@ func (s *salvager) keystore(bucket *element) {
 
 // snapshots takes over the snapshots, or if there are none the newest to be found
 // anywhere.
-func (s *salvager) snapshots(bucket *element) {
+func (s *salvager) snapshots(bucket *pages.Element) {
 	take := func(row []byte) {
 		s.q.Snapshots++
 		s.apply(func(b *batch) error { return b.saveSnapshot(row) })
 	}
-	whole := s.eachIn(bucket, func(e *element) {
-		s.eachIn(e, func(e *element) {
-			if _, err := decodeSnapshot(e.value); err == nil {
-				take(clone(e.value))
+	whole := s.pages.Rows(bucket, func(e *pages.Element) {
+		s.pages.Rows(e, func(e *pages.Element) {
+			if _, err := decodeSnapshot(e.Value); err == nil {
+				take(clone(e.Value))
 			}
 		})
 	})
@@ -126,12 +136,12 @@ func (s *salvager) snapshots(bucket *element) {
 	}
 	var newest []byte
 	var taken time.Time
-	s.scan("snapshots", func(e *element) {
-		if !bytes.Equal(e.key, keySnapshot) {
+	s.pages.Search("snapshots", func(e *pages.Element) {
+		if !bytes.Equal(e.Key, keySnapshot) {
 			return
 		}
-		if snap, err := decodeSnapshot(e.value); err == nil && (newest == nil || snap.Taken.After(taken)) {
-			newest, taken = clone(e.value), snap.Taken
+		if snap, err := decodeSnapshot(e.Value); err == nil && (newest == nil || snap.Taken.After(taken)) {
+			newest, taken = clone(e.Value), snap.Taken
 		}
 	})
 	if newest != nil {
@@ -141,22 +151,22 @@ func (s *salvager) snapshots(bucket *element) {
 
 // values takes over the values; if some are lost on the way, the newest version
 // of each that is left in the file.
-func (s *salvager) values(bucket *element) {
-	take := func(e *element) bool {
-		v, err := decodeValue(e.key, e.value)
+func (s *salvager) values(bucket *pages.Element) {
+	take := func(e *pages.Element) bool {
+		v, err := decodeValue(e.Key, e.Value)
 		if err != nil {
 			return false
 		}
 		s.apply(func(b *batch) error { return b.restoreValue(&v) })
 		return true
 	}
-	whole := s.eachIn(bucket, func(e *element) {
+	whole := s.pages.Rows(bucket, func(e *pages.Element) {
 		if !take(e) {
 			s.incomplete = true
 		}
 	})
 	if !whole {
-		s.scan("values", func(e *element) { take(e) })
+		s.pages.Search("values", func(e *pages.Element) { take(e) })
 	}
 }
 

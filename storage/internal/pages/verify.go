@@ -1,4 +1,4 @@
-package storage
+package pages
 
 import (
 	"bytes"
@@ -14,31 +14,26 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// defaultVerifyPages is how many pages Open looks at, 16 MiB: all of a small
-// file, and in a large one its top, where damage would be worst. Of the rest it reads
-// the branches, one page in a hundred. That takes milliseconds; what is wrong in a leaf is
-// caught when it is read (see DB.view).
-const defaultVerifyPages = 4096
+// DefaultBudget is how many pages a start looks at, 16 MiB: all of a small file, and in a
+// large one its top, where damage would be worst. Of the rest it reads the branches, one
+// page in a hundred. That takes milliseconds; what is wrong in a leaf is caught when it is
+// read, see disk.Guard.
+const DefaultBudget = 4096
 
-// wholeFile is the budget for every page.
-const wholeFile = math.MaxInt
+// All is the budget for every page.
+const All = math.MaxInt
 
-// verifyFile checks the structure of a bbolt file from the root down, and returns
-// ErrCorrupt if bbolt must not open it. After budget pages it reads only branches: bbolt
-// would follow one that points back up the tree for ever, and no error could stop it. A
-// file that is absent or empty is in order: it will be created.
+// Verify checks the structure of a bbolt file from the root down, and returns disk.ErrCorrupt
+// if bbolt must not open it. After budget pages it reads only branches: bbolt would follow
+// one that points back up the tree for ever, and no error could stop it. A file that is
+// absent or empty is in order: it will be created. used are the bytes of the pages in use
+// that it has checked.
 //
-// With lock, the file is locked meanwhile as bbolt locks it: some other tool's
+// With lock, the file is locked meanwhile as bbolt locks it (ErrLocked): some other tool's
 // half-written pages are no damage.
 //
 // tell is told the progress of a check of every page; it may be nil.
-func verifyFile(path string, budget int, lock bool, tell func(Progress)) error {
-	_, err := measure(path, budget, lock, tell)
-	return err
-}
-
-// measure is verifyFile, and returns the bytes of the pages in use that it has checked.
-func measure(path string, budget int, lock bool, tell func(Progress)) (used int64, err error) {
+func Verify(path string, budget int, lock bool, tell func(disk.Progress)) (used int64, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -51,16 +46,16 @@ func measure(path string, budget int, lock bool, tell func(Progress)) (used int6
 		return 0, nil
 	}
 	if lock {
-		if ok, err := tryLock(f, true); err != nil {
+		if ok, err := disk.TryLock(f, true); err != nil {
 			return 0, fmt.Errorf("storage: lock %s: %w", path, err)
 		} else if !ok {
-			return 0, &LockedError{Path: path}
+			return 0, fmt.Errorf("%w: %s", disk.ErrLocked, path)
 		}
 	}
-	return measureFile(f, budget, tell)
+	return verifyFile(f, budget, tell)
 }
 
-func measureFile(f *os.File, budget int, tell func(Progress)) (used int64, err error) {
+func verifyFile(f *os.File, budget int, tell func(disk.Progress)) (used int64, err error) {
 	p, err := openPageFile(f)
 	if err != nil {
 		return 0, err
@@ -69,11 +64,11 @@ func measureFile(f *os.File, budget int, tell func(Progress)) (used int64, err e
 	if p.freelist == noFreelist {
 		// bbolt is going to walk the trees in a goroutine of its own, where a page
 		// that lies would end the process.
-		v.budget = wholeFile
+		v.budget = All
 	} else if err := v.readFreelist(); err != nil {
 		return 0, err
 	}
-	if v.budget != wholeFile {
+	if v.budget != All {
 		err = v.walk()
 	} else if err = readAhead(f, tell); err == nil {
 		err = v.walkAll(filepath.Base(f.Name()), tell)
@@ -83,15 +78,15 @@ func measureFile(f *os.File, budget int, tell func(Progress)) (used int64, err e
 
 // readAhead brings a file into the page cache in its order, many times faster than
 // a walk does in that of the trees.
-func readAhead(f *os.File, tell func(Progress)) error {
+func readAhead(f *os.File, tell func(disk.Progress)) error {
 	info, err := f.Stat()
 	if err == nil {
-		m := disk.NewMeter(tell, Progress{Step: "reading " + filepath.Base(f.Name()), Total: info.Size(), Bytes: true})
+		m := disk.NewMeter(tell, disk.Progress{Step: "reading " + filepath.Base(f.Name()), Total: info.Size(), Bytes: true})
 		_, err = io.CopyBuffer(m, onlyReader{io.NewSectionReader(f, 0, info.Size())}, make([]byte, 1<<20))
 		m.End()
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return fmt.Errorf("%w: %w", disk.ErrCorrupt, err)
 	}
 	return nil
 }
@@ -134,12 +129,12 @@ type tree struct {
 }
 
 // holds reports whether sorted elements are where they must be.
-func (t *subtree) holds(elems []element) bool {
+func (t *subtree) holds(elems []Element) bool {
 	if len(elems) == 0 {
 		return true
 	}
-	return bytes.Compare(elems[0].key, t.from) >= 0 &&
-		(t.to == nil || bytes.Compare(elems[len(elems)-1].key, t.to) < 0)
+	return bytes.Compare(elems[0].Key, t.from) >= 0 &&
+		(t.to == nil || bytes.Compare(elems[len(elems)-1].Key, t.to) < 0)
 }
 
 // readFreelist checks the list of free pages, from which bbolt will allocate.
@@ -149,19 +144,19 @@ func (v *verifier) readFreelist() error {
 		return fmt.Errorf("freelist: %w", err)
 	}
 	if pg.flags != flagFreelist {
-		return fmt.Errorf("%w: freelist page has flags %#x", ErrCorrupt, pg.flags)
+		return fmt.Errorf("%w: freelist page has flags %#x", disk.ErrCorrupt, pg.flags)
 	}
 	ids, n := pg.data[pageHeader:], uint64(pg.count)
 	if n == math.MaxUint16 { // the count did not fit and stands first
 		n, ids = order.Uint64(ids), ids[8:]
 	}
 	if n > uint64(len(ids)/8) {
-		return fmt.Errorf("%w: freelist of %d pages", ErrCorrupt, n)
+		return fmt.Errorf("%w: freelist of %d pages", disk.ErrCorrupt, n)
 	}
 	for i := range n {
 		id := order.Uint64(ids[8*i:])
 		if id < 2 || id >= v.pages || !v.free.set(id) {
-			return fmt.Errorf("%w: freelist names page %d", ErrCorrupt, id)
+			return fmt.Errorf("%w: freelist names page %d", disk.ErrCorrupt, id)
 		}
 	}
 	v.frees = n
@@ -172,10 +167,10 @@ func (v *verifier) readFreelist() error {
 func (v *verifier) mark(pg *page) error {
 	for id := pg.id; id <= pg.id+pg.overflow; id++ {
 		if v.free.has(id) {
-			return fmt.Errorf("%w: page %d is in use and free", ErrCorrupt, id)
+			return fmt.Errorf("%w: page %d is in use and free", disk.ErrCorrupt, id)
 		}
 		if !v.seen.set(id) {
-			return fmt.Errorf("%w: page %d is in use twice", ErrCorrupt, id)
+			return fmt.Errorf("%w: page %d is in use twice", disk.ErrCorrupt, id)
 		}
 	}
 	size := int64(pg.overflow+1) * v.pageSize
@@ -188,9 +183,9 @@ func (v *verifier) mark(pg *page) error {
 
 // walkAll is walk of every page, and tells how far it is. Pages that neither a tree nor
 // the list of free pages has are skipped in the end: all free ones, if there is no list.
-func (v *verifier) walkAll(name string, tell func(Progress)) error {
+func (v *verifier) walkAll(name string, tell func(disk.Progress)) error {
 	used := v.pages - min(v.pages, 2+v.frees) // the first two are meta pages
-	v.meter = disk.NewMeter(tell, Progress{Step: "checking pages of " + name, Total: int64(used) * v.pageSize, Bytes: true})
+	v.meter = disk.NewMeter(tell, disk.Progress{Step: "checking pages of " + name, Total: int64(used) * v.pageSize, Bytes: true})
 	if err := v.walk(); err != nil {
 		return err
 	}
@@ -220,7 +215,7 @@ func (v *verifier) walk() error {
 
 // next takes what is to be looked at now.
 func (v *verifier) next() (t subtree) {
-	if v.budget == wholeFile {
+	if v.budget == All {
 		t, v.todo = v.todo[len(v.todo)-1], v.todo[:len(v.todo)-1]
 		return t
 	}
@@ -235,10 +230,10 @@ func (v *verifier) descend(pg *page, t subtree) error {
 		return err
 	}
 	if pg.flags == flagBranch && len(elems) == 0 {
-		return fmt.Errorf("%w: branch page %d is empty", ErrCorrupt, pg.id)
+		return fmt.Errorf("%w: branch page %d is empty", disk.ErrCorrupt, pg.id)
 	}
 	if !t.holds(elems) {
-		return fmt.Errorf("%w: keys of page %d are out of place", ErrCorrupt, pg.id)
+		return fmt.Errorf("%w: keys of page %d are out of place", disk.ErrCorrupt, pg.id)
 	}
 	if pg.flags == flagBranch {
 		return v.noteChildren(elems, t)
@@ -268,7 +263,7 @@ func (v *verifier) descend(pg *page, t subtree) error {
 func (v *verifier) noteTree(root uint64) error {
 	t := new(tree)
 	v.todo = append(v.todo, subtree{id: root, tree: t})
-	if v.budget == wholeFile {
+	if v.budget == All {
 		return nil
 	}
 	var buf []byte
@@ -282,11 +277,11 @@ func (v *verifier) noteTree(root uint64) error {
 			return err
 		}
 		if pg.flags == flagLeaf {
-			t.buckets = slices.ContainsFunc(elems, func(e element) bool { return e.flags&flagBucket != 0 })
+			t.buckets = slices.ContainsFunc(elems, func(e Element) bool { return e.flags&flagBucket != 0 })
 			return nil
 		}
 		if len(elems) == 0 || t.leaves == maxDepth {
-			return fmt.Errorf("%w: branch page %d leads nowhere", ErrCorrupt, pg.id)
+			return fmt.Errorf("%w: branch page %d leads nowhere", disk.ErrCorrupt, pg.id)
 		}
 		id = elems[0].child
 	}
@@ -295,13 +290,13 @@ func (v *verifier) noteTree(root uint64) error {
 // noteChildren notes the pages below a branch page. Leaves beyond the budget are only
 // marked, not read. If such a child is one of the branches instead, that page is in use
 // twice, which mark reports.
-func (v *verifier) noteChildren(elems []element, t subtree) error {
+func (v *verifier) noteChildren(elems []Element, t subtree) error {
 	level := t.level + 1
 	if level == t.tree.leaves && !t.tree.buckets && v.met+len(v.todo) >= v.budget {
 		for i := range elems {
 			id := elems[i].child
 			if id < 2 || id >= v.pages {
-				return fmt.Errorf("%w: page %d of %d", ErrCorrupt, id, v.pages)
+				return fmt.Errorf("%w: page %d of %d", disk.ErrCorrupt, id, v.pages)
 			}
 			if err := v.mark(&page{id: id}); err != nil {
 				return err
@@ -311,7 +306,7 @@ func (v *verifier) noteChildren(elems []element, t subtree) error {
 	}
 	froms := make([][]byte, len(elems), len(elems)+1) // the page's buffer is used again
 	for i := range elems {
-		froms[i] = bytes.Clone(elems[i].key)
+		froms[i] = bytes.Clone(elems[i].Key)
 	}
 	froms = append(froms, t.to)
 	for i := range elems {

@@ -1,4 +1,4 @@
-package storage
+package pages
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // TestKeyOutOfPlace changes keys so that their page is still in order, but not
@@ -27,7 +29,8 @@ func TestKeyOutOfPlace(t *testing.T) {
 		return err
 	}))
 	require.NoError(t, db.Close())
-	require.NoError(t, verifyFile(path, wholeFile, true, nil))
+	_, err = Verify(path, All, true, nil)
+	require.NoError(t, err)
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
 
@@ -46,12 +49,12 @@ func TestKeyOutOfPlace(t *testing.T) {
 			b := bytes.Clone(whole)
 			b[at+change.at] = change.to
 			require.NoError(t, os.WriteFile(path, b, 0o600))
-			err := verifyFile(path, wholeFile, true, nil)
+			_, err := Verify(path, All, true, nil)
 			if edge := change.to == 'z' && bytes.Contains(page, []byte("key 00001999")); edge {
 				require.NoError(t, err, "nothing bounds the last key")
 				continue
 			}
-			require.ErrorIs(t, err, ErrCorrupt, "page %d", at/4096)
+			require.ErrorIs(t, err, disk.ErrCorrupt, "page %d", at/4096)
 		}
 	}
 	require.Greater(t, pages, 5)
@@ -73,7 +76,7 @@ func openPages(t *testing.T, path string) *pageFile {
 func branchesOf(t *testing.T, path string) (branches []uint64, children []int64) {
 	t.Helper()
 	p := openPages(t, path)
-	v := newVerifier(p, wholeFile)
+	v := newVerifier(p, All)
 	require.NoError(t, v.readFreelist())
 	require.NoError(t, v.walk())
 	for id := range p.pages {
@@ -138,7 +141,7 @@ func TestBranchThatPointsUp(t *testing.T) {
 			tried++
 			_, err := f.WriteAt(order.AppendUint64(nil, to), at)
 			require.NoError(t, err)
-			if _, err = measureFile(f, 2, nil); err == nil {
+			if _, err = verifyFile(f, 2, nil); err == nil {
 				passed++
 				require.LessOrEqual(t, rowsOf(t, path), 310, "child at %d: page %d", at, to)
 			}
@@ -146,7 +149,7 @@ func TestBranchThatPointsUp(t *testing.T) {
 		_, err = f.WriteAt(right, at)
 		require.NoError(t, err)
 	}
-	_, err = measureFile(f, 2, nil)
+	_, err = verifyFile(f, 2, nil)
 	require.NoError(t, err)
 	require.Less(t, passed, tried/20, "branches in the place of one above them, which ends")
 }

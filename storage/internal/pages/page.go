@@ -1,4 +1,4 @@
-package storage
+package pages
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // bbolt's file format, version 2, in the byte order of the machine.
@@ -34,9 +36,7 @@ const (
 
 var order = binary.NativeEndian
 
-// pageFile reads the pages of a bbolt file with pread, believing nothing. bbolt
-// itself reads through a mapping, takes its pages at their word and panics,
-// faults or overflows the stack on those that lie.
+// pageFile reads the pages of a bbolt file.
 type pageFile struct {
 	f        io.ReaderAt
 	size     int64
@@ -47,7 +47,7 @@ type pageFile struct {
 }
 
 // openPageFile reads the newest valid meta page. Without one it returns
-// ErrCorrupt and a pageFile that can only scan.
+// disk.ErrCorrupt and a pageFile that can only scan.
 func openPageFile(f *os.File) (*pageFile, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -64,10 +64,10 @@ func openPageFile(f *os.File) (*pageFile, error) {
 	}
 	if !found {
 		p.pages = uint64(p.size / p.pageSize)
-		return p, fmt.Errorf("%w: no valid meta page", ErrCorrupt)
+		return p, fmt.Errorf("%w: no valid meta page", disk.ErrCorrupt)
 	}
 	if need := int64(p.pages) * p.pageSize; p.pages > uint64(p.size/p.pageSize) {
-		return p, fmt.Errorf("%w: file of %d bytes should have %d", ErrCorrupt, p.size, need)
+		return p, fmt.Errorf("%w: file of %d bytes should have %d", disk.ErrCorrupt, p.size, need)
 	}
 	return p, nil
 }
@@ -120,27 +120,27 @@ func (p *pageFile) read(id uint64) (*page, error) {
 // readInto is read with a page's buffer that is used again.
 func (p *pageFile) readInto(room *[]byte, id uint64) (*page, error) {
 	if id < 2 || id >= p.pages {
-		return nil, fmt.Errorf("%w: page %d of %d", ErrCorrupt, id, p.pages)
+		return nil, fmt.Errorf("%w: page %d of %d", disk.ErrCorrupt, id, p.pages)
 	}
 	if *room == nil {
 		*room = make([]byte, p.pageSize)
 	}
 	buf := *room
 	if _, err := p.f.ReadAt(buf, int64(id)*p.pageSize); err != nil {
-		return nil, fmt.Errorf("%w: page %d: %w", ErrCorrupt, id, err)
+		return nil, fmt.Errorf("%w: page %d: %w", disk.ErrCorrupt, id, err)
 	}
 	pg := parsePage(buf)
 	if pg.id != id {
-		return nil, fmt.Errorf("%w: page %d calls itself %d", ErrCorrupt, id, pg.id)
+		return nil, fmt.Errorf("%w: page %d calls itself %d", disk.ErrCorrupt, id, pg.id)
 	}
 	span := int64(pg.overflow+1) * p.pageSize
 	if id+pg.overflow >= p.pages || span > maxSpan {
-		return nil, fmt.Errorf("%w: page %d spans %d pages", ErrCorrupt, id, pg.overflow+1)
+		return nil, fmt.Errorf("%w: page %d spans %d pages", disk.ErrCorrupt, id, pg.overflow+1)
 	}
 	if pg.overflow > 0 {
 		pg.data = make([]byte, span)
 		if _, err := p.f.ReadAt(pg.data, int64(id)*p.pageSize); err != nil {
-			return nil, fmt.Errorf("%w: page %d: %w", ErrCorrupt, id, err)
+			return nil, fmt.Errorf("%w: page %d: %w", disk.ErrCorrupt, id, err)
 		}
 	}
 	return pg, nil
@@ -154,33 +154,33 @@ func parsePage(b []byte) *page {
 	}
 }
 
-// element is a row of a leaf or a child of a branch.
-type element struct {
+// Element is a row of a leaf or a child of a branch.
+type Element struct {
+	Key, Value []byte
 	flags      uint32
-	key, value []byte
 	child      uint64
 }
 
 // elements takes a leaf or a branch apart. Whatever is out of bounds or order is
 // an error; the elements that could be read are returned all the same.
-func (pg *page) elements() (out []element, err error) {
+func (pg *page) elements() (out []Element, err error) {
 	if pg.flags != flagBranch && pg.flags != flagLeaf {
-		return nil, fmt.Errorf("%w: page %d has flags %#x", ErrCorrupt, pg.id, pg.flags)
+		return nil, fmt.Errorf("%w: page %d has flags %#x", disk.ErrCorrupt, pg.id, pg.flags)
 	}
 	n := pg.count
 	if most := (len(pg.data) - pageHeader) / elementSize; n > most {
-		err = fmt.Errorf("%w: page %d counts %d elements", ErrCorrupt, pg.id, n)
+		err = fmt.Errorf("%w: page %d counts %d elements", disk.ErrCorrupt, pg.id, n)
 		n = most
 	}
-	out = make([]element, 0, n)
+	out = make([]Element, 0, n)
 	for i := range n {
 		e, ok := pg.element(i)
 		switch {
 		case !ok:
-			err = fmt.Errorf("%w: element %d of page %d", ErrCorrupt, i, pg.id)
+			err = fmt.Errorf("%w: element %d of page %d", disk.ErrCorrupt, i, pg.id)
 			continue
-		case len(out) > 0 && bytes.Compare(out[len(out)-1].key, e.key) >= 0:
-			err = fmt.Errorf("%w: element %d of page %d is out of order", ErrCorrupt, i, pg.id)
+		case len(out) > 0 && bytes.Compare(out[len(out)-1].Key, e.Key) >= 0:
+			err = fmt.Errorf("%w: element %d of page %d is out of order", disk.ErrCorrupt, i, pg.id)
 		}
 		out = append(out, e)
 	}
@@ -188,7 +188,7 @@ func (pg *page) elements() (out []element, err error) {
 }
 
 // element reads element i; its positions count from its own header.
-func (pg *page) element(i int) (e element, ok bool) {
+func (pg *page) element(i int) (e Element, ok bool) {
 	at := pageHeader + i*elementSize
 	h := pg.data[at:]
 	var pos, ksize, vsize uint64
@@ -203,26 +203,26 @@ func (pg *page) element(i int) (e element, ok bool) {
 	if start+ksize+vsize > uint64(len(pg.data)) || e.flags&^flagBucket != 0 {
 		return e, false
 	}
-	e.key = pg.data[start : start+ksize]
-	e.value = pg.data[start+ksize : start+ksize+vsize]
+	e.Key = pg.data[start : start+ksize]
+	e.Value = pg.data[start+ksize : start+ksize+vsize]
 	return e, true
 }
 
 // bucket takes the value of a bucket element apart: its root page, or the page
 // inside it if it is inline.
-func (e *element) bucket() (root uint64, inline *page, err error) {
-	if len(e.value) < bucketSize {
-		return 0, nil, fmt.Errorf("%w: bucket %q of %d bytes", ErrCorrupt, e.key, len(e.value))
+func (e *Element) bucket() (root uint64, inline *page, err error) {
+	if len(e.Value) < bucketSize {
+		return 0, nil, fmt.Errorf("%w: bucket %q of %d bytes", disk.ErrCorrupt, e.Key, len(e.Value))
 	}
-	if root = order.Uint64(e.value); root != 0 {
+	if root = order.Uint64(e.Value); root != 0 {
 		return root, nil, nil
 	}
-	if len(e.value) < bucketSize+pageHeader {
-		return 0, nil, fmt.Errorf("%w: inline bucket %q of %d bytes", ErrCorrupt, e.key, len(e.value))
+	if len(e.Value) < bucketSize+pageHeader {
+		return 0, nil, fmt.Errorf("%w: inline bucket %q of %d bytes", disk.ErrCorrupt, e.Key, len(e.Value))
 	}
-	inline = parsePage(e.value[bucketSize:])
+	inline = parsePage(e.Value[bucketSize:])
 	if inline.flags != flagLeaf {
-		return 0, nil, fmt.Errorf("%w: inline bucket %q has flags %#x", ErrCorrupt, e.key, inline.flags)
+		return 0, nil, fmt.Errorf("%w: inline bucket %q has flags %#x", disk.ErrCorrupt, e.Key, inline.flags)
 	}
 	return 0, inline, nil
 }
