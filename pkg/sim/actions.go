@@ -6,13 +6,14 @@ import (
 )
 
 // actions build what a scenario's steps do from their arguments.
-var actions = map[string]func(arguments) (func(*World), error){
+var actions = map[string]func(*arguments) (func(*World), error){
 	// phase NAME begins a stretch that the report shows on its own.
-	"phase": func(a arguments) (func(*World), error) {
-		if len(a) != 1 {
+	"phase": func(a *arguments) (func(*World), error) {
+		name, ok := a.at(0)
+		if !ok {
 			return nil, errors.New("want a name")
 		}
-		return func(w *World) { w.beginPhase(a[0]) }, nil
+		return func(w *World) { w.beginPhase(name) }, nil
 	},
 	// lookup [N]: random nodes look for random keys.
 	"lookup": repeated((*World).lookup),
@@ -26,7 +27,7 @@ var actions = map[string]func(arguments) (func(*World), error){
 	"publish":        repeated(func(w *World) { w.provide(w.nextContent(false), true) }),
 	"publish-values": repeated(func(w *World) { w.provide(w.nextContent(true), true) }),
 	// publish-all N: one server has N keys to publish, all due.
-	"publish-all": func(a arguments) (func(*World), error) {
+	"publish-all": func(a *arguments) (func(*World), error) {
 		n, err := a.count(0, 1)
 		return func(w *World) { w.publishAll(n) }, err
 	},
@@ -36,20 +37,20 @@ var actions = map[string]func(arguments) (func(*World), error){
 	// kill SHARE: random servers fall silent for ever.
 	"kill": shared((*World).kill),
 	// restart SHARE [DOWN]: random servers go down at once and come back.
-	"restart": func(a arguments) (func(*World), error) {
+	"restart": func(a *arguments) (func(*World), error) {
 		p, err := a.share(0)
 		down, err2 := a.duration(1, time.Minute)
 		return func(w *World) { w.restart(p, down) }, errors.Join(err, err2)
 	},
 	// partition SHARE: random nodes cannot reach the others until heal.
 	"partition": shared((*World).partition),
-	"heal":      func(arguments) (func(*World), error) { return (*World).heal, nil },
+	"heal":      func(*arguments) (func(*World), error) { return (*World).heal, nil },
 	// lie SHARE: random servers turn into adversaries that name each other only
 	// and have no records.
 	"lie": shared((*World).lie),
 	// sybils N [KEYS]: N adversaries settle nearest to each of the keys that are
 	// provided next.
-	"sybils": func(a arguments) (func(*World), error) {
+	"sybils": func(a *arguments) (func(*World), error) {
 		n, err := a.count(0, 45)
 		keys, err2 := a.count(1, 1)
 		return func(w *World) { w.sybils(n, keys) }, errors.Join(err, err2)
@@ -57,8 +58,8 @@ var actions = map[string]func(arguments) (func(*World), error){
 }
 
 // repeated builds an action that is done [N] times.
-func repeated(do func(*World)) func(arguments) (func(*World), error) {
-	return func(a arguments) (func(*World), error) {
+func repeated(do func(*World)) func(*arguments) (func(*World), error) {
+	return func(a *arguments) (func(*World), error) {
 		n, err := a.count(0, 1)
 		return func(w *World) {
 			for range n {
@@ -69,8 +70,8 @@ func repeated(do func(*World)) func(arguments) (func(*World), error) {
 }
 
 // shared builds an action with a share of the nodes.
-func shared(do func(*World, float64)) func(arguments) (func(*World), error) {
-	return func(a arguments) (func(*World), error) {
+func shared(do func(*World, float64)) func(*arguments) (func(*World), error) {
+	return func(a *arguments) (func(*World), error) {
 		p, err := a.share(0)
 		return func(w *World) { do(w, p) }, err
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +52,7 @@ type Options struct {
 
 	Start      string        // StartWarm
 	JoinWithin time.Duration // over which the nodes of StartJoin come; 10 min
-	Bootstrap  int           // bootstrap nodes, which never leave; 4
+	Bootstrap  int           // bootstrap nodes, which never leave, at most all; 4
 	Churn      string        // ChurnNone
 	Clients    float64       // share of nodes that ask and do not serve
 	Dead       float64       // share of servers that fall silent when Warmup is over
@@ -185,25 +186,37 @@ func intOption(at func(*Options) *int, low, high int) field {
 func durationOption(at func(*Options) *time.Duration) field {
 	return field{
 		set: func(o *Options, value string) error {
-			d, err := time.ParseDuration(value)
-			if err != nil || d < 0 {
-				return errors.New("want a time such as 90s or 22h")
+			d, err := parseTime(value)
+			if err == nil {
+				*at(o) = d
 			}
-			*at(o) = d
-			return nil
+			return err
 		},
 		get: func(o *Options) string { return span(*at(o)) },
 	}
 }
 
+// longest is the longest time that an option or a scenario may name, a year. It keeps
+// the sum of a few of them far from the end of time.Duration.
+const longest = 366 * 24 * time.Hour
+
+// parseTime reads a time of an option or a scenario.
+func parseTime(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > longest {
+		return 0, errors.New("want a time such as 90s or 22h, at most a year")
+	}
+	return d, nil
+}
+
 // span writes a duration without zero minutes and seconds: 22h, not 22h0m0s.
 func span(d time.Duration) string {
 	s := d.String()
-	if d >= time.Minute {
+	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
-		if d >= time.Hour && strings.HasSuffix(s, "h0m") {
-			s = strings.TrimSuffix(s, "0m")
-		}
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
 }
@@ -212,13 +225,14 @@ func hoursOption(at func(*Options) *time.Duration) field {
 	return field{
 		set: func(o *Options, value string) error {
 			h, err := strconv.ParseFloat(value, 64)
-			if err != nil || h <= 0 || h > 24*366 {
-				return errors.New("want a number of hours")
+			if err != nil || !(h >= time.Second.Hours() && h <= longest.Hours()) { // not a number is neither
+				return errors.New("want a number of hours, a second at least, at most a year")
 			}
 			*at(o) = time.Duration(h * float64(time.Hour)).Round(time.Second)
 			return nil
 		},
-		get: func(o *Options) string { return strconv.FormatFloat(at(o).Hours(), 'g', 6, 64) },
+		// Four decimals tell seconds apart.
+		get: func(o *Options) string { return strconv.FormatFloat(math.Round(at(o).Hours()*1e4)/1e4, 'f', -1, 64) },
 	}
 }
 
@@ -226,7 +240,7 @@ func shareOption(at func(*Options) *float64) field {
 	return field{
 		set: func(o *Options, value string) error {
 			p, err := strconv.ParseFloat(value, 64)
-			if err != nil || p < 0 || p >= 1 {
+			if err != nil || !(p >= 0 && p < 1) { // not a number is neither
 				return errors.New("want a share from 0 to below 1")
 			}
 			*at(o) = p

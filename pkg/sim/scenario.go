@@ -94,18 +94,9 @@ func (s *Scenario) statement(words []string) error {
 }
 
 func (s *Scenario) step(words []string) error {
-	var step Step
-	fields := map[string]*time.Duration{"at": &step.At, "every": &step.Every, "from": &step.At, "until": &step.Until}
-	for len(words) >= 2 {
-		field, ok := fields[words[0]]
-		if !ok {
-			break
-		}
-		d, err := time.ParseDuration(words[1])
-		if err != nil || d < 0 {
-			return fmt.Errorf("want a time such as 90s or 22h, not %q", words[1])
-		}
-		*field, words = d, words[2:]
+	step, words, err := readTimes(words)
+	if err != nil {
+		return err
 	}
 	if len(words) == 0 {
 		return errors.New("an action is missing")
@@ -114,13 +105,36 @@ func (s *Scenario) step(words []string) error {
 	if !ok {
 		return fmt.Errorf("there is no action %q", words[0])
 	}
-	act, err := build(arguments(words[1:]))
+	args := arguments{words: words[1:]}
+	if step.act, err = build(&args); err == nil {
+		err = args.end()
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", words[0], err)
 	}
-	step.Text, step.act = strings.Join(words, " "), act
+	step.Text = strings.Join(words, " ")
 	s.Steps = append(s.Steps, step)
 	return nil
+}
+
+// readTimes reads when a step is taken and returns the words behind that.
+func readTimes(words []string) (step Step, rest []string, err error) {
+	fields := map[string]*time.Duration{"at": &step.At, "every": &step.Every, "from": &step.At, "until": &step.Until}
+	for len(words) >= 2 && fields[words[0]] != nil {
+		d, err := parseTime(words[1])
+		if err != nil {
+			return step, nil, fmt.Errorf("%s %q: %w", words[0], words[1], err)
+		}
+		if words[0] == "every" && d == 0 {
+			return step, nil, errors.New("every 0s never ends")
+		}
+		*fields[words[0]] = d
+		words = words[2:]
+	}
+	if step.Until > 0 && step.Until < step.At {
+		return step, nil, fmt.Errorf("until %s is before from %s", span(step.Until), span(step.At))
+	}
+	return step, words, nil
 }
 
 // Apply sets the options that the scenario names.
@@ -133,40 +147,64 @@ func (s *Scenario) Apply(o *Options) error {
 	return nil
 }
 
-// arguments are the words behind an action.
-type arguments []string
+// arguments are the words behind an action, and how many of them it has read.
+type arguments struct {
+	words []string
+	read  int
+}
+
+// at returns argument i; false if there is none.
+func (a *arguments) at(i int) (string, bool) {
+	a.read = max(a.read, i+1)
+	if i >= len(a.words) {
+		return "", false
+	}
+	return a.words[i], true
+}
+
+// end returns an error if there are words that the action did not read.
+func (a *arguments) end() error {
+	if len(a.words) > a.read {
+		return fmt.Errorf("there is no use for %q", strings.Join(a.words[a.read:], " "))
+	}
+	return nil
+}
 
 // count reads argument i as a number from 1, def if it is not there.
-func (a arguments) count(i, def int) (int, error) {
-	if i >= len(a) {
+func (a *arguments) count(i, def int) (int, error) {
+	word, ok := a.at(i)
+	if !ok {
 		return def, nil
 	}
-	n, err := strconv.Atoi(a[i])
+	n, err := strconv.Atoi(word)
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("want a number, not %q", a[i])
+		return 0, fmt.Errorf("want a number, not %q", word)
 	}
 	return n, nil
 }
 
 // share reads argument i as a share between 0 and 1.
-func (a arguments) share(i int) (float64, error) {
-	if i >= len(a) {
+func (a *arguments) share(i int) (float64, error) {
+	word, ok := a.at(i)
+	if !ok {
 		return 0, errors.New("a share is missing")
 	}
-	p, err := strconv.ParseFloat(a[i], 64)
-	if err != nil || p <= 0 || p > 1 {
-		return 0, fmt.Errorf("want a share above 0, at most 1, not %q", a[i])
+	p, err := strconv.ParseFloat(word, 64)
+	if err != nil || !(p > 0 && p <= 1) { // not a number is neither
+		return 0, fmt.Errorf("want a share above 0, at most 1, not %q", word)
 	}
 	return p, nil
 }
 
-func (a arguments) duration(i int, def time.Duration) (time.Duration, error) {
-	if i >= len(a) {
+// duration reads argument i as a time, def if it is not there.
+func (a *arguments) duration(i int, def time.Duration) (time.Duration, error) {
+	word, ok := a.at(i)
+	if !ok {
 		return def, nil
 	}
-	d, err := time.ParseDuration(a[i])
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("want a time, not %q", a[i])
+	d, err := parseTime(word)
+	if err != nil {
+		return 0, fmt.Errorf("%w, not %q", err, word)
 	}
 	return d, nil
 }

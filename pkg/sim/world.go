@@ -80,6 +80,7 @@ func New(opts Options, scenario *Scenario) *World {
 	if scenario == nil {
 		scenario = &Scenario{}
 	}
+	opts.Bootstrap = min(opts.Bootstrap, opts.Nodes)
 	w := &World{
 		opts: opts, epoch: worldEpoch, clock: worldEpoch, random: newRandoms(opts.Seed),
 		contents: make(map[kad.Key]*content), phase: &phase{name: "warmup"},
