@@ -42,7 +42,7 @@ func (m *Message) ParsePart(b []byte) error {
 	return m.parse(b, max(MaxProviderPeers, len(b)/minPeerEntry))
 }
 
-// parse adds the fields in b to m, with at most maxProviders providers.
+// parse adds the fields in b to m, which keeps at most that many provider peers.
 func (m *Message) parse(b []byte, providers int) error {
 	var spare addrArena
 	for len(b) > 0 {
