@@ -79,48 +79,48 @@ type account struct{ now, stored records.Tally }
 
 // account returns the tally of a part of an account. A damaged one counts from zero until
 // the next start makes it again: it is no reason to refuse what can be stored.
-func (b *batch) account(part records.Account) *account {
+func (x *txn) account(part records.Account) *account {
 	key := accountKey(part)
-	if a := b.accounts[key]; a != nil {
+	if a := x.accounts[key]; a != nil {
 		return a
 	}
 	var a account
-	if rows := b.tx.Bucket(bucketAccounts); rows != nil {
+	if rows := x.tx.Bucket(bucketAccounts); rows != nil {
 		var err error
 		if a.stored, err = decodeTally(key, rows.Get([]byte(key))); err != nil {
-			a.stored, b.damage = records.Tally{}, err
+			a.stored, x.damage = records.Tally{}, err
 		}
 	}
 	a.now = a.stored
-	if b.accounts == nil {
-		b.accounts = make(accounts)
+	if x.accounts == nil {
+		x.accounts = make(accounts)
 	}
-	b.accounts[key] = &a
+	x.accounts[key] = &a
 	return &a
 }
 
 // held returns what a part of an account holds.
-func (b *batch) held(part records.Account) records.Tally { return b.account(part).now }
+func (x *txn) held(part records.Account) records.Tally { return x.account(part).now }
 
 // count adds n times a charge to the tallies of its account.
-func (b *batch) count(c charge, n int64) {
+func (x *txn) count(c charge, n int64) {
 	t := c.tally()
 	for _, part := range c.account.Parts() {
-		a := b.account(part)
+		a := x.account(part)
 		a.now = a.now.Add(records.Tally{Values: n * t.Values, Bytes: n * t.Bytes})
 	}
 }
 
 // storeAccounts writes the tallies that have changed.
-func (b *batch) storeAccounts() error {
+func (x *txn) storeAccounts() error {
 	var rows *bbolt.Bucket
-	for key, a := range b.accounts {
+	for key, a := range x.accounts {
 		if a.now == a.stored {
 			continue
 		}
 		if rows == nil {
 			var err error
-			if rows, err = b.tx.CreateBucketIfNotExists(bucketAccounts); err != nil {
+			if rows, err = x.tx.CreateBucketIfNotExists(bucketAccounts); err != nil {
 				return err
 			}
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// batch is what the writes of one transaction share.
-type batch struct {
+// txn is a write transaction on its way to its commit: what the writes of a batch share.
+type txn struct {
 	tx       *bbolt.Tx
 	counters counters // as of this transaction
 	full     bool     // no new records: the reserve has been reached
@@ -23,10 +23,10 @@ type batch struct {
 	quotas   records.ValueQuotas
 }
 
-// finish writes what the batch kept back until its end.
-func (b *batch) finish() error {
-	b.counters.Clean = false
-	return disk.FirstErr(b.storeAccounts(), b.counters.store(b.tx))
+// finish writes what the transaction kept back until its end.
+func (x *txn) finish() error {
+	x.counters.Clean = false
+	return disk.FirstErr(x.storeAccounts(), x.counters.store(x.tx))
 }
 
 // committer makes writes durable until the queue is closed and empty.
@@ -45,13 +45,13 @@ func (db *DB) committer() {
 	}
 }
 
-// maxImpossible bounds how often a batch is tried again without the write that
-// cannot be applied.
+// maxImpossible bounds how often a batch is tried again without a write that cannot be
+// applied.
 const maxImpossible = 8
 
-// commit makes writes durable in one transaction and answers who waits. A write
-// that turns out to be impossible is left out and the rest tried again, so that a
-// damaged page fails only the writes that need it.
+// commit makes a batch durable in one transaction and answers who waits. A write that
+// cannot be applied is left out and the rest tried again, so that a damaged page fails only
+// the writes that need it.
 func (db *DB) commit(writes []write) {
 	results := make([]error, len(writes))
 	for tries := 0; ; tries++ {
@@ -100,19 +100,19 @@ func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 		return -1, err
 	}
 	start := time.Now()
-	b, err := db.begin()
+	x, err := db.begin()
 	if err != nil {
 		return -1, err
 	}
-	if err := disk.Guard(func() error { return b.apply(writes, results, &bad) }); err != nil {
-		db.rollback(b)
+	if err := disk.Guard(func() error { return x.apply(writes, results, &bad) }); err != nil {
+		db.rollback(x)
 		return bad, err
 	}
-	if err := db.finishCommit(b); err != nil {
+	if err := db.finishCommit(x); err != nil {
 		return -1, err
 	}
-	if b.damage != nil {
-		_ = db.report("commit", b.damage)
+	if x.damage != nil {
+		_ = db.report("commit", x.damage)
 	}
 	db.opts.Observer.Committed(len(writes), time.Since(start))
 	return -1, nil
@@ -120,47 +120,47 @@ func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 
 // begin opens the write transaction. Only the committer does, and Open while there is
 // none; Check holds it for its time.
-func (db *DB) begin() (*batch, error) {
+func (db *DB) begin() (*txn, error) {
 	tx, err := db.file.Begin()
 	if err != nil {
 		return nil, db.giveUp(err)
 	}
-	return &batch{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas, full: db.file.Room().Full()}, nil
+	return &txn{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas, full: db.file.Room().Full()}, nil
 }
 
 // apply runs the writes. An error undoes them all; at is the write it comes from, or
 // negative.
-func (b *batch) apply(writes []write, results []error, at *int) error {
+func (x *txn) apply(writes []write, results []error, at *int) error {
 	for i, w := range writes {
 		if w.apply == nil {
 			continue
 		}
 		*at, results[i] = i, nil
-		if err := w.apply(b); isOutcome(err) {
+		if err := w.apply(x); isOutcome(err) {
 			results[i] = err
 		} else if err != nil {
 			return err
 		}
 	}
 	*at = -1
-	return b.finish()
+	return x.finish()
 }
 
 // rollback undoes a transaction whose changes are in memory only.
-func (db *DB) rollback(b *batch) {
-	if err := db.file.Rollback(b.tx); err != nil {
+func (db *DB) rollback(x *txn) {
+	if err := db.file.Rollback(x.tx); err != nil {
 		_ = db.giveUp(err)
 	}
 }
 
 // finishCommit commits and makes the new counters current.
-func (db *DB) finishCommit(b *batch) error {
-	if err := db.file.Finish(b.tx); errors.Is(err, ErrFailed) {
+func (db *DB) finishCommit(x *txn) error {
+	if err := db.file.Finish(x.tx); errors.Is(err, ErrFailed) {
 		return db.giveUp(err)
 	} else if err != nil {
 		return err
 	}
-	db.counters.Store(&b.counters)
+	db.counters.Store(&x.counters)
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (db *DB) giveUp(cause error) error {
 }
 
 // do has the committer apply a change and waits until it is durable.
-func (db *DB) do(op string, limit int, apply func(*batch) error) error {
+func (db *DB) do(op string, limit int, apply func(*txn) error) error {
 	if err := db.writable(); err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (db *DB) refuse(op string, err error) error {
 // Flush makes durable and visible what was queued before the call.
 func (db *DB) Flush() error {
 	return disk.FirstErr(
-		db.do("flush", ownLimit, func(*batch) error { return nil }),
+		db.do("flush", ownLimit, func(*txn) error { return nil }),
 		db.providers.Flush(),
 	)
 }

@@ -157,11 +157,11 @@ func (d *Datastore) write(ctx context.Context, key ds.Key, o dsOp) error {
 	if err := w.add(key, o); err != nil {
 		return err
 	}
-	return d.commit(ctx, "datastore_put", func(b *batch) error { return b.dsWrite(w.list()) })
+	return d.commit(ctx, "datastore_put", func(x *txn) error { return x.dsWrite(w.list()) })
 }
 
 // commit has the committer make a change, unless the context has ended.
-func (d *Datastore) commit(ctx context.Context, op string, apply func(*batch) error) error {
+func (d *Datastore) commit(ctx context.Context, op string, apply func(*txn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (d *Datastore) CollectGarbage(ctx context.Context) error {
 		if err != nil || !due {
 			return err
 		}
-		if err := d.commit(ctx, "datastore_gc", func(b *batch) error { return b.dsCollect(limit, dsStep) }); err != nil {
+		if err := d.commit(ctx, "datastore_gc", func(x *txn) error { return x.dsCollect(limit, dsStep) }); err != nil {
 			return err
 		}
 	}

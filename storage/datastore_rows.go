@@ -178,16 +178,16 @@ func (w *dsWrites) list() []keyedOp {
 }
 
 // dsWrite makes changes: all, or none if one finds no room.
-func (b *batch) dsWrite(ops []keyedOp) error {
-	t, err := openDatastoreTx(b.tx)
+func (x *txn) dsWrite(ops []keyedOp) error {
+	t, err := openDatastoreTx(x.tx)
 	if err != nil {
 		return err
 	}
 	isNew := func(o keyedOp) bool { return !o.remove && (t.rows == nil || t.rows.Get(o.key) == nil) }
-	if b.full && slices.ContainsFunc(ops, isNew) {
+	if x.full && slices.ContainsFunc(ops, isNew) {
 		return ErrFull
 	}
-	if err := t.create(b.tx); err != nil {
+	if err := t.create(x.tx); err != nil {
 		return err
 	}
 	version, err := t.rows.NextSequence()
@@ -208,8 +208,8 @@ func (b *batch) dsWrite(ops []keyedOp) error {
 }
 
 // dsCollect removes the rows that expired at limit or before, at most n.
-func (b *batch) dsCollect(limit time.Time, n int) error {
-	t, err := openDatastoreTx(b.tx)
+func (x *txn) dsCollect(limit time.Time, n int) error {
+	t, err := openDatastoreTx(x.tx)
 	if err != nil || t.rows == nil {
 		return err
 	}

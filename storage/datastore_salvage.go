@@ -16,6 +16,6 @@ func (s *salvager) datastore(bucket *pages.Element) {
 			return
 		}
 		o := keyedOp{clone(e.Key), dsOp{value: clone(r.value), expires: r.expires}}
-		s.apply(func(b *batch) error { return b.dsWrite([]keyedOp{o}) })
+		s.apply(func(x *txn) error { return x.dsWrite([]keyedOp{o}) })
 	})
 }

@@ -23,8 +23,8 @@ func (d *Datastore) PutWithTTL(ctx context.Context, key ds.Key, value []byte, tt
 func (d *Datastore) SetTTL(ctx context.Context, key ds.Key, ttl time.Duration) error {
 	now := d.now()
 	k := []byte(key.String())
-	return d.commit(ctx, "datastore_ttl", func(b *batch) error {
-		t, err := openDatastoreTx(b.tx)
+	return d.commit(ctx, "datastore_ttl", func(x *txn) error {
+		t, err := openDatastoreTx(x.tx)
 		if err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (d *Datastore) SetTTL(ctx context.Context, key ds.Key, ttl time.Duration) e
 			return records.ErrNotFound
 		}
 		o := dsOp{remove: ttl <= 0, value: clone(r.value), expires: nanos(now.Add(ttl))}
-		return b.dsWrite([]keyedOp{{k, o}})
+		return x.dsWrite([]keyedOp{{k, o}})
 	})
 }
 

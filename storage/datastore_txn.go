@@ -51,7 +51,7 @@ func (b *dsBatch) Commit(ctx context.Context) error {
 		return ctx.Err()
 	}
 	ops := b.list()
-	err := b.d.commit(ctx, "datastore_batch", func(b *batch) error { return b.dsWrite(ops) })
+	err := b.d.commit(ctx, "datastore_batch", func(x *txn) error { return x.dsWrite(ops) })
 	if err == nil {
 		b.dsWrites = dsWrites{}
 	}
@@ -290,15 +290,15 @@ func (t *dsTxn) Commit(ctx context.Context) error {
 		return nil // each read has made sure of those before it
 	}
 	ops := t.writes.list()
-	return t.d.commit(ctx, "datastore_txn", func(b *batch) error {
-		d, err := openDatastoreTx(b.tx)
+	return t.d.commit(ctx, "datastore_txn", func(x *txn) error {
+		d, err := openDatastoreTx(x.tx)
 		if err != nil {
 			return err
 		}
 		if err := t.holds(&d); err != nil {
 			return err
 		}
-		return b.dsWrite(ops)
+		return x.dsWrite(ops)
 	})
 }
 

@@ -311,9 +311,9 @@ func TestPanickingValidator(t *testing.T) {
 
 // TestImpossibleWrite puts writes that cannot be applied between good ones.
 func TestImpossibleWrite(t *testing.T) {
-	for _, fail := range []func(*batch) error{
-		func(*batch) error { return errors.New("impossible") },
-		func(*batch) error { panic("impossible") },
+	for _, fail := range []func(*txn) error{
+		func(*txn) error { return errors.New("impossible") },
+		func(*txn) error { panic("impossible") },
 	} {
 		var o observer
 		dir := t.TempDir()

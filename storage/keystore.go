@@ -73,22 +73,22 @@ func (db *DB) Publish(ps ...records.Published) error {
 		n := min(len(ps), publishChunk)
 		chunk := ps[:n]
 		ps = ps[n:]
-		if err := db.do("publish", ownLimit, func(b *batch) error { return b.publish(chunk) }); err != nil {
+		if err := db.do("publish", ownLimit, func(x *txn) error { return x.publish(chunk) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *batch) publish(ps []records.Published) error {
-	rows, err := disk.BucketOf(b.tx, bucketKeystore)
+func (x *txn) publish(ps []records.Published) error {
+	rows, err := disk.BucketOf(x.tx, bucketKeystore)
 	if err != nil {
 		return err
 	}
 	for i := range ps {
 		k := publishedKey(ps[i].Kind, ps[i].Key)
 		if rows.Get(k) == nil {
-			b.counters.Published[ps[i].Kind]++
+			x.counters.Published[ps[i].Kind]++
 		}
 		if err := rows.Put(k, encodePublished(k, &ps[i])); err != nil {
 			return err
@@ -115,7 +115,7 @@ func (db *DB) UnpublishAll(kind records.Kind, keys [][]byte) (removed int, err e
 		chunk := keys[:min(len(keys), publishChunk)]
 		keys = keys[len(chunk):]
 		var n int
-		if err := db.do("unpublish", ownLimit, func(b *batch) (err error) { n, err = b.unpublish(kind, chunk); return err }); err != nil {
+		if err := db.do("unpublish", ownLimit, func(x *txn) (err error) { n, err = x.unpublish(kind, chunk); return err }); err != nil {
 			return removed, err
 		}
 		removed += n
@@ -123,8 +123,8 @@ func (db *DB) UnpublishAll(kind records.Kind, keys [][]byte) (removed int, err e
 	return removed, nil
 }
 
-func (b *batch) unpublish(kind records.Kind, keys [][]byte) (removed int, err error) {
-	rows, err := disk.BucketOf(b.tx, bucketKeystore)
+func (x *txn) unpublish(kind records.Kind, keys [][]byte) (removed int, err error) {
+	rows, err := disk.BucketOf(x.tx, bucketKeystore)
 	if err != nil {
 		return 0, err
 	}
@@ -136,7 +136,7 @@ func (b *batch) unpublish(kind records.Kind, keys [][]byte) (removed int, err er
 		if err := rows.Delete(k); err != nil {
 			return 0, err
 		}
-		b.counters.Published[kind]--
+		x.counters.Published[kind]--
 		removed++
 	}
 	return removed, nil
@@ -162,8 +162,8 @@ func (db *DB) Load(kind records.Kind, key []byte) (p records.Published, err erro
 
 // Done implements records.Keystore.
 func (db *DB) Done(kind records.Kind, key []byte, last, due time.Time) error {
-	return db.do("done", ownLimit, func(b *batch) error {
-		rows, err := disk.BucketOf(b.tx, bucketKeystore)
+	return db.do("done", ownLimit, func(x *txn) error {
+		rows, err := disk.BucketOf(x.tx, bucketKeystore)
 		if err != nil {
 			return err
 		}

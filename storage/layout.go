@@ -19,7 +19,7 @@ var (
 	bucketValueExpiry = []byte("value_expiry")
 	bucketKeystore    = []byte("keystore")
 	bucketSnapshot    = []byte("snapshot")
-	bucketAccounts    = []byte("value_accounts") // made when needed, see batch.storeAccounts
+	bucketAccounts    = []byte("value_accounts") // made when needed, see txn.storeAccounts
 
 	buckets = [][]byte{
 		bucketMeta, bucketValues, bucketValueExpiry, bucketKeystore, bucketSnapshot,

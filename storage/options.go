@@ -27,8 +27,8 @@ const (
 	// MinMaxBytes is the smallest file that can do its housekeeping.
 	MinMaxBytes = 16 << 20
 
-	// maxBatch bounds the writes of one transaction, because bbolt holds every
-	// page it changes in the heap until the commit: up to a page per write.
+	// maxBatch bounds the writes of a batch, which is one transaction: bbolt holds
+	// every page it changes in the heap until the commit, up to a page per write.
 	maxBatch = 4096
 )
 

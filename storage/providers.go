@@ -40,8 +40,8 @@ const expireStep = 1000
 func (db *DB) Expire(now time.Time) (out records.Expired, err error) {
 	var values int64
 	var more bool
-	err = db.do("expire", ownLimit, func(b *batch) (err error) {
-		values, more, err = b.expireValues(now.Add(-records.ExpireGrace), expireStep)
+	err = db.do("expire", ownLimit, func(x *txn) (err error) {
+		values, more, err = x.expireValues(now.Add(-records.ExpireGrace), expireStep)
 		return err
 	})
 	if err != nil {

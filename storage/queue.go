@@ -9,10 +9,10 @@ import (
 // write is one change on its way into a transaction.
 type write struct {
 	op string // names it in errors and metrics
-	// apply makes the change. It returns one of outcomes before it changed
-	// anything, or an error that undoes the transaction. It may be called again;
-	// nil: it is left out.
-	apply func(*batch) error
+	// apply makes the change. It returns an outcome (see disk.IsOutcome) before it
+	// changed anything, or an error that undoes the transaction. It may be called
+	// again; nil: it is left out.
+	apply func(*txn) error
 	// done receives the result once it is durable.
 	done chan error
 }
@@ -58,8 +58,8 @@ func (q *queue) len() int {
 	return len(q.pending)
 }
 
-// next removes and returns the first writes, at most maxBatch. done tells that the
-// queue is closed and empty.
+// next removes and returns a batch: the writes that the next transaction makes durable, the
+// first maxBatch at most. done reports that the queue is closed and empty.
 func (q *queue) next() (batch []write, done bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -16,7 +16,7 @@ type salvager struct {
 	dst   *DB
 	q     *Quarantine
 
-	b          *batch
+	b          *txn
 	pending    int
 	incomplete bool // something was not taken over
 	stopped    bool // the new file takes no more
@@ -41,18 +41,18 @@ func (s *salvager) run(headless bool) {
 
 // apply makes a change to the new file, many to a transaction. A change that
 // fails is left out; a transaction that fails ends the work.
-func (s *salvager) apply(change func(b *batch) error) {
+func (s *salvager) apply(change func(x *txn) error) {
 	if s.stopped {
 		return
 	}
 	if s.b == nil {
-		b, err := s.dst.begin()
+		x, err := s.dst.begin()
 		if err != nil {
 			s.stop()
 			return
 		}
-		b.counters.Clean = true
-		s.b = b
+		x.counters.Clean = true
+		s.b = x
 	}
 	if err := disk.Guard(func() error { return change(s.b) }); err != nil && !isOutcome(err) {
 		s.dst.rollback(s.b)
@@ -97,7 +97,7 @@ func (s *salvager) keystore(bucket *pages.Element) {
 			return
 		}
 		found[string(e.Key)] = true
-		s.apply(func(b *batch) error { return b.publish([]records.Published{p}) })
+		s.apply(func(x *txn) error { return x.publish([]records.Published{p}) })
 	})
 	if whole {
 		return
@@ -113,7 +113,7 @@ func (s *salvager) keystore(bucket *pages.Element) {
 		}
 	})
 	for _, p := range newest {
-		s.apply(func(b *batch) error { return b.publish([]records.Published{p}) })
+		s.apply(func(x *txn) error { return x.publish([]records.Published{p}) })
 	}
 }
 
@@ -122,7 +122,7 @@ func (s *salvager) keystore(bucket *pages.Element) {
 func (s *salvager) snapshots(bucket *pages.Element) {
 	take := func(row []byte) {
 		s.q.Snapshots++
-		s.apply(func(b *batch) error { return b.saveSnapshot(row) })
+		s.apply(func(x *txn) error { return x.saveSnapshot(row) })
 	}
 	whole := s.pages.Rows(bucket, func(e *pages.Element) {
 		s.pages.Rows(e, func(e *pages.Element) {
@@ -157,7 +157,7 @@ func (s *salvager) values(bucket *pages.Element) {
 		if err != nil {
 			return false
 		}
-		s.apply(func(b *batch) error { return b.restoreValue(&v) })
+		s.apply(func(x *txn) error { return x.restoreValue(&v) })
 		return true
 	}
 	whole := s.pages.Rows(bucket, func(e *pages.Element) {
@@ -171,8 +171,8 @@ func (s *salvager) values(bucket *pages.Element) {
 }
 
 // restoreValue writes a value as it was, unless a newer one is there.
-func (b *batch) restoreValue(v *records.Value) error {
-	vt, err := openValues(b.tx)
+func (x *txn) restoreValue(v *records.Value) error {
+	vt, err := openValues(x.tx)
 	if err != nil {
 		return err
 	}
@@ -182,8 +182,8 @@ func (b *batch) restoreValue(v *records.Value) error {
 			return err
 		}
 	}
-	if err := b.dropValue(vt, v.Key, old); err != nil {
+	if err := x.dropValue(vt, v.Key, old); err != nil {
 		return err
 	}
-	return b.writeValue(vt, v, encodeValue(v), charge{}) // counted for nothing until it is stored again
+	return x.writeValue(vt, v, encodeValue(v), charge{}) // counted for nothing until it is stored again
 }

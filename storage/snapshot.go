@@ -66,11 +66,11 @@ func decodeSnapshot(row []byte) (records.Snapshot, error) {
 func (db *DB) SaveSnapshot(s records.Snapshot) error {
 	s = s.Trim()
 	row := encodeSnapshot(&s)
-	return db.do("save_snapshot", ownLimit, func(b *batch) error { return b.saveSnapshot(row) })
+	return db.do("save_snapshot", ownLimit, func(x *txn) error { return x.saveSnapshot(row) })
 }
 
-func (b *batch) saveSnapshot(row []byte) error {
-	all, err := disk.BucketOf(b.tx, bucketSnapshot)
+func (x *txn) saveSnapshot(row []byte) error {
+	all, err := disk.BucketOf(x.tx, bucketSnapshot)
 	if err != nil {
 		return err
 	}

@@ -91,18 +91,18 @@ func (db *DB) PutValue(now time.Time, v records.Value, better records.Better) er
 	if err := records.ValidateValue(&v, db.opts.MaxValueSize); err != nil {
 		return err
 	}
-	return db.do("put_value", 2*db.opts.MaxPending, func(b *batch) error {
-		return b.putValue(now, v, better)
+	return db.do("put_value", 2*db.opts.MaxPending, func(x *txn) error {
+		return x.putValue(now, v, better)
 	})
 }
 
-func (b *batch) putValue(now time.Time, v records.Value, better records.Better) error {
-	vt, err := openValues(b.tx)
+func (x *txn) putValue(now time.Time, v records.Value, better records.Better) error {
+	vt, err := openValues(x.tx)
 	if err != nil {
 		return err
 	}
 	old := vt.rows.Get(v.Key)
-	if old == nil && b.full {
+	if old == nil && x.full {
 		return ErrFull
 	}
 	var stored *records.Value
@@ -118,36 +118,36 @@ func (b *batch) putValue(now time.Time, v records.Value, better records.Better) 
 		return err
 	}
 	row := encodeValue(&v)
-	c, err := b.charge(now, vt, stored, charge{account, valueBytes(v.Key, row)})
+	c, err := x.charge(now, vt, stored, charge{account, valueBytes(v.Key, row)})
 	if err != nil {
 		return err
 	}
-	if err := b.dropValue(vt, v.Key, old); err != nil {
+	if err := x.dropValue(vt, v.Key, old); err != nil {
 		return err
 	}
-	return b.writeValue(vt, &v, row, c)
+	return x.writeValue(vt, &v, row, c)
 }
 
 // charge decides what a value that replaces the stored one (nil: none) is counted for, or
 // which quota refuses it.
-func (b *batch) charge(now time.Time, vt valueTx, stored *records.Value, c charge) (charge, error) {
+func (x *txn) charge(now time.Time, vt valueTx, stored *records.Value, c charge) (charge, error) {
 	offer := records.ValueOffer{Account: c.account, Bytes: c.bytes}
 	if stored != nil {
 		entry := expiryKey(stored.Expires, stored.Key)
-		old := b.chargeOf(vt, entry)
+		old := x.chargeOf(vt, entry)
 		offer.Known, offer.Old, offer.OldBytes = stored.Live(now), old.account, old.bytes
 	}
 	var err error
-	c.account, err = b.quotas.Charge(offer, b.held)
+	c.account, err = x.quotas.Charge(offer, x.held)
 	return c, err
 }
 
 // writeValue writes a value, of which row is the row, where none is.
-func (b *batch) writeValue(vt valueTx, v *records.Value, row []byte, c charge) error {
-	b.counters.Values++
-	b.counters.ValueBytes += valueBytes(v.Key, row)
+func (x *txn) writeValue(vt valueTx, v *records.Value, row []byte, c charge) error {
+	x.counters.Values++
+	x.counters.ValueBytes += valueBytes(v.Key, row)
 	entry := expiryKey(v.Expires, v.Key)
-	b.count(c, 1)
+	x.count(c, 1)
 	return disk.FirstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(entry, c.encode(entry)))
 }
 
@@ -164,14 +164,14 @@ func mergeValue(now time.Time, old *records.Value, v records.Value, better recor
 
 // dropValue removes a value (row may be nil: nothing to remove), its index entry
 // and its share of the counters.
-func (b *batch) dropValue(vt valueTx, key, row []byte) error {
+func (x *txn) dropValue(vt valueTx, key, row []byte) error {
 	if row == nil {
 		return nil
 	}
-	b.counters.Values--
-	b.counters.ValueBytes -= valueBytes(key, row)
+	x.counters.Values--
+	x.counters.ValueBytes -= valueBytes(key, row)
 	if v, err := decodeValue(key, row); err == nil {
-		if err := b.dropEntry(vt, expiryKey(v.Expires, key)); err != nil {
+		if err := x.dropEntry(vt, expiryKey(v.Expires, key)); err != nil {
 			return err
 		}
 	}
@@ -180,10 +180,10 @@ func (b *batch) dropValue(vt valueTx, key, row []byte) error {
 
 // chargeOf returns what an entry of the expiry index is counted for. A damaged one is
 // counted for nothing, and the next start makes the accounts again.
-func (b *batch) chargeOf(vt valueTx, entry []byte) charge {
+func (x *txn) chargeOf(vt valueTx, entry []byte) charge {
 	c, err := decodeCharge(entry, vt.expiry.Get(entry))
 	if err != nil {
-		b.damage = err
+		x.damage = err
 		return charge{}
 	}
 	return c
@@ -191,8 +191,8 @@ func (b *batch) chargeOf(vt valueTx, entry []byte) charge {
 
 // dropEntry removes an entry of the expiry index, if it is there, and what it is counted
 // for.
-func (b *batch) dropEntry(vt valueTx, entry []byte) error {
-	b.count(b.chargeOf(vt, entry), -1)
+func (x *txn) dropEntry(vt valueTx, entry []byte) error {
+	x.count(x.chargeOf(vt, entry), -1)
 	return vt.expiry.Delete(entry)
 }
 
@@ -201,8 +201,8 @@ func (db *DB) DeleteValue(key []byte) error {
 	if len(key) == 0 || len(key) > records.MaxValueKeyLen {
 		return records.ErrNotFound
 	}
-	return db.do("delete_value", ownLimit, func(b *batch) error {
-		vt, err := openValues(b.tx)
+	return db.do("delete_value", ownLimit, func(x *txn) error {
+		vt, err := openValues(x.tx)
 		if err != nil {
 			return err
 		}
@@ -210,20 +210,20 @@ func (db *DB) DeleteValue(key []byte) error {
 		if row == nil {
 			return records.ErrNotFound
 		}
-		return b.dropValue(vt, key, row)
+		return x.dropValue(vt, key, row)
 	})
 }
 
 // expireValues removes values that expired at limit or before, at most n, and
 // tells whether there are more.
-func (b *batch) expireValues(limit time.Time, n int) (removed int64, more bool, err error) {
-	vt, err := openValues(b.tx)
+func (x *txn) expireValues(limit time.Time, n int) (removed int64, more bool, err error) {
+	vt, err := openValues(x.tx)
 	if err != nil {
 		return 0, false, err
 	}
 	due, more := dueValues(vt.expiry, limit, n)
 	for _, k := range due {
-		if err := b.dropEntry(vt, k); err != nil {
+		if err := x.dropEntry(vt, k); err != nil {
 			return removed, more, err
 		}
 		key := k[8:]
@@ -231,7 +231,7 @@ func (b *batch) expireValues(limit time.Time, n int) (removed int64, more bool, 
 		if v, err := decodeValue(key, row); row == nil || err == nil && v.Expires.After(limit) {
 			continue // an index entry that outlived its value
 		}
-		if err := b.dropValue(vt, key, row); err != nil {
+		if err := x.dropValue(vt, key, row); err != nil {
 			return removed, more, err
 		}
 		removed++

@@ -30,8 +30,8 @@ func (s *Store) Snapshot(cut func()) (*Snapshot, error) {
 	take := func() { snap, err = s.snapshot(cut) }
 	if s.opts.ReadOnly {
 		take()
-	} else if e := s.call("backup", func(c *commit) error {
-		c.after = append(c.after, take)
+	} else if e := s.call("backup", func(x *txn) error {
+		x.after = append(x.after, take)
 		return nil
 	}); e != nil {
 		return nil, e

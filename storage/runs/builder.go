@@ -14,9 +14,26 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// builder owns the file of runs: it writes tables out, merges runs and frees those
-// of dropped epochs. One thing at a time, each in short transactions; between two
-// of them a table that waits goes first.
+// builder owns the file of runs. One goroutine works in short transactions, and between two
+// of them does the first of these steps for which there is something to do:
+//
+//  1. free deletes a run that is out of the view, because that makes room.
+//  2. flush writes out the oldest table that is not active. It first marks the copies of
+//     removed records in older runs. Then one transaction writes a run for each epoch and
+//     notes the generation as flushed. Then the runs take the table's place in the view.
+//  3. mergeSome merges one more segment of the runs that chooseMerge has chosen: those of an
+//     epoch that is complete, or enough of one level. The last transaction gives the output
+//     its row and deletes the inputs; then the output takes their place in the view.
+//
+// It keeps these invariants:
+//
+//   - The number of a run is never used again.
+//   - A run does not change, except that removals mark records in it.
+//   - A run without a row in the bucket runs is garbage, which sweep removes at open. So a
+//     crash costs the work that was not finished, and nothing else.
+//   - Without room it pauses (retryEvery) and tries again: the tables stay in memory, and
+//     writers wait or are refused.
+//   - A damaged run ends merging until the next open; flushing goes on.
 type builder struct {
 	s        *Store
 	wake     chan struct{} // has one element when there may be something to do

@@ -43,16 +43,17 @@ type work struct {
 	copies int64  // of the key's records in runs, at most
 }
 
-// commit is a transaction of the log on its way.
-type commit struct {
-	*Store
-	tx      *bbolt.Tx
-	view    *view
-	state   state // as it will be
-	full    bool  // no new records: a reserve has been reached
-	tight   error // not nil: no records at all
-	noTable error // not nil: not even removals
-	last    bool  // the rest of the writes belongs to the next transaction
+// txn is a write transaction of the log on its way to its commit.
+type txn struct {
+	store *Store
+	led   *ledger // the store's
+	tx    *bbolt.Tx
+	view  *view
+	state state // as it will be
+	last  bool  // the rest of the writes belongs to the next transaction
+
+	// Why newcomers, any records, and even removals are refused; nil: they are taken.
+	noNew, noAdds, noRemovals error
 
 	removals  int     // of the active table before this commit
 	touched   []*peer // changed by this commit
@@ -66,7 +67,31 @@ type commit struct {
 	rotate    bool
 }
 
-// committer makes writes durable until the queue is closed and empty.
+// committer makes writes durable until the queue is closed and empty. It is the one
+// goroutine that writes the log, the tables and the ledger. For each batch:
+//
+//  1. The queue hands the batch over when a caller waits for it, when it has grown large
+//     (queue.eager), or when the commit window has passed. Writes that come from now on go
+//     into the next batch.
+//  2. makeRoom rotates if the active table has no room for the batch. If there are
+//     maxTables tables already, it first waits for the builder to write one out.
+//  3. try begins a transaction, and prepare looks up what the runs have of each record.
+//  4. apply applies the writes in the order in which they came. Each is refused, or staged
+//     in the active table and added to the entries for the log.
+//  5. finish writes the entries, the tallies that are due and the state; then the file
+//     commits, with an fsync.
+//  6. show publishes what was staged, and the new state.
+//  7. commit gives each caller that waits the result of its write.
+//
+// It relies on these invariants, and keeps them:
+//
+//   - Nothing is visible or acknowledged before it is durable.
+//   - If step 4 or 5 fails, undo leaves ledger and tables as the last commit left them.
+//   - A write that cannot be applied fails alone; the others of its batch are tried again,
+//     one by one.
+//   - A transaction is open only while the committer works. It does not wait for the
+//     builder, for a caller or for the queue.
+//   - After ErrFailed no transaction is begun.
 func (s *Store) committer() {
 	defer close(s.committed)
 	debug.SetPanicOnFault(true) // see disk.Guard; the setting is this goroutine's
@@ -96,8 +121,8 @@ func (s *Store) committer() {
 const lingerMost = 100 * time.Microsecond
 
 // linger lets those whose n writes were just answered come again before the next
-// commit begins. Else they would form two parties, of which one always waits for
-// the commit of the other.
+// commit begins. Otherwise the callers split into two groups, and each waits for the
+// commit of the other.
 func (s *Store) linger(n int) {
 	if n < 2 {
 		return
@@ -214,119 +239,121 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	if err != nil {
 		return 0, s.giveUp(err)
 	}
-	c := &commit{Store: s, tx: tx, state: s.led.state.clone(), removals: len(s.led.active.removals)}
-	c.full = s.log.Room().Full() || s.runs.Room().Full()
-	c.noTable = full
-	c.tight = disk.FirstErr(full, fits(s.log, 0))
-	c.state.commit++
-	c.state.gen = s.led.active.gen
-	c.state.clean = false
+	x := &txn{store: s, led: &s.led, tx: tx, state: s.led.state.clone(), removals: len(s.led.active.removals)}
+	x.noRemovals = full
+	x.noAdds = disk.FirstErr(full, fits(s.log, 0))
+	if s.log.Room().Full() || s.runs.Room().Full() {
+		x.noNew = ErrFull
+	}
+	x.state.commitNo++
+	x.state.gen = s.led.active.gen
+	x.state.clean = false
 	s.led.log, s.led.entries = s.led.log[:0], s.led.entries[:0]
-	apply := func() (err error) { n, err = c.apply(ops, results); return err }
+	apply := func() (err error) { n, err = x.apply(ops, results); return err }
 	if err := disk.Guard(apply); err != nil {
-		c.undo()
+		x.undo()
 		if err := s.log.Rollback(tx); err != nil {
 			return 0, s.giveUp(err)
 		}
 		return 0, &applyError{err}
 	}
 	if err := s.log.Finish(tx); err != nil {
-		c.undo()
+		x.undo()
 		if errors.Is(err, ErrFailed) {
 			return 0, s.giveUp(err)
 		}
 		return 0, err
 	}
-	c.show()
+	x.show()
 	s.opts.Observer.Committed(n, time.Since(start))
 	return n, nil
 }
 
 // apply runs writes until one of them is to be the last, and stores what follows
 // from them.
-func (c *commit) apply(ops []op, results []error) (n int, err error) {
-	if err := c.prepare(ops); err != nil {
+func (x *txn) apply(ops []op, results []error) (n int, err error) {
+	if err := x.prepare(ops); err != nil {
 		return 0, err
 	}
-	for ; n < len(ops) && !c.last; n++ {
+	for ; n < len(ops) && !x.last; n++ {
 		results[n] = nil
-		if err := c.one(&ops[n], &c.led.work[n]); disk.IsOutcome(err) {
+		if err := x.one(&ops[n], &x.led.work[n]); disk.IsOutcome(err) {
 			results[n] = err
 		} else if err != nil {
 			return n, err
 		}
 	}
-	return n, c.finish()
+	return n, x.finish()
 }
 
-func (c *commit) one(o *op, w *work) error {
+func (x *txn) one(o *op, w *work) error {
 	switch {
 	case o.call != nil:
-		return o.call(c)
+		return o.call(x)
 	case o.remove:
-		return c.remove(o, w)
+		return x.remove(o, w)
 	}
-	return c.add(o, w)
+	return x.add(o, w)
 }
 
 // finish writes the log, the tallies that are due and the state.
-func (c *commit) finish() error {
-	if err := c.appendLog(c.led.log); err != nil {
+func (x *txn) finish() error {
+	if err := x.appendLog(x.led.log); err != nil {
 		return err
 	}
-	if err := c.doChores(); err != nil {
+	if err := x.doChores(); err != nil {
 		return err
 	}
-	for _, p := range c.touched {
+	for _, p := range x.touched {
 		// One that announces a single record and never comes again need not be
 		// remembered until the table is full.
 		if p.fresh && !p.gone {
-			if err := c.storeTally(p); err != nil {
+			if err := x.storeTally(p); err != nil {
 				return err
 			}
 		}
 	}
-	for _, p := range c.lowered {
+	for _, p := range x.lowered {
 		if !p.gone {
-			if err := c.storeTally(p); err != nil {
+			if err := x.storeTally(p); err != nil {
 				return err
 			}
 		}
 	}
-	for _, p := range c.led.peers.surplus() {
+	for _, p := range x.led.peers.surplus() {
 		if p.dirty {
-			if err := c.storeTally(p); err != nil {
+			if err := x.storeTally(p); err != nil {
 				return err
 			}
 		}
 	}
-	return c.state.store(c.tx)
+	return x.state.store(x.tx)
 }
 
 // storeTally writes how many records name a provider.
-func (c *commit) storeTally(p *peer) error {
-	counts, err := disk.BucketOf(c.tx, bucketCounts)
+func (x *txn) storeTally(p *peer) error {
+	counts, err := disk.BucketOf(x.tx, bucketCounts)
 	if err != nil {
 		return err
 	}
-	c.stored = append(c.stored, p)
-	return counts.Put(disk.U32(p.number), p.encodeCounts(c.state.commit))
+	x.stored = append(x.stored, p)
+	return counts.Put(disk.U32(p.number), p.encodeCounts(x.state.commitNo))
 }
 
 // undo takes back what apply changed in memory.
-func (c *commit) undo() {
-	clear(c.led.hot)
-	for _, e := range c.led.entries {
+func (x *txn) undo() {
+	clear(x.led.hot)
+	for _, e := range x.led.entries {
 		e.undo()
 	}
-	c.led.active.removals = c.led.active.removals[:c.removals]
-	for _, p := range c.forgotten {
+	x.led.active.removals = x.led.active.removals[:x.removals]
+	for _, p := range x.forgotten {
 		p.gone = false
-		c.led.peers.insert(p)
+		x.led.peers.insert(p)
 	}
-	for _, p := range c.touched {
+	for _, p := range x.touched {
 		if p.fresh {
-			c.led.peers.forget(p)
+			x.led.peers.forget(p)
 			continue
 		}
 		p.restore()
@@ -334,36 +361,36 @@ func (c *commit) undo() {
 }
 
 // show makes current what is now durable, and readers see it.
-func (c *commit) show() {
-	for _, p := range c.touched {
+func (x *txn) show() {
+	for _, p := range x.touched {
 		p.before, p.fresh, p.dirty = nil, false, true
 	}
-	for _, p := range c.stored {
-		p.commit, p.dirty = c.state.commit, false
+	for _, p := range x.stored {
+		p.commitNo, p.dirty = x.state.commitNo, false
 	}
-	for _, f := range c.infos {
-		c.Store.infos.replace(f)
+	for _, f := range x.infos {
+		x.store.infos.replace(f)
 	}
-	for _, p := range c.forgotten {
-		c.Store.infos.drop(p.number)
+	for _, p := range x.forgotten {
+		x.store.infos.drop(p.number)
 	}
-	if c.led.active.count.Load() == 0 && len(c.led.entries) > 0 {
-		c.led.since = time.Now()
+	if x.led.active.count.Load() == 0 && len(x.led.entries) > 0 {
+		x.led.since = time.Now()
 	}
 	delta := 0
-	for _, e := range c.led.entries {
+	for _, e := range x.led.entries {
 		delta += e.publish()
 	}
-	c.led.active.count.Add(int64(delta))
-	c.led.state = c.state
-	c.endChores()
-	c.showCounts()
-	for _, fn := range c.after {
+	x.led.active.count.Add(int64(delta))
+	x.led.state = x.state
+	x.endChores()
+	x.store.showCounts()
+	for _, fn := range x.after {
 		fn()
 	}
-	c.led.peers.trim()
-	if c.rotate {
-		c.Store.rotate(0)
+	x.led.peers.trim()
+	if x.rotate {
+		x.store.rotate(0)
 	}
 }
 
@@ -407,7 +434,7 @@ func (s *Store) rotate(n int) {
 }
 
 // call has the committer run fn in a transaction and waits until it is durable.
-func (s *Store) call(name string, fn func(c *commit) error) error {
+func (s *Store) call(name string, fn func(x *txn) error) error {
 	if err := s.writable(); err != nil {
 		return err
 	}

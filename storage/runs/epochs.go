@@ -23,7 +23,7 @@ type epoch struct {
 // and therefore right after any crash. Runs of an epoch that is not in it are
 // garbage: that is how an epoch is dropped.
 type state struct {
-	commit     uint64 // number of this commit
+	commitNo   uint64 // number of this commit
 	gen        uint32 // generation of the log that it wrote to
 	nextEpoch  uint32 // id of the next epoch
 	nextNumber uint32 // of the next provider
@@ -55,7 +55,7 @@ func (s *state) search(number uint32) (int, bool) {
 func (s *state) open(number uint32) *epoch {
 	i, ok := s.search(number)
 	if !ok {
-		s.epochs = slices.Insert(s.epochs, i, epoch{epochRef: epochRef{epoch: number, id: s.nextEpoch}, born: s.commit})
+		s.epochs = slices.Insert(s.epochs, i, epoch{epochRef: epochRef{epoch: number, id: s.nextEpoch}, born: s.commitNo})
 		s.nextEpoch++
 	}
 	return &s.epochs[i]
@@ -88,7 +88,7 @@ func (s *state) records() (n int64) {
 // bucket stays within its parent's page.
 func (s *state) encode() []byte {
 	row := disk.NewRow(64 + 28*len(s.epochs))
-	row = binary.BigEndian.AppendUint64(row, s.commit)
+	row = binary.BigEndian.AppendUint64(row, s.commitNo)
 	row = binary.BigEndian.AppendUint32(row, s.gen)
 	row = binary.BigEndian.AppendUint32(row, s.nextEpoch)
 	row = binary.BigEndian.AppendUint32(row, s.nextNumber)
@@ -116,7 +116,7 @@ func decodeState(row []byte) (s state, err error) {
 	}
 	d := disk.Decoder{B: payload}
 	s = state{
-		commit: d.Uint(8), gen: d.U32(), nextEpoch: d.U32(), nextNumber: d.U32(),
+		commitNo: d.Uint(8), gen: d.U32(), nextEpoch: d.U32(), nextNumber: d.U32(),
 		providers: int64(d.Uint(8)), clean: d.Uint(1) == 1,
 	}
 	for len(d.B) > 0 {

@@ -25,17 +25,17 @@ type expiry struct {
 // writes what stays.
 func (s *Store) Expire(now time.Time) (out records.Expired, err error) {
 	limit := seconds(now.Add(-records.ExpireGrace))
-	var x expiry
-	err = s.call("expire", func(c *commit) (err error) {
-		x, err = c.expire(limit)
+	var did expiry
+	err = s.call("expire", func(x *txn) (err error) {
+		did, err = x.expire(limit)
 		return err
 	})
 	if err != nil {
 		return out, err
 	}
-	out.Records[records.KindProvider], out.More = x.removed, x.more
-	s.expired.Add(x.removed)
-	for _, freed := range x.freed {
+	out.Records[records.KindProvider], out.More = did.removed, did.more
+	s.expired.Add(did.removed)
+	for _, freed := range did.freed {
 		if s.await("expire", freed) != nil {
 			break // it will be freed later
 		}
@@ -61,36 +61,36 @@ func (s *Store) await(op string, done <-chan struct{}) error {
 }
 
 // expire drops what is due at limit.
-func (c *commit) expire(limit uint32) (x expiry, err error) {
-	if due := c.state.due(limit); len(due) > 0 {
-		x.removed, x.freed = c.drop(due)
+func (x *txn) expire(limit uint32) (did expiry, err error) {
+	if due := x.state.due(limit); len(due) > 0 {
+		did.removed, did.freed = x.drop(due)
 	}
-	x.more, err = c.collect(epochOf(limit))
-	return x, err
+	did.more, err = x.collect(epochOf(limit))
+	return did, err
 }
 
 // drop takes epochs out of the state. With that their runs are garbage, whatever
 // happens now, and so are their records in tables: see table.kill. The transaction
 // ends with it, so that what comes next finds nothing of them.
-func (c *commit) drop(due []epoch) (removed int64, freed []<-chan struct{}) {
+func (x *txn) drop(due []epoch) (removed int64, freed []<-chan struct{}) {
 	for _, e := range due {
 		removed += e.records
-		i, _ := c.state.search(e.epoch)
-		c.state.epochs = slices.Delete(c.state.epochs, i, i+1)
+		i, _ := x.state.search(e.epoch)
+		x.state.epochs = slices.Delete(x.state.epochs, i, i+1)
 	}
-	c.led.drops++
-	c.last = true
-	for i, t := range c.view.tables {
+	x.led.drops++
+	x.last = true
+	for i, t := range x.view.tables {
 		if !slices.ContainsFunc(due, func(e epoch) bool { return t.hasEpoch(e.epoch) }) {
 			continue
 		}
 		// The active table must not get records of a later epoch of that number.
-		c.rotate = c.rotate || i == 0
+		x.rotate = x.rotate || i == 0
 		freed = append(freed, t.flushed)
-		c.after = append(c.after, func() { t.kill(due) })
+		x.after = append(x.after, func() { t.kill(due) })
 	}
 	done := make(chan struct{})
-	c.after = append(c.after, func() { c.discard(due, done) })
+	x.after = append(x.after, func() { x.store.discard(due, done) })
 	return removed, append(freed, done)
 }
 
@@ -112,8 +112,8 @@ func (s *Store) discard(due []epoch, done chan struct{}) {
 
 // collect forgets providers whose newest record was in an epoch before the given
 // one, at most expireStep, and tells whether there are more.
-func (c *commit) collect(before uint32) (more bool, err error) {
-	last, err := disk.BucketOf(c.tx, bucketLast)
+func (x *txn) collect(before uint32) (more bool, err error) {
+	last, err := disk.BucketOf(x.tx, bucketLast)
 	if err != nil {
 		return false, err
 	}
@@ -127,9 +127,9 @@ func (c *commit) collect(before uint32) (more bool, err error) {
 		gone = append(gone, [8]byte(k))
 	}
 	// What comes next in the batch may have been prepared with one of them.
-	c.last = c.last || len(gone) > 0
+	x.last = x.last || len(gone) > 0
 	for _, k := range gone {
-		if err := c.forget(binary.BigEndian.Uint32(k[4:])); err != nil {
+		if err := x.forget(binary.BigEndian.Uint32(k[4:])); err != nil {
 			return false, err
 		}
 		if err := last.Delete(k[:]); err != nil {
@@ -140,14 +140,14 @@ func (c *commit) collect(before uint32) (more bool, err error) {
 }
 
 // forget removes a provider that no live record names.
-func (c *commit) forget(number uint32) error {
-	p, err := c.led.peers.byPeerNumber(c.tx, number)
+func (x *txn) forget(number uint32) error {
+	p, err := x.led.peers.byPeerNumber(x.tx, number)
 	if p == nil || err != nil {
 		return err
 	}
 	key := disk.U32(number)
 	for _, name := range [][]byte{bucketPeers, bucketCounts} {
-		b, err := disk.BucketOf(c.tx, name)
+		b, err := disk.BucketOf(x.tx, name)
 		if err != nil {
 			return err
 		}
@@ -155,13 +155,13 @@ func (c *commit) forget(number uint32) error {
 			return err
 		}
 	}
-	ids, err := disk.BucketOf(c.tx, bucketIDs)
+	ids, err := disk.BucketOf(x.tx, bucketIDs)
 	if err != nil {
 		return err
 	}
-	c.state.providers--
-	c.led.peers.forget(p)
+	x.state.providers--
+	x.led.peers.forget(p)
 	p.gone = true
-	c.forgotten = append(c.forgotten, p)
+	x.forgotten = append(x.forgotten, p)
 	return ids.Delete([]byte(p.id))
 }

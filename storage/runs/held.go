@@ -8,10 +8,10 @@ import "github.com/holdfast-dht/holdfast/pkg/kad"
 func (s *Store) Held(ids []kad.PeerID) ([]int, error) {
 	held := make([]int, len(ids))
 	var failed error
-	err := s.call("held", func(c *commit) error {
+	err := s.call("held", func(x *txn) error {
 		held, failed = held[:0], nil // it may be tried again
 		for _, id := range ids {
-			n, err := c.held(id)
+			n, err := x.held(id)
 			if err != nil {
 				failed = err // damage of one row is no reason to undo the others' writes
 			}
@@ -25,13 +25,13 @@ func (s *Store) Held(ids []kad.PeerID) ([]int, error) {
 	return held, err
 }
 
-func (c *commit) held(id kad.PeerID) (int, error) {
-	p, err := c.led.peers.byPeerID(c.tx, id)
+func (x *txn) held(id kad.PeerID) (int, error) {
+	p, err := x.led.peers.byPeerID(x.tx, id)
 	if p == nil || err != nil {
 		return 0, err
 	}
-	if p.drops != c.led.drops {
-		c.touch(p)
+	if p.drops != x.led.drops {
+		x.touch(p)
 	}
 	return p.total(), nil
 }

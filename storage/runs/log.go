@@ -25,11 +25,11 @@ func appendLogEntry(b []byte, r *record, oldID uint32) []byte {
 }
 
 // appendLog writes the entries of this commit.
-func (c *commit) appendLog(entries []byte) error {
+func (x *txn) appendLog(entries []byte) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	b, err := c.tx.CreateBucketIfNotExists(numbered(prefixLog, c.state.gen))
+	b, err := x.tx.CreateBucketIfNotExists(numbered(prefixLog, x.state.gen))
 	if err != nil {
 		return err
 	}
@@ -43,8 +43,8 @@ func (c *commit) appendLog(entries []byte) error {
 		}
 		chunk := make([]byte, 5, chunkHeader+len(part))
 		chunk[0] = disk.Format
-		chunk = binary.BigEndian.AppendUint32(chunk, c.state.gen)
-		chunk = binary.BigEndian.AppendUint64(chunk, c.state.commit)
+		chunk = binary.BigEndian.AppendUint32(chunk, x.state.gen)
+		chunk = binary.BigEndian.AppendUint64(chunk, x.state.commitNo)
 		chunk = append(chunk, part...)
 		binary.BigEndian.PutUint32(chunk[1:], disk.Sum(chunk[5:]))
 		if err := b.Put(disk.U32(uint32(seq)), chunk); err != nil {
@@ -57,8 +57,8 @@ func (c *commit) appendLog(entries []byte) error {
 // logEntry is an entry as read back.
 type logEntry struct {
 	record
-	commit uint64
-	oldID  uint32
+	commitNo uint64
+	oldID    uint32
 }
 
 // eachLogEntry calls fn with the entries of a generation in their order.
@@ -82,7 +82,7 @@ func eachOfChunk(chunk []byte, fn func(e *logEntry) error) error {
 		binary.BigEndian.Uint32(chunk[1:]) != disk.Sum(chunk[5:]) {
 		return fmt.Errorf("%w: chunk of the log", ErrCorrupt)
 	}
-	e := logEntry{commit: binary.BigEndian.Uint64(chunk[9:])}
+	e := logEntry{commitNo: binary.BigEndian.Uint64(chunk[9:])}
 	for at := chunk[chunkHeader:]; len(at) > 0; at = at[logEntryLen:] {
 		e.record = recordAt(at, 0)
 		e.oldID = binary.BigEndian.Uint32(at[recordLen:])
@@ -114,36 +114,36 @@ func (s *Store) choreDue() bool {
 }
 
 // doChores stores some tallies and deletes generations that are done with.
-func (c *commit) doChores() error {
+func (x *txn) doChores() error {
 	left := chorePeers
-	for _, ch := range c.led.chores {
+	for _, ch := range x.led.chores {
 		for _, p := range ch.peers[:min(left, len(ch.peers))] {
-			c.begun++
+			x.begun++
 			if !p.dirty || p.gone {
 				continue
 			}
 			left--
-			if err := c.storeTally(p); err != nil {
+			if err := x.storeTally(p); err != nil {
 				return err
 			}
 		}
-		if c.begun < len(ch.peers) || ch.gen > c.flushed.Load() {
+		if x.begun < len(ch.peers) || ch.gen > x.store.flushed.Load() {
 			return nil
 		}
-		if name := numbered(prefixLog, ch.gen); c.tx.Bucket(name) != nil {
-			if err := c.tx.DeleteBucket(name); err != nil {
+		if name := numbered(prefixLog, ch.gen); x.tx.Bucket(name) != nil {
+			if err := x.tx.DeleteBucket(name); err != nil {
 				return err
 			}
 		}
-		c.ended, c.begun = c.ended+1, 0
+		x.ended, x.begun = x.ended+1, 0
 	}
 	return nil
 }
 
 // endChores takes note of what doChores has done, which is durable now.
-func (c *commit) endChores() {
-	c.led.chores = c.led.chores[c.ended:]
-	if c.begun > 0 {
-		c.led.chores[0].peers = c.led.chores[0].peers[c.begun:]
+func (x *txn) endChores() {
+	x.led.chores = x.led.chores[x.ended:]
+	if x.begun > 0 {
+		x.led.chores[0].peers = x.led.chores[0].peers[x.begun:]
 	}
 }

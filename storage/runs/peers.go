@@ -18,8 +18,8 @@ type peer struct {
 	number uint32
 
 	mutable
-	commit uint64 // the last one whose records are in the stored tally
-	dirty  bool   // the tally is not as stored
+	commitNo uint64 // of the last commit whose records are in the stored tally
+	dirty    bool   // the tally is not as stored
 
 	before  *mutable // as it was before the running commit, if that touched it
 	fresh   bool     // first named by the running commit
@@ -99,9 +99,9 @@ func (t *tally) total() (n int) {
 }
 
 // encodeCounts returns a provider's row in the bucket counts.
-func (p *peer) encodeCounts(commit uint64) []byte {
+func (p *peer) encodeCounts(commitNo uint64) []byte {
 	row := disk.NewRow(12 + 8*len(p.counts))
-	row = binary.BigEndian.AppendUint64(row, commit)
+	row = binary.BigEndian.AppendUint64(row, commitNo)
 	row = binary.BigEndian.AppendUint32(row, p.last)
 	for _, c := range p.counts {
 		row = binary.BigEndian.AppendUint32(row, c.id)
@@ -110,17 +110,17 @@ func (p *peer) encodeCounts(commit uint64) []byte {
 	return disk.Seal(bucketCounts, disk.U32(p.number), row)
 }
 
-func decodeCounts(key, row []byte) (t tally, commit uint64, err error) {
+func decodeCounts(key, row []byte) (t tally, commitNo uint64, err error) {
 	payload, err := disk.Unseal(bucketCounts, key, row)
 	if err != nil {
 		return t, 0, err
 	}
 	d := disk.Decoder{B: payload}
-	commit, t.last = d.Uint(8), d.U32()
+	commitNo, t.last = d.Uint(8), d.U32()
 	for len(d.B) > 0 {
 		t.counts = append(t.counts, epochCount{id: d.U32(), n: d.U32()})
 	}
-	return t, commit, d.End(bucketCounts)
+	return t, commitNo, d.End(bucketCounts)
 }
 
 // lastKey is the key of a provider in the bucket last.
@@ -187,7 +187,7 @@ func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
 	p := &peer{id: f.id, number: number}
 	p.addrsExpire, p.addrsSum = f.addrsExpire, maphash.Bytes(c.seed, f.addrs)
 	key := disk.U32(number)
-	if p.tally, p.commit, err = decodeCounts(key, counts.Get(key)); err != nil {
+	if p.tally, p.commitNo, err = decodeCounts(key, counts.Get(key)); err != nil {
 		return nil, err
 	}
 	c.insert(p)

@@ -16,9 +16,9 @@ const ownLimit = math.MaxInt
 // op is one write on its way into a transaction.
 type op struct {
 	// call, if it is not nil, is run in the transaction instead of the rest. It
-	// returns one of outcomes before it changed anything, or an error that undoes
-	// the transaction; it may then be called again.
-	call func(c *commit) error
+	// returns an outcome (see disk.IsOutcome) before it changed anything, or an error
+	// that undoes the transaction; it may then be called again.
+	call func(x *txn) error
 
 	remove      bool // else: add
 	key         recordKey
@@ -26,10 +26,10 @@ type op struct {
 	expires     uint32
 	addrsExpire uint32
 	id          kad.PeerID
-	addrs       []byte // see appendAddrs; in the batch's arena
+	addrs       []byte // see disk.AppendAddrs; in the batch's arena
 }
 
-// batch is what one commit makes durable.
+// batch is the writes that one transaction makes durable.
 type batch struct {
 	ops    []op
 	arena  []byte    // of the ops' addresses

@@ -48,7 +48,7 @@ func (s *Store) replayGen(tx *bbolt.Tx, gen uint32, t *table) error {
 		if p == nil || err != nil {
 			return err
 		}
-		if e.commit > p.commit {
+		if e.commitNo > p.commitNo {
 			p.replay(&s.led.state, e)
 			p.dirty = true
 		}
@@ -72,7 +72,7 @@ func (t *table) replay(hash uint64, st *state, e *logEntry) {
 // epochOf returns the epoch of an entry; nil: it was dropped, and what there may
 // be of its number came later.
 func (s *state) epochOf(e *logEntry) *epoch {
-	if ep := s.epoch(epochOf(e.expires)); ep != nil && e.commit >= ep.born {
+	if ep := s.epoch(epochOf(e.expires)); ep != nil && e.commitNo >= ep.born {
 		return ep
 	}
 	return nil

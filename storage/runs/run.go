@@ -12,7 +12,7 @@ import (
 )
 
 // run is an immutable sorted set of records of one epoch. Only removals change
-// it, see builder.remove.
+// it, see builder.removeCopies.
 type run struct {
 	number   uint32 // never used again
 	epoch    epochRef

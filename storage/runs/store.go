@@ -13,6 +13,32 @@ import (
 )
 
 // Store keeps provider records. Safe for concurrent use.
+//
+// A record goes through it in these steps:
+//
+//  1. AddProvider checks the record and puts it into the batch of the queue.
+//  2. The committer writes the batch to the log and publishes it in the active table. Now
+//     readers see the record, and durable calls return.
+//  3. When the active table is full or RotateEvery old, the committer rotates: a new table
+//     and a new generation of the log take over.
+//  4. The builder writes the old table out as runs, one for each epoch, and puts them into
+//     the view in its place. The committer then deletes the generation of the log.
+//  5. The builder merges the runs of an epoch.
+//  6. When all records of the epoch have expired, Expire takes the epoch out of the state
+//     and its runs out of the view; the builder frees their pages.
+//
+// It keeps these invariants:
+//
+//   - What readers see is durable: in a generation of the log, or in runs.
+//   - A view never changes. Of a record, the newest table that names it decides; if none
+//     does, its latest expiry in any run.
+//   - A run leaves the view before it leaves the file. The inputs of a merge are the
+//     exception: while the store is ending one, a reader that misses a run tries again.
+//   - There are at most maxTables tables; then writers wait for the builder.
+//   - Each file has one writer. The committer and the builder never wait for each other
+//     with a transaction open.
+//   - After a commit that fails for another reason than room, the store takes no more
+//     writes and does not write that file again (ErrFailed).
 type Store struct {
 	pins disk.Pins // open Snapshots
 	opts Options
@@ -221,15 +247,15 @@ func (s *Store) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 }
 
 // Flush makes durable and visible what was queued before the call.
-func (s *Store) Flush() error { return s.call("flush", func(*commit) error { return nil }) }
+func (s *Store) Flush() error { return s.call("flush", func(*txn) error { return nil }) }
 
 // Rotate writes what is in memory out as runs and waits for that. It is never
 // needed; Close leaves it to the next Open to read the log.
 func (s *Store) Rotate() error {
 	var flushed <-chan struct{}
-	err := s.call("rotate", func(c *commit) error {
-		if c.rotate, c.last = !c.led.active.empty(), true; c.rotate {
-			flushed = c.led.active.flushed
+	err := s.call("rotate", func(x *txn) error {
+		if x.rotate, x.last = !x.led.active.empty(), true; x.rotate {
+			flushed = x.led.active.flushed
 		}
 		return nil
 	})
