@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -111,16 +112,17 @@ func Find(flag string, getenv func(string) string) string {
 }
 
 func (l *Loaded) readFile(path string) error {
-	info, err := os.Stat(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFile, err)
 	}
-	if info.Size() > maxFileSize {
-		return fmt.Errorf("%w: %s has %d bytes, more than %d: is it the right file?", ErrFile, path, info.Size(), maxFileSize)
-	}
-	data, err := os.ReadFile(path)
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1)) // a device or a pipe does not tell its size
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	if len(data) > maxFileSize {
+		return fmt.Errorf("%w: %s has more than %d bytes: is it the right file?", ErrFile, path, maxFileSize)
 	}
 	return l.parse(path, data)
 }

@@ -1,0 +1,77 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Each number may be what its bound says and nothing beyond.
+func TestBounds(t *testing.T) {
+	duration := func(d *Duration) func(int64) { return func(n int64) { d.Duration = time.Duration(n) } }
+	size := func(s *Size) func(int64) { return func(n int64) { *s = Size(n) } }
+	count := func(i *int) func(int64) { return func(n int64) { *i = int(n) } }
+	c := Default()
+	for _, tt := range []struct {
+		key         string
+		set         func(int64)
+		least, most int64 // 0: none
+	}{
+		{"values.max_ttl", duration(&c.Values.MaxTTL), 0, int64(maxRecordTTL)},
+		{"values.default_ttl", duration(&c.Values.DefaultTTL), 0, int64(maxRecordTTL)},
+		{"values.max_size", size(&c.Values.MaxSize), 1, int64(maxValueSize)},
+		{"storage.provider_ttl", duration(&c.Storage.ProviderTTL), 0, int64(maxRecordTTL)},
+		{"storage.max_bytes", size(&c.Storage.MaxBytes), int64(minDatabase), 0},
+		{"storage.expiry_interval", duration(&c.Storage.ExpiryInterval), int64(minInterval), int64(24 * time.Hour)},
+		{"refresh.interval", duration(&c.Refresh.Interval), int64(minInterval), int64(24 * time.Hour)},
+		{"snapshot.interval", duration(&c.Snapshot.Interval), int64(minInterval), int64(24 * time.Hour)},
+		{"republish.interval", duration(&c.Republish.Interval), int64(minInterval), int64(maxRecordTTL) - 1},
+		{"limits.memory", size(&c.Limits.Memory), int64(minMemory), 0},
+		{"quotas.providers", count(&c.Quotas.Providers), 1, maxQuota},
+		{"quotas.records_per_provider", count(&c.Quotas.RecordsPerProvider), 1, maxQuota},
+		{"quotas.providers_per_key", count(&c.Quotas.ProvidersPerKey), 1, maxQuota},
+		{"quotas.addresses_per_provider", count(&c.Quotas.AddressesPerProvider), 1, maxAddresses},
+		{"quotas.values", count(&c.Quotas.Values), 1, maxQuota},
+		{"quotas.values_per_peer", count(&c.Quotas.ValuesPerPeer), 1, maxQuota},
+		{"quotas.values_per_group", count(&c.Quotas.ValuesPerGroup), 1, maxQuota},
+	} {
+		t.Run(tt.key, func(t *testing.T) {
+			check := func(n int64, ok bool) {
+				c = Default()
+				c.Values.DefaultTTL.Duration = maxRecordTTL // so that the longest interval is shorter
+				tt.set(n)
+				var keys []string
+				for _, v := range c.Validate() {
+					keys = append(keys, v.Key)
+				}
+				require.Equal(t, !ok, len(keys) > 0 && keys[0] == tt.key, "%d: %q", n, keys)
+			}
+			if tt.most > 0 {
+				check(tt.most, true)
+				check(tt.most+1, false)
+			}
+			if tt.least > 0 {
+				check(tt.least, true)
+				check(tt.least-1, false)
+			}
+		})
+	}
+}
+
+// A file of maxFileSize is read; one byte more is refused, and so is what never ends.
+func TestMaxFileSize(t *testing.T) {
+	load := func(size int) error {
+		path := filepath.Join(t.TempDir(), "config.toml")
+		require.NoError(t, os.WriteFile(path, append([]byte("#"), bytes.Repeat([]byte(" "), size-1)...), 0o600))
+		_, err := Load(Sources{File: path})
+		return err
+	}
+	require.NoError(t, load(maxFileSize))
+	require.ErrorContains(t, load(maxFileSize+1), "more than 1048576 bytes: is it the right file?")
+	_, err := Load(Sources{File: "/dev/zero"})
+	require.ErrorContains(t, err, "more than 1048576 bytes")
+}
