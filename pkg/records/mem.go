@@ -3,7 +3,6 @@ package records
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -13,9 +12,6 @@ import (
 // DefaultMaxProvidersPerKey bounds the live providers kept for one key: a popular
 // key is answered with a random subset anyway, and a flood must end somewhere.
 const DefaultMaxProvidersPerKey = 1000
-
-// keptSnapshots is how many snapshots a store keeps: the newest may be damaged.
-const keptSnapshots = 3
 
 var (
 	_ Store     = (*Mem)(nil)
@@ -30,9 +26,6 @@ type Mem struct {
 	// Shuffle orders n elements at random, as rand.Shuffle does. Nil: no order is
 	// changed. Set it before use.
 	Shuffle func(n int, swap func(i, j int))
-	// MaxProvidersPerKey bounds the live providers of one key. Zero means
-	// DefaultMaxProvidersPerKey. Set it before use.
-	MaxProvidersPerKey int
 	// MaxValueSize bounds a value in bytes. Zero means DefaultMaxValueSize. Set
 	// it before use.
 	MaxValueSize int
@@ -51,7 +44,7 @@ type memState struct {
 	peers     map[kad.PeerID]*memPeer
 	published map[publishedKey]*memPublished
 	order     []*memPublished // by kad.Key; rebuilt by Range when nil
-	snapshots []Snapshot      // oldest first
+	snapshot  *Snapshot       // the newest; it cannot be damaged
 
 	// earliest is not after the expiry of any record; it spares Expire the look
 	// at a store in which nothing can be due.
@@ -207,11 +200,8 @@ func (m *Mem) Stats() Stats {
 func (m *Mem) SaveSnapshot(snap Snapshot) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.state()
-	s.snapshots = append(s.snapshots, snap.Trim())
-	if extra := len(s.snapshots) - keptSnapshots; extra > 0 {
-		s.snapshots = slices.Delete(s.snapshots, 0, extra)
-	}
+	snap = snap.Trim()
+	m.state().snapshot = &snap
 	return nil
 }
 
@@ -219,10 +209,10 @@ func (m *Mem) SaveSnapshot(snap Snapshot) error {
 func (m *Mem) LoadSnapshot() (Snapshot, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.s == nil || len(m.s.snapshots) == 0 {
+	if m.s == nil || m.s.snapshot == nil {
 		return Snapshot{}, ErrNotFound
 	}
-	return m.s.snapshots[len(m.s.snapshots)-1].Trim(), nil
+	return m.s.snapshot.Trim(), nil
 }
 
 func cloneValue(v Value) Value {

@@ -79,7 +79,7 @@ func (m *Mem) AddProvider(now time.Time, key []byte, p Provider, _ bool) error {
 				live++
 			}
 		}
-		if live >= orDefault(m.MaxProvidersPerKey, DefaultMaxProvidersPerKey) {
+		if live >= DefaultMaxProvidersPerKey {
 			s.stats.RefusedWrites++
 			s.stats.Refused[QuotaProvidersPerKey]++
 			return ErrQuota
