@@ -183,6 +183,38 @@ func TestMaxCloser(t *testing.T) {
 	require.Equal(t, 1+MaxCloser, q.lookup.Stats().Heard)
 }
 
+// A lookup that stalls has MaxAlpha requests in flight and no more.
+func TestMaxAlpha(t *testing.T) {
+	m := settled(t, 60)
+	_, err := m.Start(start, Query{Kind: FindClosest, Key: []byte("key")})
+	require.NoError(t, err)
+	most := 0
+	for flying := m.Take().Send; len(flying) > 0; flying = append(flying[1:], m.Take().Send...) {
+		most = max(most, m.InFlight())
+		m.Responded(start, flying[0].ID, Response{Message: &wire.Message{}})
+	}
+	require.Equal(t, MaxAlpha, most)
+}
+
+// A search for a value whose nearest peer is silent ends with DefaultQuorum equal
+// answers, not with one fewer.
+func TestDefaultQuorum(t *testing.T) {
+	m := settled(t, 30)
+	_, err := m.Start(start, Query{Kind: FindValue, Key: []byte("/x")})
+	require.NoError(t, err)
+	answer := Response{Message: &wire.Message{Record: &wire.Record{Key: []byte("/x"), Value: []byte("v")}}}
+	out := m.Take()
+	flying := out.Send[1:]
+	for i := range DefaultQuorum {
+		require.Equal(t, 1, m.Queries(), "after %d answers", i)
+		m.Responded(start, flying[i].ID, answer)
+		out = m.Take()
+		flying = append(flying, out.Send...)
+	}
+	require.Zero(t, m.Queries())
+	require.Equal(t, DefaultQuorum, out.Done[0].Responders)
+}
+
 // hangs drives a Machine for three hours. One verified peer dies at the start.
 // Others are connected, take the stream of a probe and never answer; each connects
 // again every ten seconds, so that identify names it again.

@@ -206,3 +206,13 @@ func TestIsolatedFromTheStart(t *testing.T) {
 	w.silence(start.Add(time.Hour))
 	require.False(t, w.isolated(), "it never had a peer")
 }
+
+// A heartbeat asks HeartbeatPeers of the table, however many there are.
+func TestHeartbeatPeers(t *testing.T) {
+	for _, peers := range []int{HeartbeatPeers - 1, HeartbeatPeers, HeartbeatPeers + 1, 30} {
+		m := settled(t, peers)
+		m.cfg.Heartbeat = true
+		m.Tick(start.Add(HeartbeatInterval))
+		require.Len(t, m.Take().Send, min(peers, HeartbeatPeers), "%d peers", peers)
+	}
+}

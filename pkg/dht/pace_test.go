@@ -225,11 +225,25 @@ func TestPacedPeersAreBounded(t *testing.T) {
 	require.Equal(t, MaxPacedPeers, q.paced)
 }
 
+// An announcement is sent PaceTries times and then given up.
+func TestPaceTries(t *testing.T) {
+	w := newPacedWorld()
+	peer, q := kad.NewPeer("limits"), &query{storeMsg: &wire.Message{}}
+	tries := 0
+	for a, ok := (announcement{query: q, msg: q.storeMsg}), true; ok; a, ok = w.m.nextAnnouncement(w.m.paceOf(peer.ID)) {
+		tries++
+		a.tries++
+		w.m.limited(w.now, peer, a)
+	}
+	require.Equal(t, PaceTries, tries)
+	require.Zero(t, q.paced)
+}
+
 // The pause doubles with each refusal at the pace, up to its bound.
 func TestMaxPacePause(t *testing.T) {
 	w := newPacedWorld()
 	peer, q := kad.NewPeer("limits"), &query{storeMsg: &wire.Message{}}
-	for _, want := range []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 80 * time.Second} {
+	for _, want := range []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, MaxPacePause, MaxPacePause} {
 		w.m.limited(w.now, peer, announcement{query: q, msg: q.storeMsg, tries: 2})
 		require.Equal(t, want, w.m.paceOf(peer.ID).pause)
 	}

@@ -190,6 +190,9 @@ func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 		}
 		now = next
 	}
+	if longest := backoffMin << maxDoublings; longest != 64*time.Minute {
+		t.Fatalf("backs off for %v", longest)
+	}
 	if near := table.Nearest(nil, p.Key, 10); len(near) != 1 || near[0].ID != "0/1" {
 		t.Fatalf("Nearest = %v, want verified peers only", near)
 	}
@@ -248,12 +251,12 @@ func TestRefresh(t *testing.T) {
 		t.Fatalf("due = %v", due)
 	}
 	mustAdd(t, table, inBucket(200, 0), "", t0, Added)
-	if due := table.RefreshDue(t0, every); len(due) != 12 || due[11] != 15 {
+	if due := table.RefreshDue(t0, every); len(due) != 12 || due[11] != maxRefreshCPL {
 		t.Fatalf("due = %v, want 4 to 15", due)
 	}
 	table.Refreshed(-1, t0)
-	table.Refreshed(16, t0)
-	if !table.LastRefresh(2).Equal(t0.Add(2*time.Minute)) || !table.LastRefresh(9).IsZero() || !table.LastRefresh(16).IsZero() {
+	table.Refreshed(maxRefreshCPL+1, t0)
+	if !table.LastRefresh(2).Equal(t0.Add(2*time.Minute)) || !table.LastRefresh(9).IsZero() || !table.LastRefresh(maxRefreshCPL+1).IsZero() {
 		t.Fatal("LastRefresh is wrong")
 	}
 }
