@@ -10,7 +10,10 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 func takeBuffer() *[]byte { return buffers.Get().(*[]byte) }
 
 func giveBuffer(b *[]byte) {
-	if cap(*b) <= maxPooled {
+	if pooled(*b) {
 		buffers.Put(b)
 	}
 }
+
+// pooled reports whether b may be kept for reuse.
+func pooled(b []byte) bool { return cap(b) <= maxPooled }

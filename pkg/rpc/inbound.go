@@ -260,16 +260,21 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 // maxKeptPeers is how large a list of peers is kept for reuse.
 const maxKeptPeers = 256
 
-// free gives the memory back and lets go of what it refers to.
+// free gives the memory back.
 func (x *exchange) free() {
+	x.shrink()
+	exchanges.Put(x)
+}
+
+// shrink lets go of what the memory refers to, and of more than is kept.
+func (x *exchange) shrink() {
 	x.resp = wire.Message{CloserPeers: recycle(x.resp.CloserPeers), ProviderPeers: recycle(x.resp.ProviderPeers)}
 	if cap(x.req.CloserPeers) > maxKeptPeers || cap(x.req.ProviderPeers) > maxKeptPeers {
 		x.req = wire.Message{}
 	}
-	if cap(x.out) > maxPooled {
+	if !pooled(x.out) {
 		x.out = nil
 	}
-	exchanges.Put(x)
 }
 
 func recycle(peers []wire.Peer) []wire.Peer {
