@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +34,13 @@ type Config struct {
 	// First says that this node may be alone, as the first node of a network is: it
 	// is never isolated.
 	First bool
-	// UnvalidatedNamespaces are accepted beside pk and ipns without validation.
+	// Validators check and choose the values of further namespaces, by the namespace: one
+	// word, the first of keys such as "/namespace/...". They count wherever those of pk and
+	// ipns do, which they cannot replace: in what is put, found, served, corrected and
+	// renewed. One that is an Ender as well tells when a value ends.
+	Validators map[string]Validator
+	// UnvalidatedNamespaces are accepted without validation, beside pk, ipns and those of
+	// Validators.
 	UnvalidatedNamespaces []string
 	// RawKeys accepts value keys that have no /namespace/ form.
 	RawKeys bool
@@ -163,15 +171,30 @@ func (c *Config) validate() error {
 	if c.RepublishInterval >= c.ProviderTTL {
 		bad("republish interval %s must be under the provider TTL %s", c.RepublishInterval, c.ProviderTTL)
 	}
-	for _, ns := range c.UnvalidatedNamespaces {
-		if ns == "" || strings.Contains(ns, "/") {
-			bad("namespace %q must be one word without /", ns)
-		}
-	}
+	c.validateNamespaces(bad)
 	if c.ProtocolPrefix == PublicPrefix && c.DHT.Replicas != 0 && c.DHT.Replicas != dht.Replicas {
 		bad("the public network has k = %d", dht.Replicas)
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) validateNamespaces(bad func(format string, args ...any)) {
+	validated := slices.Sorted(maps.Keys(c.Validators))
+	for _, ns := range validated {
+		switch {
+		case slices.Contains(ownNamespaces, ns):
+			bad("namespace %s has the validator of the network", ns)
+		case slices.Contains(c.UnvalidatedNamespaces, ns):
+			bad("namespace %q has a validator and is unvalidated", ns)
+		case c.Validators[ns] == nil:
+			bad("namespace %q has a nil validator", ns)
+		}
+	}
+	for _, ns := range slices.Concat(validated, c.UnvalidatedNamespaces) {
+		if ns == "" || strings.Contains(ns, "/") {
+			bad("namespace %q must be one word without /", ns)
+		}
+	}
 }
 
 // ProtocolID returns the stream protocol of a network by its prefix.

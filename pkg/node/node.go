@@ -136,7 +136,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	}
 	n.interval.Store(int64(cfg.RepublishInterval))
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.valid = newValidator(h.Peerstore(), cfg.UnvalidatedNamespaces, cfg.RawKeys, cfg.Logger)
+	n.valid = newValidator(h.Peerstore(), &cfg)
 	n.machine = n.newMachine()
 	n.view.Store(emptyView())
 	n.handler = n.newHandler()

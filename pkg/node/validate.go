@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -12,8 +13,6 @@ import (
 	"github.com/ipfs/boxo/ipns"
 	record "github.com/libp2p/go-libp2p-record"
 	"github.com/libp2p/go-libp2p/core/peerstore"
-
-	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // ErrInvalidKey is returned for a value key whose form or namespace the network
@@ -24,25 +23,51 @@ var ErrInvalidKey = errors.New("node: invalid key")
 // panicked. The value is refused; the node goes on.
 var ErrValidatorPanic = errors.New("node: validator panicked")
 
-// validator checks values by namespace: pk and ipns by their own rules, further
-// namespaces and raw keys, where configured, not at all.
+// Validator checks the values of one namespace and chooses among them; see
+// Config.Validators. Its methods are those of go-libp2p-record's Validator, so one of
+// those fits as it is.
+//
+// A validator is called from several goroutines at once, with whatever peers send. It
+// must not block: Select is called by the node's loop. If it panics the value is refused,
+// and the panic is logged.
+type Validator interface {
+	// Validate returns an error if value may not stand under key, which is the whole
+	// key: "/namespace/...".
+	Validate(key string, value []byte) error
+	// Select returns the index of the best of several values, each of which was valid
+	// when it was received.
+	Select(key string, values [][]byte) (int, error)
+}
+
+// Ender is a Validator whose values stop being valid by themselves, as an IPNS record does
+// at its EOL. No copy of a value is kept, told or renewed for longer.
+type Ender interface {
+	// End returns when a valid value stops being valid; the zero time: never.
+	End(key string, value []byte) time.Time
+}
+
+// validator checks values by namespace: pk, ipns and those of Config.Validators by their
+// own rules, further namespaces and raw keys, where configured, not at all.
 type validator struct {
-	checked map[string]record.Validator
+	checked map[string]Validator
 	open    []string
 	raw     bool
 	log     *slog.Logger
 }
 
 var (
-	_ records.Validator = (*validator)(nil)
-	_ records.Ender     = (*validator)(nil)
-	_ records.Ender     = ipnsValidator{}
+	_ Validator = (*validator)(nil)
+	_ Ender     = (*validator)(nil)
+	_ Ender     = ipnsValidator{}
 )
+
+// ownNamespaces have rules of the network, which Config.Validators cannot change.
+var ownNamespaces = []string{"pk", "ipns"}
 
 // ipnsValidator is boxo's validator that tells the EOL too.
 type ipnsValidator struct{ ipns.Validator }
 
-// End implements records.Ender.
+// End implements Ender.
 func (ipnsValidator) End(_ string, value []byte) time.Time {
 	r, err := ipns.UnmarshalRecord(value)
 	if err != nil {
@@ -55,20 +80,17 @@ func (ipnsValidator) End(_ string, value []byte) time.Time {
 	return end
 }
 
-func newValidator(keys peerstore.KeyBook, open []string, raw bool, log *slog.Logger) *validator {
-	return &validator{
-		checked: map[string]record.Validator{
-			"pk":   record.PublicKeyValidator{},
-			"ipns": ipnsValidator{ipns.Validator{KeyBook: keys}},
-		},
-		open: open,
-		raw:  raw,
-		log:  log,
+func newValidator(keys peerstore.KeyBook, cfg *Config) *validator {
+	checked := map[string]Validator{
+		"pk":   record.PublicKeyValidator{},
+		"ipns": ipnsValidator{ipns.Validator{KeyBook: keys}},
 	}
+	maps.Copy(checked, cfg.Validators)
+	return &validator{checked: checked, open: cfg.UnvalidatedNamespaces, raw: cfg.RawKeys, log: cfg.Logger}
 }
 
 // of returns the validator of a key; nil with ok for an open namespace.
-func (v *validator) of(key string) (val record.Validator, ok bool) {
+func (v *validator) of(key string) (val Validator, ok bool) {
 	ns, path, found := strings.Cut(strings.TrimPrefix(key, "/"), "/")
 	if found && path != "" && strings.HasPrefix(key, "/") {
 		if val, ok = v.checked[ns]; ok {
@@ -81,7 +103,7 @@ func (v *validator) of(key string) (val record.Validator, ok bool) {
 	return nil, v.raw && key != ""
 }
 
-// Validate implements records.Validator.
+// Validate implements Validator.
 func (v *validator) Validate(key string, value []byte) (err error) {
 	defer v.recovered(&err)
 	val, ok := v.of(key)
@@ -94,7 +116,7 @@ func (v *validator) Validate(key string, value []byte) (err error) {
 	return val.Validate(key, value)
 }
 
-// Select implements records.Validator. Values of an open namespace have no order:
+// Select implements Validator. Values of an open namespace have no order:
 // the first stays.
 func (v *validator) Select(key string, values [][]byte) (best int, err error) {
 	defer v.recovered(&err)
@@ -117,12 +139,12 @@ func (v *validator) recovered(err *error) {
 	}
 }
 
-// End implements records.Ender.
+// End implements Ender.
 func (v *validator) End(key string, value []byte) (end time.Time) {
 	var err error // a panic: no end is known
 	defer v.recovered(&err)
 	val, _ := v.of(key)
-	if e, ok := val.(records.Ender); ok {
+	if e, ok := val.(Ender); ok {
 		return e.End(key, value)
 	}
 	return time.Time{}
@@ -160,6 +182,8 @@ func (v *validator) replaces(key, a, b []byte) bool {
 	return v.improves(key, a, b)
 }
 
+// names lists the namespaces that are taken: those of the network first.
 func (v *validator) names() string {
-	return strings.Join(append([]string{"pk", "ipns"}, v.open...), ", ")
+	custom := slices.DeleteFunc(slices.Sorted(maps.Keys(v.checked)), func(ns string) bool { return slices.Contains(ownNamespaces, ns) })
+	return strings.Join(slices.Concat(ownNamespaces, custom, v.open), ", ")
 }

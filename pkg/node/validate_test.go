@@ -40,9 +40,10 @@ func (panics) Select(string, [][]byte) (int, error) { panic("no order") }
 // A validator that panics ends the request that made it so, and nothing else.
 func TestValidatorThatPanics(t *testing.T) {
 	var log bytes.Buffer
-	n, err := New(tcpHost(t), Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	n, err := New(tcpHost(t), Config{
+		Validators: map[string]Validator{"bug": panics{}}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
 	require.NoError(t, err)
-	n.valid.checked["bug"] = panics{}
 	h := tcpHost(t)
 	require.NoError(t, h.Connect(t.Context(), peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()}))
 	c := rpc.NewClient(h, n.Protocol(), rpc.ClientConfig{}, nil)
@@ -116,8 +117,7 @@ func TestAnyValidatorMayKnowAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := records.NewMem(nil)
 		n := &Node{started: time.Now(), cfg: Config{Store: mem, DefaultValueTTL: records.MaxTTL}}
-		n.valid = newValidator(nil, nil, false, slog.New(slog.DiscardHandler))
-		n.valid.checked["x"] = ending{}
+		n.valid = newValidator(nil, &Config{Validators: map[string]Validator{"x": ending{}}})
 		key, end := []byte("/x/key"), time.Now().Add(time.Hour).Truncate(time.Second)
 		value := []byte(end.Format(time.RFC3339))
 		old := records.Value{Key: key, Value: value, Received: n.started.Add(-time.Hour), Expires: end.Add(time.Hour)}
@@ -154,8 +154,7 @@ func TestCopyThatNoLongerValidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := records.NewMem(nil)
 		n := &Node{started: time.Now(), cfg: Config{Store: mem}}
-		n.valid = newValidator(nil, nil, false, slog.New(slog.DiscardHandler))
-		n.valid.checked["x"] = silent{}
+		n.valid = newValidator(nil, &Config{Validators: map[string]Validator{"x": silent{}}})
 		key, end := []byte("/x/key"), time.Now().Add(time.Hour).Truncate(time.Second)
 		value := []byte(end.Format(time.RFC3339))
 		v := records.Value{Key: key, Value: value, Received: time.Now(), Expires: end.Add(time.Hour)}

@@ -185,10 +185,3 @@ type Validator interface {
 	// Select returns the index of the best of several valid values.
 	Select(key string, values [][]byte) (int, error)
 }
-
-// Ender is a Validator that knows when a value stops being valid by itself: the EOL
-// of an IPNS record. A value is stored until then at latest. Safe for concurrent use.
-type Ender interface {
-	// End returns the end of a valid value; the zero time: it has none.
-	End(key string, value []byte) time.Time
-}
