@@ -13,9 +13,6 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// pollPeers is how often the table is looked at while its first peer is awaited.
-const pollPeers = 10 * time.Millisecond
-
 // ErrUnreachable is returned when none of the bootstrap peers could be used.
 var ErrUnreachable = errors.New("daemon: no bootstrap peer could be reached")
 
@@ -52,38 +49,23 @@ type bootstrapResult struct {
 func (d *Daemon) reachBootstrap(ctx context.Context) {
 	defer close(d.bootstrap.done)
 	peers, _ := ParseBootstrap(d.config.Network.Bootstrap) // checked at start
-	if len(peers) == 0 || d.awaitBootstrap(ctx) != nil {
+	if len(peers) == 0 {
 		return
 	}
+	failed, err := d.node.Bootstrapped(ctx)
+	if err != nil {
+		return
+	}
+	d.bootstrap.failed = failed
 	for _, p := range peers {
 		if d.host.Network().Connectedness(p.ID) == network.Connected {
 			d.bootstrap.reached = append(d.bootstrap.reached, p.ID)
 		}
 	}
-	d.bootstrap.failed = d.node.DialFailures()
-	for _, err := range d.bootstrap.failed {
+	for _, err := range failed {
 		d.log.Warn("bootstrap peer not reached; it will be tried again while the table is low", "error", DialFailure(err))
 	}
 	d.log.Info("bootstrap peers asked", "reached", len(d.bootstrap.reached), "of", len(peers))
-}
-
-// awaitBootstrap waits for the end of the first attempt.
-func (d *Daemon) awaitBootstrap(ctx context.Context) error {
-	tick := time.NewTicker(pollPeers)
-	defer tick.Stop()
-	for last := false; ; {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if last {
-			return nil
-		}
-		s := d.node.Status()
-		tried := s.Bootstraps.Reached+s.Bootstraps.Failed > 0
-		last = tried || s.RestoredPeers > 0 && s.VerifiedPeers > 0 // once more: the failures are noted last
-	}
 }
 
 // Bootstrapped waits until the bootstrap peers were asked and returns those reached
@@ -102,32 +84,38 @@ func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []
 	return b.reached, b.failed, err
 }
 
-// WaitForPeer waits until the table has a verified peer.
+// WaitForPeer waits until the node has joined its network (node.Joined).
 func (d *Daemon) WaitForPeer(ctx context.Context) error { return waitForPeer(ctx, d.node) }
 
 // joinQuiet is for how long nobody may be left to ask before a connected node gives
 // up: a peer may register the protocol after it was identified (py-libp2p's demo).
 const joinQuiet = 3 * time.Second
 
+// waitForPeer gives up when two looks in a row, joinQuiet apart, find nobody to ask.
 func waitForPeer(ctx context.Context, n *node.Node) error {
-	tick := time.NewTicker(pollPeers)
-	defer tick.Stop()
-	for asked := time.Now(); ; {
-		s := n.Status()
-		switch {
-		case s.VerifiedPeers > 0:
+	for asking := isAsking(n); ; {
+		if err := joinedWithin(ctx, n, joinQuiet); err == nil {
 			return nil
-		case s.Load.Probes+s.Load.Candidates > 0:
-			asked = time.Now()
-		case time.Since(asked) > joinQuiet:
+		} else if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return nobodyAnswers(n, err)
+		}
+		was := asking
+		if asking = isAsking(n); !was && !asking {
 			return nobodyAnswers(n, errNotSpoken)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nobodyAnswers(n, ctx.Err())
-		}
 	}
+}
+
+func joinedWithin(ctx context.Context, n *node.Node, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return n.Joined(ctx)
+}
+
+// isAsking reports whether the node asks peers that are not in the table yet, or is about to.
+func isAsking(n *node.Node) bool {
+	l := n.Status().Load
+	return l.Probes+l.Candidates > 0
 }
 
 // errNotSpoken is why a connected peer is of no use.

@@ -128,7 +128,7 @@ func TestProviderFoundElsewhereIsConnected(t *testing.T) {
 	announce(t, h, holder, "key", "/ip4/127.0.0.1/tcp/1")
 	reached, _ := n.Connect(testContext(t), []peer.AddrInfo{infoOf(holder)})
 	require.Len(t, reached, 1)
-	waitFor(t, func() bool { return n.Status().VerifiedPeers == 1 })
+	require.NoError(t, n.Joined(testContext(t)))
 	require.NoError(t, h.Connect(testContext(t), infoOf(n)))
 	identified(t, n, h)
 	found := foundBy(t, n, "key")
@@ -145,7 +145,7 @@ func TestTablePeerOnAnotherPort(t *testing.T) {
 	f := &foreign{hold: make(chan struct{})}
 	before.SetStreamHandler(n.Protocol(), f.serve)
 	require.NoError(t, before.Connect(testContext(t), infoOf(n)))
-	waitFor(t, func() bool { return n.Status().VerifiedPeers == 1 })
+	require.NoError(t, n.Joined(testContext(t)))
 	gone(t, n, before)
 
 	now := hostWithKey(t, key) // without the protocol: it is asked nothing

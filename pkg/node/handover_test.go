@@ -45,7 +45,7 @@ func TestProvideMany(t *testing.T) {
 	reached, errs := n.Connect(ctx, []peer.AddrInfo{infoOf(other)})
 	require.Empty(t, errs)
 	require.Len(t, reached, 1)
-	waitFor(t, func() bool { return n.Status().VerifiedPeers == 1 })
+	require.NoError(t, n.Joined(ctx))
 
 	keys := manyKeys(40)
 	h, err := n.ProvideMany(ctx, keys)

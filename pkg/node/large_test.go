@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
@@ -21,7 +22,9 @@ func TestLargestValue(t *testing.T) {
 	cfg.Store, cfg.Keystore, cfg.Snapshots = stores[1], stores[1], stores[1]
 	cfg.Bootstrap = []peer.AddrInfo{infoOf(a)}
 	b := newNode(t, cfg)
-	waitFor(t, func() bool { return a.Status().VerifiedPeers == 1 && b.Status().VerifiedPeers == 1 })
+	for _, n := range []*node.Node{a, b} {
+		require.NoError(t, n.Joined(ctx))
+	}
 
 	key := append([]byte("/example/"), bytes.Repeat([]byte("k"), records.MaxValueKeyLen-9)...)
 	value := bytes.Repeat([]byte("v"), cfg.MaxValueSize)

@@ -35,6 +35,7 @@ func (n *Node) loop() {
 			return
 		}
 		n.noteIsolation(time.Now())
+		n.noteJoined()
 		n.perform(n.machine.Take())
 		n.publishView()
 		if at, ok := n.machine.Deadline(); ok {

@@ -22,7 +22,7 @@ func TestAutoMode(t *testing.T) {
 	emitter, err := auto.Host().EventBus().Emitter(new(event.EvtLocalReachabilityChanged))
 	require.NoError(t, err)
 	defer emitter.Close()
-	waitFor(t, func() bool { return auto.Status().VerifiedPeers == 1 })
+	require.NoError(t, auto.Joined(testContext(t)))
 	require.False(t, auto.Serving())
 	require.Zero(t, server.Status().TablePeers, "clients stay out of tables")
 

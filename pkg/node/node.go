@@ -82,7 +82,8 @@ type Node struct {
 	interval      atomic.Int64 // of republishing
 	met           met
 	bootstrapping atomic.Bool
-	bootstrapped  atomic.Bool
+	bootstrapped  atomic.Bool // the bootstrap peers were dialled, or there were none
+	joining       joining
 	dialFailures  atomic.Pointer[[]error]
 	dropped       atomic.Uint64                   // see tryDo
 	over          [records.NumQuotas]atomic.Int64 // what the handler refused or cut
@@ -133,6 +134,7 @@ func New(h host.Host, cfg Config) (*Node, error) {
 		inflight: make(map[dht.RequestID]context.CancelFunc),
 		waiters:  make(map[dht.QueryID]*waiter),
 		book:     newBook(),
+		joining:  newJoining(),
 	}
 	n.interval.Store(int64(cfg.RepublishInterval))
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -255,14 +257,6 @@ func (n *Node) Protocol() protocol.ID { return n.cfg.protocol() }
 
 // Serving reports whether the node answers requests (server mode).
 func (n *Node) Serving() bool { return n.server.Serving() }
-
-// DialFailures returns why the last bootstrap could not reach some peers.
-func (n *Node) DialFailures() []error {
-	if p := n.dialFailures.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
 
 // foundConnected makes candidates of peers the host was connected to already.
 func (n *Node) foundConnected() {

@@ -173,7 +173,7 @@ func TestAloneThenJoined(t *testing.T) {
 	cfg := openConfig()
 	cfg.Bootstrap = []peer.AddrInfo{infoOf(a)}
 	b := newNode(t, cfg)
-	waitFor(t, func() bool { return b.Status().VerifiedPeers == 1 })
+	require.NoError(t, b.Joined(ctx))
 	got, err = b.Get(ctx, []byte("/example/k"), 0)
 	require.NoError(t, err)
 	require.Equal(t, "v", string(got.Value))

@@ -132,5 +132,5 @@ func (n *Node) dialBootstrap(peers []peer.AddrInfo) {
 		n.bootstraps.failed.Add(1)
 	}
 	n.dialFailures.Store(&errs)
-	n.bootstrapped.Store(true)
+	_ = n.do(func(time.Time, *dht.Machine) { n.bootstrapped.Store(true) })
 }

@@ -1,0 +1,109 @@
+package node_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// nobody is a bootstrap peer that is not there. It takes seconds to notice that.
+var nobody = peer.AddrInfo{
+	ID:    decodeID("12D3KooWJbR1DwFMkuUwAj77xbTe7XPnoSaQgbMPGSkYBfQh2GrD"),
+	Addrs: []ma.Multiaddr{ma.StringCast("/ip4/99.0.0.1/udp/8000/quic-v1")},
+}
+
+func decodeID(text string) peer.ID {
+	id, err := peer.Decode(text)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+// joinedBy reports whether n has joined when so much more time has passed.
+func joinedBy(t *testing.T, n *node.Node, d time.Duration) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	err := n.Joined(ctx)
+	if err != nil {
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	return err == nil
+}
+
+// The first node of a network has joined when somebody comes, not before; what was true
+// once stays so.
+func TestJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h1, h2 := twoHosts(t)
+		first := nodeOn(t, h1, node.Config{})
+		require.False(t, joinedBy(t, first, time.Hour))
+		failures, err := first.Bootstrapped(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, failures)
+
+		second := nodeOn(t, h2, node.Config{Bootstrap: []peer.AddrInfo{infoOf(first)}})
+		for _, n := range []*node.Node{second, first} {
+			require.True(t, joinedBy(t, n, 10*time.Second))
+			require.Equal(t, 1, n.Status().VerifiedPeers)
+		}
+		require.NoError(t, second.Close())
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, second.Joined(ended))
+	})
+}
+
+// An answer is not enough while bootstrap peers are still dialled.
+func TestJoinedAfterTheFirstAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h1, h2 := twoHosts(t)
+		n := nodeOn(t, h1, node.Config{Bootstrap: []peer.AddrInfo{nobody}})
+		nodeOn(t, h2, node.Config{Bootstrap: []peer.AddrInfo{infoOf(n)}})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 1, n.Status().VerifiedPeers)
+		require.False(t, joinedBy(t, n, time.Second))
+		require.True(t, joinedBy(t, n, 20*time.Second))
+		failures, err := n.Bootstrapped(t.Context())
+		require.NoError(t, err)
+		require.Len(t, failures, 1)
+		require.ErrorContains(t, failures[0], nobody.ID.String())
+	})
+}
+
+// A node whose peers of the last run answer has joined without its bootstrap peers.
+func TestJoinedByTheSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h1, h2 := twoHosts(t)
+		mem := records.NewMem(nil)
+		cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem}
+		first, second := nodeOn(t, h1, node.Config{}), nodeOn(t, h2, cfg)
+		reached, errs := second.Connect(t.Context(), []peer.AddrInfo{infoOf(first)})
+		require.Empty(t, errs)
+		require.Len(t, reached, 1)
+		require.True(t, joinedBy(t, second, time.Minute))
+		require.NoError(t, second.Close())
+
+		cfg.Bootstrap = []peer.AddrInfo{nobody}
+		require.True(t, joinedBy(t, nodeOn(t, h2, cfg), time.Second))
+	})
+}
+
+// Close ends the wait.
+func TestJoinedEndsWithTheNode(t *testing.T) {
+	n := newNode(t, openConfig())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Joined(testContext(t)) }()
+	require.NoError(t, n.Close())
+	require.ErrorIs(t, <-ended, node.ErrClosed)
+}
