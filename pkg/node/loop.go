@@ -120,21 +120,21 @@ func (n *Node) perform(out dht.Output) {
 			w.finish(r)
 		}
 	}
-	n.keeper.load(out.Load)
-	n.keeper.published(out.Published)
+	n.publisher.load(out.Load)
+	n.publisher.published(out.Published)
 	if out.Bootstrap {
 		n.startBootstrap()
 	} else if out.Retry {
 		n.retry()
 	}
 	if out.Expire {
-		n.keeper.expire()
+		n.cleaner.expire()
 		if _, verified := n.machine.Table().Len(); verified == 0 {
-			n.keeper.alone()
+			n.publisher.noPeers()
 		}
 	}
 	if out.Snapshot && n.snapshotDue() {
-		n.keeper.snapshot(n.takeSnapshot(time.Now()))
+		n.cleaner.snapshot(n.takeSnapshot(time.Now()))
 	}
 }
 

@@ -54,27 +54,28 @@ const besideInRecord = records.MaxValueKeyLen + 1<<10
 
 // Node is a DHT node on a libp2p host. Safe for concurrent use.
 type Node struct {
-	cfg      Config
-	host     host.Host
-	self     kad.Peer
-	log      *slog.Logger
-	started  time.Time
-	valid    *validator
-	handler  *dht.Handler
-	client   *rpc.Client
-	server   *rpc.Server
-	keeper   *housekeeper
-	view     atomic.Pointer[view]
-	events   event.Subscription
-	ctx      context.Context // of all requests in flight; ends with Close
-	cancel   context.CancelFunc
-	stop     chan struct{} // the loop ends
-	loopDone chan struct{}
-	workers  sync.WaitGroup
-	calls    chan call
-	once     sync.Once
-	closeErr error
-	release  func() // the protocol on the host
+	cfg       Config
+	host      host.Host
+	self      kad.Peer
+	log       *slog.Logger
+	started   time.Time
+	valid     *validator
+	handler   *dht.Handler
+	client    *rpc.Client
+	server    *rpc.Server
+	publisher *publisher
+	cleaner   *cleaner
+	view      atomic.Pointer[view]
+	events    event.Subscription
+	ctx       context.Context // of all requests in flight; ends with Close
+	cancel    context.CancelFunc
+	stop      chan struct{} // the loop ends
+	loopDone  chan struct{}
+	workers   sync.WaitGroup
+	calls     chan call
+	once      sync.Once
+	closeErr  error
+	release   func() // the protocol on the host
 
 	reachability  atomic.Int32
 	natHidden     atomic.Bool // see scopeOf
@@ -151,12 +152,12 @@ func New(h host.Host, cfg Config) (*Node, error) {
 		MaxRequest: max(rpc.DefaultMaxRequest, largest), CloseTimeout: closeTimeout, Reason: rejectReason, MaxStreams: cfg.MaxInboundStreams,
 		Scope: n.scopeOf,
 	}, cfg.RPCObserver)
-	n.keeper = newHousekeeper(n)
+	n.publisher, n.cleaner = newPublisher(n), newCleaner(n)
 	sub, err := n.subscribe()
 	if err != nil {
 		n.cancel()
 		n.release()
-		return nil, errors.Join(err, n.keeper.close())
+		return nil, errors.Join(err, n.closeWorkers())
 	}
 	n.events = sub
 	n.noteOwnAddrs()
@@ -215,18 +216,21 @@ func (n *Node) Close() error {
 		n.failWaiters()
 		n.events.Close()
 		n.workers.Wait()
-		n.closeErr = errors.Join(n.closeErr, n.client.Close(), n.keeper.close())
+		n.closeErr = errors.Join(n.closeErr, n.client.Close(), n.closeWorkers())
 		n.release()
 	})
 	return n.closeErr
 }
+
+// closeWorkers ends the disk work; ErrStuck if the store holds it up.
+func (n *Node) closeWorkers() error { return closeWorkers(&n.publisher.worker, &n.cleaner.worker) }
 
 // lastSnapshot saves the table if there is anything to save.
 func (n *Node) lastSnapshot() error {
 	done := make(chan error, 1)
 	err := n.ask(func(now time.Time, m *dht.Machine) {
 		if _, verified := m.Table().Len(); verified > 0 {
-			n.keeper.finalSnapshot(n.takeSnapshot(now), done)
+			n.cleaner.finalSnapshot(n.takeSnapshot(now), done)
 			return
 		}
 		done <- nil

@@ -70,7 +70,7 @@ func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) 
 	if ai, ok := n.ownWord(id); ok {
 		return ai, nil
 	}
-	res, err := n.query(ctx, dht.Query{Kind: dht.FindPeer, Key: []byte(id)}, nil, nil)
+	res, err := n.query(ctx, dht.Query{Kind: dht.FindPeer, Key: []byte(id)})
 	if ai, ok := n.ownWord(id); ok {
 		return ai, nil
 	}
@@ -99,7 +99,7 @@ func (n *Node) Closest(ctx context.Context, key []byte) ([]peer.AddrInfo, error)
 	if len(key) == 0 {
 		return nil, fmt.Errorf("%w: empty", ErrInvalidKey)
 	}
-	res, err := n.query(ctx, dht.Query{Kind: dht.FindClosest, Key: key}, nil, nil)
+	res, err := n.query(ctx, dht.Query{Kind: dht.FindClosest, Key: key})
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(pee
 	if !f.takeLocal(local) {
 		return f.count, nil
 	}
-	_, err = n.query(ctx, dht.Query{Kind: dht.FindProviders, Key: key}, nil, func(p dht.Progress) bool {
+	_, err = n.follow(ctx, dht.Query{Kind: dht.FindProviders, Key: key}, func(p dht.Progress) bool {
 		for _, x := range p.Providers {
 			if !f.take(x) {
 				return false

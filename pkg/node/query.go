@@ -49,28 +49,32 @@ func (w *waiter) take() []dht.Progress {
 	return news
 }
 
-// query runs one query to its end. progress, if not nil, is called from this
-// goroutine with each piece of news; false from it ends the query early. before,
-// if not nil, runs in the loop just ahead of the query.
-func (n *Node) query(ctx context.Context, q dht.Query, before call, progress func(dht.Progress) bool) (dht.Result, error) {
-	w, id, err := n.begin(q, before)
+// query runs one query to its end.
+func (n *Node) query(ctx context.Context, q dht.Query) (dht.Result, error) {
+	return n.follow(ctx, q, resultOnly)
+}
+
+// follow is query that calls progress from this goroutine with each piece of news; false
+// from it ends the query early.
+func (n *Node) follow(ctx context.Context, q dht.Query, progress func(dht.Progress) bool) (dht.Result, error) {
+	w, id, err := n.begin(q)
 	if err != nil {
 		return dht.Result{}, err
 	}
 	return n.wait(ctx, id, w, progress)
 }
 
+// resultOnly is for callers who want no news.
+func resultOnly(dht.Progress) bool { return true }
+
 // begin starts a query.
-func (n *Node) begin(q dht.Query, before call) (*waiter, dht.QueryID, error) {
+func (n *Node) begin(q dht.Query) (*waiter, dht.QueryID, error) {
 	w := newWaiter()
 	var id dht.QueryID
 	var busy error
 	started := make(chan struct{})
 	err := n.do(func(now time.Time, m *dht.Machine) {
 		defer close(started)
-		if before != nil {
-			before(now, m)
-		}
 		if id, busy = m.Start(now, q); busy == nil {
 			n.waiters[id] = w
 		}
@@ -92,7 +96,7 @@ func (n *Node) begin(q dht.Query, before call) (*waiter, dht.QueryID, error) {
 func (n *Node) wait(ctx context.Context, id dht.QueryID, w *waiter, progress func(dht.Progress) bool) (dht.Result, error) {
 	more := func() bool {
 		for _, p := range w.take() {
-			if progress != nil && !progress(p) {
+			if !progress(p) {
 				return false
 			}
 		}

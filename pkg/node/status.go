@@ -30,7 +30,8 @@ func (n *Node) Status() Status {
 	for q := range n.over {
 		s.Records.Refused[q] += n.over[q].Load()
 	}
-	s.LastSnapshot, s.LastExpiry, s.LastRepublish = n.keeper.last()
+	s.LastSnapshot, s.LastExpiry = n.cleaner.last()
+	s.LastRepublish = n.publisher.lastRenewed()
 	unannounced, done, failed := n.unannounced.counts()
 	_ = n.ask(func(now time.Time, m *dht.Machine) {
 		s.TablePeers, s.VerifiedPeers = m.Table().Len()
@@ -43,10 +44,10 @@ func (n *Node) Status() Status {
 		s.Load.Load = m.Load()
 		s.NetworkSize = m.NetworkSize()
 		s.LastRefresh, s.OldestRefresh = m.LastRefresh(), m.Table().OldestRefresh()
-		sched, ended := m.Schedule().Stats(now), n.keeper.endings()
+		sched, ended := m.Schedule().Stats(now), n.publisher.endings()
 		s.Republish = RepublishStatus{
 			Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
-			Interval: n.republishInterval(), NextDue: sched.Next, Failures: n.keeper.failures(),
+			Interval: n.republishInterval(), NextDue: sched.Next, Failures: n.publisher.failures(),
 			Ended: ended.last, EndedNum: ended.n,
 			Holders:     Holders{Keys: sched.Tried, Fewest: sched.Fewest, FewestKeys: sched.Worst},
 			Unannounced: unannounced, Done: done, Failed: failed,

@@ -87,11 +87,11 @@ func (n *Node) Explain(ctx context.Context, kind dht.QueryKind, key []byte) (*dh
 	if err := n.checkLookup(&q); err != nil {
 		return nil, err
 	}
-	w, id, err := n.begin(q, nil)
+	w, id, err := n.begin(q)
 	if err != nil {
 		return nil, err
 	}
-	_, err = n.wait(ctx, id, w, nil)
+	_, err = n.wait(ctx, id, w, resultOnly)
 	select {
 	case <-w.done:
 	default:

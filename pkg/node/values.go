@@ -50,7 +50,7 @@ func (n *Node) PublishOnce(ctx context.Context, key, value []byte) (StoreResult,
 	if err != nil {
 		return StoreResult{}, err
 	}
-	res, err := n.query(ctx, dht.Query{Kind: dht.StoreValue, Key: key, Value: v}, nil, nil)
+	res, err := n.query(ctx, dht.Query{Kind: dht.StoreValue, Key: key, Value: v})
 	return StoreResult{
 		Key: key, StoredAt: res.Stats.StoredAt, Sent: res.Stats.StoreSent,
 		Expires: v.Expires, Took: time.Since(now),
@@ -120,10 +120,11 @@ func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht
 	end, _ := n.end(&pub)
 	q.Publish = &it
 	n.unannounced.add(it)
-	res, err := n.query(ctx, q, func(now time.Time, m *dht.Machine) {
+	_ = n.do(func(now time.Time, m *dht.Machine) { // once closed, the query says so
 		due := records.Earlier(now.Add(n.republishInterval()), end)
 		m.Scheduled(now, it, due, false)
-	}, nil)
+	})
+	res, err := n.query(ctx, q)
 	sr := StoreResult{
 		Key: pub.Key, StoredAt: res.Stats.StoredAt, Sent: res.Stats.StoreSent,
 		Expires: expires, Took: time.Since(now),
@@ -189,7 +190,8 @@ func (n *Node) search(ctx context.Context, key []byte, quorum int, better func(r
 	if local.Value != nil && quorum == 1 {
 		return ValueResult{Key: key, Value: local.Value, Expires: local.Expires, Responders: 1}, nil
 	}
-	res, err := n.query(ctx, dht.Query{Kind: dht.FindValue, Key: key, Count: quorum, Value: local}, nil, func(p dht.Progress) bool {
+	q := dht.Query{Kind: dht.FindValue, Key: key, Count: quorum, Value: local}
+	res, err := n.follow(ctx, q, func(p dht.Progress) bool {
 		return better == nil || p.Value.Value == nil || better(p.Value)
 	})
 	if err != nil || res.Value.Value == nil {

@@ -1,0 +1,83 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+// end returns when a publication ends by itself and why; zero: never.
+func (n *Node) end(p *records.Published) (at time.Time, reason string) {
+	own := time.Time{}
+	if p.Kind == records.KindValue {
+		own = n.valid.End(string(p.Key), p.Value)
+	}
+	if at = records.Earlier(own, p.Until); at.Equal(own) {
+		return at, "the record was valid until " + at.UTC().Format(time.RFC3339)
+	}
+	return at, "it was stored with a lifetime of " + p.TTL.String()
+}
+
+// renew renews our own copy of a published record and returns the query that
+// publishes it; gone if its time is over.
+func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) {
+	now := time.Now()
+	if end, reason := n.end(p); !end.IsZero() && !now.Before(end) {
+		level := slog.LevelWarn
+		if end.Equal(p.Until) { // as whoever stored it wanted
+			level = slog.LevelInfo
+		}
+		n.log.Log(n.ctx, level, "a key is not published any more", "kind", p.Kind.String(), "key", fmt.Sprintf("%.64q", p.Key), "reason", reason)
+		n.publisher.noteEnd(PublishEnd{Kind: p.Kind, Key: p.Key, At: end, Reason: reason})
+		return nil, true, n.cfg.Keystore.Unpublish(p.Kind, p.Key)
+	}
+	if p.Kind == records.KindProvider {
+		_, err := n.provideHere(p.Key)
+		found := n.provideQuery(p.Key)
+		return &found, n.takenBack(p), err
+	}
+	v := n.publishedValue(p, now)
+	if err = n.cfg.Store.PutValue(now, v, n.valid.improves); noRoom(err) {
+		err = nil
+	}
+	if n.takenBack(p) {
+		return nil, true, err
+	}
+	if errors.Is(err, records.ErrOlder) { // a newer one came from the network
+		return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: n.current(v)}, false, nil
+	}
+	return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: v}, false, err
+}
+
+// takenBack reports whether a key was unpublished while it was being renewed. It
+// then takes back what the renewal has stored here after that.
+func (n *Node) takenBack(p *records.Published) bool {
+	if _, err := n.cfg.Keystore.Load(p.Kind, p.Key); !errors.Is(err, records.ErrNotFound) {
+		return false
+	}
+	var err error
+	if p.Kind == records.KindProvider {
+		err = n.forgetProvided(p.Key)
+	} else {
+		err = n.cfg.Store.DeleteValue(p.Key)
+	}
+	if err != nil && !errors.Is(err, records.ErrNotFound) {
+		n.log.Error("the copy here of a key that is not published any more could not be removed", "kind", p.Kind.String(), "err", err)
+	}
+	return true
+}
+
+// current is the value stored here under v's key, v if it cannot be read.
+func (n *Node) current(v records.Value) records.Value {
+	held, err := n.localValue(v.Key)
+	if err != nil || held.Value == nil {
+		return v
+	}
+	held.Ends = n.valid.End(string(v.Key), held.Value)
+	held.Expires = records.Earlier(v.Expires, held.Ends)
+	return held
+}
