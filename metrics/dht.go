@@ -152,5 +152,5 @@ func (o *dhtObserver) Republished(kind records.Kind, ok bool, replicas int, lag 
 }
 
 // Bootstrapped implements dht.Observer. The node counts the attempts with their
-// outcome, see Reading.Bootstraps.
+// outcome, see node.Bootstraps.
 func (o *dhtObserver) Bootstrapped() {}

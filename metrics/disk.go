@@ -5,12 +5,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// Housekeeping counts the node's disk work; it is a node.HousekeepingObserver.
-// Safe for concurrent use.
-type Housekeeping struct {
+// diskObserver counts the node's disk work. Safe for concurrent use.
+type diskObserver struct {
 	saved      prometheus.Gauge
 	saving     prometheus.Observer
 	peers      prometheus.Gauge
@@ -22,8 +23,10 @@ type Housekeeping struct {
 	expireFailed prometheus.Counter
 }
 
-func newHousekeeping(r registrar) *Housekeeping {
-	h := &Housekeeping{
+var _ node.HousekeepingObserver = (*diskObserver)(nil)
+
+func newDiskObserver(r registrar) *diskObserver {
+	h := &diskObserver{
 		saved:        r.gauge("snapshot_last_success_timestamp_seconds", "When the routing table was last saved; 0: not since the start."),
 		saving:       r.histogram("snapshot_duration_seconds", "Time to save a snapshot of the routing table.", diskBuckets),
 		peers:        r.gauge("snapshot_peers", "Peers in the last snapshot saved."),
@@ -39,8 +42,8 @@ func newHousekeeping(r registrar) *Housekeeping {
 	return h
 }
 
-// Snapshot reports a saved or failed snapshot.
-func (h *Housekeeping) Snapshot(took time.Duration, peers int, err error) {
+// Snapshot implements node.HousekeepingObserver.
+func (h *diskObserver) Snapshot(took time.Duration, peers int, err error) {
 	h.saving.Observe(took.Seconds())
 	if err != nil {
 		h.saveFailed.Inc()
@@ -50,8 +53,9 @@ func (h *Housekeeping) Snapshot(took time.Duration, peers int, err error) {
 	setNow(h.saved)
 }
 
-// Expired reports one run of expiry; also a failed one may have removed records.
-func (h *Housekeeping) Expired(took time.Duration, removed records.Expired, err error) {
+// Expired implements node.HousekeepingObserver. A run that failed may have removed
+// records too.
+func (h *diskObserver) Expired(took time.Duration, removed records.Expired, err error) {
 	h.expiring.Observe(took.Seconds())
 	for k, n := range removed.Records {
 		h.removed[k].Add(float64(n))
@@ -70,17 +74,18 @@ var storageOps = []string{
 	"providers", "publish", "put_value", "range", "remove_provider", "save_snapshot", "sizes", "unpublish", "value",
 }
 
-// Storage counts what the database does; it is a storage.Observer. Safe for
-// concurrent use.
-type Storage struct {
+// storageObserver counts what the database does. Safe for concurrent use.
+type storageObserver struct {
 	commits prometheus.Observer
 	batch   prometheus.Observer
 	errors  map[string]prometheus.Counter
 	other   prometheus.Counter
 }
 
-func newStorage(r registrar) *Storage {
-	s := &Storage{
+var _ storage.Observer = (*storageObserver)(nil)
+
+func newStorageObserver(r registrar) *storageObserver {
+	s := &storageObserver{
 		commits: r.histogram("db_commit_duration_seconds", "Time of a transaction that writes, fsync included.", diskBuckets),
 		batch:   r.histogram("db_batch_records", "Writes made durable by one transaction.", batchBuckets),
 		errors:  make(map[string]prometheus.Counter),
@@ -93,14 +98,14 @@ func newStorage(r registrar) *Storage {
 	return s
 }
 
-// Committed reports a transaction and how many writes it made durable.
-func (s *Storage) Committed(writes int, took time.Duration) {
+// Committed implements storage.Observer.
+func (s *storageObserver) Committed(writes int, took time.Duration) {
 	s.commits.Observe(took.Seconds())
 	s.batch.Observe(float64(writes))
 }
 
-// StorageError reports an operation that failed.
-func (s *Storage) StorageError(op string, _ error) {
+// StorageError implements storage.Observer.
+func (s *storageObserver) StorageError(op string, _ error) {
 	if c, ok := s.errors[op]; ok {
 		c.Inc()
 		return

@@ -92,7 +92,7 @@ func TestWanted(t *testing.T) {
 func TestLint(t *testing.T) {
 	m := metrics.New("v1.2.3", "abc")
 	observe(m, 50)
-	m.Watch(fixed{busyReading()})
+	m.Watch(busy())
 	problems, err := promlint.NewWithMetricFamilies(ours(t, m)).Lint()
 	require.NoError(t, err)
 	require.Empty(t, problems)

@@ -11,7 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
 // Namespace is what the names of all our metrics begin with.
@@ -26,8 +28,8 @@ type Metrics struct {
 	registry *prometheus.Registry
 	dht      *dhtObserver
 	rpc      *rpcObserver
-	keeping  *Housekeeping
-	storage  *Storage
+	keeping  *diskObserver
+	storage  *storageObserver
 	pull     *puller
 	stopping atomic.Bool
 
@@ -50,8 +52,8 @@ func New(version, revision string) *Metrics {
 	m.reloadAt = r.gauge("config_last_reload_success_timestamp_seconds", "When a configuration was last taken.")
 	m.dht = newDHTObserver(r)
 	m.rpc = newRPCObserver(r)
-	m.keeping = newHousekeeping(r)
-	m.storage = newStorage(r)
+	m.keeping = newDiskObserver(r)
+	m.storage = newStorageObserver(r)
 	m.pull = newPuller(r, m.stopping.Load)
 	m.registry.MustRegister(m.pull)
 	m.ConfigLoaded(nil)
@@ -83,10 +85,10 @@ func (m *Metrics) DHT() dht.Observer { return m.dht }
 func (m *Metrics) RPC() rpc.Observer { return m.rpc }
 
 // Housekeeping observes snapshots and expiry (node.Config.Housekeeping).
-func (m *Metrics) Housekeeping() *Housekeeping { return m.keeping }
+func (m *Metrics) Housekeeping() node.HousekeepingObserver { return m.keeping }
 
 // Storage observes the database (storage.Options.Observer).
-func (m *Metrics) Storage() *Storage { return m.storage }
+func (m *Metrics) Storage() storage.Observer { return m.storage }
 
 // Watch sets what is read at each scrape, in place of what was set before.
 func (m *Metrics) Watch(s Source) { m.pull.watch(s) }

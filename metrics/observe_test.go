@@ -19,33 +19,63 @@ import (
 
 	"github.com/holdfast-dht/holdfast/metrics"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// fixed is a Source that always reads the same.
-type fixed struct{ r metrics.Reading }
+// fixed is a node and a database of which the same is read always.
+type fixed struct {
+	status node.Status
+	sizes  storage.Sizes
+	copies int64
+	failed error
+}
 
-func (f fixed) Read() metrics.Reading { return f.r }
+func (f *fixed) Status() node.Status { return f.status }
 
-func busyReading() metrics.Reading {
-	return metrics.Reading{
-		Bootstrapped: true, Serving: true, Reachability: "Public",
-		TablePeers: 30, VerifiedPeers: 25, RestoredPeers: 12, Buckets: map[int]int{0: 20, 5: 7, 32: 1, 200: 2},
-		NetworkSize: 1234.5, OldestRefresh: time.Unix(1_700_000_000, 500e6),
-		Load: dht.Load{
-			Queries: 3, Blocked: 1, Requests: 17, Probes: 4, Candidates: 9, RefusedQueries: 2, DroppedCandidates: 6,
+func (f *fixed) Sizes() (storage.Sizes, error) { return f.sizes, nil }
+
+func (f *fixed) CopiesSize() (int, int64, error) { return 2, f.copies, nil }
+
+func (f *fixed) Err() error { return f.failed }
+
+// statusOnly is the source of a node that keeps its records elsewhere.
+func statusOnly(s node.Status) metrics.Source { return metrics.Source{Node: &fixed{status: s}} }
+
+func busy() metrics.Source {
+	buckets := make([]node.Bucket, 201)
+	buckets[0].Peers, buckets[5].Peers, buckets[32].Peers, buckets[200].Peers = 20, 7, 1, 2
+	for i := range buckets {
+		buckets[i].CPL = i
+	}
+	f := &fixed{
+		status: node.Status{
+			Bootstrapped: true, Serving: true, Reachability: "Public",
+			TablePeers: 30, VerifiedPeers: 25, RestoredPeers: 12, Buckets: buckets,
+			NetworkSize: 1234.5, OldestRefresh: time.Unix(1_700_000_000, 500e6),
+			Load: node.Load{
+				Load: dht.Load{
+					Queries: 3, Blocked: 1, Requests: 17, Probes: 4, Candidates: 9, RefusedQueries: 2, DroppedCandidates: 6,
+				},
+				InboundStreams: 40, OutboundStreams: 5, IdleStreams: 8, WaitingCalls: 11, DroppedCalls: 13,
+			},
+			Connected: 29, ConnectedIn: 14, Bootstraps: node.Bootstraps{Reached: 1, Failed: 2, Skipped: 3},
+			Republish: node.RepublishStatus{Active: 8, Overdue: 21, Holders: node.Holders{Fewest: 22, FewestKeys: 23}},
+			Records: records.Stats{
+				Records: [records.NumKinds]int64{100, 200}, Bytes: [records.NumKinds]int64{1000, 2000}, Providers: 50,
+				Published: [records.NumKinds]int64{7, 8}, PendingWrites: 16, RefusedWrites: 18,
+				Refused: [records.NumQuotas]int64{records.QuotaProviders: 19, records.QuotaAddrsPerProvider: 20},
+			},
 		},
-		InboundStreams: 40, OutboundStreams: 5, IdleStreams: 8, WaitingCalls: 11, DroppedCalls: 13,
-		ConnectedIn: 14, ConnectedOut: 15, Bootstraps: [metrics.NumBootstrapOutcomes]uint64{1, 2, 3},
-		RepublishKeys: 30, RepublishActive: 8, RepublishOverdue: 21, FewestHolders: 22, FewestHoldersKeys: 23,
-		Records: records.Stats{
-			Records: [records.NumKinds]int64{100, 200}, Bytes: [records.NumKinds]int64{1000, 2000}, Providers: 50,
-			Published: [records.NumKinds]int64{7, 8}, PendingWrites: 16, RefusedWrites: 18,
-			Refused: [records.NumQuotas]int64{records.QuotaProviders: 19, records.QuotaAddrsPerProvider: 20},
-		},
-		DBSize: 1 << 20, DBFree: 1 << 10, DBFill: 0.75, DBCopies: 24, DBFailed: true, DiskFree: 25, DiskSize: 26, DiskFull: true, Quotas: [records.NumQuotas]int64{records.QuotaBytes: 1 << 30, records.QuotaValueBytes: 10},
+		sizes:  storage.Sizes{File: 1 << 20, Free: 1 << 10, Fill: 0.75, Disk: storage.DiskSpace{Free: 25, Total: 26}},
+		copies: 24, failed: errors.New("fsync"),
+	}
+	return metrics.Source{
+		Node: f, Database: f, DiskFull: func() bool { return true },
+		Quotas: [records.NumQuotas]int64{records.QuotaBytes: 1 << 30, records.QuotaValueBytes: 10},
 	}
 }
 
@@ -135,7 +165,7 @@ func TestCardinality(t *testing.T) {
 	m := metrics.New("v1.2.3", "abc")
 	before := len(values(t, m))
 	observe(m, 4000) // every combination of types, outcomes and reasons that is fed
-	m.Watch(fixed{busyReading()})
+	m.Watch(busy())
 	few := len(values(t, m))
 	observe(m, 10_000)
 	require.Len(t, values(t, m), few)
@@ -252,17 +282,17 @@ func TestDiskEvents(t *testing.T) {
 	require.InDelta(t, time.Now().Unix(), v["expiry_last_success_timestamp_seconds"], 5)
 }
 
-func TestReading(t *testing.T) {
+func TestSource(t *testing.T) {
 	m := metrics.New("v1.2.3", "abc")
 	requireValues(t, m, map[string]float64{"state{state=starting}": 1, "state{state=server}": 0, "reachability{status=unknown}": 1})
-	m.Watch(fixed{})
+	m.Watch(statusOnly(node.Status{}))
 	requireValues(t, m, map[string]float64{"state{state=joining}": 1})
-	m.Watch(fixed{metrics.Reading{Bootstrapped: true}})
-	requireValues(t, m, map[string]float64{"state{state=client}": 1})
+	m.Watch(statusOnly(node.Status{Bootstrapped: true}))
+	requireValues(t, m, map[string]float64{"state{state=client}": 1, "db_size_bytes": 0, "db_failed": 0, "disk_full": 0})
 	cycle := values(t, m)["republish_last_cycle_timestamp_seconds"]
 	require.InDelta(t, time.Now().Unix(), cycle, 5)
 
-	m.Watch(fixed{busyReading()})
+	m.Watch(busy())
 	requireValues(t, m, map[string]float64{
 		"state{state=server}": 1, "state{state=client}": 0,
 		"reachability{status=public}": 1, "reachability{status=unknown}": 0,
@@ -288,9 +318,7 @@ func TestReading(t *testing.T) {
 		"db_pending_writes": 16, "db_writes_rejected_total": 18,
 	})
 	require.InDelta(t, cycle, values(t, m)["republish_last_cycle_timestamp_seconds"], 5)
-	isolated := busyReading()
-	isolated.Isolated = true
-	m.Watch(fixed{isolated})
+	m.Watch(statusOnly(node.Status{Bootstrapped: true, Serving: true, IsolatedSince: time.Now()}))
 	requireValues(t, m, map[string]float64{"state{state=isolated}": 1, "state{state=server}": 0})
 	m.Stopping()
 	requireValues(t, m, map[string]float64{"state{state=stopping}": 1, "state{state=isolated}": 0})
@@ -337,7 +365,7 @@ func TestConcurrent(t *testing.T) {
 		wg.Go(func() { observe(m, 300) })
 		wg.Go(func() {
 			for range 10 {
-				m.Watch(fixed{metrics.Reading{TablePeers: rand.IntN(100)}})
+				m.Watch(statusOnly(node.Status{TablePeers: rand.IntN(100)}))
 				_, err := m.Gatherer().Gather()
 				require.NoError(t, err)
 			}

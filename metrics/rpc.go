@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
@@ -17,7 +18,7 @@ const numTypes = wire.NumTypes + 1
 // reasonOther stands for every reason that is not in knownReasons.
 const reasonOther = rpc.ReasonOther
 
-// Reasons the node's handler gives; see node.RejectReasons.
+// Reasons that the node gives, see node.RejectReasons; a test compares them.
 const (
 	reasonNoKey      = "no_key"
 	reasonLongKey    = "key_too_long"
@@ -32,17 +33,12 @@ const (
 	reasonStorage    = "storage"
 )
 
-// knownReasons are all values of the label reason.
-var knownReasons = []string{
+// knownReasons are all values of the label reason; others are counted as "other".
+var knownReasons = append([]string{
 	reasonOther, rpc.ReasonClosed, rpc.ReasonUnreachable, rpc.ReasonUnsupported, rpc.ReasonEnded, rpc.ReasonReplyType,
 	rpc.ReasonTooLarge, rpc.ReasonMalformed, rpc.ReasonEmpty, rpc.ReasonUnknownType, rpc.ReasonRefused,
 	rpc.ReasonStreams, rpc.ReasonIdle, rpc.ReasonMemory, rpc.ReasonRate,
-	reasonNoKey, reasonLongKey, reasonNoRecord, reasonMismatch, reasonInvalid, reasonNoProvider, reasonOlder,
-	reasonQuota, reasonFull, reasonBusy, reasonStorage,
-}
-
-// Reasons returns all values of the label reason; others are counted as "other".
-func Reasons() []string { return slices.Clone(knownReasons) }
+}, node.RejectReasons()...)
 
 // inboundReasons are those expected for inbound requests of each type, the last
 // before the request is known; others appear when they first happen.

@@ -6,64 +6,60 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// Source is what a scrape reads. Read is called by one goroutine at a time and
-// should return within readTimeout.
-type Source interface {
-	Read() Reading
+// Source is what a scrape reads. Its parts are called by one goroutine at a time and
+// should return within readTimeout, all together.
+type Source struct {
+	Node     Node
+	Database Database                 // nil: the node keeps its records elsewhere; the metrics of a database are 0
+	Quotas   [records.NumQuotas]int64 // the limits that the store of the node has
+	DiskFull func() bool              // whether the disk refuses writes; nil: nobody knows, the metric is 0
 }
 
-// Reading is the state of a node at one moment.
-type Reading struct {
-	Bootstrapped bool   // the table was restored or bootstrap was attempted
-	Isolated     bool   // the node had peers, and none answers
-	Serving      bool   // in server mode
-	Reachability string // public, private; else unknown
+// Node is what a scrape reads of a node.
+type Node interface{ Status() node.Status }
 
-	TablePeers    int
-	VerifiedPeers int
-	RestoredPeers int         // taken from the snapshot at start
-	Buckets       map[int]int // peers by common prefix length
-	NetworkSize   float64     // peers, estimated; 0: unknown
-	OldestRefresh time.Time   // of the bucket refreshed longest ago; zero: one never was
-
-	Load            dht.Load
-	InboundStreams  int // open
-	OutboundStreams int // in use
-	IdleStreams     int // outbound, kept for the next request
-	WaitingCalls    int // for the goroutine that owns the protocol
-	DroppedCalls    uint64
-
-	ConnectedIn, ConnectedOut int // peers, by the direction of their oldest connection
-	Bootstraps                [NumBootstrapOutcomes]uint64
-
-	RepublishKeys, RepublishActive, RepublishOverdue int // in the schedule
-	// FewestHolders is the least number of peers that took a published key when it was
-	// last tried, FewestHoldersKeys the number of keys with so few; 0: none was tried.
-	FewestHolders, FewestHoldersKeys int
-
-	Records        records.Stats
-	Quotas         [records.NumQuotas]int64 // the limits
-	DBSize, DBFree int64                    // bytes
-	DBFill         float64                  // of the room for new records, in the fullest file
-	DBCopies       int64                    // bytes of files put aside
-	DBFailed       bool                     // a file takes no more writes
-	DiskFree       int64                    // bytes, of the file system of the database
-	DiskSize       int64                    // 0: unknown
-	DiskFull       bool
+// Database is what a scrape reads of a database.
+type Database interface {
+	Sizes() (storage.Sizes, error)
+	CopiesSize() (n int, bytes int64, err error)
+	Err() error // why it takes no more writes
 }
 
-// The outcomes of an attempt to reach the bootstrap peers.
-const (
-	BootstrapReached = iota // at least one
-	BootstrapFailed         // none
-	BootstrapSkipped        // there are none to reach
-
-	NumBootstrapOutcomes = 3
+var (
+	_ Node     = (*node.Node)(nil)
+	_ Database = (*storage.DB)(nil)
 )
+
+// scrape is what the families are filled from.
+type scrape struct {
+	node.Status
+	state      string
+	sizes      storage.Sizes
+	copiesSize int64 // bytes
+	failed     bool  // the database takes no more writes
+	diskFull   bool
+	quotas     [records.NumQuotas]int64 // the limits
+}
+
+// read asks all parts of the source.
+func (s *Source) read() scrape {
+	r := scrape{Status: s.Node.Status(), quotas: s.Quotas, diskFull: s.DiskFull != nil && s.DiskFull()}
+	if db := s.Database; db != nil {
+		if sizes, err := db.Sizes(); err == nil { // storage.Observer counts the error
+			r.sizes = sizes
+		}
+		if _, bytes, err := db.CopiesSize(); err == nil {
+			r.copiesSize = bytes
+		}
+		r.failed = db.Err() != nil
+	}
+	return r
+}
 
 // readTimeout bounds what a scrape waits for the Source: less than the 10 s that
 // Prometheus waits by default, so that a hung node can still be looked into.
@@ -79,14 +75,14 @@ type puller struct {
 	timeout  time.Duration
 
 	mu      sync.Mutex
-	source  Source
+	source  *Source
 	pending *pull
 }
 
-// pull is one call of Source.Read, shared by the scrapes that wait for it.
+// pull is one reading of the source, shared by the scrapes that wait for it.
 type pull struct {
-	done    chan struct{}
-	reading Reading // set once done is closed
+	done chan struct{}
+	read scrape // set once done is closed
 }
 
 func newPuller(r registrar, stopping func() bool) *puller {
@@ -106,7 +102,7 @@ func newPuller(r registrar, stopping func() bool) *puller {
 func (p *puller) watch(s Source) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.source = s
+	p.source = &s
 }
 
 // Describe implements prometheus.Collector.
@@ -123,7 +119,7 @@ func (p *puller) Collect(ch chan<- prometheus.Metric) {
 		p.timeouts.Inc()
 		return
 	}
-	if s.RepublishOverdue == 0 && s.state != stateStarting && s.state != stateStopping {
+	if s.Republish.Overdue == 0 && s.state != stateStarting && s.state != stateStopping {
 		setNow(p.onTime)
 	}
 	for i, f := range p.families {
@@ -133,8 +129,8 @@ func (p *puller) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// read asks the source; false if it does not answer in time. The goroutine of a
-// Read that hangs stays until it returns, and no other is begun meanwhile.
+// read reads the source; false if it does not answer in time. The goroutine of a
+// reading that hangs stays until it ends, and no other is begun meanwhile.
 func (p *puller) read() (*scrape, bool) {
 	p.mu.Lock()
 	if p.source == nil {
@@ -151,32 +147,34 @@ func (p *puller) read() (*scrape, bool) {
 	defer timer.Stop()
 	select {
 	case <-q.done:
-		return &scrape{Reading: q.reading, state: p.state(&q.reading)}, true
+		s := q.read // other scrapes read it too
+		s.state = p.state(&s.Status)
+		return &s, true
 	case <-timer.C:
 		return nil, false
 	}
 }
 
-func (p *puller) run(q *pull, s Source) {
-	q.reading = s.Read()
+func (p *puller) run(q *pull, s *Source) {
+	q.read = s.read()
 	p.mu.Lock()
 	p.pending = nil
 	p.mu.Unlock()
 	close(q.done)
 }
 
-// state names what the node is up to; r is nil before there is one.
-func (p *puller) state(r *Reading) string {
+// state names what the node is up to; s is nil before there is one.
+func (p *puller) state(s *node.Status) string {
 	switch {
 	case p.stopping():
 		return stateStopping
-	case r == nil:
+	case s == nil:
 		return stateStarting
-	case !r.Bootstrapped:
+	case !s.Bootstrapped:
 		return stateJoining
-	case r.Isolated:
+	case !s.IsolatedSince.IsZero():
 		return stateIsolated
-	case r.Serving:
+	case s.Serving:
 		return stateServer
 	}
 	return stateClient

@@ -15,20 +15,21 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// slow is a Source that takes its time.
+// slow is a node that takes its time.
 type slow struct {
 	takes time.Duration
 	reads atomic.Int32
 }
 
-func (s *slow) Read() Reading {
+func (s *slow) Status() node.Status {
 	s.reads.Add(1)
 	time.Sleep(s.takes)
-	return Reading{TablePeers: 5}
+	return node.Status{TablePeers: 5}
 }
 
 // answered scrapes and reports whether what is read from the node was among it.
@@ -50,7 +51,7 @@ func TestHungSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New("v1.2.3", "abc")
 		s := &slow{takes: time.Hour}
-		m.Watch(s)
+		m.Watch(Source{Node: s})
 		start := time.Now()
 		for range 3 {
 			require.False(t, answered(t, m))
@@ -73,7 +74,7 @@ func TestSharedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New("v1.2.3", "abc")
 		s := &slow{takes: time.Second}
-		m.Watch(s)
+		m.Watch(Source{Node: s})
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
@@ -137,7 +138,7 @@ func TestInboundAllocates(t *testing.T) {
 
 func BenchmarkScrape(b *testing.B) {
 	m := New("v1.2.3", "abc")
-	m.Watch(&slow{})
+	m.Watch(Source{Node: &slow{}})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := m.Gatherer().Gather(); err != nil {

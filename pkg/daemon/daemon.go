@@ -15,7 +15,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/holdfast-dht/holdfast/metrics"
-	"github.com/holdfast-dht/holdfast/metrics/nodesource"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/node"
@@ -164,7 +163,7 @@ func (d *Daemon) startNode() error {
 		return fmt.Errorf("daemon: %w", err)
 	}
 	d.onClose("node", closeNode, d.node.Close)
-	d.metrics.Watch(nodesource.New(d.node, d.store, quotaLimits(&d.config, d.store), d.disk.full))
+	d.metrics.Watch(metrics.Source{Node: d.node, Database: d.store, Quotas: quotaLimits(&d.config, d.store), DiskFull: d.disk.full})
 	d.log.Info("listening", "addresses", addrTexts(d.host.Network().ListenAddresses()), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil
 }

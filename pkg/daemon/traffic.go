@@ -106,7 +106,7 @@ func (b *Backend) Overview(ctx context.Context) (api.Overview, error) {
 	if o.Republish, err = b.RepublishStatus(ctx); err != nil {
 		return o, err
 	}
-	buckets, ring := b.node.Picture(ringSectors)
+	buckets, ring := b.node.Status().Buckets, b.node.Ring(ringSectors)
 	o.Buckets, o.Ring = make([]api.Bucket, len(buckets)), make([]api.Sector, len(ring))
 	for i, x := range buckets {
 		o.Buckets[i] = api.Bucket{CPL: x.CPL, Peers: x.Peers, Verified: x.Verified, Room: dht.Replicas}

@@ -26,7 +26,6 @@ var floors = map[string]floor{
 
 	"pkg/rpc": {imports: []string{"pkg/kad", "pkg/wire"}},
 	"storage": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records"}},
-	"metrics": {imports: []string{"pkg/dht", "pkg/wire", "pkg/records", "pkg/rpc"}}, // rpc: implements its Observer
 	"pkg/sim": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup", "pkg/wire", "pkg/records", "republish", "pkg/dht"}},
 
 	"storage/workload": {imports: []string{"pkg/kad", "pkg/records", "storage"}}, // measures stores
@@ -41,11 +40,11 @@ var floors = map[string]floor{
 
 	"pkg/statuspage": {imports: []string{"pkg/api", "internal/httphost"}},
 
-	"metrics/nodesource": {imports: []string{"pkg/records", "pkg/node", "storage", "metrics"}}, // reads a node for a scrape
+	"metrics": {imports: []string{"pkg/dht", "pkg/wire", "pkg/records", "pkg/rpc", "storage", "pkg/node"}}, // reads a node and its database
 
 	"pkg/daemon": {imports: []string{
 		"pkg/kad", "pkg/wire", "pkg/records", "pkg/dht",
-		"pkg/config", "pkg/rpc", "storage", "metrics", "metrics/nodesource", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage", "pkg/statuspage",
+		"pkg/config", "pkg/rpc", "storage", "metrics", "pkg/node", "pkg/api", "pkg/delegated", "pkg/usage", "pkg/statuspage",
 	}},
 
 	"pkg/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "pkg/config", "pkg/node", "pkg/api", "pkg/daemon"}},

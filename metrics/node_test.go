@@ -1,4 +1,4 @@
-package nodesource_test
+package metrics_test
 
 import (
 	"context"
@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/metrics"
-	"github.com/holdfast-dht/holdfast/metrics/nodesource"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
@@ -52,7 +51,10 @@ func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metri
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	m.Watch(nodesource.New(n, db, [records.NumQuotas]int64{records.QuotaBytes: storage.DefaultMaxBytes}, func() bool { return true }))
+	m.Watch(metrics.Source{
+		Node: n, Database: db, DiskFull: func() bool { return true },
+		Quotas: [records.NumQuotas]int64{records.QuotaBytes: storage.DefaultMaxBytes},
+	})
 	return n, m
 }
 
@@ -136,11 +138,6 @@ func TestRealNodes(t *testing.T) {
 	} {
 		require.Positive(t, sum(got, some), some)
 	}
-}
-
-// TestRejectReasons: a reason the node can give is a label of its own.
-func TestRejectReasons(t *testing.T) {
-	require.Subset(t, metrics.Reasons(), node.RejectReasons())
 }
 
 func requirePage(t *testing.T, got, want map[string]float64) {
