@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +13,8 @@ import (
 // dhtObserver counts what the Machine does. Safe for concurrent use.
 type dhtObserver struct {
 	lookups  [dht.NumQueryKinds][dht.NumQueryOutcomes]prometheus.Counter
-	duration [dht.NumQueryKinds]prometheus.Observer
+	duration [dht.NumQueryKinds]prometheus.Histogram
+	running  [dht.NumQueryKinds]atomic.Int64
 	hops     prometheus.Observer
 	queried  prometheus.Observer
 
@@ -70,7 +72,7 @@ func (o *dhtObserver) addLookups(r registrar) {
 	duration := r.histogramVec("lookup_duration_seconds", "Time from the start to the end of a query, stores included.", lookupBuckets, "op")
 	for k := range o.lookups {
 		op := dht.QueryKind(k).String()
-		o.duration[k] = duration.WithLabelValues(op)
+		o.duration[k] = duration.WithLabelValues(op).(prometheus.Histogram)
 		for out := range o.lookups[k] {
 			o.lookups[k][out] = total.WithLabelValues(op, dht.QueryOutcome(out).String())
 		}
@@ -98,11 +100,12 @@ func (o *dhtObserver) addTable(r registrar) {
 	o.refreshes = okFailed(r.counterVec("bucket_refreshes_total", "Refreshes of one bucket by how they ended.", "outcome"))
 }
 
-// QueryStarted implements dht.Observer. How many run is read at each scrape.
-func (o *dhtObserver) QueryStarted(dht.QueryKind) {}
+// QueryStarted implements dht.Observer.
+func (o *dhtObserver) QueryStarted(kind dht.QueryKind) { o.running[kind].Add(1) }
 
 // QueryDone implements dht.Observer.
 func (o *dhtObserver) QueryDone(s dht.QueryStats) {
+	o.running[s.Kind].Add(-1)
 	o.lookups[s.Kind][s.Outcome].Inc()
 	o.duration[s.Kind].Observe(s.Duration.Seconds())
 	if s.Kind != dht.Correct { // stores only

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/holdfast-dht/holdfast/metrics"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/node"
@@ -26,11 +27,12 @@ type Backend struct {
 	node *node.Node
 	logs *Logs
 	open []string // namespaces without a validator
-	// usage and traffic count what was asked, in and out; nil: it is not counted.
-	// held tells how many records name each peer; it is there if usage is.
-	usage   *usage.Account
-	held    func([]kad.PeerID) ([]int, error)
-	traffic *traffic
+	// usage counts what each peer has asked, totals sums up all requests and queries; nil:
+	// they are not counted. held tells how many records name each peer; it is there if
+	// usage is.
+	usage  *usage.Account
+	held   func([]kad.PeerID) ([]int, error)
+	totals func() metrics.Totals
 	// health asks the process around the node; nil: there is none.
 	health func(context.Context) api.Health
 	// describe adds what the process around the node knows; nil: nothing.
@@ -63,6 +65,10 @@ func (b *Backend) Identity(context.Context) (api.Identity, error) {
 // Status implements api.Backend.
 func (b *Backend) Status(context.Context) (api.Status, error) {
 	s := b.node.Status()
+	return b.status(&s), nil
+}
+
+func (b *Backend) status(s *node.Status) api.Status {
 	out := api.Status{
 		State: StateReady, PeerID: s.ID.String(), Mode: string(s.Mode), Serving: s.Serving,
 		Reachability: strings.ToLower(s.Reachability), UptimeSeconds: s.Uptime.Seconds(),
@@ -82,7 +88,7 @@ func (b *Backend) Status(context.Context) (api.Status, error) {
 	if b.describe != nil {
 		b.describe(&out)
 	}
-	return out, nil
+	return out
 }
 
 func refusals(s *records.Stats) map[string]int64 {
@@ -281,7 +287,11 @@ func parseTarget(target string) (peer.AddrInfo, error) {
 // RepublishStatus implements api.Backend.
 func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) {
 	s := b.node.Status()
-	r := s.Republish
+	return republishStatus(&s), nil
+}
+
+func republishStatus(s *node.Status) api.RepublishStatus {
+	r := &s.Republish
 	out := api.RepublishStatus{
 		Keys: r.Keys, Active: r.Active, OverdueKeys: r.Overdue,
 		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
@@ -294,7 +304,7 @@ func (b *Backend) RepublishStatus(context.Context) (api.RepublishStatus, error) 
 	for _, f := range r.Failures {
 		out.LastErrors = append(out.LastErrors, api.PublishError{Key: api.KeyText(f.Key), Kind: f.Kind.String(), At: f.At, Problem: f.Problem})
 	}
-	return out, nil
+	return out
 }
 
 // RepublishNow implements api.Backend.

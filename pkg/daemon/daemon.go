@@ -61,7 +61,6 @@ type Daemon struct {
 
 	metrics *metrics.Metrics
 	usage   *usage.Account
-	traffic *traffic
 	store   *storage.DB
 	disk    *diskWatch
 	clean   bool // the last user of the database closed it properly
@@ -100,7 +99,7 @@ func Start(o Options) (*Daemon, error) {
 	d := &Daemon{
 		options: o, config: o.Loaded.Config, loaded: o.Loaded, log: o.Logs.Logger("daemon"),
 		started: time.Now(), bootstrap: bootstrapResult{done: make(chan struct{})},
-		usage: usage.New(), traffic: new(traffic),
+		usage: usage.New(),
 	}
 	b := BuildInfo()
 	d.metrics = metrics.New(b.Version, b.Revision)
@@ -157,8 +156,8 @@ func (d *Daemon) startNode() error {
 	c := nodeConfig(&d.config, bootstrap, d.options.Logs)
 	c.Store, c.Keystore, c.Snapshots, c.Gate = d.store, d.store, d.store, gate
 	c.Retrying = holes.forget
-	c.Observer, c.Housekeeping = queryCounter{d.metrics.DHT(), d.traffic}, d.metrics.Housekeeping()
-	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage, d.traffic}}
+	c.Observer, c.Housekeeping = d.metrics.DHT(), d.metrics.Housekeeping()
+	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage}}
 	if d.node, err = node.New(d.host, c); err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
@@ -184,7 +183,7 @@ func (d *Daemon) startAPI() error {
 	}
 	d.backend = &Backend{
 		node: d.node, logs: d.options.Logs, open: d.config.Values.UnvalidatedNamespaces,
-		usage: d.usage, held: d.store.Held, traffic: d.traffic, describe: d.describe, health: d.health, bundle: d.bundle, backup: d.store.Backup,
+		usage: d.usage, held: d.store.Held, totals: d.metrics.Totals, describe: d.describe, health: d.health, bundle: d.bundle, backup: d.store.Backup,
 	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {

@@ -58,21 +58,6 @@ func (a *Account) Report() Report {
 	return r
 }
 
-// Total returns the cost of all peers together.
-func (a *Account) Total() Cost {
-	var sum counters
-	sum.merge(&a.others)
-	for i := range a.shards {
-		sh := &a.shards[i]
-		sh.mu.RLock()
-		for _, e := range sh.ring {
-			sum.merge(&e.counters)
-		}
-		sh.mu.RUnlock()
-	}
-	return sum.cost()
-}
-
 func (c *counters) cost() Cost {
 	out := Cost{
 		Rejected: c.rejected.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),

@@ -1,0 +1,67 @@
+package metrics_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/metrics"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+)
+
+// TestTotals: the totals are what a plain count of the same events gives.
+func TestTotals(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	m := metrics.New("v1.2.3", "abc")
+	require.Zero(t, m.Totals())
+	var want metrics.Totals
+	for range 5000 {
+		s := rpc.Stats{
+			Type: wire.Type(rng.IntN(wire.NumTypes + 3)), Outcome: rpc.Outcome(rng.IntN(rpc.NumOutcomes)),
+			BytesIn: rng.IntN(2000), BytesOut: rng.IntN(2000), Duration: time.Second,
+		}
+		known := min(s.Type, wire.NumTypes)
+		want.Received += uint64(s.BytesIn)
+		want.Sent += uint64(s.BytesOut)
+		if rng.IntN(2) == 0 {
+			m.RPC().Inbound(s)
+			want.In[known]++
+			if s.Outcome == rpc.Rejected {
+				want.Rejected++
+			}
+		} else {
+			m.RPC().Outbound(s)
+			want.Out[known]++
+			if s.Outcome == rpc.Rejected || s.Outcome == rpc.TimedOut || s.Outcome == rpc.Failed {
+				want.OutFailed++
+			}
+		}
+		countQuery(rng, m.DHT(), &want)
+	}
+	require.Equal(t, want, m.Totals())
+}
+
+// countQuery starts a query, or ends one that runs.
+func countQuery(rng *rand.Rand, o dht.Observer, want *metrics.Totals) {
+	kind := dht.QueryKind(rng.IntN(dht.NumQueryKinds))
+	q := &want.Queries[kind]
+	if q.Running == 0 || rng.IntN(2) == 0 {
+		o.QueryStarted(kind)
+		q.Running++
+		return
+	}
+	s := dht.QueryStats{Kind: kind, Outcome: dht.QueryOutcome(rng.IntN(dht.NumQueryOutcomes)), Duration: 250 * time.Millisecond}
+	o.QueryDone(s)
+	q.Running--
+	q.Done++
+	q.Took += s.Duration
+	if s.Outcome == dht.OutcomeFailed {
+		q.Failed++
+	}
+}
