@@ -30,13 +30,14 @@ import (
 type fixed struct {
 	status node.Status
 	sizes  storage.Sizes
+	unread error // of Sizes
 	copies int64
 	failed error
 }
 
 func (f *fixed) Status() node.Status { return f.status }
 
-func (f *fixed) Sizes() (storage.Sizes, error) { return f.sizes, nil }
+func (f *fixed) Sizes() (storage.Sizes, error) { return f.sizes, f.unread }
 
 func (f *fixed) CopiesSize() (int, int64, error) { return 2, f.copies, nil }
 
@@ -320,6 +321,9 @@ func TestSource(t *testing.T) {
 	require.InDelta(t, cycle, values(t, m)["republish_last_cycle_timestamp_seconds"], 5)
 	m.Watch(statusOnly(node.Status{Bootstrapped: true, Serving: true, IsolatedSince: time.Now()}))
 	requireValues(t, m, map[string]float64{"state{state=isolated}": 1, "state{state=server}": 0})
+	damaged := &fixed{sizes: storage.Sizes{File: 1}, unread: errors.New("damaged")}
+	m.Watch(metrics.Source{Node: damaged, Database: damaged})
+	requireValues(t, m, map[string]float64{"db_size_bytes": 0})
 	m.Stopping()
 	requireValues(t, m, map[string]float64{"state{state=stopping}": 1, "state{state=isolated}": 0})
 }
