@@ -30,7 +30,7 @@ func TestSimulatorDoc(t *testing.T) {
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
 	out, err = cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	for _, want := range []string{"A tenth restarts while everybody searches", "256 of 256 lookups", "restored"} {
+	for _, want := range []string{"A tenth restarts while all nodes search", "256 of 256 lookups", "restored"} {
 		require.Contains(t, string(out), want)
 	}
 	page, err := os.ReadFile(filepath.Join(dir, "restart.html"))
