@@ -36,7 +36,9 @@ func serveMetrics() error {
 	defer host.Close()
 
 	m := metrics.New("v1.0.0", "")
-	db, err := storage.Open(dir, storage.Options{Observer: m.Storage()})
+	var o storage.Options
+	o.Observer = m.Storage()
+	db, err := storage.Open(dir, o)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // patience bounds what must happen soon; nothing waits for it to pass.
@@ -41,7 +42,7 @@ func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metri
 	t.Cleanup(func() { h.Close() })
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, storage.FileName+".replaced"), []byte(aside), 0o600))
-	db, err := storage.Open(dir, storage.Options{NoSync: true, Observer: m.Storage()})
+	db, err := storage.Open(dir, storage.Options{Options: runs.Options{NoSync: true, Observer: m.Storage()}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	n, err := node.New(h, node.Config{

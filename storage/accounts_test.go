@@ -15,12 +15,13 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/records/storetest"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 func TestValueQuotas(t *testing.T) {
 	storetest.RunValueQuotas(t, func(t *testing.T, q records.ValueQuotas) (storetest.Stores, storetest.Reopen) {
 		dir := t.TempDir()
-		o := Options{NoSync: true, ValueQuotas: q}
+		o := Options{Options: runs.Options{NoSync: true}, ValueQuotas: q}
 		db := openTest(t, dir, o)
 		return db, func() storetest.Stores {
 			require.NoError(t, db.Close())
@@ -45,7 +46,7 @@ func fillValues(t *testing.T, db *DB, a records.Account) (stored int, err error)
 
 // One peer, and one IP group, cannot take the room of all others, by default.
 func TestOnePeerCannotFillTheFile(t *testing.T) {
-	db := openTest(t, t.TempDir(), Options{NoSync: true, MaxBytes: 64 << 20})
+	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true, MaxBytes: 64 << 20}})
 	n, err := fillValues(t, db, records.Account{Peer: "a", Group: "g"})
 	var over *records.QuotaError
 	require.ErrorAs(t, err, &over)
@@ -60,7 +61,7 @@ func TestOnePeerCannotFillTheFile(t *testing.T) {
 	}
 	sizes, err := db.Sizes()
 	require.NoError(t, err)
-	require.Less(t, sizes.Used, db.opts.stateBytes()/2)
+	require.Less(t, sizes.Used, stateBytes(db.opts.MaxBytes)/2)
 	require.NoError(t, db.PutValue(start, records.Value{
 		Key: []byte("/ipns/honest"), Value: []byte("x"), Expires: start.Add(time.Hour), Account: records.Account{Peer: "honest", Group: "h"},
 	}, nil))
@@ -70,7 +71,7 @@ func TestOnePeerCannotFillTheFile(t *testing.T) {
 // of nobody.
 func quotaOfTwo(t *testing.T) (dir string, o Options, db *DB, put func(db *DB, key string, a records.Account) error) {
 	t.Helper()
-	dir, o = t.TempDir(), Options{NoSync: true, ValueQuotas: records.ValueQuotas{PerPeer: records.Tally{Values: 2}}}
+	dir, o = t.TempDir(), Options{Options: runs.Options{NoSync: true}, ValueQuotas: records.ValueQuotas{PerPeer: records.Tally{Values: 2}}}
 	put = func(db *DB, key string, a records.Account) error {
 		return db.PutValue(start, records.Value{Key: []byte(key), Value: []byte("x"), Expires: start.Add(time.Hour), Account: a}, nil)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/internal/pages"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // Backup writes a consistent copy of all files to w, as a tar archive, while writes
@@ -140,8 +141,8 @@ func cutShort(err error) error {
 
 // checkStaged checks files that are not yet in their places.
 func checkStaged(dir string, progress func(Progress)) error {
-	o := Options{ReadOnly: true, Progress: progress, verifyPages: pages.All}
-	db := newDB(dir, stagedSuffix, o.withDefaults())
+	o := Options{Options: runs.Options{ReadOnly: true, Progress: progress}, verifyPages: pages.All}
+	db := newDB(dir, stagedSuffix, o.WithDefaults())
 	if err := db.start(); err != nil {
 		return errors.Join(err, db.file.Close(nil))
 	}

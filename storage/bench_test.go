@@ -8,12 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // benchDB returns a store with n provider records of 1,000 providers, spread over
 // 40 hours.
 func benchDB(b *testing.B, n int) *DB {
-	db, err := Open(b.TempDir(), Options{MaxPending: 1 << 30})
+	db, err := Open(b.TempDir(), Options{Options: runs.Options{MaxPending: 1 << 30}})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, db.Close()) })
 	for i := range n {

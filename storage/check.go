@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/internal/pages"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // maxProblems bounds the problems that a Report lists.
@@ -39,7 +40,7 @@ func (r *Report) problem(format string, args ...any) {
 // structure and this package's own invariants. An error means that they could not
 // be checked; damage is in the report. progress is told how far it is; it may be nil.
 func Check(dir string, progress func(Progress)) (Report, error) {
-	db, err := Open(dir, Options{ReadOnly: true, Progress: progress, verifyPages: pages.All})
+	db, err := Open(dir, Options{Options: runs.Options{ReadOnly: true, Progress: progress}, verifyPages: pages.All})
 	if errors.Is(err, ErrCorrupt) {
 		var r Report
 		r.problem("%v", err)

@@ -38,7 +38,7 @@ func copiesByKind(t *testing.T, dir string) map[string]int {
 // restored.
 func TestCopiesAreBounded(t *testing.T) {
 	dir := t.TempDir()
-	db, err := Open(dir, Options{NoSync: true})
+	db, err := Open(dir, Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	var backup bytes.Buffer
 	_, err = db.Backup(&backup)
@@ -53,7 +53,7 @@ func TestCopiesAreBounded(t *testing.T) {
 		old, err := Restore(dir, bytes.NewReader(backup.Bytes()), nil)
 		require.NoError(t, err)
 		require.FileExists(t, old)
-		q, err := Repair(dir, Options{NoSync: true})
+		q, err := Repair(dir, Options{Options: runs.Options{NoSync: true}})
 		require.NoError(t, err)
 		for _, f := range q.Files {
 			require.FileExists(t, f)
@@ -76,7 +76,7 @@ func TestCopiesAreBounded(t *testing.T) {
 // Every kind of copy counts, and nothing that only looks like one.
 func TestCopiesSize(t *testing.T) {
 	dir := t.TempDir()
-	db := openTest(t, dir, Options{NoSync: true})
+	db := openTest(t, dir, Options{Options: runs.Options{NoSync: true}})
 	n, size, err := db.CopiesSize()
 	require.NoError(t, err)
 	require.Zero(t, n)

@@ -52,7 +52,7 @@ func (s fileSet) clone() fileSet {
 // fill writes what the tests look for afterwards and returns the files.
 func fill(t *testing.T) fileSet {
 	dir := t.TempDir()
-	db, err := Open(dir, Options{NoSync: true})
+	db, err := Open(dir, Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	for i := range damagedValues {
 		require.NoError(t, db.PutValue(start, records.Value{Key: wideKey(i), Value: valueAt(i), Expires: start.Add(time.Hour)}, nil))
@@ -167,7 +167,7 @@ func testGarbage(t *testing.T, file string, contents []byte) {
 	first, dir := openDamaged(t, nil, Options{})
 	require.NoError(t, first.Close())
 	require.NoError(t, os.WriteFile(filepath.Join(dir, file), contents, 0o600))
-	db, err := Open(dir, Options{NoSync: true, OnQuarantine: func(q Quarantine) { told = &q }})
+	db, err := Open(dir, Options{Options: runs.Options{NoSync: true}, OnQuarantine: func(q Quarantine) { told = &q }})
 	require.NoError(t, err)
 	q := db.Quarantined()
 	require.NotNil(t, q)
@@ -276,7 +276,7 @@ func TestFlippedBits(t *testing.T) {
 		if i%2 == 0 { // headers and elements of a page hurt most
 			at = at/4096*4096 + rng.IntN(96)
 		}
-		o := Options{NoSync: true}
+		o := Options{Options: runs.Options{NoSync: true}}
 		if i%4 >= 2 {
 			o.verifyPages = 2 // as if the file were large
 			if spansMuch(b, at) {
@@ -300,7 +300,7 @@ func TestFlippedBits(t *testing.T) {
 		}
 		_ = db.Close()
 		// Whatever damage use has met is gone after the next start.
-		db, err = Open(dir, Options{NoSync: true, verifyPages: pages.All})
+		db, err = Open(dir, Options{Options: runs.Options{NoSync: true}, verifyPages: pages.All})
 		require.NoError(t, err, "bit at %d", at)
 		_, err = db.Check()
 		require.NoError(t, err)
@@ -322,7 +322,7 @@ func TestDamagedRow(t *testing.T) {
 		}
 	}
 	var o observer
-	db, dir := openDamaged(t, set, Options{Observer: &o})
+	db, dir := openDamaged(t, set, Options{Options: runs.Options{Observer: &o}})
 	require.Nil(t, db.Quarantined())
 	_, err := db.Value(start, wideKey(7))
 	require.ErrorIs(t, err, ErrCorrupt)
@@ -331,7 +331,7 @@ func TestDamagedRow(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 
-	db, err = Open(dir, Options{NoSync: true})
+	db, err = Open(dir, Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	q := db.Quarantined()
 	require.NotNil(t, q, "the mark of the last run asks for a whole check")
@@ -405,7 +405,7 @@ func TestDamagedRun(t *testing.T) {
 	}
 	require.Positive(t, hit)
 	var o observer
-	db, dir := openDamaged(t, set, Options{Observer: &o})
+	db, dir := openDamaged(t, set, Options{Options: runs.Options{Observer: &o}})
 	require.Nil(t, db.Quarantined())
 	bad := 0
 	for i := range 700 {
@@ -418,7 +418,7 @@ func TestDamagedRun(t *testing.T) {
 	require.Len(t, o.errors(), bad)
 	before := db.Stats().Records[records.KindProvider]
 	require.NoError(t, db.Close())
-	db, err := Open(dir, Options{NoSync: true})
+	db, err := Open(dir, Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	q := db.Quarantined()
 	require.NotNil(t, q, "the mark of the last run asks for a whole check")
@@ -455,7 +455,7 @@ func TestInterruptedReplacement(t *testing.T) {
 			}
 		}
 		note(dir)
-		_, err := Open(dir, Options{ReadOnly: true})
+		_, err := Open(dir, Options{Options: runs.Options{ReadOnly: true}})
 		require.ErrorIs(t, err, ErrCorrupt)
 		db := openTest(t, dir, Options{})
 		require.Nil(t, db.Quarantined())
@@ -490,7 +490,7 @@ func TestCheckReportsDamage(t *testing.T) {
 		r, err := Check(dir, nil)
 		require.NoError(t, err)
 		require.False(t, r.OK(), file)
-		_, err = Open(dir, Options{ReadOnly: true})
+		_, err = Open(dir, Options{Options: runs.Options{ReadOnly: true}})
 		require.ErrorIs(t, err, ErrCorrupt)
 		_, _, err = Compact(dir, nil)
 		require.ErrorIs(t, err, ErrCorrupt)
@@ -508,7 +508,7 @@ func TestFileCutWhileOpen(t *testing.T) {
 		require.NoError(t, os.Truncate(filepath.Join(dir, file), 3*int64(os.Getpagesize())))
 		use(t, db)
 		_ = db.Close()
-		db, err := Open(dir, Options{NoSync: true})
+		db, err := Open(dir, Options{Options: runs.Options{NoSync: true}})
 		require.NoError(t, err, file)
 		use(t, db)
 		require.NoError(t, db.Close(), file)

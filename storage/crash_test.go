@@ -18,6 +18,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 const (
@@ -31,7 +32,7 @@ const roundLasts = 1000 * time.Second
 // child writes to the store in dir until it is killed and prints each write once
 // it has been acknowledged.
 func child(dir string) int {
-	db, err := Open(dir, Options{CommitWindow: 5 * time.Millisecond})
+	db, err := Open(dir, Options{Options: runs.Options{CommitWindow: 5 * time.Millisecond}})
 	if err != nil {
 		fmt.Println("fatal", err)
 		return 1
@@ -220,7 +221,7 @@ func TestLockedByAnotherProcess(t *testing.T) {
 	require.True(t, out.Scan())
 	require.Equal(t, fmt.Sprint("ready ", cmd.Process.Pid), out.Text())
 
-	for _, o := range []Options{{LockTimeout: -1}, {LockTimeout: -1, ReadOnly: true}} {
+	for _, o := range []Options{{Options: runs.Options{LockTimeout: -1}}, {Options: runs.Options{LockTimeout: -1, ReadOnly: true}}} {
 		_, err := Open(dir, o)
 		require.ErrorIs(t, err, ErrLocked)
 		var le *LockedError

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-dht/holdfast/storage/runs"
 	ds "github.com/ipfs/go-datastore"
 	dsq "github.com/ipfs/go-datastore/query"
 	"github.com/stretchr/testify/require"
@@ -26,7 +27,7 @@ func TestDatastoreDamage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, dir := t.Context(), t.TempDir()
-			d, err := OpenDatastore(dir, Options{NoSync: true})
+			d, err := OpenDatastore(dir, Options{Options: runs.Options{NoSync: true}})
 			require.NoError(t, err)
 			require.NoError(t, d.Put(ctx, keyA, []byte("a")))
 			require.NoError(t, d.PutWithTTL(ctx, keyB, []byte("b"), time.Hour))
@@ -36,15 +37,15 @@ func TestDatastoreDamage(t *testing.T) {
 			r, err := Check(dir, nil)
 			require.NoError(t, err)
 			require.NotEmpty(t, r.Problems)
-			d, err = OpenDatastore(dir, Options{NoSync: true})
+			d, err = OpenDatastore(dir, Options{Options: runs.Options{NoSync: true}})
 			require.NoError(t, err)
 			require.ErrorIs(t, d.Check(ctx), ErrCorrupt)
 			require.NoError(t, d.Close())
-			q, err := Repair(dir, Options{NoSync: true})
+			q, err := Repair(dir, Options{Options: runs.Options{NoSync: true}})
 			require.NoError(t, err)
 			require.Equal(t, name == "damaged row", q.Incomplete)
 			requireSound(t, dir)
-			d, err = OpenDatastore(dir, Options{NoSync: true})
+			d, err = OpenDatastore(dir, Options{Options: runs.Options{NoSync: true}})
 			require.NoError(t, err)
 			defer d.Close()
 			require.Equal(t, "c", contents(t, d, dsq.Query{})[keyC.String()])
@@ -56,7 +57,7 @@ func TestDatastoreDamage(t *testing.T) {
 // TestDatastoreSurvivesMaintenance: a backup, a compaction and a repair keep it.
 func TestDatastoreSurvivesMaintenance(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
-	d, err := OpenDatastore(dir, Options{NoSync: true})
+	d, err := OpenDatastore(dir, Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	want := map[string]string{}
 	for i := range 2000 {
@@ -73,7 +74,7 @@ func TestDatastoreSurvivesMaintenance(t *testing.T) {
 	same := func() {
 		t.Helper()
 		requireSound(t, dir)
-		d, err := OpenDatastore(dir, Options{NoSync: true})
+		d, err := OpenDatastore(dir, Options{Options: runs.Options{NoSync: true}})
 		require.NoError(t, err)
 		require.Equal(t, want, contents(t, d, dsq.Query{}))
 		require.NoError(t, d.Close())
@@ -81,7 +82,7 @@ func TestDatastoreSurvivesMaintenance(t *testing.T) {
 	_, _, err = Compact(dir, nil)
 	require.NoError(t, err)
 	same()
-	q, err := Repair(dir, Options{NoSync: true})
+	q, err := Repair(dir, Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	require.False(t, q.Incomplete)
 	same()

@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // clock is a time that tests move.
@@ -69,7 +70,7 @@ func TestDatastoreSuite(t *testing.T) {
 		defer func(n int) { dstest.ElemCount = n }(dstest.ElemCount)
 		dstest.ElemCount = 20
 	}
-	d, err := OpenDatastore(t.TempDir(), Options{NoSync: true})
+	d, err := OpenDatastore(t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	dstest.SubtestAll(t, d)
 	require.NoError(t, d.Check(t.Context()))
@@ -175,7 +176,7 @@ func TestDatastoreSetTTL(t *testing.T) {
 // that a clock going back would revive.
 func TestDatastoreCollectGarbage(t *testing.T) {
 	ctx := t.Context()
-	d, c := openDatastore(t, t.TempDir(), Options{NoSync: true})
+	d, c := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	b, err := d.Batch(ctx)
 	require.NoError(t, err)
 	require.NoError(t, b.Put(ctx, ds.NewKey("stays"), []byte("v")))
@@ -223,7 +224,7 @@ func TestDatastoreCollectGarbage(t *testing.T) {
 
 func TestDatastoreBounds(t *testing.T) {
 	ctx := t.Context()
-	d, _ := openDatastore(t, t.TempDir(), Options{NoSync: true})
+	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	long := ds.NewKey(strings.Repeat("k", MaxDatastoreKey-1))
 	require.NoError(t, d.PutWithTTL(ctx, long, make([]byte, MaxDatastoreValue), time.Hour))
 	size, err := d.GetSize(ctx, long)
@@ -254,7 +255,7 @@ func TestDatastoreBounds(t *testing.T) {
 // seen exactly once.
 func TestDatastoreQueryWhileWriting(t *testing.T) {
 	ctx := t.Context()
-	d, _ := openDatastore(t, t.TempDir(), Options{NoSync: true})
+	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	b, err := d.Batch(ctx)
 	require.NoError(t, err)
 	const n = 5 * dsSlice
@@ -341,7 +342,7 @@ func TestDatastoreReadOnly(t *testing.T) {
 	d, err := OpenDatastore(dir, Options{})
 	require.NoError(t, err)
 	require.NoError(t, d.Close())
-	d, err = OpenDatastore(dir, Options{ReadOnly: true})
+	d, err = OpenDatastore(dir, Options{Options: runs.Options{ReadOnly: true}})
 	require.NoError(t, err)
 	defer d.Close()
 	require.Empty(t, contents(t, d, dsq.Query{}), "its buckets are not there yet")
@@ -352,7 +353,7 @@ func TestDatastoreReadOnly(t *testing.T) {
 
 func TestDatastoreFull(t *testing.T) {
 	ctx := t.Context()
-	d, _ := openDatastore(t, t.TempDir(), Options{MaxBytes: 2 * MinMaxBytes, NoSync: true})
+	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{MaxBytes: 2 * MinMaxBytes, NoSync: true}})
 	n := 0
 	var err error
 	for ; n < 1000 && err == nil; n++ {

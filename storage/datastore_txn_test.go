@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 var keyA, keyB, keyC = ds.NewKey("/t/a"), ds.NewKey("/t/b"), ds.NewKey("/t/c")
@@ -105,7 +106,7 @@ func TestDatastoreConflicts(t *testing.T) {
 		"query, put beside": {query, put(ds.NewKey("/u"), "2"), false}, // as documented
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, _ := openDatastore(t, t.TempDir(), Options{NoSync: true})
+			d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 			require.NoError(t, d.Put(ctx, keyA, []byte("1")))
 			for _, again := range []bool{false, true} {
 				x, err := d.NewTransaction(ctx, again)
@@ -145,7 +146,7 @@ func TestDatastoreConflicts(t *testing.T) {
 // no reader, transaction or query, ever sees another sum.
 func TestDatastoreSerializable(t *testing.T) {
 	ctx := t.Context()
-	d, _ := openDatastore(t, t.TempDir(), Options{NoSync: true})
+	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	const accounts, each = 6, 1000
@@ -233,7 +234,7 @@ func TestDatastoreSerializable(t *testing.T) {
 // transaction that reads.
 func TestDatastoreBatchIsWhole(t *testing.T) {
 	ctx := t.Context()
-	d, _ := openDatastore(t, t.TempDir(), Options{NoSync: true})
+	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -281,7 +282,7 @@ func TestDatastoreBatchIsWhole(t *testing.T) {
 // TestDatastoreConcurrency uses everything at once; run it with -race.
 func TestDatastoreConcurrency(t *testing.T) {
 	ctx := t.Context()
-	d, c := openDatastore(t, t.TempDir(), Options{NoSync: true})
+	d, c := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
@@ -330,7 +331,7 @@ func TestDatastoreModel(t *testing.T) {
 	model := map[string]row{}
 	c := &clock{t: start}
 	open := func() *Datastore {
-		d, err := OpenDatastore(dir, Options{NoSync: true})
+		d, err := OpenDatastore(dir, Options{Options: runs.Options{NoSync: true}})
 		require.NoError(t, err)
 		d.now = c.now
 		return d
@@ -400,7 +401,7 @@ func TestDatastoreModel(t *testing.T) {
 
 // TestDatastoreContext: a context that has ended stops every call before it begins.
 func TestDatastoreContext(t *testing.T) {
-	d, _ := openDatastore(t, t.TempDir(), Options{NoSync: true})
+	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	ctx, cancel := context.WithCancel(t.Context())
 	x, err := d.NewTransaction(ctx, false)
 	require.NoError(t, err)

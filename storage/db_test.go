@@ -17,18 +17,20 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 func TestOptionsValidate(t *testing.T) {
 	require.NoError(t, (&Options{}).Validate())
 	bad := Options{
-		CommitWindow: time.Hour, MaxPending: -1, MaxBytes: 1, MaxProvidersPerKey: -1,
+		Options:      runs.Options{CommitWindow: time.Hour, MaxPending: -1, MaxBytes: 1, MaxProvidersPerKey: -1},
 		MaxValueSize: 2 << 20, Network: strings.Repeat("n", 2000),
 	}
 	err := bad.Validate()
 	for _, field := range []string{"CommitWindow", "MaxPending", "MaxBytes", "MaxProvidersPerKey", "MaxValueSize", "Network"} {
 		require.ErrorContains(t, err, field, "not all violations at once")
 	}
+	require.Equal(t, 1, strings.Count(err.Error(), "MaxBytes"), "a bound of both packages")
 	_, err = Open(t.TempDir(), bad)
 	require.Error(t, err)
 }
@@ -124,7 +126,7 @@ func TestCleanStart(t *testing.T) {
 
 func TestReadOnly(t *testing.T) {
 	dir := t.TempDir()
-	_, err := Open(dir, Options{ReadOnly: true})
+	_, err := Open(dir, Options{Options: runs.Options{ReadOnly: true}})
 	require.ErrorIs(t, err, os.ErrNotExist)
 	db, err := Open(dir, Options{})
 	require.NoError(t, err)
@@ -133,8 +135,8 @@ func TestReadOnly(t *testing.T) {
 
 	before, err := os.ReadFile(db.Path())
 	require.NoError(t, err)
-	one := openTest(t, dir, Options{ReadOnly: true})
-	two := openTest(t, dir, Options{ReadOnly: true})
+	one := openTest(t, dir, Options{Options: runs.Options{ReadOnly: true}})
+	two := openTest(t, dir, Options{Options: runs.Options{ReadOnly: true}})
 	for _, db := range []*DB{one, two} {
 		ps, err := db.Providers(nil, start, []byte("k"), 10)
 		require.NoError(t, err)
@@ -148,7 +150,7 @@ func TestReadOnly(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, r.OK(), r.Problems)
 	}
-	_, err = Open(dir, Options{LockTimeout: -1})
+	_, err = Open(dir, Options{Options: runs.Options{LockTimeout: -1}})
 	require.ErrorIs(t, err, ErrLocked, "a writer beside readers")
 	require.NoError(t, one.Close())
 	require.NoError(t, two.Close())
@@ -211,14 +213,14 @@ func TestBboltToolHoldsFile(t *testing.T) {
 	require.NoError(t, db.Close())
 	b, err := bbolt.Open(db.Path(), 0o600, nil)
 	require.NoError(t, err)
-	_, err = Open(dir, Options{LockTimeout: -1})
+	_, err = Open(dir, Options{Options: runs.Options{LockTimeout: -1}})
 	require.ErrorIs(t, err, ErrLocked)
 	require.NoError(t, b.Close())
 	openTest(t, dir, Options{})
 }
 
 func TestFullQueueKeepsRefreshes(t *testing.T) {
-	db := openTest(t, t.TempDir(), Options{MaxPending: 40, CommitWindow: time.Minute})
+	db := openTest(t, t.TempDir(), Options{Options: runs.Options{MaxPending: 40, CommitWindow: time.Minute}})
 	exp := start.Add(time.Hour)
 	add := func(i int) error { return db.AddProvider(start, wideKey(i), providerOf("p", exp), false) }
 	require.NoError(t, add(1_000_000))
@@ -277,7 +279,7 @@ func (o *observer) errors() []string {
 
 func TestGroupCommit(t *testing.T) {
 	var o observer
-	db := openTest(t, t.TempDir(), Options{Observer: &o, CommitWindow: time.Minute})
+	db := openTest(t, t.TempDir(), Options{Options: runs.Options{Observer: &o, CommitWindow: time.Minute}})
 	for i := range 3 * maxBatch {
 		provide(t, db, start, string(wideKey(i)), "p", time.Hour, false)
 	}
@@ -289,7 +291,7 @@ func TestGroupCommit(t *testing.T) {
 }
 
 func TestCommitWindow(t *testing.T) {
-	db := openTest(t, t.TempDir(), Options{CommitWindow: time.Millisecond})
+	db := openTest(t, t.TempDir(), Options{Options: runs.Options{CommitWindow: time.Millisecond}})
 	provide(t, db, start, "k", "p", time.Hour, false)
 	require.Eventually(t, func() bool {
 		ps, err := db.Providers(nil, start, []byte("k"), 1)
@@ -317,7 +319,7 @@ func TestImpossibleWrite(t *testing.T) {
 	} {
 		var o observer
 		dir := t.TempDir()
-		db, err := Open(dir, Options{Observer: &o, CommitWindow: time.Minute})
+		db, err := Open(dir, Options{Options: runs.Options{Observer: &o, CommitWindow: time.Minute}})
 		require.NoError(t, err)
 		var done []chan error
 		for i := range 20 {
@@ -342,7 +344,7 @@ func TestImpossibleWrite(t *testing.T) {
 }
 
 func TestMaxBytes(t *testing.T) {
-	db := openTest(t, t.TempDir(), Options{MaxBytes: 2 * MinMaxBytes, NoSync: true})
+	db := openTest(t, t.TempDir(), Options{Options: runs.Options{MaxBytes: 2 * MinMaxBytes, NoSync: true}})
 	put := func(i int) error {
 		v := records.Value{Key: wideKey(i), Value: make([]byte, 8000), Expires: start.Add(time.Duration(i+1) * time.Minute)}
 		return db.PutValue(start, v, nil)

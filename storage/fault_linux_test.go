@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,28 +17,13 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// descriptorOf returns the descriptor of an open file of this process.
-func descriptorOf(t *testing.T, path string) int {
+// redirect makes the descriptor of an open file refer to another file until undo.
+func redirect(t *testing.T, open *os.File, path string) (undo func()) {
 	t.Helper()
-	all, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	for _, e := range all {
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && to == path {
-			fd, err := strconv.Atoi(e.Name())
-			require.NoError(t, err)
-			return fd
-		}
-	}
-	require.FailNow(t, "not open", path)
-	return 0
-}
-
-// redirect makes the store's descriptor refer to another file until undo.
-func redirect(t *testing.T, db *DB, path string) (undo func()) {
-	t.Helper()
-	fd := descriptorOf(t, db.path)
+	fd := int(open.Fd())
 	saved, err := syscall.Dup(fd)
 	require.NoError(t, err)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -57,13 +41,19 @@ func redirect(t *testing.T, db *DB, path string) (undo func()) {
 func TestFailedFsync(t *testing.T) {
 	dir := t.TempDir()
 	var o observer
-	db, err := Open(dir, Options{Observer: &o})
+	files := make(map[string]*os.File)
+	open := func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
+		f, err = os.OpenFile(name, flag, perm)
+		files[filepath.Base(name)] = f
+		return f, err
+	}
+	db, err := Open(dir, Options{Options: runs.Options{Observer: &o, OpenFile: open}})
 	require.NoError(t, err)
 	put := func(key string) error {
 		return db.PutValue(start, records.Value{Key: []byte(key), Expires: start.Add(time.Hour)}, nil)
 	}
 	require.NoError(t, put("before"))
-	undo := redirect(t, db, os.DevNull)
+	undo := redirect(t, files[FileName], os.DevNull)
 
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -102,7 +92,7 @@ func TestFullDisk(t *testing.T) {
 	defer func() { require.NoError(t, syscall.Unmount(dir, 0)) }()
 	store := filepath.Join(dir, "store")
 	var o observer
-	db, err := Open(store, Options{Observer: &o})
+	db, err := Open(store, Options{Options: runs.Options{Observer: &o}})
 	require.NoError(t, err)
 	ballast := filepath.Join(dir, "ballast")
 	require.NoError(t, os.WriteFile(ballast, make([]byte, 3<<20), 0o600))
@@ -198,7 +188,7 @@ func TestFailedCommit(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			db, err := Open(dir, Options{CommitWindow: time.Minute})
+			db, err := Open(dir, Options{Options: runs.Options{CommitWindow: time.Minute}})
 			require.NoError(t, err)
 			provide(t, db, start, "before", "p", time.Hour, true)
 			db.file.Commit = c.fail // the committer is idle

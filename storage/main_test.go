@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/records/storetest"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // TestMain doubles as the child process of the tests that kill one.
@@ -55,7 +56,7 @@ func TestStore(t *testing.T) {
 		o    Options
 	}{
 		{"Synced", Options{}},
-		{"TinyWindow", Options{NoSync: true, CommitWindow: 1}},
+		{"TinyWindow", Options{Options: runs.Options{NoSync: true, CommitWindow: 1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) (storetest.Stores, storetest.Reopen) {

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // pagesOf returns the pages that fn's transactions wrote and visited.
@@ -32,7 +33,7 @@ func pagesOf(t *testing.T, db *DB, fn func()) (written, visited int64) {
 // tested in package runs.
 func TestExpireIsProportional(t *testing.T) {
 	expire := func(live int) int64 {
-		db := openTest(t, t.TempDir(), Options{NoSync: true})
+		db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 		put := func(i int, expires time.Time) {
 			v := records.Value{Key: wideKey(i), Value: make([]byte, 100), Expires: expires}
 			require.NoError(t, db.PutValue(start, v, nil))
@@ -148,7 +149,7 @@ func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestCompact(t *testing.T) {
 	dir := t.TempDir()
-	db, err := Open(dir, Options{NoSync: true, MaxPending: 1 << 30})
+	db, err := Open(dir, Options{Options: runs.Options{NoSync: true, MaxPending: 1 << 30}})
 	require.NoError(t, err)
 	for i := range 50_000 {
 		provide(t, db, start, string(wideKey(i)), "p", time.Duration(i%2*30+1)*time.Hour, false)
@@ -212,7 +213,7 @@ func TestCheckFindsDisagreement(t *testing.T) {
 			r, err := Check(dir, nil)
 			require.NoError(t, err)
 			require.NotEmpty(t, r.Problems)
-			_, err = Repair(dir, Options{NoSync: true})
+			_, err = Repair(dir, Options{Options: runs.Options{NoSync: true}})
 			require.NoError(t, err)
 			requireSound(t, dir)
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // schema1 lays out a database that the last version with schema 1 has written: 20
@@ -69,7 +70,7 @@ func requireMigrated(t *testing.T, db *DB) {
 
 func TestMigrate(t *testing.T) {
 	dir, file := schema1(t)
-	_, err := Open(dir, Options{ReadOnly: true})
+	_, err := Open(dir, Options{Options: runs.Options{ReadOnly: true}})
 	require.ErrorIs(t, err, ErrSchema)
 	for i := range 3 { // of migrations before
 		touch(t, filepath.Join(dir, fmt.Sprint(FileName, suffixSchema, "-0-", i)), 10, 100-i)
@@ -95,7 +96,7 @@ func TestMigrateIsCutShort(t *testing.T) {
 	for _, name := range dbFiles {
 		require.NoError(t, os.WriteFile(staged(dir, name), []byte("half"), 0o600))
 	}
-	db := newDB(dir, "", Options{}.withDefaults())
+	db := newDB(dir, "", Options{}.WithDefaults())
 	require.ErrorIs(t, db.open(), errOldSchema)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, adoptName), 0o700)) // the note cannot be written
 	require.Error(t, db.migrate())

@@ -30,7 +30,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	if !o.ReadOnly {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("storage: open: %w", err)
@@ -152,12 +152,13 @@ func (db *DB) verifyBudget() int {
 // not properly closed has all its pages read before the start.
 func (db *DB) openFile() (err error) {
 	db.file, err = disk.OpenFile(db.path, disk.FileOptions{
-		MaxBytes:    db.opts.stateBytes(),
+		MaxBytes:    stateBytes(db.opts.MaxBytes),
 		MinGrowth:   fileGrowth,
 		MaxGrowth:   fileGrowth,
 		LockTimeout: db.opts.LockTimeout,
 		ReadOnly:    db.opts.ReadOnly,
 		NoSync:      db.opts.NoSync,
+		OpenFile:    db.opts.OpenFile,
 		Pins:        &db.pins,
 	})
 	return lockedFile(db.path, err)

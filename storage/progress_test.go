@@ -19,7 +19,7 @@ import (
 func fillMuch(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	db, err := Open(dir, Options{NoSync: true, MaxPending: 1 << 20})
+	db, err := Open(dir, Options{Options: runs.Options{NoSync: true, MaxPending: 1 << 20}})
 	require.NoError(t, err)
 	var own []records.Published
 	for i := range 5000 {
@@ -131,7 +131,7 @@ func fileLen(t *testing.T, dir, name string) int64 {
 func TestProgressOfRepair(t *testing.T) {
 	dir := fillMuch(t)
 	heard, tell := listen(t)
-	q, err := Repair(dir, Options{NoSync: true, Progress: tell})
+	q, err := Repair(dir, Options{Options: runs.Options{NoSync: true, Progress: tell}})
 	require.NoError(t, err)
 	require.False(t, q.Incomplete)
 	heard.requireDone(t)
@@ -153,7 +153,7 @@ func TestProgressOfRepairWithoutARoot(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, b, 0o600))
 	}
 	heard, tell := listen(t)
-	_, err := Repair(dir, Options{NoSync: true, Progress: tell})
+	_, err := Repair(dir, Options{Options: runs.Options{NoSync: true, Progress: tell}})
 	require.NoError(t, err)
 	heard.requireDone(t)
 	for name := range lost {

@@ -50,24 +50,13 @@ func (db *DB) tryProviders() (err error) {
 	return nil
 }
 
+// providerOptions are those of the provider store.
 func (db *DB) providerOptions() runs.Options {
-	return runs.Options{
-		CommitWindow:          db.opts.CommitWindow,
-		MaxPending:            db.opts.MaxPending,
-		MaxBytes:              db.opts.MaxBytes - db.opts.stateBytes(),
-		MaxProvidersPerKey:    db.opts.MaxProvidersPerKey,
-		MaxRecordsPerProvider: db.opts.MaxRecordsPerProvider,
-		MaxProviders:          db.opts.MaxProviders,
-		TableRecords:          db.opts.TableRecords,
-		RotateEvery:           db.opts.RotateEvery,
-		LockTimeout:           db.opts.LockTimeout,
-		ReadOnly:              db.opts.ReadOnly,
-		NoSync:                db.opts.NoSync,
-		Verify:                db.verifyProviders,
-		Logger:                db.opts.Logger,
-		Shuffle:               db.opts.Shuffle,
-		Progress:              db.opts.Progress,
-	}
+	o := db.opts.Options
+	o.MaxBytes -= stateBytes(o.MaxBytes)
+	o.Observer = nil
+	o.Verify = db.verifyProviders
+	return o
 }
 
 // verifyProviders checks a file before bbolt is let at it, see runs.Options.

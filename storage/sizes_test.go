@@ -9,12 +9,13 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // What the files can become is judged with what the disk has.
 func TestSizesKnowTheDisk(t *testing.T) {
 	dir := t.TempDir()
-	db := openTest(t, dir, Options{NoSync: true, MaxBytes: 1 << 45})
+	db := openTest(t, dir, Options{Options: runs.Options{NoSync: true, MaxBytes: 1 << 45}})
 	s, err := db.Sizes()
 	require.NoError(t, err)
 	require.Positive(t, s.Disk.Total)
@@ -26,7 +27,7 @@ func TestSizesKnowTheDisk(t *testing.T) {
 // The files are no longer than what the addresses of this machine allow, whatever is
 // asked for.
 func TestMaxBytesFitTheMachine(t *testing.T) {
-	require.Equal(t, disk.MostBytes, Options{MaxBytes: math.MaxInt64}.withDefaults().MaxBytes)
+	require.Equal(t, disk.MostBytes, Options{Options: runs.Options{MaxBytes: math.MaxInt64}}.WithDefaults().MaxBytes)
 }
 
 func TestFill(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // stalled takes the first bytes of a backup, and the rest only when it may go on, at the
@@ -60,7 +61,7 @@ func TestBackupOfASlowReader(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			db := openTest(t, t.TempDir(), Options{NoSync: true, MaxBytes: MinMaxBytes})
+			db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true, MaxBytes: MinMaxBytes}})
 			now := start
 			writeOne := func(i int) error { now = now.Add(time.Second); return write(db, now, i) }
 			for i := range keys {
@@ -95,7 +96,7 @@ func TestBackupOfASlowReader(t *testing.T) {
 // A slow reader of a database at rest, and one whose writes leave it enough room, gets
 // its backup.
 func TestBackupIsGivenUpOnlyForRoom(t *testing.T) {
-	db := openTest(t, t.TempDir(), Options{NoSync: true})
+	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	r := newStalled(t)
 	done := backUp(db, r)
 	<-r.began
@@ -108,7 +109,7 @@ func TestBackupIsGivenUpOnlyForRoom(t *testing.T) {
 
 // A reader that fails ends the backup, and frees what it held.
 func TestBackupOfAFailingReader(t *testing.T) {
-	db := openTest(t, t.TempDir(), Options{NoSync: true})
+	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	gone := errors.New("gone")
 	_, err := db.Backup(failing{gone})
 	require.ErrorIs(t, err, gone)

@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 func TestProgressInALog(t *testing.T) {
@@ -124,7 +125,7 @@ func TestProgressOfAStepThatGoesOn(t *testing.T) {
 func database(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	db, err := storage.Open(dir, storage.Options{NoSync: true, TableRecords: 300}) // which leaves runs and a log
+	db, err := storage.Open(dir, storage.Options{Options: runs.Options{NoSync: true, TableRecords: 300}}) // which leaves runs and a log
 	require.NoError(t, err)
 	now := time.Now()
 	for i := range 3000 {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // toil is a daemon that announces one key a second and saves slowly.
@@ -124,7 +125,7 @@ func TestDatabaseCommandsShowProgress(t *testing.T) {
 		t.Run(command, func(t *testing.T) {
 			dir := t.TempDir()
 			t.Chdir(dir)
-			db, err := storage.Open(dir, storage.Options{NoSync: true})
+			db, err := storage.Open(dir, storage.Options{Options: runs.Options{NoSync: true}})
 			require.NoError(t, err)
 			_, err = saveTo("b.", func(w io.Writer) error { _, err := db.Backup(w); return err })
 			require.NoError(t, err)

@@ -10,13 +10,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // hollow makes a database of which nearly all is free: of its 21 MiB of values all
 // but one have expired.
 func hollow(t *testing.T, dir string) (size int64) {
 	t.Helper()
-	db, err := storage.Open(dir, storage.Options{Network: "/test", NoSync: true})
+	db, err := storage.Open(dir, storage.Options{Options: runs.Options{NoSync: true}, Network: "/test"})
 	require.NoError(t, err)
 	now := time.Now()
 	better := func(_, _, _ []byte) bool { return true }

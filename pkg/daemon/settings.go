@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // This file carries the settings to the parts of the process: at the start as the
@@ -57,12 +58,14 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 // StorageOptions are the database's part of the configuration.
 func StorageOptions(c *config.Config) storage.Options {
 	return storage.Options{
-		Network:               c.Network.ProtocolPrefix,
-		MaxBytes:              int64(c.Storage.MaxBytes),
-		MaxValueSize:          int(c.Values.MaxSize),
-		MaxProviders:          c.Quotas.Providers,
-		MaxRecordsPerProvider: c.Quotas.RecordsPerProvider,
-		MaxProvidersPerKey:    c.Quotas.ProvidersPerKey,
+		Options: runs.Options{
+			MaxBytes:              int64(c.Storage.MaxBytes),
+			MaxProviders:          c.Quotas.Providers,
+			MaxRecordsPerProvider: c.Quotas.RecordsPerProvider,
+			MaxProvidersPerKey:    c.Quotas.ProvidersPerKey,
+		},
+		Network:      c.Network.ProtocolPrefix,
+		MaxValueSize: int(c.Values.MaxSize),
 		ValueQuotas: records.ValueQuotas{
 			All:      tally(c.Quotas.Values, c.Quotas.ValuesSize),
 			PerPeer:  tally(c.Quotas.ValuesPerPeer, c.Quotas.ValuesSizePerPeer),

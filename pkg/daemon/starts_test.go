@@ -10,13 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 func TestStarts(t *testing.T) {
 	dir := t.TempDir()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for i := range int64(15) {
-		store, err := storage.OpenDatastore(dir, storage.Options{NoSync: true})
+		store, err := storage.OpenDatastore(dir, storage.Options{Options: runs.Options{NoSync: true}})
 		require.NoError(t, err)
 		s, err := noteStart(t.Context(), store, startNote{At: at.Add(time.Duration(i) * time.Hour), Version: "v", Clean: i%5 != 3})
 		require.NoError(t, err)

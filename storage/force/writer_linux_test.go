@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // The environment of a writer: its directory, its round, and the time at which it
@@ -100,7 +101,7 @@ func (a *author) now(rng *rand.Rand) time.Time {
 // store does to its provider records once an hour happens all the time: tables are
 // full, runs are written, merged and dropped.
 func storeOptions() storage.Options {
-	return storage.Options{CommitWindow: 5 * time.Millisecond, TableRecords: 300, RotateEvery: 50 * time.Millisecond}
+	return storage.Options{Options: runs.Options{CommitWindow: 5 * time.Millisecond, TableRecords: 300, RotateEvery: 50 * time.Millisecond}}
 }
 
 // writer is the process that is killed.

@@ -25,7 +25,7 @@ func OpenFiles(log, runs string, o Options) (*Store, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o.withDefaults()}
+	s := &Store{opts: o.WithDefaults()}
 	s.queue = newQueue(max(s.opts.MaxPending/2, minEager))
 	if err := s.start(log, runs); err != nil {
 		return nil, errors.Join(err, s.log.Close(nil), s.runs.Close(nil))

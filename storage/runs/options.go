@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -188,26 +189,26 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// withDefaults returns a copy in which no default is left open.
-func (o Options) withDefaults() Options {
-	setDefault(&o.CommitWindow, DefaultCommitWindow)
-	setDefault(&o.MaxPending, DefaultMaxPending)
-	setDefault(&o.MaxBytes, DefaultMaxBytes)
+// WithDefaults returns a copy in which no default is left open.
+func (o Options) WithDefaults() Options {
+	o.CommitWindow = cmp.Or(o.CommitWindow, DefaultCommitWindow)
+	o.MaxPending = cmp.Or(o.MaxPending, DefaultMaxPending)
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
 	o.MaxBytes = min(o.MaxBytes, disk.MostBytes)
-	setDefault(&o.MaxProvidersPerKey, records.DefaultMaxProvidersPerKey)
-	setDefault(&o.MaxRecordsPerProvider, DefaultMaxRecordsPerProvider)
-	setDefault(&o.MaxProviders, DefaultMaxProviders)
-	setDefault(&o.TableRecords, DefaultTableRecords)
+	o.MaxProvidersPerKey = cmp.Or(o.MaxProvidersPerKey, records.DefaultMaxProvidersPerKey)
+	o.MaxRecordsPerProvider = cmp.Or(o.MaxRecordsPerProvider, DefaultMaxRecordsPerProvider)
+	o.MaxProviders = cmp.Or(o.MaxProviders, DefaultMaxProviders)
+	o.TableRecords = cmp.Or(o.TableRecords, DefaultTableRecords)
 	o.TableRecords = int(min(int64(o.TableRecords), o.MaxBytes/2048))
-	setDefault(&o.RotateEvery, DefaultRotateEvery)
-	setDefault(&o.ProviderCache, DefaultProviderCache)
-	setDefault(&o.LockTimeout, DefaultLockTimeout)
-	setDefault(&o.shape.block, blockRecords)
-	setDefault(&o.shape.tail, tailRecords)
-	setDefault(&o.shape.segment, segmentRecords)
-	setDefault(&o.shape.fan, mergeFan)
-	setDefault(&o.shape.peers, peersCached)
-	setDefault(&o.shape.retry, retryEvery)
+	o.RotateEvery = cmp.Or(o.RotateEvery, DefaultRotateEvery)
+	o.ProviderCache = cmp.Or(o.ProviderCache, DefaultProviderCache)
+	o.LockTimeout = cmp.Or(o.LockTimeout, DefaultLockTimeout)
+	o.shape.block = cmp.Or(o.shape.block, blockRecords)
+	o.shape.tail = cmp.Or(o.shape.tail, tailRecords)
+	o.shape.segment = cmp.Or(o.shape.segment, segmentRecords)
+	o.shape.fan = cmp.Or(o.shape.fan, mergeFan)
+	o.shape.peers = cmp.Or(o.shape.peers, peersCached)
+	o.shape.retry = cmp.Or(o.shape.retry, retryEvery)
 	if o.Verify == nil {
 		o.Verify = readThrough
 	}
@@ -224,11 +225,4 @@ func (o Options) withDefaults() Options {
 		o.Shuffle = rand.Shuffle
 	}
 	return o
-}
-
-func setDefault[T comparable](field *T, def T) {
-	var zero T
-	if *field == zero {
-		*field = def
-	}
 }

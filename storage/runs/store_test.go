@@ -138,7 +138,7 @@ func TestSuite(t *testing.T) {
 // The files are no longer than what the addresses of this machine allow, whatever is
 // asked for.
 func TestMaxBytesFitTheMachine(t *testing.T) {
-	require.Equal(t, disk.MostBytes, Options{MaxBytes: math.MaxInt64}.withDefaults().MaxBytes)
+	require.Equal(t, disk.MostBytes, Options{MaxBytes: math.MaxInt64}.WithDefaults().MaxBytes)
 }
 
 // TestPerKeyOverRuns: the bound on a key's providers holds whether their copies are in
