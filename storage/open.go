@@ -100,9 +100,9 @@ func (db *DB) open() error {
 		return err
 	}
 	suspected := db.suspected(db.path)
-	err := disk.Guard(db.initialize)
+	err := db.initialize()
 	if err == nil {
-		err = disk.Guard(func() error { return db.makeAccounts(suspected) })
+		err = db.makeAccounts(suspected)
 	}
 	if err == nil && suspected {
 		err = db.recheck()

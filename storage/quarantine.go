@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
-	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 )
 
@@ -72,7 +71,7 @@ func (db *DB) replace(cause error) error {
 	if err := db.openFile(); err != nil {
 		return err
 	}
-	if err := disk.Guard(db.initialize); err != nil {
+	if err := db.initialize(); err != nil {
 		return err
 	}
 	db.quarantine = q
@@ -88,7 +87,7 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 	if err := dst.openFile(); err != nil {
 		return err
 	}
-	if err := disk.Guard(dst.initialize); err != nil {
+	if err := dst.initialize(); err != nil {
 		_ = dst.file.Close(nil)
 		return err
 	}

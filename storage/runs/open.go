@@ -49,7 +49,7 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 		return err
 	}
 	s.infos = newInfoCache(s.log, s.opts.ProviderCache)
-	if err := disk.Guard(s.initialize); err != nil {
+	if err := s.initialize(); err != nil {
 		return err
 	}
 	var nextRun uint32
