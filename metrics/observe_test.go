@@ -68,7 +68,7 @@ func busy() metrics.Source {
 			Records: records.Stats{
 				Records: [records.NumKinds]int64{100, 200}, Bytes: [records.NumKinds]int64{1000, 2000}, Providers: 50,
 				Published: [records.NumKinds]int64{7, 8}, PendingWrites: 16, RefusedWrites: 18,
-				Refused: [records.NumQuotas]int64{records.QuotaProviders: 19, records.QuotaAddrsPerProvider: 20},
+				Refused: [records.NumQuotas]int64{records.QuotaProviders: 19, records.QuotaAddressesPerProvider: 20},
 			},
 		},
 		sizes:  storage.Sizes{File: 1 << 20, Free: 1 << 10, Fill: 0.75, Disk: storage.DiskSpace{Free: 25, Total: 26}},

@@ -23,10 +23,13 @@ func compareItems(a, b *Item) int {
 	return cmp.Compare(a.Kind, b.Kind)
 }
 
+// Interval is the time from one publication to the next, as in go-libp2p-kad-dht. It
+// leaves two tries before a TTL of 48 h ends.
+const Interval = 22 * time.Hour
+
 // Config tunes a schedule. Zero or negative fields mean the default.
 type Config struct {
-	// Interval is the time from one publication to the next: 22 h, as in
-	// go-libp2p-kad-dht. It leaves two tries before a TTL of 48 h ends.
+	// Interval is the time from one publication to the next: Interval.
 	Interval time.Duration
 	// RetryMin is the pause after a failure: 1 min. It doubles with each further
 	// failure, up to RetryMax: 1 h, more than twenty tries between Interval and TTL.
@@ -40,7 +43,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Interval = orDefault(c.Interval, 22*time.Hour)
+	c.Interval = orDefault(c.Interval, Interval)
 	c.RetryMin = orDefault(c.RetryMin, time.Minute)
 	c.RetryMax = max(orDefault(c.RetryMax, time.Hour), c.RetryMin)
 	c.MaxActive = orDefault(c.MaxActive, 8)

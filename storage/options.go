@@ -16,7 +16,7 @@ const (
 	// DefaultCommitWindow is that of the provider store.
 	DefaultCommitWindow = runs.DefaultCommitWindow
 	// DefaultMaxBytes has room for 40 million provider records.
-	DefaultMaxBytes = 8 << 30
+	DefaultMaxBytes = records.DefaultMaxBytes
 	// DefaultLockTimeout is that of the provider store.
 	DefaultLockTimeout = runs.DefaultLockTimeout
 
@@ -124,9 +124,9 @@ func DefaultValueQuotas(maxBytes int64) records.ValueQuotas {
 	}
 	space := disk.RecordsLimit(stateBytes(min(maxBytes, disk.MostBytes)), fileGrowth)
 	return records.ValueQuotas{
-		All:      records.Tally{Values: 1_000_000, Bytes: space / 4 * 3},
-		PerPeer:  records.Tally{Values: 100_000, Bytes: space / 8},
-		PerGroup: records.Tally{Values: 200_000, Bytes: space / 4},
+		All:      records.Tally{Values: records.DefaultMaxValues, Bytes: space / 4 * 3},
+		PerPeer:  records.Tally{Values: records.DefaultMaxValuesPerPeer, Bytes: space / 8},
+		PerGroup: records.Tally{Values: records.DefaultMaxValuesPerGroup, Bytes: space / 4},
 	}
 }
 

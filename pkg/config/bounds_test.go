@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // Each number may be what its bound says and nothing beyond.
@@ -21,20 +23,20 @@ func TestBounds(t *testing.T) {
 		set         func(int64)
 		least, most int64 // 0: none
 	}{
-		{"values.max_ttl", duration(&c.Values.MaxTTL), 0, int64(maxRecordTTL)},
-		{"values.default_ttl", duration(&c.Values.DefaultTTL), 0, int64(maxRecordTTL)},
+		{"values.max_ttl", duration(&c.Values.MaxTTL), 0, int64(records.MaxTTL)},
+		{"values.default_ttl", duration(&c.Values.DefaultTTL), 0, int64(records.MaxTTL)},
 		{"values.max_size", size(&c.Values.MaxSize), 1, int64(maxValueSize)},
-		{"storage.provider_ttl", duration(&c.Storage.ProviderTTL), 0, int64(maxRecordTTL)},
+		{"storage.provider_ttl", duration(&c.Storage.ProviderTTL), 0, int64(records.MaxTTL)},
 		{"storage.max_bytes", size(&c.Storage.MaxBytes), int64(minDatabase), 0},
-		{"storage.expiry_interval", duration(&c.Storage.ExpiryInterval), int64(minInterval), int64(24 * time.Hour)},
-		{"refresh.interval", duration(&c.Refresh.Interval), int64(minInterval), int64(24 * time.Hour)},
-		{"snapshot.interval", duration(&c.Snapshot.Interval), int64(minInterval), int64(24 * time.Hour)},
-		{"republish.interval", duration(&c.Republish.Interval), int64(minInterval), int64(maxRecordTTL) - 1},
+		{"storage.expiry_interval", duration(&c.Storage.ExpiryInterval), int64(minInterval), int64(maxInterval)},
+		{"refresh.interval", duration(&c.Refresh.Interval), int64(minInterval), int64(maxInterval)},
+		{"snapshot.interval", duration(&c.Snapshot.Interval), int64(minInterval), int64(maxInterval)},
+		{"republish.interval", duration(&c.Republish.Interval), int64(minInterval), int64(records.MaxTTL) - 1},
 		{"limits.memory", size(&c.Limits.Memory), int64(minMemory), 0},
 		{"quotas.providers", count(&c.Quotas.Providers), 1, maxQuota},
 		{"quotas.records_per_provider", count(&c.Quotas.RecordsPerProvider), 1, maxQuota},
 		{"quotas.providers_per_key", count(&c.Quotas.ProvidersPerKey), 1, maxQuota},
-		{"quotas.addresses_per_provider", count(&c.Quotas.AddressesPerProvider), 1, maxAddresses},
+		{"quotas.addresses_per_provider", count(&c.Quotas.AddressesPerProvider), 1, records.MaxAddressesPerProvider},
 		{"quotas.values", count(&c.Quotas.Values), 1, maxQuota},
 		{"quotas.values_per_peer", count(&c.Quotas.ValuesPerPeer), 1, maxQuota},
 		{"quotas.values_per_group", count(&c.Quotas.ValuesPerGroup), 1, maxQuota},
@@ -42,7 +44,7 @@ func TestBounds(t *testing.T) {
 		t.Run(tt.key, func(t *testing.T) {
 			check := func(n int64, ok bool) {
 				c = Default()
-				c.Values.DefaultTTL.Duration = maxRecordTTL // so that the longest interval is shorter
+				c.Values.DefaultTTL.Duration = records.MaxTTL // so that the longest interval is shorter
 				tt.set(n)
 				var keys []string
 				for _, v := range c.Validate() {

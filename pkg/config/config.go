@@ -1,15 +1,20 @@
 package config
 
-import "time"
+import (
+	"cmp"
+	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
+)
 
 // Version is the version of the file format, the key config_version.
 const Version = 1
 
 // Bounds that Validate checks against.
 const (
-	// maxRecordTTL is how long any record lives at most without being renewed
-	// (go-libp2p-kad-dht: 48 h for providers and values alike).
-	maxRecordTTL = 48 * time.Hour
 	// minInterval keeps background work from spinning.
 	minInterval = time.Second
 	// maxInterval keeps it from being forgotten.
@@ -19,8 +24,6 @@ const (
 	maxValueSize = MiB
 	// minDatabase is the smallest database that can do its housekeeping.
 	minDatabase = 16 * MiB
-	// maxAddresses is the most addresses that the database keeps of a provider.
-	maxAddresses = 16
 	// maxQuota is more than any database has room for.
 	maxQuota = 1_000_000_000
 	// minMemory is the least that the resource manager of libp2p works with.
@@ -143,12 +146,13 @@ const (
 // Off disables a listener.
 const Off = "off"
 
-// Default returns the configuration of a node that was told nothing.
+// Default returns the configuration of a node that was told nothing. Numbers of the
+// protocol and of the stores are those of the packages that own them.
 func Default() Config {
 	return Config{
 		ConfigVersion: Version,
 		Network: Network{
-			ProtocolPrefix: "/ipfs",
+			ProtocolPrefix: wire.PublicPrefix,
 			Mode:           "server",
 			BootstrapRole:  RoleMember,
 			Listen: []string{
@@ -160,12 +164,23 @@ func Default() Config {
 			PortMapping: true,
 			Bootstrap:   []string{},
 		},
-		Values:     Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{maxRecordTTL}, MaxSize: 10 * KiB},
-		Storage:    Storage{MaxBytes: 8 * GiB, CompactAbove: GiB, ProviderTTL: Duration{maxRecordTTL}, ExpiryInterval: Duration{time.Minute}},
-		Quotas:     Quotas{Providers: 1_000_000, RecordsPerProvider: 2_000_000, ProvidersPerKey: 1000, AddressesPerProvider: maxAddresses, Values: 1_000_000, ValuesPerPeer: 100_000, ValuesPerGroup: 200_000},
-		Republish:  Republish{Interval: Duration{22 * time.Hour}},
-		Refresh:    Refresh{Interval: Duration{10 * time.Minute}},
-		Snapshot:   Snapshot{Interval: Duration{time.Minute}},
+		Values: Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{records.MaxTTL}, MaxSize: records.DefaultMaxValueSize},
+		Storage: Storage{
+			MaxBytes: records.DefaultMaxBytes, CompactAbove: GiB,
+			ProviderTTL: Duration{records.MaxTTL}, ExpiryInterval: Duration{dht.ExpiryInterval},
+		},
+		Quotas: Quotas{
+			Providers:            records.DefaultMaxProviders,
+			RecordsPerProvider:   records.DefaultMaxRecordsPerProvider,
+			ProvidersPerKey:      records.DefaultMaxProvidersPerKey,
+			AddressesPerProvider: records.MaxAddressesPerProvider,
+			Values:               records.DefaultMaxValues,
+			ValuesPerPeer:        records.DefaultMaxValuesPerPeer,
+			ValuesPerGroup:       records.DefaultMaxValuesPerGroup,
+		},
+		Republish:  Republish{Interval: Duration{republish.Interval}},
+		Refresh:    Refresh{Interval: Duration{dht.RefreshInterval}},
+		Snapshot:   Snapshot{Interval: Duration{dht.SnapshotInterval}},
 		Metrics:    Metrics{Listen: "127.0.0.1:9474"},
 		RoutingAPI: RoutingAPI{Listen: Off},
 		Limits:     Limits{ConnectionsLow: 400, ConnectionsHigh: 600},
@@ -175,8 +190,5 @@ func Default() Config {
 
 // ValueTTL returns the lifetime of own values that name none.
 func (v Values) ValueTTL() time.Duration {
-	if v.DefaultTTL.Duration == 0 {
-		return v.MaxTTL.Duration
-	}
-	return v.DefaultTTL.Duration
+	return cmp.Or(v.DefaultTTL.Duration, v.MaxTTL.Duration)
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // WithOrigins notes at each violation where its value came from, unless it says so. It
@@ -86,12 +88,12 @@ func (n *Network) validate(v *checks) {
 
 func (c *Config) validateTTLs(v *checks) {
 	longest := c.Values.MaxTTL.Duration
-	within(v, "values.max_ttl", longest, minInterval, maxRecordTTL)
+	within(v, "values.max_ttl", longest, minInterval, records.MaxTTL)
 	ttl := c.Values.DefaultTTL.Duration
 	v.require(ttl == 0 || ttl >= minInterval && ttl <= longest, "values.default_ttl", is(ttl), "it is 0s or from 1s to values.max_ttl ("+text(longest)+")")
 	within(v, "values.max_size", c.Values.MaxSize, 1, maxValueSize)
 	provider := c.Storage.ProviderTTL.Duration
-	within(v, "storage.provider_ttl", provider, minInterval, maxRecordTTL)
+	within(v, "storage.provider_ttl", provider, minInterval, records.MaxTTL)
 
 	interval, shortest := c.Republish.Interval.Duration, min(c.Values.ValueTTL(), provider)
 	v.require(interval >= minInterval && interval < shortest, "republish.interval", is(interval),
@@ -119,7 +121,7 @@ func (c *Quotas) validate(v *checks) {
 	within(v, "quotas.providers", c.Providers, 1, maxQuota)
 	within(v, "quotas.records_per_provider", c.RecordsPerProvider, 1, maxQuota)
 	within(v, "quotas.providers_per_key", c.ProvidersPerKey, 1, maxQuota)
-	within(v, "quotas.addresses_per_provider", c.AddressesPerProvider, 1, maxAddresses)
+	within(v, "quotas.addresses_per_provider", c.AddressesPerProvider, 1, records.MaxAddressesPerProvider)
 	within(v, "quotas.values", c.Values, 1, maxQuota)
 	within(v, "quotas.values_per_peer", c.ValuesPerPeer, 1, maxQuota)
 	within(v, "quotas.values_per_group", c.ValuesPerGroup, 1, maxQuota)

@@ -159,7 +159,7 @@ func TestQuotaOfAddresses(t *testing.T) {
 	found := requireProviders(t, d, "k", s)
 	require.Len(t, found[0].Addrs, 2)
 	require.Equal(t, ma.StringCast(addrs[0]).Bytes(), found[0].Addrs[0])
-	requireRefused(t, d, records.QuotaAddrsPerProvider, 2, 1)
+	requireRefused(t, d, records.QuotaAddressesPerProvider, 2, 1)
 }
 
 func TestQuotaOfValuesOfAPeer(t *testing.T) {
@@ -275,8 +275,8 @@ func TestQuotaDefaults(t *testing.T) {
 	require.EqualValues(t, records.DefaultMaxValueSize, c.Values.MaxSize)
 	values := storage.DefaultValueQuotas(int64(c.Storage.MaxBytes))
 	require.Equal(t, config.Quotas{
-		Providers: runs.DefaultMaxProviders, RecordsPerProvider: runs.DefaultMaxRecordsPerProvider,
-		ProvidersPerKey: records.DefaultMaxProvidersPerKey, AddressesPerProvider: records.MaxProviderAddrs,
+		Providers: records.DefaultMaxProviders, RecordsPerProvider: records.DefaultMaxRecordsPerProvider,
+		ProvidersPerKey: records.DefaultMaxProvidersPerKey, AddressesPerProvider: records.MaxAddressesPerProvider,
 		Values: int(values.All.Values), ValuesPerPeer: int(values.PerPeer.Values), ValuesPerGroup: int(values.PerGroup.Values),
 	}, c.Quotas)
 }

@@ -19,7 +19,7 @@ func TestIntervalsReachTheirFields(t *testing.T) {
 	for _, set := range intervals {
 		set(&all, &c)
 	}
-	require.Equal(t, dht.Intervals{Refresh: 1, Snapshot: 2, Expire: 3, Republish: 4}, all)
+	require.Equal(t, dht.Intervals{Refresh: 1, Snapshot: 2, Expiry: 3, Republish: 4}, all)
 }
 
 // A reload that does not go with what only a restart changes is refused whole.

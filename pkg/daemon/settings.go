@@ -31,23 +31,23 @@ func hostSettings(c *config.Config) hostConfig {
 // nodeConfig is the node's part of the configuration, without its stores.
 func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Config {
 	return node.Config{
-		ProtocolPrefix:        c.Network.ProtocolPrefix,
-		Mode:                  node.Mode(c.Network.Mode),
-		First:                 c.Network.BootstrapRole == config.RoleFirst,
-		Bootstrap:             bootstrap,
-		UnvalidatedNamespaces: c.Values.UnvalidatedNamespaces,
-		RawKeys:               c.Values.RawKeys,
-		MaxValueTTL:           c.Values.MaxTTL.Duration,
-		DefaultValueTTL:       c.Values.ValueTTL(),
-		ProviderTTL:           c.Storage.ProviderTTL.Duration,
-		MaxValueSize:          int(c.Values.MaxSize),
-		MaxProviderAddrs:      c.Quotas.AddressesPerProvider,
-		MaxInboundStreams:     maxInboundStreams(c.Limits),
-		RepublishInterval:     c.Republish.Interval.Duration,
+		ProtocolPrefix:          c.Network.ProtocolPrefix,
+		Mode:                    node.Mode(c.Network.Mode),
+		First:                   c.Network.BootstrapRole == config.RoleFirst,
+		Bootstrap:               bootstrap,
+		UnvalidatedNamespaces:   c.Values.UnvalidatedNamespaces,
+		RawKeys:                 c.Values.RawKeys,
+		MaxValueTTL:             c.Values.MaxTTL.Duration,
+		DefaultValueTTL:         c.Values.ValueTTL(),
+		ProviderTTL:             c.Storage.ProviderTTL.Duration,
+		MaxValueSize:            int(c.Values.MaxSize),
+		MaxAddressesPerProvider: c.Quotas.AddressesPerProvider,
+		MaxInboundStreams:       maxInboundStreams(c.Limits),
+		RepublishInterval:       c.Republish.Interval.Duration,
 		DHT: dht.Config{
 			RefreshInterval:  c.Refresh.Interval.Duration,
 			SnapshotInterval: c.Snapshot.Interval.Duration,
-			ExpireInterval:   c.Storage.ExpiryInterval.Duration,
+			ExpiryInterval:   c.Storage.ExpiryInterval.Duration,
 			Trace:            true,
 		},
 		RPCObserver: rpcTrace{log: logs.Logger("rpc"), next: rpc.NoObserver{}},
@@ -83,18 +83,18 @@ func tally(values int, size config.Size) records.Tally {
 func quotaLimits(c *config.Config, db *storage.DB) [records.NumQuotas]int64 {
 	values := db.ValueQuotas()
 	return [records.NumQuotas]int64{
-		records.QuotaBytes:              db.MaxBytes(),
-		records.QuotaProviders:          int64(c.Quotas.Providers),
-		records.QuotaRecordsPerProvider: int64(c.Quotas.RecordsPerProvider),
-		records.QuotaProvidersPerKey:    int64(c.Quotas.ProvidersPerKey),
-		records.QuotaAddrsPerProvider:   int64(c.Quotas.AddressesPerProvider),
-		records.QuotaValueBytes:         int64(c.Values.MaxSize),
-		records.QuotaValues:             values.All.Values,
-		records.QuotaValuesSize:         values.All.Bytes,
-		records.QuotaValuesPerPeer:      values.PerPeer.Values,
-		records.QuotaValuesSizePerPeer:  values.PerPeer.Bytes,
-		records.QuotaValuesPerGroup:     values.PerGroup.Values,
-		records.QuotaValuesSizePerGroup: values.PerGroup.Bytes,
+		records.QuotaBytes:                db.MaxBytes(),
+		records.QuotaProviders:            int64(c.Quotas.Providers),
+		records.QuotaRecordsPerProvider:   int64(c.Quotas.RecordsPerProvider),
+		records.QuotaProvidersPerKey:      int64(c.Quotas.ProvidersPerKey),
+		records.QuotaAddressesPerProvider: int64(c.Quotas.AddressesPerProvider),
+		records.QuotaValueBytes:           int64(c.Values.MaxSize),
+		records.QuotaValues:               values.All.Values,
+		records.QuotaValuesSize:           values.All.Bytes,
+		records.QuotaValuesPerPeer:        values.PerPeer.Values,
+		records.QuotaValuesSizePerPeer:    values.PerPeer.Bytes,
+		records.QuotaValuesPerGroup:       values.PerGroup.Values,
+		records.QuotaValuesSizePerGroup:   values.PerGroup.Bytes,
 	}
 }
 
@@ -153,6 +153,6 @@ func (d *Daemon) applyLimits(c *config.Config) error {
 var intervals = map[string]func(*dht.Intervals, *config.Config){
 	"refresh.interval":        func(i *dht.Intervals, c *config.Config) { i.Refresh = c.Refresh.Interval.Duration },
 	"snapshot.interval":       func(i *dht.Intervals, c *config.Config) { i.Snapshot = c.Snapshot.Interval.Duration },
-	"storage.expiry_interval": func(i *dht.Intervals, c *config.Config) { i.Expire = c.Storage.ExpiryInterval.Duration },
+	"storage.expiry_interval": func(i *dht.Intervals, c *config.Config) { i.Expiry = c.Storage.ExpiryInterval.Duration },
 	"republish.interval":      func(i *dht.Intervals, c *config.Config) { i.Republish = c.Republish.Interval.Duration },
 }

@@ -97,7 +97,7 @@ func TestMaxTellings(t *testing.T) {
 		slices.SortFunc(all, func(a, b telling) int { return kad.CompareDistance(&target, &a.from, &b.from) })
 		require.Equal(t, all[:min(len(all), maxTellings)], w.told)
 	})
-	require.Equal(t, wire.MaxPeerAddrs, maxTellings*records.MaxProviderAddrs)
+	require.Equal(t, wire.MaxPeerAddrs, maxTellings*records.MaxAddressesPerProvider)
 }
 
 // A provider is reported again, with the new addresses, when a peer knows more of them.

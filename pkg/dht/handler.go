@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -73,13 +74,13 @@ type HandlerConfig struct {
 	// request does not ask for it; nil: never.
 	AckProvider func(key []byte) bool
 
-	Replicas     int
-	MaxTTL       time.Duration
-	ProviderTTL  time.Duration
-	MaxValueSize int
-	MaxProviders int // per answer
-	MaxAddrs     int // of a provider; the first ones are kept
-	MaxReply     int // bytes
+	Replicas                int
+	MaxValueTTL             time.Duration
+	ProviderTTL             time.Duration
+	MaxValueSize            int
+	MaxProvidersPerReply    int
+	MaxAddressesPerProvider int // of a provider; the first ones are kept
+	MaxReply                int // bytes
 
 	// Over is called when a quota cut or refused a record; nil: not called.
 	Over func(records.Quota)
@@ -90,16 +91,13 @@ type Handler struct{ cfg HandlerConfig }
 
 // NewHandler returns a Handler with the given parts.
 func NewHandler(cfg HandlerConfig) *Handler {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	def(&cfg.Replicas, Replicas)
-	def(&cfg.MaxValueSize, records.DefaultMaxValueSize)
-	def(&cfg.MaxProviders, MaxProvidersPerReply)
-	def(&cfg.MaxAddrs, records.MaxProviderAddrs)
-	def(&cfg.MaxReply, wire.MaxReply)
+	cfg.Replicas = cmp.Or(cfg.Replicas, Replicas)
+	cfg.MaxValueSize = cmp.Or(cfg.MaxValueSize, records.DefaultMaxValueSize)
+	cfg.MaxProvidersPerReply = cmp.Or(cfg.MaxProvidersPerReply, MaxProvidersPerReply)
+	cfg.MaxAddressesPerProvider = cmp.Or(cfg.MaxAddressesPerProvider, records.MaxAddressesPerProvider)
+	cfg.MaxReply = cmp.Or(cfg.MaxReply, wire.MaxReply)
+	cfg.MaxValueTTL = cmp.Or(cfg.MaxValueTTL, records.MaxTTL)
+	cfg.ProviderTTL = cmp.Or(cfg.ProviderTTL, records.MaxTTL)
 	if cfg.Over == nil {
 		cfg.Over = func(records.Quota) {}
 	}
@@ -111,12 +109,6 @@ func NewHandler(cfg HandlerConfig) *Handler {
 	}
 	if cfg.Judge == nil {
 		cfg.Judge = func(*records.Value) {}
-	}
-	if cfg.MaxTTL == 0 {
-		cfg.MaxTTL = records.MaxTTL
-	}
-	if cfg.ProviderTTL == 0 {
-		cfg.ProviderTTL = records.MaxTTL
 	}
 	return &Handler{cfg: cfg}
 }
@@ -229,7 +221,7 @@ func (h *Handler) putValue(now time.Time, req Request, resp *wire.Message) error
 	}
 	v := records.Value{
 		Key: msg.Key, Value: msg.Record.Value, Publisher: msg.Record.Publisher,
-		Received: now, Expires: records.Expiry(now, records.WireTTL(msg.Record.TTL), h.cfg.MaxTTL),
+		Received: now, Expires: records.Expiry(now, records.WireTTL(msg.Record.TTL), h.cfg.MaxValueTTL),
 		Ends:    h.cfg.End(msg.Key, msg.Record.Value),
 		Account: records.Account{Peer: req.From, Group: req.Group},
 	}
@@ -246,7 +238,7 @@ func (h *Handler) getProviders(now time.Time, req Request, resp *wire.Message) e
 		return err
 	}
 	resp.CloserPeers = h.closer(resp.CloserPeers[:0], req)
-	ps, err := h.cfg.Store.Providers(nil, now, key, h.cfg.MaxProviders)
+	ps, err := h.cfg.Store.Providers(nil, now, key, h.cfg.MaxProvidersPerReply)
 	if err != nil {
 		return err
 	}
@@ -264,7 +256,7 @@ func (h *Handler) provider(p *records.Provider, scope wire.Scope) wire.Peer {
 	if p.ID != h.cfg.Self {
 		addrs := append(h.cfg.Neighbours.Said(nil, p.ID, scope), p.Addrs...)
 		if addrs = h.cfg.FilterAddrs(addrs[:0], p.ID, addrs, scope); len(addrs) > 0 {
-			return wire.Peer{ID: p.ID, Addrs: addrs[:min(len(addrs), h.cfg.MaxAddrs)]}
+			return wire.Peer{ID: p.ID, Addrs: addrs[:min(len(addrs), h.cfg.MaxAddressesPerProvider)]}
 		}
 	}
 	if known, ok := h.cfg.Neighbours.Find(p.ID, scope); ok {
@@ -288,9 +280,9 @@ func (h *Handler) addProvider(now time.Time, req Request, ack bool) error {
 		if len(addrs) == 0 {
 			continue
 		}
-		if len(addrs) > h.cfg.MaxAddrs {
-			h.cfg.Over(records.QuotaAddrsPerProvider)
-			addrs = addrs[:h.cfg.MaxAddrs]
+		if len(addrs) > h.cfg.MaxAddressesPerProvider {
+			h.cfg.Over(records.QuotaAddressesPerProvider)
+			addrs = addrs[:h.cfg.MaxAddressesPerProvider]
 		}
 		p := records.Provider{
 			ID: req.From, Addrs: addrs,

@@ -54,9 +54,9 @@ func TestMaxValueSize(t *testing.T) {
 	require.Equal(t, []records.Quota{records.QuotaValueBytes}, over)
 }
 
-// Of a provider the first MaxProviderAddrs addresses are kept; what is cut is counted.
-func TestMaxProviderAddrs(t *testing.T) {
-	for _, n := range []int{records.MaxProviderAddrs, records.MaxProviderAddrs + 1} {
+// Of a provider the first MaxAddressesPerProvider addresses are kept; what is cut is counted.
+func TestMaxAddressesPerProvider(t *testing.T) {
+	for _, n := range []int{records.MaxAddressesPerProvider, records.MaxAddressesPerProvider + 1} {
 		var over []records.Quota
 		store := records.NewMem(nil)
 		h := newTestHandler(store, fakeNeighbours{})
@@ -66,8 +66,8 @@ func TestMaxProviderAddrs(t *testing.T) {
 		handle(t, h, start, "from", wire.Message{Type: wire.AddProvider, Key: []byte("k"), ProviderPeers: []wire.Peer{p}})
 		kept, err := store.Providers(nil, start, []byte("k"), 1)
 		require.NoError(t, err)
-		require.Equal(t, p.Addrs[:records.MaxProviderAddrs], kept[0].Addrs)
-		require.Len(t, over, n-records.MaxProviderAddrs)
+		require.Equal(t, p.Addrs[:records.MaxAddressesPerProvider], kept[0].Addrs)
+		require.Len(t, over, n-records.MaxAddressesPerProvider)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestHandlerBoundsAreSet(t *testing.T) {
 	h := newTestHandler(store, fakeNeighbours{})
 	h = NewHandler(HandlerConfig{
 		Self: "self", Store: store, Neighbours: fakeNeighbours{}, Validate: h.cfg.Validate, FilterAddrs: h.cfg.FilterAddrs,
-		MaxValueSize: 3, MaxProviders: 2, MaxAddrs: 1,
+		MaxValueSize: 3, MaxProvidersPerReply: 2, MaxAddressesPerProvider: 1,
 	})
 	for i := range 3 {
 		p := manyPeers(1, 2, 8)[0]

@@ -242,10 +242,10 @@ func TestHandlerProviderSaidOtherwise(t *testing.T) {
 	said["from"] = [][]byte{[]byte("new"), []byte("kept")}
 	require.Equal(t, [][]byte{[]byte("new"), []byte("kept"), []byte("old")}, told())
 	said["from"] = nil
-	for i := range records.MaxProviderAddrs {
+	for i := range records.MaxAddressesPerProvider {
 		said["from"] = append(said["from"], fmt.Appendf(nil, "new %d", i))
 	}
-	require.Equal(t, said["from"], told(), "at most %d", records.MaxProviderAddrs)
+	require.Equal(t, said["from"], told(), "at most %d", records.MaxAddressesPerProvider)
 	require.Equal(t, announced, [][]byte{[]byte("old"), []byte("kept")}, "the record is left alone")
 }
 

@@ -7,7 +7,7 @@ import "time"
 type Intervals struct {
 	Refresh   time.Duration // Config.RefreshInterval
 	Snapshot  time.Duration // Config.SnapshotInterval
-	Expire    time.Duration // Config.ExpireInterval
+	Expiry    time.Duration // Config.ExpiryInterval
 	Republish time.Duration // Config.Republish.Interval
 }
 
@@ -22,9 +22,9 @@ func (m *Machine) SetIntervals(now time.Time, i Intervals) {
 		m.cfg.SnapshotInterval = i.Snapshot
 		sooner(&u.snapshot, now.Add(i.Snapshot))
 	}
-	if i.Expire > 0 {
-		m.cfg.ExpireInterval = i.Expire
-		sooner(&u.expire, now.Add(i.Expire))
+	if i.Expiry > 0 {
+		m.cfg.ExpiryInterval = i.Expiry
+		sooner(&u.expire, now.Add(i.Expiry))
 	}
 	if i.Republish > 0 {
 		m.schedule.SetInterval(i.Republish)

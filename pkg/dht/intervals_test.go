@@ -13,19 +13,19 @@ import (
 func TestSetIntervals(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	m := New(Config{Self: kad.NewPeer("self")})
-	m.SetIntervals(now, Intervals{Expire: time.Hour}) // before the start: nothing is due
+	m.SetIntervals(now, Intervals{Expiry: time.Hour}) // before the start: nothing is due
 	_, waits := m.Deadline()
 	require.False(t, waits)
 	m.Restored(now, nil)
 	m.Take()
-	require.False(t, expiresAt(m, now.Add(ExpireInterval)))
+	require.False(t, expiresAt(m, now.Add(ExpiryInterval)))
 
-	m.SetIntervals(now, Intervals{Snapshot: 5 * time.Second, Expire: 7 * time.Second})
+	m.SetIntervals(now, Intervals{Snapshot: 5 * time.Second, Expiry: 7 * time.Second})
 	next, _ := m.Deadline()
 	require.Equal(t, now.Add(5*time.Second), next, "brought forward")
 	require.True(t, expiresAt(m, now.Add(7*time.Second)))
 	require.True(t, expiresAt(m, now.Add(14*time.Second)))
-	m.SetIntervals(now.Add(14*time.Second), Intervals{Expire: time.Hour})
+	m.SetIntervals(now.Add(14*time.Second), Intervals{Expiry: time.Hour})
 	require.True(t, expiresAt(m, now.Add(21*time.Second)), "what is due comes no later")
 	require.False(t, expiresAt(m, now.Add(time.Hour)))
 

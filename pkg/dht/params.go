@@ -1,11 +1,13 @@
 package dht
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
+	"github.com/holdfast-dht/holdfast/pkg/lookup"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/republish"
 )
@@ -14,15 +16,15 @@ import (
 const (
 	// Replicas is k: how many peers hold a record, and how many an answer names (go,
 	// spec).
-	Replicas = 20
+	Replicas = kad.K
 	// Alpha is how many peers a lookup asks at once at its start (Kademlia paper: 3).
 	// While the lookup stalls, this grows up to MaxAlpha (go: 10).
-	Alpha    = 3
-	MaxAlpha = 10
+	Alpha    = lookup.Alpha
+	MaxAlpha = lookup.MaxAlpha
 	// Beta is how many of the nearest peers must have answered before a finding lookup
 	// ends (go: 3). A storing lookup waits for all k, and so does a search that has found
 	// no record: where many peers come and go, the holders are no longer the nearest.
-	Beta = 3
+	Beta = lookup.Beta
 	// DefaultQuorum is how many equal values end a FindValue early (go: 16).
 	DefaultQuorum = 16
 	// SoftTimeout is when a slow peer loses its place in a lookup; a late answer still
@@ -84,8 +86,8 @@ const (
 	// SnapshotSoon is how soon a table that has grown by a fifth is saved, ahead of
 	// SnapshotInterval, because a new node may also be killed.
 	SnapshotSoon = 250 * time.Millisecond
-	// ExpireInterval is how often expired records are removed.
-	ExpireInterval = time.Minute
+	// ExpiryInterval is how often expired records are removed.
+	ExpiryInterval = time.Minute
 )
 
 // Bounds of the Machine.
@@ -157,7 +159,7 @@ type Config struct {
 	RefreshInterval  time.Duration
 	LivenessInterval time.Duration
 	SnapshotInterval time.Duration
-	ExpireInterval   time.Duration
+	ExpiryInterval   time.Duration
 	Republish        republish.Config
 
 	// Heartbeat makes the Machine probe peers after HeartbeatInterval without a sign of
@@ -181,29 +183,19 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	defd := func(v *time.Duration, d time.Duration) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	def(&c.Replicas, Replicas)
-	def(&c.Alpha, Alpha)
-	def(&c.MaxAlpha, max(MaxAlpha, c.Alpha))
-	def(&c.RefreshAlpha, RefreshAlpha)
-	def(&c.Beta, Beta)
-	def(&c.StoreBeta, c.Replicas)
-	def(&c.SearchBeta, c.Replicas)
-	defd(&c.SoftTimeout, SoftTimeout)
-	defd(&c.RequestTimeout, RequestTimeout)
-	defd(&c.RefreshInterval, RefreshInterval)
-	defd(&c.LivenessInterval, LivenessInterval)
-	defd(&c.SnapshotInterval, SnapshotInterval)
-	defd(&c.ExpireInterval, ExpireInterval)
+	c.Replicas = cmp.Or(c.Replicas, Replicas)
+	c.Alpha = cmp.Or(c.Alpha, Alpha)
+	c.MaxAlpha = cmp.Or(c.MaxAlpha, max(MaxAlpha, c.Alpha))
+	c.RefreshAlpha = cmp.Or(c.RefreshAlpha, RefreshAlpha)
+	c.Beta = cmp.Or(c.Beta, Beta)
+	c.StoreBeta = cmp.Or(c.StoreBeta, c.Replicas)
+	c.SearchBeta = cmp.Or(c.SearchBeta, c.Replicas)
+	c.SoftTimeout = cmp.Or(c.SoftTimeout, SoftTimeout)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, RequestTimeout)
+	c.RefreshInterval = cmp.Or(c.RefreshInterval, RefreshInterval)
+	c.LivenessInterval = cmp.Or(c.LivenessInterval, LivenessInterval)
+	c.SnapshotInterval = cmp.Or(c.SnapshotInterval, SnapshotInterval)
+	c.ExpiryInterval = cmp.Or(c.ExpiryInterval, ExpiryInterval)
 	if c.Select == nil {
 		c.Select = func(_, _, _ []byte) bool { return false }
 	}

@@ -41,7 +41,7 @@ func (u *upkeep) next() time.Time {
 func (m *Machine) startUpkeep(now time.Time) {
 	u := &m.upkeep
 	u.maintain = now.Add(MaintainInterval)
-	u.expire = now.Add(m.cfg.ExpireInterval)
+	u.expire = now.Add(m.cfg.ExpiryInterval)
 	u.snapshot = now.Add(m.cfg.SnapshotInterval)
 	u.lowTable = now.Add(LowTableInterval)
 	u.bootstrap = now.Add(RestoreGrace)
@@ -126,7 +126,7 @@ func (m *Machine) maintain(now time.Time) {
 		u.moved, u.announced = time.Time{}, now
 		m.schedule.Sooner(now, republish.Kind(records.KindProvider))
 	}
-	if due(&u.expire, now, m.cfg.ExpireInterval) {
+	if due(&u.expire, now, m.cfg.ExpiryInterval) {
 		m.out.Expire = true
 	}
 	if due(&u.snapshot, now, m.cfg.SnapshotInterval) {

@@ -8,6 +8,10 @@ import (
 	"math/bits"
 )
 
+// K is Kademlia's k: how many peers hold a record, how many an answer names, and how many
+// are in a bucket (libp2p kad-dht specification).
+const K = 20
+
 // KeyBits is the width of the keyspace in bits (SHA2-256).
 const KeyBits = 256
 

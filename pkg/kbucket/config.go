@@ -13,7 +13,7 @@ type Group string
 
 // Config sizes a table. Zero or negative fields mean the default.
 type Config struct {
-	BucketSize          int // peers per bucket; 20, Kademlia's k
+	BucketSize          int // peers per bucket; kad.K
 	Replacements        int // spare peers per full bucket; 10, half a bucket as in go-ethereum
 	MaxPerGroup         int // peers of one group in the table; 3, as go-libp2p-kad-dht
 	MaxPerGroupInBucket int // peers of one group in a bucket, and in its replacement cache; 2, as go-libp2p-kad-dht
@@ -25,7 +25,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.BucketSize = orDefault(c.BucketSize, 20)
+	c.BucketSize = orDefault(c.BucketSize, kad.K)
 	c.Replacements = orDefault(c.Replacements, 10)
 	c.MaxPerGroup = orDefault(c.MaxPerGroup, 3)
 	c.MaxPerGroupInBucket = orDefault(c.MaxPerGroupInBucket, 2)

@@ -1,8 +1,17 @@
 package lookup
 
+import "github.com/holdfast-dht/holdfast/pkg/kad"
+
+// Defaults of the fields of Config that have these names.
+const (
+	Alpha    = 3
+	MaxAlpha = 10
+	Beta     = 3
+)
+
 // Config tunes a lookup. Zero or negative fields mean the default.
 type Config struct {
-	// K is how many peers the lookup finds: 20, the protocol's replication factor.
+	// K is how many peers the lookup finds: kad.K, the protocol's replication factor.
 	K int
 	// Alpha is how many peers are asked at once while every answer brings
 	// progress: 3 (Kademlia, section 2.3).
@@ -23,10 +32,10 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.K = orDefault(c.K, 20)
-	c.Alpha = orDefault(c.Alpha, 3)
-	c.MaxAlpha = max(orDefault(c.MaxAlpha, 10), c.Alpha)
-	c.Beta = min(orDefault(c.Beta, 3), c.K)
+	c.K = orDefault(c.K, kad.K)
+	c.Alpha = orDefault(c.Alpha, Alpha)
+	c.MaxAlpha = max(orDefault(c.MaxAlpha, MaxAlpha), c.Alpha)
+	c.Beta = min(orDefault(c.Beta, Beta), c.K)
 	c.MaxPeers = max(orDefault(c.MaxPeers, 1000), c.K)
 	return c
 }

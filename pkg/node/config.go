@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,13 +16,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 // PublicPrefix is the protocol prefix of the public Amino network.
-const PublicPrefix = "/ipfs"
-
-// RepublishInterval is how often published keys are renewed (go: 22 h).
-const RepublishInterval = 22 * time.Hour
+const PublicPrefix = wire.PublicPrefix
 
 // Config sets up a Node. Zero fields take the defaults said at each.
 type Config struct {
@@ -59,14 +59,15 @@ type Config struct {
 	ProviderTTL time.Duration
 	// MaxValueSize bounds a value in bytes; 0 is 10 KiB.
 	MaxValueSize int
-	// MaxProviderAddrs bounds the addresses kept of a provider: the first ones of
-	// its announcement. 0 is records.MaxProviderAddrs, which is also the most.
-	MaxProviderAddrs int
+	// MaxAddressesPerProvider bounds the addresses kept of a provider: the first ones of
+	// its announcement. 0 is records.MaxAddressesPerProvider, which is also the most.
+	MaxAddressesPerProvider int
 	// MaxInboundStreams bounds the DHT streams that peers hold open; at the bound an
 	// idle one makes room for a newcomer. 0 is rpc.DefaultMaxStreams. The resource
 	// manager of the host must admit more.
 	MaxInboundStreams int
-	// RepublishInterval is how often published keys are renewed; 0 is 22 h.
+	// RepublishInterval is how often published keys are renewed; 0 is
+	// republish.Interval.
 	RepublishInterval time.Duration
 
 	// Gate is the connection gater and resolver of the host: see rpc.Gate. The node
@@ -103,27 +104,14 @@ type HousekeepingObserver interface {
 var ErrConfig = errors.New("node: bad config")
 
 func (c *Config) setDefaults() error {
-	if c.ProtocolPrefix == "" {
-		c.ProtocolPrefix = PublicPrefix
-	}
-	if c.Mode == "" {
-		c.Mode = ModeServer
-	}
-	def := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	def(&c.MaxValueTTL, records.MaxTTL)
-	def(&c.DefaultValueTTL, c.MaxValueTTL)
-	def(&c.ProviderTTL, records.MaxTTL)
-	def(&c.RepublishInterval, RepublishInterval)
-	if c.MaxValueSize == 0 {
-		c.MaxValueSize = records.DefaultMaxValueSize
-	}
-	if c.MaxProviderAddrs == 0 {
-		c.MaxProviderAddrs = records.MaxProviderAddrs
-	}
+	c.ProtocolPrefix = cmp.Or(c.ProtocolPrefix, PublicPrefix)
+	c.Mode = cmp.Or(c.Mode, ModeServer)
+	c.MaxValueTTL = cmp.Or(c.MaxValueTTL, records.MaxTTL)
+	c.DefaultValueTTL = cmp.Or(c.DefaultValueTTL, c.MaxValueTTL)
+	c.ProviderTTL = cmp.Or(c.ProviderTTL, records.MaxTTL)
+	c.RepublishInterval = cmp.Or(c.RepublishInterval, republish.Interval)
+	c.MaxValueSize = cmp.Or(c.MaxValueSize, records.DefaultMaxValueSize)
+	c.MaxAddressesPerProvider = cmp.Or(c.MaxAddressesPerProvider, records.MaxAddressesPerProvider)
 	if c.Store == nil {
 		mem := records.NewMem(nil)
 		c.Store, c.Keystore, c.Snapshots = mem, mem, mem
@@ -165,8 +153,8 @@ func (c *Config) validate() error {
 	if c.DefaultValueTTL > c.MaxValueTTL {
 		bad("default TTL %s is over the maximum %s", c.DefaultValueTTL, c.MaxValueTTL)
 	}
-	if c.MaxProviderAddrs < 1 || c.MaxProviderAddrs > records.MaxProviderAddrs {
-		bad("%d addresses of a provider are not from 1 to %d", c.MaxProviderAddrs, records.MaxProviderAddrs)
+	if c.MaxAddressesPerProvider < 1 || c.MaxAddressesPerProvider > records.MaxAddressesPerProvider {
+		bad("%d addresses of a provider are not from 1 to %d", c.MaxAddressesPerProvider, records.MaxAddressesPerProvider)
 	}
 	if c.RepublishInterval >= c.ProviderTTL {
 		bad("republish interval %s must be under the provider TTL %s", c.RepublishInterval, c.ProviderTTL)

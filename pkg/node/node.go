@@ -185,21 +185,21 @@ func (n *Node) newMachine() *dht.Machine {
 
 func (n *Node) newHandler() *dht.Handler {
 	return dht.NewHandler(dht.HandlerConfig{
-		Self:         n.self.ID,
-		Store:        n.cfg.Store,
-		Neighbours:   neighbours{n},
-		Validate:     func(key, value []byte) error { return n.valid.Validate(string(key), value) },
-		End:          func(key, value []byte) time.Time { return n.valid.End(string(key), value) },
-		Better:       n.valid.replaces,
-		Judge:        n.judge,
-		FilterAddrs:  rpc.InScope,
-		Over:         func(q records.Quota) { n.over[q].Add(1) },
-		AckProvider:  n.acksProvider,
-		Replicas:     n.cfg.DHT.Replicas,
-		MaxTTL:       n.cfg.MaxValueTTL,
-		ProviderTTL:  n.cfg.ProviderTTL,
-		MaxValueSize: n.cfg.MaxValueSize,
-		MaxAddrs:     n.cfg.MaxProviderAddrs,
+		Self:                    n.self.ID,
+		Store:                   n.cfg.Store,
+		Neighbours:              neighbours{n},
+		Validate:                func(key, value []byte) error { return n.valid.Validate(string(key), value) },
+		End:                     func(key, value []byte) time.Time { return n.valid.End(string(key), value) },
+		Better:                  n.valid.replaces,
+		Judge:                   n.judge,
+		FilterAddrs:             rpc.InScope,
+		Over:                    func(q records.Quota) { n.over[q].Add(1) },
+		AckProvider:             n.acksProvider,
+		Replicas:                n.cfg.DHT.Replicas,
+		MaxValueTTL:             n.cfg.MaxValueTTL,
+		ProviderTTL:             n.cfg.ProviderTTL,
+		MaxValueSize:            n.cfg.MaxValueSize,
+		MaxAddressesPerProvider: n.cfg.MaxAddressesPerProvider,
 	})
 }
 

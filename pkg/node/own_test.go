@@ -67,7 +67,7 @@ func TestOwnAddressesAreRestored(t *testing.T) {
 
 // Addresses that are new each time are not remembered without end.
 func TestOwnAddressesAreBounded(t *testing.T) {
-	for _, atOnce := range []int{1, records.MaxProviderAddrs} {
+	for _, atOnce := range []int{1, records.MaxAddressesPerProvider} {
 		var o own
 		most := 0
 		for i := range 10 * maxOwn {

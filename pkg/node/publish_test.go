@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 // A node that has no room for the query of a publication makes up for it soon.
@@ -76,7 +77,7 @@ func TestOneHolderOfThreeIsNotEnough(t *testing.T) {
 	require.NoError(t, n.RepublishNow())
 	waitFor(t, func() bool { s = n.Status().Republish; return len(s.Failures) == 0 && s.Active == 0 })
 	require.Equal(t, node.Holders{Keys: 1, Fewest: 2, FewestKeys: 1}, s.Holders)
-	require.WithinDuration(t, time.Now().Add(node.RepublishInterval), s.NextDue, time.Hour)
+	require.WithinDuration(t, time.Now().Add(republish.Interval), s.NextDue, time.Hour)
 }
 
 // hooked is a Keystore that calls a hook, once, after a key that is due was read.

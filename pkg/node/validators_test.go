@@ -149,7 +149,7 @@ func TestCustomValidator(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(time.Until(end) - time.Minute)
 		require.Equal(t, all(fourth), v.held(key))
-		time.Sleep(2 * dht.ExpireInterval)
+		time.Sleep(2 * dht.ExpiryInterval)
 		require.Equal(t, all(nil), v.held(key))
 		_, err = v.nodes[1].Get(ctx, []byte(key), 0)
 		require.ErrorIs(t, err, node.ErrNotFound)

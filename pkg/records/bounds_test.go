@@ -27,7 +27,7 @@ func TestBounds(t *testing.T) {
 	}{
 		{"provider key", records.MaxKeyLen, func(n int) error { return provider(b(n), records.Provider{ID: "p"}) }},
 		{"provider", records.MaxPeerIDLen, func(n int) error { return provider(b(1), records.Provider{ID: id(n)}) }},
-		{"addresses", records.MaxProviderAddrs, func(n int) error {
+		{"addresses", records.MaxAddressesPerProvider, func(n int) error {
 			return provider(b(1), records.Provider{ID: "p", Addrs: make([][]byte, n)})
 		}},
 		{"address", records.MaxAddrLen, func(n int) error {
@@ -67,7 +67,7 @@ func TestMaxSnapshotPeers(t *testing.T) {
 		s.Peers = append(s.Peers, records.SnapshotPeer{ID: kad.PeerID(fmt.Sprint(i))})
 	}
 	s.Own = [][]byte{make([]byte, records.MaxAddrLen+1)}
-	for range records.MaxProviderAddrs + 1 {
+	for range records.MaxAddressesPerProvider + 1 {
 		s.Own = append(s.Own, make([]byte, records.MaxAddrLen))
 	}
 	s.Peers[1].Addrs = s.Own
@@ -75,7 +75,7 @@ func TestMaxSnapshotPeers(t *testing.T) {
 	require.Len(t, got.Peers, records.MaxSnapshotPeers)
 	require.EqualValues(t, long, got.Peers[0].ID)
 	require.EqualValues(t, fmt.Sprint(records.MaxSnapshotPeers-2), got.Peers[records.MaxSnapshotPeers-1].ID)
-	require.Equal(t, s.Own[1:1+records.MaxProviderAddrs], got.Own)
+	require.Equal(t, s.Own[1:1+records.MaxAddressesPerProvider], got.Own)
 	require.Equal(t, got.Own, got.Peers[0].Addrs)
 }
 

@@ -2,16 +2,13 @@ package records
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
-
-// DefaultMaxProvidersPerKey bounds the live providers kept for one key: a popular
-// key is answered with a random subset anyway, and a flood must end somewhere.
-const DefaultMaxProvidersPerKey = 1000
 
 var (
 	_ Store     = (*Mem)(nil)
@@ -87,7 +84,7 @@ func (m *Mem) Value(now time.Time, key []byte) (Value, error) {
 
 // PutValue implements Store.
 func (m *Mem) PutValue(now time.Time, v Value, better Better) error {
-	if err := ValidateValue(&v, orDefault(m.MaxValueSize, DefaultMaxValueSize)); err != nil {
+	if err := ValidateValue(&v, cmp.Or(m.MaxValueSize, DefaultMaxValueSize)); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -225,11 +222,4 @@ func orNone(q *ValueQuotas) ValueQuotas {
 		return ValueQuotas{}
 	}
 	return *q
-}
-
-func orDefault(n, def int) int {
-	if n == 0 {
-		return def
-	}
-	return n
 }

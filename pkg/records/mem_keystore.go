@@ -2,6 +2,7 @@ package records
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -29,7 +30,7 @@ func (p *memPublished) compare(o *memPublished) int {
 // Publish implements Keystore.
 func (m *Mem) Publish(ps ...Published) error {
 	for i := range ps {
-		if err := ValidatePublished(&ps[i], orDefault(m.MaxValueSize, DefaultMaxValueSize)); err != nil {
+		if err := ValidatePublished(&ps[i], cmp.Or(m.MaxValueSize, DefaultMaxValueSize)); err != nil {
 			return err
 		}
 	}

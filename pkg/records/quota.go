@@ -13,18 +13,18 @@ type Quota uint8
 
 // The quotas.
 const (
-	QuotaBytes              Quota = iota // room on the disk
-	QuotaProviders                       // distinct peers that provider records name
-	QuotaRecordsPerProvider              // provider records that name one peer
-	QuotaProvidersPerKey                 // live providers of one key
-	QuotaAddrsPerProvider                // addresses of a provider; those beyond are left out
-	QuotaValueBytes                      // size of a value
-	QuotaValues                          // values of all peers
-	QuotaValuesSize                      // their size
-	QuotaValuesPerPeer                   // values that one peer sent
-	QuotaValuesSizePerPeer               // their size
-	QuotaValuesPerGroup                  // values that the peers of one IP group sent
-	QuotaValuesSizePerGroup              // their size
+	QuotaBytes                Quota = iota // room on the disk
+	QuotaProviders                         // distinct peers that provider records name
+	QuotaRecordsPerProvider                // provider records that name one peer
+	QuotaProvidersPerKey                   // live providers of one key
+	QuotaAddressesPerProvider              // addresses of a provider; those beyond are left out
+	QuotaValueBytes                        // size of a value
+	QuotaValues                            // values of all peers
+	QuotaValuesSize                        // their size
+	QuotaValuesPerPeer                     // values that one peer sent
+	QuotaValuesSizePerPeer                 // their size
+	QuotaValuesPerGroup                    // values that the peers of one IP group sent
+	QuotaValuesSizePerGroup                // their size
 
 	NumQuotas = int(QuotaValuesSizePerGroup) + 1
 )
@@ -36,6 +36,25 @@ var quotaNames = [NumQuotas]string{
 
 // String returns the quota's name, as metrics label it.
 func (q Quota) String() string { return quotaNames[q] }
+
+// Defaults of the quotas of a store.
+const (
+	// DefaultMaxBytes has room for 40 million provider records.
+	DefaultMaxBytes = 8 << 30
+	// DefaultMaxProviders is a hundred times what a server of a large public network
+	// sees; their table is then half a gigabyte.
+	DefaultMaxProviders = 1_000_000
+	// DefaultMaxRecordsPerProvider is 140 MB of files for one peer.
+	DefaultMaxRecordsPerProvider = 2_000_000
+	// DefaultMaxProvidersPerKey stops a flood. An answer names a random few of a popular
+	// key's providers anyway.
+	DefaultMaxProvidersPerKey = 1000
+	// DefaultMaxValues and the next two are a hundred times what a server of a large
+	// public network sees.
+	DefaultMaxValues         = 1_000_000
+	DefaultMaxValuesPerPeer  = 100_000
+	DefaultMaxValuesPerGroup = 200_000
+)
 
 // QuotaError says which quota refused a record. It unwraps to ErrQuota.
 type QuotaError struct{ Quota Quota }

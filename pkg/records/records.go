@@ -20,8 +20,8 @@ const (
 	MaxValueKeyLen = 1024
 	// DefaultMaxValueSize bounds a value in bytes (IPNS records: 10 KiB).
 	DefaultMaxValueSize = 10 << 10
-	// MaxProviderAddrs bounds the addresses kept for one provider.
-	MaxProviderAddrs = 16
+	// MaxAddressesPerProvider bounds the addresses kept for one provider.
+	MaxAddressesPerProvider = 16
 	// MaxAddrLen bounds one binary multiaddr in bytes.
 	MaxAddrLen = 256
 )

@@ -24,7 +24,7 @@ type SnapshotPeer struct {
 type Snapshot struct {
 	Taken time.Time
 	Peers []SnapshotPeer
-	Own   [][]byte // addresses of this node that its provider records name, at most MaxProviderAddrs
+	Own   [][]byte // addresses of this node that its provider records name, at most MaxAddressesPerProvider
 }
 
 // Snapshots keeps the newest snapshots. Safe for concurrent use.

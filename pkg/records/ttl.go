@@ -126,8 +126,8 @@ func ValidateProvider(key []byte, p *Provider) error {
 }
 
 func validateAddrs(addrs [][]byte) error {
-	if len(addrs) > MaxProviderAddrs {
-		return fmt.Errorf("%w: %d addresses, at most %d", ErrTooLarge, len(addrs), MaxProviderAddrs)
+	if len(addrs) > MaxAddressesPerProvider {
+		return fmt.Errorf("%w: %d addresses, at most %d", ErrTooLarge, len(addrs), MaxAddressesPerProvider)
 	}
 	for _, a := range addrs {
 		if len(a) > MaxAddrLen {
@@ -169,7 +169,7 @@ func ValidatePublished(p *Published, maxSize int) error {
 }
 
 // Trim returns a copy of s that keeps the bounds of a snapshot: the first
-// MaxSnapshotPeers peers, and of each, and of this node, the first MaxProviderAddrs
+// MaxSnapshotPeers peers, and of each, and of this node, the first MaxAddressesPerProvider
 // addresses that are not too long. Peers with an impossible ID are left out.
 func (s Snapshot) Trim() Snapshot {
 	out := Snapshot{Taken: s.Taken, Own: trimAddrs(s.Own)}
@@ -186,10 +186,10 @@ func (s Snapshot) Trim() Snapshot {
 	return out
 }
 
-// trimAddrs copies the first MaxProviderAddrs addresses that are not too long.
+// trimAddrs copies the first MaxAddressesPerProvider addresses that are not too long.
 func trimAddrs(addrs [][]byte) (out [][]byte) {
 	for _, a := range addrs {
-		if len(a) <= MaxAddrLen && len(out) < MaxProviderAddrs {
+		if len(a) <= MaxAddrLen && len(out) < MaxAddressesPerProvider {
 			out = append(out, append([]byte(nil), a...))
 		}
 	}

@@ -1,6 +1,7 @@
 package rpcbench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,26 +58,17 @@ const (
 var ErrConfig = errors.New("rpcbench: bad config")
 
 func (c *Config) setDefaults() {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
 	if len(c.Operations) == 0 {
 		c.Operations = Operations()
 	}
-	if c.Transport == "" {
-		c.Transport = "tcp"
-	}
-	def(&c.Peers, 4)
-	def(&c.Streams, 64)
-	def(&c.Announcers, 64)
-	def(&c.Announcements, 100_000)
-	def(&c.Records, 1_000_000)
-	def(&c.Rounds, 5)
-	if c.Window == 0 {
-		c.Window = time.Second
-	}
+	c.Transport = cmp.Or(c.Transport, "tcp")
+	c.Peers = cmp.Or(c.Peers, 4)
+	c.Streams = cmp.Or(c.Streams, 64)
+	c.Announcers = cmp.Or(c.Announcers, 64)
+	c.Announcements = cmp.Or(c.Announcements, 100_000)
+	c.Records = cmp.Or(c.Records, 1_000_000)
+	c.Rounds = cmp.Or(c.Rounds, 5)
+	c.Window = cmp.Or(c.Window, time.Second)
 }
 
 // Validate reports every field that is out of range.

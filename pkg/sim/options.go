@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 // The models of churn.
@@ -110,19 +112,19 @@ var settings = []Setting{
 	{"loss", "0", "`share` of packets lost", shareOption(func(o *Options) *float64 { return &o.Loss })},
 	{"check", "false", "test the invariants after every event", boolOption(func(o *Options) *bool { return &o.Check })},
 
-	{"k", "20", "bucket size and replicas", intOption(func(o *Options) *int { return &o.Protocol.K }, 1, 100)},
+	{"k", strconv.Itoa(dht.Replicas), "bucket size and replicas", intOption(func(o *Options) *int { return &o.Protocol.K }, 1, 100)},
 	{"alpha", strconv.Itoa(dht.Alpha), "peers a lookup asks at once", intOption(func(o *Options) *int { return &o.Protocol.Alpha }, 1, 100)},
 	{"max-alpha", strconv.Itoa(dht.MaxAlpha), "what alpha grows to when a lookup stalls", intOption(func(o *Options) *int { return &o.Protocol.MaxAlpha }, 1, 100)},
 	{"refresh-alpha", strconv.Itoa(dht.RefreshAlpha), "peers the refresh of a bucket asks at once", intOption(func(o *Options) *int { return &o.Protocol.RefreshAlpha }, 1, 100)},
 	{"beta", strconv.Itoa(dht.Beta), "nearest peers that must answer to end a finding lookup", intOption(func(o *Options) *int { return &o.Protocol.Beta }, 1, 100)},
-	{"store-beta", "20", "nearest peers that must answer to end a storing lookup", intOption(func(o *Options) *int { return &o.Protocol.StoreBeta }, 1, 100)},
-	{"search-beta", "20", "the same of a search that has found no record", intOption(func(o *Options) *int { return &o.Protocol.SearchBeta }, 1, 100)},
+	{"store-beta", strconv.Itoa(dht.Replicas), "nearest peers that must answer to end a storing lookup", intOption(func(o *Options) *int { return &o.Protocol.StoreBeta }, 1, 100)},
+	{"search-beta", strconv.Itoa(dht.Replicas), "the same of a search that has found no record", intOption(func(o *Options) *int { return &o.Protocol.SearchBeta }, 1, 100)},
 	{"soft-timeout", span(dht.SoftTimeout), "`time` after which a request gives its place to another", durationOption(func(o *Options) *time.Duration { return &o.Protocol.SoftTimeout })},
 	{"refresh", span(dht.RefreshInterval), "`time` between refreshes of a bucket", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Refresh })},
 	{"liveness", span(dht.LivenessInterval), "`time` a peer may be silent before it is probed", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Liveness })},
 	{"replacements", "10", "spare peers of a full bucket", intOption(func(o *Options) *int { return &o.Protocol.Replacements }, 1, 100)},
-	{"republish", "22h", "`time` between publications of a key", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Republish })},
-	{"ttl", "48h", "`lifetime` of provider records", durationOption(func(o *Options) *time.Duration { return &o.Protocol.TTL })},
+	{"republish", span(republish.Interval), "`time` between publications of a key", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Republish })},
+	{"ttl", span(records.MaxTTL), "`lifetime` of provider records", durationOption(func(o *Options) *time.Duration { return &o.Protocol.TTL })},
 	{"snapshot", "true", "restarted nodes have their routing table", boolOption(func(o *Options) *bool { return &o.Protocol.Snapshot })},
 }
 

@@ -2,6 +2,9 @@ package wire
 
 import "github.com/holdfast-dht/holdfast/pkg/kad"
 
+// PublicPrefix begins the name of the protocol on the public network: /ipfs/kad/1.0.0.
+const PublicPrefix = "/ipfs"
+
 // Type is the kind of an RPC (Message.type).
 type Type uint8
 

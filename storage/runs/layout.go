@@ -143,7 +143,7 @@ func metaUint(meta *bbolt.Bucket, key []byte) (uint32, error) {
 func decodeAddrs(packed []byte) ([][]byte, bool) {
 	d := disk.Decoder{B: packed}
 	n := int(d.Uint(1))
-	if n == 0 || n > records.MaxProviderAddrs {
+	if n == 0 || n > records.MaxAddressesPerProvider {
 		return nil, n == 0 && !d.Bad && len(d.B) == 0
 	}
 	own := append([]byte(nil), d.B...)

@@ -22,12 +22,7 @@ const (
 	// seconds of a busy public server.
 	DefaultMaxPending = 20_000
 	// DefaultMaxBytes has room for over 100 million records.
-	DefaultMaxBytes = 8 << 30
-	// DefaultMaxProviders is a hundred times what a server of a large public
-	// network sees; their table is then half a gigabyte.
-	DefaultMaxProviders = 1_000_000
-	// DefaultMaxRecordsPerProvider is 140 MB of files for one peer.
-	DefaultMaxRecordsPerProvider = 2_000_000
+	DefaultMaxBytes = records.DefaultMaxBytes
 	// DefaultTableRecords is 8 MiB of heap a table, of which there are at most
 	// maxTables.
 	DefaultTableRecords = 256 << 10
@@ -71,11 +66,11 @@ type Options struct {
 
 	// MaxRecordsPerProvider bounds the records that name one peer; it may always
 	// refresh those, new ones are refused with records.ErrQuota. Default
-	// DefaultMaxRecordsPerProvider.
+	// records.DefaultMaxRecordsPerProvider.
 	MaxRecordsPerProvider int
 
 	// MaxProviders bounds the distinct peers that records name. A record of a new
-	// peer is refused with records.ErrQuota. Default DefaultMaxProviders.
+	// peer is refused with records.ErrQuota. Default records.DefaultMaxProviders.
 	MaxProviders int
 
 	// TableRecords is the size of a table in memory, in records. Default
@@ -196,8 +191,8 @@ func (o Options) WithDefaults() Options {
 	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
 	o.MaxBytes = min(o.MaxBytes, disk.MostBytes)
 	o.MaxProvidersPerKey = cmp.Or(o.MaxProvidersPerKey, records.DefaultMaxProvidersPerKey)
-	o.MaxRecordsPerProvider = cmp.Or(o.MaxRecordsPerProvider, DefaultMaxRecordsPerProvider)
-	o.MaxProviders = cmp.Or(o.MaxProviders, DefaultMaxProviders)
+	o.MaxRecordsPerProvider = cmp.Or(o.MaxRecordsPerProvider, records.DefaultMaxRecordsPerProvider)
+	o.MaxProviders = cmp.Or(o.MaxProviders, records.DefaultMaxProviders)
 	o.TableRecords = cmp.Or(o.TableRecords, DefaultTableRecords)
 	o.TableRecords = int(min(int64(o.TableRecords), o.MaxBytes/2048))
 	o.RotateEvery = cmp.Or(o.RotateEvery, DefaultRotateEvery)

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -82,30 +83,20 @@ func (c Config) Validate() error {
 // withDefaults returns a copy in which no default is left open, or all that is
 // wrong with it.
 func (c Config) withDefaults() (Config, error) {
-	if c.Records == 0 {
-		c.Records = 1_000_000
-	}
+	c.Records = cmp.Or(c.Records, 1_000_000)
 	if len(c.Batches) == 0 {
 		c.Batches = []int{100, 1000, 10_000}
 	}
 	if len(c.Callers) == 0 {
 		c.Callers = []int{1, 64, 1024}
 	}
-	if c.Window == 0 {
-		c.Window = 3 * time.Second
-	}
-	if c.Days == 0 {
-		c.Days = 2
-	}
-	if c.RemoveEvery == 0 {
-		c.RemoveEvery = time.Hour
-	}
+	c.Window = cmp.Or(c.Window, 3*time.Second)
+	c.Days = cmp.Or(c.Days, 2)
+	c.RemoveEvery = cmp.Or(c.RemoveEvery, time.Hour)
 	if len(c.Steps) == 0 {
 		c.Steps = Steps()
 	}
-	if c.Seed == 0 {
-		c.Seed = 1
-	}
+	c.Seed = cmp.Or(c.Seed, 1)
 	return c, c.validate()
 }
 

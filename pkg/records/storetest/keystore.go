@@ -219,7 +219,7 @@ func testSnapshots(t *testing.T, f *fixture) {
 
 func testSnapshotBounds(t *testing.T, f *fixture) {
 	s := snapshot(records.MaxSnapshotPeers+10, start)
-	s.Peers[0].Addrs = make([][]byte, records.MaxProviderAddrs+5)
+	s.Peers[0].Addrs = make([][]byte, records.MaxAddressesPerProvider+5)
 	s.Peers[1].Addrs = [][]byte{make([]byte, records.MaxAddrLen+1), {7}}
 	s.Peers[2].ID = ""
 	require.NoError(t, f.SaveSnapshot(s))
@@ -227,8 +227,8 @@ func testSnapshotBounds(t *testing.T, f *fixture) {
 	got, err := f.LoadSnapshot()
 	require.NoError(t, err)
 	require.Len(t, got.Peers, records.MaxSnapshotPeers)
-	require.Len(t, got.Own, records.MaxProviderAddrs)
-	require.Len(t, got.Peers[0].Addrs, records.MaxProviderAddrs)
+	require.Len(t, got.Own, records.MaxAddressesPerProvider)
+	require.Len(t, got.Peers[0].Addrs, records.MaxAddressesPerProvider)
 	require.Equal(t, [][]byte{{7}}, got.Peers[1].Addrs)
 	require.Equal(t, peerID(3), got.Peers[2].ID)
 }

@@ -182,16 +182,16 @@ func testProviderRefused(t *testing.T, f *fixture) {
 	require.ErrorIs(t, add(strings.Repeat("k", records.MaxKeyLen+1), records.Provider{ID: "p"}), records.ErrTooLarge)
 	require.ErrorIs(t, add("k", records.Provider{ID: kad.PeerID(strings.Repeat("p", records.MaxPeerIDLen+1))}), records.ErrTooLarge)
 	require.ErrorIs(t, add("k", records.Provider{ID: "p", Addrs: [][]byte{long}}), records.ErrTooLarge)
-	require.ErrorIs(t, add("k", records.Provider{ID: "p", Addrs: make([][]byte, records.MaxProviderAddrs+1)}), records.ErrTooLarge)
+	require.ErrorIs(t, add("k", records.Provider{ID: "p", Addrs: make([][]byte, records.MaxAddressesPerProvider+1)}), records.ErrTooLarge)
 	require.Empty(t, f.providers(start, "k"))
 	most := records.Provider{ID: kad.PeerID(strings.Repeat("p", records.MaxPeerIDLen))}
-	for range records.MaxProviderAddrs {
+	for range records.MaxAddressesPerProvider {
 		most.Addrs = append(most.Addrs, long[1:])
 	}
 	key := strings.Repeat("k", records.MaxKeyLen)
 	require.NoError(t, add(key, most))
 	f.restart()
-	require.Len(t, f.providers(start, key)[most.ID].Addrs, records.MaxProviderAddrs)
+	require.Len(t, f.providers(start, key)[most.ID].Addrs, records.MaxAddressesPerProvider)
 }
 
 func testProviderExpire(t *testing.T, f *fixture) {

@@ -91,7 +91,7 @@ func (d *Decoder) U32() uint32 { return uint32(d.Uint(4)) }
 // Addrs returns a list that AppendAddrs wrote, in fresh memory.
 func (d *Decoder) Addrs() [][]byte {
 	n := d.Byte()
-	if n == 0 || n > records.MaxProviderAddrs {
+	if n == 0 || n > records.MaxAddressesPerProvider {
 		d.Bad = d.Bad || n != 0
 		return nil
 	}
