@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
 // readInPlace are the keys that the step of the start reads that needs them.
@@ -69,4 +70,27 @@ func TestLevelsAreAppliedOnce(t *testing.T) {
 	require.Equal(t, []string{levelsKey}, toApply(nil))
 	require.Equal(t, []string{"network.bootstrap", levelsKey}, toApply([]string{"network.bootstrap"}))
 	require.Equal(t, []string{levelsKey, "republish.interval"}, toApply([]string{levelsKey, "republish.interval"}))
+}
+
+// What the configuration allows, the database takes, and nothing more.
+func TestBoundsOfTheDatabase(t *testing.T) {
+	for _, b := range []struct {
+		key          string
+		edge, beyond config.Size
+		field        func(*config.Config) *config.Size
+	}{
+		{"storage.max_bytes", storage.MinMaxBytes, storage.MinMaxBytes - 1, func(c *config.Config) *config.Size { return &c.Storage.MaxBytes }},
+		{"values.max_size", config.MiB, config.MiB + 1, func(c *config.Config) *config.Size { return &c.Values.MaxSize }},
+	} {
+		c := config.Default()
+		*b.field(&c) = b.edge
+		o := StorageOptions(&c)
+		require.Empty(t, c.Validate(), b.key)
+		require.NoError(t, o.Validate(), b.key)
+		*b.field(&c) = b.beyond
+		o = StorageOptions(&c)
+		require.Len(t, c.Validate(), 1, b.key)
+		require.Equal(t, b.key, c.Validate()[0].Key)
+		require.Error(t, o.Validate(), b.key)
+	}
 }
