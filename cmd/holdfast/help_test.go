@@ -40,6 +40,7 @@ func TestConfigManual(t *testing.T) {
 		require.Contains(t, page, ".TP\n\\fB"+roff(k.Name)+"\\fP = ", k.Path())
 		require.Contains(t, page, "\n"+roff(k.Doc)+"\n", k.Path())
 		require.Contains(t, page, k.Env(), k.Path())
+		require.Contains(t, page, roff(k.Example), k.Path())
 	}
 	require.Equal(t, `\&.x \e \-\-y`, roff(`.x \ --y`))
 }

@@ -21,7 +21,12 @@ func configManual(date time.Time) string {
 			fmt.Fprintf(&b, ".SS [%s]\n%s\n", section, roff(k.SectionDoc()))
 		}
 		fmt.Fprintf(&b, ".TP\n\\fB%s\\fP = %s\n%s\n", roff(k.Name), roff(oneLine(k.Value(&defaults))), roff(k.Doc))
-		fmt.Fprintf(&b, ".br\nTakes: %s.%s\n", roff(k.Takes()), roff(keyNotes(k)))
+		if k.Example != "" {
+			fmt.Fprintf(&b, ".nf\nExample: %s = %s\n.fi\n", roff(k.Name), roff(k.Example))
+		}
+		if notes := keyNotes(k); notes != "" {
+			fmt.Fprintf(&b, ".br\n%s\n", roff(notes))
+		}
 	}
 	b.WriteString(configOutro)
 	return b.String()
@@ -29,14 +34,14 @@ func configManual(date time.Time) string {
 
 // keyNotes says how else a key is set, and whether a reload applies it.
 func keyNotes(k config.Key) string {
-	notes := ""
+	var notes []string
 	if k.Env() != "" {
-		notes += " Environment: " + k.Env() + "."
+		notes = append(notes, "Environment: "+k.Env()+".")
 	}
 	if k.Reload {
-		notes += " A reload applies it."
+		notes = append(notes, "A reload applies it.")
 	}
-	return notes
+	return strings.Join(notes, " ")
 }
 
 // oneLine writes a list of TOML on one line.
@@ -53,7 +58,10 @@ func roff(text string) string {
 	return text
 }
 
-const configIntro = `.SH NAME
+// configIntro turns hyphenation off, so that names can be copied.
+const configIntro = `.nh
+.ad l
+.SH NAME
 holdfast.toml \- configuration of the Holdfast DHT node
 
 .SH SYNOPSIS
@@ -73,6 +81,9 @@ The environment wins over the file, and flags over both. The file is the one tha
 .PP
 SIGHUP, or \fBsystemctl reload holdfast\fP, applies changes of the keys that say so; the others
 need a restart. A file that cannot be used changes nothing.
+.PP
+Durations read "22h" or "1m30s", sizes "512MiB" or "1GB". The environment takes a list with
+commas between its items.
 
 .SH SETTINGS
 `

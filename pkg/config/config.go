@@ -30,67 +30,68 @@ const (
 	minMemory = 16 * MiB
 )
 
-// Config is every setting. Tags: toml is the key, doc its comment, unit the unit
-// if the type does not say it, reload "yes" if SIGHUP applies a change.
+// Config is every setting. Tags: toml is the key, doc its comment, example a value in TOML
+// where the default does not show the format, unit the unit if the type does not say it,
+// reload "yes" if SIGHUP applies a change.
 type Config struct {
 	ConfigVersion int        `toml:"config_version" doc:"Version of this file's format."`
 	Network       Network    `toml:"network" doc:"Which network the node belongs to and how it is reached."`
-	Values        Values     `toml:"values" doc:"Which value records are accepted and for how long they live."`
-	Storage       Storage    `toml:"storage" doc:"Where state is kept, and how much of it."`
-	Quotas        Quotas     `toml:"quotas" doc:"Bounds on what others may have stored here, beside storage.max_bytes and values.max_size. At each of them what is new is refused, so that it is stored elsewhere; what is here stays, and may be renewed."`
+	Values        Values     `toml:"values" doc:"Which value records are accepted and how long they live."`
+	Storage       Storage    `toml:"storage" doc:"Where the node keeps its state, and how much of it."`
+	Quotas        Quotas     `toml:"quotas" doc:"Limits on what others may store here, besides storage.max_bytes and values.max_size. At a limit new records are refused, so that they are stored elsewhere; those that are here stay and can be renewed."`
 	Republish     Republish  `toml:"republish" doc:"Renewal of what this node publishes. interval must be shorter than the lifetimes of records."`
 	Refresh       Refresh    `toml:"refresh" doc:"Upkeep of the routing table."`
 	Snapshot      Snapshot   `toml:"snapshot" doc:"Saving of the routing table, so that a restart needs no bootstrap peer."`
-	API           API        `toml:"api" doc:"The admin socket that the command line talks to."`
+	API           API        `toml:"api" doc:"The admin socket, which the command line talks to."`
 	Metrics       Metrics    `toml:"metrics" doc:"Status page, Prometheus metrics and health over HTTP: /, /metrics, /healthz, /readyz."`
-	RoutingAPI    RoutingAPI `toml:"routing_api" doc:"Lookups for others over HTTP: the delegated routing API /routing/v1 of IPFS."`
-	Limits        Limits     `toml:"limits" doc:"Bounds on what the node uses."`
+	RoutingAPI    RoutingAPI `toml:"routing_api" doc:"Lookups for other programs over HTTP: the delegated routing API /routing/v1 of IPFS."`
+	Limits        Limits     `toml:"limits" doc:"Limits on the resources that the node uses."`
 	Log           Log        `toml:"log" doc:"Logs on stderr."`
 }
 
 // Network says which network the node belongs to and how it is reached.
 type Network struct {
-	ProtocolPrefix string   `toml:"protocol_prefix" doc:"Prefix of the protocol: <prefix>/kad/1.0.0. \"/ipfs\" is the public network; a private network chooses its own."`
-	Mode           string   `toml:"mode" doc:"\"server\" answers others, \"client\" only asks, \"auto\" serves while it is publicly reachable."`
-	Listen         []string `toml:"listen" unit:"multiaddrs" doc:"Addresses to listen on. Port 0 means any free port."`
-	Announce       []string `toml:"announce" unit:"multiaddrs" doc:"Addresses told to others instead of the detected ones, for a node behind a fixed port mapping. Empty: those detected."`
-	Security       []string `toml:"security" unit:"names" doc:"Security protocols of TCP connections, in the order of preference when dialling: \"noise\", \"tls\". QUIC has TLS of its own. With TLS first, servers of py-libp2p 0.6 take this node for another peer and drop what it announces."`
-	PortMapping    bool     `toml:"port_mapping" doc:"Ask the router for a mapping of the ports (UPnP, NAT-PMP), unless only loopback is listened on."`
-	Bootstrap      []string `toml:"bootstrap" unit:"multiaddrs with /p2p/<peer ID>" reload:"yes" doc:"Peers asked when the routing table is empty. None are needed by a first node or after a restart."`
-	BootstrapRole  string   `toml:"bootstrap_role" doc:"\"first\" for the node that a network begins with: it may be alone and is still ready. \"member\" for every other: a member that loses all its peers is isolated and not ready."`
+	ProtocolPrefix string   `toml:"protocol_prefix" doc:"Prefix of the protocol ID <prefix>/kad/1.0.0. \"/ipfs\" is the public network; a private network chooses its own."`
+	Mode           string   `toml:"mode" doc:"\"server\" answers requests, \"client\" only sends them, \"auto\" is a server while the node is publicly reachable."`
+	Listen         []string `toml:"listen" unit:"multiaddrs" doc:"Addresses to listen on. Port 0 is any free port."`
+	Announce       []string `toml:"announce" unit:"multiaddrs" doc:"Addresses told to other peers instead of the detected ones, for a node behind a fixed port mapping. Empty: the detected ones." example:"[\"/ip4/203.0.113.7/tcp/4011\", \"/ip4/203.0.113.7/udp/4011/quic-v1\"]"`
+	Security       []string `toml:"security" unit:"names" doc:"Security protocols of TCP connections, the preferred one first: \"noise\", \"tls\". QUIC has its own TLS. With TLS first, servers of py-libp2p 0.6 take this node for another peer and drop what it announces."`
+	PortMapping    bool     `toml:"port_mapping" doc:"Ask the router to map the ports (UPnP, NAT-PMP), unless the node listens on loopback only."`
+	Bootstrap      []string `toml:"bootstrap" unit:"multiaddrs with /p2p/<peer ID>" reload:"yes" doc:"Peers to contact when the routing table is empty, with their peer IDs. The first node of a network needs none, and no node needs one after a restart." example:"[\"/ip4/192.0.2.1/tcp/4011/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp\"]"`
+	BootstrapRole  string   `toml:"bootstrap_role" doc:"\"first\" is for the node that a network begins with: it is ready even when it is alone. \"member\" is for every other node: when it loses all its peers it is isolated and not ready."`
 }
 
 // Values says which value records are accepted and for how long.
 type Values struct {
-	UnvalidatedNamespaces []string `toml:"unvalidated_namespaces" unit:"names" doc:"Namespaces accepted without a validator beside pk and ipns, for instance \"example\" for keys /example/...; leave empty on the public network."`
-	RawKeys               bool     `toml:"raw_keys" doc:"Accept value keys without a namespace, for instance 32 raw bytes. Leave false on the public network."`
-	DefaultTTL            Duration `toml:"default_ttl" doc:"Lifetime given to own values that name none. 0s: max_ttl."`
+	UnvalidatedNamespaces []string `toml:"unvalidated_namespaces" unit:"names" doc:"Namespaces that are accepted without a validator, besides pk and ipns: \"example\" accepts the keys /example/... Leave it empty on the public network." example:"[\"example\"]"`
+	RawKeys               bool     `toml:"raw_keys" doc:"Accept value keys without a namespace, such as 32 raw bytes. Leave it false on the public network."`
+	DefaultTTL            Duration `toml:"default_ttl" doc:"Lifetime of the node's own values when none is given. 0s: max_ttl."`
 	MaxTTL                Duration `toml:"max_ttl" doc:"Longest lifetime of any value; at most 48h."`
 	MaxSize               Size     `toml:"max_size" doc:"Largest value accepted. IPNS records have at most 10KiB."`
 }
 
 // Storage says where state is kept and how much of it.
 type Storage struct {
-	Path           string   `toml:"path" unit:"directory" doc:"Data directory: identity.key and the database. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. Flag: --data-dir."`
-	MaxBytes       Size     `toml:"max_bytes" doc:"Largest size of the database; new records are refused before it is reached."`
-	CompactAbove   Size     `toml:"compact_above" doc:"At start, a database larger than this of which more than half is free is rewritten without its free room, which takes a minute for some GiB. 0: never."`
-	ProviderTTL    Duration `toml:"provider_ttl" doc:"How long a provider record is kept without being renewed; at most 48h."`
+	Path           string   `toml:"path" unit:"directory" doc:"Data directory, with identity.key and the database. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. Flag: --data-dir."`
+	MaxBytes       Size     `toml:"max_bytes" doc:"Largest size of the database. New records are refused before it is reached."`
+	CompactAbove   Size     `toml:"compact_above" doc:"A database that is larger than this and more than half free is compacted at start, which takes about a minute for a few GiB. 0: never."`
+	ProviderTTL    Duration `toml:"provider_ttl" doc:"How long a provider record is kept unless it is renewed; at most 48h."`
 	ExpiryInterval Duration `toml:"expiry_interval" reload:"yes" doc:"How often expired records are removed from the database. They are never served in between."`
 }
 
 // Quotas are bounds on what others may have stored here.
 type Quotas struct {
-	Providers            int `toml:"providers" unit:"peers" doc:"Distinct peers that provider records name. A peer more is refused; the addresses of each cost about half a KiB."`
-	RecordsPerProvider   int `toml:"records_per_provider" unit:"records" doc:"Provider records that name one peer. Of a peer with as many, new ones are refused."`
-	ProvidersPerKey      int `toml:"providers_per_key" unit:"peers" doc:"Live providers of one key. A provider more is refused until one of them expires."`
-	AddressesPerProvider int `toml:"addresses_per_provider" unit:"addresses" doc:"Addresses kept of a provider, at most 16. Of those it announces the first ones are kept; the record itself is stored."`
+	Providers            int `toml:"providers" unit:"peers" doc:"How many peers the provider records may name. At the limit records of another peer are refused. The addresses of each peer take about half a KiB."`
+	RecordsPerProvider   int `toml:"records_per_provider" unit:"records" doc:"How many provider records may name one peer. At the limit new records of that peer are refused."`
+	ProvidersPerKey      int `toml:"providers_per_key" unit:"peers" doc:"How many live providers a key may have. At the limit another provider is refused until one of them expires."`
+	AddressesPerProvider int `toml:"addresses_per_provider" unit:"addresses" doc:"How many addresses of a provider are kept; at most 16. Of a longer list the first ones are kept, and the record is stored."`
 
-	Values             int  `toml:"values" unit:"values" doc:"Values that other peers have stored here. At the bound new ones are refused; a value that is here may still be renewed and replaced."`
+	Values             int  `toml:"values" unit:"values" doc:"How many values other peers may store here. At the limit new ones are refused; a value that is here can still be renewed and replaced."`
 	ValuesSize         Size `toml:"values_size" doc:"Size of those values together. 0: three quarters of the space that storage.max_bytes leaves for values."`
-	ValuesPerPeer      int  `toml:"values_per_peer" unit:"values" doc:"Values that one peer has stored here."`
-	ValuesSizePerPeer  Size `toml:"values_size_per_peer" doc:"Size of the values that one peer has stored here. 0: an eighth of that space."`
-	ValuesPerGroup     int  `toml:"values_per_group" unit:"values" doc:"Values that the peers of one IP group have stored here: one IPv4 /16, one autonomous system of IPv6. Private addresses are in no group."`
-	ValuesSizePerGroup Size `toml:"values_size_per_group" doc:"Size of the values that the peers of one IP group have stored here. 0: a quarter of that space."`
+	ValuesPerPeer      int  `toml:"values_per_peer" unit:"values" doc:"How many values one peer may store here."`
+	ValuesSizePerPeer  Size `toml:"values_size_per_peer" doc:"Size of the values that one peer may store here. 0: an eighth of the space for values."`
+	ValuesPerGroup     int  `toml:"values_per_group" unit:"values" doc:"How many values the peers of one IP group may store here. A group is an IPv4 /16 or an autonomous system of IPv6. Private addresses are in no group."`
+	ValuesSizePerGroup Size `toml:"values_size_per_group" doc:"Size of the values that the peers of one IP group may store here. 0: a quarter of the space for values."`
 }
 
 // Republish is the renewal of what this node publishes.
@@ -105,35 +106,35 @@ type Refresh struct {
 
 // Snapshot is the saving of the routing table.
 type Snapshot struct {
-	Interval Duration `toml:"interval" reload:"yes" doc:"How often the table is saved if it changed; it is also saved at stop."`
+	Interval Duration `toml:"interval" reload:"yes" doc:"How often the table is saved if it has changed. It is also saved at stop."`
 }
 
 // API is the admin socket.
 type API struct {
-	Socket string `toml:"socket" unit:"path" doc:"Unix socket, mode 0660. Empty: $RUNTIME_DIRECTORY/holdfast.sock or <data directory>/holdfast.sock. Flag: --api."`
+	Socket string `toml:"socket" unit:"path" doc:"Path of the unix socket, which has mode 0660. Empty: $RUNTIME_DIRECTORY/holdfast.sock or <data directory>/holdfast.sock. Flag: --api."`
 }
 
 // Metrics is the listener for metrics and health.
 type Metrics struct {
-	Listen string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". It has no authentication: keep it on a trusted network."`
+	Listen string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". There is no authentication: keep it on a trusted network."`
 }
 
 // RoutingAPI is the listener for delegated routing.
 type RoutingAPI struct {
-	Listen           string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". Usually 127.0.0.1:8474. It has no authentication: who reaches it can have this node look up providers, peers and IPNS records, and store IPNS records."`
-	PrivateAddresses bool   `toml:"private_addresses" doc:"Tell private and loopback addresses to clients that ask from such an address, without a proxy and by IP address. Turn it on for the clients of a private network. Leave it off on the public one, and behind a reverse proxy: one that adds no header looks like a local client."`
+	Listen           string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". There is no authentication: whoever reaches it can make this node look up providers, peers and IPNS records, and store IPNS records." example:"\"127.0.0.1:8474\""`
+	PrivateAddresses bool   `toml:"private_addresses" doc:"Tell private and loopback addresses to clients that ask from such an address, by IP address and without a proxy. Turn it on for the clients of a private network. Leave it off on the public network and behind a reverse proxy: a proxy that adds no header looks like a local client."`
 }
 
 // Limits are bounds on what the node uses.
 type Limits struct {
-	ConnectionsLow  int  `toml:"connections_low" unit:"connections" reload:"yes" doc:"Connections kept when those above connections_high are closed."`
-	ConnectionsHigh int  `toml:"connections_high" unit:"connections" reload:"yes" doc:"Connections at which idle ones begin to be closed."`
-	Memory          Size `toml:"memory" reload:"yes" doc:"Memory that libp2p may reserve for connections and streams. 0: an eighth of the machine's. A reload moves the bound of the node as a whole; those of single peers and protocols, which follow from it, move with a restart."`
+	ConnectionsLow  int  `toml:"connections_low" unit:"connections" reload:"yes" doc:"How many connections are left when those above connections_high have been closed."`
+	ConnectionsHigh int  `toml:"connections_high" unit:"connections" reload:"yes" doc:"When there are more connections than this, idle ones are closed."`
+	Memory          Size `toml:"memory" reload:"yes" doc:"Memory that libp2p may reserve for connections and streams. 0: an eighth of the machine's memory. A reload changes the limit of the node as a whole; those of single peers and protocols, which follow from it, change with a restart."`
 }
 
 // Log says what is logged and how.
 type Log struct {
-	Level  string `toml:"level" reload:"yes" doc:"debug, info, warn or error, and levels of subsystems: \"info,node=debug,libp2p=warn\"."`
+	Level  string `toml:"level" reload:"yes" doc:"debug, info, warn or error, and then levels of single subsystems."`
 	Format string `toml:"format" doc:"\"text\", \"json\", or \"auto\": text on a terminal and JSON otherwise."`
 }
 

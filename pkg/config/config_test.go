@@ -62,6 +62,27 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 	require.True(t, seen["HOLDFAST_NETWORK__PROTOCOL_PREFIX"])
 }
 
+// An empty list and a listener that is off do not show what a value looks like.
+func TestExamples(t *testing.T) {
+	c := Default()
+	for _, k := range Keys() {
+		hidden := k.Value(&c) == "[]" || k.Value(&c) == `"off"`
+		require.Equal(t, hidden, k.Example != "", k.Path())
+		if hidden {
+			l, err := Load(Sources{File: write(t, "["+k.Section+"]\n"+k.Name+" = "+k.Example+"\n")})
+			require.NoError(t, err)
+			require.Equal(t, k.Example, k.Value(&l.Config))
+			require.Contains(t, Render(), "# Example: "+k.Name+" = "+k.Example+"\n"+k.Name+" = ")
+		}
+	}
+}
+
+// The file does not say in words what its values show.
+func TestFileHasNoNoise(t *testing.T) {
+	require.NotContains(t, Render(), "Unit:")
+	require.NotContains(t, Render(), "Default:")
+}
+
 func TestPrecedenceAndOrigin(t *testing.T) {
 	file := write(t, "[network]\nmode = \"client\"\nbootstrap = [\"/a\"]\n\n[republish]\ninterval = \"1h\"\n[log]\nlevel = \"warn\"\n")
 	l, err := Load(Sources{

@@ -18,6 +18,7 @@ type Key struct {
 	Section string // "network"; empty for config_version
 	Name    string // "listen"
 	Doc     string
+	Example string // a value as TOML writes it; empty where the default shows the format
 	Unit    string // what the value is: "duration", "host:port"
 	Reload  bool   // SIGHUP applies a change
 
@@ -83,7 +84,7 @@ func newKey(section string, f reflect.StructField, index []int) Key {
 	}
 	return Key{
 		Section: section, Name: f.Tag.Get("toml"), Doc: f.Tag.Get("doc"),
-		Unit: unit, Reload: f.Tag.Get("reload") == "yes", index: index,
+		Example: f.Tag.Get("example"), Unit: unit, Reload: f.Tag.Get("reload") == "yes", index: index,
 	}
 }
 

@@ -11,10 +11,11 @@ import (
 // lineWidth is where comments wrap, in characters.
 const lineWidth = 96
 
-const header = `# Configuration of holdfast. Every key stands here with its default.
+const header = `# Configuration of holdfast. Every key is here with its default.
 # Precedence: defaults < this file < environment (HOLDFAST_SECTION__KEY) < flags.
 # Looked for at --config, $HOLDFAST_CONFIG, /etc/holdfast/config.toml, $XDG_CONFIG_HOME/holdfast/config.toml.
-# Keys marked "reloads" are applied by SIGHUP (systemctl reload); the others need a restart.
+# Durations read "22h" or "1m30s"; sizes "512MiB" or "1GB".
+# SIGHUP (systemctl reload) applies the keys marked "Reloads."; the others need a restart.
 `
 
 // Render returns the default configuration as a commented TOML file.
@@ -24,15 +25,14 @@ func Render() string {
 	b.WriteString(header)
 	walk(&b, true, func(k Key) {
 		b.WriteByte('\n')
-		comment(&b, k.Doc)
-		note := "Unit: " + k.Takes() + "."
-		if k.field(&c).Kind() != reflect.Slice {
-			note += " Default: " + k.Value(&c) + "."
-		}
+		text := k.Doc
 		if k.Reload {
-			note += " Reloads."
+			text += " Reloads."
 		}
-		comment(&b, note)
+		comment(&b, text)
+		if k.Example != "" {
+			fmt.Fprintf(&b, "# Example: %s = %s\n", k.Name, k.Example)
+		}
 		fmt.Fprintf(&b, "%s = %s\n", k.Name, k.Value(&c))
 	})
 	return b.String()

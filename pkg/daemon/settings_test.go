@@ -3,6 +3,8 @@ package daemon
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -92,5 +94,19 @@ func TestBoundsOfTheDatabase(t *testing.T) {
 		require.Len(t, c.Validate(), 1, b.key)
 		require.Equal(t, b.key, c.Validate()[0].Key)
 		require.Error(t, o.Validate(), b.key)
+	}
+}
+
+// The examples of config.toml can be used.
+func TestExamplesOfAddresses(t *testing.T) {
+	for _, k := range config.Keys() {
+		if k.Example == "" {
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "config.toml")
+		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "[%s]\n%s = %s\n", k.Section, k.Name, k.Example), 0o600))
+		l, err := config.Load(config.Sources{File: file})
+		require.NoError(t, err, k.Path())
+		require.Empty(t, Check(&l.Config), k.Path())
 	}
 }
