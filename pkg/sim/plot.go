@@ -62,9 +62,12 @@ func (e *extent) at(x float64) float64 {
 }
 
 // ranges are those of the data, the vertical one from 0 and a little higher than
-// the highest point.
+// the highest point. Every label has its place, even one without a point.
 func (p *plot) ranges() (xs, ys extent) {
 	xs = extent{math.Inf(1), math.Inf(-1)}
+	for i := range p.labels {
+		xs.take(float64(i))
+	}
 	for _, l := range p.lines {
 		for i := range l.xs {
 			xs.take(l.xs[i])

@@ -127,6 +127,7 @@ func (w *World) Report() *Report {
 		Scenario: w.scenario.Name, Title: w.scenario.Title, Options: w.opts.String(),
 		Fingerprint: fmt.Sprintf("%016x", w.Fingerprint()), Events: w.events,
 		Series: w.series, Violations: w.violations,
+		Phases: []Phase{}, // a list in JSON even without any
 	}
 	for _, p := range w.phases {
 		r.Phases = append(r.Phases, w.reportPhase(p))
@@ -146,6 +147,7 @@ func (w *World) reportPhase(p *phase) Phase {
 		},
 		Size: Size{Nodes: p.size.nodes, Bias: round(p.size.bias), Sigma: round(p.size.sigma)},
 		Load: p.load.report(took),
+		Ops:  []Op{}, Traffic: []Traffic{}, Roles: []Role{},
 	}
 	for k := range p.ops {
 		if s := &p.ops[k]; s.count+s.refused > 0 {

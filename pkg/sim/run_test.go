@@ -173,38 +173,3 @@ func TestSnapshotSparesTheBootstrapNodes(t *testing.T) {
 	require.Nil(t, without.Restored)
 	require.NotNil(t, without.Joined)
 }
-
-func TestHTML(t *testing.T) {
-	w := prepare(t, "steady", small+" hours=0.1")
-	require.NoError(t, w.Run(nil))
-	var out bytes.Buffer
-	require.NoError(t, w.Report().HTML(&out))
-	for _, want := range []string{"<svg", "Live servers", "lookup"} {
-		require.Contains(t, out.String(), want)
-	}
-	for _, outside := range []string{"<script", "href=", "src="} {
-		require.NotContains(t, out.String(), outside)
-	}
-}
-
-func TestSweep(t *testing.T) {
-	s, err := ParseSweep("alpha=1,5")
-	require.NoError(t, err)
-	scenario, err := ShippedScenario("steady")
-	require.NoError(t, err)
-	o := DefaultOptions()
-	o.Nodes, o.Duration, o.Warmup = 60, 3*time.Minute, time.Minute
-	require.NoError(t, s.Run(o, scenario, func(w *World, _ string) error { return w.Run(nil) }))
-	require.Len(t, s.Runs, 2)
-	one, five := s.Runs[0].Phases[0].Ops[0], s.Runs[1].Phases[0].Ops[0]
-	require.Greater(t, one.Took.P50, five.Took.P50, "one at a time takes longer")
-	var out bytes.Buffer
-	require.NoError(t, s.Print(&out))
-	require.NoError(t, s.HTML(&out))
-	require.NoError(t, s.SVG(&out))
-
-	for _, bad := range []string{"alpha", "alpha=1", "nope=1,2", "alpha=1,x"} {
-		_, err := ParseSweep(bad)
-		require.ErrorIs(t, err, ErrOption, bad)
-	}
-}

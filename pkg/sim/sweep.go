@@ -58,6 +58,11 @@ func (s *Sweep) Print(out io.Writer) error {
 		}
 	}
 	p.table(rows)
+	for i := range s.Runs {
+		for _, v := range s.Runs[i].Violations {
+			p.line("VIOLATED with %s=%s: %s", s.Option, s.Values[i], v)
+		}
+	}
 	return p.err
 }
 

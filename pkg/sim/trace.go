@@ -32,8 +32,10 @@ func (w *World) CompareTo(was io.Reader) { w.trace.was = bufio.NewReaderSize(was
 // FinishTrace returns the first error of writing or comparing.
 func (w *World) FinishTrace() error {
 	t := &w.trace
-	if t.out != nil && t.err == nil {
-		t.err = t.out.Flush()
+	if t.out != nil {
+		if err := t.out.Flush(); t.err == nil {
+			t.err = err
+		}
 	}
 	if t.was != nil && t.err == nil {
 		if _, err := t.was.ReadByte(); err == nil {
@@ -100,14 +102,22 @@ func (t *trace) write() {
 	t.lines++
 	if t.out != nil {
 		_, t.err = t.out.Write(t.line)
-		return
 	}
+	if t.was != nil && t.err == nil {
+		t.err = t.compare()
+	}
+}
+
+// compare reads the line of the earlier trace that must be the same.
+func (t *trace) compare() error {
 	was, err := t.was.ReadSlice('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		t.err = err
-	} else if string(was) != string(t.line) {
-		t.err = fmt.Errorf("%w: line %d is %q, was %q", ErrDiffers, t.lines, chomp(t.line), chomp(was))
+		return err
 	}
+	if string(was) != string(t.line) {
+		return fmt.Errorf("%w: line %d is %q, was %q", ErrDiffers, t.lines, chomp(t.line), chomp(was))
+	}
+	return nil
 }
 
 func chomp(line []byte) []byte {

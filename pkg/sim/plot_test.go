@@ -1,0 +1,214 @@
+package sim
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// drawing is an SVG as a reader of XML sees it.
+type drawing struct {
+	texts   []string
+	circles [][2]float64
+	paths   []string
+	numbers []float64 // every coordinate
+}
+
+// readSVG fails if the text is not well formed.
+func readSVG(t require.TestingT, svg string) (d drawing) {
+	dec := xml.NewDecoder(strings.NewReader(svg))
+	inText := false
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return d
+		}
+		require.NoError(t, err, svg)
+		switch e := token.(type) {
+		case xml.StartElement:
+			inText = e.Name.Local == "text"
+			d.element(t, e)
+		case xml.CharData:
+			if inText {
+				d.texts = append(d.texts, string(e))
+			}
+		case xml.EndElement:
+			inText = false
+		}
+	}
+}
+
+var coordinate = regexp.MustCompile(`-?[0-9.]+`)
+
+func (d *drawing) element(t require.TestingT, e xml.StartElement) {
+	attr := map[string]string{}
+	for _, a := range e.Attr {
+		require.NotContains(t, attr, a.Name.Local)
+		attr[a.Name.Local] = a.Value
+	}
+	number := func(text string) float64 {
+		x, err := strconv.ParseFloat(text, 64)
+		require.NoError(t, err, text)
+		d.numbers = append(d.numbers, x)
+		return x
+	}
+	for _, name := range []string{"x", "y", "x1", "x2", "y1", "y2"} {
+		if v, ok := attr[name]; ok {
+			number(v)
+		}
+	}
+	switch e.Name.Local {
+	case "circle":
+		d.circles = append(d.circles, [2]float64{number(attr["cx"]), number(attr["cy"])})
+	case "path":
+		d.paths = append(d.paths, attr["d"])
+		require.NotContains(t, attr["d"], "NaN")
+		for _, x := range coordinate.FindAllString(attr["d"], -1) {
+			number(x)
+		}
+	}
+}
+
+// drawPlot draws lines with points missing, of one point, of none and all alike.
+func drawPlot(t *rapid.T) *plot {
+	p := &plot{title: rapid.String().Draw(t, "title"), x: "x"}
+	if rapid.Bool().Draw(t, "labelled") {
+		p.labels = rapid.SliceOfN(rapid.StringMatching(`[a-z<&"]{1,3}`), 1, 6).Draw(t, "labels")
+	}
+	for range rapid.IntRange(0, 9).Draw(t, "lines") {
+		l := line{name: rapid.StringMatching(`[a-z<&"']{0,5}`).Draw(t, "name")}
+		for i := range rapid.IntRange(0, 30).Draw(t, "points") {
+			x, y := float64(i), rapid.Float64Range(0, 1e6).Draw(t, "y")
+			if p.labels != nil && i >= len(p.labels) {
+				break
+			}
+			if rapid.IntRange(0, 3).Draw(t, "missing") == 0 {
+				y = math.NaN()
+			}
+			l.xs, l.ys = append(l.xs, x), append(l.ys, y)
+		}
+		p.lines = append(p.lines, l)
+	}
+	return p
+}
+
+// Whatever is drawn is well formed and lies on the paper, the curves within the axes.
+func TestPlotsAreWellFormedAndOnThePaper(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := drawPlot(t)
+		p.title = strings.Map(printable, p.title)
+		d := readSVG(t, p.svg())
+		for _, x := range d.numbers {
+			require.True(t, x >= 0 && x <= plotWidth, "%v", x)
+		}
+		for _, at := range d.circles {
+			require.True(t, at[0] >= plotLeft && at[0] <= plotWidth-plotRight, "%v", at)
+			require.True(t, at[1] >= plotTop && at[1] <= plotHeight-plotBottom, "%v", at)
+		}
+		require.Len(t, d.paths, len(p.lines))
+		for _, label := range p.labels {
+			require.Contains(t, d.texts, label)
+		}
+		for i, l := range p.lines {
+			there := 0
+			for _, y := range l.ys {
+				if !math.IsNaN(y) {
+					there++
+				}
+			}
+			require.Len(t, coordinate.FindAllString(d.paths[i], -1), 2*there, "a place for each point that is there")
+			if l.name != "" {
+				require.Contains(t, d.texts, l.name)
+			}
+		}
+	})
+}
+
+// printable leaves out what XML cannot say.
+func printable(r rune) rune {
+	if r < ' ' || r == 0xfffe || r == 0xffff || r == 0xfffd {
+		return -1
+	}
+	return r
+}
+
+// Points are where their values say: the axis begins at 0 and the highest is below
+// its end.
+func TestPointsAreInTheirPlaces(t *testing.T) {
+	p := &plot{lines: []line{{xs: []float64{0, 5, 10}, ys: []float64{0, 100, 50}}}}
+	d := readSVG(t, p.svg())
+	const top, bottom, left, right = plotTop, plotHeight - plotBottom, plotLeft, plotWidth - plotRight
+	require.Equal(t, [][2]float64{{left, bottom}, {(left + right) / 2.0, top}, {right, (top + bottom) / 2.0}}, d.circles)
+	require.Equal(t, []string{"M64.0 236.0L344.0 34.0L624.0 135.0"}, d.paths)
+	for _, tick := range []string{"0", "25", "50", "75", "100", "2.5", "7.5", "10"} {
+		require.Contains(t, d.texts, tick)
+	}
+}
+
+// A curve is broken where nothing was measured.
+func TestCurvesAreBrokenWhereNothingWasMeasured(t *testing.T) {
+	nan := math.NaN()
+	path := func(ys ...float64) string {
+		l := line{ys: ys}
+		for i := range ys {
+			l.xs = append(l.xs, float64(i))
+		}
+		return coordinate.ReplaceAllString(strings.ReplaceAll(readSVG(t, (&plot{lines: []line{l}}).svg()).paths[0], " ", ""), "")
+	}
+	require.Equal(t, "MLL", path(1, 2, 3))
+	require.Equal(t, "MLMLL", path(1, 2, nan, 3, 4, 5))
+	require.Equal(t, "M", path(nan, nan, 1, nan))
+	require.Empty(t, path(nan))
+	require.Empty(t, path())
+}
+
+// A value of a sweep at which nothing was measured keeps its place on the axis.
+func TestLabelsWithoutAPointHaveAPlace(t *testing.T) {
+	p := &plot{labels: []string{"one", "two", "three"}}
+	p.point("line", 1, 10)
+	require.Contains(t, p.svg(), `<text x="64.0" y="252" text-anchor="middle">one</text>`)
+	require.Contains(t, p.svg(), `<text x="624.0" y="252" text-anchor="middle">three</text>`)
+	require.Equal(t, 344.0, readSVG(t, p.svg()).circles[0][0], "in the middle")
+}
+
+func TestManyPointsHaveNoDots(t *testing.T) {
+	long := func(n int) *plot {
+		return &plot{lines: []line{{xs: make([]float64, n), ys: make([]float64, n)}}}
+	}
+	require.Len(t, readSVG(t, long(maxDots).svg()).circles, maxDots)
+	require.Empty(t, readSVG(t, long(maxDots+1).svg()).circles)
+}
+
+func TestPointsJoinTheLineOfTheirName(t *testing.T) {
+	var p plot
+	p.point("a", 0, 1)
+	p.point("b", 0, 2)
+	p.point("a", 1, 3)
+	require.Equal(t, []line{
+		{name: "a", xs: []float64{0, 1}, ys: []float64{1, 3}},
+		{name: "b", xs: []float64{0}, ys: []float64{2}},
+	}, p.lines)
+}
+
+// The end of an axis is a round number that the data reaches but does not pass.
+func TestCeiling(t *testing.T) {
+	for x, want := range map[float64]float64{-1: 1, 0: 1, 0.03: 0.03, 0.031: 0.04, 7: 8, 99: 100, 101: 150, 1: 1, 9.9: 10, 2.1: 2.5} {
+		require.InEpsilon(t, want, ceiling(x), 1e-9, "%v", x)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		x := rapid.Float64Range(1e-6, 1e12).Draw(t, "x")
+		c := ceiling(x)
+		require.GreaterOrEqual(t, c*1.0002, x)
+		require.Less(t, c, 1.7*x, "no axis is mostly empty")
+		mantissa := c / math.Pow(10, math.Floor(math.Log10(c*1.0000001)))
+		require.InDelta(t, mantissa*10, math.Round(mantissa*10), 1e-6, "two digits")
+	})
+}
