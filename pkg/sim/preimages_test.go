@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
@@ -78,7 +79,9 @@ func TestKeyOfIsTheHash(t *testing.T) {
 	for i := range uint32(8) { // one place in the memory
 		k := w.randomKey()
 		binary.BigEndian.PutUint16(k[8:], uint16(len(w.keys))*uint16(i)+5)
-		keys = append(keys, k)
+		twin := bytes.Clone(k)
+		twin[idLen-1]++
+		keys = append(keys, k, twin)
 	}
 	for range 3000 {
 		k := keys[w.random.work.IntN(len(keys))]

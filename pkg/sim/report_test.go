@@ -82,7 +82,6 @@ func TestReportOfAPhase(t *testing.T) {
 	require.NoError(t, r.Print(&out))
 	file(t, "report/text.txt", out.String())
 
-
 	r.Phases[0].Ops = slices.DeleteFunc(r.Phases[0].Ops, func(o Op) bool { return o.Kind != "find" }) // one shows all fields
 	text, err := json.MarshalIndent(r, "", " ")
 	require.NoError(t, err)

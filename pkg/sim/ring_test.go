@@ -154,6 +154,7 @@ func TestTheTruthIsLiveHonestServers(t *testing.T) {
 		func() { w.RunUntil(time.Minute) },
 		func() { w.start(w.newNode()) },
 		func() { w.stop(w.nodes[0]) },
+		func() { w.stop(w.nodes[w.liars.order[0]]) },
 		func() { w.start(w.nodes[0]) },
 	} {
 		step()
