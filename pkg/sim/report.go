@@ -227,9 +227,12 @@ func (s *samples) gini() float64 {
 	return float64(2*weighted)/float64(n*float64(s.sum)) - (n+1)/n
 }
 
+// tiny is the least number that a report shows.
+const tiny = 1e-100
+
 // round keeps five significant digits: more would only tell machines apart.
 func round(x float64) float64 {
-	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
+	if math.Abs(x) < tiny || math.IsNaN(x) || math.IsInf(x, 0) {
 		return 0
 	}
 	scale := 1.0
