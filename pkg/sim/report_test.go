@@ -101,7 +101,7 @@ func file(t *testing.T, name, got string) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(want), got)
+	require.Equal(t, string(want), got, "go test ./pkg/sim -rewrite writes it again")
 }
 
 // A phase in which nothing happened has no numbers that JSON cannot say, and no rows.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -67,8 +65,12 @@ func TestGoldenReports(t *testing.T) {
 			require.NoError(t, w.Run(nil))
 			require.Empty(t, w.Violations())
 			var out bytes.Buffer
-			require.NoError(t, w.Report().Print(&out))
+			r := w.Report()
+			require.NoError(t, r.Print(&out))
 			golden(t, g.scenario, out.String())
+			requireConsistent(t, r)
+			require.NotNil(t, promises[g.scenario], "what does it show?")
+			promises[g.scenario](t, r)
 		})
 	}
 	for _, name := range Scenarios() {
@@ -78,13 +80,7 @@ func TestGoldenReports(t *testing.T) {
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", name+".txt")
-	if *rewrite {
-		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, string(want), got, "go test ./pkg/sim -rewrite writes it anew")
+	file(t, name+".txt", got)
 }
 
 const small = "nodes=60 hours=0.05 warmup=1m churn=weibull loss=0.01 clients=0.1"

@@ -13,7 +13,7 @@ import (
 
 // What finds a bug: an invariant, by what it says, or the golden report of a
 // scenario, by what it says when a report differs.
-const differs = "-rewrite writes it anew"
+const differs = "-rewrite writes it again"
 
 var mutants = []struct {
 	name, file, was, is string // the bug

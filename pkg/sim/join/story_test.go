@@ -1,0 +1,246 @@
+package join
+
+import (
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// requireTables fails if a table holds its own node, a peer in the wrong bucket or
+// twice, or more than k of a bucket.
+func requireTables(t require.TestingT, w *network) {
+	for _, n := range w.nodes {
+		if n == nil {
+			continue
+		}
+		x := n.export()
+		seen := map[ID]bool{n.id: true}
+		connected := true
+		for b, peers := range x.Buckets {
+			require.LessOrEqual(t, len(peers), BucketSize)
+			connected = connected && len(peers) > 0
+			for _, p := range peers {
+				require.False(t, seen[p])
+				seen[p] = true
+				require.Equal(t, b, bucket(n.id, p))
+			}
+		}
+		require.Equal(t, connected, x.Connected)
+	}
+}
+
+// requireToldRight follows a story from outside: each fact in it must be the consequence
+// of those before.
+func requireToldRight(t require.TestingT, w *network) {
+	type state struct {
+		target ID
+		known  []ID // heard of
+		done   map[ID]State
+		asked  *ID
+		best   *ID
+	}
+	lookups := map[string]*state{}
+	nearer := func(target ID) func(a, b ID) int {
+		return func(a, b ID) int { return int(a^target) - int(b^target) }
+	}
+	for _, s := range w.steps {
+		l := lookups[s.Who]
+		switch s.Kind {
+		case Lookup:
+			lookups[s.Who] = &state{target: s.Target, known: slices.Clone(s.Peers), done: map[ID]State{}}
+		case Dial:
+			require.Contains(t, l.known, s.Peer, "it asks whom it has heard of")
+			require.NotContains(t, l.done, s.Peer, "and once")
+			l.asked = &s.Peer
+		case Silence:
+			require.Equal(t, *l.asked, s.Peer)
+			require.Nil(t, w.nodes[s.Peer], "who is there answers")
+			l.done[s.Peer] = failed
+		case Answer:
+			require.LessOrEqual(t, len(s.Peers), BucketSize)
+			require.NotContains(t, s.Peers, s.Peer, "nobody is told of itself")
+			require.True(t, slices.IsSortedFunc(s.Peers, nearer(s.Target)))
+			asker := lookups[w.nodes[s.Peer].name]
+			require.Equal(t, asker.target, s.Target)
+			asker.done[*asker.asked] = responded
+			asker.known = append(asker.known, s.Peers...)
+		case Shortlist:
+			var want []Entry
+			slices.SortFunc(l.known, nearer(l.target))
+			for _, p := range slices.Compact(slices.Clone(l.known)) {
+				st := heard
+				if x, ok := l.done[p]; ok {
+					st = x
+				}
+				want = append(want, Entry{Peer: p, State: st})
+			}
+			require.Equal(t, want, s.Entries)
+		case NewClosest:
+			require.Equal(t, responded, l.done[s.Peer])
+			require.True(t, l.best == nil || s.Peer^l.target < *l.best^l.target, "nearer than the last one")
+			l.best = &s.Peer
+		case Closest:
+			var want []ID
+			slices.SortFunc(l.known, nearer(l.target))
+			for _, p := range slices.Compact(slices.Clone(l.known)) {
+				if l.done[p] == responded && len(want) < BucketSize {
+					want = append(want, p)
+				}
+			}
+			require.Equal(t, want, append([]ID(nil), s.Peers...), "the nearest that have answered")
+		}
+	}
+}
+
+// Any network of any nodes, some of whose contacts are gone: what is told is true and
+// the tables are tables.
+func TestAnyStoryIsTrue(t *testing.T) {
+	anyID := rapid.Custom(func(t *rapid.T) ID { return ID(rapid.IntRange(0, ids-1).Draw(t, "id")) })
+	rapid.Check(t, func(t *rapid.T) {
+		w := newNetwork()
+		var there []*node
+		for _, id := range rapid.SliceOfNDistinct(anyID, 1, 8, rapid.ID).Draw(t, "nodes") {
+			contacts := slices.DeleteFunc(rapid.SliceOfN(anyID, 0, 5).Draw(t, "contacts"), func(c ID) bool { return c == id })
+			there = append(there, w.enter(id, id.String(), contacts...))
+		}
+		for range rapid.IntRange(1, 6).Draw(t, "lookups") {
+			n := rapid.SampledFrom(there).Draw(t, "who")
+			w.steps = nil
+			found := w.find(n, anyID.Draw(t, "target"))
+			requireToldRight(t, w)
+			requireTables(t, w)
+			require.NotContains(t, found, n.id)
+			for _, id := range found {
+				require.NotNil(t, w.nodes[id])
+			}
+		}
+	})
+}
+
+// The stories that are printed are told right too.
+func TestThePrintedStoriesAreTrue(t *testing.T) {
+	w := newNetwork()
+	w.joinAll(rand.New(rand.NewPCG(1, 0)))
+	requireToldRight(t, w)
+	requireTables(t, w)
+	r := Story()
+	w = newNetwork()
+	for _, x := range r.Before {
+		w.enter(x.Node, x.Name)
+	}
+	w.steps = r.Steps
+	requireToldRight(t, w)
+}
+
+// Every node but the first joins once, and seeds give different orders.
+func TestOrders(t *testing.T) {
+	orders := map[string]bool{}
+	for seed := range uint64(20) {
+		order := AllAlive(seed).Order
+		require.Equal(t, bob, order[0])
+		orders[list(order)] = true
+		slices.Sort(order)
+		require.Len(t, slices.Compact(order), ids)
+	}
+	require.Len(t, orders, 20)
+}
+
+// The shortlist against a list that is sorted for every question.
+func TestShortlistAgainstASort(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		target := ID(rapid.IntRange(0, ids-1).Draw(t, "target"))
+		s := shortlist{target: target}
+		want := map[ID]State{}
+		for range rapid.IntRange(0, 30).Draw(t, "steps") {
+			id := ID(rapid.IntRange(0, ids-1).Draw(t, "id"))
+			if rapid.Bool().Draw(t, "hear") {
+				s.hear([]ID{id, id})
+				if _, ok := want[id]; !ok {
+					want[id] = heard
+				}
+				continue
+			}
+			state := rapid.SampledFrom([]State{responded, failed}).Draw(t, "state")
+			s.set(id, state)
+			if _, ok := want[id]; ok {
+				want[id] = state
+			}
+		}
+		var entries []Entry
+		for d := ID(0); d < ids; d++ {
+			if state, ok := want[target^d]; ok {
+				entries = append(entries, Entry{Peer: target ^ d, State: state})
+			}
+		}
+		require.Equal(t, entries, s.entries)
+		best, ok := s.closest()
+		i := slices.IndexFunc(entries, func(e Entry) bool { return e.State == responded })
+		require.Equal(t, i >= 0, ok)
+		if ok {
+			require.Equal(t, entries[i].Peer, best)
+		}
+	})
+}
+
+// A step has a line for each kind; what JSON has can be read again by name.
+func TestEveryKindOfStepIsPrinted(t *testing.T) {
+	for kind, want := range map[Kind]string{
+		Lookup:     "[Bob]     looks for 0101, starts at 0011 1000",
+		Candidate:  "[Bob]     candidate 0110",
+		Dial:       "[Bob]     dials 0110",
+		Silence:    "[Bob]     no answer from 0110",
+		Answer:     "[Bob]     answers 0110: nearest to 0101 are 0011 1000",
+		Added:      "[Bob]     bucket 2: 0110 added",
+		Shortlist:  "[Bob]     shortlist 0001 0010+ 0011-",
+		NewClosest: "[Bob]     new closest 0110",
+		Closest:    "[Bob]     closest to 0101: 0011 1000",
+		Refresh:    "\n[Bob]     refreshes bucket 2, target 0101",
+	} {
+		s := Step{
+			Who: "Bob", Kind: kind, Target: 5, Peer: 6, Peers: []ID{3, 8}, Bucket: 2, Outcome: "added",
+			Entries: []Entry{{1, heard}, {2, responded}, {3, failed}},
+		}
+		var out strings.Builder
+		p := printer{w: &out}
+		p.step(&s)
+		require.Equal(t, want+"\n", out.String())
+		text, err := json.Marshal(s)
+		require.NoError(t, err)
+		require.Contains(t, string(text), `"kind":"`+string(kind)+`"`)
+		require.Contains(t, string(text), `{"peer":"0010","state":"responded"}`)
+	}
+}
+
+var errFull = errors.New("disk full")
+
+// fullDisk is a writer with room for a number of writes.
+type fullDisk struct{ room int }
+
+func (f *fullDisk) Write(p []byte) (int, error) {
+	if f.room--; f.room < 0 {
+		return 0, errFull
+	}
+	return len(p), nil
+}
+
+func TestPrintSaysThatTheDiskIsFull(t *testing.T) {
+	story, alive := Story(), AllAlive(1)
+	for _, print := range []func(*fullDisk) error{
+		func(f *fullDisk) error { return story.Print(f) },
+		func(f *fullDisk) error { return alive.Print(f) },
+	} {
+		f := &fullDisk{room: 1000}
+		require.NoError(t, print(f))
+		lines := 1000 - f.room
+		for room := range lines {
+			require.ErrorIs(t, print(&fullDisk{room: room}), errFull)
+		}
+		require.NoError(t, print(&fullDisk{room: lines}))
+	}
+}
