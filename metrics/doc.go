@@ -6,7 +6,9 @@
 // of its own gets its metrics by
 //
 //	m := metrics.New(version, revision)
-//	db, err := storage.Open(dir, storage.Options{Observer: m.Storage()})
+//	var o storage.Options
+//	o.Observer = m.Storage()
+//	db, err := storage.Open(dir, o)
 //	...
 //	n, err := node.New(host, node.Config{
 //		Store: db, Keystore: db, Snapshots: db,
