@@ -1,7 +1,9 @@
 package runs
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -167,4 +169,39 @@ func TestFreeingFails(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 200, out.Records[records.KindProvider])
 	require.Empty(t, s.view.Load().runs)
+}
+
+// TestFailedCommit lets bbolt's commit fail in ways of every kind. Readers go on, and so
+// does a check: a commit that panicked does not keep the lock of the writer.
+func TestFailedCommit(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fail func(tx *bbolt.Tx) error
+		want error
+	}{
+		{"full", func(tx *bbolt.Tx) error {
+			_ = tx.Rollback()
+			return &fs.PathError{Op: "write", Err: syscall.ENOSPC}
+		}, ErrFull},
+		{"io", func(tx *bbolt.Tx) error { _ = tx.Rollback(); return syscall.EIO }, ErrFailed},
+		{"panic", func(*bbolt.Tx) error { panic("damaged page") }, ErrFailed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t, t.TempDir(), tiny())
+			require.NoError(t, s.addAt(start, 1, true))
+			s.log.Commit = c.fail // the committer is idle
+			require.ErrorIs(t, s.addAt(start, 2, true), c.want)
+			s.log.Commit = (*bbolt.Tx).Commit
+			require.True(t, s.hasAt(t, start, 1))
+			require.False(t, s.hasAt(t, start, 2))
+			check(t, s)
+			err := s.addAt(start, 2, true)
+			if errors.Is(c.want, ErrFull) {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, ErrFailed)
+			}
+			require.NoError(t, s.Close())
+		})
+	}
 }
