@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // ErrUnreachable is returned when none of the bootstrap peers could be used.
@@ -25,16 +26,14 @@ func unreachable(failures []error) error {
 	return fmt.Errorf("%w:%s", ErrUnreachable, strings.Join(lines, ""))
 }
 
-// DialFailure is the error of a bootstrap peer on one line: the peer, then each
-// address with its reason. libp2p says that a dial failed three times over.
+// DialFailure is the error of a bootstrap peer on one line: the peer, then each address
+// with its reason.
 func DialFailure(err error) string {
-	text := strings.TrimPrefix(plain(err), "bootstrap peer ")
-	id, rest, ok := strings.Cut(text, ": ")
-	_, reasons, listed := strings.Cut(rest, "all dials failed * ")
-	if !ok || !listed {
-		return text
+	var dial *rpc.DialError
+	if errors.As(err, &dial) {
+		return dial.Peer.String() + ": " + dial.Reasons.String()
 	}
-	return id + ": " + strings.ReplaceAll(reasons, " * [", "; [")
+	return plain(err)
 }
 
 // bootstrapResult is what became of the bootstrap peers at start.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -11,9 +12,12 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 const (
@@ -243,7 +247,12 @@ func TestListenable(t *testing.T) {
 }
 
 func TestDialFailure(t *testing.T) {
-	err := errors.New("node: bootstrap peer " + peerA + ": failed to dial: failed to dial " + peerA + ": all dials failed\n  * [/ip4/127.0.0.1/tcp/1] refused\n  * [/ip6/::1/tcp/1] refused")
+	id, err := peer.Decode(peerA)
+	require.NoError(t, err)
+	refused := errors.New("refused")
+	err = fmt.Errorf("node: bootstrap peer: %w", rpc.NewDialError(id, &swarm.DialError{Peer: id, Cause: swarm.ErrAllDialsFailed, DialErrors: []swarm.TransportError{
+		{Address: ma.StringCast("/ip4/127.0.0.1/tcp/1"), Cause: refused}, {Address: ma.StringCast("/ip6/::1/tcp/1"), Cause: refused},
+	}}))
 	require.Equal(t, peerA+": [/ip4/127.0.0.1/tcp/1] refused; [/ip6/::1/tcp/1] refused", DialFailure(err))
 	require.Equal(t, "anything else", DialFailure(errors.New("anything else")))
 }

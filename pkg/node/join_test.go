@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // nobody is a bootstrap peer that is not there. It takes seconds to notice that.
@@ -77,7 +78,9 @@ func TestJoinedAfterTheFirstAttempt(t *testing.T) {
 		failures, err := n.Bootstrapped(t.Context())
 		require.NoError(t, err)
 		require.Len(t, failures, 1)
-		require.ErrorContains(t, failures[0], nobody.ID.String())
+		var dial *rpc.DialError
+		require.ErrorAs(t, failures[0], &dial)
+		require.Equal(t, nobody.ID, dial.Peer)
 	})
 }
 

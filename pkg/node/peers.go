@@ -27,10 +27,10 @@ const (
 // dialsAtOnce bounds the dials of one Connect.
 const dialsAtOnce = 16
 
-// Connect dials peers at addresses that the operator or the program knows, private
-// ones too, each with its own time limit, makes those reached candidates for the
-// routing table and returns them with the errors of the
-// others, in the order given.
+// Connect dials peers at addresses that the operator or the program knows, private ones
+// too, each for ten seconds at most, and makes those reached candidates for the routing
+// table. It returns them with the errors of the others, in the order given; each error
+// wraps an *rpc.DialError.
 func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []peer.ID, errs []error) {
 	results := make([]error, len(peers))
 	var wg sync.WaitGroup
@@ -42,13 +42,15 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
 			n.cfg.Gate.Allow(wire.ScopeLoopback, ai.Addrs)
-			results[i] = n.host.Connect(n.dialing(ctx), ai)
+			if err := n.host.Connect(n.dialing(ctx), ai); err != nil {
+				results[i] = fmt.Errorf("node: bootstrap peer: %w", rpc.NewDialError(ai.ID, err))
+			}
 		})
 	}
 	wg.Wait()
 	for i, err := range results {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("node: bootstrap peer %s: %w", peers[i].ID, err))
+			errs = append(errs, err)
 			continue
 		}
 		n.found(peers[i].ID)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // Bounds of the traces that are kept.
@@ -67,8 +68,9 @@ func (t *traces) last(n int) []*dht.Trace {
 // to: errors of libp2p hold on to much.
 func shortError(err error) error {
 	text := strings.Join(strings.Fields(err.Error()), " ")
-	if _, reasons, ok := strings.Cut(text, "all dials failed * "); ok {
-		text = strings.ReplaceAll(reasons, " * [", "; [")
+	var dial *rpc.DialError
+	if errors.As(err, &dial) {
+		text = dial.Reasons.String()
 	}
 	if len(text) > maxTraceError {
 		text = strings.ToValidUTF8(text[:maxTraceError], "") + "..."

@@ -6,9 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 func TestTracesAreBounded(t *testing.T) {
@@ -32,7 +35,10 @@ func TestTracesAreBounded(t *testing.T) {
 
 func TestTracesHoldNoErrorsOfOthers(t *testing.T) {
 	var ts traces
-	long := errors.New("failed to dial: all dials failed\n  * [/ip4/1.2.3.4/tcp/1] refused\n  * [/ip4/5.6.7.8/tcp/1] " + strings.Repeat("\u00fc", maxTraceError))
+	long := rpc.NewDialError("peer", &swarm.DialError{DialErrors: []swarm.TransportError{
+		{Address: ma.StringCast("/ip4/1.2.3.4/tcp/1"), Cause: errors.New("refused")},
+		{Address: ma.StringCast("/ip4/5.6.7.8/tcp/1"), Cause: errors.New(strings.Repeat("\u00fc", maxTraceError))},
+	}})
 	ts.add(&dht.Trace{Steps: []dht.Step{
 		{Err: fmt.Errorf("rpc: %w", long)},
 		{Err: failure{errors.New("no such protocol"), dht.ErrNotServer}},

@@ -170,6 +170,9 @@ func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 	if d := describe(ctx, err); errors.Is(d, ErrUnsupported) || errors.Is(d, context.Canceled) || errors.Is(d, ErrClosed) {
 		return nil, d
 	}
+	if isDialError(err) {
+		err = NewDialError(to, err)
+	}
 	return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
 

@@ -23,7 +23,8 @@ var (
 	// ErrTimeout is returned when the peer did not take the request or did not
 	// answer in time.
 	ErrTimeout = errors.New("rpc: timed out")
-	// ErrUnreachable is returned when no stream to the peer could be opened.
+	// ErrUnreachable is returned when no stream to the peer could be opened. If the peer
+	// could not be dialled, it comes with a DialError.
 	ErrUnreachable = errors.New("rpc: peer unreachable")
 	// ErrUnsupported is returned when the peer does not speak the protocol.
 	ErrUnsupported = errors.New("rpc: protocol not supported by peer")

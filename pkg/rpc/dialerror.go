@@ -1,0 +1,78 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// DialError says why a peer could not be dialled.
+type DialError struct {
+	Peer    peer.ID
+	Reasons DialReasons // at least one
+	err     error       // as libp2p returned it
+}
+
+// DialReasons are why the addresses of a peer could not be dialled, in the order of the
+// attempts: libp2p keeps 16.
+type DialReasons []DialReason
+
+// DialReason is why one address could not be dialled.
+type DialReason struct {
+	Addr ma.Multiaddr // nil: the reason is of the peer as a whole
+	Err  error
+}
+
+// NewDialError returns what the error of libp2p for a dial of p means, as that of the host's
+// Connect.
+func NewDialError(p peer.ID, err error) *DialError {
+	e := &DialError{Peer: p, err: err}
+	var dial *swarm.DialError
+	if !errors.As(err, &dial) {
+		e.Reasons = DialReasons{{Err: err}}
+		return e
+	}
+	for i := range dial.DialErrors {
+		e.Reasons = append(e.Reasons, DialReason{Addr: dial.DialErrors[i].Address, Err: dial.DialErrors[i].Cause})
+	}
+	if dial.Skipped > 0 {
+		e.Reasons = append(e.Reasons, DialReason{Err: fmt.Errorf("%d more addresses", dial.Skipped)})
+	}
+	if len(e.Reasons) == 0 {
+		e.Reasons = DialReasons{{Err: wholeReason(dial)}}
+	}
+	return e
+}
+
+// wholeReason is why a dial failed that tried no address.
+func wholeReason(dial *swarm.DialError) error {
+	if dial.Cause == nil {
+		return dial
+	}
+	return dial.Cause
+}
+
+// isDialError reports whether err is a dial that libp2p says failed.
+func isDialError(err error) bool { return errors.As(err, new(*swarm.DialError)) }
+
+// Error names the peer, then the reasons, on one line.
+func (e *DialError) Error() string { return "dial " + e.Peer.String() + ": " + e.Reasons.String() }
+
+// Unwrap returns the error of libp2p.
+func (e *DialError) Unwrap() error { return e.err }
+
+// String lists the reasons on one line: "[address] reason; [address] reason".
+func (r DialReasons) String() string {
+	texts := make([]string, len(r))
+	for i, x := range r {
+		texts[i] = strings.Join(strings.Fields(x.Err.Error()), " ")
+		if x.Addr != nil {
+			texts[i] = "[" + x.Addr.String() + "] " + texts[i]
+		}
+	}
+	return strings.Join(texts, "; ")
+}
