@@ -3,21 +3,19 @@ package node_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/node"
-	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // TestAloneForDays leaves a node without company for longer than any record lives:
 // what it publishes is still there, and goes out when somebody comes.
 func TestAloneForDays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		ctx := context.Background()
 		cfg := node.Config{UnvalidatedNamespaces: []string{"example"}}
 		n := nodeOn(t, h1, cfg)
@@ -38,8 +36,7 @@ func TestAloneForDays(t *testing.T) {
 			require.Error(t, err)
 		}
 
-		mem := records.NewMem(nil)
-		cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
+		cfg, mem := keeping(cfg)
 		cfg.Bootstrap = []peer.AddrInfo{infoOf(n)}
 		nodeOn(t, h2, cfg)
 		time.Sleep(time.Minute)
@@ -54,8 +51,7 @@ func TestAloneForDays(t *testing.T) {
 // TestFindsThoseItLost has the only peer of a node leave and come back hours later:
 // the node asks those of its own snapshot, though it started without one.
 func TestFindsThoseItLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		first := nodeOn(t, h1, node.Config{})
 		second := nodeOn(t, h2, node.Config{Bootstrap: []peer.AddrInfo{infoOf(first)}})
 		time.Sleep(2 * time.Minute)

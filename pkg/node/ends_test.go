@@ -3,12 +3,12 @@ package node_test
 import (
 	"crypto/rand"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/ipfs/boxo/ipns"
 	"github.com/ipfs/boxo/path"
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
@@ -49,13 +49,12 @@ func (n *ipnsName) record(sequence uint64, end time.Time) []byte {
 // A published record is held and renewed until its own end, and then told of as ended,
 // also after a restart. What it stood for may then be anything that is valid.
 func TestPublishedRecordEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		ctx := t.Context()
-		mem1, mem2 := records.NewMem(nil), records.NewMem(nil)
-		cfg := node.Config{Store: mem1, Keystore: mem1, Snapshots: mem1}
+		cfg, mem1 := keeping(node.Config{})
 		first := nodeOn(t, h1, cfg)
-		second := nodeOn(t, h2, node.Config{Store: mem2, Keystore: mem2, Snapshots: mem2, Bootstrap: []peer.AddrInfo{infoOf(first)}})
+		cfg2, mem2 := keeping(node.Config{Bootstrap: []peer.AddrInfo{infoOf(first)}})
+		second := nodeOn(t, h2, cfg2)
 		time.Sleep(2 * time.Minute)
 
 		name := newIPNSName(t)
@@ -102,10 +101,9 @@ func TestPublishedRecordEnds(t *testing.T) {
 // A store that an older version wrote has records that live longer than they are
 // valid. They are judged when they are read.
 func TestRecordsOfOlderVersionsEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		ctx := t.Context()
-		mem := records.NewMem(nil)
+		cfg, mem := keeping(node.Config{})
 		over, valid, raw := newIPNSName(t), newIPNSName(t), []byte("a key of a network with raw keys")
 		end := time.Now().Add(10 * time.Hour)
 		put := func(key, value []byte) {
@@ -116,7 +114,7 @@ func TestRecordsOfOlderVersionsEnd(t *testing.T) {
 		put(valid.wireKey(), valid.record(7, end))
 		put(raw, []byte("v"))
 		time.Sleep(time.Hour)
-		n := nodeOn(t, h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
+		n := nodeOn(t, h1, cfg)
 
 		require.NoError(t, h2.Connect(ctx, infoOf(n)))
 		c := rpc.NewClient(h2, n.Protocol(), rpc.ClientConfig{}, nil)

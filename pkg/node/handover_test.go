@@ -28,10 +28,7 @@ func manyKeys(n int) [][]byte {
 
 // withMem is a configuration whose stores outlive the node.
 func withMem() (node.Config, *records.Mem) {
-	mem := records.NewMem(nil)
-	cfg := openConfig()
-	cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
-	return cfg, mem
+	return keeping(openConfig())
 }
 
 // Keys handed over are announced by the schedule, each once, however often they are

@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"context"
 	"log/slog"
 	"net"
 	"strconv"
@@ -11,30 +10,19 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
-	madns "github.com/multiformats/go-multiaddr-dns"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/rpc/dnstest"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// oneName is a DNS in which every name leads to this machine.
-type oneName struct{}
-
-func (oneName) LookupIPAddr(context.Context, string) ([]net.IPAddr, error) {
-	return []net.IPAddr{{IP: net.IPv4(127, 0, 0, 1)}}, nil
-}
-
-func (oneName) LookupTXT(context.Context, string) ([]string, error) { return nil, nil }
-
+// newGate returns a gate for which every name leads to this machine.
 func newGate(t *testing.T) *rpc.Gate {
-	r, err := madns.NewResolver(madns.WithDefaultResolver(oneName{}))
-	require.NoError(t, err)
-	return rpc.NewGate(swarm.ResolverFromMaDNS{Resolver: r})
+	return rpc.NewGate(dnstest.Resolver(t, func(string) string { return "127.0.0.1" }))
 }
 
 // gated starts a node behind a gate that announces the given addresses; none: those

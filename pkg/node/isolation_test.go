@@ -20,7 +20,6 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
-	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // Within a minute of the loss of its network a node says so; 15 s after the network's
@@ -176,8 +175,7 @@ func TestALinkThatChangesIsNoticed(t *testing.T) {
 func TestIsolatedAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h, retrying, boot := outageOfTwo(t)
-		mem := records.NewMem(nil)
-		cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem, Retrying: retrying, Bootstrap: boot}
+		cfg, _ := keeping(node.Config{Retrying: retrying, Bootstrap: boot})
 		first := nodeOn(t, h, cfg)
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, 1, first.Status().VerifiedPeers)

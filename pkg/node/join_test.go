@@ -6,12 +6,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/node"
-	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
@@ -44,8 +44,7 @@ func joinedBy(t *testing.T, n *node.Node, d time.Duration) bool {
 // The first node of a network has joined when somebody comes, not before; what was true
 // once stays so.
 func TestJoined(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		first := nodeOn(t, h1, node.Config{})
 		require.False(t, joinedBy(t, first, time.Hour))
 		failures, err := first.Bootstrapped(t.Context())
@@ -66,8 +65,7 @@ func TestJoined(t *testing.T) {
 
 // An answer is not enough while bootstrap peers are still dialled.
 func TestJoinedAfterTheFirstAttempt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		n := nodeOn(t, h1, node.Config{Bootstrap: []peer.AddrInfo{nobody}})
 		nodeOn(t, h2, node.Config{Bootstrap: []peer.AddrInfo{infoOf(n)}})
 		time.Sleep(time.Second)
@@ -86,10 +84,8 @@ func TestJoinedAfterTheFirstAttempt(t *testing.T) {
 
 // A node whose peers of the last run answer has joined without its bootstrap peers.
 func TestJoinedByTheSnapshot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
-		mem := records.NewMem(nil)
-		cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem}
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+		cfg, _ := keeping(node.Config{})
 		first, second := nodeOn(t, h1, node.Config{}), nodeOn(t, h2, cfg)
 		reached, errs := second.Connect(t.Context(), []peer.AddrInfo{infoOf(first)})
 		require.Empty(t, errs)

@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	libp2pnet "github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/node"
-	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
@@ -68,10 +67,8 @@ func (l *limitingServer) serve(s libp2pnet.Stream) {
 // A peer that limits announcements gets all of them within a minute, at its pace and
 // once each, and the node reports each as stored.
 func TestPeerLimitsAnnouncements(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
-		mem := records.NewMem(nil)
-		n := nodeOn(t, h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+		n := nodeOn(t, h1, node.Config{})
 		l := &limitingServer{keys: map[string]int{}}
 		h2.SetStreamHandler(n.Protocol(), l.serve)
 		reached, _ := n.Connect(context.Background(), []peer.AddrInfo{{ID: h2.ID(), Addrs: h2.Addrs()}})

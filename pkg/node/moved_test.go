@@ -40,9 +40,9 @@ func TestAnotherAddressIsAnnounced(t *testing.T) {
 		port("/ip4/9.9.9.9/udp/1/quic-v1")
 		holder, h, again := w.host(), w.host(libp2p.Identity(key), factory), w.host(libp2p.Identity(key), factory)
 		w.net.Start()
-		held, mem := records.NewMem(nil), records.NewMem(nil)
-		first := nodeOn(t, holder, node.Config{Store: held, Keystore: held, Snapshots: held})
-		cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem, Bootstrap: []peer.AddrInfo{infoOf(first)}}
+		cfg, held := keeping(node.Config{})
+		first := nodeOn(t, holder, cfg)
+		cfg, _ = keeping(node.Config{Bootstrap: []peer.AddrInfo{infoOf(first)}})
 		n := nodeOn(t, h, cfg)
 		time.Sleep(time.Minute)
 		_, err = n.ProvideKey(ctx, []byte("key"))

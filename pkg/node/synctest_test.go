@@ -35,12 +35,29 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// twoHosts starts a world of two hosts.
-func twoHosts(t *testing.T) (h1, h2 host.Host) {
-	w := newWorld(t)
-	h1, h2 = w.host(), w.host()
+// startHosts starts a world of so many hosts.
+func startHosts(t *testing.T, count int) []host.Host {
+	w, hosts := newWorld(t), make([]host.Host, count)
+	for i := range hosts {
+		hosts[i] = w.host()
+	}
 	w.net.Start()
-	return h1, h2
+	return hosts
+}
+
+// withTwoHosts runs a test in virtual time, in a world of two hosts.
+func withTwoHosts(t *testing.T, test func(t *testing.T, h1, h2 host.Host)) {
+	synctest.Test(t, func(t *testing.T) {
+		hosts := startHosts(t, 2)
+		test(t, hosts[0], hosts[1])
+	})
+}
+
+// keeping gives cfg a store in memory, which outlives its nodes.
+func keeping(cfg node.Config) (node.Config, *records.Mem) {
+	mem := records.NewMem(nil)
+	cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
+	return cfg, mem
 }
 
 // host makes a host on a public address of its own. All hosts must exist before
@@ -104,18 +121,13 @@ func providersOf(t *testing.T, n *node.Node, key []byte) []peer.AddrInfo {
 // and its record for 48 h; buckets are refreshed each 10 minutes.
 func TestFiftyHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		hosts := make([]host.Host, 5)
-		for i := range hosts {
-			hosts[i] = w.host()
-		}
-		w.net.Start()
+		hosts := startHosts(t, 5)
 		var stores []*records.Mem
 		var nodes []*node.Node
 		var counters []*counter
 		for i, h := range hosts {
-			mem, c := records.NewMem(nil), &counter{}
-			cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem, Observer: c}
+			c := &counter{}
+			cfg, mem := keeping(node.Config{Observer: c})
 			if i > 0 {
 				cfg.Bootstrap = []peer.AddrInfo{{ID: hosts[0].ID(), Addrs: hosts[0].Addrs()}}
 			}
@@ -191,25 +203,15 @@ func requireRefreshes(t *testing.T, c *counter, start time.Time) {
 // brings the table back, verified anew.
 func TestRestoredInVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		hosts := make([]host.Host, 5)
-		for i := range hosts {
-			hosts[i] = w.host()
-		}
-		w.net.Start()
+		hosts := startHosts(t, 5)
 		boot := []peer.AddrInfo{{ID: hosts[0].ID(), Addrs: hosts[0].Addrs()}}
-		mem := records.NewMem(nil)
-		var nodes []*node.Node
-		for i, h := range hosts {
-			cfg := node.Config{Bootstrap: boot}
-			if i == 4 {
-				cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
-			}
-			n := nodeOn(t, h, cfg)
-			nodes = append(nodes, n)
+		for _, h := range hosts[:4] {
+			nodeOn(t, h, node.Config{Bootstrap: boot})
 		}
+		cfg, _ := keeping(node.Config{Bootstrap: boot})
+		last := nodeOn(t, hosts[4], cfg)
 		time.Sleep(3 * time.Minute)
-		require.NoError(t, nodes[4].Close())
+		require.NoError(t, last.Close())
 		for _, p := range hosts[4].Network().Peers() {
 			require.NoError(t, hosts[4].Network().ClosePeer(p))
 			hosts[4].Peerstore().ClearAddrs(p)
@@ -217,7 +219,8 @@ func TestRestoredInVirtualTime(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 
 		c := &counter{}
-		again := nodeOn(t, hosts[4], node.Config{Store: mem, Keystore: mem, Snapshots: mem, Observer: c})
+		cfg.Bootstrap, cfg.Observer = nil, c
+		again := nodeOn(t, hosts[4], cfg)
 		require.Equal(t, 4, again.Status().RestoredPeers)
 		require.Zero(t, again.Status().VerifiedPeers, "told to nobody before they answer")
 		time.Sleep(5 * time.Second)
@@ -229,10 +232,9 @@ func TestRestoredInVirtualTime(t *testing.T) {
 // TestOutageKeepsSnapshot cuts a node off for hours: neither its table nor its
 // snapshot forgets whom it knew.
 func TestOutageKeepsSnapshot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
-		mem := records.NewMem(nil)
-		first := nodeOn(t, h1, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+		cfg, mem := keeping(node.Config{})
+		first := nodeOn(t, h1, cfg)
 		second := nodeOn(t, h2, node.Config{Bootstrap: []peer.AddrInfo{infoOf(first)}})
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, 1, first.Status().VerifiedPeers)
@@ -251,18 +253,17 @@ func TestOutageKeepsSnapshot(t *testing.T) {
 // TestStartsBeforeTheNetwork restarts a node while nobody it knew can be reached,
 // as at boot: once they can, it finds them, without a bootstrap peer.
 func TestStartsBeforeTheNetwork(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h1, h2 := twoHosts(t)
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		var addrs [][]byte
 		for _, a := range h1.Addrs() {
 			addrs = append(addrs, a.Bytes())
 		}
-		mem := records.NewMem(nil)
+		cfg, mem := keeping(node.Config{})
 		require.NoError(t, mem.SaveSnapshot(records.Snapshot{
 			Taken: time.Now().Add(-30 * 24 * time.Hour), // a month old: it still helps
 			Peers: []records.SnapshotPeer{{ID: kad.PeerID(h1.ID()), Addrs: addrs}},
 		}))
-		n := nodeOn(t, h2, node.Config{Store: mem, Keystore: mem, Snapshots: mem})
+		n := nodeOn(t, h2, cfg)
 		time.Sleep(10 * time.Minute)
 		require.Zero(t, n.Status().VerifiedPeers)
 

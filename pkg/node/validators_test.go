@@ -69,12 +69,11 @@ func newVersioned(t *testing.T) *versioned {
 	h := w.host()
 	var boot []peer.AddrInfo
 	for range 3 {
-		mem := records.NewMem(nil)
-		n := nodeOn(t, w.host(), node.Config{
-			Store: mem, Keystore: mem, Snapshots: mem, Bootstrap: boot,
-			Validators:  map[string]node.Validator{"v": versions{}},
+		cfg, mem := keeping(node.Config{
+			Bootstrap: boot, Validators: map[string]node.Validator{"v": versions{}},
 			MaxValueTTL: 2 * time.Hour, RepublishInterval: time.Hour,
 		})
+		n := nodeOn(t, w.host(), cfg)
 		boot = []peer.AddrInfo{infoOf(n)}
 		v.nodes, v.mems = append(v.nodes, n), append(v.mems, mem)
 	}

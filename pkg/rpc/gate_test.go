@@ -1,10 +1,7 @@
 package rpc
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"strings"
 	"testing"
 
 	"github.com/libp2p/go-libp2p"
@@ -12,31 +9,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
-	madns "github.com/multiformats/go-multiaddr-dns"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/rpc/dnstest"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
-
-// names is a DNS of the test's own.
-type names map[string]string
-
-func (n names) LookupIPAddr(_ context.Context, name string) ([]net.IPAddr, error) {
-	if ip := net.ParseIP(n[strings.TrimSuffix(name, ".")]); ip != nil {
-		return []net.IPAddr{{IP: ip}}, nil
-	}
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
-}
-
-func (n names) LookupTXT(_ context.Context, name string) ([]string, error) {
-	return []string{n[strings.TrimSuffix(name, ".")]}, nil
-}
-
-func newGate(t *testing.T, dns names) *Gate {
-	r, err := madns.NewResolver(madns.WithDefaultResolver(dns))
-	require.NoError(t, err)
-	return NewGate(swarm.ResolverFromMaDNS{Resolver: r})
-}
 
 // A name is dialled where it leads only if somebody has told it who may tell such an
 // address; and so is what libp2p has learned by itself.
@@ -45,13 +22,13 @@ func TestGateJudgesWhatIsDialled(t *testing.T) {
 	port, err := inside.Addrs()[0].ValueForProtocol(ma.P_TCP)
 	require.NoError(t, err)
 	at := "/tcp/" + port
-	dns := names{
+	dns := map[string]string{
 		"evil.example.com": "127.0.0.1", "v6.example.com": "64:ff9b::7f00:1",
 		"_dnsaddr.evil.example.com": "dnsaddr=/ip4/127.0.0.1" + at + "/p2p/" + inside.ID().String(),
 		"_dnsaddr.deep.example.com": "dnsaddr=/dns4/evil.example.com" + at + "/p2p/" + inside.ID().String(),
 	}
 	gated := func() (*Gate, func(text string) error) {
-		gate := newGate(t, dns)
+		gate := NewGate(dnstest.Resolver(t, func(name string) string { return dns[name] }))
 		h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(),
 			libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate), libp2p.ResourceManager(&network.NullResourceManager{}))
 		require.NoError(t, err)
@@ -87,7 +64,7 @@ func TestGateJudgesWhatIsDialled(t *testing.T) {
 }
 
 func TestGateRemembersWithinBounds(t *testing.T) {
-	gate := newGate(t, nil)
+	gate := NewGate(nil)
 	at := func(i int) ma.Multiaddr {
 		return ma.StringCast(fmt.Sprintf("/ip4/10.%d.%d.%d/tcp/1", i>>16, i>>8&255, i&255))
 	}
