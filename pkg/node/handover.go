@@ -32,8 +32,9 @@ type HandedOver struct {
 // ProvideMany begins to provide many keys, each as ProvideKey does, and returns as soon
 // as they are durable: the schedule announces them, beginning at once. Known keys keep
 // their schedule, except those never announced yet, which are due now. So a call may be
-// repeated with the same keys. ErrKeyLength, an error of ctx or of the store: no key of
-// the call was begun.
+// repeated with the same keys. After ErrKeyLength or an error of ctx or of the store no
+// key of the call is provided that was not before; after ErrClosed all are, at the next
+// start.
 func (n *Node) ProvideMany(ctx context.Context, keys [][]byte) (h HandedOver, err error) {
 	pubs, items, err := n.unprovided(keys)
 	if err == nil {

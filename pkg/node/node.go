@@ -291,7 +291,7 @@ func republishItem(kind uint8, key []byte) republish.Item {
 	return republish.Item{Key: kad.KeyOf(key), Kind: kind}
 }
 
-// SetBootstrap replaces the bootstrap peers.
+// SetBootstrap replaces the bootstrap peers, which are dialled when the table is low next.
 func (n *Node) SetBootstrap(peers []peer.AddrInfo) {
 	_ = n.ask(func(time.Time, *dht.Machine) { n.cfg.Bootstrap = peers })
 }

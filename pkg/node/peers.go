@@ -95,8 +95,8 @@ func (n *Node) ownWord(id peer.ID) (peer.AddrInfo, bool) {
 	return ai, len(ai.Addrs) > 0
 }
 
-// Closest returns the k peers nearest to key that answer, nearest first, without
-// this node. ErrNoAnswer if nobody could be asked.
+// Closest returns the k peers nearest to key that answer, nearest first, without this
+// node. ErrInvalidKey for an empty key, ErrNoAnswer if nobody could be asked.
 func (n *Node) Closest(ctx context.Context, key []byte) ([]peer.AddrInfo, error) {
 	if len(key) == 0 {
 		return nil, fmt.Errorf("%w: empty", ErrInvalidKey)
@@ -120,8 +120,10 @@ func (n *Node) addrInfo(id kad.PeerID) peer.AddrInfo {
 	return ai
 }
 
-// Ping measures one round trip to a peer with libp2p's ping, with the DHT's own
-// PING if the peer lacks it. Without addresses the peer is looked up first.
+// Ping measures one round trip to a peer with libp2p's ping, with the DHT's own PING if
+// the peer lacks it: ten seconds at most for the dial, and as many for each ping. Without
+// addresses the peer is looked up first. Errors are those of FindPeer, of the dial and of
+// the ping.
 func (n *Node) Ping(ctx context.Context, ai peer.AddrInfo) (time.Duration, error) {
 	if len(ai.Addrs) == 0 && !n.connected(ai.ID) {
 		found, err := n.FindPeer(ctx, ai.ID)
@@ -166,7 +168,8 @@ func (n *Node) libp2pPing(ctx context.Context, id peer.ID) (time.Duration, error
 	return r.RTT, r.Error
 }
 
-// RepublishNow makes every published key due at once.
+// RepublishNow makes every published key due at once and returns; Status tells how far the
+// renewal has come (Republish). ErrClosed.
 func (n *Node) RepublishNow() error {
 	return n.ask(func(now time.Time, m *dht.Machine) { m.RepublishAll(now) })
 }

@@ -89,7 +89,8 @@ func (n *Node) forgetProvided(key []byte) error {
 }
 
 // Published calls fn with the keys this node publishes, in the order of their
-// place in the keyspace, until fn returns false.
+// place in the keyspace, until fn returns false. fn may not call the keystore, so not the
+// node's calls that publish either. Errors are the keystore's.
 func (n *Node) Published(fn func(records.Published) bool) error {
 	return n.cfg.Keystore.Range(kad.Prefix{}, fn)
 }
@@ -100,8 +101,11 @@ const maxLocal = 80_000
 
 // Providers finds peers that have the content of key, each told to fn with its
 // addresses, until count (0: all) are found or fn returns false. A peer is told again
-// if others know more addresses of it: then with those. It returns how many peers were
-// told; ErrNotFound if none, ErrNoAnswer if nobody could be asked.
+// if others know more addresses of it: then with those. fn runs in the caller's goroutine.
+// It returns how many peers were told.
+//
+// Errors: ErrKeyLength, ErrNegative; ErrNotFound if no peer was told, ErrNoAnswer if also
+// nobody could be asked; an error of the store.
 func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(peer.AddrInfo) bool) (int, error) {
 	if err := checkProviderKey(key); err != nil {
 		return 0, err

@@ -54,7 +54,8 @@ func (n *Node) Unprovide(ctx context.Context, c cid.Cid) error {
 	return n.UnprovideKey(ctx, c.Hash())
 }
 
-// FindProvidersAsync implements routing.ContentRouting; count 0 means all.
+// FindProvidersAsync implements routing.ContentRouting: Providers, as a channel that is
+// closed at the end. The caller reads it to its end or ends ctx.
 func (n *Node) FindProvidersAsync(ctx context.Context, c cid.Cid, count int) <-chan peer.AddrInfo {
 	out := make(chan peer.AddrInfo)
 	go func() {
@@ -85,14 +86,16 @@ func (n *Node) PutValue(ctx context.Context, key string, value []byte, _ ...rout
 	return err
 }
 
-// GetValue implements routing.ValueStore.
+// GetValue implements routing.ValueStore: Get with a quorum of 16. Options are ignored.
+// routing.ErrNotFound instead of ErrNotFound.
 func (n *Node) GetValue(ctx context.Context, key string, _ ...routing.Option) ([]byte, error) {
 	res, err := n.Get(ctx, []byte(key), 0)
 	return res.Value, notFound(err)
 }
 
-// SearchValue implements routing.ValueStore: each value sent is better than the
-// one before.
+// SearchValue implements routing.ValueStore: each value sent is better than the one before.
+// The channel is closed at the end; the caller reads it to its end or ends ctx. Options are
+// ignored. ErrInvalidKey.
 func (n *Node) SearchValue(ctx context.Context, key string, _ ...routing.Option) (<-chan []byte, error) {
 	if _, ok := n.valid.of(key); !ok {
 		return nil, ErrInvalidKey
@@ -113,14 +116,14 @@ func (n *Node) SearchValue(ctx context.Context, key string, _ ...routing.Option)
 	return out, nil
 }
 
-// Bootstrap implements routing.Routing. The node bootstraps by itself; this asks
-// the bootstrap peers again.
+// Bootstrap implements routing.Routing: it asks the bootstrap peers again and returns at
+// once. The node bootstraps by itself; Joined waits for that. ErrClosed.
 func (n *Node) Bootstrap(context.Context) error {
 	return n.ask(func(time.Time, *dht.Machine) { n.startBootstrap() })
 }
 
-// GetPublicKey implements routing.PubKeyFetcher: from the peer ID, the peerstore
-// or the network's pk record.
+// GetPublicKey implements routing.PubKeyFetcher: from the peer ID, the peerstore or the
+// network's pk record. routing.ErrNotFound, and otherwise the errors of Get.
 func (n *Node) GetPublicKey(ctx context.Context, p peer.ID) (crypto.PubKey, error) {
 	if pub, err := p.ExtractPublicKey(); err == nil {
 		return pub, nil

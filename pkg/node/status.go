@@ -154,7 +154,7 @@ func (n *Node) connectedPeers() (all, inbound int) {
 	return len(oldest), inbound
 }
 
-// Table returns the peers of the routing table, nearest buckets first.
+// Table returns the peers of the routing table, nearest buckets first; none after Close.
 func (n *Node) Table() []TableEntry {
 	var out []TableEntry
 	_ = n.ask(func(time.Time, *dht.Machine) {

@@ -83,7 +83,8 @@ func shortError(err error) error {
 func (n *Node) Traces(count int) []*dht.Trace { return n.traces.last(count) }
 
 // Explain runs the lookup that Get, Providers, FindPeer or Closest would, and
-// returns its story whatever it found. The node must have Config.DHT.Trace set.
+// returns its story whatever it found. The node must have Config.DHT.Trace set. Errors:
+// those of a bad key, of ctx if it ended first, and ErrClosed.
 func (n *Node) Explain(ctx context.Context, kind dht.QueryKind, key []byte) (*dht.Trace, error) {
 	q := dht.Query{Kind: kind, Key: key}
 	if err := n.checkLookup(&q); err != nil {

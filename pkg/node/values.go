@@ -165,9 +165,11 @@ func (n *Node) stopPublishing(kind records.Kind, key []byte) error {
 	return n.ask(func(_ time.Time, m *dht.Machine) { m.Unscheduled(it) })
 }
 
-// Get finds the best value under key: here and at the peers nearest to it. It
-// ends early when quorum holders of one value have answered (0: 16, 1: the first
-// will do). ErrNotFound if nobody has one, ErrNoAnswer if nobody could be asked.
+// Get finds the best value under key: here and at the peers nearest to it. It ends early
+// when quorum holders of one value have answered (0: 16, 1: the first will do).
+//
+// Errors: ErrInvalidKey, ErrNegative; ErrNotFound if nobody has a valid value, ErrNoAnswer
+// if nobody could be asked; an error of the store.
 func (n *Node) Get(ctx context.Context, key []byte, quorum int) (ValueResult, error) {
 	return n.search(ctx, key, quorum, nil)
 }
