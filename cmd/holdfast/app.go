@@ -6,7 +6,6 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,23 +26,19 @@ const (
 // errInterrupted is the error of what a person ended before it was done.
 var errInterrupted = errors.New("interrupted")
 
-// app is one run of the command line.
+// app is what the commands share in one run of the command line: the streams, the flags
+// that every command has, and the node that is asked. Each command has a type of its own
+// for its own flags, in a file of its name.
 type app struct {
 	in        io.Reader
 	out, errs io.Writer
 	getenv    func(string) string
 	environ   []string
 
-	json      bool
-	config    string        // --config
-	dataDir   string        // --data-dir
-	socket    string        // --api
-	bootstrap []string      // --bootstrap
-	prefix    string        // --protocol-prefix
-	namespace []string      // --namespace
-	rawKeys   bool          // --raw-keys
-	timeout   time.Duration // --timeout
-	verbose   bool          // --verbose
+	json    bool   // --json
+	config  string // --config
+	dataDir string // --data-dir
+	client         // of commands that ask a node
 
 	cmd     *cobra.Command // that runs; nil until its arguments are good enough to start
 	endless bool           // it runs until it is interrupted, which is no error
@@ -159,15 +154,15 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
 	f.StringVar(&a.config, "config", "", "configuration `file`")
 	f.StringVar(&a.dataDir, "data-dir", "", "data `directory` of the daemon (storage.path)")
-	addGroup(root, "Run a node:", a.serveCommand(), a.demoCommand(), a.idCommand(), a.configCommand())
-	addGroup(root, "Publish and find:", a.putCommand(), a.getCommand(), a.unpublishCommand(),
-		a.provideCommand(), a.unprovideCommand(), a.providesCommand(), a.findProvidersCommand(),
-		a.findPeerCommand(), a.closestCommand(), a.pingCommand(), a.explainCommand())
-	addGroup(root, "Watch the daemon:", a.statusCommand(), a.topCommand(), a.healthCommand(), a.peersCommand(), a.tableCommand(),
-		a.republishCommand(), a.logCommand(), a.debugCommand())
-	addGroup(root, "Look after its database:", a.checkCommand(), a.compactCommand(), a.backupCommand(), a.restoreCommand())
-	addGroup(root, "Measure and simulate:", a.benchCommand(), a.simCommand())
-	addGroup(root, otherGroup, a.versionCommand(), a.manCommand())
+	addGroup(root, "Run a node:", newServe(a), newDemo(a), newID(a), newConfig(a))
+	addGroup(root, "Publish and find:", newPut(a), newGet(a), newUnpublish(a),
+		newProvide(a), newUnprovide(a), newProvides(a), newFindProviders(a),
+		newFindPeer(a), newClosest(a), newPing(a), newExplain(a))
+	addGroup(root, "Watch the daemon:", newStatus(a), newTop(a), newHealth(a), newPeers(a), newTable(a),
+		newRepublish(a), newLog(a), newDebug(a))
+	addGroup(root, "Look after its database:", newCheck(a), newCompact(a), newBackup(a), newRestore(a))
+	addGroup(root, "Measure and simulate:", newBench(a), newSim(a))
+	addGroup(root, otherGroup, newVersion(a), newMan(a))
 	root.SetHelpCommandGroupID(otherGroup)
 	root.SetCompletionCommandGroupID(otherGroup)
 	root.SetFlagErrorFunc(badFlag)

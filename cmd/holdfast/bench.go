@@ -2,7 +2,7 @@ package main
 
 import "github.com/spf13/cobra"
 
-func (a *app) benchCommand() *cobra.Command {
+func newBench(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "bench",
 		Short: "Benchmark a node on this machine",
@@ -10,6 +10,6 @@ func (a *app) benchCommand() *cobra.Command {
   holdfast bench store
   holdfast bench lookup`,
 	})
-	cmd.AddCommand(a.benchRPCCommand(), a.benchStoreCommand(), a.benchLookupCommand())
+	cmd.AddCommand(newBenchRPC(a), newBenchStore(a), newBenchLookup(a))
 	return cmd
 }

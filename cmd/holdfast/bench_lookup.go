@@ -11,8 +11,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpcbench"
 )
 
-func (a *app) benchLookupCommand() *cobra.Command {
-	var cfg rpcbench.LookupConfig
+// benchLookupCommand is `holdfast bench lookup`.
+type benchLookupCommand struct {
+	*app
+	cfg rpcbench.LookupConfig
+}
+
+func newBenchLookup(a *app) *cobra.Command {
+	c := &benchLookupCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "lookup",
 		Short: "Measure how long lookups in a network take, beside the round trips they are made of",
@@ -25,33 +31,35 @@ the median of all requests. Nothing is stored.`,
   holdfast bench lookup --bootstrap /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW... --protocol-prefix /mynet`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cfg.Validate(); err != nil {
+			if err := c.cfg.Validate(); err != nil {
 				return usageError{err}
 			}
-			return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
-				p := a.counted("looked up", cfg.Count)
-				r, err := rpcbench.Lookups(ctx, b, cfg, func(done int) { p.at(int64(done)) })
-				p.end()
-				if err != nil {
-					return err
-				}
-				return a.printLookups(&r)
-			})(cmd, args)
+			return a.with(c.run)(cmd, args)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.Lookup, "op", api.LookupClosest, strings.Join([]string{api.LookupClosest, api.LookupFindProviders}, " or "))
-	f.IntVar(&cfg.Count, "count", 200, "lookups to do")
-	f.IntVar(&cfg.Parallel, "parallel", 1, "lookups at once")
+	f.StringVar(&c.cfg.Lookup, "op", api.LookupClosest, strings.Join([]string{api.LookupClosest, api.LookupFindProviders}, " or "))
+	f.IntVar(&c.cfg.Count, "count", 200, "lookups to do")
+	f.IntVar(&c.cfg.Parallel, "parallel", 1, "lookups at once")
 	return a.nodeFlags(cmd)
 }
 
-func (a *app) printLookups(r *rpcbench.LookupResult) error {
-	if a.json {
-		return a.printJSON(r)
+func (c *benchLookupCommand) run(ctx context.Context, b api.Backend, _ []string) error {
+	p := c.counted("looked up", c.cfg.Count)
+	r, err := rpcbench.Lookups(ctx, b, c.cfg, func(done int) { p.at(int64(done)) })
+	p.end()
+	if err != nil {
+		return err
+	}
+	return c.print(&r)
+}
+
+func (c *benchLookupCommand) print(r *rpcbench.LookupResult) error {
+	if c.json {
+		return c.printJSON(r)
 	}
 	ms := func(v float64) string { return fmt.Sprintf("%.1f ms", v) }
-	return a.table(
+	return c.table(
 		[]string{"LOOKUP", "COUNT", "FAILED", "AT ONCE", "RATE", "P50", "P95", "P99", "RTT", "LIMIT", "SHARE", "HOPS", "ASKED", "SILENT"},
 		[][]string{{
 			r.Lookup, fmt.Sprint(r.Lookups), fmt.Sprint(r.Failed), fmt.Sprint(r.Parallel), fmt.Sprintf("%.1f/s", r.PerSecond),

@@ -13,8 +13,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpcbench"
 )
 
-func (a *app) benchRPCCommand() *cobra.Command {
-	var cfg rpcbench.Config
+// benchRPCCommand is `holdfast bench rpc`.
+type benchRPCCommand struct {
+	*app
+	cfg rpcbench.Config
+}
+
+func newBenchRPC(a *app) *cobra.Command {
+	c := &benchRPCCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "rpc [MULTIADDR]",
 		Short: "Measure how many requests a node answers, beside what libp2p can carry",
@@ -30,39 +36,42 @@ and takes libp2p's ping as the limit.`,
   holdfast bench rpc --transport quic --records 100000 --op FIND_NODE
   holdfast bench rpc /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW... --streams 8`,
 		Args: atMost("[MULTIADDR]"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cfg.Validate(); err != nil {
-				return usageError{err}
-			}
-			if len(args) == 1 {
-				if name := changed(cmd, "announcers", "announcements", "records", "dir"); name != "" {
-					return usagef("--%s is for the daemon that bench starts; it does not go with MULTIADDR", name)
-				}
-				return a.benchOther(cmd.Context(), cfg, args[0])
-			}
-			if changed(cmd, "protocol-prefix") != "" {
-				return usagef("--protocol-prefix goes with MULTIADDR")
-			}
-			return a.benchOwn(cmd.Context(), cfg)
-		},
+		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&cfg.Operations, "op", nil, "`operations` to measure: "+strings.Join(rpcbench.Operations(), ", "))
-	f.StringVar(&cfg.Transport, "transport", "tcp", "tcp or quic")
-	f.IntVar(&cfg.Peers, "peers", 4, "`hosts` that ask")
-	f.IntVar(&cfg.Streams, "streams", 64, "`streams` that ask at once, of all hosts together")
-	f.IntVar(&cfg.Announcers, "announcers", 64, "`hosts` that announce, for ADD_PROVIDER")
-	f.IntVar(&cfg.Announcements, "announcements", 100_000, "`records` announced in a round of ADD_PROVIDER")
-	f.IntVar(&cfg.Records, "records", 1_000_000, "`records` that the daemon of one's own holds")
-	f.IntVar(&cfg.Rounds, "rounds", 5, "`rounds` of limit and measurement; their medians count")
-	f.DurationVar(&cfg.Window, "window", 0, "how `long` each measurement lasts (0: 1s)")
-	f.StringVar(&cfg.Dir, "dir", ".", "`directory` on the disk to measure")
+	f.StringSliceVar(&c.cfg.Operations, "op", nil, "`operations` to measure: "+strings.Join(rpcbench.Operations(), ", "))
+	f.StringVar(&c.cfg.Transport, "transport", "tcp", "tcp or quic")
+	f.IntVar(&c.cfg.Peers, "peers", 4, "`hosts` that ask")
+	f.IntVar(&c.cfg.Streams, "streams", 64, "`streams` that ask at once, of all hosts together")
+	f.IntVar(&c.cfg.Announcers, "announcers", 64, "`hosts` that announce, for ADD_PROVIDER")
+	f.IntVar(&c.cfg.Announcements, "announcements", 100_000, "`records` announced in a round of ADD_PROVIDER")
+	f.IntVar(&c.cfg.Records, "records", 1_000_000, "`records` that the daemon of one's own holds")
+	f.IntVar(&c.cfg.Rounds, "rounds", 5, "`rounds` of limit and measurement; their medians count")
+	f.DurationVar(&c.cfg.Window, "window", 0, "how `long` each measurement lasts (0: 1s)")
+	f.StringVar(&c.cfg.Dir, "dir", ".", "`directory` on the disk to measure")
 	f.StringVar(&a.prefix, "protocol-prefix", "", "`prefix` of the protocol of the node at MULTIADDR (network.protocol_prefix)")
 	return cmd
 }
 
-func (a *app) benchOther(ctx context.Context, cfg rpcbench.Config, addr string) error {
-	loaded, err := a.load()
+func (c *benchRPCCommand) run(cmd *cobra.Command, args []string) error {
+	if err := c.cfg.Validate(); err != nil {
+		return usageError{err}
+	}
+	if len(args) == 1 {
+		if name := changed(cmd, "announcers", "announcements", "records", "dir"); name != "" {
+			return usagef("--%s is for the daemon that bench starts; it does not go with MULTIADDR", name)
+		}
+		return c.other(cmd.Context(), args[0])
+	}
+	if changed(cmd, "protocol-prefix") != "" {
+		return usagef("--protocol-prefix goes with MULTIADDR")
+	}
+	return c.own(cmd.Context())
+}
+
+// other measures the node at an address.
+func (c *benchRPCCommand) other(ctx context.Context, addr string) error {
+	loaded, err := c.load()
 	if err != nil {
 		return err
 	}
@@ -71,26 +80,28 @@ func (a *app) benchOther(ctx context.Context, cfg rpcbench.Config, addr string) 
 		return usageError{err}
 	}
 	var results benchResults
-	err = rpcbench.Other(ctx, cfg, infos[0], loaded.Config.Network.ProtocolPrefix, a.telling, results.add(a))
-	return results.print(a, err)
+	err = rpcbench.Other(ctx, c.cfg, infos[0], loaded.Config.Network.ProtocolPrefix, c.telling, results.add(c.app))
+	return results.print(c.app, err)
 }
 
-func (a *app) benchOwn(ctx context.Context, cfg rpcbench.Config) error {
-	dir, err := os.MkdirTemp(cfg.Dir, "holdfast-bench-")
+// own measures a daemon that it starts.
+func (c *benchRPCCommand) own(ctx context.Context) error {
+	dir, err := os.MkdirTemp(c.cfg.Dir, "holdfast-bench-")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	cfg := c.cfg
 	cfg.Dir = dir
 	var results benchResults
-	err = rpcbench.Own(ctx, cfg, a.telling, results.add(a))
-	return results.print(a, err)
+	err = rpcbench.Own(ctx, cfg, c.telling, results.add(c.app))
+	return results.print(c.app, err)
 }
 
 // telling says on a terminal what goes on.
-func (a *app) telling(what string) {
-	if isTerminal(a.errs) {
-		fmt.Fprintf(a.errs, "\r\x1b[K%s", what)
+func (c *benchRPCCommand) telling(what string) {
+	if isTerminal(c.errs) {
+		fmt.Fprintf(c.errs, "\r\x1b[K%s", what)
 	}
 }
 

@@ -12,16 +12,16 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/workload"
 )
 
-// benchStore is one run of `bench store`.
-type benchStore struct {
+// benchStoreCommand is `holdfast bench store`.
+type benchStoreCommand struct {
 	*app
 	cfg   workload.Config
 	dir   string
 	serve bool
 }
 
-func (a *app) benchStoreCommand() *cobra.Command {
-	b := benchStore{app: a}
+func newBenchStore(a *app) *cobra.Command {
+	c := &benchStoreCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "store",
 		Short: "Measure the store of provider records",
@@ -35,34 +35,34 @@ It works in a directory of its own below --dir, which it removes. Steps: ` + str
   holdfast bench store --records 10000000 --dir /var/lib/holdfast --json`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if b.serve {
+			if c.serve {
 				return workload.Serve(a.in, a.out, workload.OpenNode)
 			}
-			return b.run(cmd.Context())
+			return c.run(cmd.Context())
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&b.cfg.Records, "records", 1_000_000, "`number` of records")
-	f.IntSliceVar(&b.cfg.Batches, "batch", []int{100, 1000, 10_000}, "`sizes` of batches")
-	f.IntSliceVar(&b.cfg.Callers, "callers", []int{1, 64, 1024}, "`numbers` of callers that wait for each record")
-	f.DurationVar(&b.cfg.Window, "window", 0, "how `long` each rate is measured (0: 3s)")
-	f.IntVar(&b.cfg.Days, "days", 2, "simulated `days` in which all records are renewed every 22 hours")
-	f.StringSliceVar(&b.cfg.Steps, "steps", nil, "`steps` to do, all if none are named")
-	f.StringVar(&b.dir, "dir", ".", "`directory` on the disk to measure")
-	f.BoolVar(&b.serve, "serve", false, "be the process that is measured")
+	f.IntVar(&c.cfg.Records, "records", 1_000_000, "`number` of records")
+	f.IntSliceVar(&c.cfg.Batches, "batch", []int{100, 1000, 10_000}, "`sizes` of batches")
+	f.IntSliceVar(&c.cfg.Callers, "callers", []int{1, 64, 1024}, "`numbers` of callers that wait for each record")
+	f.DurationVar(&c.cfg.Window, "window", 0, "how `long` each rate is measured (0: 3s)")
+	f.IntVar(&c.cfg.Days, "days", 2, "simulated `days` in which all records are renewed every 22 hours")
+	f.StringSliceVar(&c.cfg.Steps, "steps", nil, "`steps` to do, all if none are named")
+	f.StringVar(&c.dir, "dir", ".", "`directory` on the disk to measure")
+	f.BoolVar(&c.serve, "serve", false, "be the process that is measured")
 	_ = f.MarkHidden("serve") // it exists
 	return cmd
 }
 
-func (b *benchStore) run(ctx context.Context) error {
-	if err := b.cfg.Validate(); err != nil {
+func (c *benchStoreCommand) run(ctx context.Context) error {
+	if err := c.cfg.Validate(); err != nil {
 		return usageError{err}
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	dir, err := os.MkdirTemp(b.dir, "holdfast-bench-")
+	dir, err := os.MkdirTemp(c.dir, "holdfast-bench-")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
@@ -70,16 +70,16 @@ func (b *benchStore) run(ctx context.Context) error {
 	target := workload.Target{Name: "holdfast", Command: func(ctx context.Context) *exec.Cmd {
 		return exec.CommandContext(ctx, self, "bench", "store", "--serve")
 	}}
-	report, err := workload.Compare(ctx, b.cfg, dir, []workload.Target{target}, func(step, _ string, _ []workload.Figure) {
-		if isTerminal(b.errs) {
-			fmt.Fprintf(b.errs, "%s done\n", step)
+	report, err := workload.Compare(ctx, c.cfg, dir, []workload.Target{target}, func(step, _ string, _ []workload.Figure) {
+		if isTerminal(c.errs) {
+			fmt.Fprintf(c.errs, "%s done\n", step)
 		}
 	})
 	if err != nil {
 		return err
 	}
-	if b.json {
-		return b.printJSON(report)
+	if c.json {
+		return c.printJSON(report)
 	}
-	return report.WriteTable(b.out)
+	return report.WriteTable(c.out)
 }

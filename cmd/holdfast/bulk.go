@@ -7,40 +7,55 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize/english"
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-const (
-	// watchEvery is how often a command asks how far the daemon has come.
-	watchEvery = time.Second
-	// answerGrace is how long an interrupted command waits for the answer to its last
-	// request.
-	answerGrace = 5 * time.Second
-)
+// answerGrace is how long an interrupted command waits for the answer to its last
+// request.
+const answerGrace = 5 * time.Second
+
+// keyFlags are the flags of commands on the keys of a file.
+type keyFlags struct {
+	file string
+	skip bool // lines that are not keys
+}
+
+func (k *keyFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&k.file, "file", "", "`file` with one key a line")
+	f.BoolVar(&k.skip, "skip-invalid", false, "leave out lines of the file that are not keys")
+}
+
+// check refuses what does not go together.
+func (k *keyFlags) check(args []string) error {
+	switch {
+	case (k.file == "") == (len(args) == 0):
+		return usagef("give either KEY... or --file FILE")
+	case k.skip && k.file == "":
+		return usagef("--skip-invalid goes with --file")
+	}
+	return nil
+}
+
+// bulk reads the file.
+func (k *keyFlags) bulk(ctx context.Context, a *app) (*bulk, error) {
+	var f *keyFile
+	err := untilInterrupted(ctx, func() (err error) {
+		f, err = k.read(a.in, a.errs)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &bulk{app: a, file: k.file, keys: f.keys}, nil
+}
 
 // bulk is a command on the keys of a file.
 type bulk struct {
-	a    *app
+	*app
 	file string // as on the command line
 	keys [][]byte
-}
-
-// bulk reads the file of keys and runs a command on it.
-func (a *app) bulk(file string, skip bool, run func(k *bulk, ctx context.Context, b api.Backend) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		var f *keyFile
-		err := untilInterrupted(cmd.Context(), func() (err error) {
-			f, err = a.readKeyFile(file, skip)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		k := &bulk{a: a, file: file, keys: f.keys}
-		return a.with(func(ctx context.Context, b api.Backend, _ []string) error { return run(k, ctx, b) })(cmd, args)
-	}
 }
 
 // provide hands the keys over and watches them being announced.
@@ -49,15 +64,15 @@ func (k *bulk) provide(ctx context.Context, b api.Backend) error {
 	if err != nil {
 		switch done := h.New + h.Known; {
 		case done > 0:
-			k.a.note("%d of %s are handed over: %s; give the file again to hand over the rest", done, counted(len(k.keys), "key"), k.stay())
-		case ctx.Err() != nil && !k.a.alone():
-			k.a.note("the daemon has not said whether it keeps the keys; `holdfast unprovide --file %s` takes them back", k.file)
+			k.note("%d of %s are handed over: %s; give the file again to hand over the rest", done, counted(len(k.keys), "key"), k.stay())
+		case ctx.Err() != nil && !k.alone():
+			k.note("the daemon has not said whether it keeps the keys; `holdfast unprovide --file %s` takes them back", k.file)
 		}
 		return err
 	}
-	s, err := k.a.watchAnnounced(ctx, b)
+	s, err := k.watchAnnounced(ctx, b)
 	if err != nil {
-		k.a.note("%s handed over: %s", areKeys(len(k.keys)), k.stay())
+		k.note("%s handed over: %s", areKeys(len(k.keys)), k.stay())
 		return err
 	}
 	return k.provided(h, &s)
@@ -65,7 +80,7 @@ func (k *bulk) provide(ctx context.Context, b api.Backend) error {
 
 // stay says what becomes of keys that are handed over.
 func (k *bulk) stay() string {
-	if k.a.alone() {
+	if k.alone() {
 		return "those that are announced stay at the peers until they expire, the others end with this command"
 	}
 	return fmt.Sprintf("the daemon keeps them and goes on announcing them; `holdfast unprovide --file %s` takes them back", k.file)
@@ -85,7 +100,7 @@ func (k *bulk) handOver(ctx context.Context, b api.Backend) (all api.HandedOver,
 // ends, the answer to the last one is still waited for, so that what was done is
 // known.
 func (k *bulk) each(ctx context.Context, what string, request func(ctx context.Context, part [][]byte) error) error {
-	p := k.a.counted(what, len(k.keys))
+	p := k.counted(what, len(k.keys))
 	defer p.end()
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -106,12 +121,12 @@ func (k *bulk) each(ctx context.Context, what string, request func(ctx context.C
 
 // watchAnnounced shows how the keys that the daemon has not announced yet become
 // fewer. It ends when each has been tried, or when there is no peer to tell.
-func (a *app) watchAnnounced(ctx context.Context, b api.Backend) (s api.RepublishStatus, err error) {
+func (k *bulk) watchAnnounced(ctx context.Context, b api.Backend) (s api.RepublishStatus, err error) {
 	if s, err = b.RepublishStatus(ctx); err != nil {
 		return s, err
 	}
 	most := s.Unannounced
-	p := a.counted("announced", most)
+	p := k.counted("announced", most)
 	defer p.end()
 	for s.Unannounced > 0 && busy(&s) {
 		if s, err = laterStatus(ctx, b); err != nil {
@@ -123,28 +138,13 @@ func (a *app) watchAnnounced(ctx context.Context, b api.Backend) (s api.Republis
 	return s, nil
 }
 
-// busy reports whether the schedule has something to do now and somebody to tell.
-func busy(s *api.RepublishStatus) bool {
-	return s.VerifiedPeers > 0 && s.Active+s.OverdueKeys > 0
-}
-
-// laterStatus asks again after a while.
-func laterStatus(ctx context.Context, b api.Backend) (api.RepublishStatus, error) {
-	select {
-	case <-time.After(watchEvery):
-		return b.RepublishStatus(ctx)
-	case <-ctx.Done():
-		return api.RepublishStatus{}, ctx.Err()
-	}
-}
-
 // provided tells how it ended.
 func (k *bulk) provided(h api.HandedOver, s *api.RepublishStatus) error {
-	if k.a.alone() && s.Unannounced > 0 {
+	if k.alone() && s.Unannounced > 0 {
 		return api.Errorf(api.CodeNoPeers, "%s not announced: too few peers took them", areKeys(s.Unannounced))
 	}
-	if k.a.json {
-		return k.a.printJSON(struct {
+	if k.json {
+		return k.printJSON(struct {
 			Keys        int `json:"keys"`
 			New         int `json:"new"`
 			Known       int `json:"known"`
@@ -155,16 +155,16 @@ func (k *bulk) provided(h api.HandedOver, s *api.RepublishStatus) error {
 	if h.Known > 0 {
 		text += fmt.Sprintf(", of which %d %s provided before", h.Known, english.PluralWord(h.Known, "was", "were"))
 	}
-	if err := k.a.printf("%s\n", text); err != nil {
+	if err := k.printf("%s\n", text); err != nil {
 		return err
 	}
 	if s.Unannounced == 0 {
 		return nil
 	}
 	if s.VerifiedPeers == 0 {
-		return k.a.printf("%s not announced yet because no peer answers; the daemon announces them when one does\n", areKeys(s.Unannounced))
+		return k.printf("%s not announced yet because no peer answers; the daemon announces them when one does\n", areKeys(s.Unannounced))
 	}
-	return k.a.printf("%s not announced yet: the daemon goes on, see `holdfast republish status`\n", areKeys(s.Unannounced))
+	return k.printf("%s not announced yet: the daemon goes on, see `holdfast republish status`\n", areKeys(s.Unannounced))
 }
 
 // unprovide takes the keys back.
@@ -179,17 +179,17 @@ func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
 	switch {
 	case err != nil:
 		if removed > 0 {
-			k.a.note("%s taken back; give the file again to take back the rest", areKeys(removed))
+			k.note("%s taken back; give the file again to take back the rest", areKeys(removed))
 		}
 		return err
 	case removed == 0:
 		return api.Errorf(api.CodeNotFound, "none of %s is provided; `holdfast provides` lists those that are", counted(len(k.keys), "key"))
-	case k.a.json:
-		return k.a.printJSON(map[string]int{"keys": removed, "not_provided": unknown})
+	case k.json:
+		return k.printJSON(map[string]int{"keys": removed, "not_provided": unknown})
 	case unknown > 0:
-		return k.a.printf("Unprovided %s; %d more %s not provided\n", counted(removed, "key"), unknown, english.PluralWord(unknown, "was", "were"))
+		return k.printf("Unprovided %s; %d more %s not provided\n", counted(removed, "key"), unknown, english.PluralWord(unknown, "was", "were"))
 	}
-	return k.a.printf("Unprovided %s\n", counted(removed, "key"))
+	return k.printf("Unprovided %s\n", counted(removed, "key"))
 }
 
 // areKeys is a number of keys with its verb.
@@ -198,9 +198,4 @@ func areKeys(n int) string {
 		return "1 key is"
 	}
 	return counted(n, "key") + " are"
-}
-
-// note tells on standard error what is no result and no error.
-func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.errs, "holdfast: "+format+"\n", args...)
 }

@@ -64,7 +64,7 @@ var errEnough = errors.New("enough")
 // completePublished completes with the keys of a kind that the daemon publishes.
 func (a *app) completePublished(kind string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 || len(a.bootstrap) > 0 {
+		if len(args) > 0 || a.alone() {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		a.cmd = cmd

@@ -9,45 +9,92 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-func (a *app) configCommand() *cobra.Command {
+func newConfig(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "config",
 		Short: "Show and check the configuration",
 		Example: `  holdfast config default > /etc/holdfast/config.toml
   holdfast config print --origin`,
 	})
-	var origin bool
-	print := &cobra.Command{
+	cmd.AddCommand(newConfigPrint(a), newConfigDefault(a), newConfigValidate(a))
+	return cmd
+}
+
+// configPrintCommand is `holdfast config print`.
+type configPrintCommand struct {
+	*app
+	origin bool
+}
+
+func newConfigPrint(a *app) *cobra.Command {
+	c := &configPrintCommand{app: a}
+	cmd := &cobra.Command{
 		Use:     "print",
 		Short:   "Print the configuration in effect",
 		Long:    `Print the configuration in effect: defaults, file, environment and flags together.`,
 		Example: `  HOLDFAST_NETWORK__MODE=client holdfast config print --origin`,
 		Args:    exactly(),
-		RunE:    func(*cobra.Command, []string) error { return a.printConfig(origin) },
+		RunE:    c.run,
 	}
-	print.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
-	cmd.AddCommand(print,
-		&cobra.Command{
-			Use:     "default",
-			Short:   "Print every key with its default and meaning",
-			Example: `  holdfast config default`,
-			Args:    exactly(),
-			RunE: func(*cobra.Command, []string) error {
-				if a.json {
-					c := config.Default()
-					return a.printKeys(&config.Loaded{Config: c})
-				}
-				return a.printf("%s", config.Render())
-			},
-		},
-		&cobra.Command{
-			Use:     "validate [FILE]",
-			Short:   "Check the configuration and report everything that is wrong",
-			Example: `  holdfast config validate /etc/holdfast/config.toml`,
-			Args:    atMost("[FILE]"),
-			RunE:    func(_ *cobra.Command, args []string) error { return a.validateConfig(args) },
-		})
+	cmd.Flags().BoolVar(&c.origin, "origin", false, "say where each value comes from")
 	return cmd
+}
+
+func (c *configPrintCommand) run(*cobra.Command, []string) error {
+	loaded, err := c.checked()
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printKeys(loaded)
+	}
+	return c.printf("%s", loaded.Print(c.origin))
+}
+
+func newConfigDefault(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "default",
+		Short:   "Print every key with its default and meaning",
+		Example: `  holdfast config default`,
+		Args:    exactly(),
+		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.printKeys(&config.Loaded{Config: config.Default()})
+			}
+			return a.printf("%s", config.Render())
+		},
+	}
+}
+
+// configValidateCommand is `holdfast config validate`.
+type configValidateCommand struct{ *app }
+
+func newConfigValidate(a *app) *cobra.Command {
+	c := &configValidateCommand{app: a}
+	return &cobra.Command{
+		Use:     "validate [FILE]",
+		Short:   "Check the configuration and report everything that is wrong",
+		Example: `  holdfast config validate /etc/holdfast/config.toml`,
+		Args:    atMost("[FILE]"),
+		RunE:    c.run,
+	}
+}
+
+func (c *configValidateCommand) run(_ *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		c.config = args[0]
+	}
+	loaded, err := c.checked()
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(map[string]any{"valid": true, "file": loaded.File})
+	}
+	if loaded.File == "" {
+		return c.printf("The configuration is valid (no file; defaults and environment)\n")
+	}
+	return c.printf("%s is valid\n", loaded.File)
 }
 
 // checked loads the configuration with every check that serve makes.
@@ -58,34 +105,6 @@ func (a *app) checked(settings ...config.Setting) (*config.Loaded, error) {
 		err = usageError{err}
 	}
 	return loaded, err
-}
-
-func (a *app) validateConfig(args []string) error {
-	if len(args) == 1 {
-		a.config = args[0]
-	}
-	loaded, err := a.checked()
-	if err != nil {
-		return err
-	}
-	if a.json {
-		return a.printJSON(map[string]any{"valid": true, "file": loaded.File})
-	}
-	if loaded.File == "" {
-		return a.printf("The configuration is valid (no file; defaults and environment)\n")
-	}
-	return a.printf("%s is valid\n", loaded.File)
-}
-
-func (a *app) printConfig(origin bool) error {
-	loaded, err := a.checked()
-	if err != nil {
-		return err
-	}
-	if a.json {
-		return a.printKeys(loaded)
-	}
-	return a.printf("%s", loaded.Print(origin))
 }
 
 // printKeys prints one key a line as JSON.

@@ -73,23 +73,27 @@ func (a *app) newLogs(c *config.Config) (*daemon.Logs, error) {
 	return logs, nil
 }
 
-// with runs a command against the node it asks for: a short-lived one if there
-// are bootstrap addresses on the command line, else the daemon.
+// with is the RunE of a command that does nothing but ask the node.
 func (a *app) with(run func(ctx context.Context, b api.Backend, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		ctx := cmd.Context()
-		if a.timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeoutCause(ctx, a.timeout, errGaveUp)
-			defer cancel()
-		}
-		b, closeBackend, err := a.backend(ctx)
-		if err != nil {
-			return a.gaveUp(ctx, err)
-		}
-		defer closeBackend()
-		return a.gaveUp(ctx, run(ctx, b, args))
+		return a.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error { return run(ctx, b, args) })
 	}
+}
+
+// ask lets a command work with the node it asks for: a short-lived one if there are
+// bootstrap addresses on the command line, otherwise the daemon. --timeout bounds it.
+func (a *app) ask(ctx context.Context, work func(ctx context.Context, b api.Backend) error) error {
+	if a.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, a.timeout, errGaveUp)
+		defer cancel()
+	}
+	b, closeBackend, err := a.backend(ctx)
+	if err != nil {
+		return a.gaveUp(ctx, err)
+	}
+	defer closeBackend()
+	return a.gaveUp(ctx, work(ctx, b))
 }
 
 // errGaveUp is the cause of a context that --timeout has ended.
@@ -148,13 +152,13 @@ func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 		}
 	}
 	loaded, err := a.load()
-	if err != nil && len(a.bootstrap) == 0 {
+	if err != nil && !a.alone() {
 		loaded, err = a.loadWithoutFile(err)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(a.bootstrap) == 0 {
+	if !a.alone() {
 		socket, err := daemon.FindSocket(&loaded.Config, a.getenv)
 		if err != nil {
 			return nil, nil, err
@@ -177,6 +181,3 @@ func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 	}
 	return c, func() { _ = c.Close() }, nil // it was for this command alone
 }
-
-// alone reports whether the node ends with the command.
-func (a *app) alone() bool { return len(a.bootstrap) > 0 }

@@ -10,14 +10,25 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-func (a *app) debugCommand() *cobra.Command {
+func newDebug(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "debug",
 		Short:   "Look into a daemon in trouble",
 		Example: `  holdfast debug bundle`,
 	})
-	var force bool
-	bundle := &cobra.Command{
+	cmd.AddCommand(newDebugBundle(a))
+	return cmd
+}
+
+// debugBundleCommand is `holdfast debug bundle`.
+type debugBundleCommand struct {
+	*app
+	force bool
+}
+
+func newDebugBundle(a *app) *cobra.Command {
+	c := &debugBundleCommand{app: a}
+	cmd := &cobra.Command{
 		Use:   "bundle [FILE]",
 		Short: "Save what is needed to understand the daemon in one file",
 		Long: `Save as one tar.gz: what each goroutine does, the memory in use, settings, status,
@@ -31,34 +42,33 @@ The admin socket also serves profiles:
 		Example: `  holdfast debug bundle
   holdfast debug bundle - | ssh admin@example.org 'cat > bundle.tar.gz'`,
 		Args: atMost("[FILE]"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			file := "holdfast-debug-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
-			if len(args) == 1 {
-				file = args[0]
-			}
-			if err := mayReplace(file, force); err != nil {
-				return err
-			}
-			return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
-				return a.saveBundle(ctx, b, file)
-			})(cmd, args)
-		},
+		RunE: c.run,
 	}
-	bundle.Flags().BoolVar(&force, "force", false, "replace FILE if it is there already")
-	cmd.AddCommand(a.daemonFlags(bundle))
-	return cmd
+	cmd.Flags().BoolVar(&c.force, "force", false, "replace FILE if it is there already")
+	return a.daemonFlags(cmd)
 }
 
-func (a *app) saveBundle(ctx context.Context, b api.Backend, file string) error {
+func (c *debugBundleCommand) run(cmd *cobra.Command, args []string) error {
+	file := "holdfast-debug-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
+	if len(args) == 1 {
+		file = args[0]
+	}
+	if err := mayReplace(file, c.force); err != nil {
+		return err
+	}
+	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error { return c.save(ctx, b, file) })
+}
+
+func (c *debugBundleCommand) save(ctx context.Context, b api.Backend, file string) error {
 	if file == "-" {
-		return b.DebugBundle(ctx, a.out)
+		return b.DebugBundle(ctx, c.out)
 	}
 	n, err := saveTo(file, func(w io.Writer) error { return b.DebugBundle(ctx, w) })
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(map[string]any{"file": file, "bytes": n})
+	if c.json {
+		return c.printJSON(map[string]any{"file": file, "bytes": n})
 	}
-	return a.printf("Saved %s to %s\n", bytesText(n), file)
+	return c.printf("Saved %s to %s\n", bytesText(n), file)
 }

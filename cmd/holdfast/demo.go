@@ -36,8 +36,8 @@ const demoAddrFile = "server_node_addr.txt"
 // demoTimeout bounds the joining of the network, and each lookup of a client.
 const demoTimeout = 30 * time.Second
 
-// demo is one run of the demo.
-type demo struct {
+// demoCommand is one run of `holdfast demo`.
+type demoCommand struct {
 	*app
 	mode     string
 	port     int
@@ -46,8 +46,8 @@ type demo struct {
 	fromFile bool // the bootstrap address was read from addrFile
 }
 
-func (a *app) demoCommand() *cobra.Command {
-	d := demo{app: a}
+func newDemo(a *app) *cobra.Command {
+	d := &demoCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Store and find a value and content between two terminals",
@@ -73,7 +73,7 @@ Exit codes of a client: 0 found, 3 not found, 1 no server reached.`,
 	return cmd
 }
 
-func (d *demo) run(ctx context.Context) error {
+func (d *demoCommand) run(ctx context.Context) error {
 	if d.mode != "server" && d.mode != "client" {
 		return usagef("--mode %q is neither server nor client", d.mode)
 	}
@@ -109,10 +109,10 @@ func (d *demo) run(ctx context.Context) error {
 }
 
 // say prints one line of the result.
-func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
+func (d *demoCommand) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
 
 // findServer gives a client without addresses the one in the file.
-func (d *demo) findServer() error {
+func (d *demoCommand) findServer() error {
 	if d.mode != "client" || len(d.bootstrap) > 0 {
 		return nil
 	}
@@ -130,7 +130,7 @@ func (d *demo) findServer() error {
 
 // settings is the configuration of a demo: that of serve, but for what it needs.
 // remove deletes a temporary data directory.
-func (d *demo) settings() (loaded *config.Loaded, remove func(), err error) {
+func (d *demoCommand) settings() (loaded *config.Loaded, remove func(), err error) {
 	dir, remove := d.dataDir, func() {}
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "holdfast-demo-"); err != nil {
@@ -164,7 +164,7 @@ func (d *demo) settings() (loaded *config.Loaded, remove func(), err error) {
 }
 
 // join waits for the bootstrap peers and says where this node is.
-func (d *demo) join(ctx context.Context) error {
+func (d *demoCommand) join(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	reached, failed, err := d.d.Bootstrapped(ctx)
@@ -200,7 +200,7 @@ func (d *demo) join(ctx context.Context) error {
 }
 
 // localAddr is the address to dial from this machine, over TCP.
-func (d *demo) localAddr() string {
+func (d *demoCommand) localAddr() string {
 	addrs := d.d.Addrs()
 	for _, a := range addrs {
 		if strings.HasPrefix(a, "/ip4/127.0.0.1/tcp/") {
@@ -211,7 +211,7 @@ func (d *demo) localAddr() string {
 }
 
 // server stores, announces, and serves until it is interrupted.
-func (d *demo) server(ctx context.Context) error {
+func (d *demoCommand) server(ctx context.Context) error {
 	if err := d.publish(ctx); err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (d *demo) server(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) publish(ctx context.Context) error {
+func (d *demoCommand) publish(ctx context.Context) error {
 	b := d.d.Backend()
 	for _, v := range [][2]string{{demoKey, demoValue}, {demoNewKey, demoNewValue}} {
 		if _, err := b.Put(ctx, mustKey(v[0]), []byte(v[1]), 0); err != nil {
@@ -256,7 +256,7 @@ func contentKey(content string) []byte {
 
 // client finds the values and the content, under the older names and the newer:
 // servers of either kind may be there. One of each is enough for success.
-func (d *demo) client(ctx context.Context) error {
+func (d *demoCommand) client(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*demoTimeout)
 	defer cancel()
 	valueErr := d.findValues(ctx)
@@ -264,7 +264,7 @@ func (d *demo) client(ctx context.Context) error {
 	return errors.Join(valueErr, contentErr)
 }
 
-func (d *demo) findValues(ctx context.Context) error {
+func (d *demoCommand) findValues(ctx context.Context) error {
 	var last error
 	found := false
 	for _, key := range [...]string{demoKey, demoNewKey} {
@@ -284,7 +284,7 @@ func (d *demo) findValues(ctx context.Context) error {
 	return last
 }
 
-func (d *demo) findContent(ctx context.Context) error {
+func (d *demoCommand) findContent(ctx context.Context) error {
 	var last error
 	found := false
 	for _, content := range [...]string{demoContent, demoNewContent} {

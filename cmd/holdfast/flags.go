@@ -2,63 +2,79 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
+// client is how a command reaches the node that it asks: a daemon by its socket, or a
+// network by a short-lived node.
+type client struct {
+	socket    string        // --api
+	timeout   time.Duration // --timeout
+	bootstrap []string      // --bootstrap
+	prefix    string        // --protocol-prefix
+	verbose   bool          // --verbose
+	namespace []string      // --namespace
+	rawKeys   bool          // --raw-keys
+}
+
+// alone reports whether the node ends with the command.
+func (c *client) alone() bool { return len(c.bootstrap) > 0 }
+
 // nodeFlags adds the flags of commands that ask the daemon, or with --bootstrap a
 // network.
-func (a *app) nodeFlags(cmd *cobra.Command) *cobra.Command {
-	a.askFlags(cmd)
-	a.networkFlags(cmd.Flags())
-	a.idle(cmd, a.valueFlags)
+func (c *client) nodeFlags(cmd *cobra.Command) *cobra.Command {
+	c.askFlags(cmd)
+	c.networkFlags(cmd.Flags())
+	idle(cmd, c.valueFlags)
 	return cmd
 }
 
 // valueNodeFlags adds the flags of commands that do so with values.
-func (a *app) valueNodeFlags(cmd *cobra.Command) *cobra.Command {
-	a.askFlags(cmd)
-	a.networkFlags(cmd.Flags())
-	a.valueFlags(cmd.Flags())
+func (c *client) valueNodeFlags(cmd *cobra.Command) *cobra.Command {
+	c.askFlags(cmd)
+	c.networkFlags(cmd.Flags())
+	c.valueFlags(cmd.Flags())
 	return cmd
 }
 
 // daemonFlags adds the flags of commands that are about the daemon.
-func (a *app) daemonFlags(cmd *cobra.Command) *cobra.Command {
-	a.askFlags(cmd)
-	a.idle(cmd, a.networkFlags, a.valueFlags)
+func (c *client) daemonFlags(cmd *cobra.Command) *cobra.Command {
+	c.askFlags(cmd)
+	idle(cmd, c.networkFlags, c.valueFlags)
 	return cmd
 }
 
-func (a *app) askFlags(cmd *cobra.Command) {
+func (c *client) askFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	a.socketFlag(f)
-	f.DurationVar(&a.timeout, "timeout", 0, "give up after this `time` (0: wait as long as the daemon answers)")
+	c.socketFlag(f)
+	f.DurationVar(&c.timeout, "timeout", 0, "give up after this `time` (0: wait as long as the daemon answers)")
 }
 
-func (a *app) socketFlag(f *pflag.FlagSet) {
-	f.StringVar(&a.socket, "api", "", "admin `socket` of the daemon (api.socket)")
+func (c *client) socketFlag(f *pflag.FlagSet) {
+	f.StringVar(&c.socket, "api", "", "admin `socket` of the daemon (api.socket)")
 }
 
 // networkFlags adds the flags that say which network to join.
-func (a *app) networkFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&a.bootstrap, "bootstrap", nil, "full `multiaddrs` of peers to start from, separated by spaces")
-	f.StringVar(&a.prefix, "protocol-prefix", "", "`prefix` of the network's protocol (network.protocol_prefix)")
-	f.BoolVar(&a.verbose, "verbose", false, "log each request, in and out")
+func (c *client) networkFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&c.bootstrap, "bootstrap", nil, "full `multiaddrs` of peers to start from, separated by spaces")
+	f.StringVar(&c.prefix, "protocol-prefix", "", "`prefix` of the network's protocol (network.protocol_prefix)")
+	f.BoolVar(&c.verbose, "verbose", false, "log each request, in and out")
 }
 
 // valueFlags adds the flags that say which values are accepted.
-func (a *app) valueFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&a.namespace, "namespace", nil, "accept this `namespace` without a validator (values.unvalidated_namespaces)")
-	f.BoolVar(&a.rawKeys, "raw-keys", false, "accept value keys without a namespace (values.raw_keys)")
+func (c *client) valueFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&c.namespace, "namespace", nil, "accept this `namespace` without a validator (values.unvalidated_namespaces)")
+	f.BoolVar(&c.rawKeys, "raw-keys", false, "accept value keys without a namespace (values.raw_keys)")
 }
 
 // idleFlag marks a flag that every command took once, on one that it is not for. It is
 // hidden and goes on doing what it did, with a word on stderr.
 const idleFlag = "holdfast_idle"
 
-func (a *app) idle(cmd *cobra.Command, add ...func(*pflag.FlagSet)) {
+func idle(cmd *cobra.Command, add ...func(*pflag.FlagSet)) {
 	idle := pflag.NewFlagSet("", pflag.ContinueOnError)
 	for _, flags := range add {
 		flags(idle)

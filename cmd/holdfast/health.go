@@ -19,8 +19,14 @@ import (
 // healthTimeout bounds the whole question: a busy node is not a dead one.
 const healthTimeout = 10 * time.Second
 
-func (a *app) healthCommand() *cobra.Command {
-	var ready bool
+// healthCommand is `holdfast health`.
+type healthCommand struct {
+	*app
+	ready bool
+}
+
+func newHealth(a *app) *cobra.Command {
+	c := &healthCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the daemon whether it is well",
@@ -31,42 +37,42 @@ asked: its routing table is usable and peers answer.`,
 		Example: `  holdfast health
   holdfast health --ready`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.health(cmd.Context(), ready) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
-	cmd.Flags().BoolVar(&ready, "ready", false, "also ask whether the node can be asked")
+	cmd.Flags().BoolVar(&c.ready, "ready", false, "also ask whether the node can be asked")
 	a.socketFlag(cmd.Flags())
 	return cmd
 }
 
-func (a *app) health(ctx context.Context, ready bool) error {
+func (c *healthCommand) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	var err error
-	where := a.healthAddr()
+	where := c.addr()
 	if where != "" {
-		err = healthOverHTTP(ctx, where, ready)
+		err = healthOverHTTP(ctx, where, c.ready)
 	} else {
 		where = "the admin socket"
-		err = a.healthOverSocket(ctx, ready)
+		err = c.overSocket(ctx)
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return api.Errorf(api.CodeNoDaemon, "no answer at %s within %s: the daemon is paused, hangs, or the machine is overloaded; look at its log and at what the process does, or restart it", where, healthTimeout)
 	case err != nil:
 		return err
-	case a.json && ready:
-		return a.printJSON(map[string]bool{"healthy": true, "ready": true})
-	case a.json:
-		return a.printJSON(map[string]bool{"healthy": true})
+	case c.json && c.ready:
+		return c.printJSON(map[string]bool{"healthy": true, "ready": true})
+	case c.json:
+		return c.printJSON(map[string]bool{"healthy": true})
 	}
-	return a.printf("ok\n")
+	return c.printf("ok\n")
 }
 
-// healthAddr is where the configuration says health is served; empty: the daemon is
+// addr is where the configuration says health is served; empty: the daemon is
 // to be asked over its socket, because that is off, on any free port, or it is named.
-func (a *app) healthAddr() string {
-	loaded, err := a.load()
-	if err != nil || a.dataDir != "" || a.socket != "" || loaded.Config.Metrics.Listen == config.Off {
+func (c *healthCommand) addr() string {
+	loaded, err := c.load()
+	if err != nil || c.dataDir != "" || c.socket != "" || loaded.Config.Metrics.Listen == config.Off {
 		return ""
 	}
 	host, port, err := net.SplitHostPort(loaded.Config.Metrics.Listen)
@@ -79,8 +85,8 @@ func (a *app) healthAddr() string {
 	return net.JoinHostPort(host, port)
 }
 
-func (a *app) healthOverSocket(ctx context.Context, ready bool) error {
-	b, done, err := a.backend(ctx)
+func (c *healthCommand) overSocket(ctx context.Context) error {
+	b, done, err := c.backend(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,7 +97,7 @@ func (a *app) healthOverSocket(ctx context.Context, ready bool) error {
 		return err
 	case !h.Healthy:
 		return fmt.Errorf("not healthy: %s", clean(h.Problem))
-	case ready && !h.Ready:
+	case c.ready && !h.Ready:
 		return fmt.Errorf("not ready: %s", clean(h.NotReady))
 	}
 	return nil

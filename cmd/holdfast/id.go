@@ -15,9 +15,15 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-func (a *app) idCommand() *cobra.Command {
-	var generate bool
-	var seed int64
+// idCommand is `holdfast id`.
+type idCommand struct {
+	*app
+	generate bool
+	seed     int64
+}
+
+func newID(a *app) *cobra.Command {
+	c := &idCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "id",
 		Short: "Show who the node is, or make a new identity",
@@ -30,70 +36,72 @@ can make it.`,
 		Example: `  holdfast id
   holdfast id --generate --data-dir /var/lib/holdfast`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			seeded := cmd.Flags().Changed("seed")
-			if seeded && !generate {
-				return usagef("--seed goes with --generate")
-			}
-			if generate {
-				return a.generate(seeded, seed)
-			}
-			return a.with(a.showID)(cmd, args)
-		},
+		RunE: c.run,
 	}
-	cmd.Flags().BoolVar(&generate, "generate", false, "make a new identity")
-	cmd.Flags().Int64Var(&seed, "seed", 0, "make it from this `number`: not secret")
+	cmd.Flags().BoolVar(&c.generate, "generate", false, "make a new identity")
+	cmd.Flags().Int64Var(&c.seed, "seed", 0, "make it from this `number`: not secret")
 	return a.daemonFlags(cmd)
 }
 
-func (a *app) showID(ctx context.Context, b api.Backend, _ []string) error {
+func (c *idCommand) run(cmd *cobra.Command, args []string) error {
+	seeded := cmd.Flags().Changed("seed")
+	if seeded && !c.generate {
+		return usagef("--seed goes with --generate")
+	}
+	if c.generate {
+		return c.make(seeded)
+	}
+	return c.with(c.show)(cmd, args)
+}
+
+func (c *idCommand) show(ctx context.Context, b api.Backend, _ []string) error {
 	id, err := b.Identity(ctx)
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(id)
+	if c.json {
+		return c.printJSON(id)
 	}
 	addrs := strings.Join(id.Addrs, "\n  ")
-	return a.printf("Peer ID: %s\nPublic key: %s\nAgent: %s\nProtocol: %s\nAddresses:\n  %s\n", id.PeerID, id.PublicKey, id.Agent, id.Protocol, addrs)
+	return c.printf("Peer ID: %s\nPublic key: %s\nAgent: %s\nProtocol: %s\nAddresses:\n  %s\n", id.PeerID, id.PublicKey, id.Agent, id.Protocol, addrs)
 }
 
-func (a *app) generate(seeded bool, seed int64) error {
-	key, err := newKey(seeded, seed)
+func (c *idCommand) make(seeded bool) error {
+	key, err := c.newKey(seeded)
 	if err != nil {
 		return err
 	}
 	if seeded {
-		fmt.Fprintf(a.errs, "holdfast: warning: an identity made from --seed %d is not secret: anybody can make the same one; use it for tests only\n", seed)
+		fmt.Fprintf(c.errs, "holdfast: warning: an identity made from --seed %d is not secret: anybody can make the same one; use it for tests only\n", c.seed)
 	}
 	id, err := peer.IDFromPrivateKey(key)
 	if err != nil {
 		return fmt.Errorf("new identity: %w", err)
 	}
-	if a.dataDir != "" {
-		if err := os.MkdirAll(a.dataDir, 0o700); err != nil {
+	if c.dataDir != "" {
+		if err := os.MkdirAll(c.dataDir, 0o700); err != nil {
 			return fmt.Errorf("data directory: %w", err)
 		}
-		if err := daemon.SaveIdentity(a.dataDir, key); err != nil {
+		if err := daemon.SaveIdentity(c.dataDir, key); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintln(a.errs, "holdfast: not saved; --data-dir DIR saves it as DIR/"+daemon.IdentityFile)
+		fmt.Fprintln(c.errs, "holdfast: not saved; --data-dir DIR saves it as DIR/"+daemon.IdentityFile)
 	}
 	public, err := crypto.MarshalPublicKey(key.GetPublic())
 	if err != nil {
 		return fmt.Errorf("new identity: %w", err)
 	}
 	text := base64.StdEncoding.EncodeToString(public)
-	if a.json {
-		return a.printJSON(api.Identity{PeerID: id.String(), PublicKey: text, Addrs: []string{}, Agent: daemon.Agent()})
+	if c.json {
+		return c.printJSON(api.Identity{PeerID: id.String(), PublicKey: text, Addrs: []string{}, Agent: daemon.Agent()})
 	}
-	return a.printf("Peer ID: %s\nPublic key: %s\n", id, text)
+	return c.printf("Peer ID: %s\nPublic key: %s\n", id, text)
 }
 
-func newKey(seeded bool, seed int64) (crypto.PrivKey, error) {
+func (c *idCommand) newKey(seeded bool) (crypto.PrivKey, error) {
 	if seeded {
-		return daemon.SeededIdentity(seed)
+		return daemon.SeededIdentity(c.seed)
 	}
 	return daemon.NewIdentity()
 }

@@ -34,30 +34,30 @@ type keyFile struct {
 	wrongs int      // all of them
 }
 
-// readKeyFile reads the file of a command, "-" being standard input. Without skip it
-// is an error if a line is wrong; with skip the wrong ones are told and left out.
-func (a *app) readKeyFile(name string, skip bool) (*keyFile, error) {
-	in := a.in
-	if name != "-" {
-		f, err := os.Open(name)
+// read reads the file, "-" being standard input. A line that is not a key is an error,
+// or with skip it is left out and named on errs.
+func (k *keyFlags) read(stdin io.Reader, errs io.Writer) (*keyFile, error) {
+	in := stdin
+	if k.file != "-" {
+		f, err := os.Open(k.file)
 		if err != nil {
 			return nil, fmt.Errorf("keys: %w", err)
 		}
 		defer f.Close()
 		in = f
 	}
-	f := &keyFile{name: name}
-	if name == "-" {
+	f := &keyFile{name: k.file}
+	if k.file == "-" {
 		f.name = "standard input"
 	}
 	if err := f.read(in, maxFileKeys); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
-	if f.wrongs > 0 && !skip {
+	if f.wrongs > 0 && !k.skip {
 		return nil, f.refusal()
 	}
 	if f.wrongs > 0 {
-		fmt.Fprintf(a.errs, "holdfast: %s left out\n%s\n", f.wrongText(), f.list())
+		fmt.Fprintf(errs, "holdfast: %s left out\n%s\n", f.wrongText(), f.list())
 	}
 	if len(f.keys) == 0 {
 		return nil, fmt.Errorf("%s has no keys", f.name)

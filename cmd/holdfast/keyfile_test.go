@@ -84,7 +84,7 @@ func TestReadKeyFile(t *testing.T) {
 	var errs bytes.Buffer
 	text := someCID + "\n" + strings.Repeat("Qmdfoo\n", maxBadLines+3)
 	read := func(skip bool) (*keyFile, error) {
-		return (&app{in: strings.NewReader(text), errs: &errs}).readKeyFile("-", skip)
+		return (&keyFlags{file: "-", skip: skip}).read(strings.NewReader(text), &errs)
 	}
 	_, err := read(false)
 	require.ErrorContains(t, err, "standard input: 13 lines that are not keys: nothing was done; correct the file, or leave them out with --skip-invalid\n  standard input:2: ")

@@ -16,8 +16,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-// manCommand is for those who package the program; it needs no node.
-func (a *app) manCommand() *cobra.Command {
+// newMan makes the command for those who package the program; it needs no node.
+func newMan(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIR",
 		Short: "Write the manual pages: one for each command, and holdfast.toml(5)",
@@ -28,7 +28,7 @@ beside it.`,
 		Args:    exactly("DIR"),
 		Hidden:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			date, err := a.buildDate()
+			date, err := buildDate(a.getenv)
 			if err != nil {
 				return err
 			}
@@ -152,8 +152,8 @@ width of a terminal that does not tell its own
 
 // buildDate is the date in the manual pages: $SOURCE_DATE_EPOCH, for builds that can
 // be repeated (reproducible-builds.org/specs/source-date-epoch), or today.
-func (a *app) buildDate() (time.Time, error) {
-	text := a.getenv("SOURCE_DATE_EPOCH")
+func buildDate(getenv func(string) string) (time.Time, error) {
+	text := getenv("SOURCE_DATE_EPOCH")
 	if text == "" {
 		return time.Now(), nil
 	}

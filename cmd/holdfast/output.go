@@ -9,6 +9,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
 // printJSON prints one object on a line of its own.
@@ -18,6 +20,19 @@ func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
 func (a *app) printf(format string, args ...any) error {
 	_, err := fmt.Fprintf(a.out, format, args...)
 	return err
+}
+
+// note tells on standard error what is no result and no error.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.errs, "holdfast: "+format+"\n", args...)
+}
+
+// printPeer prints a peer on one line: ID and addresses.
+func (a *app) printPeer(p api.Peer) error {
+	if a.json {
+		return a.printJSON(p)
+	}
+	return a.words(append([]string{p.PeerID}, p.Addrs...))
 }
 
 // clean makes text from other peers safe for a terminal.

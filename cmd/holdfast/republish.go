@@ -2,94 +2,37 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-func (a *app) republishNowCommand() *cobra.Command {
-	var wait bool
-	cmd := &cobra.Command{
-		Use:   "now",
-		Short: "Republish every key now",
-		Long: `Republish every key now. The daemon does it a few keys at a time; with --wait
-the command shows how far it is and ends when every key has been tried.`,
-		Example: `  holdfast republish now
-  holdfast republish now --wait`,
-		Args: exactly(),
-		RunE: a.with(func(ctx context.Context, b api.Backend, _ []string) error {
-			before, err := b.RepublishStatus(ctx)
-			if err != nil {
-				return err
-			}
-			if err := b.RepublishNow(ctx); err != nil {
-				return err
-			}
-			if wait {
-				return a.waitRepublished(ctx, b, &before)
-			}
-			if a.json {
-				return a.printJSON(struct {
-					Started bool `json:"started"`
-					Keys    int  `json:"keys"`
-				}{true, before.Keys})
-			}
-			return a.printf("Republishing started: %s\n", counted(before.Keys, "key"))
-		}),
-	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every key has been tried")
+func newRepublish(a *app) *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use:     "republish",
+		Short:   "Show or trigger republishing",
+		Example: `  holdfast republish status`,
+	})
+	cmd.AddCommand(newRepublishStatus(a), newRepublishNow(a))
 	return cmd
 }
 
-// waitRepublished waits until the schedule has nothing to do, and tells what came of
-// the keys since before.
-func (a *app) waitRepublished(ctx context.Context, b api.Backend, before *api.RepublishStatus) error {
-	s, err := a.watchRepublished(ctx, b, before)
-	if err != nil {
-		a.note("the daemon goes on republishing, see `holdfast republish status`")
-		return err
-	}
-	if restarted(before, &s) {
-		return errors.New("the daemon was restarted meanwhile; `holdfast republish status` shows how many keys are overdue")
-	}
-	renewed, failed := s.Succeeded-before.Succeeded, s.Failed-before.Failed
-	if s.VerifiedPeers == 0 && s.Keys > 0 {
-		return api.Errorf(api.CodeNoPeers, "%s not republished because no peer answers; the daemon does it when one does", areKeys(s.Active+s.OverdueKeys))
-	}
-	if a.json {
-		return a.printJSON(struct {
-			Keys      int    `json:"keys"`
-			Succeeded uint64 `json:"succeeded"`
-			Failed    uint64 `json:"failed"`
-		}{s.Keys, renewed, failed})
-	}
-	text := fmt.Sprintf("Republished %s", counted(int(renewed), "key"))
-	if failed > 0 {
-		text += fmt.Sprintf("; %d failed and are tried again, see `holdfast republish status`", failed)
-	}
-	return a.printf("%s\n", text)
+// watchEvery is how often a command asks how far the daemon has come.
+const watchEvery = time.Second
+
+// busy reports whether the schedule has something to do now and somebody to tell.
+func busy(s *api.RepublishStatus) bool {
+	return s.VerifiedPeers > 0 && s.Active+s.OverdueKeys > 0
 }
 
-func (a *app) watchRepublished(ctx context.Context, b api.Backend, before *api.RepublishStatus) (s api.RepublishStatus, err error) {
-	if s, err = b.RepublishStatus(ctx); err != nil {
-		return s, err
+// laterStatus asks again after a while.
+func laterStatus(ctx context.Context, b api.Backend) (api.RepublishStatus, error) {
+	select {
+	case <-time.After(watchEvery):
+		return b.RepublishStatus(ctx)
+	case <-ctx.Done():
+		return api.RepublishStatus{}, ctx.Err()
 	}
-	p := a.counted("republished", s.Keys)
-	defer p.end()
-	for busy(&s) && !restarted(before, &s) {
-		if s, err = laterStatus(ctx, b); err != nil {
-			return s, err
-		}
-		done := s.Succeeded - before.Succeeded + s.Failed - before.Failed
-		p.at(int64(min(done, uint64(s.Keys))))
-	}
-	return s, nil
-}
-
-// restarted reports whether the daemon counts from zero again since before.
-func restarted(before, now *api.RepublishStatus) bool {
-	return now.Succeeded < before.Succeeded || now.Failed < before.Failed
 }

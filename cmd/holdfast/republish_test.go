@@ -29,7 +29,7 @@ func TestPrintRepublish(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
 			a := &app{out: &out}
-			require.NoError(t, a.printRepublish(&c.s))
+			require.NoError(t, (&republishStatusCommand{app: a}).print(&c.s))
 			for _, w := range c.want {
 				require.Contains(t, out.String(), w)
 			}

@@ -17,10 +17,16 @@ import (
 // noPort is the value of --port when it was not given.
 const noPort = math.MinInt
 
-func (a *app) serveCommand() *cobra.Command {
-	var listen []string
-	var mode string
-	var port int
+// serveCommand is `holdfast serve`.
+type serveCommand struct {
+	*app
+	listen []string
+	mode   string
+	port   int
+}
+
+func newServe(a *app) *cobra.Command {
+	c := &serveCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
@@ -32,23 +38,24 @@ give to others, and "Ready".`,
 		Example: `  holdfast serve
   holdfast serve --port 4012 --data-dir /tmp/b --bootstrap /ip4/127.0.0.1/tcp/4011/p2p/12D3KooW...`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			load := func() (*config.Loaded, error) { return a.loadServe(listen, mode, port) }
-			if err := checkAddrs(listen, a.bootstrap, port); err != nil {
-				return err
-			}
-			return a.serve(cmd.Context(), load)
-		},
+		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&listen, "listen", nil, "`multiaddr` to listen on, may be repeated (network.listen)")
-	f.IntVar(&port, "port", noPort, "`port` of all listen addresses, 0 for any free one")
+	f.StringArrayVar(&c.listen, "listen", nil, "`multiaddr` to listen on, may be repeated (network.listen)")
+	f.IntVar(&c.port, "port", noPort, "`port` of all listen addresses, 0 for any free one")
 	f.Lookup("port").DefValue = "0" // not shown
-	f.StringVar(&mode, "mode", "", "auto, client or server (network.mode)")
+	f.StringVar(&c.mode, "mode", "", "auto, client or server (network.mode)")
 	f.StringVar(&a.socket, "api", "", "admin `socket` (api.socket)")
 	a.networkFlags(f)
 	a.valueFlags(f)
 	return cmd
+}
+
+func (c *serveCommand) run(cmd *cobra.Command, _ []string) error {
+	if err := checkAddrs(c.listen, c.bootstrap, c.port); err != nil {
+		return err
+	}
+	return c.serve(cmd.Context())
 }
 
 // checkAddrs finds mistakes in the addresses of the command line.
@@ -71,47 +78,47 @@ func checkPort(port int) error {
 	return nil
 }
 
-func (a *app) loadServe(listen []string, mode string, port int) (*config.Loaded, error) {
+func (c *serveCommand) loaded() (*config.Loaded, error) {
 	var settings []config.Setting
-	if len(listen) > 0 {
-		settings = append(settings, config.Setting{Key: "network.listen", List: listen, Flag: "--listen"})
+	if len(c.listen) > 0 {
+		settings = append(settings, config.Setting{Key: "network.listen", List: c.listen, Flag: "--listen"})
 	}
-	if mode != "" {
-		settings = append(settings, config.Setting{Key: "network.mode", Value: mode, Flag: "--mode"})
+	if c.mode != "" {
+		settings = append(settings, config.Setting{Key: "network.mode", Value: c.mode, Flag: "--mode"})
 	}
-	if port != noPort {
-		loaded, err := a.load(settings...)
+	if c.port != noPort {
+		loaded, err := c.load(settings...)
 		if err != nil {
 			return loaded, err
 		}
-		with := daemon.WithPort(loaded.Config.Network.Listen, port)
+		with := daemon.WithPort(loaded.Config.Network.Listen, c.port)
 		settings = append(settings, config.Setting{Key: "network.listen", List: with, Flag: "--port"})
 	}
-	return a.checked(settings...)
+	return c.checked(settings...)
 }
 
-func (a *app) serve(ctx context.Context, load func() (*config.Loaded, error)) error {
+func (c *serveCommand) serve(ctx context.Context) error {
 	hup := make(chan os.Signal, 1) // before anything: SIGHUP kills by default
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	loaded, err := load()
+	loaded, err := c.loaded()
 	if err != nil {
 		return err
 	}
-	logs, err := a.newLogs(&loaded.Config)
+	logs, err := c.newLogs(&loaded.Config)
 	if err != nil {
 		return err
 	}
-	d, err := daemon.Start(daemon.Options{Loaded: loaded, Logs: logs, Getenv: a.getenv, Reload: load})
+	d, err := daemon.Start(daemon.Options{Loaded: loaded, Logs: logs, Getenv: c.getenv, Reload: c.loaded})
 	if err != nil {
 		return err
 	}
-	a.endless = true
-	fmt.Fprintf(a.out, "Peer ID: %s\nListening on:\n", d.ID())
+	c.endless = true
+	fmt.Fprintf(c.out, "Peer ID: %s\nListening on:\n", d.ID())
 	for _, addr := range d.Addrs() {
-		fmt.Fprintln(a.out, addr)
+		fmt.Fprintln(c.out, addr)
 	}
-	fmt.Fprintln(a.out, "Ready")
+	fmt.Fprintln(c.out, "Ready")
 	for {
 		select {
 		case <-hup:

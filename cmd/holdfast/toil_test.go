@@ -51,13 +51,13 @@ func TestCommandsShowProgress(t *testing.T) {
 		shows string
 	}{
 		"provide": {func(ctx context.Context, a *app, b api.Backend) error {
-			return (&bulk{a: a, file: "f", keys: make([][]byte, toilKeys)}).provide(ctx, b)
+			return (&bulk{app: a, file: "f", keys: make([][]byte, toilKeys)}).provide(ctx, b)
 		}, `^announced \d+ of 25 \(\d+ %\), [\d.]+ a second, \d+s to go\n`},
 		"republish now": {func(ctx context.Context, a *app, b api.Backend) error {
-			return a.waitRepublished(ctx, b, &api.RepublishStatus{})
+			return (&republishNowCommand{app: a}).untilTried(ctx, b, &api.RepublishStatus{})
 		}, `^republished \d+ of 25 \(\d+ %\), [\d.]+ a second, \d+s to go\n`},
 		"backup": {func(ctx context.Context, a *app, b api.Backend) error {
-			return a.backup(ctx, b, []string{filepath.Join(t.TempDir(), "f")})
+			return (&backupCommand{app: a}).run(ctx, b, []string{filepath.Join(t.TempDir(), "f")})
 		}, `^saved 1\.0 MiB, \d+ KiB a second\n`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestWaitForADaemonThatIsRestarted(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var out, errs bytes.Buffer
 			a := &app{out: &out, errs: &errs}
-			err := a.waitRepublished(t.Context(), &toil{begun: time.Now()}, &before)
+			err := (&republishNowCommand{app: a}).untilTried(t.Context(), &toil{begun: time.Now()}, &before)
 			require.ErrorContains(t, err, "the daemon was restarted meanwhile")
 			require.Empty(t, out.String()+errs.String())
 		})

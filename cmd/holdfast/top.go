@@ -25,9 +25,15 @@ const (
 // minTopInterval keeps top from being a load of its own.
 const minTopInterval = 200 * time.Millisecond
 
-func (a *app) topCommand() *cobra.Command {
-	var interval time.Duration
-	var count int
+// topCommand is `holdfast top`.
+type topCommand struct {
+	*app
+	interval time.Duration
+	count    int
+}
+
+func newTop(a *app) *cobra.Command {
+	c := &topCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Watch the daemon: routing table, rates of requests and lookups, renewal",
@@ -37,34 +43,34 @@ object for each.`,
 		Example: `  holdfast top
   holdfast top --interval 1s --count 10 --json`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if interval < minTopInterval {
-				return usagef("--interval %s is under %s", interval, minTopInterval)
-			}
-			if count < 0 {
-				return usagef("--count %d is negative", count)
-			}
-			return a.with(func(ctx context.Context, b api.Backend, _ []string) error {
-				t := &top{app: a, backend: b, interval: interval, count: count}
-				if a.json || !isTerminal(a.out) {
-					return t.print(ctx)
-				}
-				return t.watch(ctx)
-			})(cmd, args)
-		},
+		RunE: c.run,
 	}
-	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "`time` between two pictures")
-	cmd.Flags().IntVar(&count, "count", 0, "exit after this many updates (0: when q is pressed)")
+	cmd.Flags().DurationVar(&c.interval, "interval", 2*time.Second, "`time` between two pictures")
+	cmd.Flags().IntVar(&c.count, "count", 0, "exit after this many updates (0: when q is pressed)")
 	return a.daemonFlags(cmd)
+}
+
+func (c *topCommand) run(cmd *cobra.Command, _ []string) error {
+	if c.interval < minTopInterval {
+		return usagef("--interval %s is under %s", c.interval, minTopInterval)
+	}
+	if c.count < 0 {
+		return usagef("--count %d is negative", c.count)
+	}
+	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
+		t := &top{topCommand: c, backend: b}
+		if c.json || !isTerminal(c.out) {
+			return t.print(ctx)
+		}
+		return t.watch(ctx)
+	})
 }
 
 // top shows overviews one after another.
 type top struct {
-	*app
-	backend  api.Backend
-	interval time.Duration
-	count    int
-	last     *api.Overview // nil: none yet
+	*topCommand
+	backend api.Backend
+	last    *api.Overview // nil: none yet
 }
 
 // print writes pictures one below the other, one unless --count says more. Rates

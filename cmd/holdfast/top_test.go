@@ -67,7 +67,7 @@ func TestIsolationStandsOut(t *testing.T) {
 	require.Contains(t, topLines(now, before, 100, style{on: true})[1], "\x1b[31mISOLATED")
 	var out bytes.Buffer
 	a := &app{out: &out}
-	require.NoError(t, a.printStatus(&now.Status))
+	require.NoError(t, (&statusCommand{app: a}).print(&now.Status))
 	require.Regexp(t, `(?m)^State: +ISOLATED since \S+ \S+ \(1m30s ago\): no peer answers$`, out.String())
 }
 

@@ -13,7 +13,7 @@ import (
 // usageTypes are the requests of peers --usage, as columns.
 var usageTypes = []string{"FIND_NODE", "GET_PROVIDERS", "ADD_PROVIDER", "GET_VALUE", "PUT_VALUE", "PING"}
 
-func (a *app) printUsage(ctx context.Context, b api.Backend) error {
+func (c *peersCommand) printUsage(ctx context.Context, b api.Backend) error {
 	peers, err := b.Usage(ctx)
 	if err != nil {
 		return err
@@ -22,17 +22,17 @@ func (a *app) printUsage(ctx context.Context, b api.Backend) error {
 	header = append(header, "REJECTED", "IN", "OUT", "TIME", "RECORDS", "LAST", "AGENT")
 	var rows [][]string
 	for i := range peers {
-		if a.json {
-			if err := a.printJSON(peers[i]); err != nil {
+		if c.json {
+			if err := c.printJSON(peers[i]); err != nil {
 				return err
 			}
 		}
 		rows = append(rows, usageRow(&peers[i]))
 	}
-	if a.json {
+	if c.json {
 		return nil
 	}
-	return a.table(header, rows)
+	return c.table(header, rows)
 }
 
 func usageRow(p *api.PeerUsage) []string {

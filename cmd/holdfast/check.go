@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/daemon"
+)
+
+// checkCommand is `holdfast check`.
+type checkCommand struct {
+	*app
+	repair bool
+}
+
+func newCheck(a *app) *cobra.Command {
+	c := &checkCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check the database of a stopped daemon",
+		Long: `Check the database of a stopped daemon: its structure, and that what is stored
+agrees with what is counted. Exit code 1 if it is damaged. With --repair a damaged
+file is moved aside and a new one filled with what can be read. Each step and how far
+it is are shown on standard error.`,
+		Example: `  holdfast check --data-dir /var/lib/holdfast`,
+		Args:    exactly(),
+		RunE:    offline(c.run),
+	}
+	cmd.Flags().BoolVar(&c.repair, "repair", false, "save what can be read of a damaged file")
+	return cmd
+}
+
+func (c *checkCommand) run([]string) error {
+	loaded, err := c.load()
+	if err != nil {
+		return err
+	}
+	dir, err := daemon.FindDataDir(&loaded.Config, c.getenv)
+	if err != nil {
+		return err
+	}
+	p := c.measured("opening the database", 0)
+	report, err := daemon.CheckStore(dir, &loaded.Config, c.repair, p.step)
+	p.end()
+	if err != nil && !errors.Is(err, daemon.ErrDamaged) {
+		return err
+	}
+	if c.json {
+		return errors.Join(c.printJSON(report), err)
+	}
+	for _, p := range report.Problems {
+		fmt.Fprintln(c.out, clean(p))
+	}
+	switch {
+	case report.MovedTo != "":
+		return c.printf("Repaired %s; the damaged file is %s\n", report.Path, report.MovedTo)
+	case err != nil:
+		return err
+	}
+	return c.printf("%s is in order: %s, %s, %s\n", report.Path,
+		counted(report.Providers, "provider record"), counted(report.Values, "value"), counted(report.Published, "published key"))
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/daemon"
+)
+
+// compactCommand is `holdfast compact`.
+type compactCommand struct{ *app }
+
+func newCompact(a *app) *cobra.Command {
+	c := &compactCommand{app: a}
+	return &cobra.Command{
+		Use:   "compact",
+		Short: "Rewrite the database of a stopped daemon without its free space",
+		Long: `Rewrite the database of a stopped daemon without its free space, which the disk gets
+back. It needs room for the new files beside the old ones until it is done. Each step
+and how far it is are shown on standard error.`,
+		Example: `  holdfast compact --data-dir /var/lib/holdfast`,
+		Args:    exactly(),
+		RunE:    offline(c.run),
+	}
+}
+
+func (c *compactCommand) run([]string) error {
+	dir, err := c.directory()
+	if err != nil {
+		return err
+	}
+	p := c.measured("opening the database", 0)
+	before, after, err := daemon.CompactStore(dir, p.step)
+	p.end()
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(map[string]int64{"before_bytes": before, "after_bytes": after})
+	}
+	return c.printf("Compacted from %s to %s\n", bytesText(before), bytesText(after))
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// defaultTraces is how many lookups explain list shows.
+const defaultTraces = 20
+
+// explainListCommand is `holdfast explain list`.
+type explainListCommand struct {
+	*app
+	count int
+}
+
+func newExplainList(a *app) *cobra.Command {
+	c := &explainListCommand{app: a}
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the last lookups of the daemon, newest first",
+		Example: `  holdfast explain list --count 100`,
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if c.count < 1 {
+				return usagef("--count %d is less than 1", c.count)
+			}
+			return c.ask(cmd.Context(), c.list)
+		},
+	}
+	cmd.Flags().IntVar(&c.count, "count", defaultTraces, "how many, at most 1000")
+	return a.daemonFlags(cmd)
+}
+
+func (c *explainListCommand) list(ctx context.Context, b api.Backend) error {
+	var rows [][]string
+	err := b.Traces(ctx, c.count, func(t api.Trace) error {
+		if c.json {
+			return c.printJSON(t)
+		}
+		took := time.Duration(t.TookMs * float64(time.Millisecond))
+		stored := "-"
+		if t.StoreSent > 0 {
+			stored = fmt.Sprintf("%d of %d", t.StoredAt, t.StoreSent)
+		}
+		rows = append(rows, []string{
+			strconv.FormatUint(t.ID, 10), ago(t.Started), t.Kind, t.Outcome, t.End, span(took),
+			fmt.Sprintf("%d/%d/%d", t.Asked, t.Responded, t.Failed), strconv.Itoa(t.Hops), stored, traceKey(&t),
+		})
+		return nil
+	})
+	if err != nil || c.json {
+		return err
+	}
+	return c.table([]string{"ID", "STARTED", "KIND", "OUTCOME", "END", "TOOK", "ASKED/ANSWERED/FAILED", "HOPS", "STORED", "KEY"}, rows)
+}

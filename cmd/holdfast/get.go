@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// getCommand is `holdfast get`.
+type getCommand struct {
+	*app
+	quorum int
+	output string
+}
+
+func newGet(a *app) *cobra.Command {
+	c := &getCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "get KEY",
+		Short: "Find a value in the network",
+		Long:  `Find the best value under a key and write its bytes alone to standard output.`,
+		Example: `  holdfast get /example/greeting
+  holdfast get --output record.bin /ipns/k51...`,
+		Args: exactly("KEY"),
+		RunE: c.run,
+	}
+	f := cmd.Flags()
+	f.IntVar(&c.quorum, "quorum", 0, "end once this many peers gave the same value (0: the default, 1: the first will do)")
+	f.StringVarP(&c.output, "output", "o", "", "write the value to this `file`")
+	return a.valueNodeFlags(cmd)
+}
+
+func (c *getCommand) run(cmd *cobra.Command, args []string) error {
+	key, err := parseKey(args[0])
+	if err != nil {
+		return err
+	}
+	if c.quorum < 0 {
+		return usagef("--quorum %d is negative", c.quorum)
+	}
+	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
+		v, err := b.Get(ctx, key, c.quorum)
+		if err != nil {
+			return err
+		}
+		return c.print(args[0], v)
+	})
+}
+
+func (c *getCommand) print(text string, v api.Value) error {
+	if c.output != "" {
+		if err := os.WriteFile(c.output, v.Value, 0o666); err != nil {
+			return fmt.Errorf("write the value: %w", err)
+		}
+	}
+	if c.json {
+		return c.printJSON(struct {
+			Key string `json:"key"`
+			api.Value
+		}{text, v})
+	}
+	if c.output != "" {
+		return nil
+	}
+	_, err := c.out.Write(v.Value)
+	return err
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// republishStatusCommand is `holdfast republish status`.
+type republishStatusCommand struct{ *app }
+
+func newRepublishStatus(a *app) *cobra.Command {
+	c := &republishStatusCommand{app: a}
+	return a.daemonFlags(&cobra.Command{
+		Use:     "status",
+		Short:   "Show when keys are republished, and which could not be",
+		Example: `  holdfast republish status --json`,
+		Args:    exactly(),
+		RunE:    a.with(c.run),
+	})
+}
+
+func (c *republishStatusCommand) run(ctx context.Context, b api.Backend, _ []string) error {
+	s, err := b.RepublishStatus(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(s)
+	}
+	return c.print(&s)
+}
+
+func (c *republishStatusCommand) print(s *api.RepublishStatus) error {
+	next := "-"
+	if s.Keys > 0 {
+		next = until(s.NextDue)
+	}
+	err := c.fields(
+		"Keys", fmt.Sprint(s.Keys), "Overdue", alarmIf(s.OverdueKeys > 0, fmt.Sprint(s.OverdueKeys)),
+		"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
+		"Next due", next, "Last success", ago(s.LastSuccess), "Fewest holders", fewestHolders(s), "Unannounced", fmt.Sprint(s.Unannounced),
+	)
+	if err != nil {
+		return err
+	}
+	var failed, ended [][]string
+	for _, e := range s.LastErrors {
+		failed = append(failed, []string{ago(e.At), e.Kind, e.Key, e.Problem})
+	}
+	for _, e := range s.Ended {
+		ended = append(ended, []string{ago(e.At), e.Kind, e.Key, e.Reason})
+	}
+	if err := c.titled("Not published when last tried", []string{"TRIED", "KIND", "KEY", "PROBLEM"}, failed); err != nil {
+		return err
+	}
+	title := fmt.Sprintf("Not published any more, %d since the start", s.EndedTotal)
+	return c.titled(title, []string{"ENDED", "KIND", "KEY", "REASON"}, ended)
+}
+
+// titled prints a table under its title, nothing if it has no rows.
+func (c *republishStatusCommand) titled(title string, head []string, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := c.printf("\n%s:\n", title); err != nil {
+		return err
+	}
+	return c.table(head, rows)
+}
+
+// fewestHolders says how many peers hold each key at worst.
+func fewestHolders(s *api.RepublishStatus) string {
+	h := s.Holders
+	switch {
+	case s.Keys == 0:
+		return "-"
+	case h.Keys == 0:
+		return "not known: no key was published since the start"
+	}
+	text := fmt.Sprintf("%d (%d of %d keys)", h.Fewest, h.FewestKeys, h.Keys)
+	if rest := s.Keys - h.Keys; rest > 0 {
+		text += fmt.Sprintf(", %d not published since the start", rest)
+	}
+	return text
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/sim"
+)
+
+// simRunCommand is `holdfast sim run`.
+type simRunCommand struct {
+	*app
+	scenario string
+	sweep    string
+	html     string
+	svg      string
+	trace    string
+	replay   string
+}
+
+func newSimRun(a *app) *cobra.Command {
+	s := &simRunCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Simulate a network and report how it did",
+		Long: `Simulate a network and report how it did.
+
+A scenario says what happens: one of ` + wrapped(sim.Scenarios(), 84) + `
+or a file (see docs/SIMULATOR.md). Flags win over the options a scenario names.`,
+		Example: `  holdfast sim run --scenario restart --html restart.html
+  holdfast sim run --nodes 1000 --churn weibull --sweep refresh=10m,1h`,
+		Args: exactly(),
+		RunE: s.run,
+	}
+	f := cmd.Flags()
+	for _, o := range sim.Settings() {
+		f.String(o.Name, o.Default, o.Help)
+	}
+	f.StringVar(&s.scenario, "scenario", "steady", "`name or file` of what happens")
+	_ = cmd.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(sim.Scenarios(), cobra.ShellCompDirectiveDefault)) // it exists
+	f.StringVar(&s.sweep, "sweep", "", "run once for each value: `name=value,value...`")
+	f.StringVar(&s.html, "html", "", "write the report with plots to this `file`")
+	f.StringVar(&s.svg, "svg", "", "write the plots of a sweep to this `file`")
+	f.StringVar(&s.trace, "trace", "", "write every event to this `file`")
+	f.StringVar(&s.replay, "replay", "", "compare every event with this `file`")
+	return cmd
+}
+
+// wrapped lists words with commas, in lines of a width.
+func wrapped(words []string, width int) string {
+	var b strings.Builder
+	col := 34
+	for i, w := range words {
+		if i < len(words)-1 {
+			w += ","
+		}
+		if col+len(w)+1 > width {
+			b.WriteString("\n")
+			col = 0
+		} else if i > 0 {
+			b.WriteString(" ")
+		}
+		b.WriteString(w)
+		col += len(w) + 1
+	}
+	return b.String()
+}
+
+func (s *simRunCommand) run(cmd *cobra.Command, _ []string) error {
+	scenario, opts, err := s.options(cmd)
+	if err != nil {
+		return usageError{err}
+	}
+	// A live network is nearly all of the memory, and it is full of pointers: let
+	// the garbage grow to four times as much before it is collected, within a bound.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(simMemory)
+	if s.sweep != "" {
+		return s.runSweep(cmd.Context(), scenario, opts)
+	}
+	if s.svg != "" {
+		return usagef("--svg goes with --sweep; --html has the plots of one run")
+	}
+	w := sim.New(opts, scenario)
+	if err := s.play(cmd.Context(), w, opts.Nodes); err != nil {
+		return err
+	}
+	r := w.Report()
+	if err := printSimulated(s.app, r); err != nil {
+		return err
+	}
+	if err := writeFile(s.html, r.HTML); err != nil {
+		return err
+	}
+	if n := len(r.Violations); n > 0 {
+		return fmt.Errorf("%s %s broken, see the report", counted(n, "invariant"), english.PluralWord(n, "was", "were"))
+	}
+	return nil
+}
+
+// simMemory is what a simulation may take before its garbage is collected more often:
+// 100,000 nodes are to fit a machine with 8 GB.
+const simMemory = 6 << 30
+
+// options reads the scenario and lets the flags win over it.
+func (s *simRunCommand) options(cmd *cobra.Command) (*sim.Scenario, sim.Options, error) {
+	opts := sim.DefaultOptions()
+	scenario, err := loadScenario(s.scenario)
+	if err != nil {
+		return nil, opts, err
+	}
+	if err := scenario.Apply(&opts); err != nil {
+		return nil, opts, err
+	}
+	for _, o := range sim.Settings() {
+		if f := cmd.Flags().Lookup(o.Name); f.Changed {
+			if err := opts.Set(o.Name, f.Value.String()); err != nil {
+				return nil, opts, err
+			}
+		}
+	}
+	return scenario, opts, nil
+}
+
+// loadScenario takes a name that has a path separator or an extension for a file.
+func loadScenario(name string) (*sim.Scenario, error) {
+	if !strings.ContainsAny(name, "/.") {
+		return sim.ShippedScenario(name)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return sim.ParseScenario(filepath.Base(name), string(text))
+}
+
+// play runs a world to its end, with progress and with its trace.
+func (s *simRunCommand) play(ctx context.Context, w *sim.World, nodes int) (err error) {
+	if s.trace != "" {
+		f, err := os.Create(s.trace)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w.TraceTo(f)
+	}
+	if s.replay != "" {
+		f, err := os.Open(s.replay)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w.CompareTo(f)
+	}
+	p := simProgress{a: s.app, w: w, begun: time.Now()}
+	err = w.Run(func(now time.Duration) error {
+		p.show(now)
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	p.done(nodes)
+	return w.FinishTrace()
+}
+
+// simProgress tells on stderr how far a simulation has come.
+type simProgress struct {
+	a     *app
+	w     *sim.World
+	begun time.Time
+	told  time.Time
+}
+
+func (p *simProgress) show(now time.Duration) {
+	every, end := progressLog, "\n"
+	if isTerminal(p.a.errs) {
+		every, end = progressTerminal, "\r"
+	}
+	wall := time.Now()
+	if p.told.IsZero() {
+		p.told = wall
+	}
+	if wall.Sub(p.told) < every {
+		return
+	}
+	p.told = wall
+	share := now.Seconds() / p.w.End().Seconds()
+	spent := wall.Sub(p.begun)
+	eta := time.Duration(float64(spent) * (1 - share) / share)
+	fmt.Fprintf(p.a.errs, "%3.0f %%  simulated %s  %.0f times real time  %s events  %s to go   %s",
+		100*share, span(now), now.Seconds()/spent.Seconds(), humanize.SIWithDigits(float64(p.w.Events()), 1, ""), span(eta), end)
+}
+
+// done tells what the simulation cost. These figures are of this machine, so they
+// are no part of the report.
+func (p *simProgress) done(nodes int) {
+	spent := time.Since(p.begun).Seconds()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	fmt.Fprintf(p.a.errs, "%s nodes, %s simulated in %.1f s: %.0f times real time; %s a node, %s events a second\n",
+		humanize.Comma(int64(nodes)), span(p.w.End()), spent, p.w.End().Seconds()/spent,
+		humanize.Bytes(m.HeapAlloc/uint64(nodes)), humanize.SIWithDigits(float64(p.w.Events())/spent, 1, ""))
+}
+
+func (s *simRunCommand) runSweep(ctx context.Context, scenario *sim.Scenario, opts sim.Options) error {
+	if s.trace != "" || s.replay != "" {
+		return usagef("--trace and --replay take one run, not a --sweep")
+	}
+	sweep, err := sim.ParseSweep(s.sweep)
+	if err != nil {
+		return usageError{err}
+	}
+	err = sweep.Run(opts, scenario, func(w *sim.World, label string) error {
+		fmt.Fprintln(s.errs, label)
+		return s.play(ctx, w, opts.Nodes)
+	})
+	if err != nil {
+		return err
+	}
+	if err := printSimulated(s.app, sweep); err != nil {
+		return err
+	}
+	return errors.Join(writeFile(s.html, sweep.HTML), writeFile(s.svg, sweep.SVG))
+}
+
+// writeFile lets write fill the named file, if there is a name.
+func writeFile(name string, write func(io.Writer) error) error {
+	if name == "" {
+		return nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriter(f)
+	return errors.Join(write(b), b.Flush(), f.Close())
+}

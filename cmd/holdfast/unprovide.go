@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// unprovideCommand is `holdfast unprovide`.
+type unprovideCommand struct {
+	*app
+	keys keyFlags
+}
+
+func newUnprovide(a *app) *cobra.Command {
+	c := &unprovideCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "unprovide KEY... | unprovide --file FILE",
+		Short: "Stop announcing content",
+		Long: `Stop announcing content. Records at other peers live until they expire. A file is
+read as "holdfast provide" reads it.`,
+		Example: `  holdfast unprovide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
+  holdfast unprovide --file keys.txt`,
+
+		ValidArgsFunction: a.completePublished("provider"),
+		RunE:              c.run,
+	}
+	c.keys.add(cmd.Flags())
+	return a.daemonFlags(cmd)
+}
+
+func (c *unprovideCommand) run(cmd *cobra.Command, args []string) error {
+	if err := c.keys.check(args); err != nil {
+		return err
+	}
+	if c.keys.file != "" {
+		k, err := c.keys.bulk(cmd.Context(), c.app)
+		if err != nil {
+			return err
+		}
+		return c.ask(cmd.Context(), k.unprovide)
+	}
+	keys, err := parseContentKeys(args)
+	if err != nil {
+		return err
+	}
+	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
+		for i, key := range keys {
+			if err := b.Unprovide(ctx, key); err != nil {
+				return err
+			}
+			if err := c.printKey("Unprovided", args[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
