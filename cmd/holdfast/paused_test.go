@@ -22,6 +22,10 @@ func TestPausedDaemon(t *testing.T) {
 
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
 	defer func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }()
+	var state syscall.WaitStatus // its threads run on until one of them has taken the signal
+	_, err := syscall.Wait4(p.cmd.Process.Pid, &state, syscall.WUNTRACED, nil)
+	require.NoError(t, err)
+	require.True(t, state.Stopped())
 	var commands sync.WaitGroup
 	var mu sync.Mutex
 	said := map[string]string{} // by command: exit code and stderr
