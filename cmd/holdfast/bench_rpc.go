@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
@@ -101,7 +102,7 @@ func (c *benchRPCCommand) own(ctx context.Context) error {
 // telling says on a terminal what goes on.
 func (c *benchRPCCommand) telling(what string) {
 	if isTerminal(c.errs) {
-		fmt.Fprintf(c.errs, "\r\x1b[K%s", what)
+		fmt.Fprint(c.errs, "\r", ansi.EraseLineRight, what)
 	}
 }
 
@@ -128,7 +129,7 @@ func (b *benchResults) add(a *app) func(rpcbench.Result) {
 // print prints the table of what was measured before the error, if there was one.
 func (b *benchResults) print(a *app, err error) error {
 	if isTerminal(a.errs) {
-		fmt.Fprint(a.errs, "\r\x1b[K")
+		fmt.Fprint(a.errs, "\r", ansi.EraseLineRight)
 	}
 	if len(b.rows) > 0 {
 		header := []string{"OPERATION", "OVER", "RATE", "LIMIT", "OF", "SHARE", "OF ROUNDS", "CPU/LIMIT", "CPU SHARE", "REQUEST", "REPLY", "STREAMS"}

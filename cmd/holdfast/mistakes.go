@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -134,7 +135,7 @@ func (a *app) tell(cmd *cobra.Command, err error, code int) {
 		return
 	}
 	if code == exitInterrupted && isTerminal(a.errs) {
-		fmt.Fprint(a.errs, "\r\x1b[K") // over ^C and a line of progress
+		fmt.Fprint(a.errs, "\r", ansi.EraseLineRight) // over ^C and a line of progress
 	}
 	fmt.Fprintf(a.errs, "holdfast: %s\n", text)
 	if code == exitUsage {

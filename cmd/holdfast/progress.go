@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/dustin/go-humanize"
 
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
@@ -24,6 +24,9 @@ const (
 // done, at what rate, and how long the rest takes. Nothing is shown of work that is
 // done before the first time. A goroutine of its own shows it, so that work that
 // stalls is seen too; end stops it. Safe for concurrent use.
+//
+// progressbar and pb do not serve: without a terminal they write one endless line, and
+// they know one amount from start to end, not steps that count pages, then records.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -133,7 +136,7 @@ func (p *progress) show() {
 		return
 	}
 	p.drawn = true
-	fmt.Fprint(p.w, "\r", p.fit(line, p.width()-1), "\x1b[K")
+	fmt.Fprint(p.w, "\r", p.fit(line, p.width()-1), ansi.EraseLineRight)
 }
 
 // width is that of the terminal.
@@ -148,12 +151,20 @@ func (p *progress) width() int {
 // the amounts stand behind it.
 func (p *progress) fit(line string, width int) string {
 	const gap = "..."
-	what, text := []rune(p.what), []rune(line)
-	if over := len(text) - width; over > 0 {
-		keep := max(0, len(what)-over-len(gap))
-		text = slices.Concat(what[:(keep+1)/2], []rune(gap), what[len(what)-keep/2:], text[len(what):])
+	if over := ansi.StringWidth(line) - width; over > 0 {
+		keep := max(0, ansi.StringWidth(p.what)-over-len(gap))
+		line = ansi.Truncate(p.what, (keep+1)/2, "") + gap + tail(p.what, keep/2) + line[len(p.what):]
 	}
-	return string(text[:min(len(text), width)])
+	return ansi.Truncate(line, width, "")
+}
+
+// tail is as much of the end of a text as is at most so wide.
+func tail(text string, width int) string {
+	end := ansi.TruncateLeft(text, ansi.StringWidth(text)-width, "")
+	if ansi.StringWidth(end) > width { // a letter of two columns stands across the cut
+		end = ansi.TruncateLeft(end, 2, "")
+	}
+	return end
 }
 
 // line is what is shown after the work has taken that long.

@@ -77,6 +77,8 @@ func TestProgressFits(t *testing.T) {
 	p := progress{what: "reading größenänderung.tar"}
 	require.Equal(t, "reading größenänderung.tar 5 B", p.fit("reading größenänderung.tar 5 B", 30))
 	require.Equal(t, "reading grö...nderung.tar 5 B", p.fit("reading größenänderung.tar 5 B", 29))
+	wide := progress{what: "reading 会议会议.tar"}
+	require.Equal(t, "reading...议.tar 5 B", wide.fit("reading 会议会议.tar 5 B", 21), "two columns to a letter")
 	require.Equal(t, "... 5", p.fit("reading größenänderung.tar 5 B", 5))
 }
 

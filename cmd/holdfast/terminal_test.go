@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -129,7 +130,7 @@ func TestTerminal(t *testing.T) {
 			for width := 60; width <= 200; width += 10 {
 				text := terminal(t, width, func(tty *os.File) { run(t, tty, c.command) })
 				for line := range strings.SplitSeq(text, "\n") {
-					require.LessOrEqual(t, shown(line), width, "%s\n%s", line, text)
+					require.LessOrEqual(t, ansi.StringWidth(line), width, "%s\n%s", line, text)
 				}
 				if width == 200 {
 					require.Equal(t, c.red, strings.Count(text, "\x1b[31m"), text)

@@ -7,19 +7,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
-)
-
-// Orders to the terminal (ECMA-48; 1049 is xterm's alternate screen).
-const (
-	screenEnter = "\x1b[?1049h\x1b[?25l"
-	screenLeave = "\x1b[?25h\x1b[?1049l"
-	screenHome  = "\x1b[H"
-	lineRest    = "\x1b[K"
-	screenRest  = "\x1b[J"
 )
 
 // minTopInterval keeps top from being a load of its own.
@@ -66,7 +58,8 @@ func (c *topCommand) run(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-// top shows overviews one after another.
+// top shows overviews one after another. It draws from the top of the screen and waits
+// for a key; a framework such as bubbletea would add an event loop of its own to that.
 type top struct {
 	*topCommand
 	backend api.Backend
@@ -108,8 +101,8 @@ func (t *top) watch(ctx context.Context) error {
 		return err
 	}
 	defer restore()
-	fmt.Fprint(t.out, screenEnter)
-	defer fmt.Fprint(t.out, screenLeave)
+	fmt.Fprint(t.out, ansi.SetModeAltScreenSaveCursor, ansi.HideCursor)
+	defer fmt.Fprint(t.out, ansi.ShowCursor, ansi.ResetModeAltScreenSaveCursor)
 	colours := t.style()
 	for i := 0; t.count == 0 || i < t.count; i++ {
 		o, err := t.backend.Overview(ctx)
@@ -133,14 +126,14 @@ func (t *top) draw(o *api.Overview, s style) {
 	if w, h, ok := terminalSize(t.out); ok {
 		width, height = w, h
 	}
-	fmt.Fprint(t.out, screenHome)
+	fmt.Fprint(t.out, ansi.CursorHomePosition)
 	for i, line := range topLines(o, t.last, width, s) {
 		if i >= height-1 {
 			break
 		}
-		fmt.Fprint(t.out, line, lineRest, "\r\n")
+		fmt.Fprint(t.out, line, ansi.EraseLineRight, "\r\n")
 	}
-	fmt.Fprint(t.out, screenRest)
+	fmt.Fprint(t.out, ansi.EraseScreenBelow)
 }
 
 // errQuit is the error of a pause that q ended.

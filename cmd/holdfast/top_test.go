@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
@@ -51,7 +52,7 @@ func TestTopFits(t *testing.T) {
 	before, now := twoOverviews()
 	for width := 1; width < 200; width++ {
 		for _, line := range topLines(now, before, width, style{on: true}) {
-			require.LessOrEqual(t, shown(line), width)
+			require.LessOrEqual(t, ansi.StringWidth(line), width)
 			require.Zero(t, strings.Count(line, "\x1b")%2, "%q", line)
 			require.Equal(t, strings.Count(line, "\x1b")/2, strings.Count(line, "\x1b[0m"), "%q", line)
 		}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
@@ -58,7 +58,7 @@ func topLines(o, before *api.Overview, width int, s style) []string {
 		}
 	}
 	for i, line := range lines {
-		lines[i] = cutTo(line, width)
+		lines[i] = ansi.Truncate(line, width, "")
 	}
 	return lines
 }
@@ -226,45 +226,7 @@ func beside(left, right []string) []string {
 		if i < len(right) {
 			r = right[i]
 		}
-		out = append(out, strings.TrimRight(l+strings.Repeat(" ", max(halfWidth+2-shown(l), 0))+r, " "))
+		out = append(out, strings.TrimRight(l+strings.Repeat(" ", max(halfWidth+2-ansi.StringWidth(l), 0))+r, " "))
 	}
 	return out
-}
-
-// shown is how many columns a text takes, without its colours.
-func shown(text string) int {
-	n, hidden := 0, false
-	for _, r := range text {
-		switch {
-		case r == '\x1b':
-			hidden = true
-		case hidden:
-			hidden = r != 'm'
-		default:
-			n++
-		}
-	}
-	return n
-}
-
-// cutTo cuts a line to a width, colours and all.
-func cutTo(line string, width int) string {
-	if shown(line) <= width {
-		return line
-	}
-	n, hidden := 0, false
-	for i, r := range line {
-		switch {
-		case r == '\x1b':
-			hidden = true
-		case hidden:
-			hidden = r != 'm'
-		default:
-			n++
-		}
-		if n == width && !hidden {
-			return line[:i+utf8.RuneLen(r)] + strings.Repeat("\x1b[0m", strings.Count(line[:i], "\x1b")%2)
-		}
-	}
-	return line
 }

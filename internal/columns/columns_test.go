@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-	"unicode/utf8"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -78,7 +78,7 @@ CPL
 // a table that fits is as it is without a terminal.
 func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cell := rapid.StringMatching(`([a-zé]{1,30}|(/[a-z0-9]{1,20}){1,6})?( ([a-z0-9]{1,70}|(/[a-z0-9]{1,12}){1,5})){0,5}`)
+		cell := rapid.StringMatching(`([a-zé]{1,30}|[a-z会]{1,30}|(/[a-z0-9]{1,20}){1,6})?( ([a-z0-9]{1,70}|(/[a-z0-9]{1,12}){1,5})){0,5}`)
 		columns := rapid.IntRange(1, 12).Draw(t, "columns")
 		row := rapid.SliceOfN(cell, columns, columns)
 		table := Table{Header: row.Draw(t, "header"), Rows: rapid.SliceOfN(row, 0, 5).Draw(t, "rows")}
@@ -88,10 +88,10 @@ func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 		require.NoError(t, table.Write(&folded))
 		fits := true
 		for line := range strings.SplitSeq(plain.String(), "\n") {
-			fits = fits && utf8.RuneCountInString(line) <= table.Width
+			fits = fits && shown(line) <= table.Width
 		}
 		for line := range strings.SplitSeq(folded.String(), "\n") {
-			require.LessOrEqual(t, utf8.RuneCountInString(line), table.Width)
+			require.LessOrEqual(t, shown(line), table.Width)
 			require.Equal(t, strings.TrimRight(line, " "), line)
 		}
 		require.Equal(t, letters(plain.String()), letters(folded.String()))
@@ -99,6 +99,24 @@ func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 			require.Equal(t, plain.String(), folded.String())
 		}
 	})
+}
+
+// shown is how many columns a terminal gives to the letters of these tests: two to a
+// Chinese one.
+func shown(line string) (n int) {
+	for _, r := range line {
+		n++
+		if unicode.Is(unicode.Han, r) {
+			n++
+		}
+	}
+	return n
+}
+
+// Columns stay aligned below text that is wider than it has letters.
+func TestWideText(t *testing.T) {
+	require.Equal(t, "AGENT   SEEN\n会议/1  3s\nkubo    9s\n", print(t, 0, []string{"AGENT", "SEEN"}, []string{"会议/1", "3s"}, []string{"kubo", "9s"}))
+	require.Equal(t, "会\n会\n", Paragraph("会 会", 1)+"\n", "however narrow")
 }
 
 // letters counts the characters of a text except blanks.

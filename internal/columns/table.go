@@ -3,7 +3,8 @@ package columns
 import (
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 const (
@@ -76,9 +77,9 @@ func (t *Table) measure(column int) (widest, word int) {
 		if column >= len(row) {
 			return
 		}
-		widest = max(widest, utf8.RuneCountInString(row[column]))
+		widest = max(widest, ansi.StringWidth(row[column]))
 		for w := range strings.FieldsSeq(row[column]) {
-			word = max(word, utf8.RuneCountInString(w))
+			word = max(word, ansi.StringWidth(w))
 		}
 	}
 	add(t.Header)
@@ -119,7 +120,7 @@ func (t *Table) writeLine(b *strings.Builder, places []place, row, first int, ce
 			}
 			piece := pieces[i][y]
 			b.WriteString(strings.Repeat(" ", max(places[i].left-at, 0)))
-			at = places[i].left + utf8.RuneCountInString(piece)
+			at = places[i].left + ansi.StringWidth(piece)
 			if t.Paint != nil {
 				piece = t.Paint(row, first+i, piece)
 			}

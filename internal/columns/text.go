@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // Field is a name with its value.
@@ -18,7 +20,7 @@ type Field struct {
 func Fields(w io.Writer, width int, fields []Field) error {
 	left := 0
 	for _, f := range fields {
-		left = max(left, utf8.RuneCountInString(f.Name)+1+gap)
+		left = max(left, ansi.StringWidth(f.Name)+1+gap)
 	}
 	var b strings.Builder
 	for _, f := range fields {
@@ -30,7 +32,7 @@ func Fields(w io.Writer, width int, fields []Field) error {
 
 func (f *Field) write(b *strings.Builder, width, left int) {
 	b.WriteString(f.Name + ":")
-	at, room := utf8.RuneCountInString(f.Name)+1, 0
+	at, room := ansi.StringWidth(f.Name)+1, 0
 	if width > 0 {
 		if room = width - left; longest(f.Value) > room {
 			b.WriteByte('\n')
@@ -54,7 +56,7 @@ func (f *Field) write(b *strings.Builder, width, left int) {
 
 // Paragraph breaks text into lines of a width; 0 leaves it on one.
 func Paragraph(text string, width int) string {
-	if width == 0 || utf8.RuneCountInString(text) <= width {
+	if width == 0 || ansi.StringWidth(text) <= width {
 		return text
 	}
 	return strings.Join(wrap(text, width), "\n")
@@ -64,7 +66,7 @@ func Paragraph(text string, width int) string {
 // others below it. A width of 0 is that of no terminal.
 func Words(w io.Writer, width int, words []string) error {
 	text := strings.Join(words, " ")
-	if width > 0 && utf8.RuneCountInString(text) > width {
+	if width > 0 && ansi.StringWidth(text) > width {
 		lines := wrap(words[0], width)
 		for _, word := range words[1:] {
 			for _, part := range wrap(word, max(width-indent, 1)) {
@@ -79,7 +81,7 @@ func Words(w io.Writer, width int, words []string) error {
 
 func longest(text string) (n int) {
 	for word := range strings.FieldsSeq(text) {
-		n = max(n, utf8.RuneCountInString(word))
+		n = max(n, ansi.StringWidth(word))
 	}
 	return n
 }
@@ -89,14 +91,14 @@ func wrap(text string, width int) []string {
 	if text == "" {
 		return nil
 	}
-	if width == 0 || utf8.RuneCountInString(text) <= width {
+	if width == 0 || ansi.StringWidth(text) <= width {
 		return []string{text}
 	}
 	var lines []string
 	line, used := "", 0
 	for word := range strings.FieldsSeq(text) {
 		for _, part := range parts(word, width) {
-			n := utf8.RuneCountInString(part)
+			n := ansi.StringWidth(part)
 			switch {
 			case line == "":
 				line, used = part, n
@@ -117,19 +119,19 @@ func wrap(text string, width int) []string {
 // parts cuts a word that is wider than width, before a slash if there is one.
 func parts(word string, width int) []string {
 	var all []string
-	for runes := []rune(word); len(runes) > 0; {
-		n := len(runes)
-		if n > width {
-			n = width
-			for i := width; i > 0; i-- {
-				if runes[i] == '/' {
-					n = i
-					break
-				}
-			}
+	for ansi.StringWidth(word) > width {
+		n := len(ansi.Truncate(word, width, ""))
+		if n == 0 { // not even one character fits
+			_, n = utf8.DecodeRuneInString(word)
 		}
-		all = append(all, string(runes[:n]))
-		runes = runes[n:]
+		if slash := strings.LastIndexByte(word[:min(n+1, len(word))], '/'); slash > 0 {
+			n = slash
+		}
+		all = append(all, word[:n])
+		word = word[n:]
+	}
+	if word != "" {
+		all = append(all, word)
 	}
 	return all
 }
