@@ -72,6 +72,14 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
+// A simulation shows how far it is as all long work does, in its own time.
+func TestProgressOfASimulation(t *testing.T) {
+	p := (&app{errs: &bytes.Buffer{}}).simulated(24 * time.Hour)
+	defer p.end()
+	p.at(int64(6 * time.Hour))
+	require.Equal(t, "simulated 6h0m of 24h0m (25 %), 36m0s a second, 30s to go", p.line(10*time.Second))
+}
+
 // A name is cut between characters, not within one.
 func TestProgressFits(t *testing.T) {
 	p := progress{what: "reading größenänderung.tar"}

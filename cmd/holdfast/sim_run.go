@@ -165,56 +165,34 @@ func (s *simRunCommand) play(ctx context.Context, w *sim.World, nodes int) (err 
 		defer f.Close()
 		w.CompareTo(f)
 	}
-	p := simProgress{a: s.app, w: w, begun: time.Now()}
+	begun := time.Now()
+	p := s.simulated(w.End())
 	err = w.Run(func(now time.Duration) error {
-		p.show(now)
+		p.at(int64(now))
 		return ctx.Err()
 	})
+	p.end()
 	if err != nil {
 		return err
 	}
-	p.done(nodes)
+	s.tellCost(w, nodes, time.Since(begun).Seconds())
 	return w.FinishTrace()
 }
 
-// simProgress tells on stderr how far a simulation has come.
-type simProgress struct {
-	a     *app
-	w     *sim.World
-	begun time.Time
-	told  time.Time
+// simulated begins the progress of a simulation that lasts so long.
+func (a *app) simulated(end time.Duration) *progress {
+	return newProgress(a.errs, isTerminal(a.errs), "simulated", int64(end), func(n int64) string { return span(time.Duration(n)) })
 }
 
-func (p *simProgress) show(now time.Duration) {
-	every, end := progressLog, "\n"
-	if isTerminal(p.a.errs) {
-		every, end = progressTerminal, "\r"
-	}
-	wall := time.Now()
-	if p.told.IsZero() {
-		p.told = wall
-	}
-	if wall.Sub(p.told) < every {
-		return
-	}
-	p.told = wall
-	share := now.Seconds() / p.w.End().Seconds()
-	spent := wall.Sub(p.begun)
-	eta := time.Duration(float64(spent) * (1 - share) / share)
-	fmt.Fprintf(p.a.errs, "%3.0f %%  simulated %s  %.0f times real time  %s events  %s to go   %s",
-		100*share, span(now), now.Seconds()/spent.Seconds(), humanize.SIWithDigits(float64(p.w.Events()), 1, ""), span(eta), end)
-}
-
-// done tells what the simulation cost. These figures are of this machine, so they
-// are no part of the report.
-func (p *simProgress) done(nodes int) {
-	spent := time.Since(p.begun).Seconds()
+// tellCost tells what a simulation of so many seconds cost. These figures are of this
+// machine, so they are no part of the report.
+func (s *simRunCommand) tellCost(w *sim.World, nodes int, spent float64) {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	fmt.Fprintf(p.a.errs, "%s nodes, %s simulated in %.1f s: %.0f times real time; %s a node, %s events a second\n",
-		humanize.Comma(int64(nodes)), span(p.w.End()), spent, p.w.End().Seconds()/spent,
-		humanize.Bytes(m.HeapAlloc/uint64(nodes)), humanize.SIWithDigits(float64(p.w.Events())/spent, 1, ""))
+	fmt.Fprintf(s.errs, "%s nodes, %s simulated in %.1f s: %.0f times real time; %s a node, %s events a second\n",
+		humanize.Comma(int64(nodes)), span(w.End()), spent, w.End().Seconds()/spent,
+		humanize.Bytes(m.HeapAlloc/uint64(nodes)), humanize.SIWithDigits(float64(w.Events())/spent, 1, ""))
 }
 
 func (s *simRunCommand) runSweep(ctx context.Context, scenario *sim.Scenario, opts sim.Options) error {
