@@ -316,9 +316,9 @@ func (x *txn) uncount(p *peer, old uint32) uint32 {
 
 // stage enters a record in the table and the log. Nobody sees it before show.
 func (x *txn) stage(o *op, w *work, p *peer, expires, oldID uint32) {
-	x.led.entries = append(x.led.entries, x.led.active.stage(w.hash, &o.key, p.number, expires))
+	x.led.staged = append(x.led.staged, x.led.active.stage(w.hash, &o.key, p.number, expires))
 	r := record{key: o.key, number: p.number, expires: expires}
-	x.led.log = appendLogEntry(x.led.log, &r, oldID)
+	x.led.logEntries = appendLogEntry(x.led.logEntries, &r, oldID)
 }
 
 // touch saves a provider as it was before this commit, and leaves in its tally

@@ -115,9 +115,9 @@ func (b *builder) setHealth(err error) {
 	close(old.changed)
 }
 
-// run works until stop is closed. What it leaves undone is done after the next
+// loop works until stop is closed. What it leaves undone is done after the next
 // open.
-func (b *builder) run() {
+func (b *builder) loop() {
 	defer close(b.done)
 	debug.SetPanicOnFault(true) // see disk.Guard; the setting is this goroutine's
 	timer := time.NewTimer(time.Hour)

@@ -26,10 +26,10 @@ type ledger struct {
 	gather gather
 
 	// Of the running commit; used again.
-	work    []work
-	log     []byte
-	entries []*entry // of the active table that it has staged
-	errs    []error
+	work       []work
+	logEntries []byte   // to be appended to the log
+	staged     []*entry // entries of the active table
+	errs       []error
 }
 
 // maxHot bounds the keys known to be full.
@@ -55,16 +55,17 @@ type txn struct {
 	// Why newcomers, any records, and even removals are refused; nil: they are taken.
 	noNew, noAdds, noRemovals error
 
-	removals  int     // of the active table before this commit
-	touched   []*peer // changed by this commit
-	stored    []*peer // whose tally this commit stores
-	lowered   []*peer // whose last epoch is an earlier one than before
-	infos     []*info // to be shown
-	forgotten []*peer
-	ended     int // chores that this commit ends
-	begun     int // providers of the next chore that it has dealt with
-	after     []func()
-	rotate    bool
+	touched   []*peer  // changed by this transaction
+	stored    []*peer  // whose tally it stores
+	lowered   []*peer  // whose last epoch is an earlier one than before
+	forgotten []*peer  // which it removes
+	infos     []*info  // to be shown
+	ended     int      // chores that it ends
+	begun     int      // providers of the next chore that it has dealt with
+	after     []func() // called when it is durable
+	rotate    bool     // the active table is then replaced
+
+	removalsBefore int // of the active table, for undo
 }
 
 // committer makes writes durable until the queue is closed and empty. It is the one
@@ -188,7 +189,7 @@ func (s *Store) commit(b *batch) {
 			results[i] = err
 		}
 	}
-	clear(s.led.entries) // of tables that would be kept
+	clear(s.led.staged) // of tables that would be kept
 	bad := 0
 	for i, err := range results {
 		if err != nil {
@@ -239,7 +240,7 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	if err != nil {
 		return 0, s.giveUp(err)
 	}
-	x := &txn{store: s, led: &s.led, tx: tx, state: s.led.state.clone(), removals: len(s.led.active.removals)}
+	x := &txn{store: s, led: &s.led, tx: tx, state: s.led.state.clone(), removalsBefore: len(s.led.active.removals)}
 	x.noRemovals = full
 	x.noAdds = disk.FirstErr(full, fits(s.log, 0))
 	if s.log.Room().Full() || s.runs.Room().Full() {
@@ -248,7 +249,7 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	x.state.commitNo++
 	x.state.gen = s.led.active.gen
 	x.state.clean = false
-	s.led.log, s.led.entries = s.led.log[:0], s.led.entries[:0]
+	s.led.logEntries, s.led.staged = s.led.logEntries[:0], s.led.staged[:0]
 	apply := func() (err error) { n, err = x.apply(ops, results); return err }
 	if err := disk.Guard(apply); err != nil {
 		x.undo()
@@ -298,7 +299,7 @@ func (x *txn) one(o *op, w *work) error {
 
 // finish writes the log, the tallies that are due and the state.
 func (x *txn) finish() error {
-	if err := x.appendLog(x.led.log); err != nil {
+	if err := x.appendLog(x.led.logEntries); err != nil {
 		return err
 	}
 	if err := x.doChores(); err != nil {
@@ -343,10 +344,10 @@ func (x *txn) storeTally(p *peer) error {
 // undo takes back what apply changed in memory.
 func (x *txn) undo() {
 	clear(x.led.hot)
-	for _, e := range x.led.entries {
+	for _, e := range x.led.staged {
 		e.undo()
 	}
-	x.led.active.removals = x.led.active.removals[:x.removals]
+	x.led.active.removals = x.led.active.removals[:x.removalsBefore]
 	for _, p := range x.forgotten {
 		p.gone = false
 		x.led.peers.insert(p)
@@ -374,11 +375,11 @@ func (x *txn) show() {
 	for _, p := range x.forgotten {
 		x.store.infos.drop(p.number)
 	}
-	if x.led.active.count.Load() == 0 && len(x.led.entries) > 0 {
+	if x.led.active.count.Load() == 0 && len(x.led.staged) > 0 {
 		x.led.since = time.Now()
 	}
 	delta := 0
-	for _, e := range x.led.entries {
+	for _, e := range x.led.staged {
 		delta += e.publish()
 	}
 	x.led.active.count.Add(int64(delta))

@@ -69,7 +69,7 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 		return fmt.Errorf("storage: open: %w", err)
 	}
 	s.committed = make(chan struct{})
-	go s.builder.run()
+	go s.builder.loop()
 	go s.committer()
 	return nil
 }
