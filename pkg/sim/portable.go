@@ -25,6 +25,12 @@ func ln(x float64) float64 {
 
 // exp is e to the x.
 func exp(x float64) float64 {
+	switch { // there is no such number, and k would not fit an int of 32 bits
+	case x < -1000:
+		return 0
+	case x > 1000:
+		return math.Inf(1)
+	}
 	k := math.Round(x / math.Ln2)
 	r := x - float64(k*math.Ln2) // at most 0.35: 16 terms reach the last bit
 	sum, term := 1.0, 1.0

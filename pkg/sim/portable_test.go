@@ -25,8 +25,12 @@ func TestPortableMathAtItsEdges(t *testing.T) {
 	require.Equal(t, 1.0, exp(0))
 	require.Equal(t, 1.0, pow(1, 0.608))
 	require.Equal(t, 1.0, pow(123, 0))
-	require.Zero(t, exp(-2000), "underflow")
-	require.True(t, math.IsInf(exp(2000), 1), "overflow")
+	for _, x := range []float64{1000.1, 2000, 1e10, 1e300, math.Inf(1)} {
+		require.Zero(t, exp(-x), "underflow")
+		require.True(t, math.IsInf(exp(x), 1), "overflow")
+	}
+	require.Zero(t, exp(-999), "also where it is computed")
+	require.True(t, math.IsInf(exp(999), 1))
 	require.Equal(t, math.Ln2, ln(2))
 	for e := -1000; e <= 1000; e += 50 { // powers of two have no series at all
 		require.Equal(t, float64(e)*math.Ln2, ln(math.Ldexp(1, e)))
