@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -99,6 +101,14 @@ func (c *Client) call(ctx context.Context, op string, args request, answer any) 
 	return nil
 }
 
+// decodeLine reads the next line of a streamed answer.
+func decodeLine(lines *bufio.Scanner, l *line) error {
+	if !lines.Scan() {
+		return cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
+	}
+	return json.Unmarshal(lines.Bytes(), l)
+}
+
 // stream does one operation and calls item with each item of the answer.
 func (c *Client) stream(ctx context.Context, op string, args request, item func(json.RawMessage) error) error {
 	ctx, done := c.attended(ctx, op)
@@ -108,10 +118,11 @@ func (c *Client) stream(ctx context.Context, op string, args request, item func(
 		return err
 	}
 	defer body.Close()
-	lines := json.NewDecoder(body)
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, maxLine)
 	for {
 		var l line
-		if err := lines.Decode(&l); err != nil {
+		if err := decodeLine(lines, &l); err != nil {
 			return c.transportError(ctx, op, err)
 		}
 		switch {

@@ -177,7 +177,7 @@ func (s *Server) streams() map[string]stream {
 			return b.FindProviders(ctx, r.Key, r.Count, func(p Peer) error { return emit(p) })
 		},
 		opTraces: func(ctx context.Context, r request, emit func(any) error) error {
-			return b.Traces(ctx, r.Count, func(t Trace) error { return emit(t) })
+			return b.Traces(ctx, min(r.Count, MaxTraces), func(t Trace) error { return emit(t) })
 		},
 		opBackup: func(ctx context.Context, _ request, emit func(any) error) error {
 			return b.Backup(ctx, chunkWriter{emit})

@@ -10,7 +10,7 @@ const (
 	LookupClosest       = "closest"
 )
 
-// MaxTraces is how many traces a node keeps.
+// MaxTraces bounds the traces of one answer: a node keeps as many.
 const MaxTraces = 1000
 
 // Trace is the story of one query: who was asked, when, what came back, and why it

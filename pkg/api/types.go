@@ -64,7 +64,8 @@ type Backend interface {
 	Traces(ctx context.Context, count int, fn func(Trace) error) error
 
 	RepublishStatus(ctx context.Context) (RepublishStatus, error)
-	// RepublishNow starts the publication of what is due.
+	// RepublishNow makes every published key due now, except those being published. It
+	// returns before they are published: RepublishStatus says how far that is.
 	RepublishNow(ctx context.Context) error
 	// Backup writes a consistent copy of the database to w.
 	Backup(ctx context.Context, w io.Writer) error

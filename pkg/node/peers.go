@@ -168,8 +168,8 @@ func (n *Node) libp2pPing(ctx context.Context, id peer.ID) (time.Duration, error
 	return r.RTT, r.Error
 }
 
-// RepublishNow makes every published key due at once and returns; Status tells how far the
-// renewal has come (Republish). ErrClosed.
+// RepublishNow makes every published key due now, except those being published, and
+// returns; Status tells how far the renewal has come (Republish). ErrClosed.
 func (n *Node) RepublishNow() error {
 	return n.ask(func(now time.Time, m *dht.Machine) { m.RepublishAll(now) })
 }

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// answering returns a client of a daemon that gives one answer, of another version
+// perhaps.
+func answering(t *testing.T, answer string) *Client {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(answer))
+	})}
+	go func() { _ = s.Serve(l) }()
+	c := NewClient(path)
+	t.Cleanup(func() {
+		c.Close()
+		require.NoError(t, s.Close())
+	})
+	return c
+}
+
+// The client reads answers and lines of maxLine bytes; it gives up a longer one.
+func TestMaxLine(t *testing.T) {
+	fill := func(before, after string, size int) string {
+		return before + strings.Repeat("x", size-len(before)-len(after)) + after
+	}
+	for over := range 2 {
+		want := func(err error, says string) {
+			if over == 0 {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, ErrNoDaemon)
+			require.ErrorContains(t, err, says)
+		}
+		_, err := answering(t, fill(`{"mode":"`, `"}`, maxLine+over)).Status(t.Context())
+		want(err, "unexpected EOF")
+		lines := fill(`{"item":{"kind":"`, `"}}`+"\n", maxLine+over) + `{"end":true}` + "\n"
+		err = answering(t, lines).Traces(t.Context(), 1, func(Trace) error { return nil })
+		want(err, bufio.ErrTooLong.Error())
+	}
+}
+
+// A request of maxBody bytes is read; a longer one is refused.
+func TestMaxBody(t *testing.T) {
+	c := serve(t, &fake{})
+	for over, status := range []int{http.StatusOK, http.StatusRequestEntityTooLarge} {
+		body := strings.Repeat(" ", maxBody+over-2) + "{}"
+		resp, err := c.http.Post("http://x/v1/status", "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, status, resp.StatusCode)
+	}
+}
+
+// No more traces are asked of the node than it keeps.
+func TestMaxTraces(t *testing.T) {
+	c := serve(t, &fake{})
+	for asked, want := range map[int]uint64{1: 1, MaxTraces: MaxTraces, MaxTraces + 1: MaxTraces} {
+		require.NoError(t, c.Traces(t.Context(), asked, func(tr Trace) error { // its ID is the count asked for
+			require.Equal(t, want, tr.ID)
+			return nil
+		}))
+	}
+}
+
+// The longest path of a socket is used as it is; a longer one goes through its directory.
+func TestMaxSocketPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	path += strings.Repeat("s", maxSocketPath-len(path))
+	short, dir, err := shorten(path)
+	require.NoError(t, err)
+	require.Nil(t, dir)
+	require.Equal(t, path, short)
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+
+	_, err = net.Listen("unix", path+"s")
+	require.Error(t, err, "otherwise the bound could be higher")
+	short, dir, err = shorten(path + "s")
+	require.NoError(t, err)
+	defer dir.Close()
+	require.LessOrEqual(t, len(short), maxSocketPath)
+	l, err = net.Listen("unix", short)
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+}
+
+// What is written in one piece is sent in items of maxChunk bytes.
+func TestMaxChunk(t *testing.T) {
+	var sizes []int
+	n, err := chunkWriter{func(item any) error {
+		sizes = append(sizes, len(item.([]byte)))
+		return nil
+	}}.Write(make([]byte, 2*maxChunk+1))
+	require.NoError(t, err)
+	require.Equal(t, 2*maxChunk+1, n)
+	require.Equal(t, []int{maxChunk, maxChunk, 1}, sizes)
+}
