@@ -1,15 +1,23 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
+	"github.com/holdfast-dht/holdfast/republish"
 )
 
 // Of a list of peers that somebody tells, the first maxNoted go to the peerstore; all are
@@ -37,4 +45,193 @@ func TestEndsAreBounded(t *testing.T) {
 	require.Equal(t, fmt.Sprint(maxFailures), e.last[0].Reason)
 	require.Equal(t, "1", e.last[maxFailures-1].Reason)
 	require.Equal(t, maxFailures+1, e.n)
+}
+
+// capped is a store that notes how many providers it was asked for.
+type capped struct {
+	records.Store
+	asked []int
+}
+
+func (c *capped) Providers(dst []records.Provider, now time.Time, key []byte, n int) ([]records.Provider, error) {
+	c.asked = append(c.asked, n)
+	return c.Store.Providers(dst, now, key, n)
+}
+
+// A search that wants all providers takes maxLocal of our own store; one that wants
+// fewer takes those.
+func TestMaxLocal(t *testing.T) {
+	mem := records.NewMem(nil)
+	store := &capped{Store: mem}
+	n, err := New(tcpHost(t), Config{Store: store, Keystore: mem, Snapshots: mem})
+	require.NoError(t, err)
+	defer n.Close()
+	for _, count := range []int{0, 7, maxLocal + 1} {
+		_, err = n.Providers(t.Context(), []byte("key"), count, func(peer.AddrInfo) bool { return true })
+		require.ErrorIs(t, err, ErrNoPeers)
+	}
+	require.Equal(t, []int{maxLocal, 7, maxLocal + 1}, store.asked)
+}
+
+// As many DHT streams of others are open as MaxInboundStreams says, also when it
+// changes.
+func TestMaxInboundStreams(t *testing.T) {
+	n, err := New(tcpHost(t), Config{MaxInboundStreams: 2})
+	require.NoError(t, err)
+	defer n.Close()
+	other := tcpHost(t)
+	require.NoError(t, other.Connect(t.Context(), peer.AddrInfo{ID: n.host.ID(), Addrs: n.host.Addrs()}))
+	frame := wire.AppendFrame(nil, &wire.Message{Type: wire.Ping})
+	open := func(streams int) {
+		for range streams {
+			s, err := other.NewStream(t.Context(), n.host.ID(), ProtocolID(PublicPrefix))
+			require.NoError(t, err)
+			_, err = s.Write(frame)
+			require.NoError(t, err)
+			_, err = s.Read(make([]byte, 1))
+			require.NoError(t, err)
+		}
+	}
+	open(3)
+	require.Equal(t, 2, n.server.InboundStreams())
+	n.SetMaxInboundStreams(3)
+	open(2)
+	require.Equal(t, 3, n.server.InboundStreams())
+}
+
+// A record lives for records.MaxTTL at most, and a value for MaxValueTTL.
+func TestMaxValueTTL(t *testing.T) {
+	for over, want := range []error{nil, ErrConfig} {
+		c := Config{MaxValueTTL: records.MaxTTL + time.Duration(over)}
+		require.ErrorIs(t, c.setDefaults(), want)
+		c = Config{ProviderTTL: records.MaxTTL + time.Duration(over)}
+		require.ErrorIs(t, c.setDefaults(), want)
+		c = Config{MaxValueTTL: time.Hour, DefaultValueTTL: time.Hour + time.Duration(over)}
+		require.ErrorIs(t, c.setDefaults(), want)
+	}
+	n, err := New(tcpHost(t), Config{MaxValueTTL: time.Hour, UnvalidatedNamespaces: []string{"example"}})
+	require.NoError(t, err)
+	defer n.Close()
+	_, err = n.PublishFor(t.Context(), []byte("/example/k"), []byte("v"), time.Hour+1)
+	require.ErrorIs(t, err, ErrTTL)
+	_, err = n.PublishFor(t.Context(), []byte("/example/k"), []byte("v"), time.Hour)
+	require.NotErrorIs(t, err, ErrTTL)
+}
+
+// So many calls wait for the loop; one more waits outside, or is dropped if nobody
+// needs it. So many are served before the output is performed.
+func TestCallQueue(t *testing.T) {
+	n, err := New(tcpHost(t), Config{})
+	require.NoError(t, err)
+	require.Equal(t, callQueue, cap(n.calls))
+	require.Equal(t, eventQueue, cap(n.events.Out()))
+	require.NoError(t, n.Close())
+
+	n = &Node{calls: make(chan call, callQueue), stop: make(chan struct{})}
+	served := 0
+	serve := func(time.Time, *dht.Machine) { served++ }
+	for range callQueue {
+		require.NoError(t, n.do(serve))
+	}
+	n.tryDo(serve)
+	require.EqualValues(t, 1, n.dropped.Load())
+	n.drain()
+	require.Equal(t, callBatch, served)
+	require.Len(t, n.calls, callQueue-callBatch)
+}
+
+// The loop takes handOverStep keys at a time, and all of them in turn.
+func TestHandOverStep(t *testing.T) {
+	n := &Node{calls: make(chan call), stop: make(chan struct{})}
+	var steps []int
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for c := range n.calls {
+			steps = append(steps, 0)
+			c(time.Time{}, nil)
+		}
+	}()
+	err := n.steps(make([]republish.Item, 2*handOverStep+1), func(time.Time, *dht.Machine, republish.Item) {
+		steps[len(steps)-1]++
+	})
+	require.NoError(t, err)
+	close(n.calls)
+	<-done
+	require.Equal(t, []int{handOverStep, handOverStep, 1}, steps)
+}
+
+// each does as many things at once as it is told, and all of them.
+func TestEach(t *testing.T) {
+	for _, workers := range []int{1, publishWorkers, removeWorkers} {
+		synctest.Test(t, func(t *testing.T) {
+			start, all := time.Now(), workers*3
+			each(workers, make([]struct{}, all), func(struct{}) { time.Sleep(time.Second) })
+			require.Equal(t, 3*time.Second, time.Since(start))
+		})
+	}
+}
+
+// deadEnd is a host whose dials end when their caller gives up.
+type deadEnd struct{ host.Host }
+
+func (deadEnd) Connect(ctx context.Context, _ peer.AddrInfo) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Connect dials dialsAtOnce peers at once, each for dialTimeout.
+func TestDialsAtOnce(t *testing.T) {
+	for over := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			n := &Node{host: deadEnd{}}
+			start := time.Now()
+			reached, errs := n.Connect(t.Context(), make([]peer.AddrInfo, dialsAtOnce+over))
+			require.Empty(t, reached)
+			require.Len(t, errs, dialsAtOnce+over)
+			require.Equal(t, time.Duration(1+over)*dialTimeout, time.Since(start))
+		})
+	}
+}
+
+// searches counts the searches for peers.
+type searches struct {
+	dht.NopObserver
+	n int
+}
+
+func (s *searches) QueryStarted(kind dht.QueryKind) {
+	if kind == dht.FindPeer {
+		s.n++
+	}
+}
+
+// Of the providers that came without addresses followUps are looked up; all are told.
+func TestFollowUps(t *testing.T) {
+	seen := &searches{}
+	n, err := New(tcpHost(t), Config{Observer: seen})
+	require.NoError(t, err)
+	told := 0
+	f := newFinder(n, 0, func(peer.AddrInfo) bool { told++; return true })
+	for i := range followUps + 1 {
+		f.take(wire.Peer{ID: kad.PeerID(fmt.Sprintf("\x12\x20%032d", i))})
+	}
+	f.followUp(t.Context())
+	require.NoError(t, n.Close())
+	require.Equal(t, followUps+1, told)
+	require.Equal(t, followUps, seen.n)
+}
+
+// The book holds contactSlack contacts beyond those of the table's peers.
+func TestContactSlack(t *testing.T) {
+	n := &Node{machine: dht.New(dht.Config{Self: kad.NewPeer("self")}), book: newBook()}
+	n.view.Store(emptyView())
+	for i := range contactSlack {
+		n.book.note(kad.PeerID(fmt.Sprint(i)), &contact{})
+	}
+	n.publishView()
+	require.Len(t, n.book.contacts, contactSlack)
+	n.book.note("one more", &contact{})
+	n.publishView()
+	require.Empty(t, n.book.contacts)
 }
