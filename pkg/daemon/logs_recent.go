@@ -33,7 +33,7 @@ func (r *recent) Write(p []byte) (int, error) {
 	defer r.mu.Unlock()
 	r.lines = append(r.lines, recentLine{r.now(), bytes.Clone(p)})
 	r.bytes += len(p)
-	for len(r.lines) > recentLines || r.bytes > recentBytes && len(r.lines) > 1 {
+	for len(r.lines) > recentLines || r.bytes > recentBytes {
 		r.bytes -= len(r.lines[0].text)
 		r.lines[0].text = nil
 		r.lines = r.lines[1:]

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 )
@@ -56,17 +57,12 @@ func (r *repeats) allow(k repeatKind, now time.Time) (ok bool, leftOut int) {
 	return true, leftOut
 }
 
-// makeRoom forgets messages that are over, all of them if none is. mu is held.
+// makeRoom forgets messages whose window is over, all of them if none is. mu is held.
 func (r *repeats) makeRoom(now time.Time) {
-	if r.seen == nil || len(r.seen) >= 2*repeatKinds {
+	if len(r.seen) >= repeatKinds {
+		maps.DeleteFunc(r.seen, func(_ repeatKind, x *repeat) bool { return now.Sub(x.since) >= repeatWindow })
+	}
+	if r.seen == nil || len(r.seen) >= repeatKinds {
 		r.seen = make(map[repeatKind]*repeat)
-	}
-	if len(r.seen) < repeatKinds {
-		return
-	}
-	for k, x := range r.seen {
-		if now.Sub(x.since) >= repeatWindow {
-			delete(r.seen, k)
-		}
 	}
 }

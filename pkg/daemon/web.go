@@ -21,7 +21,8 @@ const (
 	scrapeTimeout = 30 * time.Second // to answer one for metrics
 	lookupTimeout = time.Minute      // to answer one for delegated routing: the lookup and a slow reader
 	webIdle       = time.Minute      // a connection without requests
-	webHeaders    = 16 << 10         // bytes of a request's header
+	webHeaders    = 16 << 10         // bytes of a request's header, its first line included
+	httpSlack     = 4 << 10          // bytes that net/http reads beyond MaxHeaderBytes
 )
 
 // anyLocalPort listens on a free port for this machine only.
@@ -45,7 +46,7 @@ func newWeb(key, listen string, log *slog.Logger, handler http.Handler, timeout 
 		done: make(chan struct{}),
 		server: &http.Server{
 			Handler: handler, ReadTimeout: webTimeout, WriteTimeout: timeout,
-			IdleTimeout: webIdle, MaxHeaderBytes: webHeaders,
+			IdleTimeout: webIdle, MaxHeaderBytes: webHeaders - httpSlack,
 			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 	}
