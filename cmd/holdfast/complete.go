@@ -75,18 +75,23 @@ func (a *app) completePublished(kind string) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		defer done()
-		var keys []string
-		_ = b.Provides(ctx, func(p api.Published) error { // what came before an error is offered
-			if text := api.KeyText(p.Key); p.Kind == kind && strings.HasPrefix(text, begun) {
-				keys = append(keys, text)
-			}
-			if len(keys) == maxCompletions {
-				return errEnough
-			}
-			return nil
-		})
-		return keys, cobra.ShellCompDirectiveNoFileComp
+		return publishedKeys(ctx, b, kind, begun), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// publishedKeys returns the first keys of a kind that begin so, those that came before
+// an error too.
+func publishedKeys(ctx context.Context, b api.Backend, kind, begun string) (keys []string) {
+	_ = b.Provides(ctx, func(p api.Published) error {
+		if text := api.KeyText(p.Key); p.Kind == kind && strings.HasPrefix(text, begun) {
+			keys = append(keys, text)
+		}
+		if len(keys) == maxCompletions {
+			return errEnough
+		}
+		return nil
+	})
+	return keys
 }
 
 // complete sets how flags are completed, in all commands.

@@ -196,6 +196,14 @@ func TestMaxAlpha(t *testing.T) {
 	require.Equal(t, MaxAlpha, most)
 }
 
+// A lookup begins with seedFactor times k peers of the table.
+func TestSeedFactor(t *testing.T) {
+	m := settled(t, seedFactor*Replicas+1)
+	_, err := m.Start(start, Query{Kind: FindClosest, Key: []byte("key")})
+	require.NoError(t, err)
+	require.Equal(t, seedFactor*Replicas, m.queries.list[0].x.lookup.Stats().Heard)
+}
+
 // A search for a value whose nearest peer is silent ends with DefaultQuorum equal
 // answers, not with one fewer.
 func TestDefaultQuorum(t *testing.T) {

@@ -3,6 +3,7 @@ package dht
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,7 +78,7 @@ func TestHandlerBoundsAreSet(t *testing.T) {
 	h := newTestHandler(store, fakeNeighbours{})
 	h = NewHandler(HandlerConfig{
 		Self: "self", Store: store, Neighbours: fakeNeighbours{}, Validate: h.cfg.Validate, FilterAddrs: h.cfg.FilterAddrs,
-		MaxValueSize: 3, MaxProvidersPerReply: 2, MaxAddressesPerProvider: 1,
+		MaxValueSize: 3, MaxValueTTL: time.Hour, MaxProvidersPerReply: 2, MaxAddressesPerProvider: 1,
 	})
 	for i := range 3 {
 		p := manyPeers(1, 2, 8)[0]
@@ -94,4 +95,7 @@ func TestHandlerBoundsAreSet(t *testing.T) {
 	}
 	require.NoError(t, put("123"))
 	require.ErrorIs(t, put("1234"), records.ErrTooLarge)
+	v, err := store.Value(start, []byte("/ns/k"))
+	require.NoError(t, err)
+	require.Equal(t, start.Add(time.Hour), v.Expires)
 }

@@ -50,7 +50,7 @@ func twoNumbers(a, b int) []byte {
 
 // echo answers each request of a size with a reply of a size, until the stream
 // ends: the least that a server can do.
-func echo(s network.Stream) {
+func echo(s io.ReadWriter) {
 	request, reply, err := readTwo(s)
 	if err != nil || request < 1 || request > maxMessage || reply < 1 || reply > maxMessage {
 		return
@@ -72,7 +72,7 @@ func frameOf(content int) []byte {
 }
 
 // sink reads a count of messages of a size and then writes a byte.
-func sink(s network.Stream) error {
+func sink(s io.ReadWriter) error {
 	size, count, err := readTwo(s)
 	if err != nil || size < 1 || size > maxMessage {
 		return io.ErrUnexpectedEOF

@@ -1,7 +1,9 @@
 package rpcbench
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"os"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
@@ -83,6 +86,46 @@ func TestValidate(t *testing.T) {
 	require.ErrorIs(t, err, ErrConfig)
 	for _, says := range []string{"PONG", "carrier pigeon", "streams 8", "rounds -1", "window 1ns"} {
 		require.ErrorContains(t, err, says)
+	}
+}
+
+// Each number may be what its bound says and nothing beyond.
+func TestBounds(t *testing.T) {
+	type validator interface{ Validate() error }
+	for name, c := range map[string]struct {
+		most   int
+		config func(n int) validator
+	}{
+		"peers":         {maxPeers, func(n int) validator { return Config{Peers: n, Streams: maxStreams} }},
+		"announcers":    {maxPeers, func(n int) validator { return Config{Announcers: n} }},
+		"streams":       {maxStreams, func(n int) validator { return Config{Streams: n} }},
+		"announcements": {maxAnnouncements, func(n int) validator { return Config{Announcements: n} }},
+		"records":       {maxRecords, func(n int) validator { return Config{Records: n} }},
+		"count": {maxLookups, func(n int) validator {
+			return LookupConfig{Lookup: api.LookupClosest, Count: n, Parallel: 1}
+		}},
+		"parallel": {maxParallel, func(n int) validator {
+			return LookupConfig{Lookup: api.LookupClosest, Count: 1, Parallel: n}
+		}},
+	} {
+		require.NoError(t, c.config(c.most).Validate(), name)
+		require.ErrorContains(t, c.config(c.most+1).Validate(), name, name)
+	}
+}
+
+// The limits serve messages of maxMessage bytes and end a stream that wants larger ones.
+func TestMaxMessage(t *testing.T) {
+	for over := range 2 {
+		var out bytes.Buffer
+		stream := func(sent []byte) io.ReadWriter {
+			return struct {
+				io.Reader
+				io.Writer
+			}{bytes.NewReader(sent), &out}
+		}
+		echo(stream(append(twoNumbers(1, maxMessage+over), 0)))
+		require.Equal(t, over > 0, out.Len() == 0)
+		require.Equal(t, over > 0, sink(stream(twoNumbers(maxMessage+over, 0))) != nil)
 	}
 }
 
