@@ -230,7 +230,7 @@ func TestDatastoreBounds(t *testing.T) {
 	size, err := d.GetSize(ctx, long)
 	require.NoError(t, err)
 	require.Equal(t, MaxDatastoreValue, size)
-	tooLong := long.ChildString("k")
+	tooLong := ds.NewKey(strings.Repeat("k", MaxDatastoreKey))
 	require.ErrorIs(t, d.Put(ctx, tooLong, nil), records.ErrTooLarge)
 	require.ErrorIs(t, d.Put(ctx, ds.NewKey("k"), make([]byte, MaxDatastoreValue+1)), records.ErrTooLarge)
 	_, err = d.Get(ctx, tooLong)

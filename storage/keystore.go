@@ -61,8 +61,8 @@ func decodePublished(rowKey, row []byte) (records.Published, error) {
 	return p, d.End(bucketKeystore)
 }
 
-// Publish implements records.Keystore. Each thousand keys or so (publishChunk) is
-// one transaction; after an error the keys before them are stored.
+// Publish implements records.Keystore. Each publishChunk keys are one transaction;
+// after an error the keys before them are stored.
 func (db *DB) Publish(ps ...records.Published) error {
 	for i := range ps {
 		if err := records.ValidatePublished(&ps[i], db.opts.MaxValueSize); err != nil {

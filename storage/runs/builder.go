@@ -305,7 +305,7 @@ func (b *builder) writeEpochs(tx *bbolt.Tx, t *table, made []*run) ([]*run, erro
 // noteFlush notes which epochs a flush has brought something to.
 func (b *builder) noteFlush(made []*run) {
 	b.flushes++
-	if len(b.written) > maxWritten {
+	if len(b.written)+len(made) > maxWritten {
 		clear(b.written)
 	}
 	for _, r := range made {

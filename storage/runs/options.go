@@ -82,7 +82,7 @@ type Options struct {
 	RotateEvery time.Duration
 
 	// ProviderCache is how many providers' addresses are kept in memory for
-	// answers. Default DefaultProviderCache.
+	// answers, rounded up to a power of two. Default DefaultProviderCache.
 	ProviderCache int
 
 	// LockTimeout is how long Open waits for another process to let go of the

@@ -1,0 +1,189 @@
+package runs
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+)
+
+func TestDefaults(t *testing.T) {
+	require.Equal(t, []int64{20_000, 8 << 30, 1_000_000, 2_000_000, 8 << 20}, []int64{
+		DefaultMaxPending, DefaultMaxBytes, records.DefaultMaxProviders, records.DefaultMaxRecordsPerProvider, MinMaxBytes,
+	})
+	o := Options{}.WithDefaults()
+	require.Equal(t, []int64{DefaultMaxPending, DefaultMaxBytes, records.DefaultMaxProvidersPerKey, records.DefaultMaxProviders, records.DefaultMaxRecordsPerProvider}, []int64{
+		int64(o.MaxPending), o.MaxBytes, int64(o.MaxProvidersPerKey), int64(o.MaxProviders), int64(o.MaxRecordsPerProvider),
+	})
+	require.NoError(t, (&Options{MaxBytes: MinMaxBytes}).Validate())
+	require.Error(t, (&Options{MaxBytes: MinMaxBytes - 1}).Validate())
+}
+
+// As many writes wait as the limit says; a list of writes that is longer is taken alone.
+func TestMaxPending(t *testing.T) {
+	q := newQueue(100)
+	put := func(n int) error {
+		_, _, err := q.put(make([]op, n), 5, false)
+		return err
+	}
+	require.NoError(t, put(3))
+	require.ErrorIs(t, put(3), records.ErrBusy)
+	require.NoError(t, put(2))
+	require.ErrorIs(t, put(1), records.ErrBusy)
+	require.Equal(t, 5, q.len())
+	_, _, _ = q.next(0)
+	require.NoError(t, put(6))
+	require.ErrorIs(t, put(1), records.ErrBusy)
+}
+
+// A batch and a gather keep so much memory for their next use and no more.
+func TestKeptMemory(t *testing.T) {
+	for over := range 2 {
+		b := batch{ops: make([]op, 1, keepOps+over), arena: make([]byte, 1, keepArena+over)}
+		b.reset()
+		require.Equal(t, keepOps*(1-over), cap(b.ops))
+		require.Equal(t, keepArena*(1-over), cap(b.arena))
+		g := gather{list: make([]found, 1, keepFound+over)}
+		g.reset()
+		require.Equal(t, keepFound*(1-over), cap(g.list))
+	}
+}
+
+// The addresses of a provider are cached if they have maxCachedInfo bytes; of longer
+// ones none.
+func TestMaxCachedInfo(t *testing.T) {
+	c := newInfoCache(nil, DefaultProviderCache)
+	require.Len(t, c.slots, DefaultProviderCache)
+	for over := range 2 {
+		f := &info{number: 7, addrs: make([]byte, maxCachedInfo+over)}
+		c.replace(f)
+		require.Equal(t, over == 0, c.slot(7).Load() == f)
+	}
+}
+
+// The committer keeps so many providers whose tally is stored.
+func TestPeersCached(t *testing.T) {
+	require.Equal(t, peersCached, Options{}.WithDefaults().shape.peers)
+	c := newPeerCache(3)
+	for i := range uint32(5) {
+		c.insert(&peer{id: kad.PeerID(fmt.Sprint(i)), number: i, dirty: i == 0})
+	}
+	c.trim()
+	require.Len(t, c.byID, 4)
+	require.NotContains(t, c.byID, kad.PeerID("1"), "the one used longest ago")
+	require.Contains(t, c.byID, kad.PeerID("0"), "its tally is not stored")
+}
+
+// The builder knows the last flush of maxWritten epochs at most.
+func TestMaxWritten(t *testing.T) {
+	b := &builder{written: map[uint32]int{}}
+	for i := range uint32(maxWritten) {
+		b.noteFlush([]*run{{epoch: epochRef{id: i}}})
+	}
+	require.Len(t, b.written, maxWritten)
+	b.noteFlush([]*run{{epoch: epochRef{id: maxWritten}}, {epoch: epochRef{id: maxWritten + 1}}})
+	require.Len(t, b.written, 2)
+}
+
+// So many keys are known to be full.
+func TestMaxHot(t *testing.T) {
+	s := open(t, t.TempDir(), Options{NoSync: true, MaxProvidersPerKey: 1})
+	add := func(id kad.PeerID, from, to int) {
+		var ads []Advert
+		for i := from; i < to; i++ {
+			ads = append(ads, Advert{fmt.Appendf(nil, "key %d", i), records.Provider{ID: id, Expires: start.Add(time.Hour)}})
+		}
+		refused, err := s.AddProviders(start, ads, true)
+		if id == "newcomer" {
+			require.ErrorIs(t, err, records.ErrQuota)
+			require.Equal(t, to-from, refused)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	hot := func() (n int) {
+		require.NoError(t, s.call("test", func(c *txn) error { n = len(c.led.hot); return nil }))
+		return n
+	}
+	add("first", 0, maxHot+1)
+	add("newcomer", 0, maxHot)
+	require.Equal(t, maxHot, hot())
+	add("newcomer", maxHot, maxHot+1)
+	require.Equal(t, 1, hot())
+	checked(t, s)
+}
+
+// While no table can be written out, maxTables are in memory, and who would need
+// another waits.
+func TestMaxTables(t *testing.T) {
+	o := tiny()
+	s := open(t, t.TempDir(), o)
+	add := func(i int) error {
+		var ads []Advert
+		for j := range o.TableRecords {
+			ads = append(ads, Advert{fmt.Appendf(nil, "key %d %d", i, j), records.Provider{ID: "peer", Expires: start.Add(time.Hour)}})
+		}
+		_, err := s.AddProviders(start, ads, true)
+		return err
+	}
+	tx, err := s.runs.Bolt.Begin(true) // the builder waits for it
+	require.NoError(t, err)
+	for i := range maxTables {
+		require.NoError(t, add(i))
+	}
+	require.Len(t, s.view.Load().tables, maxTables)
+	done := make(chan error)
+	go func() { done <- add(maxTables) }()
+	require.Eventually(t, func() bool { return s.queue.len() == 0 }, time.Minute, time.Millisecond, "the committer has taken it")
+	require.Len(t, s.view.Load().tables, maxTables)
+	select {
+	case err := <-done:
+		t.Errorf("a table beyond the bound: %v", err)
+	default:
+	}
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, <-done)
+	checked(t, s)
+}
+
+// One call of Expire forgets expireStep providers and says whether there are more.
+func TestExpireStep(t *testing.T) {
+	s := open(t, t.TempDir(), Options{NoSync: true})
+	var ads []Advert
+	for i := range expireStep + 1 {
+		p := records.Provider{ID: kad.PeerID(fmt.Sprint("peer ", i)), Expires: start.Add(time.Hour)}
+		ads = append(ads, Advert{[]byte("key"), p})
+	}
+	_, err := s.AddProviders(start, ads[:expireStep], true) // a key has as many providers
+	require.NoError(t, err)
+	ads[expireStep].Key = []byte("another key")
+	_, err = s.AddProviders(start, ads[expireStep:], true)
+	require.NoError(t, err)
+	later := start.Add(100 * time.Hour)
+	for _, left := range []int64{1, 0} {
+		out, err := s.Expire(later)
+		require.NoError(t, err)
+		require.Equal(t, left, s.Stats().Providers)
+		require.Equal(t, left > 0, out.More)
+	}
+	checked(t, s)
+}
+
+// Salvage takes over as many records as it may, a transaction for intakeBatch of them.
+func TestSalvageTakesSoMany(t *testing.T) {
+	s := open(t, t.TempDir(), Options{NoSync: true})
+	const most = intakeBatch + 1
+	v := &salvage{in: intake{s: s}, left: most, whole: true, peers: map[uint32]*info{7: {id: "peer"}}}
+	for i := range most + 2 {
+		v.take(&record{key: recordKey(fmt.Appendf(nil, "%016d", i)), number: 7, expires: seconds(start)})
+		require.Equal(t, i+1 >= intakeBatch, s.Stats().Records == intakeBatch)
+	}
+	v.in.flush()
+	require.NoError(t, v.in.err)
+	require.EqualValues(t, most, s.Stats().Records)
+	checked(t, s)
+}
