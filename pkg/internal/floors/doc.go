@@ -1,5 +1,5 @@
 // Package floors holds the tests of the architecture: which package may import
 // which, what is banned below the I/O line, that nothing is permitted which no file
-// needs, and that docs/ARCHITECTURE.md shows the floors as the imports make them. It
-// has no code of its own and is imported by nobody.
+// needs, that docs/ARCHITECTURE.md shows the floors as the imports make them, and
+// that tests name the bounds. It has no code of its own and is imported by nobody.
 package floors
