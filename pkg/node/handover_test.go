@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -190,6 +192,30 @@ func TestUnprovideTellsWhatTheStoreSays(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, held())
 	require.ErrorIs(t, n.UnprovideKey(ctx, one), node.ErrNotFound)
+}
+
+// A record that a renewal stored again, and that cannot be removed then, is in the log.
+func TestRenewedRecordThatStaysIsLogged(t *testing.T) {
+	ctx, key := testContext(t), []byte("content")
+	var log lines
+	store := &failing{Mem: records.NewMem(nil)}
+	keys := &hooked{Keystore: store.Mem}
+	cfg := openConfig()
+	cfg.Store, cfg.Keystore, cfg.Snapshots = store, keys, store.Mem
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	n := newNode(t, cfg)
+	joinForeign(t, n)
+	_, err := n.ProvideKey(ctx, key)
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	keys.hook.Store(&hook{key: key, run: func() {
+		store.broken.Store(true)
+		done <- n.UnprovideKey(ctx, key)
+	}})
+	require.NoError(t, n.RepublishNow())
+	require.ErrorIs(t, <-done, errBroken)
+	waitFor(t, func() bool { return strings.Contains(log.String(), errBroken.Error()) })
+	require.Contains(t, log.String(), "not published any more could not be removed")
 }
 
 // Unprovide ends what Provide began, announced or not.

@@ -78,8 +78,7 @@ func (n *Node) renewHereEvery() time.Duration {
 }
 
 // renewHere renews our own copies of overdue published keys: without peers the schedule
-// hands out none, and they would expire here too. It reads a 256th of the
-// keys at a time.
+// hands out none, and they would expire here too. It reads a 256th of the keys at a time.
 func (p *publisher) renewHere() {
 	for first := range 256 {
 		var due []records.Published
