@@ -67,8 +67,17 @@ func TestLiarsForgetTheLastAnswer(t *testing.T) {
 	require.Same(t, put.answer, c.answer)
 	require.True(t, c.answer.none)
 	require.Nil(t, c.answer.msg.Record)
-	find := answerOf(t, w, 10, 3, &wire.Message{Type: wire.FindNode, Key: []byte("k")})
+
+	w.lie(1)
+	ask := func() *call { return answerOf(t, w, 10, 3, &wire.Message{Type: wire.FindNode, Key: []byte("k")}) }
+	find := ask()
 	require.False(t, find.answer.none)
+	named := len(find.answer.closer)
+	require.Equal(t, 20, named)
+	w.calls.remove(w.calls.add(*find))
+	again := ask()
+	require.Same(t, find.answer, again.answer)
+	require.Len(t, again.answer.closer, named, "no peer of the last one")
 }
 
 // Sybils settle nearer to their key than an honest server is likely to be: for one key

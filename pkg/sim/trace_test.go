@@ -135,6 +135,14 @@ func TestFingerprint(t *testing.T) {
 		seen[got] = name
 	}
 	require.Equal(t, print(a), print(event{at: 1, order: 77<<8 | uint64(evStart), arg: 5}), "the running number is not part of it")
+	between := func(from, to uint32) uint64 {
+		w := &World{}
+		w.calls.add(call{from: from, to: to})
+		w.record(&call0)
+		return w.Fingerprint()
+	}
+	require.NotEqual(t, between(1, 2), between(2, 1), "who asks whom is")
+	require.NotEqual(t, between(1, 2), between(1, 3))
 
 	silent, traced := &World{}, &World{}
 	traced.TraceTo(&bytes.Buffer{})
