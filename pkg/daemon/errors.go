@@ -11,23 +11,29 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// codes says how errors of the node travel to an administrator.
+// codes says how errors of the node travel to an administrator. The first that fits
+// counts.
 var codes = []struct {
 	err  error
 	code api.Code
+	says string // to an administrator; empty: what the error says
 }{
-	{node.ErrNotFound, api.CodeNotFound},
-	{records.ErrNotFound, api.CodeNotFound},
-	{node.ErrNoAnswer, api.CodeNoPeers},
-	{node.ErrInvalidKey, api.CodeInvalid},
-	{node.ErrKeyLength, api.CodeInvalid},
-	{node.ErrNegative, api.CodeInvalid},
-	{records.ErrTooLarge, api.CodeTooLarge},
-	{records.ErrBusy, api.CodeBusy},
-	{dht.ErrBusy, api.CodeBusy},
-	{context.DeadlineExceeded, api.CodeTimeout},
+	{node.ErrNotFound, api.CodeNotFound, ""},
+	{records.ErrNotFound, api.CodeNotFound, ""},
+	{node.ErrNoAnswer, api.CodeNoPeers, ""},
+	{node.ErrInvalidKey, api.CodeInvalid, ""},
+	{node.ErrKeyLength, api.CodeInvalid, ""},
+	{node.ErrNegative, api.CodeInvalid, ""},
+	{records.ErrTooLarge, api.CodeTooLarge, ""},
+	{records.ErrBusy, api.CodeBusy, "too many writes wait for the database; try again later"},
+	{dht.ErrBusy, api.CodeBusy, "too many queries are running; try again later"},
+	{storage.ErrDiskFull, api.CodeInternal, "the disk of the database is full"},
+	{records.ErrFull, api.CodeInternal, "the database is full (storage.max_bytes)"},
+	{storage.ErrFailed, api.CodeInternal, "the database takes no writes until the daemon is restarted; its log says why"},
+	{context.DeadlineExceeded, api.CodeTimeout, ""},
 }
 
 // nodeError gives an error of the node its code.
@@ -36,22 +42,17 @@ func nodeError(err error) error {
 		return nil
 	}
 	for _, c := range codes {
-		if errors.Is(err, c.err) {
-			return api.Errorf(c.code, "%s", adviceFor(c.code, err))
+		switch {
+		case !errors.Is(err, c.err):
+		case c.says != "":
+			return api.Errorf(c.code, "%s", c.says)
+		case c.code == api.CodeTimeout:
+			return api.Errorf(c.code, "no answer in time: %s", plain(err))
+		default:
+			return api.Errorf(c.code, "%s", plain(err))
 		}
 	}
 	return err
-}
-
-func adviceFor(code api.Code, err error) string {
-	text := plain(err)
-	switch code {
-	case api.CodeBusy:
-		return text + "; try again later"
-	case api.CodeTimeout:
-		return "no answer in time: " + text
-	}
-	return text
 }
 
 // noPeers says why nobody could be asked. An empty table wants bootstrap peers; one

@@ -1,0 +1,30 @@
+package daemon
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage"
+)
+
+// What a full, failed or busy node says is one sentence, not the operations of each
+// package on the way.
+func TestNodeErrorOfTheStore(t *testing.T) {
+	for says, cause := range map[string]error{
+		"too many writes wait for the database; try again later":                       records.ErrBusy,
+		"too many queries are running; try again later":                                dht.ErrBusy,
+		"the disk of the database is full":                                             fmt.Errorf("%w: %w", records.ErrFull, storage.ErrDiskFull),
+		"the database is full (storage.max_bytes)":                                     records.ErrFull,
+		"the database takes no writes until the daemon is restarted; its log says why": storage.ErrFailed,
+	} {
+		err := fmt.Errorf("node: publish: %w", fmt.Errorf("storage: publish: %w", cause))
+		var e *api.Error
+		require.ErrorAs(t, nodeError(err), &e)
+		require.Equal(t, says, e.Message)
+	}
+}
