@@ -38,6 +38,34 @@ func (k *keyFlags) check(args []string) error {
 	return nil
 }
 
+// run has the node work on all keys of the file, or one after the other on those that
+// are arguments.
+func (k *keyFlags) run(ctx context.Context, a *app, args []string, all func(*bulk, context.Context, api.Backend) error,
+	each func(ctx context.Context, b api.Backend, text string, key []byte) error) error {
+	if err := k.check(args); err != nil {
+		return err
+	}
+	if k.file != "" {
+		f, err := k.bulk(ctx, a)
+		if err != nil {
+			return err
+		}
+		return a.ask(ctx, func(ctx context.Context, b api.Backend) error { return all(f, ctx, b) })
+	}
+	keys, err := parseContentKeys(args)
+	if err != nil {
+		return err
+	}
+	return a.ask(ctx, func(ctx context.Context, b api.Backend) error {
+		for i, key := range keys {
+			if err := each(ctx, b, args[i], key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // bulk reads the file.
 func (k *keyFlags) bulk(ctx context.Context, a *app) (*bulk, error) {
 	var f *keyFile

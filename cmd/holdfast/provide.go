@@ -39,28 +39,7 @@ again.`,
 }
 
 func (c *provideCommand) run(cmd *cobra.Command, args []string) error {
-	if err := c.keys.check(args); err != nil {
-		return err
-	}
-	if c.keys.file != "" {
-		k, err := c.keys.bulk(cmd.Context(), c.app)
-		if err != nil {
-			return err
-		}
-		return c.ask(cmd.Context(), k.provide)
-	}
-	keys, err := parseContentKeys(args)
-	if err != nil {
-		return err
-	}
-	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
-		for i, key := range keys {
-			if err := c.provide(ctx, b, args[i], key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return c.keys.run(cmd.Context(), c.app, args, (*bulk).provide, c.provide)
 }
 
 func (c *provideCommand) provide(ctx context.Context, b api.Backend, text string, key []byte) error {

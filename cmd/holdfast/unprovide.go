@@ -32,29 +32,12 @@ read as "holdfast provide" reads it.`,
 }
 
 func (c *unprovideCommand) run(cmd *cobra.Command, args []string) error {
-	if err := c.keys.check(args); err != nil {
+	return c.keys.run(cmd.Context(), c.app, args, (*bulk).unprovide, c.unprovide)
+}
+
+func (c *unprovideCommand) unprovide(ctx context.Context, b api.Backend, text string, key []byte) error {
+	if err := b.Unprovide(ctx, key); err != nil {
 		return err
 	}
-	if c.keys.file != "" {
-		k, err := c.keys.bulk(cmd.Context(), c.app)
-		if err != nil {
-			return err
-		}
-		return c.ask(cmd.Context(), k.unprovide)
-	}
-	keys, err := parseContentKeys(args)
-	if err != nil {
-		return err
-	}
-	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
-		for i, key := range keys {
-			if err := b.Unprovide(ctx, key); err != nil {
-				return err
-			}
-			if err := c.printKey("Unprovided", args[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return c.printKey("Unprovided", text)
 }
