@@ -64,22 +64,6 @@ func (t *Table) ProbeDue(dst []kad.Peer, now time.Time, every time.Duration, n i
 	return dst
 }
 
-// NextProbe returns the earliest time at which ProbeDue returns something; false
-// if the table is empty. It is in the past if a probe is due at once.
-func (t *Table) NextProbe(every time.Duration) (time.Time, bool) {
-	at := t.earliest(every)
-	return time.Unix(0, at).UTC(), at != math.MaxInt64
-}
-
-func (t *Table) earliest(every time.Duration) int64 {
-	t.setEvery(every)
-	at := int64(math.MaxInt64)
-	for cpl := range t.buckets {
-		at = min(at, t.nextDue(&t.buckets[cpl]))
-	}
-	return at
-}
-
 // setEvery discards what the buckets remember for another value.
 func (t *Table) setEvery(every time.Duration) {
 	if t.every != int64(every) {
@@ -128,20 +112,6 @@ func (t *Table) RefreshDue(now time.Time, every time.Duration) []int {
 	return due
 }
 
-// NextRefresh returns the earliest time at which RefreshDue returns something;
-// false if the table is empty. It is in the past if a refresh is due at once.
-func (t *Table) NextRefresh(every time.Duration) (time.Time, bool) {
-	top := t.refreshTop()
-	if top < 0 {
-		return time.Time{}, false
-	}
-	at := int64(math.MaxInt64)
-	for _, last := range t.refreshed[:top+1] {
-		at = min(at, last)
-	}
-	return time.Unix(0, at+int64(every)).UTC(), true
-}
-
 // OldestRefresh returns the earliest last refresh of the buckets that RefreshDue
 // covers; the zero time if one was never refreshed or the table is empty.
 func (t *Table) OldestRefresh() time.Time {
@@ -161,15 +131,6 @@ func (t *Table) Refreshed(cpl int, now time.Time) {
 	if cpl >= 0 && cpl <= maxRefreshCPL {
 		t.refreshed[cpl] = nanos(now)
 	}
-}
-
-// LastRefresh returns when the bucket of cpl was refreshed; the zero time if
-// never.
-func (t *Table) LastRefresh(cpl int) time.Time {
-	if cpl < 0 || cpl > maxRefreshCPL {
-		return time.Time{}
-	}
-	return fromNanos(t.refreshed[cpl])
 }
 
 // ClockSetBack moves times that lie after now to now. It is called when the clock was

@@ -2,6 +2,7 @@ package kbucket
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -184,7 +185,7 @@ func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 		if _, evicted := table.Failed(p.Key, now); evicted {
 			t.Fatal("evicted without a replacement")
 		}
-		next, ok := table.NextProbe(1000 * time.Hour)
+		next, ok := nextProbe(table, 1000 * time.Hour)
 		if want := now.Add(time.Duration(minutes) * time.Minute); !ok || !next.Equal(want) {
 			t.Fatalf("next probe in %v, want %v min", next.Sub(now), minutes)
 		}
@@ -202,10 +203,21 @@ func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 	}
 }
 
+// nextProbe returns the earliest time at which ProbeDue returns something; false if
+// the table is empty. It is in the past if a probe is due at once.
+func nextProbe(t *Table, every time.Duration) (time.Time, bool) {
+	t.setEvery(every)
+	at := int64(math.MaxInt64)
+	for cpl := range t.buckets {
+		at = min(at, t.nextDue(&t.buckets[cpl]))
+	}
+	return time.Unix(0, at).UTC(), at != math.MaxInt64
+}
+
 func TestProbing(t *testing.T) {
 	table := New(kad.Key{}, Config{})
 	p, every := inBucket(3, 0), 40*time.Minute
-	if _, ok := table.NextProbe(every); ok {
+	if _, ok := nextProbe(table, every); ok {
 		t.Fatal("an empty table wants a probe")
 	}
 	mustAdd(t, table, p, "", t0, Added)
@@ -217,35 +229,38 @@ func TestProbing(t *testing.T) {
 		t.Fatal("not due in time")
 	}
 	table.Probing(p.Key, now)
-	if next, _ := table.NextProbe(every); !next.Equal(now.Add(time.Minute)) {
+	if next, _ := nextProbe(table, every); !next.Equal(now.Add(time.Minute)) {
 		t.Fatalf("an unanswered probe is repeated in %v, want 1 min", next.Sub(now))
 	}
 	mustAdd(t, table, p, "", now, Updated)
-	if next, _ := table.NextProbe(every); !next.Equal(now.Add(every)) {
+	if next, _ := nextProbe(table, every); !next.Equal(now.Add(every)) {
 		t.Fatalf("the next probe is in %v, want %v", next.Sub(now), every)
 	}
-	if next, _ := table.NextProbe(time.Minute); !next.Equal(now.Add(time.Minute)) {
-		t.Fatal("NextProbe ignores a new interval")
+	if next, _ := nextProbe(table, time.Minute); !next.Equal(now.Add(time.Minute)) {
+		t.Fatal("the next probe ignores a new interval")
 	}
 }
 
 func TestRefresh(t *testing.T) {
 	table, every := New(kad.Key{}, Config{}), 10*time.Minute
-	if _, ok := table.NextRefresh(every); ok || table.RefreshDue(t0, every) != nil {
+	if table.RefreshDue(t0, every) != nil || !table.OldestRefresh().IsZero() {
 		t.Fatal("an empty table wants a refresh")
 	}
 	mustAdd(t, table, inBucket(3, 0), "", t0, Added)
 	if due := table.RefreshDue(t0, every); !slices.Equal(due, []int{0, 1, 2, 3}) {
 		t.Fatalf("due = %v", due)
 	}
-	if next, ok := table.NextRefresh(every); !ok || next.After(t0) {
-		t.Fatalf("NextRefresh = %v, want the past", next)
-	}
 	for cpl := range 4 {
 		table.Refreshed(cpl, t0.Add(time.Duration(cpl)*time.Minute))
 	}
-	if next, _ := table.NextRefresh(every); !next.Equal(t0.Add(every)) {
-		t.Fatalf("NextRefresh = %v", next)
+	if oldest := table.OldestRefresh(); !oldest.Equal(t0) {
+		t.Fatalf("OldestRefresh = %v, want %v", oldest, t0)
+	}
+	if due := table.RefreshDue(t0.Add(every-1), every); due != nil {
+		t.Fatalf("due too early: %v", due)
+	}
+	if due := table.RefreshDue(t0.Add(every), every); !slices.Equal(due, []int{0}) {
+		t.Fatalf("due = %v", due)
 	}
 	if due := table.RefreshDue(t0.Add(every+time.Minute), every); !slices.Equal(due, []int{0, 1}) {
 		t.Fatalf("due = %v", due)
@@ -256,8 +271,8 @@ func TestRefresh(t *testing.T) {
 	}
 	table.Refreshed(-1, t0)
 	table.Refreshed(maxRefreshCPL+1, t0)
-	if !table.LastRefresh(2).Equal(t0.Add(2*time.Minute)) || !table.LastRefresh(9).IsZero() || !table.LastRefresh(maxRefreshCPL+1).IsZero() {
-		t.Fatal("LastRefresh is wrong")
+	if due := table.RefreshDue(t0, every); len(due) != 12 {
+		t.Fatalf("due = %v after buckets that are never due", due)
 	}
 }
 
@@ -270,7 +285,7 @@ func TestClockSetBack(t *testing.T) {
 	table.Probing(inBucket(0, 2).Key, later)
 	table.Refreshed(0, later)
 	const every = 43 * time.Minute
-	table.NextProbe(every) // remembered
+	nextProbe(table, every) // remembered
 
 	table.ClockSetBack(t0)
 	if got := table.ProbeDue(nil, t0, every, 9); len(got) != 0 {
@@ -385,7 +400,7 @@ func BenchmarkUpdate(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		now := t0.Add(time.Duration(i))
 		table.Add(peers[i%len(peers)], "", now)
-		table.NextProbe(time.Hour)
+		nextProbe(table, time.Hour)
 	}
 }
 
