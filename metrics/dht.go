@@ -153,7 +153,3 @@ func (o *dhtObserver) Republished(kind records.Kind, ok bool, replicas int, lag 
 		setNow(o.renewed)
 	}
 }
-
-// Bootstrapped implements dht.Observer. The node counts the attempts with their
-// outcome, see node.Bootstraps.
-func (o *dhtObserver) Bootstrapped() {}

@@ -151,7 +151,6 @@ func observe(m *metrics.Metrics, n int) {
 		m.DHT().Probed(i%2 == 0, i%3 == 0)
 		m.DHT().Refreshed(i%2 == 0)
 		m.DHT().Republished(records.Kind(i%records.NumKinds), i%3 == 0, i, time.Second)
-		m.DHT().Bootstrapped()
 		m.Housekeeping().Snapshot(time.Second, i, nil)
 		m.Housekeeping().Expired(time.Second, records.Expired{Records: [records.NumKinds]int64{1, 2}}, nil)
 		m.Storage().Committed(i, time.Second)

@@ -21,7 +21,7 @@ func settled(t *testing.T, peers int) *Machine {
 		answerAll(m)
 		_, verified = m.table.Len()
 	}
-	require.Zero(t, m.InFlight())
+	require.Zero(t, m.Load().Requests)
 	return m
 }
 
@@ -59,8 +59,8 @@ func TestMaxQueryRequests(t *testing.T) {
 	for m.Queries() > 0 {
 		out := m.Take()
 		flying = append(flying, out.Send...)
-		most = max(most, m.InFlight())
-		require.Len(t, flying, m.InFlight())
+		most = max(most, m.Load().Requests)
+		require.Len(t, flying, m.Load().Requests)
 		for _, r := range out.Done {
 			require.Equal(t, Replicas, r.Stats.StoredAt, "of %d", r.Stats.StoreSent)
 			done++
@@ -95,7 +95,7 @@ func TestCancelledQueriesDoNotWait(t *testing.T) {
 		_, err := m.Start(start, Query{Kind: FindClosest, Key: fmt.Append(nil, "key", i)})
 		require.NoError(t, err)
 	}
-	require.Equal(t, MaxQueryRequests, m.InFlight())
+	require.Equal(t, MaxQueryRequests, m.Load().Requests)
 	waiting := len(m.blocked)
 	for range 3 * MaxQueries {
 		id, err := m.Start(start, Query{Kind: FindClosest, Key: []byte("impatient")})
@@ -127,7 +127,7 @@ func TestMaxSuspects(t *testing.T) {
 	}
 	failAll(m, func(s Send) bool { return s.Query != 0 })
 	require.Equal(t, MaxSuspects, m.inFlight[forSuspect])
-	require.Equal(t, MaxSuspects, m.InFlight())
+	require.Equal(t, MaxSuspects, m.Load().Requests)
 }
 
 // failAll fails requests, those sent meanwhile too, as far as they are wanted failed.
@@ -190,7 +190,7 @@ func TestMaxAlpha(t *testing.T) {
 	require.NoError(t, err)
 	most := 0
 	for flying := m.Take().Send; len(flying) > 0; flying = append(flying[1:], m.Take().Send...) {
-		most = max(most, m.InFlight())
+		most = max(most, m.Load().Requests)
 		m.Responded(start, flying[0].ID, Response{Message: &wire.Message{}})
 	}
 	require.Equal(t, MaxAlpha, most)

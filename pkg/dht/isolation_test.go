@@ -172,7 +172,7 @@ func TestIsolatedAsksEverybodyInTurn(t *testing.T) {
 
 // failInFlight fails all requests in flight and those that follow at once.
 func (w *island) failInFlight() {
-	for w.m.InFlight() > 0 {
+	for w.m.Load().Requests > 0 {
 		for id := w.m.lastRequest; id > 0; id-- {
 			w.m.Failed(w.now, id, errSilent)
 		}

@@ -86,9 +86,6 @@ func (m *Machine) Schedule() *republish.Schedule { return m.schedule }
 // Queries returns how many queries run.
 func (m *Machine) Queries() int { return m.queries.len() }
 
-// InFlight returns how many requests wait for an answer.
-func (m *Machine) InFlight() int { return m.requests.len() }
-
 // Load says how far the Machine's bounds are used.
 type Load struct {
 	Queries    int // of MaxQueries

@@ -113,6 +113,4 @@ type Observer interface {
 	// Republished reports the republication of one key: whether enough peers stored
 	// it, how many did, and how long after its due time it started.
 	Republished(kind records.Kind, ok bool, replicas int, lag time.Duration)
-	// Bootstrapped reports that the driver was asked to reach bootstrap peers.
-	Bootstrapped()
 }

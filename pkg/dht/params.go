@@ -235,6 +235,3 @@ func (NopObserver) Refreshed(bool) {}
 
 // Republished does nothing.
 func (NopObserver) Republished(records.Kind, bool, int, time.Duration) {}
-
-// Bootstrapped does nothing.
-func (NopObserver) Bootstrapped() {}

@@ -69,7 +69,6 @@ func (m *Machine) grown(now time.Time) {
 func (m *Machine) bootstrapNow() {
 	m.upkeep.bootstrap = time.Time{}
 	m.out.Bootstrap = true
-	m.cfg.Observer.Bootstrapped()
 }
 
 // restoredOne counts the restored peers whose probe has ended. After the last one it asks

@@ -185,7 +185,7 @@ func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 		if _, evicted := table.Failed(p.Key, now); evicted {
 			t.Fatal("evicted without a replacement")
 		}
-		next, ok := nextProbe(table, 1000 * time.Hour)
+		next, ok := nextProbe(table, 1000*time.Hour)
 		if want := now.Add(time.Duration(minutes) * time.Minute); !ok || !next.Equal(want) {
 			t.Fatalf("next probe in %v, want %v min", next.Sub(now), minutes)
 		}
