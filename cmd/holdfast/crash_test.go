@@ -233,7 +233,6 @@ func TestKilled(t *testing.T) {
 	require.Equal(t, victim.id, again.id)
 	require.Eventually(t, func() bool { return again.verified() == others }, patience, 10*time.Millisecond)
 	t.Logf("table of %d verified %v after exec", others, time.Since(started).Round(time.Millisecond))
-	a.client.PeerGone(to)
 	to = a.connect(again)
 	for i := range values {
 		got := a.ask(to, &wire.Message{Type: wire.GetValue, Key: valueKey(i)})

@@ -81,7 +81,7 @@ func TestIdleStreamMakesRoom(t *testing.T) {
 			}
 			require.Eventually(t, func() bool { return srv.InboundStreams() == 0 }, 10*time.Second, time.Millisecond)
 			require.Empty(t, srv.peers)
-			require.Equal(t, 1, srv.gone.len())
+			require.Equal(t, 1, srv.gone.order.Len())
 		})
 	}
 }

@@ -107,7 +107,7 @@ func TestMaxMemory(t *testing.T) {
 	for i := range 3 {
 		c.took(peer.ID(fmt.Sprint(i)), true)
 	}
-	require.Equal(t, 2, c.conducts.len())
+	require.Equal(t, 2, c.conducts.order.Len())
 	require.Equal(t, acksUnknown, c.conduct("0").acks)
 
 	srv := newServer(t, remote, echo, ServerConfig{MaxMemory: 2}, nil)
@@ -115,7 +115,7 @@ func TestMaxMemory(t *testing.T) {
 		_ = idleStreams(t, h, remote, 1)[0].Close()
 		require.Eventually(t, func() bool { return srv.InboundStreams() == 0 }, 10*time.Second, time.Millisecond)
 	}
-	require.Equal(t, 2, srv.gone.len())
+	require.Equal(t, 2, srv.gone.order.Len())
 }
 
 // The longest names lead where they say; one byte more leads nowhere.

@@ -196,9 +196,6 @@ func (c *Client) bind(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 }
 
-// PeerGone drops the idle streams of a peer that has disconnected.
-func (c *Client) PeerGone(id peer.ID) { c.pool.drop(id) }
-
 // StreamsInFlight returns how many outbound streams are in use.
 func (c *Client) StreamsInFlight() int {
 	busy, _ := c.pool.counts()

@@ -1,8 +1,6 @@
 package rpc
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -28,7 +26,7 @@ const (
 	DefaultMaxStreamsPerPeer = 128
 )
 
-// ClientConfig is what a Client may be told. Zero fields take their default.
+// ClientConfig is what a Client may be told. Fields of zero or less take their default.
 type ClientConfig struct {
 	// Timeout of one Request from start to end, dialling included; also of each
 	// write of a Notify. Default 10 s (go-libp2p-kad-dht).
@@ -84,18 +82,8 @@ func (c *ClientConfig) setDefaults() {
 	}
 }
 
-// Validate reports every field that is out of range.
-func (c ClientConfig) Validate() error {
-	return errors.Join(
-		notNegative("Timeout", c.Timeout), notNegative("DialTimeout", c.DialTimeout),
-		notNegative("ConfirmTimeout", c.ConfirmTimeout),
-		notNegative("IdleTimeout", c.IdleTimeout), notNegative("MaxReply", c.MaxReply),
-		notNegative("MaxField", c.MaxField), notNegative("MaxStreamsPerPeer", c.MaxStreamsPerPeer), notNegative("MaxIdlePerPeer", c.MaxIdlePerPeer),
-		notNegative("MaxIdle", c.MaxIdle), notNegative("MaxMemory", c.MaxMemory),
-	)
-}
-
-// ServerConfig is what a Server may be told. Zero fields take their default.
+// ServerConfig is what a Server may be told. Zero fields take their default, and negative
+// ones too unless they say otherwise.
 type ServerConfig struct {
 	// IdleTimeout after which a stream without requests is reset. Default 60 s
 	// (go-libp2p-kad-dht). A stream ends after three quarters of it at the
@@ -160,30 +148,12 @@ func (c *ServerConfig) setDefaults() {
 	}
 }
 
-// Validate reports every field that is out of range.
-func (c ServerConfig) Validate() error {
-	return errors.Join(
-		notNegative("IdleTimeout", c.IdleTimeout), notNegative("ReadTimeout", c.ReadTimeout),
-		notNegative("WriteTimeout", c.WriteTimeout), notNegative("CloseTimeout", c.CloseTimeout),
-		notNegative("MaxRequest", c.MaxRequest), notNegative("MaxProvidersReply", c.MaxProvidersReply),
-		notNegative("MaxStreams", c.MaxStreams), notNegative("MaxStreamsPerPeer", c.MaxStreamsPerPeer),
-		notNegative("MaxMemory", c.MaxMemory),
-	)
-}
-
 func scopeOfConn(c network.Conn) wire.Scope { return ScopeOf(c.RemoteMultiaddr()) }
 
-// setDefault also replaces negative values, which Validate reports: a limit
-// below zero would refuse or admit everything.
+// setDefault also replaces a negative value: such a limit would refuse or admit
+// everything.
 func setDefault[T int | time.Duration](v *T, d T) {
 	if *v <= 0 {
 		*v = d
 	}
-}
-
-func notNegative[T int | time.Duration](name string, v T) error {
-	if v < 0 {
-		return fmt.Errorf("rpc: %s is negative: %v", name, v)
-	}
-	return nil
 }

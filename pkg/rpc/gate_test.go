@@ -71,7 +71,7 @@ func TestGateRemembersWithinBounds(t *testing.T) {
 	for i := range maxAllowed + 1 {
 		gate.Allow(wire.ScopePrivate, []ma.Multiaddr{at(i), ma.StringCast("/ip4/8.8.8.8/tcp/1")})
 	}
-	require.Equal(t, maxAllowed, gate.allowed.len(), "public addresses take no place")
+	require.Equal(t, maxAllowed, gate.allowed.order.Len(), "public addresses take no place")
 	require.False(t, gate.InterceptAddrDial("", at(0)))
 	require.True(t, gate.InterceptAddrDial("", at(1)))
 	require.True(t, gate.InterceptAddrDial("", ma.StringCast("/ip4/10.0.0.1/tcp/1/p2p/"+relayID+"/p2p-circuit")))

@@ -179,22 +179,6 @@ func (p *pool) reap() {
 }
 
 // drop closes the idle streams of a peer.
-func (p *pool) drop(id peer.ID) {
-	p.mu.Lock()
-	var old []*outStream
-	if op := p.peers[id]; op != nil {
-		for len(op.idle) > 0 {
-			s := op.idle[0]
-			p.remove(s)
-			old = append(old, s)
-		}
-	}
-	p.mu.Unlock()
-	for _, s := range old {
-		s.reset()
-	}
-}
-
 // close refuses new users and closes idle streams; it does not wait.
 func (p *pool) close() {
 	p.mu.Lock()

@@ -75,14 +75,12 @@ func newHostWith(tb testing.TB, listen string, resources network.ResourceManager
 }
 
 func newClient(tb testing.TB, h host.Host, cfg ClientConfig, obs Observer) *Client {
-	require.NoError(tb, cfg.Validate())
 	c := NewClient(h, testProto, cfg, obs)
 	tb.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
 func newServer(tb testing.TB, h host.Host, handle HandleFunc, cfg ServerConfig, obs Observer) *Server {
-	require.NoError(tb, cfg.Validate())
 	s := NewServer(h, []protocol.ID{testProto}, handle, cfg, obs)
 	s.SetServing(true)
 	tb.Cleanup(func() { require.NoError(tb, s.Close()) })

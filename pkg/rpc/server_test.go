@@ -184,8 +184,7 @@ func TestRateLimit(t *testing.T) {
 		_, err := c.Request(t.Context(), remote.ID(), ping("k"))
 		require.NoError(t, err)
 	}
-	c.PeerGone(remote.ID())
-	_, err := c.Request(t.Context(), remote.ID(), ping("k"))
+	_, err := newClient(t, h, ClientConfig{}, nil).Request(t.Context(), remote.ID(), ping("k"))
 	require.ErrorIs(t, err, ErrNoReply)
 	require.Equal(t, ReasonRate, rec.wait(t, 4)[3].Reason)
 }
@@ -261,10 +260,18 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 	srv.workers.Wait()
 }
 
-func TestConfigValidate(t *testing.T) {
-	require.Error(t, ClientConfig{Timeout: -1, MaxIdle: -1}.Validate())
-	require.Error(t, ServerConfig{MaxStreams: -1}.Validate())
-	require.NoError(t, ServerConfig{Rate: -1}.Validate())
+// A limit below zero would refuse or admit everything.
+func TestNegativeLimitsTakeTheDefault(t *testing.T) {
+	client, defaults := ClientConfig{Timeout: -1, MaxIdle: -1, MaxField: -1}, ClientConfig{}
+	client.setDefaults()
+	defaults.setDefaults()
+	client.Scope, defaults.Scope = nil, nil
+	require.Equal(t, defaults, client)
+	server, serverDefaults := ServerConfig{MaxStreams: -1, ReadTimeout: -1}, ServerConfig{}
+	server.setDefaults()
+	serverDefaults.setDefaults()
+	server.Scope, server.Reason, serverDefaults.Scope, serverDefaults.Reason = nil, nil, nil, nil
+	require.Equal(t, serverDefaults, server)
 }
 
 func TestNames(t *testing.T) {
