@@ -2,7 +2,6 @@ package storage
 
 import (
 	"encoding/binary"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -20,6 +19,10 @@ const keptSnapshots = 3
 // with every new one.
 var keySnapshot = []byte("snapshot")
 
+// unusedOfPeer follows the ID of each peer. Earlier versions wrote there when the peer
+// last answered and its round trip, which no version has read.
+var unusedOfPeer [16]byte
+
 func encodeSnapshot(s *records.Snapshot) []byte {
 	row := disk.NewRow(12 + 128*len(s.Peers))
 	row = appendTime(row, s.Taken)
@@ -28,8 +31,7 @@ func encodeSnapshot(s *records.Snapshot) []byte {
 		p := &s.Peers[i]
 		row = append(row, byte(len(p.ID)))
 		row = append(row, p.ID...)
-		row = appendTime(row, p.LastVerified)
-		row = binary.BigEndian.AppendUint64(row, uint64(p.RTT))
+		row = append(row, unusedOfPeer[:]...)
 		row = append(row, byte(p.Scope))
 		row = disk.AppendAddrs(row, p.Addrs)
 	}
@@ -47,13 +49,10 @@ func decodeSnapshot(row []byte) (records.Snapshot, error) {
 	n := int(d.Uint(4))
 	d.Bad = d.Bad || n > records.MaxSnapshotPeers
 	for i := 0; i < n && !d.Bad; i++ {
-		s.Peers = append(s.Peers, records.SnapshotPeer{
-			ID:           kad.PeerID(d.Bytes(d.Byte())),
-			LastVerified: timeOf(&d),
-			RTT:          time.Duration(d.Uint(8)),
-			Scope:        wire.Scope(d.Byte()),
-			Addrs:        d.Addrs(),
-		})
+		p := records.SnapshotPeer{ID: kad.PeerID(d.Bytes(d.Byte()))}
+		d.Bytes(len(unusedOfPeer))
+		p.Scope, p.Addrs = wire.Scope(d.Byte()), d.Addrs()
+		s.Peers = append(s.Peers, p)
 	}
 	if len(d.B) > 0 { // not in snapshots of earlier versions
 		s.Own = d.Addrs()

@@ -16,17 +16,16 @@ import (
 // contact is what the node knows of a peer that answered: its addresses as they
 // may be told, encoded once for each scope of asker. Immutable.
 type contact struct {
-	addrs    [][]byte // of the scope of the connection it answered on
-	scope    wire.Scope
-	rtt      time.Duration
-	verified time.Time
-	raw      [wire.NumScopes][]byte // entry body for askers of each scope; nil: no address to tell
+	addrs [][]byte // of the scope of the connection it answered on
+	scope wire.Scope
+	rtt   time.Duration
+	raw   [wire.NumScopes][]byte // entry body for askers of each scope; nil: no address to tell
 }
 
 // newContact builds the contact of a peer from the addresses the host knows,
 // keeping those that fit the scope of the connection.
-func newContact(id kad.PeerID, addrs [][]byte, scope wire.Scope, rtt time.Duration, now time.Time) *contact {
-	c := &contact{scope: scope, rtt: rtt, verified: now}
+func newContact(id kad.PeerID, addrs [][]byte, scope wire.Scope, rtt time.Duration) *contact {
+	c := &contact{scope: scope, rtt: rtt}
 	c.addrs = rpc.FilterBytes(nil, id, addrs, scope)
 	for s := range wire.Scope(wire.NumScopes) {
 		if told := rpc.FilterBytes(nil, id, c.addrs, s); len(told) > 0 {

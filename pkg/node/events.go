@@ -64,7 +64,7 @@ func (n *Node) identified(p peer.ID, conn network.Conn) {
 		if old == nil {
 			return
 		}
-		if c := newContact(id, addrs, scope, old.rtt, old.verified); len(c.addrs) > 0 {
+		if c := newContact(id, addrs, scope, old.rtt); len(c.addrs) > 0 {
 			n.book.note(id, c)
 		}
 	})

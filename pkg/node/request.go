@@ -64,7 +64,7 @@ func (n *Node) roundTrip(ctx context.Context, to peer.ID, s dht.Send) (rpc.Reply
 // contactOf builds the contact of a peer that has just answered.
 func (n *Node) contactOf(id peer.ID, r rpc.Reply) *contact {
 	addrs := addrBytes(n.host.Peerstore().Addrs(id))
-	return newContact(kad.PeerID(id), addrs, r.Scope, r.RTT, time.Now())
+	return newContact(kad.PeerID(id), addrs, r.Scope, r.RTT)
 }
 
 // withAddrs returns an ADD_PROVIDER of this node with the addresses that fit the

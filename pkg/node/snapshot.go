@@ -33,7 +33,7 @@ func (n *Node) takeSnapshot(now time.Time) records.Snapshot {
 			continue
 		}
 		s.Peers = append(s.Peers, records.SnapshotPeer{
-			ID: e.Peer.ID, Addrs: slices.Clone(c.addrs), LastVerified: e.LastSeen, RTT: c.rtt, Scope: c.scope,
+			ID: e.Peer.ID, Addrs: slices.Clone(c.addrs), Scope: c.scope,
 		})
 		if len(s.Peers) == records.MaxSnapshotPeers {
 			break

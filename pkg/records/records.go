@@ -176,12 +176,3 @@ type Keystore interface {
 	// keystore.
 	Range(region kad.Prefix, fn func(Published) bool) error
 }
-
-// Validator checks and chooses values by their key's namespace. Safe for
-// concurrent use. The method set is that of go-libp2p-record's Validator.
-type Validator interface {
-	// Validate returns an error if value may not stand under key.
-	Validate(key string, value []byte) error
-	// Select returns the index of the best of several valid values.
-	Select(key string, values [][]byte) (int, error)
-}

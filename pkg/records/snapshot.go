@@ -13,11 +13,9 @@ const MaxSnapshotPeers = 2000
 
 // SnapshotPeer is a routing-table entry as saved.
 type SnapshotPeer struct {
-	ID           kad.PeerID
-	Addrs        [][]byte  // binary multiaddrs
-	LastVerified time.Time // last time it answered us
-	RTT          time.Duration
-	Scope        wire.Scope // of the connection it answered on
+	ID    kad.PeerID
+	Addrs [][]byte   // binary multiaddrs
+	Scope wire.Scope // of the connection it answered on: which addresses may be dialled
 }
 
 // Snapshot is the routing table as saved, nearest buckets first.

@@ -94,24 +94,6 @@ func RemainingSeconds(now, expires time.Time) (seconds uint32, ok bool) {
 	return uint32(left), true
 }
 
-// BetterBy returns the Better that v decides: b replaces a if Select chooses b.
-//
-// If Select fails, a value that no longer validates gives way to one that does.
-// If neither validates (no validator for the key's namespace, as with raw keys
-// that were admitted without one) or v is nil, the newer replaces the older.
-func BetterBy(v Validator) Better {
-	return func(key, a, b []byte) bool {
-		if v == nil {
-			return true
-		}
-		k := string(key)
-		if best, err := v.Select(k, [][]byte{a, b}); err == nil {
-			return best == 1
-		}
-		return v.Validate(k, b) == nil || v.Validate(k, a) != nil
-	}
-}
-
 // ValidateProvider checks the bounds of a provider record under key.
 func ValidateProvider(key []byte, p *Provider) error {
 	switch {

@@ -1,8 +1,6 @@
 package records_test
 
 import (
-	"bytes"
-	"errors"
 	"math"
 	"testing"
 	"time"
@@ -104,46 +102,4 @@ func TestHopsNeverExtend(t *testing.T) {
 			}
 		}
 	})
-}
-
-// validator knows the namespace "k": valid values begin with 'v', later in the
-// alphabet is better.
-type validator struct{}
-
-func (validator) Validate(key string, value []byte) error {
-	if key != "k" || !bytes.HasPrefix(value, []byte("v")) {
-		return errors.New("invalid")
-	}
-	return nil
-}
-
-func (v validator) Select(key string, values [][]byte) (int, error) {
-	best := -1
-	for i, val := range values {
-		if v.Validate(key, val) != nil {
-			return 0, errors.New("invalid")
-		}
-		if best < 0 || bytes.Compare(val, values[best]) > 0 {
-			best = i
-		}
-	}
-	return best, nil
-}
-
-func TestBetterBy(t *testing.T) {
-	for _, c := range []struct {
-		key, a, b string
-		want      bool
-	}{
-		{"k", "v1", "v2", true},
-		{"k", "v2", "v1", false},
-		{"k", "v1", "v1", false},
-		{"k", "gone bad", "v1", true},
-		{"k", "v1", "bad", false},
-		{"k", "gone bad", "bad", true},
-		{"unknown", "v2", "v1", true},
-	} {
-		require.Equal(t, c.want, records.BetterBy(validator{})([]byte(c.key), []byte(c.a), []byte(c.b)), "%+v", c)
-	}
-	require.True(t, records.BetterBy(nil)(nil, []byte("v2"), []byte("v1")))
 }
