@@ -14,7 +14,6 @@ import (
 // Server offers a Backend on a listener. Safe for concurrent use.
 type Server struct {
 	backend Backend
-	log     *slog.Logger
 	http    *http.Server
 	slots   chan struct{} // one per request in progress
 	done    chan struct{} // closed when Serve has returned
@@ -22,7 +21,7 @@ type Server struct {
 
 // NewServer starts to serve backend on l, which it closes at the end.
 func NewServer(l net.Listener, backend Backend, log *slog.Logger) *Server {
-	s := &Server{backend: backend, log: log, slots: make(chan struct{}, maxRequests), done: make(chan struct{})}
+	s := &Server{backend: backend, slots: make(chan struct{}, maxRequests), done: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: readTimeout,

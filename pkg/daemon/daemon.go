@@ -268,9 +268,6 @@ func (d *Daemon) Records() records.Store { return d.store }
 // Backend returns the admin interface within this process.
 func (d *Daemon) Backend() *Backend { return d.backend }
 
-// DataDir returns the directory in use.
-func (d *Daemon) DataDir() string { return d.dataDir }
-
 // describe adds to a status what the node does not know.
 func (d *Daemon) describe(s *api.Status) {
 	if state, _ := d.state.Load().(string); state != StateReady {

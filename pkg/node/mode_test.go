@@ -23,13 +23,13 @@ func TestAutoMode(t *testing.T) {
 	require.NoError(t, err)
 	defer emitter.Close()
 	require.NoError(t, auto.Joined(testContext(t)))
-	require.False(t, auto.Serving())
+	require.False(t, auto.Status().Serving)
 	require.Zero(t, server.Status().TablePeers, "clients stay out of tables")
 
 	require.NoError(t, emitter.Emit(event.EvtLocalReachabilityChanged{Reachability: libp2pnet.ReachabilityPublic}))
-	waitFor(t, func() bool { return auto.Serving() && server.Status().VerifiedPeers == 1 })
+	waitFor(t, func() bool { return auto.Status().Serving && server.Status().VerifiedPeers == 1 })
 	require.NoError(t, emitter.Emit(event.EvtLocalReachabilityChanged{Reachability: libp2pnet.ReachabilityPrivate}))
-	waitFor(t, func() bool { return !auto.Serving() && server.Status().TablePeers == 0 })
+	waitFor(t, func() bool { return !auto.Status().Serving && server.Status().TablePeers == 0 })
 }
 
 // TestPublicKeys finds public keys in peer IDs, in the peerstore and as pk records.

@@ -259,9 +259,6 @@ func (n *Node) Host() host.Host { return n.host }
 // Protocol returns the protocol ID the node speaks.
 func (n *Node) Protocol() protocol.ID { return n.cfg.protocol() }
 
-// Serving reports whether the node answers requests (server mode).
-func (n *Node) Serving() bool { return n.server.Serving() }
-
 // foundConnected makes candidates of peers the host was connected to already.
 func (n *Node) foundConnected() {
 	for _, p := range n.host.Network().Peers() {

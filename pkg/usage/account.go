@@ -27,7 +27,6 @@ type Account struct {
 	seed   maphash.Seed
 	now    func() time.Time
 	others counters // of peers that had to make room
-	gone   atomic.Uint64
 	shards [shards]shard
 }
 
@@ -104,7 +103,6 @@ func (a *Account) newcomer(sh *shard, id peer.ID) *entry {
 	old := sh.ring[at]
 	delete(sh.peers, old.id)
 	a.others.merge(&old.counters)
-	a.gone.Add(1)
 	sh.ring[at] = e
 	return e
 }

@@ -36,14 +36,13 @@ type Peer struct {
 
 // Report is an account at one moment.
 type Report struct {
-	Peers     []Peer // those that are told apart, most bytes first
-	Others    Cost   // of all that are not
-	Evictions uint64 // how often a peer went to Others; it may have come back
+	Peers  []Peer // those that are told apart, most bytes first
+	Others Cost   // of all that are not
 }
 
 // Report returns what was counted until now.
 func (a *Account) Report() Report {
-	r := Report{Others: a.others.cost(), Evictions: a.gone.Load()}
+	r := Report{Others: a.others.cost()}
 	for i := range a.shards {
 		sh := &a.shards[i]
 		sh.mu.RLock()

@@ -104,9 +104,6 @@ func NewFrameReader(size, limit int) *FrameReader {
 // change in bytes. If reserve fails, the Fill that needed more memory fails too.
 func (f *FrameReader) Reserve(reserve func(delta int) error) { f.reserve = reserve }
 
-// Reset drops the unread bytes, to read another stream with the same buffer.
-func (f *FrameReader) Reset() { f.start, f.end, f.left = 0, 0, 0 }
-
 // Buffered returns how many bytes were read but not yet taken as frames.
 func (f *FrameReader) Buffered() int { return f.end - f.start }
 
