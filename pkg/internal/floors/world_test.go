@@ -25,6 +25,8 @@ type pkg struct {
 type world struct {
 	fset *token.FileSet
 	pkgs map[string]*pkg // by directory
+
+	foreign types.Importer // of packages that are not in pkgs; nil: the standard library only
 }
 
 // std reads the standard library once for all worlds.
@@ -96,7 +98,7 @@ func (w *world) dirs() []string {
 // compiler to report: they leave gaps here.
 func (w *world) typeCheck(p *pkg) *types.Info {
 	if p.info == nil {
-		p.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
+		p.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}, Instances: map[*ast.Ident]types.Instance{}}
 		conf := types.Config{Importer: w, Error: func(error) {}}
 		p.types, _ = conf.Check(module+"/"+p.dir, w.fset, p.files, p.info)
 	}
@@ -112,7 +114,12 @@ func (w *world) Import(from string) (*types.Package, error) {
 			return t, nil
 		}
 	}
-	if !strings.Contains(from, ".") {
+	switch {
+	case w.foreign != nil:
+		if p, err := w.foreign.Import(from); err == nil {
+			return p, nil
+		}
+	case !strings.Contains(from, "."):
 		return std.Import(from)
 	}
 	empty := types.NewPackage(from, path.Base(from))
