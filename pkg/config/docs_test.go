@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -14,6 +15,14 @@ const (
 	tableBegin = "<!-- config: written by UPDATE=1 go test ./pkg/config -->\n"
 	tableEnd   = "<!-- /config -->\n"
 )
+
+// takes says what a value of the key is: "duration", "list of multiaddrs".
+func takes(k Key) string {
+	if c := Default(); k.field(&c).Kind() == reflect.Slice {
+		return "list of " + k.Unit
+	}
+	return k.Unit
+}
 
 // table is every key as Markdown.
 func table() string {
@@ -28,7 +37,7 @@ func table() string {
 		if k.Env() == "" {
 			env = ""
 		}
-		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, firstSentence(k.Doc), k.Takes(), defaultText(k, &c), reloads)
+		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, firstSentence(k.Doc), takes(k), defaultText(k, &c), reloads)
 		b.WriteString(strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(row) + "\n")
 	}
 	return b.String()

@@ -38,14 +38,6 @@ func (k Key) SectionDoc() string {
 	return reflect.TypeFor[Config]().Field(k.index[0]).Tag.Get("doc")
 }
 
-// Takes says what a value of the key is: "duration", "list of multiaddrs".
-func (k Key) Takes() string {
-	if c := Default(); k.field(&c).Kind() == reflect.Slice {
-		return "list of " + k.Unit
-	}
-	return k.Unit
-}
-
 // Env returns the name of the environment variable that sets the key; "" for
 // config_version, which is a property of the file.
 func (k Key) Env() string {
