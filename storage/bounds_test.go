@@ -13,13 +13,14 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 func TestDefaults(t *testing.T) {
 	require.Equal(t, []int64{20_000, 8 << 30, 16 << 20}, []int64{runs.DefaultMaxPending, DefaultMaxBytes, MinMaxBytes})
 	o := Options{}.WithDefaults()
-	require.Equal(t, []int64{runs.DefaultMaxPending, DefaultMaxBytes, records.DefaultMaxProvidersPerKey, records.DefaultMaxValueSize}, []int64{
+	require.Equal(t, []int64{runs.DefaultMaxPending, min(DefaultMaxBytes, disk.MostBytes), records.DefaultMaxProvidersPerKey, records.DefaultMaxValueSize}, []int64{
 		int64(o.MaxPending), o.MaxBytes, int64(o.MaxProvidersPerKey), int64(o.MaxValueSize),
 	})
 	for over := range 2 {

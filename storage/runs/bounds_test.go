@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 func TestDefaults(t *testing.T) {
@@ -16,7 +17,7 @@ func TestDefaults(t *testing.T) {
 		DefaultMaxPending, DefaultMaxBytes, records.DefaultMaxProviders, records.DefaultMaxRecordsPerProvider, MinMaxBytes,
 	})
 	o := Options{}.WithDefaults()
-	require.Equal(t, []int64{DefaultMaxPending, DefaultMaxBytes, records.DefaultMaxProvidersPerKey, records.DefaultMaxProviders, records.DefaultMaxRecordsPerProvider}, []int64{
+	require.Equal(t, []int64{DefaultMaxPending, min(DefaultMaxBytes, disk.MostBytes), records.DefaultMaxProvidersPerKey, records.DefaultMaxProviders, records.DefaultMaxRecordsPerProvider}, []int64{
 		int64(o.MaxPending), o.MaxBytes, int64(o.MaxProvidersPerKey), int64(o.MaxProviders), int64(o.MaxRecordsPerProvider),
 	})
 	require.NoError(t, (&Options{MaxBytes: MinMaxBytes}).Validate())
