@@ -47,10 +47,28 @@ func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) 
 	if n.takenBack(p) {
 		return nil, true, err
 	}
-	if errors.Is(err, records.ErrOlder) { // a newer one came from the network
-		return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: n.current(v)}, false, nil
+	if errors.Is(err, records.ErrOlder) {
+		v, err = n.renewNewer(now, v)
 	}
 	return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: v}, false, err
+}
+
+// renewNewer renews the value that is stored here under v's key, because it is better than
+// v: another publisher has sent it. Without that our copy would expire, and v, the older
+// one, would be published again. It returns what is to be published: v if the stored value
+// has gone meanwhile.
+func (n *Node) renewNewer(now time.Time, v records.Value) (records.Value, error) {
+	held, err := n.localValue(v.Key)
+	if err != nil || held.Value == nil {
+		return v, err
+	}
+	held.Received, held.Ends = now, n.valid.End(string(v.Key), held.Value)
+	held.Expires = records.Earlier(v.Expires, held.Ends)
+	err = n.cfg.Store.PutValue(now, held, n.valid.improves)
+	if noRoom(err) || errors.Is(err, records.ErrOlder) { // ErrOlder: yet another one came
+		err = nil
+	}
+	return held, err
 }
 
 // takenBack reports whether a key was unpublished while it was being renewed. It
@@ -69,15 +87,4 @@ func (n *Node) takenBack(p *records.Published) bool {
 		n.log.Error("the copy here of a key that is not published any more could not be removed", "kind", p.Kind.String(), "err", err)
 	}
 	return true
-}
-
-// current is the value stored here under v's key, v if it cannot be read.
-func (n *Node) current(v records.Value) records.Value {
-	held, err := n.localValue(v.Key)
-	if err != nil || held.Value == nil {
-		return v
-	}
-	held.Ends = n.valid.End(string(v.Key), held.Value)
-	held.Expires = records.Earlier(v.Expires, held.Ends)
-	return held
 }

@@ -159,6 +159,25 @@ func TestCustomValidator(t *testing.T) {
 	})
 }
 
+// A better value of another publisher stays: whoever publishes an older value renews the
+// better one from then on, here and at the others.
+func TestBetterValueOfAnotherStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVersioned(t)
+		key, end := "/v/key", time.Now().Add(1000*time.Hour).Truncate(time.Second)
+		_, err := v.nodes[0].Publish(t.Context(), []byte(key), version(2, end))
+		require.NoError(t, err)
+		better := version(3, end)
+		require.NoError(t, v.put(1, key, better))
+		_, err = v.nodes[2].Get(t.Context(), []byte(key), 0)
+		require.NoError(t, err)
+		for range 9 {
+			time.Sleep(24 * time.Hour)
+			require.Equal(t, slices.Repeat([]string{string(better)}, 3), v.held(key))
+		}
+	})
+}
+
 // A namespace has one validator.
 func TestValidatorsThatCannotBe(t *testing.T) {
 	for says, cfg := range map[string]node.Config{
