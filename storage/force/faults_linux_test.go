@@ -186,7 +186,7 @@ func (h *home) tellsFull(p *daemon) {
 		}
 	}
 	require.NotZero(h.t, exit, "a key that cannot be written down")
-	require.Contains(h.t, out, "no space left")
+	require.Contains(h.t, out, "the disk of the database is full")
 }
 
 // tellsSpace: once there is space again everything says so, without a write.
