@@ -63,6 +63,12 @@ const (
 	// LowTableInterval (go: 10, 2 min).
 	LowTable         = 10
 	LowTableInterval = 2 * time.Minute
+	// RejoinMin is the pause after the first lookup of the own key before the next one,
+	// while the table is low. It doubles up to RejoinMax; then the repair of a low table
+	// takes over. Nodes that join at the same moment are not in the first answers yet:
+	// they would find each other only after LowTableInterval.
+	RejoinMin = 5 * time.Second
+	RejoinMax = 40 * time.Second
 	// RestoreGrace is how long the peers of a snapshot may take to answer before the
 	// bootstrap peers are asked.
 	RestoreGrace = 5 * time.Second

@@ -85,6 +85,7 @@ func newScript() *script {
 //	found NAME [sure]
 //	gone NAME
 //	alive                      a peer of the table has asked something
+//	longjoined                 the lookups that follow a join are over
 //	heartbeats                 from now on
 //	doubt                      the network may have changed
 //	isolated                   since when no peer answers, and whether the node is isolated
@@ -123,6 +124,9 @@ func (s *script) run(t *testing.T, f []string) string {
 		s.m.PeerGone(s.now, s.peer(t, f[1]))
 	case "alive":
 		s.m.Alive(s.now)
+	case "longjoined":
+		s.m.upkeep.rejoin = time.Time{}
+		return ""
 	case "heartbeats":
 		s.m.cfg.Heartbeat = true
 		return ""

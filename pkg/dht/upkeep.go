@@ -16,10 +16,12 @@ type upkeep struct {
 	snapshot  time.Time
 	bootstrap time.Time // end of the time that restored peers have to answer
 	lowTable  time.Time // next repair of a low table
+	rejoin    time.Time // next of the lookups that follow the first one, see RejoinMin
 	moved     time.Time // republication of provider records after a new address
 	announced time.Time // the last one
 
-	restoring   int // restored candidates whose probe has not ended
+	rejoinPause time.Duration // from the last of these lookups to rejoin
+	restoring   int           // restored candidates whose probe has not ended
 	refreshing  bool
 	lastRefresh time.Time
 	lastSelf    time.Time
@@ -28,7 +30,7 @@ type upkeep struct {
 
 func (u *upkeep) next() time.Time {
 	var at time.Time
-	for _, t := range []time.Time{u.maintain, u.expire, u.snapshot, u.bootstrap, u.moved} {
+	for _, t := range []time.Time{u.maintain, u.expire, u.snapshot, u.bootstrap, u.rejoin, u.moved} {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -121,6 +123,7 @@ func (m *Machine) maintain(now time.Time) {
 	if !u.bootstrap.IsZero() && !u.bootstrap.After(now) {
 		m.checkRestored()
 	}
+	m.lookAgain(now)
 	if !u.moved.IsZero() && !u.moved.After(now) {
 		u.moved, u.announced = time.Time{}, now
 		m.schedule.Sooner(now, republish.Kind(records.KindProvider))
@@ -166,9 +169,29 @@ func (m *Machine) repair(now time.Time) {
 // joined is called when the first peer has answered. It looks up the node's own
 // neighbourhood, then fills the buckets, and publishes the keys that are due.
 func (m *Machine) joined(now time.Time) {
-	m.upkeep.lastSelf = time.Time{}
+	u := &m.upkeep
+	u.lastSelf = time.Time{}
+	u.rejoin, u.rejoinPause = now.Add(RejoinMin), RejoinMin
 	m.refresh(now)
 	m.publishDue(now)
+}
+
+// lookAgain looks the own key up again, if that is due, until the table is no longer low or
+// its repair takes over.
+func (m *Machine) lookAgain(now time.Time) {
+	u := &m.upkeep
+	if u.rejoin.IsZero() || u.rejoin.After(now) {
+		return
+	}
+	u.rejoin = time.Time{}
+	if _, verified := m.table.Len(); verified >= LowTable {
+		return
+	}
+	u.lastSelf = time.Time{}
+	m.refresh(now)
+	if u.rejoinPause *= 2; u.rejoinPause <= RejoinMax {
+		u.rejoin = now.Add(u.rejoinPause)
+	}
 }
 
 // refresh runs one round if it is due: the node's own key first, then each bucket that

@@ -64,17 +64,14 @@ func infoOf(n *node.Node) peer.AddrInfo {
 	return peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Network().ListenAddresses()}
 }
 
-// network starts count nodes that join through the first, and waits until each knows all
-// others or k of them. They join one after another: two that join at once may miss each
-// other until the table is repaired, two minutes later.
+// network starts count nodes that join through the first, all at once, and waits until each
+// knows all others or 12 of them.
 func network(t testing.TB, count int, cfg node.Config) []*node.Node {
 	t.Helper()
 	nodes := []*node.Node{newNode(t, cfg)}
 	cfg.Bootstrap = []peer.AddrInfo{infoOf(nodes[0])}
 	for len(nodes) < count {
 		nodes = append(nodes, newNode(t, cfg))
-		want := min(len(nodes)-1, 12)
-		waitFor(t, func() bool { return nodes[0].Status().VerifiedPeers >= want })
 	}
 	for _, n := range nodes {
 		waitFor(t, func() bool { return n.Status().VerifiedPeers >= min(count-1, 12) })
