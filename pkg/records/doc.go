@@ -1,6 +1,6 @@
-// Package records says what a DHT stores: value records, provider records and
-// published keys, with their lifetimes, and the interfaces of what keeps them.
+// Package records defines what a DHT node stores: value records, provider records,
+// published keys and snapshots, with their lifetimes, and the interfaces of the stores.
 //
-// It promises that time enters only through arguments and that expiry is
-// absolute. It holds the in-memory twin of the stores; bbolt is package storage.
+// Time enters only through arguments, and expiry is absolute. Mem is the in-memory twin of
+// the stores; package storage has the stores on bbolt.
 package records

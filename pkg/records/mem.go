@@ -16,24 +16,24 @@ var (
 	_ Snapshots = (*Mem)(nil)
 )
 
-// Mem is the in-memory twin of the stores: Store, Keystore and Snapshots. Its
-// zero value is ready and nearly free, so that a simulation can have one per
-// node. The same calls give the same results. Safe for concurrent use.
+// Mem is the in-memory twin of the stores: it implements Store, Keystore and Snapshots.
+// Its zero value is ready to use and takes little memory, so that a simulation can have
+// one per node. The same calls give the same results. Safe for concurrent use.
 type Mem struct {
 	// Shuffle orders n elements at random, as rand.Shuffle does. Nil: no order is
 	// changed. Set it before use.
 	Shuffle func(n int, swap func(i, j int))
-	// MaxValueSize bounds a value in bytes. Zero means DefaultMaxValueSize. Set
-	// it before use.
+	// MaxValueSize limits a value in bytes. Zero means DefaultMaxValueSize. Set it
+	// before use.
 	MaxValueSize int
-	// ValueQuotas bound the values of others. Nil: nothing does. Set it before use.
+	// ValueQuotas limit the values of other peers. Nil: no limit. Set it before use.
 	ValueQuotas *ValueQuotas
 
 	mu sync.Mutex
 	s  *memState // nil until something is stored
 }
 
-// memState is what a Mem holds; its maps are made when first written.
+// memState is the content of a Mem. Its maps are created by the first write.
 type memState struct {
 	values    map[string]Value
 	accounts  map[Account]Tally        // the parts of the values' accounts
@@ -43,8 +43,8 @@ type memState struct {
 	order     []*memPublished // by kad.Key; rebuilt by Range when nil
 	snapshot  *Snapshot       // the newest; it cannot be damaged
 
-	// earliest is not after the expiry of any record; it spares Expire the look
-	// at a store in which nothing can be due.
+	// earliest is a lower bound of all expiries. It saves Expire from scanning a store
+	// in which nothing can be due.
 	earliest time.Time
 	stats    Stats
 }
@@ -52,7 +52,7 @@ type memState struct {
 // NewMem returns an empty store. shuffle may be nil; see Mem.Shuffle.
 func NewMem(shuffle func(n int, swap func(i, j int))) *Mem { return &Mem{Shuffle: shuffle} }
 
-// state returns the state, made if there is none. The caller holds mu.
+// state returns the state and creates it if there is none. The caller holds mu.
 func (m *Mem) state() *memState {
 	if m.s == nil {
 		m.s = &memState{}

@@ -122,8 +122,8 @@ func (m *Mem) Range(region kad.Prefix, fn func(Published) bool) error {
 	return nil
 }
 
-// region returns the published keys of a region in order. Their byte slices are
-// shared: entries are replaced, never written into.
+// region returns the published keys of a region in order. Their byte slices are shared,
+// because entries are replaced and never modified.
 func (m *Mem) region(region kad.Prefix) []Published {
 	m.mu.Lock()
 	defer m.mu.Unlock()

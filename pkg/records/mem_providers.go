@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// memProvider says that a peer has the content of the key it is filed under.
+// memProvider is a provider record: a peer has the content of the key.
 type memProvider struct {
 	id      kad.PeerID
 	expires time.Time
@@ -16,9 +16,9 @@ type memProvider struct {
 
 func (p *memProvider) live(now time.Time) bool { return Live(now, p.expires, MaxTTL) }
 
-// memPeer holds what is known of a provider, once for all its records.
+// memPeer is a provider with its addresses, shared by all its records.
 type memPeer struct {
-	records     int // that name it; the entry goes with the last
+	records     int // records that name it; the entry is removed with the last
 	addrs       [][]byte
 	addrsExpire time.Time
 }
@@ -48,7 +48,7 @@ func (m *Mem) Providers(dst []Provider, now time.Time, key []byte, n int) ([]Pro
 	return dst, nil
 }
 
-// provider joins a record with its provider's addresses, if they still live.
+// provider joins a record with the addresses of its provider, if they have not expired.
 func (s *memState) provider(now time.Time, p memProvider) Provider {
 	out := Provider{ID: p.id, Expires: p.expires}
 	peer := s.peers[p.id]
@@ -58,7 +58,7 @@ func (s *memState) provider(now time.Time, p memProvider) Provider {
 	return out
 }
 
-// AddProvider implements Store. What is accepted is visible at once.
+// AddProvider implements Store. An accepted record is visible at once.
 func (m *Mem) AddProvider(now time.Time, key []byte, p Provider, _ bool) error {
 	if err := ValidateProvider(key, &p); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (m *Mem) AddProvider(now time.Time, key []byte, p Provider, _ bool) error {
 	s := m.state()
 	list := s.providers[string(key)]
 	i := slices.IndexFunc(list, func(o memProvider) bool { return o.id == p.ID })
-	if i < 0 || !list[i].live(now) { // a newcomer
+	if i < 0 || !list[i].live(now) { // a new provider
 		live := 0
 		for _, o := range list {
 			if o.live(now) {
@@ -89,7 +89,7 @@ func (m *Mem) AddProvider(now time.Time, key []byte, p Provider, _ bool) error {
 	return nil
 }
 
-// putProvider files p as element i of key's list (negative: as a new one).
+// putProvider stores p as element i of key's list (negative: as a new element).
 func (s *memState) putProvider(now time.Time, key []byte, i int, p Provider) {
 	if s.providers == nil {
 		s.providers = make(map[string][]memProvider)
@@ -143,7 +143,7 @@ func (m *Mem) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 	return nil
 }
 
-// forget takes one record of a provider out of the books.
+// forget removes one record of a provider from the counts.
 func (s *memState) forget(id kad.PeerID) {
 	s.countProvider(-1)
 	peer := s.peers[id]

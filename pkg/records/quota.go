@@ -7,23 +7,23 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// Quota is a bound on what others may have stored here. At the bound what is new is
-// refused or cut; what is stored stays, and may be renewed and removed.
+// Quota is a limit on the records of other peers. At the limit new records are refused or
+// cut. Stored records stay, and may still be renewed and removed.
 type Quota uint8
 
 // The quotas.
 const (
-	QuotaBytes                Quota = iota // room on the disk
+	QuotaBytes                Quota = iota // bytes on the disk
 	QuotaProviders                         // distinct peers that provider records name
 	QuotaRecordsPerProvider                // provider records that name one peer
 	QuotaProvidersPerKey                   // live providers of one key
-	QuotaAddressesPerProvider              // addresses of a provider; those beyond are left out
+	QuotaAddressesPerProvider              // addresses of a provider; the others are dropped
 	QuotaValueBytes                        // size of a value
 	QuotaValues                            // values of all peers
 	QuotaValuesSize                        // their size
-	QuotaValuesPerPeer                     // values that one peer sent
+	QuotaValuesPerPeer                     // values sent by one peer
 	QuotaValuesSizePerPeer                 // their size
-	QuotaValuesPerGroup                    // values that the peers of one IP group sent
+	QuotaValuesPerGroup                    // values sent by the peers of one IP group
 	QuotaValuesSizePerGroup                // their size
 
 	NumQuotas = int(QuotaValuesSizePerGroup) + 1
@@ -39,24 +39,24 @@ func (q Quota) String() string { return quotaNames[q] }
 
 // Defaults of the quotas of a store.
 const (
-	// DefaultMaxBytes has room for 40 million provider records.
+	// DefaultMaxBytes is enough for 40 million provider records.
 	DefaultMaxBytes = 8 << 30
-	// DefaultMaxProviders is a hundred times what a server of a large public network
-	// sees; their table is then half a gigabyte.
+	// DefaultMaxProviders is a hundred times the providers that a server of a large
+	// public network sees. Their table then has half a gigabyte.
 	DefaultMaxProviders = 1_000_000
-	// DefaultMaxRecordsPerProvider is 140 MB of files for one peer.
+	// DefaultMaxRecordsPerProvider allows one peer 140 MB of files.
 	DefaultMaxRecordsPerProvider = 2_000_000
-	// DefaultMaxProvidersPerKey stops a flood. An answer names a random few of a popular
-	// key's providers anyway.
+	// DefaultMaxProvidersPerKey stops a flood. An answer for a popular key names only a
+	// random subset of its providers anyway.
 	DefaultMaxProvidersPerKey = 1000
-	// DefaultMaxValues and the next two are a hundred times what a server of a large
-	// public network sees.
+	// DefaultMaxValues and the next two are a hundred times the values that a server of
+	// a large public network sees.
 	DefaultMaxValues         = 1_000_000
 	DefaultMaxValuesPerPeer  = 100_000
 	DefaultMaxValuesPerGroup = 200_000
 )
 
-// QuotaError says which quota refused a record. It unwraps to ErrQuota.
+// QuotaError is the quota that refused a record. It unwraps to ErrQuota.
 type QuotaError struct{ Quota Quota }
 
 // Error names the quota.
@@ -65,18 +65,18 @@ func (e *QuotaError) Error() string { return ErrQuota.Error() + ": " + e.Quota.S
 // Unwrap returns ErrQuota.
 func (e *QuotaError) Unwrap() error { return ErrQuota }
 
-// Account says on whose account a value is stored. The zero Account is nobody's: the
-// node's own values have it, and no quota counts them.
+// Account is the peer and IP group whose quotas count a value. The zero Account is that of
+// the node's own values, which no quota counts.
 type Account struct {
-	Peer  kad.PeerID // who sent the value
-	Group string     // its IP group, opaque; empty: exempt from bounds on groups
+	Peer  kad.PeerID // that sent the value
+	Group string     // its IP group, opaque; empty: exempt from the group quotas
 }
 
-// MaxGroupLen bounds the name of an IP group in bytes: a prefix or the number of an
+// MaxGroupLen limits the name of an IP group in bytes: an IP prefix or the number of an
 // autonomous system.
 const MaxGroupLen = 64
 
-// IsZero reports whether the account is nobody's.
+// IsZero reports whether no quota counts the value.
 func (a Account) IsZero() bool { return a == Account{} }
 
 // Tally counts values and their size in bytes, as a store estimates it.
@@ -85,28 +85,28 @@ type Tally struct{ Values, Bytes int64 }
 // Add returns the sum of two tallies.
 func (t Tally) Add(o Tally) Tally { return Tally{t.Values + o.Values, t.Bytes + o.Bytes} }
 
-// ValueQuotas bound the values that others have stored here: of all of them together,
-// of one peer, of one IP group. A zero is no bound.
+// ValueQuotas limit the values of other peers: of all of them together, of one peer, and of
+// one IP group. Zero means no limit.
 type ValueQuotas struct{ All, PerPeer, PerGroup Tally }
 
-// ValueOffer is a value that is to be stored under a key, and what is there.
+// ValueOffer is a value to store under a key, and the value that is stored there.
 type ValueOffer struct {
 	Account Account // of the sender
-	Bytes   int64   // that it would take up
-	Known   bool    // a live value stands under the key
-	// What the value under the key is counted for, live or not.
+	Bytes   int64   // size that would be counted
+	Known   bool    // the key has a live value
+	// How the value under the key is counted, live or not.
 	Old      Account
 	OldBytes int64
 }
 
-// Charge returns the account that an offered value is counted on, or the *QuotaError of
-// the quota that refuses it. held returns what one peer's account holds (the Group is
-// empty), or one group's (the Peer is empty), or all of them (both are).
+// Charge returns the account on which an offered value is counted, or the *QuotaError of
+// the quota that refuses it. held returns the tally of one peer (empty Group), of one group
+// (empty Peer), or of all peers (both empty).
 //
-// A known key stays on the account of the peer that stored it first, so that anybody
-// may renew it. A value that is no larger replaces the old one even if that account is
-// full. A known value on nobody's account moves to the account of the next peer that
-// stores it, if that has room.
+// A known key stays on the account of the peer that stored it first, so that any peer may
+// renew it. A value that is not larger replaces the old one even if that account is full. A
+// known value with the zero Account moves to the account of the next peer that stores it, if
+// the quotas of that peer allow it.
 func (q ValueQuotas) Charge(o ValueOffer, held func(Account) Tally) (Account, error) {
 	switch {
 	case o.Account.IsZero():
@@ -114,7 +114,7 @@ func (q ValueQuotas) Charge(o ValueOffer, held func(Account) Tally) (Account, er
 	case o.Known && !o.Old.IsZero():
 		return o.Old, q.admit(o.Old, Tally{Bytes: o.Bytes - o.OldBytes}, held)
 	}
-	if !o.Old.IsZero() { // it has expired, and makes room
+	if !o.Old.IsZero() { // it has expired and will be replaced
 		held = o.without(held)
 	}
 	err := q.admit(o.Account, Tally{1, o.Bytes}, held)
@@ -124,7 +124,7 @@ func (q ValueQuotas) Charge(o ValueOffer, held func(Account) Tally) (Account, er
 	return o.Account, err
 }
 
-// without returns held less what the value under the key is counted for.
+// without returns held minus the tally of the value under the key.
 func (o *ValueOffer) without(held func(Account) Tally) func(Account) Tally {
 	return func(a Account) Tally {
 		if slices.Contains(o.Old.Parts(), a) {
@@ -134,8 +134,8 @@ func (o *ValueOffer) without(held func(Account) Tally) func(Account) Tally {
 	}
 }
 
-// admit returns the error of the first quota that an account would exceed with more. A
-// quota of what does not grow refuses nothing.
+// admit returns the error of the first quota that an account would exceed. A quota whose
+// count does not grow refuses nothing.
 func (q ValueQuotas) admit(a Account, more Tally, held func(Account) Tally) error {
 	for _, part := range a.Parts() {
 		most, values, size := q.All, QuotaValues, QuotaValuesSize
@@ -155,8 +155,8 @@ func (q ValueQuotas) admit(a Account, more Tally, held func(Account) Tally) erro
 	return nil
 }
 
-// Parts returns the accounts that count a value on a: that of all values of others,
-// that of its group, that of its peer.
+// Parts returns the accounts that count a value of a: that of all peers, that of its group
+// and that of its peer.
 func (a Account) Parts() []Account {
 	if a.IsZero() {
 		return nil

@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// ExpireGrace is how long a store keeps a record past its expiry before Expire
-// may remove it. Such a record is never served; it is kept so that a clock that
-// jumps forward by less than this, and back again, has killed nothing: neither what
-// was stored before nor what was stored meanwhile, see Live.
+// ExpireGrace is how long a store keeps a record past its expiry before Expire may remove
+// it. Such a record is never served. It is kept so that a clock that jumps forward by less
+// than this, and back again, loses no record: neither earlier ones nor those stored
+// meanwhile, see Live.
 const ExpireGrace = time.Hour
 
-// Live reports whether what expires at expires and lives for most at longest may be
-// served at now. What expires more than ExpireGrace later than that was stored while the
-// clock was ahead. What expires earlier may overwrite it, but it is kept: while a clock
-// is behind, everything looks like this.
+// Live reports whether a record that expires at expires, and has a lifetime of most at
+// longest, may be served at now. A record that expires more than ExpireGrace after now +
+// most was stored while the clock was ahead. Any new record may overwrite it. It is not
+// removed early, because all records look like this while the clock is behind.
 func Live(now, expires time.Time, most time.Duration) bool {
 	return now.Before(expires) && !expires.After(now.Add(most+ExpireGrace))
 }
 
-// MaxPeerIDLen bounds a peer ID in bytes. libp2p inlines public keys of up to 42
-// bytes and hashes longer ones; the rest is room for other hash functions.
+// MaxPeerIDLen limits a peer ID in bytes. libp2p inlines public keys of up to 42 bytes and
+// hashes longer ones; the rest is for other hash functions.
 const MaxPeerIDLen = 128
 
-// ErrInvalid is returned when a record lacks a part it cannot be without.
+// ErrInvalid is returned when a record lacks a required part.
 var ErrInvalid = errors.New("records: malformed record")
 
-// CapTTL returns the lifetime to give a record whose sender asks for ttl: an
-// absent one (zero or negative) means MaxTTL, and neither MaxTTL nor most, this
-// node's own maximum (zero: none), is exceeded.
+// CapTTL returns the lifetime of a record whose sender asks for ttl. An absent ttl (zero or
+// negative) means MaxTTL. The result exceeds neither MaxTTL nor most, this node's own
+// maximum (zero: none).
 func CapTTL(ttl, most time.Duration) time.Duration {
 	if ttl <= 0 || ttl > MaxTTL {
 		ttl = MaxTTL
@@ -46,10 +46,10 @@ func Expiry(now time.Time, ttl, most time.Duration) time.Time {
 	return now.Add(CapTTL(ttl, most))
 }
 
-// HeldExpiry returns when a record expires that a peer says it holds: after the ttl
-// it names or, without one, MaxTTL after the peer received it, as far as it says when
-// (RFC 3339, as go-libp2p-kad-dht does). Else each reader who passes the record on
-// would give it MaxTTL anew, and it would never end.
+// HeldExpiry returns when a record expires that another peer holds: after the ttl in its
+// answer or, without one, MaxTTL after the peer received it, if the answer says when (RFC
+// 3339, as go-libp2p-kad-dht sends it). Otherwise each reader that passes the record on
+// would give it a new MaxTTL, and it would never expire.
 func HeldExpiry(now time.Time, ttl time.Duration, received string) time.Time {
 	expires := Expiry(now, ttl, MaxTTL)
 	if ttl > 0 {
@@ -61,8 +61,8 @@ func HeldExpiry(now time.Time, ttl time.Duration, received string) time.Time {
 	return expires
 }
 
-// CapExpiry returns expires, but not later than now + MaxTTL: whatever a caller
-// says, no record outlives its receipt by more.
+// CapExpiry returns expires, or now + MaxTTL if that is earlier: no record outlives its
+// receipt by more.
 func CapExpiry(now, expires time.Time) time.Time {
 	if latest := now.Add(MaxTTL); expires.After(latest) {
 		return latest
@@ -70,7 +70,7 @@ func CapExpiry(now, expires time.Time) time.Time {
 	return expires
 }
 
-// Earlier returns the earlier of two times; a zero one is none.
+// Earlier returns the earlier of two times. A zero time means never.
 func Earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -82,10 +82,10 @@ func Earlier(a, b time.Time) time.Time {
 // as CapTTL takes it.
 func WireTTL(seconds uint32) time.Duration { return time.Duration(seconds) * time.Second }
 
-// RemainingSeconds returns the lifetime to write into field 777 of a record and
-// whether the record may be sent at all. It rounds down, so that no holder of a
-// copy serves it at or past its expiry. A record with less than one second left
-// is not sent: zero on the wire would mean "absent" and revive it for MaxTTL.
+// RemainingSeconds returns the lifetime to write into field 777 of a record, and whether the
+// record may be sent at all. It rounds down, so that no holder of a copy serves it at or
+// after its expiry. A record with less than one second left is not sent, because zero on the
+// wire means "absent" and would revive it for MaxTTL.
 func RemainingSeconds(now, expires time.Time) (seconds uint32, ok bool) {
 	left := CapExpiry(now, expires).Sub(now) / time.Second
 	if left <= 0 {
@@ -94,7 +94,7 @@ func RemainingSeconds(now, expires time.Time) (seconds uint32, ok bool) {
 	return uint32(left), true
 }
 
-// ValidateProvider checks the bounds of a provider record under key.
+// ValidateProvider checks the limits of a provider record under key.
 func ValidateProvider(key []byte, p *Provider) error {
 	switch {
 	case len(key) == 0 || len(p.ID) == 0:
@@ -119,7 +119,7 @@ func validateAddrs(addrs [][]byte) error {
 	return nil
 }
 
-// ValidateValue checks the bounds of a value record; maxSize is in bytes.
+// ValidateValue checks the limits of a value record; maxSize is in bytes.
 func ValidateValue(v *Value, maxSize int) error {
 	switch {
 	case len(v.Key) == 0:
@@ -136,7 +136,7 @@ func ValidateValue(v *Value, maxSize int) error {
 	return nil
 }
 
-// ValidatePublished checks the bounds of a published key; maxSize is in bytes.
+// ValidatePublished checks the limits of a published key; maxSize is in bytes.
 func ValidatePublished(p *Published, maxSize int) error {
 	switch p.Kind {
 	case KindProvider:
@@ -150,9 +150,9 @@ func ValidatePublished(p *Published, maxSize int) error {
 	return ValidateValue(&Value{Key: p.Key, Value: p.Value}, maxSize)
 }
 
-// Trim returns a copy of s that keeps the bounds of a snapshot: the first
-// MaxSnapshotPeers peers, and of each, and of this node, the first MaxAddressesPerProvider
-// addresses that are not too long. Peers with an impossible ID are left out.
+// Trim returns a copy of s within the limits of a snapshot: the first MaxSnapshotPeers
+// peers, and for each of them and for this node the first MaxAddressesPerProvider addresses
+// that are not too long. It drops peers with an impossible ID.
 func (s Snapshot) Trim() Snapshot {
 	out := Snapshot{Taken: s.Taken, Own: trimAddrs(s.Own)}
 	for _, p := range s.Peers {
@@ -178,11 +178,10 @@ func trimAddrs(addrs [][]byte) (out [][]byte) {
 	return out
 }
 
-// MergeValue decides what stands under a key after v is offered at now and old
-// (nil: nothing) is stored: v itself, v with the later of two expiries if the
-// bytes are the same, or ErrOlder if old is live and better (nil: the newer
-// replaces) does not prefer v. The result expires at latest at now + MaxTTL and at
-// v.Ends, which is not kept; a zero Received becomes now.
+// MergeValue returns the value to store when v is offered at now and old is stored (nil: no
+// value): v; v with the later of the two expiries if the bytes are the same; or ErrOlder if
+// old is live and better (nil: prefers the offered one) does not prefer v. The result expires
+// at now + MaxTTL or at v.Ends at the latest. Ends is not kept. A zero Received becomes now.
 func MergeValue(now time.Time, old *Value, v Value, better Better) (Value, error) {
 	latest := Earlier(now.Add(MaxTTL), v.Ends)
 	if v.Expires.After(latest) {
@@ -210,9 +209,9 @@ func MergeValue(now time.Time, old *Value, v Value, better Better) (Value, error
 	return v, nil
 }
 
-// CapProvider returns p as a store keeps it when received at now: its record
-// expires at latest at now + MaxTTL and its addresses at latest at now +
-// ProviderAddrTTL (also if AddrsExpire is zero); or ErrExpired.
+// CapProvider returns p as a store keeps it when received at now. Its record expires at now
+// + MaxTTL at the latest, and its addresses at now + ProviderAddrTTL at the latest, also if
+// AddrsExpire is zero. It returns ErrExpired if the record has expired.
 func CapProvider(now time.Time, p Provider) (Provider, error) {
 	p.Expires = CapExpiry(now, p.Expires)
 	if !now.Before(p.Expires) {
