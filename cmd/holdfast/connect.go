@@ -96,8 +96,9 @@ func (a *app) ask(ctx context.Context, work func(ctx context.Context, b api.Back
 	return a.gaveUp(ctx, work(ctx, b))
 }
 
-// errGaveUp is the cause of a context that --timeout has ended.
-var errGaveUp = errors.New("gave up")
+// errGaveUp is the cause of a context that --timeout has ended: a DeadlineExceeded that is
+// told from others, also where code returns the cause of a context instead of its error.
+var errGaveUp = fmt.Errorf("%w", context.DeadlineExceeded)
 
 // gaveUp says that --timeout ended a command, if it did, and what it was doing if that
 // is known.

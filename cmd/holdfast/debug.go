@@ -20,6 +20,9 @@ func newDebug(a *app) *cobra.Command {
 	return cmd
 }
 
+// standardOutput is the FILE that stands for standard output.
+const standardOutput = "-"
+
 // debugBundleCommand is `holdfast debug bundle`.
 type debugBundleCommand struct {
 	*app
@@ -53,14 +56,16 @@ func (c *debugBundleCommand) run(cmd *cobra.Command, args []string) error {
 	if len(args) == 1 {
 		file = args[0]
 	}
-	if err := mayReplace(file, c.force); err != nil {
-		return err
+	if file != standardOutput {
+		if err := mayReplace(file, c.force); err != nil {
+			return err
+		}
 	}
 	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error { return c.save(ctx, b, file) })
 }
 
 func (c *debugBundleCommand) save(ctx context.Context, b api.Backend, file string) error {
-	if file == "-" {
+	if file == standardOutput {
 		return b.DebugBundle(ctx, c.out)
 	}
 	n, err := saveTo(file, func(w io.Writer) error { return b.DebugBundle(ctx, w) })

@@ -62,8 +62,10 @@ func (c *serveCommand) run(cmd *cobra.Command, _ []string) error {
 func checkAddrs(listen, bootstrap []string, port int) error {
 	var c config.Config
 	c.Network.Listen, c.Network.Bootstrap = listen, bootstrap
-	if found := daemon.Check(&c); len(found) > 0 {
-		return usagef("%s", found[0])
+	flags := map[string]string{"network.listen": "--listen", "network.bootstrap": "--bootstrap"}
+	for _, v := range daemon.Check(&c) {
+		v.Origin = config.Origin{Source: "flag", Name: flags[v.Key]}
+		return usagef("%s", v)
 	}
 	if port != noPort {
 		return checkPort(port)

@@ -105,10 +105,19 @@ func (s *simRunCommand) run(cmd *cobra.Command, _ []string) error {
 	if err := writeFile(s.html, r.HTML); err != nil {
 		return err
 	}
-	if n := len(r.Violations); n > 0 {
-		return fmt.Errorf("%s %s broken, see the report", counted(n, "invariant"), english.PluralWord(n, "was", "were"))
+	return broken(*r)
+}
+
+// broken is the error of runs that broke invariants.
+func broken(runs ...sim.Report) error {
+	n := 0
+	for i := range runs {
+		n += len(runs[i].Violations)
 	}
-	return nil
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s %s broken, see the report", counted(n, "invariant"), english.PluralWord(n, "was", "were"))
 }
 
 // simMemory is what a simulation may take before its garbage is collected more often:
@@ -210,10 +219,18 @@ func (s *simRunCommand) runSweep(ctx context.Context, scenario *sim.Scenario, op
 	if err != nil {
 		return err
 	}
+	return s.endSweep(sweep)
+}
+
+// endSweep reports a sweep whose runs are done.
+func (s *simRunCommand) endSweep(sweep *sim.Sweep) error {
 	if err := printSimulated(s.app, sweep); err != nil {
 		return err
 	}
-	return errors.Join(writeFile(s.html, sweep.HTML), writeFile(s.svg, sweep.SVG))
+	if err := errors.Join(writeFile(s.html, sweep.HTML), writeFile(s.svg, sweep.SVG)); err != nil {
+		return err
+	}
+	return broken(sweep.Runs...)
 }
 
 // writeFile lets write fill the named file, if there is a name.

@@ -22,6 +22,11 @@ func (silent) Ping(ctx context.Context, _ string) (api.Pong, error) {
 	return api.Pong{}, ctx.Err()
 }
 
+func (silent) Explain(ctx context.Context, _ string, _ []byte) (api.Trace, error) {
+	<-ctx.Done()
+	return api.Trace{}, ctx.Err()
+}
+
 func (silent) Status(ctx context.Context) (api.Status, error) {
 	<-ctx.Done()
 	return api.Status{}, ctx.Err()
@@ -36,6 +41,7 @@ func TestTimeout(t *testing.T) {
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	for command, says := range map[string]string{
 		"status":           "holdfast: gave up after 10ms (--timeout)\n",
+		"bench lookup":     "holdfast: gave up after 10ms (--timeout): rpcbench: lookup: context deadline exceeded\n",
 		"ping " + somePeer: "holdfast: gave up after 10ms (--timeout): ping " + somePeer + ": context deadline exceeded\n",
 	} {
 		var errs bytes.Buffer

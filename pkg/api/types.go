@@ -211,16 +211,18 @@ type Pong struct {
 
 // RepublishStatus describes the renewal of published keys.
 type RepublishStatus struct {
-	Keys          int       `json:"keys"`
-	Active        int       `json:"active"` // being published now
-	OverdueKeys   int       `json:"overdue_keys"`
-	CycleSeconds  float64   `json:"cycle_seconds"`
-	NextDue       time.Time `json:"next_due,omitzero"`
-	LastSuccess   time.Time `json:"last_success,omitzero"`
-	Unannounced   int       `json:"unannounced"`    // keys of which no publication has succeeded yet
-	Succeeded     uint64    `json:"succeeded"`      // publications since the start of the daemon
-	Failed        uint64    `json:"failed"`         // likewise; those that a caller cancelled are in neither
-	VerifiedPeers int       `json:"verified_peers"` // without any, nothing is published
+	Keys           int       `json:"keys"`
+	Active         int       `json:"active"` // being published now
+	OverdueKeys    int       `json:"overdue_keys"`
+	Regions        int       `json:"regions"`         // old name of Keys: the same number
+	OverdueRegions int       `json:"overdue_regions"` // old name of OverdueKeys
+	CycleSeconds   float64   `json:"cycle_seconds"`
+	NextDue        time.Time `json:"next_due,omitzero"`
+	LastSuccess    time.Time `json:"last_success,omitzero"`
+	Unannounced    int       `json:"unannounced"`    // keys of which no publication has succeeded yet
+	Succeeded      uint64    `json:"succeeded"`      // publications since the start of the daemon
+	Failed         uint64    `json:"failed"`         // likewise; those that a caller cancelled are in neither
+	VerifiedPeers  int       `json:"verified_peers"` // without any, nothing is published
 	// LastErrors are of keys that have not been published since, newest first.
 	LastErrors []PublishError `json:"last_errors,omitempty"`
 	Holders    Holders        `json:"holders"`

@@ -294,6 +294,7 @@ func republishStatus(s *node.Status) api.RepublishStatus {
 	r := &s.Republish
 	out := api.RepublishStatus{
 		Keys: r.Keys, Active: r.Active, OverdueKeys: r.Overdue,
+		Regions: r.Keys, OverdueRegions: r.Overdue,
 		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
 		Unannounced: r.Unannounced, Succeeded: r.Done, Failed: r.Failed, VerifiedPeers: s.VerifiedPeers,
 		Holders: api.Holders(r.Holders), EndedTotal: r.EndedNum,
