@@ -18,7 +18,7 @@ func compact(dir string, tell func(Progress), before, after *int64) error {
 		path := filepath.Join(dir, name)
 		used, err := pages.Verify(path, pages.All, true, tell)
 		if err != nil {
-			return err
+			return lockedFile(path, err)
 		}
 		size, err := fileSize(path)
 		if err != nil {

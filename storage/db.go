@@ -89,6 +89,9 @@ func (db *DB) close() error {
 		errs = append(errs, db.providers.Close())
 	}
 	if err := db.file.Close(last); err != nil {
+		if errors.Is(err, ErrFailed) {
+			err = db.giveUp(err)
+		}
 		errs = append(errs, fmt.Errorf("storage: close: %w", err))
 	}
 	db.lock.release()

@@ -114,7 +114,8 @@ type Advert struct {
 }
 
 // AddProviders is AddProvider for many records, in one transaction if they come
-// to a free queue. It returns how many were not stored, with one of the reasons;
+// to a free queue. A list longer than Options.MaxPending (twice that with durable) is taken
+// only while no other write waits. It returns how many were not stored, with one of the reasons;
 // if they are not durable, that refers to the queue.
 func (s *Store) AddProviders(now time.Time, adverts []Advert, durable bool) (refused int, err error) {
 	ops := make([]op, 0, len(adverts))

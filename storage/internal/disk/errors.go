@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -42,7 +41,15 @@ var outcomes = []error{
 
 // IsOutcome reports whether an error is one by which a write says no.
 func IsOutcome(err error) bool {
-	return err != nil && slices.ContainsFunc(outcomes, func(o error) bool { return errors.Is(err, o) })
+	if err == nil {
+		return false
+	}
+	for _, o := range outcomes {
+		if errors.Is(err, o) {
+			return true
+		}
+	}
+	return false
 }
 
 // Failure is why a store writes no more. The zero Failure is none. Safe for concurrent
@@ -62,6 +69,9 @@ func (f *Failure) Err() error {
 // then calls the lost pages clean. Set returns the cause of the first call, and whether this
 // call was the first.
 func (f *Failure) Set(cause error) (err error, first bool) {
+	if !errors.Is(cause, ErrFailed) {
+		cause = fmt.Errorf("%w: %w", ErrFailed, cause)
+	}
 	first = f.cause.CompareAndSwap(nil, &cause)
 	return f.Err(), first
 }
@@ -94,13 +104,16 @@ func PanicError(r any) error { return fmt.Errorf("%w: %v", ErrCorrupt, r) }
 
 // Guard runs fn and turns panics and memory faults into ErrCorrupt.
 func Guard(fn func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = PanicError(r)
-		}
-	}()
+	defer recovered(&err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	return fn()
+}
+
+// recovered turns a panic into ErrCorrupt. It is deferred.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = PanicError(r)
+	}
 }
 
 // FirstErr returns the first of errs that is not nil.

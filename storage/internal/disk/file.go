@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -21,7 +22,7 @@ type FileOptions struct {
 	MaxBytes int64
 
 	// MinGrowth and MaxGrowth bound the steps in which the file grows, with an fsync
-	// each: an eighth of its length, within these bounds.
+	// each: an eighth of the pages that were ever used, within these bounds.
 	MinGrowth, MaxGrowth int64
 
 	// PageSize is that of a new file. Default: the machine's.
@@ -71,6 +72,8 @@ type File struct {
 	page  int64       // bytes of a page
 	stuck atomic.Bool // bbolt has kept its locks in a panic
 
+	failed atomic.Bool // a commit was ErrFailed: the file is not written again
+
 	// As of the last commit, in bytes.
 	size atomic.Int64 // length of the file
 	high atomic.Int64 // end of the pages that were ever used
@@ -103,7 +106,7 @@ func OpenFile(path string, o FileOptions) (_ *File, err error) {
 		return nil, openError(path, err)
 	}
 	f.page = int64(f.Bolt.Info().PageSize)
-	f.measure()
+	f.measure(false)
 	f.Bolt.AllocSize = f.step()
 	return f, nil
 }
@@ -146,23 +149,28 @@ func (f *File) Path() string { return f.path }
 
 // View runs fn in a read transaction; records.ErrClosed if the file is closed. fn calls
 // nothing of the user's, so that all panics are the file's.
-func (f *File) View(fn func(*bbolt.Tx) error) error {
-	err := Guard(func() error { return f.Bolt.View(fn) })
-	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+func (f *File) View(fn func(*bbolt.Tx) error) (err error) {
+	defer recovered(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	if err = f.Bolt.View(fn); errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return records.ErrClosed
 	}
 	return err
 }
 
 // Update runs fn in a write transaction and commits it. An error of fn undoes the
-// transaction and is returned as it is; one of the commit is that of Finish.
+// transaction and is returned as it is, joined with ErrFailed if that was not possible.
+// An error of the commit is that of Finish.
 func (f *File) Update(fn func(*bbolt.Tx) error) error {
 	tx, err := f.Begin()
 	if err != nil {
 		return err
 	}
 	if err := Guard(func() error { return fn(tx) }); err != nil {
-		return errors.Join(err, f.Rollback(tx))
+		if undone := f.Rollback(tx); undone != nil {
+			return errors.Join(err, undone)
+		}
+		return err
 	}
 	return f.Finish(tx)
 }
@@ -200,7 +208,7 @@ func (f *File) Finish(tx *bbolt.Tx) error {
 	if errors.Is(err, ErrCorrupt) {
 		err = errors.Join(err, f.Rollback(tx)) // a panic keeps the lock of the writer
 	}
-	f.measure()
+	f.measure(err != nil)
 	f.Bolt.AllocSize = f.step()
 	noRoom := err != nil && NoRoom(err)
 	f.limitBackups(noRoom)
@@ -210,11 +218,13 @@ func (f *File) Finish(tx *bbolt.Tx) error {
 	case noRoom:
 		return Full(err)
 	}
+	f.failed.Store(true)
 	return fmt.Errorf("%w: %w", ErrFailed, err)
 }
 
 // Close lets go of the file. With last, it first commits last's changes together with the
-// list of free pages, so that the next open is quick. A bbolt that panicked with its locks
+// list of free pages, so that the next open is quick; not if a commit has failed before. A
+// bbolt that panicked with its locks
 // held would wait for itself; then only the lock on the file is freed and the descriptor
 // closed. A nil File is closed.
 func (f *File) Close(last func(*bbolt.Tx) error) error {
@@ -222,7 +232,7 @@ func (f *File) Close(last func(*bbolt.Tx) error) error {
 		return nil
 	}
 	var err error
-	if last != nil && !f.stuck.Load() {
+	if last != nil && !f.stuck.Load() && !f.failed.Load() {
 		f.Bolt.NoFreelistSync = false
 		err = f.Update(last)
 	}

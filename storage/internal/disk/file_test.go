@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -111,7 +112,10 @@ func TestFilePanics(t *testing.T) {
 		require.ErrorIs(t, err, ErrCorrupt)
 		require.False(t, f.stuck.Load(), "the lock of the writer is free")
 		require.True(t, has(t, f, "b"))
-		require.NoError(t, f.Close(nil))
+		require.NoError(t, f.Close(func(*bbolt.Tx) error {
+			t.Error("a file that a commit has failed on is written again")
+			return nil
+		}))
 
 		f, err = OpenFile(path, o)
 		require.NoError(t, err)
@@ -173,7 +177,7 @@ func TestFileGrowth(t *testing.T) {
 func TestFailure(t *testing.T) {
 	var f Failure
 	require.NoError(t, f.Err())
-	one, two := errors.New("one"), errors.New("two")
+	one, two := fmt.Errorf("%w: one", ErrFailed), errors.New("two")
 	err, first := f.Set(one)
 	require.True(t, first)
 	require.Equal(t, one, err)
@@ -181,4 +185,25 @@ func TestFailure(t *testing.T) {
 	require.False(t, first)
 	require.Equal(t, one, err)
 	require.Equal(t, one, f.Err())
+
+	f = Failure{}
+	err, _ = f.Set(two)
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorIs(t, err, two)
+}
+
+// The sizes that a file tells without asking the file system are those of the file.
+func TestFileSize(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string, o FileOptions) {
+		f, err := OpenFile(path, o)
+		require.NoError(t, err)
+		for i := range 200 {
+			require.NoError(t, put(f, fmt.Sprint(i), 3000))
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.Equal(t, info.Size(), f.Size(), i)
+			require.LessOrEqual(t, f.Used()+f.Unused(), f.Size())
+		}
+		require.NoError(t, f.Close(nil))
+	})
 }

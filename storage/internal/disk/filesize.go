@@ -1,6 +1,10 @@
 package disk
 
-import "go.etcd.io/bbolt"
+import (
+	"runtime"
+
+	"go.etcd.io/bbolt"
+)
 
 // maxReserve bounds Reserve where an eighth of a file is more than upkeep ever needs.
 const maxReserve = 256 << 20
@@ -19,15 +23,25 @@ func (f *File) step() int {
 	return int(min(max(f.high.Load()/8, f.o.MinGrowth), f.o.MaxGrowth))
 }
 
-// measure notes the file's sizes as of the last commit.
-func (f *File) measure() {
+// measure records the sizes of the file after a commit. bbolt makes the file longer only
+// when a commit ends in its last page, except on Windows, where the file is as long as its
+// mapping. So most commits do not ask the file system for the length.
+func (f *File) measure(failed bool) {
 	st := f.Bolt.Stats()
 	f.free.Store(int64(st.FreePageN) * f.page)
 	f.pending.Store(int64(st.PendingPageN) * f.page)
+	_ = f.View(f.measureHigh)
+	if !failed && f.high.Load()+f.page <= f.size.Load() && runtime.GOOS != "windows" {
+		return
+	}
 	if info, err := f.os.Stat(); err == nil {
 		f.size.Store(info.Size())
 	}
-	_ = f.View(func(tx *bbolt.Tx) error { f.high.Store(tx.Size()); return nil })
+}
+
+func (f *File) measureHigh(tx *bbolt.Tx) error {
+	f.high.Store(tx.Size())
+	return nil
 }
 
 // MaxBytes returns how long the file may become.
@@ -36,32 +50,47 @@ func (f *File) MaxBytes() int64 { return f.o.MaxBytes }
 // Size returns the length of the file.
 func (f *File) Size() int64 { return f.size.Load() }
 
-// Used returns the bytes of the pages in use, or pinned by a backup.
-func (f *File) Used() int64 { return f.high.Load() - f.Unused() }
-
-// Unused returns the bytes of the pages that will be used again before the file grows.
-func (f *File) Unused() int64 { return f.free.Load() + f.pending.Load() - f.pinned() }
-
-// pinned returns the bytes of the pages that backups keep from being used again.
-func (f *File) pinned() int64 {
-	if !f.o.Pins.Held() {
-		return 0
+// sizes divides the pages that were ever used, in bytes: those in use or pinned by a backup,
+// those that will be used again before the file grows, and, of the first, those that only
+// backups keep from being used again.
+func (f *File) sizes() (used, unused, pinned int64) {
+	unused, pending := f.free.Load(), f.pending.Load()
+	if f.o.Pins.Held() {
+		pinned = pending
+	} else {
+		unused += pending
 	}
-	return f.pending.Load()
+	return f.high.Load() - unused, unused, pinned
 }
 
-// Left returns how many bytes more can be used.
-func (f *File) Left() int64 { return f.o.MaxBytes - f.o.MaxGrowth - f.Used() }
+// Used returns the bytes of the pages in use, or pinned by a backup.
+func (f *File) Used() int64 {
+	used, _, _ := f.sizes()
+	return used
+}
+
+// Unused returns the bytes of the pages that will be used again before the file grows.
+func (f *File) Unused() int64 {
+	_, unused, _ := f.sizes()
+	return unused
+}
+
+// Left returns how many more bytes can be used.
+func (f *File) Left() int64 { return f.left(f.Used()) }
+
+func (f *File) left(used int64) int64 { return f.o.MaxBytes - f.o.MaxGrowth - used }
 
 // Room returns the room for new records.
 func (f *File) Room() Room {
-	return Room{Used: f.Used(), Free: f.Unused(), Limit: RecordsLimit(f.o.MaxBytes, f.o.MaxGrowth)}
+	used, unused, _ := f.sizes()
+	return Room{Used: used, Free: unused, Limit: RecordsLimit(f.o.MaxBytes, f.o.MaxGrowth)}
 }
 
 // limitBackups gives up the backups if they hold more than they may, or if a commit has
-// just failed for lack of room.
+// just failed because the disk is full.
 func (f *File) limitBackups(failed bool) {
-	if pinned := f.pinned(); pinned > 0 && (failed || pinned > MayPin(f.Left()+pinned, Reserve(f.o.MaxBytes))) {
+	used, _, pinned := f.sizes()
+	if pinned > 0 && (failed || pinned > MayPin(f.left(used)+pinned, Reserve(f.o.MaxBytes))) {
 		f.o.Pins.Cut()
 	}
 }
