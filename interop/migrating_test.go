@@ -23,7 +23,7 @@ var sections = []struct {
 }{
 	{"Options", ".", func(f *ast.FuncDecl) bool { return returns(f, "Option") }},
 	{"Methods of IpfsDHT", ".", func(f *ast.FuncDecl) bool { return receiver(f) == "IpfsDHT" }},
-	{"Functions and types of package dht", ".", func(f *ast.FuncDecl) bool { return f.Recv == nil && !returns(f, "Option") }},
+	{"Functions of package dht", ".", func(f *ast.FuncDecl) bool { return f.Recv == nil && !returns(f, "Option") }},
 	{"Package dual", "dual", func(f *ast.FuncDecl) bool { return f.Recv == nil || receiver(f) == "DHT" }},
 	{"Package fullrt", "fullrt", func(f *ast.FuncDecl) bool { return f.Recv == nil || receiver(f) == "FullRT" }},
 	{"Package crawler", "crawler", func(f *ast.FuncDecl) bool { return f.Recv == nil || receiver(f) == "DefaultCrawler" }},
@@ -53,35 +53,96 @@ func TestMigratingNamesAll(t *testing.T) {
 	}
 }
 
-// TestMigratingNamesExist checks that the second columns name only what Holdfast has.
+// TestMigratingNamesExist checks that the page names only what Holdfast has.
 func TestMigratingNamesExist(t *testing.T) {
+	b, err := os.ReadFile("../docs/MIGRATING.md")
+	require.NoError(t, err)
+	page := shellOrGo.ReplaceAllString(string(b), "")
+	known := ourNames(t)
+	names := named.FindAllStringSubmatch(page, -1)
+	for _, m := range names {
+		require.Contains(t, known, inPackage(m[1]), "%s does not exist", m[1])
+	}
+	require.Greater(t, len(names), 100)
+	count := 0
+	for _, m := range fieldsOf.FindAllStringSubmatch(page, -1) {
+		for _, f := range word.FindAllStringSubmatch(m[2], -1) {
+			require.Contains(t, known, fieldIn(known, inPackage(m[1]), f[1]), "%s has no field %s", m[1], f[1])
+			count++
+		}
+	}
+	require.Greater(t, count, 15)
+}
+
+// TestMigratingFindsWhatIsWrong checks that a name and a field that do not exist are found.
+func TestMigratingFindsWhatIsWrong(t *testing.T) {
+	known := ourNames(t)
+	require.NotContains(t, known, "node.Node.Nothing")
+	require.Contains(t, known, fieldIn(known, "node.Config.DHT", "ExpiryInterval"))
+	require.NotContains(t, known, fieldIn(known, "node.Config.DHT", "ExpireInterval"))
+	require.Contains(t, known, fieldIn(known, "kbucket.Config", "MaxPerGroup"))
+	require.NotContains(t, known, fieldIn(known, "kbucket.Config", "MaxPerSubnet"))
+	require.Equal(t, "dht.Config", known["node.Config.DHT"])
+	m := fieldsOf.FindStringSubmatch("`Node.Status`, fields `Mode` (as configured) and `Serving`; more")
+	require.Equal(t, [][]string{{"`Mode`", "Mode"}, {"`Serving`", "Serving"}}, word.FindAllStringSubmatch(m[2], -1))
+}
+
+var (
+	shellOrGo = regexp.MustCompile("(?s)```.*?```")
+	named     = regexp.MustCompile("`((?:Node|dht|kad|kbucket|node|records|republish|rpc|storage|wire)\\.[A-Z][\\w.]*)`")
+	fieldsOf  = regexp.MustCompile("`([\\w.]+)`, fields? (`\\w+`(?:(?: \\([^)]*\\))?(?:,| and) `\\w+`)*)")
+	word      = regexp.MustCompile("`(\\w+)`")
+)
+
+// inPackage returns the name of a method of Node with its package, other names as they are.
+func inPackage(name string) string {
+	if strings.HasPrefix(name, "Node.") {
+		return "node." + name
+	}
+	return name
+}
+
+// fieldIn returns the whole name of a field of what name is: a type, or a field or a method
+// whose type or result has it.
+func fieldIn(known map[string]string, name, field string) string {
+	if t := known[name]; t != "" {
+		name = t
+	}
+	return name + "." + field
+}
+
+// ourNames returns the exported names of Holdfast's packages, each with its package. Those of
+// fields and methods lead to the type they have or return, if that is ours.
+func ourNames(t *testing.T) map[string]string {
 	dirs := map[string]string{
 		"node": "pkg/node", "dht": "pkg/dht", "kad": "pkg/kad", "kbucket": "pkg/kbucket", "records": "pkg/records",
 		"republish": "republish", "rpc": "pkg/rpc", "storage": "storage", "wire": "pkg/wire",
 	}
-	known := map[string]bool{}
-	for name, dir := range dirs {
+	known := map[string]string{}
+	for pkg, dir := range dirs {
 		for _, d := range declarations(t, filepath.Join("..", dir)) {
-			for _, x := range exported(d) {
-				known[name+"."+x] = true
+			for name, is := range exported(d) {
+				known[pkg+"."+name] = typeName(pkg, is)
 			}
 		}
 	}
-	named := regexp.MustCompile("`((?:Node|[a-z]+)\\.[A-Z][\\w.]*)`")
-	count := 0
-	for title, rows := range migratingRows(t) {
-		for _, r := range rows {
-			for _, m := range named.FindAllStringSubmatch(r[1], -1) {
-				name := m[1]
-				if strings.HasPrefix(name, "Node.") {
-					name = "node." + name
-				}
-				require.True(t, known[name], "%s: %s does not exist", title, m[1])
-				count++
-			}
-		}
+	return known
+}
+
+// typeName returns the name of a type with its package, "" if it has none. Of a list or a
+// pointer it is that of the element.
+func typeName(pkg string, x ast.Expr) string {
+	switch x := x.(type) {
+	case *ast.StarExpr:
+		return typeName(pkg, x.X)
+	case *ast.ArrayType:
+		return typeName(pkg, x.Elt)
+	case *ast.Ident:
+		return pkg + "." + x.Name
+	case *ast.SelectorExpr:
+		return x.X.(*ast.Ident).Name + "." + x.Sel.Name
 	}
-	require.Greater(t, count, 100)
+	return ""
 }
 
 // migratingRows returns the rows of the tables of docs/MIGRATING.md by section: two cells
@@ -119,34 +180,47 @@ func declarations(t *testing.T, dir string) (all []ast.Decl) {
 	return all
 }
 
-// exported returns the exported names of a declaration; fields and methods with their type.
-func exported(d ast.Decl) (names []string) {
+// exported returns the exported names of a declaration, fields and methods with their type.
+// Each leads to the type of the field or the first result, nil if it has none.
+func exported(d ast.Decl) map[string]ast.Expr {
+	names := map[string]ast.Expr{}
 	switch d := d.(type) {
 	case *ast.FuncDecl:
+		name := d.Name.Name
 		if r := receiver(d); r != "" {
-			return []string{r + "." + d.Name.Name}
+			name = r + "." + name
 		}
-		return []string{d.Name.Name}
+		names[name] = nil
+		if r := d.Type.Results; r != nil {
+			names[name] = r.List[0].Type
+		}
 	case *ast.GenDecl:
 		for _, s := range d.Specs {
 			switch s := s.(type) {
 			case *ast.ValueSpec:
 				for _, n := range s.Names {
-					names = append(names, n.Name)
+					names[n.Name] = nil
 				}
 			case *ast.TypeSpec:
-				names = append(names, s.Name.Name)
-				if st, ok := s.Type.(*ast.StructType); ok {
-					for _, f := range st.Fields.List {
-						for _, n := range f.Names {
-							names = append(names, s.Name.Name+"."+n.Name)
-						}
-					}
-				}
+				names[s.Name.Name] = nil
+				fields(s, names)
 			}
 		}
 	}
 	return names
+}
+
+// fields adds the fields of a struct to names.
+func fields(s *ast.TypeSpec, names map[string]ast.Expr) {
+	x, ok := s.Type.(*ast.StructType)
+	if !ok {
+		return
+	}
+	for _, f := range x.Fields.List {
+		for _, n := range f.Names {
+			names[s.Name.Name+"."+n.Name] = f.Type
+		}
+	}
 }
 
 // receiver returns the type a method belongs to, "" for a function.

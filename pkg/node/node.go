@@ -33,8 +33,9 @@ var (
 	ErrNoPeers = fmt.Errorf("%w: none is known that could be asked", ErrNoAnswer)
 	// ErrNotTaken is returned when peers have answered and none took the record.
 	ErrNotTaken = errors.New("node: no peer took the record")
-	// ErrNotFound is returned when peers were asked and none has what was asked for.
-	ErrNotFound = errors.New("node: not found")
+	// ErrNotFound is returned when peers were asked and none has what was asked for. It is
+	// a routing.ErrNotFound for errors.Is.
+	ErrNotFound error = notFoundError{}
 	// ErrStuck is returned by Close when the store did not end its work in time,
 	// which is then left behind.
 	ErrStuck = errors.New("node: the store is stuck")

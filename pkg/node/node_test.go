@@ -14,6 +14,7 @@ import (
 	libp2pnet "github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/core/routing"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -121,6 +122,17 @@ func TestValuesAndProviders(t *testing.T) {
 	require.ErrorIs(t, err, node.ErrNotFound)
 	_, err = nodes[0].Providers(ctx, []byte("nothing"), 0, func(peer.AddrInfo) bool { return true })
 	require.ErrorIs(t, err, node.ErrNotFound)
+}
+
+// Programs written for go-libp2p's interfaces ask for its error.
+func TestNotFoundIsThatOfRouting(t *testing.T) {
+	for _, err := range []error{node.ErrNotFound, fmt.Errorf("get: %w", node.ErrNotFound)} {
+		require.ErrorIs(t, err, routing.ErrNotFound)
+		require.ErrorIs(t, err, node.ErrNotFound)
+		require.NotErrorIs(t, err, node.ErrNoAnswer)
+	}
+	require.NotErrorIs(t, node.ErrNoAnswer, routing.ErrNotFound)
+	require.EqualError(t, node.ErrNotFound, "node: not found")
 }
 
 func TestClosestEqualsBruteForce(t *testing.T) {

@@ -19,6 +19,15 @@ var (
 	_ routing.PubKeyFetcher = (*Node)(nil)
 )
 
+// notFoundError is the type of ErrNotFound.
+type notFoundError struct{}
+
+// Error implements error.
+func (notFoundError) Error() string { return "node: not found" }
+
+// Is makes ErrNotFound a routing.ErrNotFound.
+func (notFoundError) Is(target error) bool { return target == routing.ErrNotFound }
+
 // notFound turns our not-found errors into those of the routing package.
 func notFound(err error) error {
 	if errors.Is(err, ErrNotFound) {
