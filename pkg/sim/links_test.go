@@ -156,7 +156,7 @@ func TestMixIsSplitmix64(t *testing.T) {
 	}
 }
 
-// Connections against lists of who is connected with whom: a node forgets one only
+// Connections against a list of each node's connections: a node forgets one only
 // when another falls on its slot or when one of the two restarts.
 func TestConnectionsAgainstAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

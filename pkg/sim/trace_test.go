@@ -141,7 +141,7 @@ func TestFingerprint(t *testing.T) {
 		w.record(&call0)
 		return w.Fingerprint()
 	}
-	require.NotEqual(t, between(1, 2), between(2, 1), "who asks whom is")
+	require.NotEqual(t, between(1, 2), between(2, 1), "who asks and who is asked is part of it")
 	require.NotEqual(t, between(1, 2), between(1, 3))
 
 	silent, traced := &World{}, &World{}

@@ -63,7 +63,7 @@ func connected(ts []Table) (out []bool) {
 	return out
 }
 
-// selfLookup returns whom the first lookup asked and what it found.
+// selfLookup returns the peers that the first lookup asked, and those it found.
 func selfLookup(steps []Step) (asked, closest string) {
 	var ids []ID
 	for _, s := range steps {

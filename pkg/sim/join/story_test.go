@@ -35,27 +35,27 @@ func requireTables(t require.TestingT, w *network) {
 	}
 }
 
+// told is what a story has told of a lookup.
+type told struct {
+	target ID
+	known  []ID // heard of
+	done   map[ID]State
+	asked  *ID
+	best   *ID
+}
+
 // requireToldRight follows a story from outside: each fact in it must be the consequence
 // of those before.
 func requireToldRight(t require.TestingT, w *network) {
-	type state struct {
-		target ID
-		known  []ID // heard of
-		done   map[ID]State
-		asked  *ID
-		best   *ID
-	}
-	lookups := map[string]*state{}
-	nearer := func(target ID) func(a, b ID) int {
-		return func(a, b ID) int { return int(a^target) - int(b^target) }
-	}
-	for _, s := range w.steps {
+	lookups := map[string]*told{}
+	for i := range w.steps {
+		s := &w.steps[i]
 		l := lookups[s.Who]
 		switch s.Kind {
 		case Lookup:
-			lookups[s.Who] = &state{target: s.Target, known: slices.Clone(s.Peers), done: map[ID]State{}}
+			lookups[s.Who] = &told{target: s.Target, known: slices.Clone(s.Peers), done: map[ID]State{}}
 		case Dial:
-			require.Contains(t, l.known, s.Peer, "it asks whom it has heard of")
+			require.Contains(t, l.known, s.Peer, "a lookup asks peers that it has heard of")
 			require.NotContains(t, l.done, s.Peer, "and once")
 			l.asked = &s.Peer
 		case Silence:
@@ -63,39 +63,52 @@ func requireToldRight(t require.TestingT, w *network) {
 			require.Nil(t, w.nodes[s.Peer], "who is there answers")
 			l.done[s.Peer] = failed
 		case Answer:
-			require.LessOrEqual(t, len(s.Peers), BucketSize)
-			require.NotContains(t, s.Peers, s.Peer, "nobody is told of itself")
-			require.True(t, slices.IsSortedFunc(s.Peers, nearer(s.Target)))
-			asker := lookups[w.nodes[s.Peer].name]
-			require.Equal(t, asker.target, s.Target)
-			asker.done[*asker.asked] = responded
-			asker.known = append(asker.known, s.Peers...)
+			lookups[w.nodes[s.Peer].name].answered(t, s)
 		case Shortlist:
-			var want []Entry
-			slices.SortFunc(l.known, nearer(l.target))
-			for _, p := range slices.Compact(slices.Clone(l.known)) {
-				st := heard
-				if x, ok := l.done[p]; ok {
-					st = x
-				}
-				want = append(want, Entry{Peer: p, State: st})
-			}
-			require.Equal(t, want, s.Entries)
+			require.Equal(t, l.entries(), s.Entries)
 		case NewClosest:
 			require.Equal(t, responded, l.done[s.Peer])
 			require.True(t, l.best == nil || s.Peer^l.target < *l.best^l.target, "nearer than the last one")
 			l.best = &s.Peer
 		case Closest:
-			var want []ID
-			slices.SortFunc(l.known, nearer(l.target))
-			for _, p := range slices.Compact(slices.Clone(l.known)) {
-				if l.done[p] == responded && len(want) < BucketSize {
-					want = append(want, p)
-				}
-			}
-			require.Equal(t, want, append([]ID(nil), s.Peers...), "the nearest that have answered")
+			require.Equal(t, l.closest(), append([]ID(nil), s.Peers...), "the nearest that have answered")
 		}
 	}
+}
+
+// answered notes the answer that the lookup has got.
+func (l *told) answered(t require.TestingT, s *Step) {
+	require.LessOrEqual(t, len(s.Peers), BucketSize)
+	require.NotContains(t, s.Peers, s.Peer, "nobody is told of itself")
+	require.True(t, slices.IsSortedFunc(s.Peers, l.nearer))
+	require.Equal(t, l.target, s.Target)
+	l.done[*l.asked] = responded
+	l.known = append(l.known, s.Peers...)
+}
+
+func (l *told) nearer(a, b ID) int { return int(a^l.target) - int(b^l.target) }
+
+// entries is the shortlist that follows from what was told.
+func (l *told) entries() (want []Entry) {
+	slices.SortFunc(l.known, l.nearer)
+	for _, p := range slices.Compact(slices.Clone(l.known)) {
+		state, ok := l.done[p]
+		if !ok {
+			state = heard
+		}
+		want = append(want, Entry{Peer: p, State: state})
+	}
+	return want
+}
+
+// closest is the result that follows from what was told.
+func (l *told) closest() (want []ID) {
+	for _, e := range l.entries() {
+		if e.State == responded && len(want) < BucketSize {
+			want = append(want, e.Peer)
+		}
+	}
+	return want
 }
 
 // Any network of any nodes, some of whose contacts are gone: what is told is true and
