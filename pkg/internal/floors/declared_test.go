@@ -98,62 +98,64 @@ func compiled(t *testing.T, w *world) types.Importer {
 	return importer.ForCompiler(w.fset, "gc", func(p string) (io.ReadCloser, error) { return os.Open(files[p]) })
 }
 
-// Every rule must be able to fail. src is the package kad, main what a program does
-// that imports it.
+// unusedAt is what needless says of names that are declared in a line of the package kad.
+func unusedAt(line int, names ...string) (want []string) {
+	for _, name := range names {
+		want = append(want, fmt.Sprintf("pkg/kad/x.go:%d: pkg/kad.%s has no use outside tests", line, name))
+	}
+	return want
+}
+
+// declaredRules has a case for each rule that can fail. src is the package kad, main what a
+// program does that imports it.
+var declaredRules = []struct {
+	name, src, main string
+	allowed         []allowance
+	want            []string
+}{
+	{"function", `func F() {}`, ``, nil, unusedAt(2, "F")},
+	{"used function", `func F() {}`, `kad.F()`, nil, nil},
+	{"used by what is not", `func F() { G() }; func G() {}`, ``, nil, unusedAt(2, "F", "G")},
+	{"used by what is", `func F() { G() }; func G() {}`, `kad.F()`, nil, nil},
+	{"recursion", `func F() { F() }`, ``, nil, unusedAt(2, "F")},
+	{"init", `func F() {}; func init() { F() }`, ``, nil, nil},
+	{"main of another name", `func main() {}`, ``, nil, unusedAt(2, "main")},
+	{"type", `type T int`, ``, nil, unusedAt(2, "T")},
+	{"type of a parameter", `type T int; func F(T) {}`, `kad.F(1)`, nil, nil},
+	{"type that is proved to fit only", `type T int; func (T) Error() string { return "" }; var _ error = T(0)`, ``, nil, unusedAt(2, "T", "T.Error")},
+	{"constant", "const A = 1", ``, nil, unusedAt(2, "A")},
+	{"constants", "const (\n\tA = iota\n\tB\n)", `_ = kad.A`, nil, unusedAt(4, "B")},
+	{"variable", `var V = F(); func F() int { return 1 }`, ``, nil, unusedAt(2, "F", "V")},
+	{"generic function", `func F[K any](k K) K { return k }`, `kad.F(1)`, nil, nil},
+	{"method", `type T int; func (T) M() {}`, `var t kad.T; _ = t`, nil, unusedAt(2, "T.M")},
+	{"used method", `type T int; func (*T) M() {}`, `var t kad.T; t.M()`, nil, nil},
+	{"method of a generic type", `type T[K any] struct{}; func (T[K]) M() {}; func (T[K]) N() {}`, `kad.T[int]{}.M()`, nil, unusedAt(2, "T.N")},
+	{"promoted method", `type T int; func (T) M() {}; type U struct{ T }`, `kad.U{}.M()`, nil, nil},
+	{"interface", `type I interface { M(); N() }; type T int; func (T) M() {}; func (T) N() {}`, `var i kad.I = kad.T(0); i.M()`, nil, unusedAt(2, "I.N", "T.N")},
+	{"interface that the type does not satisfy", `type I interface { M(int) }; type T int; func (T) M() {}`, `var i kad.I; i.M(1); _ = kad.T(0)`, nil, unusedAt(2, "T.M")},
+	{"interface of others", `import "io"; type T int; func (T) Close() error { return nil }; var C io.Closer = T(0)`, `_ = kad.C`, nil, nil},
+	{"interface of nobody", `type T int; func (T) Close() error { return nil }`, `_ = kad.T(0)`, nil, unusedAt(2, "T.Close")},
+	{"error", `type T int; func (T) Error() string { return "" }; func (T) Unwrap() error { return nil }`, `_ = kad.T(0)`, nil, nil},
+	{"field", `type T struct { A int }`, `_ = kad.T{}.A`, nil, nil},
+	{"field that is only written", `type T struct { A, b int }`, `t := kad.T{A: 1}; t.A = 2; t.A++; t.A += 3`, nil, unusedAt(2, "T.A", "T.b")},
+	{"inner field", `type T struct { A struct { B int } }`, `var t kad.T; t.A.B = 1`, nil, unusedAt(2, "T.A.B")},
+	{"embedded field", `type T struct { U }; type U struct { A int }`, `_ = kad.T{}.A`, nil, nil},
+	{"field with a tag", "type T struct { A int `json:\"a\"` }", `_ = kad.T{}`, nil, nil},
+	{"converted", `type T struct { A int }; type U struct { A int }`, `_ = kad.U(kad.T{}).A`, nil, nil},
+	{"compared", `type T struct { A int }`, `_ = kad.T{A: 1} == kad.T{}`, nil, nil},
+	{"key of a map", `type T struct { A int }; var V map[T]int`, `_ = kad.V`, nil, nil},
+	{"comparable argument", `type T struct { A int }; type S[K comparable] struct{}`, `_ = kad.S[kad.T]{}`, nil, nil},
+	{"printed", `import "fmt"; type T struct { U []*U }; type U struct { A int }; func F(t T) { fmt.Println(t) }`, `kad.F(kad.T{})`, nil, nil},
+	{"printed in a literal", `import "fmt"; type T struct { A int }; func F(t T) { fmt.Println([]any{t}, map[string]any{"": t}) }`, `kad.F(kad.T{})`, nil, nil},
+	{"allowed", `func F() { G() }; func G() {}`, ``, []allowance{{"pkg/kad.F", "the reason"}}, nil},
+	{"allowed and used", `func F() {}; func G() {}`, `kad.F()`, []allowance{{"pkg/kad.F pkg/kad.G", "the reason"}}, []string{"pkg/kad/x.go:2: pkg/kad.F is used: it needs no entry"}},
+	{"allowed and used by what is", `func F() { G() }; func G() {}`, ``, []allowance{{"pkg/kad.F", "the reason"}, {"pkg/kad.G", "the reason"}}, []string{"pkg/kad/x.go:2: pkg/kad.G is used: it needs no entry"}},
+	{"allowed and gone", ``, ``, []allowance{{"pkg/kad.F", "the reason"}}, []string{"pkg/kad.F does not exist"}},
+	{"allowed without a reason", `func F() {}`, ``, []allowance{{"pkg/kad.F", ""}}, []string{"pkg/kad.F has no reason"}},
+}
+
 func TestDeclaredRules(t *testing.T) {
-	const why = "the reason"
-	at := func(line int, names ...string) (want []string) {
-		for _, name := range names {
-			want = append(want, fmt.Sprintf("pkg/kad/x.go:%d: pkg/kad.%s has no use outside tests", line, name))
-		}
-		return want
-	}
-	tests := []struct {
-		name, src, main string
-		allowed         []allowance
-		want            []string
-	}{
-		{"function", `func F() {}`, ``, nil, at(2, "F")},
-		{"used function", `func F() {}`, `kad.F()`, nil, nil},
-		{"used by what is not", `func F() { G() }; func G() {}`, ``, nil, at(2, "F", "G")},
-		{"used by what is", `func F() { G() }; func G() {}`, `kad.F()`, nil, nil},
-		{"recursion", `func F() { F() }`, ``, nil, at(2, "F")},
-		{"init", `func F() {}; func init() { F() }`, ``, nil, nil},
-		{"main of another name", `func main() {}`, ``, nil, at(2, "main")},
-		{"type", `type T int`, ``, nil, at(2, "T")},
-		{"type of a parameter", `type T int; func F(T) {}`, `kad.F(1)`, nil, nil},
-		{"type that is proved to fit only", `type T int; func (T) Error() string { return "" }; var _ error = T(0)`, ``, nil, at(2, "T", "T.Error")},
-		{"constant", "const A = 1", ``, nil, at(2, "A")},
-		{"constants", "const (\n\tA = iota\n\tB\n)", `_ = kad.A`, nil, at(4, "B")},
-		{"variable", `var V = F(); func F() int { return 1 }`, ``, nil, at(2, "F", "V")},
-		{"generic function", `func F[K any](k K) K { return k }`, `kad.F(1)`, nil, nil},
-		{"method", `type T int; func (T) M() {}`, `var t kad.T; _ = t`, nil, at(2, "T.M")},
-		{"used method", `type T int; func (*T) M() {}`, `var t kad.T; t.M()`, nil, nil},
-		{"method of a generic type", `type T[K any] struct{}; func (T[K]) M() {}; func (T[K]) N() {}`, `kad.T[int]{}.M()`, nil, at(2, "T.N")},
-		{"promoted method", `type T int; func (T) M() {}; type U struct{ T }`, `kad.U{}.M()`, nil, nil},
-		{"interface", `type I interface { M(); N() }; type T int; func (T) M() {}; func (T) N() {}`, `var i kad.I = kad.T(0); i.M()`, nil, at(2, "I.N", "T.N")},
-		{"interface that the type does not satisfy", `type I interface { M(int) }; type T int; func (T) M() {}`, `var i kad.I; i.M(1); _ = kad.T(0)`, nil, at(2, "T.M")},
-		{"interface of others", `import "io"; type T int; func (T) Close() error { return nil }; var C io.Closer = T(0)`, `_ = kad.C`, nil, nil},
-		{"interface of nobody", `type T int; func (T) Close() error { return nil }`, `_ = kad.T(0)`, nil, at(2, "T.Close")},
-		{"error", `type T int; func (T) Error() string { return "" }; func (T) Unwrap() error { return nil }`, `_ = kad.T(0)`, nil, nil},
-		{"field", `type T struct { A int }`, `_ = kad.T{}.A`, nil, nil},
-		{"field that is only written", `type T struct { A, b int }`, `t := kad.T{A: 1}; t.A = 2; t.A++; t.A += 3`, nil, at(2, "T.A", "T.b")},
-		{"inner field", `type T struct { A struct { B int } }`, `var t kad.T; t.A.B = 1`, nil, at(2, "T.A.B")},
-		{"embedded field", `type T struct { U }; type U struct { A int }`, `_ = kad.T{}.A`, nil, nil},
-		{"field with a tag", "type T struct { A int `json:\"a\"` }", `_ = kad.T{}`, nil, nil},
-		{"converted", `type T struct { A int }; type U struct { A int }`, `_ = kad.U(kad.T{}).A`, nil, nil},
-		{"compared", `type T struct { A int }`, `_ = kad.T{A: 1} == kad.T{}`, nil, nil},
-		{"key of a map", `type T struct { A int }; var V map[T]int`, `_ = kad.V`, nil, nil},
-		{"comparable argument", `type T struct { A int }; type S[K comparable] struct{}`, `_ = kad.S[kad.T]{}`, nil, nil},
-		{"printed", `import "fmt"; type T struct { U []*U }; type U struct { A int }; func F(t T) { fmt.Println(t) }`, `kad.F(kad.T{})`, nil, nil},
-		{"printed in a literal", `import "fmt"; type T struct { A int }; func F(t T) { fmt.Println([]any{t}, map[string]any{"": t}) }`, `kad.F(kad.T{})`, nil, nil},
-		{"allowed", `func F() { G() }; func G() {}`, ``, []allowance{{"pkg/kad.F", why}}, nil},
-		{"allowed and used", `func F() {}; func G() {}`, `kad.F()`, []allowance{{"pkg/kad.F pkg/kad.G", why}}, []string{"pkg/kad/x.go:2: pkg/kad.F is used: it needs no entry"}},
-		{"allowed and used by what is", `func F() { G() }; func G() {}`, ``, []allowance{{"pkg/kad.F", why}, {"pkg/kad.G", why}}, []string{"pkg/kad/x.go:2: pkg/kad.G is used: it needs no entry"}},
-		{"allowed and gone", ``, ``, []allowance{{"pkg/kad.F", why}}, []string{"pkg/kad.F does not exist"}},
-		{"allowed without a reason", `func F() {}`, ``, []allowance{{"pkg/kad.F", ""}}, []string{"pkg/kad.F has no reason"}},
-	}
-	for _, tt := range tests {
+	for _, tt := range declaredRules {
 		t.Run(tt.name, func(t *testing.T) {
 			w, err := load(fstest.MapFS{
 				"pkg/kad/x.go":         {Data: []byte("package kad\n" + tt.src)},
