@@ -24,7 +24,7 @@ func compareItems(a, b *Item) int {
 }
 
 // Interval is the time from one publication to the next, as in go-libp2p-kad-dht. It
-// leaves two tries before a TTL of 48 h ends.
+// leaves room for two publications within a TTL of 48 h.
 const Interval = 22 * time.Hour
 
 // Config tunes a schedule. Zero or negative fields mean the default.

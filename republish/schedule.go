@@ -23,7 +23,7 @@ type job struct {
 	item     Item
 	failures uint8 // in a row, saturating
 	again    bool  // added while active: due is its next time
-	holders  uint8 // peers that stored it when last published, plus one, saturating; 0: never published
+	holders  uint8 // peers that stored it when last published, plus one, saturating; 0: not published since the start
 	pos      int32 // index in the heap; inWork: handed out by Due, not yet reported by Done
 	due      int64 // unix nanoseconds
 }

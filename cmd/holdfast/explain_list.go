@@ -28,8 +28,8 @@ func newExplainList(a *app) *cobra.Command {
 		Example: `  holdfast explain list --count 100`,
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if c.count < 1 {
-				return usagef("--count %d is less than 1", c.count)
+			if err := checkCount(c.count); err != nil {
+				return err
 			}
 			return c.ask(cmd.Context(), c.list)
 		},

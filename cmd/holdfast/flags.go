@@ -104,3 +104,11 @@ func changed(cmd *cobra.Command, names ...string) string {
 	}
 	return ""
 }
+
+// checkCount refuses a --count of nothing.
+func checkCount(n int) error {
+	if n < 1 {
+		return usagef("--count %d is less than 1", n)
+	}
+	return nil
+}

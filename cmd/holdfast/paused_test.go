@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,10 +23,11 @@ func TestPausedDaemon(t *testing.T) {
 
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
 	defer func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }()
-	var state syscall.WaitStatus // its threads run on until one of them has taken the signal
-	_, err := syscall.Wait4(p.cmd.Process.Pid, &state, syscall.WUNTRACED, nil)
-	require.NoError(t, err)
-	require.True(t, state.Stopped())
+	require.Eventually(t, func() bool { // its threads run on until one of them has taken the signal
+		var state syscall.WaitStatus
+		pid, err := syscall.Wait4(p.cmd.Process.Pid, &state, syscall.WUNTRACED|syscall.WNOHANG, nil)
+		return err == nil && pid == p.cmd.Process.Pid && state.Stopped()
+	}, time.Minute, 10*time.Millisecond)
 	var commands sync.WaitGroup
 	var mu sync.Mutex
 	said := map[string]string{} // by command: exit code and stderr

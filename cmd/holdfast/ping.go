@@ -41,8 +41,8 @@ func newPing(a *app) *cobra.Command {
 }
 
 func (c *pingCommand) check(target string) error {
-	if c.count < 1 {
-		return usagef("--count %d: at least 1", c.count)
+	if err := checkCount(c.count); err != nil {
+		return err
 	}
 	if !strings.HasPrefix(target, "/") {
 		return checkPeerID(target)

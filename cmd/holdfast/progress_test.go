@@ -190,27 +190,32 @@ func TestProgressOfTheDatabase(t *testing.T) {
 	} {
 		for _, terminal := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, terminal %v", test.name, terminal), func(t *testing.T) {
-				every, begin, end := progressLog, `(?m)^`, `$`
-				if terminal {
-					every, begin, end = progressTerminal, `\r`, `\x1b\[K`
-				}
-				dir := database(t)
-				synctest.Test(t, func(t *testing.T) {
-					var out bytes.Buffer
-					p := newProgress(&out, terminal, "opening the database", 0, bytesText)
-					time.Sleep(every / 2) // never at the same time as a line
-					require.NoError(t, test.work(dir, func(s daemon.StoreProgress) {
-						p.step(s)
-						time.Sleep(every)
-					}))
-					p.end()
-					for _, line := range test.want {
-						require.Regexp(t, begin+line+end, out.String())
-					}
-				})
+				requireProgress(t, terminal, test.work, test.want)
 			})
 		}
 	}
+}
+
+// requireProgress fails unless the progress of work on a database has the lines want.
+func requireProgress(t *testing.T, terminal bool, work func(dir string, tell func(daemon.StoreProgress)) error, want []string) {
+	every, begin, end := progressLog, `(?m)^`, `$`
+	if terminal {
+		every, begin, end = progressTerminal, `\r`, `\x1b\[K`
+	}
+	dir := database(t)
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, terminal, "opening the database", 0, bytesText)
+		time.Sleep(every / 2) // never at the same time as a line
+		require.NoError(t, work(dir, func(s daemon.StoreProgress) {
+			p.step(s)
+			time.Sleep(every)
+		}))
+		p.end()
+		for _, line := range want {
+			require.Regexp(t, begin+line+end, out.String())
+		}
+	})
 }
 
 // A backup is read, and then checked.

@@ -63,7 +63,7 @@ type Network struct {
 
 // Values says which value records are accepted and for how long.
 type Values struct {
-	UnvalidatedNamespaces []string `toml:"unvalidated_namespaces" unit:"names" doc:"Namespaces that are accepted without a validator, besides pk and ipns: \"example\" accepts the keys /example/... Leave it empty on the public network." example:"[\"example\"]"`
+	UnvalidatedNamespaces []string `toml:"unvalidated_namespaces" unit:"names" doc:"Namespaces that are accepted without a validator, besides pk and ipns: \"example\" accepts the keys that begin with /example/. Leave it empty on the public network." example:"[\"example\"]"`
 	RawKeys               bool     `toml:"raw_keys" doc:"Accept value keys without a namespace, such as 32 raw bytes. Leave it false on the public network."`
 	DefaultTTL            Duration `toml:"default_ttl" doc:"Lifetime of the node's own values when none is given. 0s: max_ttl."`
 	MaxTTL                Duration `toml:"max_ttl" doc:"Longest lifetime of any value; at most 48h."`

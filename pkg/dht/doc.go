@@ -45,5 +45,5 @@
 //
 // Published and Snapshot are notes. A crash that loses them costs one more
 // publication or the probes of an older table, and nothing else, so a driver may
-// batch them and need not sync.
+// batch them and does not have to sync them.
 package dht

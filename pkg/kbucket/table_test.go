@@ -181,6 +181,7 @@ func TestFailedDropsReplacement(t *testing.T) {
 func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 	table := full(t, Config{BucketSize: 2})
 	p, now := inBucket(0, 0), t0
+	pause, doubled := time.Duration(0), 0
 	for _, minutes := range []int{1, 2, 4, 8, 16, 32, 64, 64} {
 		if _, evicted := table.Failed(p.Key, now); evicted {
 			t.Fatal("evicted without a replacement")
@@ -189,10 +190,13 @@ func TestFailedKeepsPlaceWhileNobodyWantsIt(t *testing.T) {
 		if want := now.Add(time.Duration(minutes) * time.Minute); !ok || !next.Equal(want) {
 			t.Fatalf("next probe in %v, want %v min", next.Sub(now), minutes)
 		}
-		now = next
+		if pause > 0 && next.Sub(now) == 2*pause {
+			doubled++
+		}
+		pause, now = next.Sub(now), next
 	}
-	if longest := backoffMin << maxDoublings; longest != 64*time.Minute {
-		t.Fatalf("backs off for %v", longest)
+	if doubled != maxDoublings {
+		t.Fatalf("the pause doubled %d times", doubled)
 	}
 	if near := table.Nearest(nil, p.Key, 10); len(near) != 1 || near[0].ID != "0/1" {
 		t.Fatalf("Nearest = %v, want verified peers only", near)

@@ -262,8 +262,8 @@ func (l *Lookup) find(k *kad.Key) *entry {
 	return nil
 }
 
-// hear adds a new peer to the shortlist, searching its place from index from on, and
-// returns the index after it.
+// hear adds a new peer to the shortlist and returns the index after it. from is a hint
+// for search: the index after the peer before it in an answer.
 func (l *Lookup) hear(p *kad.Peer, hop uint16, from int) (next int, fresh bool) {
 	at, known := l.search(&p.Key, from)
 	if known {

@@ -178,8 +178,9 @@ func (f *FrameReader) Fill(r io.Reader) (int, error) {
 	return 0, nil
 }
 
-// makeRoom moves the unread bytes to the front and doubles the buffer if it is full, so
-// that it is never larger than twice the bytes that have arrived.
+// makeRoom makes room behind the unread bytes. Without any, it starts at the front again,
+// with frameKeep bytes at most. Otherwise it moves them to the front, and doubles the
+// buffer only if they fill it: a frame's announced length reserves nothing.
 func (f *FrameReader) makeRoom() error {
 	if f.start == f.end {
 		f.start, f.end = 0, 0

@@ -105,7 +105,9 @@ func (m *Message) set(f *field, spare *addrArena, providers int) (err error) {
 	return nil
 }
 
-// usualPeers is the usual maximum of entries in a list: a full answer with its target.
+// usualPeers is how many entries a list has room for at first. An answer names up to 20
+// closer peers, and its target beside them. Most keys have one or two providers, and an
+// announcement names one, so a longer list of them grows.
 func usualPeers(num protowire.Number) int {
 	if num == fieldCloserPeers {
 		return 21
