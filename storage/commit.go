@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -32,7 +31,6 @@ func (x *txn) finish() error {
 // committer makes writes durable until the queue is closed and empty.
 func (db *DB) committer() {
 	defer close(db.done)
-	debug.SetPanicOnFault(true) // see disk.Guard; the setting is this goroutine's
 	for {
 		switch batch, done := db.queue.next(); {
 		case done:
@@ -123,7 +121,7 @@ func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 func (db *DB) begin() (*txn, error) {
 	tx, err := db.file.Begin()
 	if err != nil {
-		return nil, db.giveUp(err)
+		return nil, db.noteFailure(err)
 	}
 	return &txn{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas, full: db.file.Room().Full()}, nil
 }
@@ -149,28 +147,30 @@ func (x *txn) apply(writes []write, results []error, at *int) error {
 // rollback undoes a transaction whose changes are in memory only.
 func (db *DB) rollback(x *txn) {
 	if err := db.file.Rollback(x.tx); err != nil {
-		_ = db.giveUp(err)
+		_ = db.noteFailure(err)
 	}
 }
 
 // finishCommit commits and makes the new counters current.
 func (db *DB) finishCommit(x *txn) error {
-	if err := db.file.Finish(x.tx); errors.Is(err, ErrFailed) {
-		return db.giveUp(err)
-	} else if err != nil {
-		return err
+	if err := db.file.Finish(x.tx); err != nil {
+		return db.noteFailure(err)
 	}
 	db.counters.Store(&x.counters)
 	return nil
 }
 
-// giveUp ends all writing to the file, see disk.Failure.
-func (db *DB) giveUp(cause error) error {
-	err, first := db.failure.Set(cause)
-	if first {
-		db.log.Error("storage: no more writes until the next start", "file", db.path, "error", cause)
+// noteFailure returns an error of the file. If it is ErrFailed, it ends all writing to the file,
+// see disk.Failure, and the error is that of the first failure.
+func (db *DB) noteFailure(err error) error {
+	if !errors.Is(err, ErrFailed) {
+		return err
 	}
-	return err
+	cause, first := db.failure.Set(err)
+	if first {
+		db.log.Error("storage: no more writes until the next start", "file", db.path, "error", err)
+	}
+	return cause
 }
 
 // do has the committer apply a change and waits until it is durable.

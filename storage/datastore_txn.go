@@ -80,7 +80,7 @@ type dsTxn struct {
 }
 
 // NewTransaction implements datastore.TxnFeature. The transaction sees its own
-// writes; others see them after Commit. It costs others nothing, and need not be
+// writes; others see them after Commit. It costs others nothing, even if it is never
 // discarded. ErrConflict tells that it must begin again.
 func (d *Datastore) NewTransaction(ctx context.Context, readOnly bool) (ds.Txn, error) {
 	return &dsTxn{d: d, readOnly: readOnly, reads: make(map[string]uint64)}, ctx.Err()

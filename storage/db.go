@@ -81,18 +81,15 @@ func (db *DB) close() error {
 	if db.done != nil {
 		db.queue.close()
 		<-db.done
-		if !db.counters.Load().Clean && db.failure.Err() == nil {
+		if !db.counters.Load().Clean {
 			last = db.markClean
 		}
 	}
+	if err := db.file.Close(last); err != nil {
+		errs = append(errs, fmt.Errorf("storage: close: %w", db.noteFailure(err)))
+	}
 	if db.providers != nil {
 		errs = append(errs, db.providers.Close())
-	}
-	if err := db.file.Close(last); err != nil {
-		if errors.Is(err, ErrFailed) {
-			err = db.giveUp(err)
-		}
-		errs = append(errs, fmt.Errorf("storage: close: %w", err))
 	}
 	db.lock.release()
 	return errors.Join(errs...)

@@ -12,7 +12,7 @@ import (
 // the same values.
 var (
 	// ErrLocked is returned when another process uses the directory. The error is
-	// a *LockedError, which says whom.
+	// a *LockedError, which names the process if it is known.
 	ErrLocked = disk.ErrLocked
 	// ErrSchema is returned when a file was written by another version.
 	ErrSchema = disk.ErrSchema

@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -170,6 +172,24 @@ func TestNoRoom(t *testing.T) {
 	} {
 		require.Equal(t, want, disk.NoRoom(err), "%v", err)
 	}
+}
+
+// A last commit that fails is an error of Close and is logged; the next start finds no
+// mark of a clean end.
+func TestFailedLastCommit(t *testing.T) {
+	dir := t.TempDir()
+	var log bytes.Buffer
+	db, err := Open(dir, Options{Options: runs.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}})
+	require.NoError(t, err)
+	require.NoError(t, db.Publish(records.Published{Key: []byte("k")}))
+	db.file.Commit = func(tx *bbolt.Tx) error { _ = tx.Rollback(); return syscall.EIO } // the committer is idle
+	err = db.Close()
+	require.ErrorIs(t, err, ErrFailed)
+	require.ErrorIs(t, err, syscall.EIO)
+	require.ErrorIs(t, db.Err(), ErrFailed)
+	require.Contains(t, log.String(), "no more writes until the next start")
+	db = openTest(t, dir, Options{})
+	require.False(t, db.CleanStart())
 }
 
 // TestFailedCommit lets bbolt's commit fail in ways of every kind.

@@ -181,6 +181,23 @@ func TestCompact(t *testing.T) {
 }
 
 // TestCheckFindsDisagreement changes rows behind the counters' and indexes' back.
+// A file that another program has open stops Compact with the error that names the file.
+func TestCompactLocked(t *testing.T) {
+	dir := t.TempDir()
+	db, err := Open(dir, Options{})
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	path := filepath.Join(dir, FileName)
+	other, err := bbolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	_, _, err = Compact(dir, nil)
+	var locked *LockedError
+	require.ErrorAs(t, err, &locked)
+	require.Equal(t, path, locked.Path)
+	require.NoError(t, other.Close())
+	requireSound(t, dir)
+}
+
 func TestCheckFindsDisagreement(t *testing.T) {
 	put := func(bucket, key, value []byte) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }

@@ -16,10 +16,9 @@ type salvager struct {
 	dst   *DB
 	q     *Quarantine
 
-	b          *txn
-	pending    int
+	x          *txn // open; nil: none
+	pending    int  // changes in it
 	incomplete bool // something was not taken over
-	stopped    bool // the new file takes no more
 }
 
 // run salvages in the order of what could not be had again: the node's own keys,
@@ -36,28 +35,28 @@ func (s *salvager) run(headless bool) {
 	s.pages.Skip()
 	c := s.dst.counters.Load()
 	s.q.Records[records.KindValue], s.q.Published = c.Values, c.Published
-	s.q.Incomplete = s.incomplete || s.stopped || s.pages.Incomplete()
+	s.q.Incomplete = s.incomplete || s.pages.Stopped() || s.pages.Incomplete()
 }
 
 // apply makes a change to the new file, many to a transaction. A change that
 // fails is left out; a transaction that fails ends the work.
 func (s *salvager) apply(change func(x *txn) error) {
-	if s.stopped {
+	if s.pages.Stopped() {
 		return
 	}
-	if s.b == nil {
+	if s.x == nil {
 		x, err := s.dst.begin()
 		if err != nil {
-			s.stop()
+			s.pages.Stop()
 			return
 		}
 		x.counters.Clean = true
-		s.b = x
+		s.x = x
 	}
-	if err := disk.Guard(func() error { return change(s.b) }); err != nil && !isOutcome(err) {
-		s.dst.rollback(s.b)
-		s.b = nil
-		s.stop()
+	if err := disk.Guard(func() error { return change(s.x) }); err != nil && !isOutcome(err) {
+		s.dst.rollback(s.x)
+		s.x = nil
+		s.pages.Stop()
 		return
 	}
 	if s.pending++; s.pending == maxBatch {
@@ -66,23 +65,17 @@ func (s *salvager) apply(change func(x *txn) error) {
 }
 
 func (s *salvager) commit() {
-	if s.b == nil {
+	if s.x == nil {
 		return
 	}
-	b := s.b
-	s.b, s.pending = nil, 0
-	if err := disk.Guard(b.finish); err != nil {
-		s.dst.rollback(b)
-		s.stop()
-	} else if err := s.dst.finishCommit(b); err != nil {
-		s.stop()
+	x := s.x
+	s.x, s.pending = nil, 0
+	if err := disk.Guard(x.finish); err != nil {
+		s.dst.rollback(x)
+		s.pages.Stop()
+	} else if err := s.dst.finishCommit(x); err != nil {
+		s.pages.Stop()
 	}
-}
-
-// stop ends the work: the new file takes no more.
-func (s *salvager) stop() {
-	s.stopped = true
-	s.pages.Stop()
 }
 
 // keystore takes over the published keys. If some are lost on the way to them, it

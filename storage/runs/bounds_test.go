@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 	require.Error(t, (&Options{MaxBytes: MinMaxBytes - 1}).Validate())
 }
 
-// As many writes wait as the limit says; a list of writes that is longer is taken alone.
+// As many writes wait as the limit says.
 func TestMaxPending(t *testing.T) {
 	q := newQueue(100)
 	put := func(n int) error {
@@ -37,8 +37,25 @@ func TestMaxPending(t *testing.T) {
 	require.ErrorIs(t, put(1), records.ErrBusy)
 	require.Equal(t, 5, q.len())
 	_, _, _ = q.next(0)
-	require.NoError(t, put(6))
-	require.ErrorIs(t, put(1), records.ErrBusy)
+	require.ErrorIs(t, put(6), records.ErrBusy)
+	require.NoError(t, put(5))
+}
+
+// A list longer than the queue's limit is stored, also while other writes wait.
+func TestAddProvidersInParts(t *testing.T) {
+	const pending = 40
+	s := open(t, t.TempDir(), Options{NoSync: true, CommitWindow: time.Minute, MaxPending: pending})
+	require.NoError(t, s.AddProvider(start, []byte("waits"), records.Provider{ID: "peer", Expires: start.Add(time.Hour)}, false))
+	require.Equal(t, 1, s.queue.len())
+	var ads []Advert
+	for i := range 5*pending + 1 {
+		ads = append(ads, Advert{fmt.Appendf(nil, "key %d", i), records.Provider{ID: "peer", Expires: start.Add(time.Hour)}})
+	}
+	refused, err := s.AddProviders(start, ads, true)
+	require.NoError(t, err)
+	require.Zero(t, refused)
+	require.EqualValues(t, len(ads)+1, s.Stats().Records)
+	checked(t, s)
 }
 
 // A batch and a gather keep so much memory for their next use and no more.

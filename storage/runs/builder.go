@@ -3,7 +3,6 @@ package runs
 import (
 	"encoding/binary"
 	"errors"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -119,7 +118,6 @@ func (b *builder) setHealth(err error) {
 // open.
 func (b *builder) loop() {
 	defer close(b.done)
-	debug.SetPanicOnFault(true) // see disk.Guard; the setting is this goroutine's
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -130,7 +128,7 @@ func (b *builder) loop() {
 		}
 		did, err := b.step()
 		if errors.Is(err, ErrFailed) {
-			_ = b.s.giveUp(err)
+			_ = b.s.noteFailure(err)
 			b.setHealth(err)
 			<-b.stop
 			return

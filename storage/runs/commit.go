@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -95,7 +94,6 @@ type txn struct {
 //   - After ErrFailed no transaction is begun.
 func (s *Store) committer() {
 	defer close(s.committed)
-	debug.SetPanicOnFault(true) // see disk.Guard; the setting is this goroutine's
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -238,7 +236,7 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	start := time.Now()
 	tx, err := s.log.Begin()
 	if err != nil {
-		return 0, s.giveUp(err)
+		return 0, s.noteFailure(err)
 	}
 	x := &txn{store: s, led: &s.led, tx: tx, state: s.led.state.clone(), removalsBefore: len(s.led.active.removals)}
 	x.noRemovals = full
@@ -254,16 +252,13 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	if err := disk.Guard(apply); err != nil {
 		x.undo()
 		if err := s.log.Rollback(tx); err != nil {
-			return 0, s.giveUp(err)
+			return 0, s.noteFailure(err)
 		}
 		return 0, &applyError{err}
 	}
 	if err := s.log.Finish(tx); err != nil {
 		x.undo()
-		if errors.Is(err, ErrFailed) {
-			return 0, s.giveUp(err)
-		}
-		return 0, err
+		return 0, s.noteFailure(err)
 	}
 	x.show()
 	s.opts.Observer.Committed(n, time.Since(start))
@@ -306,8 +301,8 @@ func (x *txn) finish() error {
 		return err
 	}
 	for _, p := range x.touched {
-		// One that announces a single record and never comes again need not be
-		// remembered until the table is full.
+		// Providers that announce a single record and never come again do not
+		// stay in memory until the table is full.
 		if p.fresh && !p.gone {
 			if err := x.storeTally(p); err != nil {
 				return err

@@ -293,7 +293,7 @@ func (s *Store) close() error {
 		lastLog = nil
 	}
 	if err = errors.Join(err, s.log.Close(lastLog)); err != nil {
-		return fmt.Errorf("storage: close: %w", err)
+		return fmt.Errorf("storage: close: %w", s.noteFailure(err))
 	}
 	return nil
 }

@@ -84,9 +84,8 @@ func newQueue(eager int) *queue {
 	return &queue{wake: make(chan struct{}, 1), eager: eager, pending: &batch{}, spare: &batch{}}
 }
 
-// put appends writes if there is room for them under limit or nothing waits, and
-// returns the ticket and the place of the first. Without wait the ticket is nil. The ops'
-// addresses are copied.
+// put appends writes if there is room for all of them under limit, and returns the ticket
+// and the place of the first. Without wait the ticket is nil. The ops' addresses are copied.
 func (q *queue) put(ops []op, limit int, wait bool) (t *ticket, at int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -95,7 +94,7 @@ func (q *queue) put(ops []op, limit int, wait bool) (t *ticket, at int, err erro
 	switch {
 	case q.closed:
 		return nil, 0, records.ErrClosed
-	case at > 0 && at+len(ops) > limit:
+	case at+len(ops) > limit:
 		return nil, 0, records.ErrBusy
 	}
 	if at == 0 {

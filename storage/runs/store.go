@@ -3,6 +3,7 @@ package runs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,9 +115,10 @@ type Advert struct {
 }
 
 // AddProviders is AddProvider for many records, in one transaction if they come
-// to a free queue. A list longer than Options.MaxPending (twice that with durable) is taken
-// only while no other write waits. It returns how many were not stored, with one of the reasons;
-// if they are not durable, that refers to the queue.
+// to a free queue. It returns how many were not stored, with one of the reasons;
+// if they are not durable, that refers to the queue. A list longer than half of the
+// queue's limit goes to the queue in parts, so that it does not wait for an empty one;
+// each part is taken or refused as a whole.
 func (s *Store) AddProviders(now time.Time, adverts []Advert, durable bool) (refused int, err error) {
 	ops := make([]op, 0, len(adverts))
 	var buf []byte
@@ -129,15 +131,14 @@ func (s *Store) AddProviders(now time.Time, adverts []Advert, durable bool) (ref
 		}
 		ops = append(ops, o)
 	}
-	if len(ops) == 0 {
-		return refused, err
-	}
-	var many manyError
-	switch e := s.enqueue(ops, durable); {
-	case errors.As(e, &many):
-		refused, err = refused+many.count, e
-	case e != nil:
-		refused, err = refused+len(ops), e
+	for part := range slices.Chunk(ops, max(s.maxPending(durable)/2, 1)) {
+		var many manyError
+		switch e := s.enqueue(part, durable); {
+		case errors.As(e, &many):
+			refused, err = refused+many.count, e
+		case e != nil:
+			refused, err = refused+len(part), e
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("storage: add_providers: %w", err)
@@ -177,15 +178,11 @@ func (s *Store) enqueue(ops []op, durable bool) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	limit := s.opts.MaxPending
-	switch {
-	case durable:
-		limit *= 2
-	case s.crowded() && !s.allKnown(ops):
+	if !durable && s.crowded() && !s.allKnown(ops) {
 		s.refused.busy.Add(int64(len(ops)))
 		return records.ErrBusy
 	}
-	t, at, err := s.queue.put(ops, limit, durable)
+	t, at, err := s.queue.put(ops, s.maxPending(durable), durable)
 	if err != nil {
 		if errors.Is(err, records.ErrBusy) {
 			s.refused.busy.Add(int64(len(ops)))
@@ -214,6 +211,14 @@ func (t *ticket) results(i, n int) error {
 		return many
 	}
 	return nil
+}
+
+// maxPending is the queue's limit for adverts.
+func (s *Store) maxPending(durable bool) int {
+	if durable {
+		return 2 * s.opts.MaxPending
+	}
+	return s.opts.MaxPending
 }
 
 // crowded reports whether the last quarter of the queue has been reached, which
@@ -282,13 +287,17 @@ func (s *Store) writable() error {
 	return s.failure.Err()
 }
 
-// giveUp ends all writing, see disk.Failure.
-func (s *Store) giveUp(cause error) error {
-	err, first := s.failure.Set(cause)
-	if first {
-		s.opts.Logger.Error("storage: no more writes of provider records until the next start", "error", cause)
+// noteFailure returns an error of a file. If it is ErrFailed, it ends all writing, see
+// disk.Failure, and the error is that of the first failure.
+func (s *Store) noteFailure(err error) error {
+	if !errors.Is(err, ErrFailed) {
+		return err
 	}
-	return err
+	cause, first := s.failure.Set(err)
+	if first {
+		s.opts.Logger.Error("storage: no more writes of provider records until the next start", "error", err)
+	}
+	return cause
 }
 
 // report tells the observer of an error of the store's own.

@@ -41,8 +41,8 @@ func open(t testing.TB, dir string, o Options) *Store {
 	t.Helper()
 	s, err := Open(dir, o)
 	require.NoError(t, err)
-	// A store that is open has goroutines that hold it; one that is closed need not
-	// stay until the end of a test of thousands.
+	// Goroutines keep an open store in memory. A closed one is collected before the end
+	// of a test that opens thousands.
 	weakly := weak.Make(s)
 	t.Cleanup(func() {
 		if s := weakly.Value(); s != nil {

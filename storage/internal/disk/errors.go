@@ -64,10 +64,10 @@ func (f *Failure) Err() error {
 	return nil
 }
 
-// Set ends all writing because of an ErrFailed: what a file holds is not known until it is
-// opened again. An fsync is never repeated, because the kernel reports its failure once and
-// then calls the lost pages clean. Set returns the cause of the first call, and whether this
-// call was the first.
+// Set ends all writing: what a file holds is not known until it is opened again. An fsync
+// is never repeated, because the kernel reports its failure once and then calls the lost
+// pages clean. Set returns the cause of the first call, which is an ErrFailed, and whether
+// this call was the first.
 func (f *Failure) Set(cause error) (err error, first bool) {
 	if !errors.Is(cause, ErrFailed) {
 		cause = fmt.Errorf("%w: %w", ErrFailed, cause)

@@ -66,13 +66,12 @@ type File struct {
 	// Commit commits a transaction. Tests put failures here.
 	Commit func(*bbolt.Tx) error
 
-	path  string
-	os    *os.File // as bbolt opened it
-	o     FileOptions
-	page  int64       // bytes of a page
-	stuck atomic.Bool // bbolt has kept its locks in a panic
-
-	failed atomic.Bool // a commit was ErrFailed: the file is not written again
+	path   string
+	os     *os.File // as bbolt opened it
+	o      FileOptions
+	page   int64       // bytes of a page
+	failed atomic.Bool // a method has returned ErrFailed: the file is not written again
+	stuck  atomic.Bool // bbolt has kept its locks in a panic
 
 	// As of the last commit, in bytes.
 	size atomic.Int64 // length of the file
@@ -150,17 +149,24 @@ func (f *File) Path() string { return f.path }
 // View runs fn in a read transaction; records.ErrClosed if the file is closed. fn calls
 // nothing of the user's, so that all panics are the file's.
 func (f *File) View(fn func(*bbolt.Tx) error) (err error) {
-	defer recovered(&err)
+	defer recovered(&err) // as Guard does, which is slower by a call
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	if err = f.Bolt.View(fn); errors.Is(err, berrors.ErrDatabaseNotOpen) {
+	return closedError(f.Bolt.View(fn))
+}
+
+// closedError turns the error of a transaction that did not begin, because the file is
+// closed, into records.ErrClosed. bbolt returns that error unwrapped, so that errors of
+// other kinds are not searched for it.
+func closedError(err error) error {
+	if err == berrors.ErrDatabaseNotOpen { //nolint:errorlint // see above
 		return records.ErrClosed
 	}
 	return err
 }
 
 // Update runs fn in a write transaction and commits it. An error of fn undoes the
-// transaction and is returned as it is, joined with ErrFailed if that was not possible.
-// An error of the commit is that of Finish.
+// transaction and is returned as it is, unless Rollback fails too: then both are returned,
+// joined. Other errors are those of Begin and Finish.
 func (f *File) Update(fn func(*bbolt.Tx) error) error {
 	tx, err := f.Begin()
 	if err != nil {
@@ -176,11 +182,14 @@ func (f *File) Update(fn func(*bbolt.Tx) error) error {
 }
 
 // Begin opens a write transaction; it waits for the one that is open. An error is
-// ErrFailed.
+// records.ErrClosed if the file is closed, otherwise ErrFailed.
 func (f *File) Begin() (tx *bbolt.Tx, err error) {
 	if err := Guard(func() (err error) { tx, err = f.Bolt.Begin(true); return err }); err != nil {
+		if err = closedError(err); errors.Is(err, records.ErrClosed) {
+			return nil, err
+		}
 		f.noteStuck(err)
-		return nil, fmt.Errorf("%w: begin: %w", ErrFailed, err)
+		return nil, f.fail("begin", err)
 	}
 	return tx, nil
 }
@@ -189,9 +198,15 @@ func (f *File) Begin() (tx *bbolt.Tx, err error) {
 func (f *File) Rollback(tx *bbolt.Tx) error {
 	if err := Guard(tx.Rollback); err != nil {
 		f.noteStuck(err)
-		return fmt.Errorf("%w: rollback: %w", ErrFailed, err)
+		return f.fail("rollback", err)
 	}
 	return nil
+}
+
+// fail notes that nothing is known of what the file holds, and returns ErrFailed.
+func (f *File) fail(op string, err error) error {
+	f.failed.Store(true)
+	return fmt.Errorf("%w: %s: %w", ErrFailed, op, err)
 }
 
 // noteStuck notes a panic in which bbolt has kept its locks.
@@ -218,21 +233,19 @@ func (f *File) Finish(tx *bbolt.Tx) error {
 	case noRoom:
 		return Full(err)
 	}
-	f.failed.Store(true)
-	return fmt.Errorf("%w: %w", ErrFailed, err)
+	return f.fail("commit", err)
 }
 
-// Close lets go of the file. With last, it first commits last's changes together with the
-// list of free pages, so that the next open is quick; not if a commit has failed before. A
-// bbolt that panicked with its locks
-// held would wait for itself; then only the lock on the file is freed and the descriptor
-// closed. A nil File is closed.
+// Close lets go of the file. With last, unless the file has failed, it first commits last's
+// changes together with the list of free pages, so that the next open is quick. A bbolt
+// that panicked with its locks held would wait for itself; then only the lock on the file
+// is freed and the descriptor closed. A nil File is closed.
 func (f *File) Close(last func(*bbolt.Tx) error) error {
 	if f == nil {
 		return nil
 	}
 	var err error
-	if last != nil && !f.stuck.Load() && !f.failed.Load() {
+	if last != nil && !f.failed.Load() {
 		f.Bolt.NoFreelistSync = false
 		err = f.Update(last)
 	}

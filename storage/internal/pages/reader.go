@@ -35,8 +35,11 @@ func NewReader(f *os.File, name string, tell func(disk.Progress)) (*Reader, erro
 // Incomplete reports whether something could not be read.
 func (r *Reader) Incomplete() bool { return r.incomplete }
 
-// Stop ends a search that is under way: nothing more is wanted.
+// Stop ends a search that is under way, and all that come: nothing more is wanted.
 func (r *Reader) Stop() { r.stopped = true }
+
+// Stopped reports whether Stop was called.
+func (r *Reader) Stopped() bool { return r.stopped }
 
 // Skip ends the step of following the trees: nothing leads to the other pages.
 func (r *Reader) Skip() { r.meter.Skip() }
@@ -79,7 +82,8 @@ func (r *Reader) eachOf(pg *page, depth int, fn func(e *Element)) (whole bool) {
 	return whole
 }
 
-// Rows visits the rows of a bucket, and reports whether that was all of them. Nil: there is no such bucket.
+// Rows visits the rows of a bucket that can be read, and reports whether those were all.
+// Without a bucket (nil) it visits none and returns false.
 func (r *Reader) Rows(bucket *Element, fn func(e *Element)) (whole bool) {
 	if bucket == nil {
 		return false
@@ -106,10 +110,9 @@ func (r *Reader) Buckets() (top map[string]*Element, whole bool) {
 	return top, whole
 }
 
-// Search visits the rows of every leaf page of the file, also of pages no longer in
-// use: old versions of rows, rows that were removed, and those that only a lost
-// page led to. What names in progress
-// the rows that are looked for.
+// Search visits the rows of every leaf page that can be read, until Stop. It also visits
+// pages no longer in use: they hold old versions of rows, rows that were removed, and rows
+// that only a lost page led to. what names, in progress, the rows that are looked for.
 func (r *Reader) Search(what string, fn func(e *Element)) {
 	m := r.begin("searching all pages for lost " + what)
 	defer m.Skip()
