@@ -180,7 +180,6 @@ func TestCompact(t *testing.T) {
 	provide(t, db, start, "after", "new provider", time.Hour, true) // numbers go on
 }
 
-// TestCheckFindsDisagreement changes rows behind the counters' and indexes' back.
 // A file that another program has open stops Compact with the error that names the file.
 func TestCompactLocked(t *testing.T) {
 	dir := t.TempDir()
@@ -198,6 +197,7 @@ func TestCompactLocked(t *testing.T) {
 	requireSound(t, dir)
 }
 
+// TestCheckFindsDisagreement changes rows behind the counters' and indexes' back.
 func TestCheckFindsDisagreement(t *testing.T) {
 	put := func(bucket, key, value []byte) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }
