@@ -72,7 +72,7 @@ func TestFile(t *testing.T) {
 		require.ErrorIs(t, err, ErrLocked)
 		refused := errors.New("refused")
 		err = f.Update(func(tx *bbolt.Tx) error { return FirstErr(putRow(tx, "b", 10), refused) })
-		require.True(t, err == refused, "as it is: %#v", err)
+		require.Equal(t, refused, err, "as it is")
 		require.False(t, has(t, f, "b"))
 		require.NoError(t, f.Close(func(tx *bbolt.Tx) error { return putRow(tx, "last", 10) }))
 		require.ErrorIs(t, f.View(func(*bbolt.Tx) error { return nil }), records.ErrClosed)
