@@ -13,17 +13,16 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// contact is what the node knows of a peer that answered: its addresses as they
-// may be told, encoded once for each scope of asker. Immutable.
+// contact holds the addresses of a peer that answered, and its entry in answers, encoded
+// once for each scope. Immutable.
 type contact struct {
-	addrs [][]byte // of the scope of the connection it answered on
-	scope wire.Scope
+	addrs [][]byte   // within scope
+	scope wire.Scope // of the connection on which the peer answered
 	rtt   time.Duration
-	raw   [wire.NumScopes][]byte // entry body for askers of each scope; nil: no address to tell
+	raw   [wire.NumScopes][]byte // body of its entry in answers to each scope; nil: it has no address there
 }
 
-// newContact builds the contact of a peer from the addresses the host knows,
-// keeping those that fit the scope of the connection.
+// newContact returns the contact of a peer with those of addrs that are within scope.
 func newContact(id kad.PeerID, addrs [][]byte, scope wire.Scope, rtt time.Duration) *contact {
 	c := &contact{scope: scope, rtt: rtt}
 	c.addrs = rpc.FilterBytes(nil, id, addrs, scope)
@@ -38,12 +37,12 @@ func newContact(id kad.PeerID, addrs [][]byte, scope wire.Scope, rtt time.Durati
 // book holds the contacts of the routing table's peers. Owned by the loop.
 type book struct {
 	contacts map[kad.PeerID]*contact
-	dirty    bool // the view must be built anew
+	dirty    bool // the view is out of date
 }
 
 func newBook() book { return book{contacts: make(map[kad.PeerID]*contact)} }
 
-// note takes the newest contact of a peer.
+// note sets the contact of a peer.
 func (b *book) note(id kad.PeerID, c *contact) {
 	old := b.contacts[id]
 	b.contacts[id] = c
@@ -52,7 +51,7 @@ func (b *book) note(id kad.PeerID, c *contact) {
 	}
 }
 
-// prune forgets contacts of peers that left the table.
+// prune removes the contacts of peers that are no longer in the table.
 func (b *book) prune(t *kbucket.Table) {
 	keep := make(map[kad.PeerID]*contact, len(b.contacts))
 	t.Entries(func(e kbucket.Entry) bool {
@@ -64,13 +63,13 @@ func (b *book) prune(t *kbucket.Table) {
 	b.contacts = keep
 }
 
-// view is what inbound requests read: the verified peers and their contacts.
+// view is the state that inbound requests read: the verified peers and their contacts.
 // Immutable.
 type view struct {
 	table      *kbucket.View
 	generation uint64
 	contacts   map[kad.PeerID]*contact
-	at         []*contact // of the table's peers, by their places; nil: none known
+	at         []*contact // of the table's peers, by their index in table; nil: no contact
 }
 
 // place fills at.
@@ -83,8 +82,8 @@ func (v *view) place() {
 
 func emptyView() *view { return &view{table: kbucket.New(kad.Key{}, kbucket.Config{}).View()} }
 
-// contactSlack is how many contacts beyond the table's peers the book holds
-// before it is pruned: the table's replacements and those just evicted.
+// contactSlack is how many more contacts than table peers the book may hold before it is
+// pruned: those of replacements and of peers just evicted.
 const contactSlack = 256
 
 // publishView builds a new view if the table or a contact changed.
@@ -109,15 +108,15 @@ func (n *Node) publishView() {
 	n.view.Store(v)
 }
 
-// neighbours answers the Handler from the current view.
+// neighbours implements dht.Neighbours with the current view.
 type neighbours struct{ n *Node }
 
 const (
-	// closerSpare is how many peers beyond those wanted are looked at first: one may
-	// be the asker.
+	// closerSpare is how many more peers than requested are looked at first: one of them
+	// may be the asker.
 	closerSpare = 2
-	// closerScratch is room for the peers looked at for one answer: k, and as many
-	// again that have no address to tell.
+	// closerScratch limits the peers that are looked at for one answer: k, and as many
+	// again without an address for the asker's scope.
 	closerScratch = 40
 )
 
@@ -129,7 +128,7 @@ func (b neighbours) Closer(dst []wire.Peer, target kad.Key, count int, asker kad
 	near := v.table.NearestAt(scratch[:0], &target, min(count+closerSpare, most))
 	for i := 0; count > 0; i++ {
 		if i == len(near) {
-			if i >= most { // else there may be more behind those without an address
+			if i >= most { // otherwise there may be more after those without an address
 				break
 			}
 			if near = v.table.NearestAt(scratch[:0], &target, most); i >= len(near) {
@@ -146,8 +145,8 @@ func (b neighbours) Closer(dst []wire.Peer, target kad.Key, count int, asker kad
 	return dst
 }
 
-// Said implements dht.Neighbours. identify keeps the addresses of connected peers up
-// to date, and with them the contacts of the table.
+// Said implements dht.Neighbours. identify keeps the addresses of connected peers, and so
+// the contacts, up to date.
 func (b neighbours) Said(dst [][]byte, id kad.PeerID, scope wire.Scope) [][]byte {
 	if c := b.n.view.Load().contacts[id]; c != nil {
 		return rpc.FilterBytes(dst, id, c.addrs, scope)

@@ -7,7 +7,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// cleaner saves snapshots and removes what has expired. Its slots are safe for concurrent
+// cleaner saves snapshots and removes expired records. Its slots are safe for concurrent
 // use.
 type cleaner struct {
 	worker
@@ -15,7 +15,7 @@ type cleaner struct {
 
 	mu      sync.Mutex
 	toSave  *records.Snapshot
-	final   chan<- error // told how the last snapshot was saved; nil: it is not the last
+	final   chan<- error // receives the result of the last snapshot; nil: toSave is not the last
 	expiry  bool
 	saved   time.Time // last successful snapshot
 	expired time.Time // last successful expiry
@@ -27,13 +27,13 @@ func newCleaner(n *Node) *cleaner {
 	return c
 }
 
-// expire has expired records removed.
+// expire makes the cleaner remove expired records.
 func (c *cleaner) expire() { c.leave(&c.mu, func() { c.expiry = true }) }
 
-// snapshot has s saved.
+// snapshot makes the cleaner save s.
 func (c *cleaner) snapshot(s records.Snapshot) { c.leave(&c.mu, func() { c.toSave = &s }) }
 
-// finalSnapshot has s saved and done told of it.
+// finalSnapshot makes the cleaner save s and send the result to done.
 func (c *cleaner) finalSnapshot(s records.Snapshot, done chan<- error) {
 	c.leave(&c.mu, func() { c.toSave, c.final = &s, done })
 }
@@ -68,8 +68,8 @@ func (c *cleaner) save(s records.Snapshot) error {
 	return nil
 }
 
-// removeExpired removes what is due, in steps, and stops between steps if the node
-// does.
+// removeExpired removes expired records in steps. If the node closes it stops after the
+// current step.
 func (c *cleaner) removeExpired() {
 	start := time.Now()
 	var total records.Expired
@@ -93,8 +93,8 @@ func (c *cleaner) removeExpired() {
 	c.mu.Unlock()
 }
 
-// hurry reports whether the node is closing: the rest can expire after the next
-// start.
+// hurry reports whether the node is closing: the remaining records are removed after the
+// next start.
 func (c *cleaner) hurry() bool {
 	c.mu.Lock()
 	final := c.final != nil

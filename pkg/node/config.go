@@ -23,7 +23,7 @@ import (
 // PublicPrefix is the protocol prefix of the public Amino network.
 const PublicPrefix = wire.PublicPrefix
 
-// Config sets up a Node. Zero fields take the defaults said at each.
+// Config sets up a Node. A zero field means the default that its comment names.
 type Config struct {
 	// ProtocolPrefix goes before "/kad/1.0.0"; "" is PublicPrefix.
 	ProtocolPrefix string
@@ -31,76 +31,76 @@ type Config struct {
 	Mode Mode
 	// Bootstrap peers are dialled when the table is empty or low.
 	Bootstrap []peer.AddrInfo
-	// First says that this node may be alone, as the first node of a network is: it
-	// is never isolated.
+	// First marks the first node of a network, which may be alone: it never counts as
+	// isolated.
 	First bool
-	// Validators check and choose the values of further namespaces, by the namespace: one
-	// word, the first of keys such as "/namespace/...". They count wherever those of pk and
-	// ipns do, which they cannot replace: in what is put, found, served, corrected and
-	// renewed. One that is an Ender as well tells when a value ends.
+	// Validators check and select the values of further namespaces. The map key is the
+	// namespace, a word without slashes: "name" for keys such as "/name/...". The node
+	// uses them for values that are published, found, received, corrected and republished.
+	// The validators of pk and ipns cannot be replaced. A validator may also be an Ender.
 	Validators map[string]Validator
-	// UnvalidatedNamespaces are accepted without validation, beside pk, ipns and those of
-	// Validators.
+	// UnvalidatedNamespaces are further namespaces whose values are accepted without
+	// validation.
 	UnvalidatedNamespaces []string
 	// RawKeys accepts value keys that have no /namespace/ form.
 	RawKeys bool
 
-	// Store, Keystore and Snapshots keep the node's state; nil: in memory, one
-	// for all three.
+	// Store, Keystore and Snapshots hold the node's state. Set all three or none; nil:
+	// one records.Mem.
 	Store     records.Store
 	Keystore  records.Keystore
 	Snapshots records.Snapshots
 
-	// MaxValueTTL caps the life of any value; 0 is 48 h.
+	// MaxValueTTL limits the lifetime of any value; 0 means 48 h, the maximum.
 	MaxValueTTL time.Duration
-	// DefaultValueTTL is given to values stored without one; 0 is MaxValueTTL.
+	// DefaultValueTTL is the lifetime of values stored without one; 0 means MaxValueTTL.
 	DefaultValueTTL time.Duration
-	// ProviderTTL is the life of a provider record; 0 is 48 h.
+	// ProviderTTL is the lifetime of a provider record; 0 means 48 h, the maximum.
 	ProviderTTL time.Duration
-	// MaxValueSize bounds a value in bytes; 0 is 10 KiB.
+	// MaxValueSize limits a value in bytes; 0 means 10 KiB.
 	MaxValueSize int
-	// MaxAddressesPerProvider bounds the addresses kept of a provider: the first ones of
-	// its announcement. 0 is records.MaxAddressesPerProvider, which is also the most.
+	// MaxAddressesPerProvider limits the addresses stored for a provider: the first ones
+	// of its ADD_PROVIDER. 0 means records.MaxAddressesPerProvider, the maximum.
 	MaxAddressesPerProvider int
-	// MaxInboundStreams bounds the DHT streams that peers hold open; at the bound an
-	// idle one makes room for a newcomer. 0 is rpc.DefaultMaxStreams. The resource
-	// manager of the host must admit more.
+	// MaxInboundStreams limits the DHT streams that peers hold open. At the limit a new
+	// stream closes an idle one. 0 means rpc.DefaultMaxStreams. The host's resource
+	// manager must admit more.
 	MaxInboundStreams int
-	// RepublishInterval is how often published keys are renewed; 0 is
+	// RepublishInterval is the time from one publication of a key to the next; 0 means
 	// republish.Interval.
 	RepublishInterval time.Duration
 
-	// Gate is the connection gater and resolver of the host: see rpc.Gate. The node
-	// tells it which private and loopback addresses it may dial. Nil: a name told by
-	// a peer on a public address is dialled wherever it leads.
+	// Gate is the connection gater and resolver of the host, see rpc.Gate. The node
+	// tells it which private and loopback addresses may be dialled. Nil: DNS addresses
+	// from peers on public addresses are dialled even if they resolve to private ones.
 	Gate *rpc.Gate
 
-	// DHT holds the protocol's numbers; Self, First, Heartbeat, Select, Observer, Rand and
-	// Republish.Interval are set by the node.
+	// DHT holds the parameters of the protocol. The node sets Self, First, Heartbeat,
+	// Select, Observer, Rand and Republish.Interval.
 	DHT dht.Config
-	// Retrying is called before each attempt to reach somebody while no peer answers,
-	// by the node's loop: it must not block. A host that holds back dials because
-	// earlier ones failed is to forget that here. Nil: nothing.
+	// Retrying is called before each attempt to reach a peer while no peer answers. The
+	// loop calls it, so it must not block. A host with a dial backoff should clear it
+	// here. May be nil.
 	Retrying func()
-	// Observer is told what the protocol does; nil: nobody.
+	// Observer observes the protocol. May be nil.
 	Observer dht.Observer
-	// RPCObserver is told of each RPC; nil: nobody.
+	// RPCObserver observes each RPC. May be nil.
 	RPCObserver rpc.Observer
-	// Housekeeping is told of disk work; nil: nobody.
+	// Housekeeping observes the disk work. May be nil.
 	Housekeeping HousekeepingObserver
-	// Logger; nil discards.
+	// Logger receives the node's log; nil discards it.
 	Logger *slog.Logger
 }
 
-// HousekeepingObserver is told of the node's disk work. Safe for concurrent use.
+// HousekeepingObserver observes the node's disk work. Safe for concurrent use.
 type HousekeepingObserver interface {
-	// Snapshot reports a saved or failed snapshot.
+	// Snapshot is called after a snapshot was saved or could not be.
 	Snapshot(took time.Duration, peers int, err error)
-	// Expired reports one run of expiry.
+	// Expired is called after each run of expiry.
 	Expired(took time.Duration, removed records.Expired, err error)
 }
 
-// ErrConfig wraps every violation that New finds.
+// ErrConfig is returned by New for a Config with violations; the error names them all.
 var ErrConfig = errors.New("node: bad config")
 
 func (c *Config) setDefaults() error {
@@ -185,7 +185,7 @@ func (c *Config) validateNamespaces(bad func(format string, args ...any)) {
 	}
 }
 
-// ProtocolID returns the stream protocol of a network by its prefix.
+// ProtocolID returns the stream protocol of the network with the given prefix.
 func ProtocolID(prefix string) protocol.ID { return protocol.ID(prefix + "/kad/1.0.0") }
 
 func (c *Config) protocol() protocol.ID { return ProtocolID(c.ProtocolPrefix) }

@@ -1,23 +1,26 @@
 // Package node is the library: a DHT node on a libp2p host.
 //
-// New starts one goroutine, the loop, that owns the dht.Machine, bounded workers
-// for requests, a publisher and a cleaner for disk work and a reader of the host's events;
-// Close stops them all and waits. A Node implements go-libp2p's routing.Routing.
+// New starts the goroutines of the node: the loop, which owns the dht.Machine, a bounded
+// number of workers that send requests, a publisher and a cleaner that do the disk work,
+// and a reader of the host's events. Close stops them all and waits for them. A Node
+// implements go-libp2p's routing.Routing.
 //
-// What a node keeps in the network for its caller, and for how long, is said by the call:
+// The call decides what the node publishes and for how long it republishes it:
 //
-//	Publish       a value, renewed until Unpublish
-//	PublishFor    a value, renewed for a time or until Unpublish
-//	PublishOnce   a value, never renewed
-//	ProvideKey    that this node has the content of a key, renewed until UnprovideKey
-//	ProvideMany   the same of many keys, announced later, until UnprovideMany
+//	Publish       a value, republished until Unpublish
+//	PublishFor    a value, republished for a given time or until Unpublish
+//	PublishOnce   a value, never republished
+//	ProvideKey    a provider record, republished until UnprovideKey
+//	ProvideMany   many provider records, published in the background, until UnprovideMany
 //	Provide       ProvideKey by CID, until Unprovide
 //
-// What is renewed is durable in Config.Keystore before the call returns, and is renewed
-// after a restart too. Keys are the bytes that are hashed: "/namespace/..." of a value, the
-// multihash or any 1 to 80 bytes of a provider record.
+// Keys that are republished are in Config.Keystore, durably, before the call returns, so
+// a restart does not end their publication. A key is the bytes that are hashed into the
+// keyspace: "/namespace/..." for a value, a multihash or any 1 to 80 bytes for a provider
+// record.
 //
-// Calls that ask the network run until their ctx ends, or a minute; they return its error,
-// dht.ErrBusy if dht.MaxQueries are under way, and ErrClosed after Close. ErrNotFound is an
-// answer of the network; ErrNoAnswer is none.
+// Calls that ask the network end with their ctx and return its error, or after
+// dht.QueryTimeout. They return dht.ErrBusy if dht.MaxQueries are running, and ErrClosed
+// after Close. ErrNotFound means that peers answered and none had a record; ErrNoAnswer
+// that no peer answered.
 package node

@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// eventQueue bounds the host's events that wait to be read: identify completes
-// for hundreds of peers at once when a bootstrap node restarts.
+// eventQueue limits the host's events that wait to be read. When a bootstrap node restarts,
+// identify completes for hundreds of peers at once.
 const eventQueue = 1024
 
 func (n *Node) subscribe() (event.Subscription, error) {
@@ -27,8 +27,7 @@ func (n *Node) subscribe() (event.Subscription, error) {
 	}, eventbus.BufSize(eventQueue), eventbus.Name("holdfast"))
 }
 
-// readEvents turns the host's events into events of the Machine. It owns
-// nothing.
+// readEvents passes the host's events to the Machine. It owns no state.
 func (n *Node) readEvents() {
 	defer n.workers.Done()
 	for ev := range n.events.Out() {
@@ -51,8 +50,8 @@ func (n *Node) readEvents() {
 	}
 }
 
-// identified takes the addresses that a peer of the table has just given of itself:
-// one that comes back elsewhere is told where it is now, not where it last answered.
+// identified updates the addresses of a table peer with those that it has just announced,
+// so that answers name its current addresses, not those on which it last answered.
 func (n *Node) identified(p peer.ID, conn network.Conn) {
 	id := kad.PeerID(p)
 	if _, ok := n.view.Load().contacts[id]; !ok {
@@ -80,8 +79,7 @@ func (n *Node) protocolsChanged(p peer.ID, added, removed []protocol.ID) {
 	}
 }
 
-// reachabilityChanged follows the host's own view in auto mode: a node that the
-// internet can reach serves, any other asks only.
+// reachabilityChanged makes a node in ModeAuto serve while it is publicly reachable.
 func (n *Node) reachabilityChanged(r network.Reachability) {
 	n.reachability.Store(int32(r))
 	if n.cfg.Mode != ModeAuto {

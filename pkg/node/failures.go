@@ -10,12 +10,11 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// maxFailures bounds how many publications are told of that failed, and how many that
-// ended: what happens for one reason happens to many keys.
+// maxFailures limits the failed publications that are kept, and those that ended. More of
+// them would mostly repeat the same reason.
 const maxFailures = 10
 
-// PublishFailure is a published key that was not published, or that too few peers
-// took, when it was last tried.
+// PublishFailure is a key whose last publication failed or was stored by too few peers.
 type PublishFailure struct {
 	Kind    records.Kind
 	Key     []byte
@@ -23,7 +22,7 @@ type PublishFailure struct {
 	Problem string
 }
 
-// PublishEnd is a published key that is not published any more.
+// PublishEnd is a key whose publication has ended by itself.
 type PublishEnd struct {
 	Kind   records.Kind
 	Key    []byte
@@ -31,8 +30,8 @@ type PublishEnd struct {
 	Reason string
 }
 
-// ends are the last publications that ended by themselves, newest first, and how many
-// there were since the start.
+// ends holds the last keys whose publication ended by itself, newest first, and their
+// number since the start.
 type ends struct {
 	last []PublishEnd
 	n    int
@@ -44,7 +43,7 @@ func (e *ends) add(x PublishEnd) {
 	e.last = e.last[:min(len(e.last), maxFailures)]
 }
 
-// failures are the last ones, newest first. Owned by whoever owns the list.
+// failures holds the last failed publications, newest first, at most one for each key.
 type failures []PublishFailure
 
 func (f *failures) add(x PublishFailure) {
@@ -53,12 +52,12 @@ func (f *failures) add(x PublishFailure) {
 	*f = (*f)[:min(len(*f), maxFailures)]
 }
 
-// forget drops that of a key that was published since.
+// forget removes the failure of a key.
 func (f *failures) forget(kind records.Kind, key []byte) {
 	*f = slices.DeleteFunc(*f, func(x PublishFailure) bool { return x.Kind == kind && bytes.Equal(x.Key, key) })
 }
 
-// problem says why a publication failed.
+// problem describes why a publication failed.
 func problem(p *dht.Published) string {
 	switch {
 	case p.Asked == 0:

@@ -13,30 +13,29 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// followUps bounds the providers without addresses that are looked up after a
-// Providers query.
+// followUps limits the lookups for providers without addresses after a Providers query.
 const followUps = 20
 
-// finder tells the providers of one Providers call to its caller: each once with the
-// addresses known by then, those without addresses last, and again with addresses
-// that come later.
+// finder passes the providers of one Providers call to the caller's fn: each provider with
+// the addresses known so far, and again with addresses that arrive later. Providers without
+// addresses come last.
 type finder struct {
 	n      *Node
 	wanted int // 0: all
 	fn     func(peer.AddrInfo) bool
 
-	told  map[peer.ID]bool     // false: it waits in later
-	ours  map[peer.ID][][]byte // addresses told that this node knew; the query does not know of them
-	later []peer.ID
-	count int // distinct peers told
-	over  bool
+	told  map[peer.ID]bool     // true: passed to fn; false: waits in later
+	ours  map[peer.ID][][]byte // addresses passed to fn that this node knew, not the query
+	later []peer.ID            // providers without addresses so far
+	count int                  // distinct providers passed to fn
+	over  bool                 // fn wants no more
 }
 
 func newFinder(n *Node, wanted int, fn func(peer.AddrInfo) bool) *finder {
 	return &finder{n: n, wanted: wanted, fn: fn, told: make(map[peer.ID]bool), ours: make(map[peer.ID][][]byte)}
 }
 
-// takeLocal is told of the providers in our own store; false once no more are wanted.
+// takeLocal takes the providers of our own store; false once fn wants no more.
 func (f *finder) takeLocal(ps []records.Provider) bool {
 	for i := range ps {
 		p := &ps[i]
@@ -49,8 +48,7 @@ func (f *finder) takeLocal(ps []records.Provider) bool {
 	return true
 }
 
-// take is told of a provider, or of more addresses of one; false once no more are
-// wanted.
+// take takes a provider, or more addresses of one; false once fn wants no more.
 func (f *finder) take(p wire.Peer) bool {
 	id := peer.ID(p.ID)
 	_, again := f.told[id]
@@ -72,8 +70,9 @@ func (f *finder) take(p wire.Peer) bool {
 	return !f.over
 }
 
-// first returns the addresses of a provider told for the first time: those it gives of
-// itself to this node, then those of its record, or else what the peerstore has.
+// first returns the addresses of a provider that fn has not received: those that the
+// provider announced to this node itself, then those of its record; otherwise those of the
+// peerstore.
 func (f *finder) first(p wire.Peer) []ma.Multiaddr {
 	id := peer.ID(p.ID)
 	if id == f.n.host.ID() {
@@ -90,7 +89,7 @@ func (f *finder) first(p wire.Peer) []ma.Multiaddr {
 	return f.n.host.Peerstore().Addrs(id)
 }
 
-// fresh returns the addresses that were not told as ours.
+// fresh returns the addresses of p without those in ours.
 func (f *finder) fresh(p wire.Peer) [][]byte {
 	ours := f.ours[peer.ID(p.ID)]
 	isOurs := func(a []byte) bool {
@@ -108,7 +107,7 @@ func (f *finder) tell(ai peer.AddrInfo) bool {
 	return !f.over
 }
 
-// followUp looks up the addresses of providers that came without any.
+// followUp looks up the addresses of the providers in later and passes them to fn.
 func (f *finder) followUp(ctx context.Context) {
 	lookups := 0
 	for _, id := range f.later {

@@ -16,25 +16,24 @@ import (
 
 // Bounds of work on many keys.
 const (
-	// handOverStep is how many keys the loop takes at a time: a millisecond of its
-	// time, so that requests do not wait.
+	// handOverStep is how many keys the loop takes in one call, about a millisecond, so
+	// that requests do not wait.
 	handOverStep = 1024
-	// removeWorkers is how many records are removed at once: they share a commit.
+	// removeWorkers is how many records are removed concurrently: they share a commit.
 	removeWorkers = 256
 )
 
-// HandedOver says what became of keys that were handed over.
+// HandedOver counts the keys of a ProvideMany call.
 type HandedOver struct {
-	New   int // not provided here before
-	Known int // provided here already, or given twice
+	New   int // not provided before
+	Known int // already provided, or given twice
 }
 
-// ProvideMany begins to provide many keys, each as ProvideKey does, and returns as soon
-// as they are durable: the schedule announces them, beginning at once. Known keys keep
-// their schedule, except those never announced yet, which are due now. So a call may be
-// repeated with the same keys. After ErrKeyLength or an error of ctx or of the store no
-// key of the call is provided that was not before; after ErrClosed all are, at the next
-// start.
+// ProvideMany provides many keys, each as ProvideKey does. It returns once they are
+// durable; the schedule publishes them in the background, starting at once. Known keys
+// keep their due time, except those never published so far, which become due now, so a
+// call can be repeated. After ErrKeyLength or an error of ctx or of the store the call has
+// provided no new key. After ErrClosed all keys are provided from the next start on.
 func (n *Node) ProvideMany(ctx context.Context, keys [][]byte) (h HandedOver, err error) {
 	pubs, items, err := n.unprovided(keys)
 	if err == nil {
@@ -48,15 +47,15 @@ func (n *Node) ProvideMany(ctx context.Context, keys [][]byte) (h HandedOver, er
 	}
 	n.unannounced.add(items...)
 	err = n.steps(items, func(now time.Time, m *dht.Machine, it republish.Item) {
-		if !m.Schedule().Active(it) { // else it is being announced
+		if !m.Schedule().Active(it) { // otherwise it is being published
 			m.Scheduled(now, it, now, false)
 		}
 	})
 	return HandedOver{New: len(pubs), Known: len(keys) - len(pubs)}, err
 }
 
-// unprovided returns the keys that are not provided here, once each, and what is to be
-// announced: those and the known ones that never were.
+// unprovided returns the keys that are not provided yet, without duplicates, and the items
+// to publish: those keys and the known ones that were never published.
 func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, announce []republish.Item, err error) {
 	now := time.Now()
 	seen := make(map[republish.Item]bool, len(keys))
@@ -83,8 +82,8 @@ func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, announce []r
 	return pubs, announce, nil
 }
 
-// UnprovideMany is UnprovideKey for many keys. It returns how many of them were
-// announced. After an error it may be called again with the same keys.
+// UnprovideMany is UnprovideKey for many keys. It returns how many of them were published.
+// After an error it may be called again with the same keys.
 func (n *Node) UnprovideMany(_ context.Context, keys [][]byte) (removed int, err error) {
 	removed, err = n.cfg.Keystore.UnpublishAll(records.KindProvider, keys)
 	if err != nil {
@@ -105,13 +104,13 @@ func (n *Node) UnprovideMany(_ context.Context, keys [][]byte) (removed int, err
 			if err := n.forgetProvided(key); !errors.Is(err, records.ErrNotFound) {
 				return err
 			}
-			return nil // not announced yet, or expired
+			return nil // not published yet, or expired
 		})
 	}
 	return removed, g.Wait()
 }
 
-// steps has the loop do something with each item, a few at a time.
+// steps has the loop call do with each item, handOverStep items in one call of the loop.
 func (n *Node) steps(items []republish.Item, do func(now time.Time, m *dht.Machine, it republish.Item)) error {
 	for len(items) > 0 {
 		step := items[:min(len(items), handOverStep)]
@@ -128,9 +127,8 @@ func (n *Node) steps(items []republish.Item, do func(now time.Time, m *dht.Machi
 	return nil
 }
 
-// unannounced holds the published keys of which no publication has succeeded yet, and
-// counts the publications. It is as large as what waits to be announced. Safe for
-// concurrent use.
+// unannounced holds the published keys whose first publication has not succeeded yet, and
+// counts publications. Safe for concurrent use.
 type unannounced struct {
 	mu           sync.Mutex
 	keys         map[republish.Item]struct{}
@@ -156,7 +154,7 @@ func (u *unannounced) forget(items ...republish.Item) {
 	}
 }
 
-// ended takes the end of a publication.
+// ended records the end of a publication.
 func (u *unannounced) ended(it republish.Item, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -168,8 +166,8 @@ func (u *unannounced) ended(it republish.Item, ok bool) {
 	delete(u.keys, it)
 }
 
-// counts returns how many keys no peer has been told of, and the publications since
-// the start that succeeded and failed.
+// counts returns how many keys wait for their first successful publication, and how many
+// publications succeeded and failed since the start.
 func (u *unannounced) counts() (keys int, done, failed uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -10,9 +10,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
-// networkChanged is called when an address of this machine has come or gone, as with
-// a link: the node looks whether its peers still answer and, if none did, tries to
-// reach them at once.
+// networkChanged is called when this machine gains or loses an address, as when a link
+// comes up. The node probes its peers, and tries to reach them at once if none answers.
 func (n *Node) networkChanged() {
 	n.tryDo(func(now time.Time, m *dht.Machine) { m.Doubt(now) })
 }
@@ -34,8 +33,8 @@ func (n *Node) noteIsolation(now time.Time) {
 	}
 }
 
-// hangUp closes the connections to the peers of the table, which have carried no
-// answer: after an outage TCP may wait longer to send again than a new dial takes.
+// hangUp closes the connections to the peers of the table, none of which answers. After an
+// outage a new dial is faster than TCP's next retransmission on an old connection.
 func (n *Node) hangUp() {
 	var silent []peer.ID
 	for e := range n.machine.Table().Entries {
@@ -50,9 +49,9 @@ func (n *Node) hangUp() {
 	})
 }
 
-// dialing returns the context for a request or a dial. While nobody answers, dials
-// are not held back because earlier ones failed: that would outlast the outage. Nor
-// does libp2p dial through relays then.
+// dialing returns the context for a request or a dial. While no peer answers, it bypasses
+// libp2p's dial backoff, which would outlast the outage. libp2p then also dials without
+// relays.
 func (n *Node) dialing(ctx context.Context) context.Context {
 	if n.unanswered.Load() {
 		return network.WithForceDirectDial(ctx, "no peer answers")

@@ -2,10 +2,10 @@ package node
 
 import "context"
 
-// joining tells callers how far the node has come into its network.
+// joining lets callers wait until the node has joined its network.
 type joining struct {
-	attempted chan struct{} // closed by the loop: the first attempt is over
-	joined    chan struct{} // closed by the loop: and a peer has answered
+	attempted chan struct{} // closed by the loop once the first attempt is over
+	joined    chan struct{} // closed by the loop once a peer has answered as well
 	isOver    bool          // attempted is closed; owned by the loop
 	isIn      bool          // joined is closed; owned by the loop
 }
@@ -14,18 +14,20 @@ func newJoining() joining {
 	return joining{attempted: make(chan struct{}), joined: make(chan struct{})}
 }
 
-// Joined returns nil once the node is part of its network: the first attempt to reach its
-// bootstrap peers is over (see Bootstrapped), and a peer, whichever, has answered a request
-// of this node. A node that nobody answers goes on trying, and Joined goes on waiting: give
-// it a ctx that ends. Once it has returned nil it returns nil at once; Status tells whether
-// a peer answers now (IsolatedSince). Errors: that of ctx, ErrClosed.
+// Joined waits until the node is part of its network: the first attempt to reach the
+// bootstrap peers is over (see Bootstrapped), and a peer has answered a request of this
+// node. While no peer answers, the node keeps trying and Joined keeps waiting, so ctx should
+// have a deadline. After the first success Joined always returns nil; whether a peer
+// answers now is in Status().IsolatedSince. Errors: that of ctx, ErrClosed.
 func (n *Node) Joined(ctx context.Context) error { return n.await(ctx, n.joining.joined) }
 
 // Bootstrapped waits until the first attempt to reach the bootstrap peers is over: each has
-// been dialled, for ten seconds at most; or there are none; or a peer answers to a node
-// that was restored from a snapshot, which needs no other. It returns why those that were
-// not reached, in the last attempt so far, were not; each wraps an *rpc.DialError. They are
-// tried again while the table is low. err is that of ctx, or ErrClosed.
+// been dialled, for ten seconds at most, or there are none. A node restored from a snapshot
+// needs no bootstrap peer: there the wait also ends when a restored peer answers.
+//
+// failures has an error for each bootstrap peer that the last attempt did not reach; each
+// wraps an *rpc.DialError. The node tries these peers again while its table is low. err is
+// that of ctx, or ErrClosed.
 func (n *Node) Bootstrapped(ctx context.Context) (failures []error, err error) {
 	if err := n.await(ctx, n.joining.attempted); err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func (n *Node) Bootstrapped(ctx context.Context) (failures []error, err error) {
 	return failures, nil
 }
 
-// await waits for the end of ch, even if ctx is over by then.
+// await waits until ch is closed. If it already is, await returns nil even if ctx has ended.
 func (n *Node) await(ctx context.Context, ch <-chan struct{}) error {
 	select {
 	case <-ch:
@@ -53,7 +55,7 @@ func (n *Node) await(ctx context.Context, ch <-chan struct{}) error {
 	}
 }
 
-// noteJoined closes the channels that are due. It is called by the loop.
+// noteJoined closes the channels of joining that are due. The loop calls it.
 func (n *Node) noteJoined() {
 	j := &n.joining
 	if j.isIn {

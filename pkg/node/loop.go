@@ -7,14 +7,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
-// call is work for the loop. It runs with the Machine and must not block.
+// call is work for the loop: a function of the Machine that must not block.
 type call func(now time.Time, m *dht.Machine)
 
-// Bounds of the loop.
+// Limits of the loop.
 const (
-	// callQueue bounds the calls that wait for the loop; callers beyond it wait.
+	// callQueue limits the calls that wait for the loop. Further callers of do block.
 	callQueue = 1024
-	// callBatch bounds the calls served before the output is performed.
+	// callBatch limits the calls that run before the output is performed.
 	callBatch = 64
 )
 
@@ -44,7 +44,7 @@ func (n *Node) loop() {
 	}
 }
 
-// drain serves calls that already wait, so that one output serves them all.
+// drain runs calls that already wait, so that their output is performed together.
 func (n *Node) drain() {
 	for range callBatch {
 		select {
@@ -56,7 +56,7 @@ func (n *Node) drain() {
 	}
 }
 
-// do hands work to the loop; it waits while the queue is full.
+// do passes work to the loop. It blocks while the queue is full.
 func (n *Node) do(c call) error {
 	select {
 	case n.calls <- c:
@@ -66,7 +66,7 @@ func (n *Node) do(c call) error {
 	}
 }
 
-// tryDo hands work to the loop unless the queue is full.
+// tryDo passes work to the loop, or drops it if the queue is full.
 func (n *Node) tryDo(c call) {
 	select {
 	case n.calls <- c:
@@ -75,7 +75,7 @@ func (n *Node) tryDo(c call) {
 	}
 }
 
-// ask hands work to the loop and waits until it is done.
+// ask passes work to the loop and waits until it has run.
 func (n *Node) ask(c call) error {
 	done := make(chan struct{})
 	if err := n.do(func(now time.Time, m *dht.Machine) { c(now, m); close(done) }); err != nil {

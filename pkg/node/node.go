@@ -26,31 +26,31 @@ import (
 var (
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("node: closed")
-	// ErrNoAnswer is returned when the network could not be asked: no peer is known
-	// (ErrNoPeers), or none of those asked has answered. ErrNotFound is an answer.
+	// ErrNoAnswer is returned when no peer is known (ErrNoPeers), or when none of the
+	// peers that were asked answered.
 	ErrNoAnswer = errors.New("node: no peer has answered")
-	// ErrNoPeers is the ErrNoAnswer of a node that knows no peer to ask.
+	// ErrNoPeers is an ErrNoAnswer: the node knows no peer to ask.
 	ErrNoPeers = fmt.Errorf("%w: none is known that could be asked", ErrNoAnswer)
-	// ErrNotTaken is returned when peers have answered and none took the record.
+	// ErrNotTaken is returned when peers answered but none stored the record.
 	ErrNotTaken = errors.New("node: no peer took the record")
-	// ErrNotFound is returned when peers were asked and none has what was asked for. It is
-	// a routing.ErrNotFound for errors.Is.
+	// ErrNotFound is returned when peers answered and none had what was looked for.
+	// errors.Is also reports it as routing.ErrNotFound.
 	ErrNotFound error = notFoundError{}
-	// ErrStuck is returned by Close when the store did not end its work in time,
-	// which is then left behind.
+	// ErrStuck is returned by Close when the store does not return in time. Its goroutine
+	// is left running.
 	ErrStuck = errors.New("node: the store is stuck")
 )
 
-// closeTimeout bounds how long Close waits for requests being served, and twice for
-// the store: all in all under ten seconds.
+// closeTimeout limits each wait of Close: one for the requests being served and two for
+// the store, under ten seconds in total.
 const closeTimeout = 3 * time.Second
 
-// besideValue is what a message holds beside its value, in bytes: the key twice, and
-// peers, which other implementations do not trim to our size.
+// besideValue is the size in bytes that a message may have besides its value: the key
+// twice, and peers, which other implementations do not trim to our limit.
 const besideValue = 256 << 10
 
-// besideInRecord is what a record of a message holds beside its value, in bytes: the
-// key, who published it and when.
+// besideInRecord is the size in bytes that a record may have besides its value: key,
+// publisher and time.
 const besideInRecord = records.MaxValueKeyLen + 1<<10
 
 // Node is a DHT node on a libp2p host. Safe for concurrent use.
@@ -68,31 +68,31 @@ type Node struct {
 	cleaner   *cleaner
 	view      atomic.Pointer[view]
 	events    event.Subscription
-	ctx       context.Context // of all requests in flight; ends with Close
+	ctx       context.Context // of all requests in flight; Close cancels it
 	cancel    context.CancelFunc
-	stop      chan struct{} // the loop ends
+	stop      chan struct{} // closed: the loop ends
 	loopDone  chan struct{}
 	workers   sync.WaitGroup
 	calls     chan call
 	once      sync.Once
 	closeErr  error
-	release   func() // the protocol on the host
+	release   func() // releases the protocol on the host
 
 	reachability  atomic.Int32
 	natHidden     atomic.Bool // see scopeOf
 	natTold       sync.Once
-	interval      atomic.Int64 // of republishing
+	interval      atomic.Int64 // republish interval in nanoseconds
 	met           met
 	bootstrapping atomic.Bool
 	bootstrapped  atomic.Bool // the bootstrap peers were dialled, or there were none
 	joining       joining
 	dialFailures  atomic.Pointer[[]error]
 	dropped       atomic.Uint64                   // see tryDo
-	over          [records.NumQuotas]atomic.Int64 // what the handler refused or cut
+	over          [records.NumQuotas]atomic.Int64 // records that the handler refused or cut, by quota
 	traces        traces
 	unannounced   unannounced
 	bootstraps    struct{ reached, failed, skipped atomic.Uint64 }
-	alive         atomic.Int64 // when a peer of the table last asked something: nanoseconds since started
+	alive         atomic.Int64 // when a peer of the table last sent a request: nanoseconds since started
 	unanswered    atomic.Bool  // no peer answers, see dialing
 
 	// Owned by the loop.
@@ -102,23 +102,23 @@ type Node struct {
 	book             book
 	own              own
 	restored         int
-	retried          int       // where in the snapshot the next retry begins
-	isolated         time.Time // since when, as logged; zero: it is not
-	savedGeneration  uint64    // of the table in the last snapshot
-	snapshotsSkipped int       // since then
+	retried          int       // index in the snapshot of the first peer of the next retry
+	isolated         time.Time // start of the isolation that was logged; zero: not isolated
+	savedGeneration  uint64    // generation of the table in the last snapshot
+	snapshotsSkipped int       // since the last snapshot
 }
 
-// New starts a node on h and restores its last snapshot. The host stays the
-// caller's, who closes it after the node.
+// New starts a node on h and restores its last snapshot. The caller owns the host and
+// closes it after the node. New returns ErrConfig or ErrProtocolTaken.
 //
-// The host needs a gate, so that peers on public addresses cannot make it dial private
-// ones, by names that lead there:
+// The host needs a gate. Otherwise peers on public addresses could make it dial private
+// addresses, through DNS names that resolve to them:
 //
 //	gate := rpc.NewGate(nil)
 //	h, err := libp2p.New(libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate))
 //	n, err := node.New(h, node.Config{Gate: gate})
 //
-// Other protocols on the host call gate.Allow before they dial a private address.
+// Other protocols on the host must call gate.Allow before they dial a private address.
 func New(h host.Host, cfg Config) (*Node, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
@@ -204,10 +204,9 @@ func (n *Node) newHandler() *dht.Handler {
 	})
 }
 
-// Close stops the node: no more requests are served, the table is saved, what is
-// in flight is cancelled. It waits for its goroutines, ten seconds at most: then the
-// store is stuck (ErrStuck), or a request that is being served. It may be called
-// again.
+// Close stops the node: it stops serving, saves the table, cancels requests and queries,
+// and waits for the goroutines, ten seconds at most. It returns ErrStuck if the store
+// does not return in that time. Further calls return the same error.
 func (n *Node) Close() error {
 	n.once.Do(func() {
 		n.closeErr = errors.Join(n.server.Close(), n.lastSnapshot())
@@ -223,7 +222,7 @@ func (n *Node) Close() error {
 	return n.closeErr
 }
 
-// closeWorkers ends the disk work; ErrStuck if the store holds it up.
+// closeWorkers ends the disk work; ErrStuck if the store does not return.
 func (n *Node) closeWorkers() error { return closeWorkers(&n.publisher.worker, &n.cleaner.worker) }
 
 // lastSnapshot saves the table if there is anything to save.
@@ -247,20 +246,20 @@ func (n *Node) lastSnapshot() error {
 	}
 }
 
-// failWaiters ends the queries of callers that still wait. The loop has ended.
+// failWaiters ends the queries that callers still wait for, after the loop has ended.
 func (n *Node) failWaiters() {
 	for _, w := range n.waiters {
 		w.finish(dht.Result{Err: ErrClosed, Stats: dht.QueryStats{Outcome: dht.OutcomeCancelled}})
 	}
 }
 
-// Host returns the libp2p host the node runs on.
+// Host returns the libp2p host that the node runs on.
 func (n *Node) Host() host.Host { return n.host }
 
-// Protocol returns the protocol ID the node speaks.
+// Protocol returns the protocol ID that the node serves and dials.
 func (n *Node) Protocol() protocol.ID { return n.cfg.protocol() }
 
-// foundConnected makes candidates of peers the host was connected to already.
+// foundConnected makes candidates of the peers that the host is already connected to.
 func (n *Node) foundConnected() {
 	for _, p := range n.host.Network().Peers() {
 		if conn := n.connTo(p); conn != nil {
@@ -272,13 +271,13 @@ func (n *Node) foundConnected() {
 	}
 }
 
-// speaks reports whether identify saw the peer serve our protocol.
+// speaks reports whether the peer serves our protocol, as identify reported.
 func (n *Node) speaks(p peer.ID) bool {
 	got, err := n.host.Peerstore().SupportsProtocols(p, n.cfg.protocol())
 	return err == nil && len(got) > 0
 }
 
-// found makes a peer that is known to serve a candidate.
+// found makes a candidate of a peer that serves our protocol.
 func (n *Node) found(p peer.ID) {
 	k := kad.NewPeer(kad.PeerID(p))
 	_ = n.do(func(now time.Time, m *dht.Machine) { m.PeerFound(now, k, true) })
@@ -289,7 +288,8 @@ func republishItem(kind uint8, key []byte) republish.Item {
 	return republish.Item{Key: kad.KeyOf(key), Kind: kind}
 }
 
-// SetBootstrap replaces the bootstrap peers, which are dialled when the table is low next.
+// SetBootstrap replaces the bootstrap peers. The node dials the new ones the next time its
+// table is low.
 func (n *Node) SetBootstrap(peers []peer.AddrInfo) {
 	_ = n.ask(func(time.Time, *dht.Machine) { n.cfg.Bootstrap = peers })
 }

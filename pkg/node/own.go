@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// ownMemory is how long an address of our own that has gone is remembered: if it
-	// comes back by then, most records still name it.
+	// ownMemory is how long an own address that is gone is remembered: if it comes back
+	// within that time, most provider records still contain it.
 	ownMemory = time.Hour
-	// maxOwn bounds those remembered: the 16 that a node has at most, and those of seven
-	// earlier changes. If more come within ownMemory, those that have gone are forgotten.
+	// maxOwn limits the remembered addresses: a node's 16, and those of seven earlier
+	// changes. If there are more within ownMemory, those that are gone are forgotten.
 	maxOwn = 128
 )
 
-// own are the addresses that the records of what this node provides name: those it has
-// and those it had within the last hour. Owned by the loop.
+// own is the set of addresses in this node's provider records: those that it has, and
+// those that it had within the last hour. Owned by the loop.
 type own struct {
-	gone   map[string]time.Time // since when it is gone; zero: it is not
+	gone   map[string]time.Time // by address: when it went; zero: the node has it
 	public bool                 // only public addresses count
 	dirty  bool                 // changed since the last snapshot
 }
 
-// restore takes the addresses of the last snapshot, if it has any.
+// restore adds the addresses of the last snapshot, if it has any.
 func (o *own) restore(addrs [][]byte, public bool) {
 	if len(addrs) == 0 {
 		return
@@ -38,9 +38,9 @@ func (o *own) restore(addrs [][]byte, public bool) {
 	}
 }
 
-// update takes the addresses of now. It reports whether records lack one of them, which
-// nobody knows the first time. Private addresses count while there are no public ones:
-// most of those who ask are told no others then.
+// update sets the current addresses. It reports whether provider records lack one of them;
+// the first time that is unknown, so it returns false. Private addresses count only as long
+// as the node has no public one.
 func (o *own) update(now time.Time, public, all [][]byte) (fresh bool) {
 	switch {
 	case len(public) > 0:
@@ -67,8 +67,8 @@ func (o *own) update(now time.Time, public, all [][]byte) (fresh bool) {
 	return fresh && !first
 }
 
-// forget notes which addresses are gone and drops those that have been for long, or all of
-// them if those of now might not fit.
+// forget marks addresses that are gone. It drops those gone for ownMemory, or all that are
+// gone if the current ones might not fit.
 func (o *own) forget(now time.Time, have map[string]bool) {
 	full := len(o.gone)+len(have) > maxOwn
 	for a, since := range o.gone {
@@ -81,7 +81,7 @@ func (o *own) forget(now time.Time, have map[string]bool) {
 	}
 }
 
-// saved returns the addresses for the snapshot: those that are not gone.
+// saved returns the current addresses, for the snapshot.
 func (o *own) saved() (addrs [][]byte) {
 	for a, since := range o.gone {
 		if since.IsZero() {
@@ -93,8 +93,8 @@ func (o *own) saved() (addrs [][]byte) {
 	return addrs
 }
 
-// announceMoved takes the addresses this node has now. What it provides is announced again
-// if records lack one of them.
+// announceMoved updates the node's own addresses. If provider records lack one of them,
+// the node republishes its provider records.
 func (n *Node) announceMoved() {
 	all := addrBytes(n.host.Addrs())
 	public := rpc.FilterBytes(nil, n.self.ID, all, wire.ScopePublic)

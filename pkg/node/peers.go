@@ -17,20 +17,19 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// dialTimeout bounds one dial of Connect and of Ping, pingTimeout an answer to the
-// latter.
+// dialTimeout limits one dial of Connect or Ping, pingTimeout the answer to one ping.
 const (
 	dialTimeout = 10 * time.Second
 	pingTimeout = 10 * time.Second
 )
 
-// dialsAtOnce bounds the dials of one Connect.
+// dialsAtOnce limits the concurrent dials of one Connect.
 const dialsAtOnce = 16
 
-// Connect dials peers at addresses that the operator or the program knows, private ones
-// too, each for ten seconds at most, and makes those reached candidates for the routing
-// table. It returns them with the errors of the others, in the order given; each error
-// wraps an *rpc.DialError.
+// Connect dials the given peers, each for ten seconds at most, and makes those that it
+// reaches candidates for the routing table. The caller vouches for the addresses, so they
+// may be private. Connect returns the peers that it reached and the errors of the others,
+// both in the order of peers; each error wraps an *rpc.DialError.
 func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []peer.ID, errs []error) {
 	results := make([]error, len(peers))
 	var wg sync.WaitGroup
@@ -59,9 +58,10 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 	return reached, errs
 }
 
-// FindPeer returns the addresses of a peer: its own word if we are connected to it,
-// or get connected during the lookup; otherwise what it said when it was, then what
-// the peers nearest to it know, the nearest first. ErrNotFound, ErrNoAnswer.
+// FindPeer returns the addresses of a peer. If the host is connected to it, or becomes
+// connected during the lookup, they are those that the peer itself announced. Otherwise
+// they are those that it announced when it was connected, followed by those that the peers
+// nearest to it know, nearest first. Errors: ErrNotFound, ErrNoAnswer.
 func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) {
 	if err := id.Validate(); err != nil {
 		return peer.AddrInfo{}, fmt.Errorf("node: find peer: %w", err)
@@ -80,13 +80,13 @@ func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) 
 	addrs := append(neighbours{n}.Said(nil, k, wire.ScopeLoopback), res.Peer.Addrs...)
 	ai := peer.AddrInfo{ID: id, Addrs: rpc.Multiaddrs(rpc.InScope(nil, k, addrs, wire.ScopeLoopback))}
 	if err == nil && len(ai.Addrs) == 0 {
-		err = ErrNotFound // it was met and has gone since
+		err = ErrNotFound // the peer is known, but no address of it
 	}
 	return ai, err
 }
 
-// ownWord returns the addresses of a connected peer: once it has been identified, the
-// peerstore has what it said itself.
+// ownWord returns the addresses that a connected peer announced itself: after identify the
+// peerstore has those.
 func (n *Node) ownWord(id peer.ID) (peer.AddrInfo, bool) {
 	if !n.connected(id) {
 		return peer.AddrInfo{}, false
@@ -96,7 +96,7 @@ func (n *Node) ownWord(id peer.ID) (peer.AddrInfo, bool) {
 }
 
 // Closest returns the k peers nearest to key that answer, nearest first, without this
-// node. ErrInvalidKey for an empty key, ErrNoAnswer if nobody could be asked.
+// node. Errors: ErrInvalidKey for an empty key, ErrNoAnswer.
 func (n *Node) Closest(ctx context.Context, key []byte) ([]peer.AddrInfo, error) {
 	if len(key) == 0 {
 		return nil, fmt.Errorf("%w: empty", ErrInvalidKey)
@@ -120,9 +120,9 @@ func (n *Node) addrInfo(id kad.PeerID) peer.AddrInfo {
 	return ai
 }
 
-// Ping measures one round trip to a peer with libp2p's ping, with the DHT's own PING if
-// the peer lacks it: ten seconds at most for the dial, and as many for each ping. Without
-// addresses the peer is looked up first. Errors are those of FindPeer, of the dial and of
+// Ping measures one round trip to a peer with libp2p's ping, or with the DHT's own PING if
+// the peer does not have that. The dial and each ping take ten seconds at most. Without
+// addresses, Ping looks the peer up first. Errors: those of FindPeer, of the dial and of
 // the ping.
 func (n *Node) Ping(ctx context.Context, ai peer.AddrInfo) (time.Duration, error) {
 	if len(ai.Addrs) == 0 && !n.connected(ai.ID) {
@@ -150,7 +150,7 @@ func (n *Node) roundTripTo(ctx context.Context, ai peer.AddrInfo) (time.Duration
 	}
 	rtt, err := n.libp2pPing(ctx, ai.ID)
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		return rtt, err // who is silent there is silent here
+		return rtt, err // a peer that does not answer one ping does not answer the other
 	}
 	start := time.Now()
 	_, err = n.client.Request(ctx, ai.ID, &wire.Message{Type: wire.Ping, Key: []byte("ping")})
@@ -162,14 +162,14 @@ func (n *Node) libp2pPing(ctx context.Context, id peer.ID) (time.Duration, error
 	ctx, cancel := context.WithTimeout(network.WithAllowLimitedConn(ctx, "ping"), pingTimeout)
 	defer cancel()
 	r, ok := <-ping.Ping(ctx, n.host, id)
-	if !ok { // the channel ends with ctx
+	if !ok { // ctx has ended
 		return 0, ctx.Err()
 	}
 	return r.RTT, r.Error
 }
 
 // RepublishNow makes every published key due now, except those being published, and
-// returns; Status tells how far the renewal has come (Republish). ErrClosed.
+// returns at once. Status().Republish shows the progress. Error: ErrClosed.
 func (n *Node) RepublishNow() error {
 	return n.ask(func(now time.Time, m *dht.Machine) { m.RepublishAll(now) })
 }

@@ -20,15 +20,16 @@ var ErrNegative = errors.New("node: negative number")
 // ErrKeyLength is returned for a provider key that is empty or over 80 bytes.
 var ErrKeyLength = fmt.Errorf("node: a provider key has 1 to %d bytes", records.MaxKeyLen)
 
-// ProvideKey announces that this node has the content of key (a multihash, or any 1 to 80
-// bytes) and announces it again every Config.RepublishInterval until UnprovideKey, after a
-// restart too. Each record lives for Config.ProviderTTL.
+// ProvideKey publishes a provider record: this node has the content of key, which is a
+// multihash or any 1 to 80 bytes. The record is republished every
+// Config.RepublishInterval until UnprovideKey, also after a restart. Each copy has a
+// lifetime of Config.ProviderTTL.
 //
-// It returns when the first announcement is over. StoredAt is 0 if no peer could be
-// reached: the key is announced once a peer is there.
+// ProvideKey returns when the first publication is over. If no peer could be reached,
+// StoredAt is 0 and the error nil: the node publishes the record once it has a peer.
 //
-// Errors: ErrKeyLength; an error of the store. With dht.ErrBusy and an error of ctx the
-// key is provided, and announced a minute later.
+// Errors: ErrKeyLength; those of the store. After dht.ErrBusy or an error of ctx the key
+// is scheduled: its first publication is due after dht.PublishRetry.
 func (n *Node) ProvideKey(ctx context.Context, key []byte) (StoreResult, error) {
 	if err := checkProviderKey(key); err != nil {
 		return StoreResult{}, err
@@ -49,8 +50,8 @@ func checkProviderKey(key []byte) error {
 	return nil
 }
 
-// provideHere stores our own provider record. It carries no addresses: those of
-// this node are told as they are when somebody asks.
+// provideHere stores our own provider record, without addresses: answers contain the
+// addresses that the node has at that moment.
 func (n *Node) provideHere(key []byte) (expires time.Time, err error) {
 	now := time.Now()
 	expires = now.Add(n.cfg.ProviderTTL)
@@ -65,9 +66,10 @@ func (n *Node) provideQuery(key []byte) dht.Query {
 	return dht.Query{Kind: dht.StoreProvider, Key: key, Provider: wire.Peer{ID: n.self.ID}}
 }
 
-// UnprovideKey stops announcing a key and forgets the record here, also one of Provide
-// without announce; records at other peers live until they expire. ErrNotFound if the key
-// was not provided here. After an error of the store it may be called again.
+// UnprovideKey stops republishing the provider record of a key and removes it from this
+// node's store, also one of Provide without announce. Copies at other peers stay until
+// they expire. It returns ErrNotFound if the key was not provided. After an error of the
+// store it may be called again.
 func (n *Node) UnprovideKey(_ context.Context, key []byte) error {
 	published := n.stopPublishing(records.KindProvider, key)
 	if published != nil && !errors.Is(published, ErrNotFound) {
@@ -88,24 +90,24 @@ func (n *Node) forgetProvided(key []byte) error {
 	return nil
 }
 
-// Published calls fn with the keys this node publishes, in the order of their
-// place in the keyspace, until fn returns false. fn may not call the keystore, so not the
-// node's calls that publish either. Errors are the keystore's.
+// Published calls fn with the keys that this node publishes, in the order of the keyspace,
+// until fn returns false. fn must not call the keystore, nor the node's methods that
+// publish or unpublish. Errors are those of the keystore.
 func (n *Node) Published(fn func(records.Published) bool) error {
 	return n.cfg.Keystore.Range(kad.Prefix{}, fn)
 }
 
-// maxLocal bounds the providers of our own store that one Providers call tells: as
-// many as a query holds with some addresses each.
+// maxLocal limits the providers that one Providers call takes from our own store: as many
+// as a query holds with a few addresses each.
 const maxLocal = 80_000
 
-// Providers finds peers that have the content of key, each told to fn with its
-// addresses, until count (0: all) are found or fn returns false. A peer is told again
-// if others know more addresses of it: then with those. fn runs in the caller's goroutine.
-// It returns how many peers were told.
+// Providers finds the providers of key and calls fn with each provider and its addresses,
+// until it has found count of them (0: all) or fn returns false. If a later answer has
+// further addresses of a provider, it calls fn again with those. fn runs in the caller's
+// goroutine. Providers returns how many distinct providers fn received.
 //
-// Errors: ErrKeyLength, ErrNegative; ErrNotFound if no peer was told, ErrNoAnswer if also
-// nobody could be asked; an error of the store.
+// Errors, if that is zero: ErrNotFound if peers answered, ErrNoAnswer if none did. Also
+// ErrKeyLength, ErrNegative and those of the store.
 func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(peer.AddrInfo) bool) (int, error) {
 	if err := checkProviderKey(key); err != nil {
 		return 0, err

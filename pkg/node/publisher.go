@@ -12,16 +12,16 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// publisher does the disk work of the published keys: it reads those that are due, renews
-// the copies here, and notes how publications ended. Its slots are safe for concurrent
-// use.
+// publisher does the disk work for published keys: it reads keys that are due, renews the
+// own copies of their records, and saves the outcome of publications. Its slots are safe
+// for concurrent use.
 type publisher struct {
 	worker
 	n *Node
 
 	mu      sync.Mutex
-	toLoad  []republish.Item // bounded by the schedule's MaxActive
-	toNote  []dht.Published  // bounded by the Machine's queries
+	toLoad  []republish.Item // at most the schedule's MaxActive
+	toNote  []dht.Published  // at most dht.MaxQueries
 	alone   bool             // no peer of the table answers
 	renewed time.Time        // last successful publication
 	failed  failures         // of publications
@@ -37,21 +37,22 @@ func newPublisher(n *Node) *publisher {
 	return p
 }
 
-// load has keys that are due read and renewed.
+// load makes the publisher read and renew keys that are due.
 func (p *publisher) load(items []republish.Item) {
 	if len(items) > 0 {
 		p.leave(&p.mu, func() { p.toLoad = append(p.toLoad, items...) })
 	}
 }
 
-// published has the ends of publications noted.
+// published makes the publisher save the outcome of publications.
 func (p *publisher) published(ps []dht.Published) {
 	if len(ps) > 0 {
 		p.leave(&p.mu, func() { p.toNote = append(p.toNote, ps...) })
 	}
 }
 
-// noPeers has the copies here renewed, while no peer answers.
+// noPeers makes the publisher renew the own copies of overdue keys, because no peer
+// answers.
 func (p *publisher) noPeers() { p.leave(&p.mu, func() { p.alone = true }) }
 
 func (p *publisher) publish() {
@@ -67,18 +68,18 @@ func (p *publisher) publish() {
 	}
 }
 
-// publishWorkers is how many published keys are read, renewed here or noted at once:
-// their writes share a commit.
+// publishWorkers limits the keys that the publisher works on concurrently: their writes
+// share a commit.
 const publishWorkers = 16
 
-// renewHereEvery is how often the copies here are renewed while nobody is there to
-// publish them to: soon enough for those that were due just after the last time.
+// renewHereEvery is how often the own copies are renewed while there is no peer to publish
+// to. It is short enough that a key due just after one run does not expire before the next.
 func (n *Node) renewHereEvery() time.Duration {
 	return (min(n.cfg.DefaultValueTTL, n.cfg.ProviderTTL) - n.republishInterval()) / 2
 }
 
-// renewHere renews our own copies of overdue published keys: without peers the schedule
-// hands out none, and they would expire here too. It reads a 256th of the keys at a time.
+// renewHere renews the own copies of overdue keys. Without peers the schedule hands out no
+// keys, so these copies would expire. It reads a 256th of the keys at a time.
 func (p *publisher) renewHere() {
 	for first := range 256 {
 		var due []records.Published
@@ -103,7 +104,7 @@ func (p *publisher) renewHere() {
 	}
 }
 
-// note persists how a publication ended.
+// note saves the outcome of a publication.
 func (p *publisher) note(x dht.Published) {
 	var last time.Time
 	p.mu.Lock()
@@ -116,12 +117,12 @@ func (p *publisher) note(x dht.Published) {
 	p.mu.Unlock()
 	p.n.unannounced.ended(republishItem(uint8(x.Kind), x.Key), x.OK)
 	if err := p.n.cfg.Keystore.Done(x.Kind, x.Key, last, x.Due); err != nil {
-		p.n.log.Error("the schedule of a published key could not be saved", "kind", x.Kind.String(), "err", err)
+		p.n.log.Error("due time of a published key could not be saved", "kind", x.Kind.String(), "err", err)
 	}
 }
 
-// loadOne reads a published key that is due, renews the copy here and gives its
-// query to the Machine.
+// loadOne reads a published key that is due, renews the own copy and passes the query that
+// publishes it to the Machine.
 func (p *publisher) loadOne(it republish.Item) {
 	var pub *records.Published
 	err := p.n.cfg.Keystore.Range(kad.PrefixOf(it.Key, kad.KeyBits), func(x records.Published) bool {
@@ -140,7 +141,7 @@ func (p *publisher) loadOne(it republish.Item) {
 		}
 	}
 	if err != nil {
-		p.n.log.Error("a published key could not be renewed", "err", err)
+		p.n.log.Error("published key could not be renewed", "err", err)
 	}
 	if gone {
 		p.n.unannounced.forget(it)
@@ -148,7 +149,7 @@ func (p *publisher) loadOne(it republish.Item) {
 	_ = p.n.do(func(now time.Time, m *dht.Machine) { m.Loaded(now, it, q, gone) })
 }
 
-// noteEnd notes a publication that is over.
+// noteEnd records that the publication of a key has ended.
 func (p *publisher) noteEnd(x PublishEnd) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,14 +164,14 @@ func (p *publisher) lastRenewed() time.Time {
 	return p.renewed
 }
 
-// failures returns the published keys that were not published when last tried.
+// failures returns the keys whose last publication failed.
 func (p *publisher) failures() []PublishFailure {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.failed)
 }
 
-// endings returns the last publications that ended by themselves, and their number.
+// endings returns the last keys whose publication ended by itself, and their number.
 func (p *publisher) endings() ends {
 	p.mu.Lock()
 	defer p.mu.Unlock()

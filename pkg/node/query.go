@@ -9,17 +9,17 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
-// waiter takes the news of one query from the loop to its caller without ever
-// making the loop wait: news is kept, bounded by the Machine's own bounds, until
-// the caller fetches it.
+// waiter passes the progress of one query from the loop to its caller. The loop never
+// waits for the caller: progress is kept, within the Machine's bounds, until the caller
+// takes it.
 type waiter struct {
 	mu     sync.Mutex
 	news   []dht.Progress
 	result dht.Result
-	trace  *dht.Trace // set before done is closed; nil: not kept
+	trace  *dht.Trace // set before done is closed; nil: the query has no trace
 
-	signal chan struct{} // capacity 1: there is news
-	done   chan struct{} // closed: result is set
+	signal chan struct{} // capacity 1: there is progress
+	done   chan struct{} // closed once result is set
 }
 
 func newWaiter() *waiter {
@@ -54,8 +54,8 @@ func (n *Node) query(ctx context.Context, q dht.Query) (dht.Result, error) {
 	return n.follow(ctx, q, resultOnly)
 }
 
-// follow is query that calls progress from this goroutine with each piece of news; false
-// from it ends the query early.
+// follow is query that calls progress, in the caller's goroutine, with each progress of the
+// query, until it returns false: then the query ends early.
 func (n *Node) follow(ctx context.Context, q dht.Query, progress func(dht.Progress) bool) (dht.Result, error) {
 	w, id, err := n.begin(q)
 	if err != nil {
@@ -64,10 +64,10 @@ func (n *Node) follow(ctx context.Context, q dht.Query, progress func(dht.Progre
 	return n.wait(ctx, id, w, progress)
 }
 
-// resultOnly is for callers who want no news.
+// resultOnly ignores progress.
 func resultOnly(dht.Progress) bool { return true }
 
-// begin starts a query.
+// begin starts a query in the loop.
 func (n *Node) begin(q dht.Query) (*waiter, dht.QueryID, error) {
 	w := newWaiter()
 	var id dht.QueryID
@@ -119,7 +119,7 @@ func (n *Node) wait(ctx context.Context, id dht.QueryID, w *waiter, progress fun
 	}
 }
 
-// err is the error of a finished query that has nothing to show.
+// err returns the error of a finished query; nil if it found or stored something.
 func (w *waiter) err() error {
 	r := &w.result
 	switch {

@@ -7,8 +7,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
-// SetIntervals changes periods of the running node; see dht.Machine.SetIntervals.
-// The interval of republishing must stay under the life of records.
+// SetIntervals changes intervals of the running node, see dht.Machine.SetIntervals. The
+// republish interval must be shorter than Config.ProviderTTL, otherwise it returns
+// ErrConfig.
 func (n *Node) SetIntervals(i dht.Intervals) error {
 	if i.Republish >= n.cfg.ProviderTTL {
 		return fmt.Errorf("%w: republish interval %s must be under the provider TTL %s", ErrConfig, i.Republish, n.cfg.ProviderTTL)

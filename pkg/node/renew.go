@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// end returns when a publication ends by itself and why; zero: never.
+// end returns when the publication of a key ends by itself, and why; zero: never.
 func (n *Node) end(p *records.Published) (at time.Time, reason string) {
 	own := time.Time{}
 	if p.Kind == records.KindValue {
@@ -22,16 +22,16 @@ func (n *Node) end(p *records.Published) (at time.Time, reason string) {
 	return at, "it was stored with a lifetime of " + p.TTL.String()
 }
 
-// renew renews our own copy of a published record and returns the query that
-// publishes it; gone if its time is over.
+// renew renews the own copy of a published record and returns the query that publishes it;
+// gone if the publication has ended.
 func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) {
 	now := time.Now()
 	if end, reason := n.end(p); !end.IsZero() && !now.Before(end) {
 		level := slog.LevelWarn
-		if end.Equal(p.Until) { // as whoever stored it wanted
+		if end.Equal(p.Until) { // as the publisher asked
 			level = slog.LevelInfo
 		}
-		n.log.Log(n.ctx, level, "a key is not published any more", "kind", p.Kind.String(), "key", fmt.Sprintf("%.64q", p.Key), "reason", reason)
+		n.log.Log(n.ctx, level, "publication of a key has ended", "kind", p.Kind.String(), "key", fmt.Sprintf("%.64q", p.Key), "reason", reason)
 		n.publisher.noteEnd(PublishEnd{Kind: p.Kind, Key: p.Key, At: end, Reason: reason})
 		return nil, true, n.cfg.Keystore.Unpublish(p.Kind, p.Key)
 	}

@@ -18,9 +18,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// request performs one Send of the Machine and posts how it ended. Answers are
-// prepared here, off the loop: records validated, addresses filtered and noted,
-// keys computed.
+// request sends one request of the Machine and posts the outcome to the loop. It prepares
+// the answer outside the loop: it validates records, filters addresses and adds them to the
+// peerstore, and computes keys.
 func (n *Node) request(ctx context.Context, s dht.Send) {
 	defer n.workers.Done()
 	to := peer.ID(s.To.ID)
@@ -61,14 +61,14 @@ func (n *Node) roundTrip(ctx context.Context, to peer.ID, s dht.Send) (rpc.Reply
 	})
 }
 
-// contactOf builds the contact of a peer that has just answered.
+// contactOf returns the contact of a peer that has just answered.
 func (n *Node) contactOf(id peer.ID, r rpc.Reply) *contact {
 	addrs := addrBytes(n.host.Peerstore().Addrs(id))
 	return newContact(kad.PeerID(id), addrs, r.Scope, r.RTT)
 }
 
-// withAddrs returns an ADD_PROVIDER of this node with the addresses that fit the
-// peer it goes to, as they are now.
+// withAddrs returns an ADD_PROVIDER of this node with its current addresses, those within
+// the scope of the receiver.
 func (n *Node) withAddrs(msg *wire.Message, to peer.ID) *wire.Message {
 	scope := wire.ScopePublic
 	if conn := n.connTo(to); conn != nil {
@@ -81,7 +81,7 @@ func (n *Node) withAddrs(msg *wire.Message, to peer.ID) *wire.Message {
 	return &m
 }
 
-// failure is why an RPC failed, with what that means to the Machine.
+// failure is the error of an RPC together with the Machine's error for it.
 type failure struct {
 	error
 	means error
@@ -90,8 +90,8 @@ type failure struct {
 // Unwrap makes errors.Is find both.
 func (f failure) Unwrap() []error { return []error{f.error, f.means} }
 
-// classify tells peers that do not serve the protocol, that take no more for now, and
-// that refused this request from those that failed.
+// classify adds the Machine's error for peers that do not serve the protocol, are at a
+// limit, or refused the request.
 func classify(err error) error {
 	switch {
 	case errors.Is(err, rpc.ErrUnsupported):
@@ -104,7 +104,7 @@ func classify(err error) error {
 	return err
 }
 
-// connTo returns a connection to p that is not limited, if there is one.
+// connTo returns a connection to p that is not a limited one (through a relay), or nil.
 func (n *Node) connTo(p peer.ID) network.Conn {
 	for _, c := range n.host.Network().ConnsToPeer(p) {
 		if !c.Stat().Limited {
@@ -114,8 +114,8 @@ func (n *Node) connTo(p peer.ID) network.Conn {
 	return nil
 }
 
-// ensureAddrs puts the addresses of a table peer back into the peerstore if they
-// have expired there.
+// ensureAddrs adds the addresses of a table peer to the peerstore if they have expired
+// there.
 func (n *Node) ensureAddrs(id kad.PeerID) {
 	c := n.view.Load().contacts[id]
 	if c == nil || len(n.host.Peerstore().Addrs(peer.ID(id))) > 0 {
@@ -126,7 +126,7 @@ func (n *Node) ensureAddrs(id kad.PeerID) {
 	n.host.Peerstore().AddAddrs(peer.ID(id), addrs, peerstore.TempAddrTTL)
 }
 
-// prepare checks an answer and takes what it says of other peers.
+// prepare validates the record of an answer and takes its peers.
 func (n *Node) prepare(s dht.Send, scope wire.Scope, resp *dht.Response) {
 	msg := resp.Message
 	if msg.Record != nil && (!n.acceptable(s.Message.Key, msg.Record) || !n.endInTime(msg.Record)) {
@@ -144,7 +144,7 @@ func (n *Node) prepare(s dht.Send, scope wire.Scope, resp *dht.Response) {
 	}
 }
 
-// acceptable reports whether a record found is for the key and valid.
+// acceptable reports whether a record is for key and valid.
 func (n *Node) acceptable(key []byte, r *wire.Record) bool {
 	if string(r.Key) != string(key) || len(r.Value) > n.cfg.MaxValueSize {
 		return false
@@ -152,8 +152,8 @@ func (n *Node) acceptable(key []byte, r *wire.Record) bool {
 	return n.valid.Validate(string(key), r.Value) == nil
 }
 
-// endInTime lowers the lifetime that a valid record came with to its own end; false if
-// that is less than a second away.
+// endInTime lowers the lifetime of a valid record to its own end. It returns false if that
+// is less than a second away.
 func (n *Node) endInTime(r *wire.Record) (ok bool) {
 	end, now := n.valid.End(string(r.Key), r.Value), time.Now()
 	held := records.HeldExpiry(now, records.WireTTL(r.TTL), r.TimeReceived)
@@ -164,12 +164,12 @@ func (n *Node) endInTime(r *wire.Record) (ok bool) {
 	return ok
 }
 
-// maxNoted bounds the peers of one list, or of one part of a long one, whose addresses go
-// to the peerstore: all closer peers, and as many providers as most content has.
+// maxNoted limits the peers of one list, or of one part of a long one, whose addresses are
+// added to the peerstore: all closer peers, and as many providers as most content has.
 const maxNoted = 128
 
-// hear filters the addresses of peers told to us and notes them. Entries with an
-// impossible ID go, and so do those nobody knows an address of unless keep.
+// hear filters the addresses of peers in an answer and adds them to the peerstore. It drops
+// entries with an impossible ID and, unless keep, those without any known address.
 func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
 	out := ps[:0]
 	for i := range ps {
@@ -192,9 +192,10 @@ func (n *Node) hear(ps []wire.Peer, scope wire.Scope, keep bool) []wire.Peer {
 	return out
 }
 
-// noteAddrs remembers addresses of hearsay for the length of a few queries. libp2p
-// drops those of this very TTL once the peer itself has said where it is, so that
-// nobody's word of another is told on; for a connected peer it already has.
+// noteAddrs adds addresses that another peer reported to the peerstore, for the length of a
+// few queries. libp2p removes addresses with TempAddrTTL once the peer itself announces its
+// addresses, so that this node does not pass on second-hand ones. A connected peer has
+// already announced its own.
 func (n *Node) noteAddrs(id peer.ID, addrs []ma.Multiaddr, scope wire.Scope) {
 	if len(addrs) > 0 && !n.connected(id) {
 		n.cfg.Gate.Allow(scope, addrs)
@@ -202,7 +203,7 @@ func (n *Node) noteAddrs(id peer.ID, addrs []ma.Multiaddr, scope wire.Scope) {
 	}
 }
 
-// addrBytes returns multiaddrs in their binary form.
+// addrBytes returns the binary forms of multiaddrs.
 func addrBytes(addrs []ma.Multiaddr) [][]byte {
 	out := make([][]byte, len(addrs))
 	for i, a := range addrs {

@@ -14,19 +14,19 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// restoreTTL is how long restored addresses stay in the peerstore: until the
-// probes are through.
+// restoreTTL is how long restored addresses stay in the peerstore: until all restored peers
+// have been probed.
 const restoreTTL = 10 * time.Minute
 
-// restore gives the Machine the last snapshot and the published keys. It runs
-// before the loop. A failure loses neither: the node starts without them.
+// restore loads the last snapshot and the published keys into the Machine, before the loop
+// starts. If one cannot be read, the node starts without it.
 func (n *Node) restore() error {
 	now := time.Now()
 	peers, last, snapErr := n.restorePeers(0, records.MaxSnapshotPeers)
 	n.own.restore(last.Own, len(rpc.FilterBytes(nil, n.self.ID, last.Own, wire.ScopePublic)) > 0)
 	n.restored = len(peers)
 	if len(peers) > 0 {
-		n.log.Info("peers taken from the snapshot, each is asked before it is trusted",
+		n.log.Info("restored peers from the snapshot; each is probed before it is used",
 			"peers", len(peers), "age", now.Sub(last.Taken).Round(time.Second).String())
 	}
 	keysErr := n.cfg.Keystore.Range(kad.Prefix{}, func(p records.Published) bool {
@@ -41,9 +41,8 @@ func (n *Node) restore() error {
 	return errors.Join(snapErr, keysErr)
 }
 
-// restorePeers returns up to most peers of the last snapshot, beginning with that at
-// the place from (modulo their number), and the snapshot itself. It gives their
-// addresses to the host.
+// restorePeers returns up to most peers of the last snapshot, starting at index from modulo
+// their number, and the snapshot. It adds their addresses to the peerstore.
 func (n *Node) restorePeers(from, most int) (peers []kad.Peer, s records.Snapshot, err error) {
 	s, err = n.cfg.Snapshots.LoadSnapshot()
 	if errors.Is(err, records.ErrNotFound) {
@@ -66,10 +65,9 @@ func (n *Node) restorePeers(from, most int) (peers []kad.Peer, s records.Snapsho
 	return peers, s, nil
 }
 
-// startBootstrap looks for a way into the network unless that is going on
-// already: through the bootstrap peers and, while nobody at all answers, through
-// those of the last snapshot once more, for they may have been out of reach when
-// the node started. It is called by the loop.
+// startBootstrap starts an attempt to reach the bootstrap peers, unless one is running.
+// While no peer answers, the attempt includes the peers of the last snapshot, which may
+// have been unreachable at the start. The loop calls it.
 func (n *Node) startBootstrap() {
 	if len(n.cfg.Bootstrap) == 0 {
 		n.bootstraps.skipped.Add(1)
@@ -82,8 +80,8 @@ func (n *Node) startBootstrap() {
 	n.reach(0, again)
 }
 
-// retry tries to reach somebody while nobody answers. The Machine asks the peers of
-// its table; if it has none, those of the snapshot are asked, a few at a time.
+// retry tries to reach the network while no peer answers. The Machine probes the peers of
+// its table; if it has none, retry probes those of the snapshot, a few at a time.
 func (n *Node) retry() {
 	n.cfg.Retrying()
 	again := 0
@@ -95,8 +93,9 @@ func (n *Node) retry() {
 	}
 }
 
-// reach dials the bootstrap peers, and asks up to again peers of the last snapshot
-// from the place from, unless that is going on already: then it returns false.
+// reach dials the bootstrap peers and probes up to again peers of the last snapshot, from
+// index from on. It returns false if an attempt is already running or there is no peer to
+// try.
 func (n *Node) reach(from, again int) bool {
 	peers := n.cfg.Bootstrap
 	if again == 0 && len(peers) == 0 || !n.bootstrapping.CompareAndSwap(false, true) {

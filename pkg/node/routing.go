@@ -28,7 +28,7 @@ func (notFoundError) Error() string { return "node: not found" }
 // Is makes ErrNotFound a routing.ErrNotFound.
 func (notFoundError) Is(target error) bool { return target == routing.ErrNotFound }
 
-// notFound turns our not-found errors into those of the routing package.
+// notFound turns ErrNotFound into routing.ErrNotFound.
 func notFound(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return routing.ErrNotFound
@@ -36,10 +36,9 @@ func notFound(err error) error {
 	return err
 }
 
-// Provide implements routing.ContentRouting: ProvideKey with the multihash of c, and
-// ErrNoPeers if no peer took the record. Without announce it only notes here, for
-// Config.ProviderTTL, that this node has the content: no peer is told, and nothing is
-// renewed.
+// Provide implements routing.ContentRouting: it is ProvideKey with the multihash of c, and
+// returns ErrNoPeers if no peer stored the record. Without announce it only stores the
+// record at this node, for Config.ProviderTTL: nothing is sent or republished.
 func (n *Node) Provide(ctx context.Context, c cid.Cid, announce bool) error {
 	if !c.Defined() {
 		return ErrKeyLength
@@ -55,7 +54,7 @@ func (n *Node) Provide(ctx context.Context, c cid.Cid, announce bool) error {
 	return err
 }
 
-// Unprovide ends what Provide began: UnprovideKey with the multihash of c.
+// Unprovide is the opposite of Provide: UnprovideKey with the multihash of c.
 func (n *Node) Unprovide(ctx context.Context, c cid.Cid) error {
 	if !c.Defined() {
 		return ErrKeyLength
@@ -63,8 +62,8 @@ func (n *Node) Unprovide(ctx context.Context, c cid.Cid) error {
 	return n.UnprovideKey(ctx, c.Hash())
 }
 
-// FindProvidersAsync implements routing.ContentRouting: Providers, as a channel that is
-// closed at the end. The caller reads it to its end or ends ctx.
+// FindProvidersAsync implements routing.ContentRouting: it is Providers with a channel,
+// which is closed at the end. The caller reads it to the end or cancels ctx.
 func (n *Node) FindProvidersAsync(ctx context.Context, c cid.Cid, count int) <-chan peer.AddrInfo {
 	out := make(chan peer.AddrInfo)
 	go func() {
@@ -85,8 +84,8 @@ func (n *Node) FindProvidersAsync(ctx context.Context, c cid.Cid, count int) <-c
 	return out
 }
 
-// PutValue implements routing.ValueStore: Publish, and ErrNoPeers if no peer took the
-// value. It is renewed until Unpublish.
+// PutValue implements routing.ValueStore: it is Publish, so the value is republished until
+// Unpublish, and returns ErrNoPeers if no peer stored the value. It ignores options.
 func (n *Node) PutValue(ctx context.Context, key string, value []byte, _ ...routing.Option) error {
 	res, err := n.Publish(ctx, []byte(key), value)
 	if err == nil && res.StoredAt == 0 {
@@ -95,16 +94,16 @@ func (n *Node) PutValue(ctx context.Context, key string, value []byte, _ ...rout
 	return err
 }
 
-// GetValue implements routing.ValueStore: Get with a quorum of 16. Options are ignored.
-// routing.ErrNotFound instead of ErrNotFound.
+// GetValue implements routing.ValueStore: it is Get with a quorum of 16, and returns
+// routing.ErrNotFound instead of ErrNotFound. It ignores options.
 func (n *Node) GetValue(ctx context.Context, key string, _ ...routing.Option) ([]byte, error) {
 	res, err := n.Get(ctx, []byte(key), 0)
 	return res.Value, notFound(err)
 }
 
-// SearchValue implements routing.ValueStore: each value sent is better than the one before.
-// The channel is closed at the end; the caller reads it to its end or ends ctx. Options are
-// ignored. ErrInvalidKey.
+// SearchValue implements routing.ValueStore: each value on the channel is better than the
+// one before. The channel is closed at the end; the caller reads it to the end or cancels
+// ctx. It ignores options. Error: ErrInvalidKey.
 func (n *Node) SearchValue(ctx context.Context, key string, _ ...routing.Option) (<-chan []byte, error) {
 	if _, ok := n.valid.of(key); !ok {
 		return nil, ErrInvalidKey
@@ -125,14 +124,15 @@ func (n *Node) SearchValue(ctx context.Context, key string, _ ...routing.Option)
 	return out, nil
 }
 
-// Bootstrap implements routing.Routing: it asks the bootstrap peers again and returns at
-// once. The node bootstraps by itself; Joined waits for that. ErrClosed.
+// Bootstrap implements routing.Routing: it starts another attempt to reach the bootstrap
+// peers and returns at once. The node bootstraps by itself; see Joined. Error: ErrClosed.
 func (n *Node) Bootstrap(context.Context) error {
 	return n.ask(func(time.Time, *dht.Machine) { n.startBootstrap() })
 }
 
-// GetPublicKey implements routing.PubKeyFetcher: from the peer ID, the peerstore or the
-// network's pk record. routing.ErrNotFound, and otherwise the errors of Get.
+// GetPublicKey implements routing.PubKeyFetcher: it takes the key from the peer ID, the
+// peerstore or the pk record in the network. Errors: routing.ErrNotFound instead of
+// ErrNotFound, otherwise those of Get.
 func (n *Node) GetPublicKey(ctx context.Context, p peer.ID) (crypto.PubKey, error) {
 	if pub, err := p.ExtractPublicKey(); err == nil {
 		return pub, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// serve answers one inbound request and has an unknown sender looked at.
+// serve answers one inbound request and reports its sender to the loop.
 func (n *Node) serve(in rpc.Inbound, req, resp *wire.Message) (bool, error) {
 	n.meet(in.From, in.Now)
 	r := dht.Request{From: kad.PeerID(in.From), Scope: in.Scope, Message: req}
@@ -24,9 +24,9 @@ func (n *Node) serve(in rpc.Inbound, req, resp *wire.Message) (bool, error) {
 	return n.handler.Handle(in.Now, r, resp)
 }
 
-// meet makes a sender that is not in the table a candidate: a peer that
-// registered its handler after identify is seen in no other way. One that is in the
-// table has given a sign of life.
+// meet makes a candidate of a sender that is not in the table: a peer that registered its
+// protocol handler after identify can be found in no other way. A sender in the table
+// proves that the network is up.
 func (n *Node) meet(p peer.ID, now time.Time) {
 	id := kad.PeerID(p)
 	if _, ok := n.view.Load().contacts[id]; ok {
@@ -39,11 +39,11 @@ func (n *Node) meet(p peer.ID, now time.Time) {
 	n.tryDo(func(now time.Time, m *dht.Machine) { m.PeerFound(now, kad.NewPeer(id), false) })
 }
 
-// lastAsked is when a peer of the table last asked something. It has a monotonic
-// reading, so that no change of the clock puts off the next heartbeat.
+// lastAsked returns when a peer of the table last sent a request. The time has a monotonic
+// reading, so that a change of the clock does not delay the next heartbeat.
 func (n *Node) lastAsked() time.Time { return n.started.Add(time.Duration(n.alive.Load())) }
 
-// rejectReasons names the errors of the Handler for metrics.
+// rejectReasons maps the Handler's errors to the labels of metrics.
 var rejectReasons = []struct {
 	err  error
 	name string
@@ -63,8 +63,8 @@ var rejectReasons = []struct {
 	{records.ErrClosed, rpc.ReasonClosed},
 }
 
-// RejectReasons returns the reasons beside those of package rpc that a request
-// may be refused for, as metrics label them.
+// RejectReasons returns the reasons for which a node refuses requests, in addition to those
+// of package rpc, as metrics label them.
 func RejectReasons() []string {
 	out := []string{reasonStorage}
 	for _, r := range rejectReasons {
@@ -73,10 +73,10 @@ func RejectReasons() []string {
 	return out
 }
 
-// reasonStorage is for anything that is not the sender's doing.
+// reasonStorage is the reason of all errors that the sender does not cause.
 const reasonStorage = "storage"
 
-// rejectReason names why the Handler refused a request.
+// rejectReason returns the reason for an error of the Handler.
 func rejectReason(err error) string {
 	for _, r := range rejectReasons {
 		if errors.Is(err, r.err) {
@@ -86,9 +86,9 @@ func rejectReason(err error) string {
 	return reasonStorage
 }
 
-// acksProvider reports whether an ADD_PROVIDER is answered though its request does
-// not ask for it: py-libp2p before 0.3 waits for it, and is recognised by keys that
-// are no multihash, which no other implementation sends.
+// acksProvider reports whether an ADD_PROVIDER gets an answer although its field 11 is
+// absent. py-libp2p before 0.3 waits for one. Its keys are not multihashes, and no other
+// implementation sends such keys.
 func (n *Node) acksProvider(key []byte) bool {
 	if !n.cfg.RawKeys {
 		return false

@@ -22,41 +22,40 @@ type Status struct {
 	Uptime        time.Duration
 	TablePeers    int
 	VerifiedPeers int
-	RestoredPeers int      // taken from the snapshot at start
-	Buckets       []Bucket // by CPL from 0, to the highest that has a peer
+	RestoredPeers int      // restored from the snapshot at the start
+	Buckets       []Bucket // by CPL, from 0 to the highest that has a peer
 	Connected     int
-	ConnectedIn   int // of Connected: those whose oldest connection they opened
+	ConnectedIn   int // of Connected: peers that opened their oldest connection
 	Queries       int // running
 	NetworkSize   float64
 	Records       records.Stats
-	Bootstrapped  bool      // the table was restored or bootstrap was attempted
-	IsolatedSince time.Time // zero: a peer answers, or none ever did
+	Bootstrapped  bool      // a peer has answered, or the first bootstrap attempt is over
+	IsolatedSince time.Time // zero: a peer answers, or none has ever answered
 	LastSnapshot  time.Time
 	LastExpiry    time.Time
 	LastRefresh   time.Time
-	OldestRefresh time.Time // of the bucket that has waited longest; zero: one never was
+	OldestRefresh time.Time // earliest last refresh of the buckets; zero: one was never refreshed
 	LastRepublish time.Time
 	Republish     RepublishStatus
 	Load          Load
 	Bootstraps    Bootstraps
 }
 
-// Load says how far the node's bounds are used.
+// Load is the current use of what the node limits.
 type Load struct {
 	dht.Load
-	InboundStreams  int // open
-	OutboundStreams int // in use
-	IdleStreams     int // outbound, kept for the next request
-	WaitingCalls    int // for the loop
-	// DroppedCalls counts since the start: news of peers the loop had no time for.
-	DroppedCalls uint64
+	InboundStreams  int    // open
+	OutboundStreams int    // in use
+	IdleStreams     int    // outbound, kept for the next request
+	WaitingCalls    int    // waiting for the loop
+	DroppedCalls    uint64 // since the start: sightings of peers, dropped because the loop was busy
 }
 
 // Bootstraps counts attempts to reach the bootstrap peers since the start.
 type Bootstraps struct {
-	Reached uint64 // at least one
-	Failed  uint64 // none
-	Skipped uint64 // there were none to reach
+	Reached uint64 // attempts that reached at least one
+	Failed  uint64 // attempts that reached none
+	Skipped uint64 // attempts without bootstrap peers
 }
 
 // RepublishStatus describes the schedule of the published keys.
@@ -65,32 +64,33 @@ type RepublishStatus struct {
 	Active   int
 	Overdue  int
 	Interval time.Duration
-	NextDue  time.Time        // zero: nothing scheduled
-	Failures []PublishFailure // the last ones, of keys not published since; newest first
+	NextDue  time.Time        // zero: nothing is scheduled
+	Failures []PublishFailure // the last ones, newest first, without keys published since
 	Holders  Holders
-	Ended    []PublishEnd // the last publications that ended by themselves, newest first
-	EndedNum int          // of them since the start
+	Ended    []PublishEnd // the last keys whose publication ended by itself, newest first
+	EndedNum int          // number of such keys since the start
 
 	Unannounced  int    // keys whose first publication has not succeeded yet
 	Done, Failed uint64 // publications since the start
 }
 
-// Holders says by how many other peers the published keys are held, as far as they
-// were published or tried since the start.
+// Holders describes how many other peers stored the published keys. It covers keys whose
+// publication was tried since the start.
 type Holders struct {
-	Keys       int // of which it is known
-	Fewest     int // the smallest number of peers that took any of these keys when it was last tried
-	FewestKeys int // how many keys that number holds for
+	Keys       int // keys that were tried
+	Fewest     int // the smallest number of peers that stored one of them on the last try
+	FewestKeys int // keys with that number
 }
 
-// Bucket sums up the peers of one bucket.
+// Bucket counts the peers of one bucket.
 type Bucket struct {
 	CPL      int
 	Peers    int
 	Verified int
 }
 
-// Status returns what the node is doing. After Close the Machine's part is zero.
+// Status returns the current state of the node. After Close the fields that the loop fills
+// are zero.
 func (n *Node) Status() Status {
 	s := Status{
 		ID: n.host.ID(), Mode: n.cfg.Mode, Serving: n.server.Serving(),
@@ -136,8 +136,8 @@ func (n *Node) Status() Status {
 	return s
 }
 
-// connectedPeers counts the connected peers, and those among them whose oldest
-// connection they opened.
+// connectedPeers counts the connected peers, and those of them that opened their oldest
+// connection.
 func (n *Node) connectedPeers() (all, inbound int) {
 	oldest := make(map[peer.ID]network.ConnStats)
 	for _, c := range n.host.Network().Conns() {
@@ -175,7 +175,7 @@ func (n *Node) Table() []TableEntry {
 	return out
 }
 
-// buckets sums up a table, whose buckets are bounded in number and size.
+// buckets counts the peers of a table by bucket.
 func buckets(t *kbucket.Table) (out []Bucket) {
 	for e := range t.Entries {
 		for len(out) <= e.CPL {
@@ -189,8 +189,8 @@ func buckets(t *kbucket.Table) (out []Bucket) {
 	return out
 }
 
-// Ring returns the published keys by equal parts of the keyspace, from key 0 upwards.
-// Its cost is bounded, whatever is published.
+// Ring counts the published keys by equal sectors of the keyspace, from key 0 upwards. Its
+// cost does not grow with the number of keys.
 func (n *Node) Ring(sectors int) (ring []republish.Sector) {
 	_ = n.ask(func(now time.Time, m *dht.Machine) { ring = m.Schedule().Ring(sectors, now) })
 	return ring

@@ -12,12 +12,12 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
-// ErrProtocolTaken is returned by New for a host that already has a node, or another
-// stream handler, of the same protocol. Each would take the other's requests.
+// ErrProtocolTaken is returned by New if the host already has a node, or another stream
+// handler, of the same protocol: only one of them would receive requests.
 var ErrProtocolTaken = errors.New("node: the host already speaks the protocol")
 
-// taken holds the protocols of the nodes that are open, by the network of their
-// host. A node in client mode has no stream handler that would show it.
+// taken holds the protocols of open nodes by the network of their host, because a node in
+// client mode has no stream handler that would show it.
 var taken sync.Map
 
 type takenKey struct {
@@ -25,7 +25,7 @@ type takenKey struct {
 	protocol protocol.ID
 }
 
-// takeProtocol claims p on h until release is called.
+// takeProtocol reserves p on h until release is called.
 func takeProtocol(h host.Host, p protocol.ID) (release func(), err error) {
 	fail := fmt.Errorf("%w: %s", ErrProtocolTaken, p)
 	if slices.Contains(h.Mux().Protocols(), p) {

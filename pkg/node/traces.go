@@ -12,29 +12,30 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
-// Bounds of the traces that are kept.
+// Limits of the traces that are kept.
 const (
-	// maxTraces: a quiet node's hours, a busy one's minutes; about 3 MB.
+	// maxTraces limits their number, to about 3 MB: hours of a quiet node, minutes of a
+	// busy one.
 	maxTraces = 1000
-	// maxTraceSteps bounds the steps of all of them together, 120 bytes each: 64
-	// for each query, several times what one takes.
+	// maxTraceSteps limits the steps of all traces, of 120 bytes each. 64 for each query
+	// are several times what a query takes.
 	maxTraceSteps = 64 * maxTraces
-	// maxTraceError bounds the text of one error in bytes: libp2p lists every
-	// address that it dialled.
+	// maxTraceError limits the text of one error in bytes: libp2p's names every address
+	// that was dialled.
 	maxTraceError = 300
 )
 
-// errNoTrace is returned by Explain of a node that keeps no traces, or is closed.
+// errNoTrace is returned by Explain if the node keeps no traces or is closed.
 var errNoTrace = errors.New("node: explain: no trace was kept")
 
-// traces are the stories of the last queries. Safe for concurrent use.
+// traces holds the traces of the last queries. Safe for concurrent use.
 type traces struct {
 	mu    sync.Mutex
 	kept  []*dht.Trace // oldest first
-	steps int          // of all kept
+	steps int          // of all traces in kept
 }
 
-// add keeps a trace and forgets the oldest beyond the bounds.
+// add adds a trace and drops the oldest ones beyond the limits.
 func (t *traces) add(x *dht.Trace) {
 	for i := range x.Steps {
 		if err := x.Steps[i].Err; err != nil {
@@ -64,8 +65,8 @@ func (t *traces) last(n int) []*dht.Trace {
 	return out
 }
 
-// shortError is an error on one line of bounded length, without what it refers
-// to: errors of libp2p hold on to much.
+// shortError returns an error with the text of err on one line of limited length. It does
+// not keep err, because libp2p's errors refer to much memory.
 func shortError(err error) error {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	var dial *rpc.DialError
@@ -78,13 +79,13 @@ func shortError(err error) error {
 	return errors.New(text)
 }
 
-// Traces returns the stories of up to n queries that ended last, newest first. The
-// node keeps them if Config.DHT.Trace is set, maxTraces at most.
+// Traces returns the traces of the last count queries that ended, newest first. The node
+// keeps up to 1,000 if Config.DHT.Trace is set.
 func (n *Node) Traces(count int) []*dht.Trace { return n.traces.last(count) }
 
-// Explain runs the lookup that Get, Providers, FindPeer or Closest would, and
-// returns its story whatever it found. The node must have Config.DHT.Trace set. Errors:
-// those of a bad key, of ctx if it ended first, and ErrClosed.
+// Explain runs the same lookup as Get, Providers, FindPeer or Closest and returns its
+// trace, whatever it found. Config.DHT.Trace must be set. Errors: those of a bad key, that
+// of ctx, ErrClosed.
 func (n *Node) Explain(ctx context.Context, kind dht.QueryKind, key []byte) (*dht.Trace, error) {
 	q := dht.Query{Kind: kind, Key: key}
 	if err := n.checkLookup(&q); err != nil {
@@ -98,16 +99,16 @@ func (n *Node) Explain(ctx context.Context, kind dht.QueryKind, key []byte) (*dh
 	select {
 	case <-w.done:
 	default:
-		return nil, err // the caller's time was over first
+		return nil, err // ctx ended first
 	}
 	if w.trace == nil {
 		return nil, errors.Join(errNoTrace, err)
 	}
-	return w.trace, nil // it says what went wrong, if anything did
+	return w.trace, nil // a failure is in the trace
 }
 
-// checkLookup refuses keys that the lookup would, and adds what a lookup of a
-// value starts with.
+// checkLookup refuses the keys that the lookup would refuse, and adds the local value to a
+// query for a value.
 func (n *Node) checkLookup(q *dht.Query) error {
 	switch q.Kind {
 	case dht.FindValue:

@@ -9,29 +9,29 @@ import (
 // Mode is the role of the node in the network.
 type Mode string
 
-// The modes. Auto starts as a client and serves while the host finds that it is
-// publicly reachable, which peers with libp2p's AutoNAT service tell it.
+// The modes. A node in ModeAuto starts as a client and serves while AutoNAT reports that
+// the host is publicly reachable.
 const (
 	ModeAuto   Mode = "auto"
 	ModeClient Mode = "client"
 	ModeServer Mode = "server"
 )
 
-// StoreResult says where a value or provider record went.
+// StoreResult is the outcome of the first publication of a record.
 type StoreResult struct {
 	Key      []byte        // preimage
-	StoredAt int           // other peers that took the record; the node itself holds it too
-	Sent     int           // other peers it was sent to
-	Expires  time.Time     // of the record
-	Took     time.Duration // lookup and stores
+	StoredAt int           // other peers that stored the record; this node stores it too
+	Sent     int           // other peers that it was sent to
+	Expires  time.Time     // when the record expires
+	Took     time.Duration // for lookup and stores
 }
 
-// ValueResult is what a get found.
+// ValueResult is the value that Get found.
 type ValueResult struct {
 	Key        []byte
 	Value      []byte
 	Expires    time.Time
-	Responders int // peers (and this node) that hold this very value
+	Responders int // peers, including this node, that answered with this value
 }
 
 // TableEntry is one peer of the routing table.

@@ -15,12 +15,12 @@ import (
 	"github.com/libp2p/go-libp2p/core/peerstore"
 )
 
-// ErrInvalidKey is returned for a value key whose form or namespace the network
-// does not take.
+// ErrInvalidKey is returned for an empty key, and for a value key whose form or namespace
+// the node does not accept.
 var ErrInvalidKey = errors.New("node: invalid key")
 
-// ErrValidatorPanic is returned for a value at which the validator of its namespace
-// panicked. The value is refused; the node goes on.
+// ErrValidatorPanic is returned for a value on which the namespace's validator panicked.
+// The value is refused.
 var ErrValidatorPanic = errors.New("node: validator panicked")
 
 // Validator checks the values of one namespace and chooses among them; see
@@ -31,23 +31,24 @@ var ErrValidatorPanic = errors.New("node: validator panicked")
 // must not block: Select is called by the node's loop. If it panics the value is refused,
 // and the panic is logged.
 type Validator interface {
-	// Validate returns an error if value may not stand under key, which is the whole
-	// key: "/namespace/...".
+	// Validate returns an error if value is not valid under key, which includes the
+	// namespace: "/namespace/...".
 	Validate(key string, value []byte) error
 	// Select returns the index of the best of several values, each of which was valid
 	// when it was received.
 	Select(key string, values [][]byte) (int, error)
 }
 
-// Ender is a Validator whose values stop being valid by themselves, as an IPNS record does
-// at its EOL. No copy of a value is kept, told or renewed for longer.
+// Ender is a Validator whose values end by themselves, as an IPNS record does at its EOL.
+// The node does not store, serve or republish a value beyond its end.
 type Ender interface {
 	// End returns when a valid value stops being valid; the zero time: never.
 	End(key string, value []byte) time.Time
 }
 
-// validator checks values by namespace: pk, ipns and those of Config.Validators by their
-// own rules, further namespaces and raw keys, where configured, not at all.
+// validator checks values by namespace: pk and ipns by the network's rules, those of
+// Config.Validators by theirs. It accepts all values of unvalidated namespaces and raw
+// keys, if these are configured.
 type validator struct {
 	checked map[string]Validator
 	open    []string
@@ -61,10 +62,10 @@ var (
 	_ Ender     = ipnsValidator{}
 )
 
-// ownNamespaces have rules of the network, which Config.Validators cannot change.
+// ownNamespaces have validators of the network, which Config.Validators cannot replace.
 var ownNamespaces = []string{"pk", "ipns"}
 
-// ipnsValidator is boxo's validator that tells the EOL too.
+// ipnsValidator is boxo's validator, and an Ender.
 type ipnsValidator struct{ ipns.Validator }
 
 // End implements Ender.
@@ -116,8 +117,8 @@ func (v *validator) Validate(key string, value []byte) (err error) {
 	return val.Validate(key, value)
 }
 
-// Select implements Validator. Values of an open namespace have no order:
-// the first stays.
+// Select implements Validator. Values of an unvalidated namespace have no order, so the
+// first is selected.
 func (v *validator) Select(key string, values [][]byte) (best int, err error) {
 	defer v.recovered(&err)
 	val, ok := v.of(key)
@@ -130,8 +131,8 @@ func (v *validator) Select(key string, values [][]byte) (best int, err error) {
 	return val.Select(key, values)
 }
 
-// recovered turns a panic of a validator into an error and logs where it happened.
-// Validators parse what peers send; a bug in one must not end the process.
+// recovered turns a panic of a validator into an error and logs its stack. Validators parse
+// what peers send, so a bug in one must not crash the process.
 func (v *validator) recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%w: %v", ErrValidatorPanic, r)
@@ -141,7 +142,7 @@ func (v *validator) recovered(err *error) {
 
 // End implements Ender.
 func (v *validator) End(key string, value []byte) (end time.Time) {
-	var err error // a panic: no end is known
+	var err error // after a panic no end is known
 	defer v.recovered(&err)
 	val, _ := v.of(key)
 	if e, ok := val.(Ender); ok {
@@ -150,9 +151,8 @@ func (v *validator) End(key string, value []byte) (end time.Time) {
 	return time.Time{}
 }
 
-// stands reports whether a stored value is still valid. It was when it was stored:
-// where the key that signed it is not known now, or the validator panics, its end
-// decides.
+// stands reports whether a stored value is still valid. It was valid when it was stored, so
+// if the public key is not known now, or the validator panics, only its end counts.
 func (v *validator) stands(key string, value []byte) bool {
 	err := v.Validate(key, value)
 	if errors.Is(err, ipns.ErrPublicKeyNotFound) || errors.Is(err, ErrValidatorPanic) {
@@ -168,13 +168,13 @@ func (v *validator) selects(key, a, b []byte) bool {
 	return err == nil && i == 1
 }
 
-// improves reports whether b is better than the stored a, or a is not valid any more.
+// improves reports whether b is better than the stored a, or a is no longer valid.
 func (v *validator) improves(key, a, b []byte) bool {
 	return v.selects(key, a, b) || !v.stands(string(key), a)
 }
 
-// replaces reports whether the offered b may replace the stored a: in an open
-// namespace the newcomer does.
+// replaces reports whether the offered b may replace the stored a. In an unvalidated
+// namespace it always may.
 func (v *validator) replaces(key, a, b []byte) bool {
 	if val, ok := v.of(string(key)); ok && val == nil {
 		return true
@@ -182,7 +182,7 @@ func (v *validator) replaces(key, a, b []byte) bool {
 	return v.improves(key, a, b)
 }
 
-// names lists the namespaces that are taken: those of the network first.
+// names lists the namespaces that are accepted, those of the network first.
 func (v *validator) names() string {
 	custom := slices.DeleteFunc(slices.Sorted(maps.Keys(v.checked)), func(ns string) bool { return slices.Contains(ownNamespaces, ns) })
 	return strings.Join(slices.Concat(ownNamespaces, custom, v.open), ", ")

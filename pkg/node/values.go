@@ -10,28 +10,28 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// ErrTTL is returned for a TTL of a value that is too short or too long.
+// ErrTTL is returned for a value's TTL that is too short or too long.
 var ErrTTL = errors.New("node: TTL out of range")
 
-// Publish puts a value into the network, keeps a copy here, and renews all copies until
-// Unpublish, after a restart too: each lives for Config.DefaultValueTTL and is sent again
-// every Config.RepublishInterval. A value whose validator knows its end (see Ender) is
-// published until then at the latest.
+// Publish stores a value in the network and in this node's own store, and republishes it
+// every Config.RepublishInterval until Unpublish, also after a restart. Each copy has a
+// lifetime of Config.DefaultValueTTL. If the validator is an Ender, publication stops when
+// the value ends.
 //
-// It returns when the first publication is over. StoredAt is 0 if no peer could be
-// reached: the value is held here, and published once a peer is there.
+// Publish returns when the first publication is over. If no peer could be reached,
+// StoredAt is 0 and the error nil: the node publishes the value once it has a peer.
 //
-// Errors: ErrInvalidKey; what the validator of the namespace returns; records.ErrTooLarge
-// for a value over Config.MaxValueSize or a key over records.MaxValueKeyLen;
-// records.ErrOlder if a better value is held here; an error of the store. With
-// dht.ErrBusy and an error of ctx the value is held here and published a minute later.
+// Errors: ErrInvalidKey; those of the namespace's validator; records.ErrTooLarge for a
+// value over Config.MaxValueSize or a key over records.MaxValueKeyLen; records.ErrOlder if
+// the own store has a better value; those of the store. After dht.ErrBusy or an error of
+// ctx the value is scheduled: its first publication is due after dht.PublishRetry.
 func (n *Node) Publish(ctx context.Context, key, value []byte) (StoreResult, error) {
 	return n.publishValue(ctx, records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL})
 }
 
-// PublishFor is Publish for a value that ends after ttl, here and at other peers: it is
-// renewed until then, or until Unpublish. The ttl is from one second to
-// Config.MaxValueTTL; ErrTTL otherwise.
+// PublishFor is Publish for a value that expires after ttl, here and at other peers. It is
+// republished until then or until Unpublish. It returns ErrTTL unless ttl is from one
+// second to Config.MaxValueTTL.
 func (n *Node) PublishFor(ctx context.Context, key, value []byte, ttl time.Duration) (StoreResult, error) {
 	if ttl < time.Second || ttl > n.cfg.MaxValueTTL {
 		return StoreResult{}, fmt.Errorf("%w: %s is not within 1s and %s", ErrTTL, ttl, n.cfg.MaxValueTTL)
@@ -40,10 +40,10 @@ func (n *Node) PublishFor(ctx context.Context, key, value []byte, ttl time.Durat
 	return n.publishValue(ctx, records.Published{Key: key, Value: value, TTL: ttl, Until: until})
 }
 
-// PublishOnce puts a value into the network and keeps a copy here, and never renews them:
-// all of them expire after Config.DefaultValueTTL. It is for values of somebody else, whose
-// owner renews them. Errors are those of Publish; ErrNoAnswer if no peer could be asked,
-// ErrNotTaken if none took it.
+// PublishOnce stores a value in the network and in this node's own store and does not
+// republish it: all copies expire after Config.DefaultValueTTL. It is for values that
+// their owner republishes. Errors: those of Publish, ErrNoAnswer if no peer answered, and
+// ErrNotTaken if none stored the value.
 func (n *Node) PublishOnce(ctx context.Context, key, value []byte) (StoreResult, error) {
 	now := time.Now()
 	v, err := n.holdValue(now, &records.Published{Key: key, Value: value, TTL: n.cfg.DefaultValueTTL})
@@ -57,7 +57,7 @@ func (n *Node) PublishOnce(ctx context.Context, key, value []byte) (StoreResult,
 	}, err
 }
 
-// publishValue holds a value here and begins to publish it.
+// publishValue stores a value here and starts to publish it.
 func (n *Node) publishValue(ctx context.Context, pub records.Published) (StoreResult, error) {
 	pub.Kind, pub.Added = records.KindValue, time.Now()
 	v, err := n.holdValue(pub.Added, &pub)
@@ -79,8 +79,8 @@ func (n *Node) holdValue(now time.Time, p *records.Published) (records.Value, er
 	return v, nil
 }
 
-// noRoom reports whether a store refused our own copy of a record for want of room.
-// That is no reason not to publish it: others have room.
+// noRoom reports whether the store refused our own copy of a record for lack of capacity.
+// Such a record is published all the same: other peers have capacity.
 func noRoom(err error) bool {
 	return errors.Is(err, records.ErrFull) || errors.Is(err, records.ErrQuota)
 }
@@ -98,7 +98,7 @@ func (n *Node) checkValue(key, value []byte) error {
 	return nil
 }
 
-// publishedValue is the value record of one publication at now.
+// publishedValue returns the value record of one publication at now.
 func (n *Node) publishedValue(p *records.Published, now time.Time) records.Value {
 	v := records.Value{Key: p.Key, Value: p.Value, Received: now, Expires: now.Add(p.TTL)}
 	v.Ends = n.valid.End(string(p.Key), p.Value)
@@ -109,10 +109,10 @@ func (n *Node) publishedValue(p *records.Published, now time.Time) records.Value
 	return v
 }
 
-// startPublishing notes a published key durably, schedules it and publishes it now.
+// startPublishing saves a published key durably, schedules it and publishes it now.
 func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht.Query, expires time.Time) (StoreResult, error) {
 	now := time.Now()
-	pub.Due = now.Add(dht.PublishRetry) // until it is done: a crash publishes it again
+	pub.Due = now.Add(dht.PublishRetry) // so that it is published again after a crash
 	if err := n.cfg.Keystore.Publish(pub); err != nil {
 		return StoreResult{}, fmt.Errorf("node: publish: %w", err)
 	}
@@ -130,11 +130,11 @@ func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht
 		Expires: expires, Took: time.Since(now),
 	}
 	switch {
-	case errors.Is(err, dht.ErrBusy): // nothing was begun
+	case errors.Is(err, dht.ErrBusy): // the query has not started
 		_ = n.do(func(now time.Time, m *dht.Machine) { m.Scheduled(now, it, now.Add(dht.PublishRetry), false) })
 	case err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed):
-		n.log.Debug("publication found no peer, it will be tried again", "err", err)
-		err = nil // held here; the schedule goes on trying
+		n.log.Debug("publication found no peer; it will be tried again", "err", err)
+		err = nil // the schedule tries again
 	}
 	return sr, err
 }
@@ -151,7 +151,8 @@ func (n *Node) Unpublish(_ context.Context, key []byte) error {
 	return nil
 }
 
-// stopPublishing takes a key off the schedule, durably. ErrNotFound if it is not there.
+// stopPublishing removes a key from the keystore, durably, and from the schedule. It
+// returns ErrNotFound if the keystore does not have it.
 func (n *Node) stopPublishing(kind records.Kind, key []byte) error {
 	err := n.cfg.Keystore.Unpublish(kind, key)
 	switch {
@@ -165,16 +166,18 @@ func (n *Node) stopPublishing(kind records.Kind, key []byte) error {
 	return n.ask(func(_ time.Time, m *dht.Machine) { m.Unscheduled(it) })
 }
 
-// Get finds the best value under key: here and at the peers nearest to it. It ends early
-// when quorum holders of one value have answered (0: 16, 1: the first will do).
+// Get finds the best value under key in this node's store and at the peers nearest to the
+// key. It returns early once quorum peers have answered with the same value: 0 means 16, 1
+// takes the first valid value.
 //
-// Errors: ErrInvalidKey, ErrNegative; ErrNotFound if nobody has a valid value, ErrNoAnswer
-// if nobody could be asked; an error of the store.
+// Errors: ErrInvalidKey; ErrNegative; ErrNotFound if no peer has a valid value;
+// ErrNoAnswer; those of the store.
 func (n *Node) Get(ctx context.Context, key []byte, quorum int) (ValueResult, error) {
 	return n.search(ctx, key, quorum, nil)
 }
 
-// search is Get that also tells of each better value as it comes.
+// search is Get that also calls better with each value that is better than the one before,
+// until it returns false.
 func (n *Node) search(ctx context.Context, key []byte, quorum int, better func(records.Value) bool) (ValueResult, error) {
 	if quorum < 0 {
 		return ValueResult{}, fmt.Errorf("%w: quorum is %d", ErrNegative, quorum)
@@ -203,7 +206,8 @@ func (n *Node) search(ctx context.Context, key []byte, quorum int, better func(r
 	return ValueResult{Key: key, Value: res.Value.Value, Expires: res.Value.Expires, Responders: res.Responders}, nil
 }
 
-// localValue returns the copy here; one that is not valid any more counts as none.
+// localValue returns this node's copy of the value; the zero Value if it has none or it is
+// no longer valid.
 func (n *Node) localValue(key []byte) (records.Value, error) {
 	now := time.Now()
 	v, err := n.cfg.Store.Value(now, key)
@@ -219,9 +223,9 @@ func (n *Node) localValue(key []byte) (records.Value, error) {
 	return v, nil
 }
 
-// judge lowers the expiry of a stored value to its own end, and to nothing if its
-// namespace is not taken any more. What this process has received was stored so; what
-// was there before may be from a version that did not look at a value's end.
+// judge lowers the expiry of a stored value to its own end, and to zero if its namespace
+// is no longer accepted. Values received since the start were stored that way; older ones
+// may come from a version that ignored the end of a value.
 func (n *Node) judge(v *records.Value) {
 	if !v.Received.Before(n.started) {
 		return
@@ -234,7 +238,7 @@ func (n *Node) judge(v *records.Value) {
 	v.Expires = records.Earlier(v.Expires, n.valid.End(key, v.Value))
 }
 
-// correctLocal replaces the copy here by a better one that was found.
+// correctLocal replaces this node's copy by a better value that was found.
 func (n *Node) correctLocal(local, best records.Value) {
 	if local.Value == nil || string(local.Value) == string(best.Value) {
 		return
@@ -247,6 +251,6 @@ func (n *Node) correctLocal(local, best records.Value) {
 	best.Ends = n.valid.End(string(best.Key), best.Value)
 	err := n.cfg.Store.PutValue(now, best, n.valid.improves)
 	if err != nil && !errors.Is(err, records.ErrOlder) && !errors.Is(err, records.ErrExpired) {
-		n.log.Warn("a better value could not be stored", "err", err)
+		n.log.Warn("better value could not be stored", "err", err)
 	}
 }

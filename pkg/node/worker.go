@@ -7,19 +7,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// worker is a goroutine that does disk work for the loop, which leaves work in slots, wakes
-// it, and never waits.
+// worker is a goroutine that does disk work for the loop. The loop puts work into slots and
+// wakes the worker; it never waits.
 type worker struct {
 	wake chan struct{} // capacity 1: there is work
-	stop chan struct{} // closed: do what is left, and end
-	done chan struct{} // closed: it has ended
+	stop chan struct{} // closed: finish the work in the slots and end
+	done chan struct{} // closed once the goroutine has ended
 }
 
 func newWorker() worker {
 	return worker{wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
-// run does the work whenever it is woken; what was left before stop is still done.
+// run calls work whenever it is woken, and once more after stop.
 func (w *worker) run(work func()) {
 	defer close(w.done)
 	for {
@@ -33,7 +33,7 @@ func (w *worker) run(work func()) {
 	}
 }
 
-// leave changes the slots under their lock and wakes the worker.
+// leave puts work into the slots, under their lock, and wakes the worker.
 func (w *worker) leave(mu *sync.Mutex, change func()) {
 	mu.Lock()
 	change()
@@ -44,7 +44,7 @@ func (w *worker) leave(mu *sync.Mutex, change func()) {
 	}
 }
 
-// closing reports whether the worker is to end.
+// closing reports whether the worker should end.
 func (w *worker) closing() bool {
 	select {
 	case <-w.stop:
@@ -54,7 +54,8 @@ func (w *worker) closing() bool {
 	}
 }
 
-// closeWorkers ends the workers; ErrStuck if the store holds one of them up.
+// closeWorkers ends the workers; ErrStuck if the store keeps one of them for longer than
+// closeTimeout.
 func closeWorkers(workers ...*worker) error {
 	for _, w := range workers {
 		close(w.stop)
@@ -71,12 +72,12 @@ func closeWorkers(workers ...*worker) error {
 	return nil
 }
 
-// each does something with all items, a few at a time.
+// each calls do with each item, up to workers of them concurrently.
 func each[T any](workers int, items []T, do func(T)) {
 	var g errgroup.Group
 	g.SetLimit(workers)
 	for _, x := range items {
 		g.Go(func() error { do(x); return nil })
 	}
-	_ = g.Wait() // they report what fails
+	_ = g.Wait() // do reports its own failures
 }
