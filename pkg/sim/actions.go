@@ -7,7 +7,7 @@ import (
 
 // actions build what a scenario's steps do from their arguments.
 var actions = map[string]func(*arguments) (func(*World), error){
-	// phase NAME begins a stretch that the report shows on its own.
+	// phase NAME starts a phase, which the report shows separately.
 	"phase": func(a *arguments) (func(*World), error) {
 		name, ok := a.at(0)
 		if !ok {
@@ -19,11 +19,10 @@ var actions = map[string]func(*arguments) (func(*World), error){
 	"lookup": repeated((*World).lookup),
 	// seek [N]: random nodes look for a peer that does not exist.
 	"seek": repeated((*World).seek),
-	// provide [N] and put [N]: random servers announce content or store values,
-	// once.
+	// provide [N] and put [N]: random servers announce content or store values, once each.
 	"provide": repeated(func(w *World) { w.provide(w.nextContent(false), false) }),
 	"put":     repeated(func(w *World) { w.provide(w.nextContent(true), false) }),
-	// publish [N] and publish-values [N]: the same, and again every cycle.
+	// publish [N] and publish-values [N]: the same, republished at every interval.
 	"publish":        repeated(func(w *World) { w.provide(w.nextContent(false), true) }),
 	"publish-values": repeated(func(w *World) { w.provide(w.nextContent(true), true) }),
 	// publish-all N: one server has N keys to publish, all due.
@@ -34,22 +33,22 @@ var actions = map[string]func(*arguments) (func(*World), error){
 	// find [N]: random nodes look for random content, find-hot [N] for the first.
 	"find":     repeated(func(w *World) { w.findAny() }),
 	"find-hot": repeated(func(w *World) { w.findFirst() }),
-	// kill SHARE: random servers fall silent for ever.
+	// kill SHARE: random servers stop answering for good.
 	"kill": shared((*World).kill),
-	// restart SHARE [DOWN]: random servers go down at once and come back.
+	// restart SHARE [DOWN]: random servers stop at the same time and start again.
 	"restart": func(a *arguments) (func(*World), error) {
 		p, err := a.share(0)
 		down, err2 := a.duration(1, time.Minute)
 		return func(w *World) { w.restart(p, down) }, errors.Join(err, err2)
 	},
-	// partition SHARE: random nodes cannot reach the others until heal.
+	// partition SHARE: random nodes cannot reach the rest until heal.
 	"partition": shared((*World).partition),
 	"heal":      func(*arguments) (func(*World), error) { return (*World).heal, nil },
-	// lie SHARE: random servers turn into adversaries that name each other only
-	// and have no records.
+	// lie SHARE: random servers become adversaries that name only each other and hold no
+	// records.
 	"lie": shared((*World).lie),
-	// sybils N [KEYS]: N adversaries settle nearest to each of the keys that are
-	// provided next.
+	// sybils N [KEYS]: N adversaries with the IDs nearest to each of the next KEYS keys
+	// that are provided.
 	"sybils": func(a *arguments) (func(*World), error) {
 		n, err := a.count(0, 45)
 		keys, err2 := a.count(1, 1)
@@ -57,7 +56,7 @@ var actions = map[string]func(*arguments) (func(*World), error){
 	},
 }
 
-// repeated builds an action that is done [N] times.
+// repeated builds an action that runs [N] times.
 func repeated(do func(*World)) func(*arguments) (func(*World), error) {
 	return func(a *arguments) (func(*World), error) {
 		n, err := a.count(0, 1)
@@ -69,7 +68,7 @@ func repeated(do func(*World)) func(*arguments) (func(*World), error) {
 	}
 }
 
-// shared builds an action with a share of the nodes.
+// shared builds an action that takes a share of the nodes.
 func shared(do func(*World, float64)) func(*arguments) (func(*World), error) {
 	return func(a *arguments) (func(*World), error) {
 		p, err := a.share(0)
@@ -77,7 +76,7 @@ func shared(do func(*World, float64)) func(*arguments) (func(*World), error) {
 	}
 }
 
-// takeStep takes step i of the scenario and schedules its next time.
+// takeStep takes step i of the scenario and schedules its next run.
 func (w *World) takeStep(i uint32) {
 	s := &w.scenario.Steps[i]
 	s.act(w)
@@ -111,7 +110,7 @@ func (w *World) kill(p float64) {
 	}
 }
 
-// restart takes servers down and brings them back with what their disks have.
+// restart stops servers and starts them again with the contents of their disks.
 func (w *World) restart(p float64, down time.Duration) {
 	for _, n := range w.servers(p) {
 		w.save(n)
@@ -136,8 +135,8 @@ func (w *World) heal() {
 	}
 }
 
-// nextContent returns the content that is provided next: one that Sybils wait
-// for, or a new one.
+// nextContent returns the content to provide next: one that Sybils surround, or a new
+// one.
 func (w *World) nextContent(value bool) *content {
 	if len(w.besieged) == 0 {
 		return w.newContent(value)
@@ -148,7 +147,7 @@ func (w *World) nextContent(value bool) *content {
 	return c
 }
 
-// publishAll gives one server many keys that are due at once.
+// publishAll gives one server many keys that are all due at the same time.
 func (w *World) publishAll(n int) {
 	if server := w.randomServer(); server != nil {
 		for range n {

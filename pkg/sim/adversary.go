@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// Adversaries speak the protocol and keep their place in routing tables, but name
-// only each other, swallow what they are given and have nothing.
+// Adversaries speak the protocol and stay in routing tables, but they name only each
+// other, discard what they are asked to store and hold no records.
 
 // lie turns a share of the servers into adversaries.
 func (w *World) lie(p float64) {
@@ -44,11 +44,11 @@ func (w *World) lieTo(c *call, a *answer) {
 	a.size = w.sizeOf(&a.msg, len(a.closer))
 }
 
-// entryPrefix is the tag and the length of an entry in a message.
+// entryPrefix is the bytes that a message adds to an entry: its tag and its length.
 const entryPrefix = 2
 
-// sybils lets n adversaries settle around each of some keys: nearer than any
-// honest server is likely to be, as one who tries IDs until they fit.
+// sybils places n adversaries around each of some keys, nearer than any honest server is
+// likely to be. A real attacker gets such IDs by trying many.
 func (w *World) sybils(n, keys int) {
 	near := bits.Len(uint(len(w.truth.order))) + 2
 	for range keys {
@@ -63,7 +63,7 @@ func (w *World) sybils(n, keys int) {
 	}
 }
 
-// newIDNear tries IDs until the key shares cpl bits with target.
+// newIDNear tries IDs until the key of one shares cpl bits with target.
 func (w *World) newIDNear(num uint32, target *kad.Key, cpl int) kad.PeerID {
 	b := []byte(w.newID(num))
 	for n := uint64(0); ; n++ {

@@ -8,11 +8,11 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// startSpread is the time over which the Machines of a warm start begin their
-// upkeep, so that the network does not breathe in step: one round of it.
+// startSpread is the time over which the Machines of a warm start begin their upkeep: one
+// upkeep round, so that the nodes do not run in step.
 const startSpread = time.Minute
 
-// begin brings the first nodes up.
+// begin starts the first nodes.
 func (w *World) begin() {
 	if w.opts.Start == StartJoin {
 		w.beginJoin()
@@ -29,7 +29,7 @@ func (w *World) begin() {
 	}
 }
 
-// beginJoin brings up the bootstrap nodes now and the others over a time.
+// beginJoin starts the bootstrap nodes now and the others spread over JoinWithin.
 func (w *World) beginJoin() {
 	for i, n := range w.nodes {
 		at := time.Duration(0)
@@ -40,9 +40,10 @@ func (w *World) beginJoin() {
 	}
 }
 
-// warm fills a table as a long life would: in each bucket random servers of its
-// subtree, spares included, heard from at random times of the liveness interval,
-// and buckets refreshed at random times of the refresh interval.
+// warm fills a table as a long run would. Each bucket gets random servers of its subtree,
+// spares included. They were last heard from at random times within the liveness
+// interval, and the buckets were last refreshed at random times within the refresh
+// interval.
 func (w *World) warm(n *node) {
 	self := w.peer(n.num).Key
 	t := n.table
@@ -77,7 +78,7 @@ func sample(rng *rand.Rand, n, m int) []int {
 	return out
 }
 
-// startWarm begins the upkeep of a node whose table is warm.
+// startWarm starts the upkeep of a node whose table is warm.
 func (w *World) startWarm(n *node) {
 	if n.up() && n.life == 1 {
 		n.started = true

@@ -11,14 +11,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// Why a request fails, besides dht.ErrNotServer.
+// Errors of a failed request, besides dht.ErrNotServer.
 var (
 	errTimeout  = errors.New("sim: no answer")
 	errRejected = fmt.Errorf("sim: stream reset: %w", dht.ErrRefused)
 )
 
-// call is one request on its way, from Output.Send to Responded or Failed. At
-// any time exactly one event is going to move it on.
+// call is one request in flight, from Output.Send to Responded or Failed. At any time
+// exactly one queued event moves it on.
 type call struct {
 	id           dht.RequestID
 	query        dht.QueryID
@@ -27,24 +27,24 @@ type call struct {
 	life, toLife uint32 // of from and to
 	sent         time.Duration
 	deadline     time.Duration
-	dialled      bool // on a connection made for it
+	dialled      bool // on a connection opened for it
 	answer       *answer
 	err          error
 }
 
-// answer is what a server said. Answers are used again and again.
+// answer is the response of a server. Answers are reused.
 type answer struct {
 	msg    wire.Message
-	none   bool // a request without a reply was taken
+	none   bool // the request was accepted and its type has no reply
 	closer []kad.Peer
 	size   int // bytes on the wire
 }
 
-// calls keeps the calls on their way by number.
+// calls holds the calls in flight by number.
 type calls struct {
 	list    []call
 	free    []uint32
-	answers []*answer // to be used again
+	answers []*answer // free, for reuse
 }
 
 func (c *calls) add(x call) uint32 {
@@ -60,7 +60,7 @@ func (c *calls) add(x call) uint32 {
 
 func (c *calls) remove(i uint32) {
 	if a := c.list[i].answer; a != nil {
-		a.msg.Record, a.msg.ProviderPeers = nil, nil // theirs who asked
+		a.msg.Record, a.msg.ProviderPeers = nil, nil // the caller owns them
 		c.answers = append(c.answers, a)
 	}
 	c.list[i] = call{}
@@ -76,12 +76,12 @@ func (c *calls) newAnswer() *answer {
 	return &answer{}
 }
 
-// send puts a request of a Machine on its way. A dead or unreachable peer costs
-// the timeout of a dial, a new connection one round trip.
+// send starts a request of a Machine. A dead or unreachable peer costs the dial timeout,
+// a new connection one round trip.
 func (w *World) send(n *node, s *dht.Send) {
 	num, ok := w.number(s.To.ID)
 	if !ok {
-		num = n.num // an invented peer: nobody
+		num = n.num // an invented peer: no node has this ID
 	}
 	to := w.nodes[num]
 	c := call{
@@ -106,7 +106,8 @@ func (w *World) send(n *node, s *dht.Send) {
 // reaches reports whether a message of n would arrive.
 func (w *World) reaches(n, to *node) bool { return to.up() && n.side == to.side }
 
-// schedule moves a call on after a while; past its deadline it fails instead.
+// schedule moves a call on after wait. A call that would pass its deadline fails at the
+// deadline instead.
 func (w *World) schedule(i uint32, wait time.Duration, k kind) {
 	c := &w.calls.list[i]
 	at := w.now + wait
@@ -119,7 +120,7 @@ func (w *World) schedule(i uint32, wait time.Duration, k kind) {
 	w.queue.push(at, k, i)
 }
 
-// arrived is a request at its server.
+// arrived handles a request that reaches its server.
 func (w *World) arrived(i uint32) {
 	c := &w.calls.list[i]
 	from, to := w.nodes[c.from], w.nodes[c.to]
@@ -147,7 +148,7 @@ func (w *World) arrived(i uint32) {
 	w.meet(to, from, w.calls.list[i].dialled)
 }
 
-// serve has a server answer a call; false if it rejects it.
+// serve has a server answer a call. It returns false if the server rejects the call.
 func (w *World) serve(n *node, c *call) bool {
 	a := w.calls.newAnswer()
 	c.answer = a
@@ -176,8 +177,8 @@ func (w *World) serve(n *node, c *call) bool {
 	return true
 }
 
-// pack copies the answer in w.resp: its closer peers as a driver hands them on,
-// which is all but a peer that FIND_NODE looked for, in front.
+// pack copies the answer in w.resp: its closer peers as a driver passes them on: without
+// the peer that FIND_NODE looked for, which comes first.
 func (w *World) pack(a *answer) {
 	closer := w.resp.CloserPeers
 	w.resp.CloserPeers = nil
@@ -200,26 +201,26 @@ func (w *World) pack(a *answer) {
 	a.closer = a.closer[:len(closer)]
 }
 
-// sizeOf is the length on the wire of a message without closer peers, with so many of
-// them: each takes as much.
+// sizeOf is the length on the wire of a message, which has no closer peers, if that many
+// were added. All entries have the same length.
 func (w *World) sizeOf(m *wire.Message, closer int) int {
 	return frameSize(m.Size() + closer*(len(w.entry)+entryPrefix))
 }
 
-// frameSize is the length of a message with its length prefix.
+// frameSize is the length of a message including its length prefix.
 func frameSize(n int) int {
 	if n < 1<<7 {
 		return n + 1
 	}
-	return n + 2 // answers are at most 16 KiB long
+	return n + 2 // answers are at most 16 KiB
 }
 
-// meet does what the driver of a server does with the sender of a request: one
-// that has just been identified, or is not in the table, is a candidate.
+// meet does what the driver of a server does with the sender of a request: a sender that
+// has just been identified, or that is not in the table, becomes a candidate.
 func (w *World) meet(n, from *node, identified bool) {
 	p := w.peer(from.num)
 	if !n.table.Wants(p.Key) {
-		return // PeerFound would say the same
+		return // PeerFound would change nothing
 	}
 	sure := identified && !from.client
 	if n.table.Has(p.Key) && !sure {
@@ -229,7 +230,7 @@ func (w *World) meet(n, from *node, identified bool) {
 	w.perform(n)
 }
 
-// replied is an answer at the node that asked.
+// replied handles an answer that reaches the node that asked.
 func (w *World) replied(i uint32) {
 	c := &w.calls.list[i]
 	n := w.nodes[c.from]
@@ -238,7 +239,7 @@ func (w *World) replied(i uint32) {
 		return
 	}
 	if c.dialled {
-		n.machine.PeerFound(w.clock, *w.peer(c.to), true) // identify has told what it speaks
+		n.machine.PeerFound(w.clock, *w.peer(c.to), true) // identify has listed its protocols
 	}
 	resp := dht.Response{}
 	if a := c.answer; !a.none {
@@ -259,7 +260,7 @@ func (w *World) dropSelf(n *node, a *answer) {
 	a.closer = a.closer[:without(a.closer, &w.peer(n.num).Key)]
 }
 
-// failed is a call that its node gives up.
+// failed handles a call that its node gives up.
 func (w *World) failed(i uint32) {
 	c := &w.calls.list[i]
 	n := w.nodes[c.from]

@@ -10,11 +10,11 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// maxViolations bounds the broken invariants that are told: after the first few
-// the others are their consequences.
+// maxViolations bounds the broken invariants that are kept. Later ones are usually
+// consequences of the first few.
 const maxViolations = 20
 
-// violated notes a broken invariant.
+// violated records a broken invariant.
 func (w *World) violated(n *node, format string, args ...any) {
 	if len(w.violations) < maxViolations {
 		at := fmt.Sprintf("%v node %d: ", w.now, n.num)
@@ -25,7 +25,7 @@ func (w *World) violated(n *node, format string, args ...any) {
 // Violations returns the invariants that were broken, with time and place.
 func (w *World) Violations() []string { return w.violations }
 
-// check tests what must hold of a node after every event.
+// check tests the invariants of a node after every event.
 func (w *World) check(n *node) {
 	l := n.machine.Load()
 	if l.Requests > dht.MaxRequests {
@@ -45,8 +45,8 @@ func (w *World) check(n *node) {
 	}
 }
 
-// checkTable tests that no bucket is over k, that no peer is there twice or in the
-// wrong bucket, and that self is not there at all.
+// checkTable tests that no bucket has more than k peers, that no peer appears twice or in
+// the wrong bucket, and that the node itself does not appear.
 func (w *World) checkTable(n *node) {
 	self := &w.peer(n.num).Key
 	t := n.table
@@ -71,12 +71,12 @@ func (w *World) checkTable(n *node) {
 	}
 }
 
-// checkAnswer tests an answer of the Handler: closer peers are nearest first,
-// without the server and the one who asks, and no nearer peer of the table is
-// left out; records have not expired.
+// checkAnswer tests an answer of the Handler: closer peers are nearest first and include
+// neither the server nor the asker, no nearer peer of the table is left out, and records
+// have not expired.
 func (w *World) checkAnswer(n *node, c *call, a *answer) {
 	target := kad.KeyOf(c.msg.Key)
-	closer := a.closer[len(a.msg.CloserPeers):] // behind the peer that was looked for
+	closer := a.closer[len(a.msg.CloserPeers):] // after the peer that was looked for
 	for i := range closer {
 		num, _ := w.number(closer[i].ID)
 		if num == n.num || num == c.from {

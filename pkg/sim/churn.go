@@ -4,25 +4,25 @@ import "time"
 
 // Churn.
 const (
-	// sessionShape and sessionScale describe the sessions of servers that come
-	// and go (Weibull, fitted to crawls of the public network).
+	// sessionShape and sessionScale are the Weibull parameters of the sessions of unstable
+	// servers, fitted to crawls of the public network.
 	sessionShape = 0.608
 	sessionScale = 3*time.Hour + 40*time.Minute // 3.66 h
-	// stableShare are the servers that stay for ever in ChurnMixture (RFM17: 15 of
-	// 20 holders still there after 80 h).
+	// stableShare is the share of servers that never leave in ChurnMixture (RFM17: 15 of
+	// 20 holders were still online after 80 h).
 	stableShare = 0.75
 )
 
-// churn is the coming and going of servers: those there at the start have what
-// is left of a session under way, and new ones arrive as a Poisson process at
-// the rate that keeps their number.
+// churn is the arrival and departure of servers. The first servers are in the middle of a
+// session and stay for the rest of it. New servers arrive as a Poisson process, at the
+// rate that keeps their number constant.
 type churn struct {
 	sessions *weibull
 	between  time.Duration // mean time between arrivals; 0: none
 }
 
-// cast gives every node its role, and those subject to churn the time of their
-// end.
+// cast gives every node its role, and schedules the end of the nodes that are subject to
+// churn.
 func (w *World) cast() {
 	o := &w.opts
 	clients := int(float64(o.Nodes) * o.Clients)
@@ -52,7 +52,7 @@ func (w *World) nextArrival() {
 	w.queue.push(w.now+exponential(w.random.churn, w.churn.between), evArrival, 0)
 }
 
-// arrive brings a new node for one session.
+// arrive starts a new node, which stays for one session.
 func (w *World) arrive() {
 	n := w.newNode()
 	w.start(n)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// HTML writes the report as one page that needs nothing else.
+// HTML writes the report as one self-contained page.
 func (r *Report) HTML(out io.Writer) error {
 	var b strings.Builder
 	var text strings.Builder
@@ -36,7 +36,7 @@ func foot(b *strings.Builder, text string) {
 	fmt.Fprintf(b, "<pre>%s</pre></body></html>\n", html.EscapeString(text))
 }
 
-// plots are the curves of the run and the latencies of its phases.
+// plots returns the curves of the run and the latencies of its last phase.
 func (r *Report) plots() []*plot {
 	curve := func(title string, value func(*Point) float64) *plot {
 		l := line{}
@@ -62,7 +62,8 @@ func (r *Report) plots() []*plot {
 	return append(out, r.latencies())
 }
 
-// latencies shows the quantiles of each operation of the last phase with any.
+// latencies plots the latency quantiles of each operation, for the last phase that has
+// any.
 func (r *Report) latencies() *plot {
 	p := &plot{title: "Time of operations in seconds", x: "quantile", labels: []string{"p50", "p95", "p99", "max"}}
 	for i := range r.Phases {
@@ -108,8 +109,8 @@ func (s *Sweep) SVG(out io.Writer) error {
 	return err
 }
 
-// plots shows each measure over the values, a line for each kind of operation.
-// Only the last phase is shown.
+// plots shows each measure over the values of the option, one line for each kind of
+// operation. It shows only the last phase.
 func (s *Sweep) plots() []*plot {
 	byOp := func(title string, value func(*Op) float64) *plot {
 		p := &plot{title: title, x: s.Option, labels: s.Values}
@@ -153,7 +154,7 @@ func last(ps []Phase) *Phase {
 	return &ps[len(ps)-1]
 }
 
-// point adds a point to the named line.
+// point adds a point to the line of that name.
 func (p *plot) point(name string, x int, y float64) {
 	for i := range p.lines {
 		if p.lines[i].name == name {

@@ -9,11 +9,11 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
 )
 
-// tableStats says how right routing tables are, over a sample of nodes.
+// tableStats is the accuracy of the routing tables of a sample of nodes.
 type tableStats struct {
-	peers    samples // of a table
+	peers    samples // in a table
 	stale    share   // verified entries whose peer is down or does not serve
-	complete share   // of the live peers that a bucket could hold, those in it
+	complete share   // of the live peers that a bucket has capacity for, those in it
 }
 
 // sizeStats compares estimates of the network's size with the truth.
@@ -24,12 +24,12 @@ type sizeStats struct {
 	sigma   float64 // their standard deviation
 }
 
-// loadStats says how requests spread over the servers.
+// loadStats is the distribution of requests over the servers.
 type loadStats struct {
 	served samples // requests of each live server in the phase
 }
 
-// recordStats says what became of the records of the workload.
+// recordStats counts the surviving records of the workload.
 type recordStats struct {
 	contents int
 	holders  samples // live holders of a content

@@ -11,19 +11,19 @@ const (
 	// public network: log-normal.
 	medianRTT = 80 * time.Millisecond
 	sigmaRTT  = 0.6
-	// sigmaRegion is what pairs of the same two regions differ by.
+	// sigmaRegion is the spread among pairs of the same two regions.
 	sigmaRegion = 0.2
-	// dialTimeout is how long a dead peer is waited for (libp2p: 5 s for a dial).
+	// dialTimeout is how long a dial of a dead peer takes to fail (libp2p: 5 s).
 	dialTimeout = 5 * time.Second
-	// connSlots is half of the connections that a node keeps, since each is noted
-	// at one end: some 64, between the marks of 32 and 96 at which kubo begins and
-	// ends to close some.
+	// connSlots is half of the connections that a node keeps, because each is stored at
+	// one of its ends. A node keeps about 64, which lies between kubo's low water mark of
+	// 32 and high water mark of 96.
 	connSlots = 32
 )
 
-// Regions and the median round-trip times between them, in milliseconds: rounded
-// from what providers of cloud machines publish for their own regions. shares are
-// nodes per hundred, about as crawls of the public network place them.
+// Regions and the median round-trip times between them, in milliseconds: rounded from the
+// figures that cloud providers publish for their regions. shares is nodes per hundred,
+// roughly as crawls of the public network place them.
 var (
 	regionNames  = [...]string{"north-america", "europe", "east-asia", "south-asia", "south-america"}
 	regionShares = [...]int{38, 36, 16, 6, 4}
@@ -36,13 +36,13 @@ var (
 	}
 )
 
-// links says how long messages take. A pair of nodes has one round-trip time for
-// ever, computed from their numbers.
+// links computes how long messages take. The round-trip time of a pair of nodes is
+// computed from their numbers and never changes.
 type links struct {
 	seed    uint64
 	loss    float64
 	regions bool
-	spread  quantiles // of a round-trip time, or, with regions, of a second
+	spread  quantiles // of a round-trip time; with regions, around a median of 1 s
 }
 
 func newLinks(o *Options) links {
@@ -55,7 +55,7 @@ func newLinks(o *Options) links {
 	return l
 }
 
-// region draws where a node lives.
+// region draws the region of a node.
 func (l *links) region(rng *rand.Rand) uint8 {
 	at := rng.IntN(100)
 	for r, share := range regionShares {
@@ -77,7 +77,7 @@ func (l *links) rtt(a, b *node) time.Duration {
 }
 
 // transit is how long one message takes over a link: half a round trip, and a
-// retransmission timeout that doubles for each time it is lost.
+// retransmission timeout for each loss, which doubles each time.
 func (l *links) transit(rng *rand.Rand, rtt time.Duration) time.Duration {
 	d := rtt / 2
 	if l.loss == 0 {
@@ -99,9 +99,9 @@ func mix(x uint64) uint64 {
 // conn is a connection of one life of a node to one life of another.
 type conn struct{ life, peer, peerLife uint32 }
 
-// connection returns where a connection of two nodes is noted, at one of them that
-// their numbers choose, and how. It takes the place of one that falls on the same
-// slot.
+// connection returns the slot of a connection of two nodes, and the value to store there.
+// Their numbers choose the node and the slot. Storing a connection replaces the one that
+// had the slot.
 func connection(a, b *node) (*conn, conn) {
 	if (a.num^b.num)&1 == 0 != (a.num < b.num) {
 		a, b = b, a
@@ -115,7 +115,7 @@ func connected(a, b *node) bool {
 	return *at == c
 }
 
-// connect notes a connection of two live nodes.
+// connect stores a connection of two live nodes.
 func connect(a, b *node) {
 	at, c := connection(a, b)
 	*at = c

@@ -12,16 +12,16 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// node is a participant, up or down.
+// node is one node of the network, up or down.
 type node struct {
 	w      *World
 	num    uint32
-	life   uint32 // grows with every start: what is meant for an earlier one is lost
+	life   uint32 // incremented by every start; events of an earlier life are dropped
 	region uint8
-	side   uint8  // of a partition
-	client bool   // asks and does not serve
-	evil   bool   // lies
-	stable bool   // is not subject to churn
+	side   uint8  // of the partition it is on
+	client bool   // in client mode
+	evil   bool   // an adversary
+	stable bool   // not subject to churn
 	served uint32 // requests answered, over all lives
 
 	servedBefore uint32 // in earlier phases
@@ -33,24 +33,24 @@ type node struct {
 	store   *records.Mem
 	conns   *[connSlots]conn
 	started bool   // its upkeep has begun
-	checked uint64 // generation of the table that was checked
+	checked uint64 // generation of the table at the last check
 
 	startedAt time.Duration
-	joining   bool  // through the bootstrap nodes
-	restoring int   // peers of the snapshot that are waited for
-	ops       []*op // of the workload, under way
+	joining   bool  // its first self-lookup has not ended
+	restoring int   // number of snapshot peers to verify; 0: done
+	ops       []*op // of the workload, running
 
 	// While down, if it is to come back.
 	saved []kad.Peer // the last snapshot of its table
 }
 
-// never is a time that does not come.
+// never is later than every event.
 const never = time.Duration(math.MaxInt64)
 
 func (n *node) up() bool { return n.machine != nil }
 
-// start brings a node up: with its snapshot if it has one, else through the
-// bootstrap nodes.
+// start starts a node: from its snapshot if it has one, otherwise through the bootstrap
+// nodes.
 func (w *World) start(n *node) {
 	if n.up() {
 		return
@@ -98,7 +98,7 @@ func (w *World) machineConfig(n *node) dht.Config {
 	}
 }
 
-// share returns the one copy of a peer that all tables point to.
+// share returns the world's copy of a peer, which all tables share.
 func (w *World) share(p kad.Peer) *kad.Peer {
 	if num, ok := w.number(p.ID); ok {
 		return w.peer(num)
@@ -107,7 +107,7 @@ func (w *World) share(p kad.Peer) *kad.Peer {
 	return &invented
 }
 
-// stop takes a node down without a word to anybody.
+// stop stops a node without notice to its peers.
 func (w *World) stop(n *node) {
 	if !n.up() {
 		return
@@ -119,21 +119,21 @@ func (w *World) stop(n *node) {
 	w.wakes.remove(n.num)
 }
 
-// wake calls Tick, for it is time.
+// wake calls Tick because the node's deadline has come.
 func (w *World) wake(n *node) {
 	w.wakes.remove(n.num)
 	n.machine.Tick(w.clock)
 	w.perform(n)
 }
 
-// perform does what a node's Machine asks for, until it asks for nothing more,
-// and sees to it that it is woken in time.
+// perform does what a node's Machine asks for until it has no more output, and schedules
+// its next wake.
 func (w *World) perform(n *node) {
 	for {
 		out := n.machine.Take()
 		w.performOne(n, &out)
 		if len(out.Load) == 0 && !out.Bootstrap && !out.Retry {
-			break // nothing was given back to the Machine
+			break // the Machine got no input, so it has no more output
 		}
 	}
 	w.setWake(n)
@@ -167,7 +167,7 @@ func (w *World) performOne(n *node, out *dht.Output) {
 	}
 }
 
-// setWake notes the Machine's deadline.
+// setWake schedules the Machine's deadline.
 func (w *World) setWake(n *node) {
 	at := never
 	if deadline, ok := n.machine.Deadline(); ok {
@@ -176,7 +176,7 @@ func (w *World) setWake(n *node) {
 	w.wakes.set(n.num, at)
 }
 
-// bootstrap has a node find the bootstrap nodes, unless its table was warm.
+// bootstrap gives a node the bootstrap nodes, unless its table is already warm.
 func (w *World) bootstrap(n *node) {
 	if _, verified := n.table.Len(); verified >= dht.LowTable {
 		return
@@ -206,8 +206,8 @@ func (n *node) Closer(dst []wire.Peer, target kad.Key, count int, asker kad.Peer
 	return dst
 }
 
-// unnamed appends so many peers whom nobody looks at: the answer to a probe proves
-// that its sender lives, and only its size counts.
+// unnamed appends count empty peers. Nothing reads the peers in the answer to a probe,
+// only its size counts.
 func (w *World) unnamed(dst []wire.Peer, count int) []wire.Peer {
 	for range count {
 		dst = append(dst, wire.Peer{Raw: w.entry})
@@ -226,8 +226,8 @@ func without(ps []kad.Peer, key *kad.Key) int {
 	return len(ps)
 }
 
-// Find implements dht.Neighbours: a node knows its own addresses and those of
-// the peers in its table.
+// Find implements dht.Neighbours. A node knows its own addresses and those of the peers
+// in its table.
 func (n *node) Find(id kad.PeerID, _ wire.Scope) (wire.Peer, bool) {
 	num, ok := n.w.number(id)
 	if !ok {
@@ -239,14 +239,14 @@ func (n *node) Find(id kad.PeerID, _ wire.Scope) (wire.Peer, bool) {
 	return wire.Peer{ID: n.w.peer(num).ID, Addrs: n.w.addrs}, true
 }
 
-// Said implements dht.Neighbours: addresses do not change here.
+// Said implements dht.Neighbours. Addresses never change in the simulator.
 func (n *node) Said(dst [][]byte, _ kad.PeerID, _ wire.Scope) [][]byte { return dst }
 
 var _ dht.Neighbours = (*node)(nil)
 
 func acceptAll(_, _ []byte) error { return nil }
 
-// newer prefers the greater of two values: the workload's grow.
+// newer reports whether b is greater than a: later values of the workload are greater.
 func newer(_, a, b []byte) bool { return string(b) > string(a) }
 
 func keepAddrs(_ [][]byte, _ kad.PeerID, addrs [][]byte, _ wire.Scope) [][]byte { return addrs }

@@ -48,7 +48,7 @@ func (w *World) sent(n *node, s *dht.Send, c *call) {
 	}
 }
 
-// handled counts an answer and notes who holds a record now.
+// handled counts an answer and records who holds a record now.
 func (w *World) handled(n *node, c *call) {
 	t := &w.phase.traffic[c.msg.Type]
 	t.answers++
@@ -62,7 +62,8 @@ func (w *World) handled(n *node, c *call) {
 	}
 }
 
-// answered follows an operation's answer: what it heard of is one hop farther.
+// answered follows an answer to an operation: the peers in it are one hop farther than
+// its sender.
 func (w *World) answered(n *node, c *call) {
 	if c.query == 0 {
 		return

@@ -16,14 +16,14 @@ import (
 
 // The models of churn.
 const (
-	// ChurnNone: nobody comes or goes.
+	// ChurnNone: no node arrives or leaves.
 	ChurnNone = "none"
-	// ChurnWeibull: every server but the bootstrap ones has sessions of a Weibull
+	// ChurnWeibull: every server except the bootstrap nodes has one session of Weibull
 	// length, see sessionShape.
 	ChurnWeibull = "weibull"
-	// ChurnMixture: three quarters of the servers stay for ever, the sessions of
-	// the others are those of ChurnWeibull (ProbeLab RFM17 found most of the
-	// record holders of the public network that stable).
+	// ChurnMixture: three quarters of the servers never leave, the others have the
+	// sessions of ChurnWeibull (ProbeLab RFM17 found most of the record holders of the
+	// public network that stable).
 	ChurnMixture = "mixture"
 )
 
@@ -35,29 +35,28 @@ const (
 	LatencyRegions = "regions"
 )
 
-// How the network begins.
+// The ways a network starts.
 const (
-	// StartWarm: everybody is there, with the tables of a network that has run
-	// for long.
+	// StartWarm: all nodes are up, with the tables of a network that has run for a long
+	// time.
 	StartWarm = "warm"
-	// StartJoin: the bootstrap nodes are there, the others join through them.
+	// StartJoin: only the bootstrap nodes are up, the others join through them.
 	StartJoin = "join"
 )
 
-// Options describe a run. Begin with DefaultOptions; Set takes each option by its
-// name.
+// Options describe a run. Start with DefaultOptions; Set sets an option by its name.
 type Options struct {
 	Nodes    int           // servers and clients together; 1000
-	Duration time.Duration // what is measured, after Warmup; 1 h
-	Warmup   time.Duration // before anything is measured; 10 min, one cycle of refreshes
+	Duration time.Duration // measured time, after Warmup; 1 h
+	Warmup   time.Duration // before anything is measured; 10 min, one refresh interval
 	Seed     uint64        // 1
 
 	Start      string        // StartWarm
-	JoinWithin time.Duration // over which the nodes of StartJoin come; 10 min
+	JoinWithin time.Duration // over which the nodes of StartJoin start; 10 min
 	Bootstrap  int           // bootstrap nodes, which never leave, at most all; 4
 	Churn      string        // ChurnNone
-	Clients    float64       // share of nodes that ask and do not serve
-	Dead       float64       // share of servers that fall silent when Warmup is over
+	Clients    float64       // share of nodes in client mode
+	Dead       float64       // share of servers that stop answering when Warmup ends
 	Latency    string        // LatencyLogNormal
 	Loss       float64       // share of packets lost
 
@@ -65,8 +64,8 @@ type Options struct {
 	Check    bool // test the invariants after every event
 }
 
-// Protocol is what of the shipping parameters a run may vary; zero fields mean
-// the shipping default.
+// Protocol has the protocol parameters that a run may change. DefaultOptions sets each to
+// the default of the node.
 type Protocol struct {
 	K            int
 	Alpha        int
@@ -81,7 +80,7 @@ type Protocol struct {
 	Replacements int
 	Republish    time.Duration
 	TTL          time.Duration // of provider records
-	Snapshot     bool          // a restarted node has its routing table
+	Snapshot     bool          // a restarted node has the snapshot of its routing table
 }
 
 // Setting is an option that can be set by its name.
@@ -100,39 +99,38 @@ type field struct {
 var settings = []Setting{
 	{"nodes", "1000", "nodes, clients included", intOption(func(o *Options) *int { return &o.Nodes }, 2, 1<<20)},
 	{"hours", "1", "simulated `hours` that are measured", hoursOption(func(o *Options) *time.Duration { return &o.Duration })},
-	{"warmup", "10m", "simulated `time` before that", durationOption(func(o *Options) *time.Duration { return &o.Warmup })},
+	{"warmup", "10m", "simulated `time` before measuring starts", durationOption(func(o *Options) *time.Duration { return &o.Warmup })},
 	{"seed", "1", "the same seed gives the same run", seedOption()},
-	{"start", StartWarm, "warm: tables of a network that has run for long; join: everybody joins", choiceOption(func(o *Options) *string { return &o.Start }, StartWarm, StartJoin)},
+	{"start", StartWarm, "warm: tables of a network that has run for a long time; join: all nodes join", choiceOption(func(o *Options) *string { return &o.Start }, StartWarm, StartJoin)},
 	{"join-within", "10m", "`time` over which nodes join", durationOption(func(o *Options) *time.Duration { return &o.JoinWithin })},
 	{"bootstrap", "4", "bootstrap nodes, which never leave", intOption(func(o *Options) *int { return &o.Bootstrap }, 1, 1000)},
-	{"churn", ChurnNone, "`model` of coming and going: none, weibull, mixture", choiceOption(func(o *Options) *string { return &o.Churn }, ChurnNone, ChurnWeibull, ChurnMixture)},
-	{"clients", "0", "`share` of nodes that do not serve", shareOption(func(o *Options) *float64 { return &o.Clients })},
-	{"dead", "0", "`share` of servers that fall silent after the warmup", shareOption(func(o *Options) *float64 { return &o.Dead })},
+	{"churn", ChurnNone, "`model` of churn: none, weibull, mixture", choiceOption(func(o *Options) *string { return &o.Churn }, ChurnNone, ChurnWeibull, ChurnMixture)},
+	{"clients", "0", "`share` of nodes in client mode", shareOption(func(o *Options) *float64 { return &o.Clients })},
+	{"dead", "0", "`share` of servers that stop answering after the warmup", shareOption(func(o *Options) *float64 { return &o.Dead })},
 	{"latency", LatencyLogNormal, "`model` of round-trip times: lognormal, regions", choiceOption(func(o *Options) *string { return &o.Latency }, LatencyLogNormal, LatencyRegions)},
 	{"loss", "0", "`share` of packets lost", shareOption(func(o *Options) *float64 { return &o.Loss })},
 	{"check", "false", "test the invariants after every event", boolOption(func(o *Options) *bool { return &o.Check })},
 
 	{"k", strconv.Itoa(dht.Replicas), "bucket size and replicas", intOption(func(o *Options) *int { return &o.Protocol.K }, 1, 100)},
 	{"alpha", strconv.Itoa(dht.Alpha), "peers a lookup asks at once", intOption(func(o *Options) *int { return &o.Protocol.Alpha }, 1, 100)},
-	{"max-alpha", strconv.Itoa(dht.MaxAlpha), "what alpha grows to when a lookup stalls", intOption(func(o *Options) *int { return &o.Protocol.MaxAlpha }, 1, 100)},
+	{"max-alpha", strconv.Itoa(dht.MaxAlpha), "limit of alpha, which grows when a lookup stalls", intOption(func(o *Options) *int { return &o.Protocol.MaxAlpha }, 1, 100)},
 	{"refresh-alpha", strconv.Itoa(dht.RefreshAlpha), "peers the refresh of a bucket asks at once", intOption(func(o *Options) *int { return &o.Protocol.RefreshAlpha }, 1, 100)},
 	{"beta", strconv.Itoa(dht.Beta), "nearest peers that must answer to end a finding lookup", intOption(func(o *Options) *int { return &o.Protocol.Beta }, 1, 100)},
 	{"store-beta", strconv.Itoa(dht.Replicas), "nearest peers that must answer to end a storing lookup", intOption(func(o *Options) *int { return &o.Protocol.StoreBeta }, 1, 100)},
-	{"search-beta", strconv.Itoa(dht.Replicas), "the same of a search that has found no record", intOption(func(o *Options) *int { return &o.Protocol.SearchBeta }, 1, 100)},
+	{"search-beta", strconv.Itoa(dht.Replicas), "the same for a search that has found no record", intOption(func(o *Options) *int { return &o.Protocol.SearchBeta }, 1, 100)},
 	{"soft-timeout", span(dht.SoftTimeout), "`time` after which a request gives its place to another", durationOption(func(o *Options) *time.Duration { return &o.Protocol.SoftTimeout })},
 	{"refresh", span(dht.RefreshInterval), "`time` between refreshes of a bucket", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Refresh })},
 	{"liveness", span(dht.LivenessInterval), "`time` a peer may be silent before it is probed", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Liveness })},
 	{"replacements", "10", "spare peers of a full bucket", intOption(func(o *Options) *int { return &o.Protocol.Replacements }, 1, 100)},
 	{"republish", span(republish.Interval), "`time` between publications of a key", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Republish })},
 	{"ttl", span(records.MaxTTL), "`lifetime` of provider records", durationOption(func(o *Options) *time.Duration { return &o.Protocol.TTL })},
-	{"snapshot", "true", "restarted nodes have their routing table", boolOption(func(o *Options) *bool { return &o.Protocol.Snapshot })},
+	{"snapshot", "true", "restarted nodes load the snapshot of their routing table", boolOption(func(o *Options) *bool { return &o.Protocol.Snapshot })},
 }
 
 // Settings lists the options by name.
 func Settings() []Setting { return settings }
 
-// ErrOption is returned for an option that does not exist or a value it cannot
-// have.
+// ErrOption is returned for an unknown option or a bad value.
 var ErrOption = errors.New("sim: bad option")
 
 // Set gives the named option a value.
@@ -198,8 +196,8 @@ func durationOption(at func(*Options) *time.Duration) field {
 	}
 }
 
-// longest is the longest time that an option or a scenario may name, a year. It keeps
-// the sum of a few of them far from the end of time.Duration.
+// longest is the longest time that an option or a scenario may name: a year. The sum of
+// several cannot overflow a time.Duration.
 const longest = 366 * 24 * time.Hour
 
 // parseTime reads a time of an option or a scenario.
@@ -227,13 +225,13 @@ func hoursOption(at func(*Options) *time.Duration) field {
 	return field{
 		set: func(o *Options, value string) error {
 			h, err := strconv.ParseFloat(value, 64)
-			if err != nil || !(h >= time.Second.Hours() && h <= longest.Hours()) { // not a number is neither
-				return errors.New("want a number of hours, a second at least, at most a year")
+			if err != nil || !(h >= time.Second.Hours() && h <= longest.Hours()) { // rejects NaN too
+				return errors.New("want a number of hours, at least a second, at most a year")
 			}
 			*at(o) = time.Duration(h * float64(time.Hour)).Round(time.Second)
 			return nil
 		},
-		// Four decimals tell seconds apart.
+		// Four decimals are enough to distinguish seconds.
 		get: func(o *Options) string { return strconv.FormatFloat(math.Round(at(o).Hours()*1e4)/1e4, 'f', -1, 64) },
 	}
 }
@@ -242,7 +240,7 @@ func shareOption(at func(*Options) *float64) field {
 	return field{
 		set: func(o *Options, value string) error {
 			p, err := strconv.ParseFloat(value, 64)
-			if err != nil || !(p >= 0 && p < 1) { // not a number is neither
+			if err != nil || !(p >= 0 && p < 1) { // rejects NaN too
 				return errors.New("want a share from 0 to below 1")
 			}
 			*at(o) = p

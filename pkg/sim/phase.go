@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// phase is a stretch of a run that is measured on its own.
+// phase is a part of a run that is measured separately.
 type phase struct {
 	name     string
 	from, to time.Duration
@@ -27,21 +27,21 @@ type phase struct {
 	records recordStats
 }
 
-// traffic counts messages of one type and their bytes with frame prefixes.
+// traffic counts messages of one type and their bytes, length prefixes included.
 type traffic struct{ requests, requestBytes, answers, answerBytes int64 }
 
 // opStats collects the operations of one kind.
 type opStats struct {
 	count     int // that ended
 	succeeded int
-	refused   int // the Machine had no room
-	failed    int // nobody answered, or nobody stored
+	refused   int // the Machine had reached its limit of queries
+	failed    int // no peer answered, or no peer stored the record
 
 	took, first                      samples // microseconds
 	messages, hops, firstHop, rounds samples
-	stored                           samples // peers that took the record
+	stored                           samples // peers that stored the record
 	recall                           share   // of the true k closest
-	overlap                          share   // of the k closest at the search, those given the record
+	overlap                          share   // of the k closest at the time of the search, those that hold the record
 }
 
 // share is a part of a whole.
@@ -60,7 +60,7 @@ func (s share) value() float64 {
 	return float64(s.part) / float64(s.whole)
 }
 
-// samples are numbers of which percentiles are wanted.
+// samples are the numbers that percentiles are computed from.
 type samples struct {
 	list   []int64
 	sum    int64
@@ -80,7 +80,8 @@ func (s *samples) mean() float64 {
 	return float64(s.sum) / float64(len(s.list))
 }
 
-// quantile returns the smallest sample that a share q of them does not exceed.
+// quantile returns the smallest sample with at least a share q of the samples at or below
+// it.
 func (s *samples) quantile(q float64) int64 {
 	if len(s.list) == 0 {
 		return 0
@@ -93,7 +94,7 @@ func (s *samples) quantile(q float64) int64 {
 	return s.list[min(i, len(s.list)-1)]
 }
 
-// judge enters the end of an operation into its phase.
+// judge adds the result of an operation to its phase.
 func (w *World) judge(n *node, o *op, r *dht.Result) {
 	s := &o.phase.ops[o.kind]
 	s.count++
@@ -126,10 +127,10 @@ func (w *World) judge(n *node, o *op, r *dht.Result) {
 	}
 }
 
-// succeeded says whether an operation reached what it was for.
+// succeeded reports whether an operation reached its goal.
 func (w *World) succeeded(o *op, r *dht.Result, truth []uint32) bool {
 	switch o.kind {
-	case opLookup, opSeek: // the nearest of all was found
+	case opLookup, opSeek: // found the nearest peer of all
 		if len(r.Closest) == 0 || len(truth) == 0 {
 			return false
 		}

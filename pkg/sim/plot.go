@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// plot is a drawing of lines over one axis, as SVG that needs nothing else.
+// plot is a line chart, written as self-contained SVG.
 type plot struct {
 	title  string
 	x      string   // what the axis shows
-	labels []string // of the places on the axis, if they are not numbers
+	labels []string // of the places on the axis, when they are not numbers
 	lines  []line
 }
 
@@ -21,13 +21,13 @@ type line struct {
 	xs, ys []float64
 }
 
-// Size of a plot in pixels, and the room for its axes.
+// Size of a plot and its margins, in pixels.
 const (
 	plotWidth, plotHeight                    = 640, 280
 	plotLeft, plotRight, plotTop, plotBottom = 64, 16, 34, 44
 )
 
-// plotColors are told apart by most eyes (Okabe and Ito).
+// plotColors are distinguishable with most kinds of colour blindness (Okabe and Ito).
 var plotColors = [...]string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"}
 
 // svg draws the plot.
@@ -61,8 +61,8 @@ func (e *extent) at(x float64) float64 {
 	return (x - e.low) / (e.high - e.low)
 }
 
-// ranges are those of the data, the vertical one from 0 and a little higher than
-// the highest point. Every label has its place, even one without a point.
+// ranges returns the ranges of the axes. The vertical one starts at 0 and ends a little
+// above the highest point. Every label has a place, even one without a point.
 func (p *plot) ranges() (xs, ys extent) {
 	xs = extent{math.Inf(1), math.Inf(-1)}
 	for i := range p.labels {
@@ -78,7 +78,7 @@ func (p *plot) ranges() (xs, ys extent) {
 	return xs, ys
 }
 
-// ceiling is the next number of the form 1, 2, 2.5 or 5 times a power of ten.
+// ceiling returns the next number of the form 1, 2, 2.5 or 5 times a power of ten.
 func ceiling(x float64) float64 {
 	if x <= 0 {
 		return 1
@@ -146,8 +146,8 @@ func (p *plot) draw(b *strings.Builder, i int, xs, ys extent) {
 	}
 }
 
-// nameWidth is the room of a line's name, namesWidth that of all.
+// nameWidth is the width of a line's name, namesWidth that of all names.
 const nameWidth, namesWidth = 140, 480
 
-// maxDots is the number of points up to which each gets a dot.
+// maxDots is the most points a line may have for each to get a dot.
 const maxDots = 24

@@ -2,10 +2,10 @@ package sim
 
 import "math"
 
-// The functions of this file give the same bits on every machine: the standard
-// ones are written in assembly on some and may fuse a multiplication with an
-// addition on others. The conversions to float64 forbid the fusing (Go
-// specification, "Floating-point operators").
+// The functions of this file give the same bits on every machine. Those of package math
+// are assembly on some machines, and may fuse a multiplication with an addition on
+// others. The conversions to float64 forbid fusing (Go specification, "Floating-point
+// operators").
 
 // ln is the natural logarithm of a positive number.
 func ln(x float64) float64 {
@@ -25,7 +25,7 @@ func ln(x float64) float64 {
 
 // exp is e to the x.
 func exp(x float64) float64 {
-	switch { // there is no such number, and k would not fit an int of 32 bits
+	switch { // outside float64, and k would overflow a 32-bit int
 	case x < -1000:
 		return 0
 	case x > 1000:

@@ -9,15 +9,15 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// preimages has one preimage for each prefix of 16 bits: to find one by chance
-// takes 65,536 hashes, which a node does now and then and a simulation cannot do
-// for each of its refreshes.
+// preimages has one preimage for each prefix of 16 bits. To find one by trial takes
+// 65,536 hashes: a node can afford that for its refreshes, a simulation of thousands of
+// nodes cannot.
 type preimages struct{ salts []uint32 }
 
-// allPreimages is the same for all worlds.
+// allPreimages is shared by all worlds.
 var allPreimages = sync.OnceValue(newPreimages)
 
-// newPreimages tries salts until every prefix has one: some 800,000 hashes.
+// newPreimages tries salts until every prefix has one: about 800,000 hashes.
 func newPreimages() *preimages {
 	p := &preimages{salts: make([]uint32, 1<<kad.MaxPreimageBits)}
 	left := len(p.salts)
@@ -32,7 +32,8 @@ func newPreimages() *preimages {
 	return p
 }
 
-// preimage has the form of a peer ID. Its bytes 2 to 5 name no node.
+// preimage returns bytes in the form of a peer ID. Bytes 2 to 5 are not the number of any
+// node.
 func preimage(salt uint32) []byte {
 	b := make([]byte, idLen)
 	copy(b, []byte{0x12, 0x20, 0xff, 0xff, 0xff, 0xff})
@@ -49,13 +50,14 @@ func (t *preimages) random(rng *rand.Rand, p kad.Prefix) []byte {
 	return preimage(t.salts[at])
 }
 
-// keys remembers what keys hash to: everybody asks for one key in turn.
+// keys caches the hashes of keys, because during a lookup many nodes in turn are asked
+// for the same key.
 type keys [1 << 10]struct {
 	preimage []byte
 	key      kad.Key
 }
 
-// keyOf is kad.KeyOf.
+// keyOf returns kad.KeyOf(preimage), cached.
 func (w *World) keyOf(preimage []byte) kad.Key {
 	if len(preimage) < idLen {
 		return kad.KeyOf(preimage)

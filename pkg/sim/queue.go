@@ -2,7 +2,7 @@ package sim
 
 import "time"
 
-// kind is what an event is about.
+// kind is the type of an event.
 type kind uint8
 
 const (
@@ -21,11 +21,11 @@ const (
 
 var kindNames = [...]string{"wake", "request", "reply", "failure", "start", "warm", "stop", "arrival", "step", "phase", "sample"}
 
-// event is something that will happen. Events at the same time happen in the
-// order in which they were made.
+// event is a scheduled event. Events at the same time happen in the order in which they
+// were queued.
 type event struct {
 	at    time.Duration // since the start of the run
-	order uint64        // a running number, the kind in its lowest byte
+	order uint64        // a sequence number, with the kind in its lowest byte
 	arg   uint32
 }
 
@@ -39,7 +39,7 @@ func (e *event) before(o *event) bool {
 // and siblings share cache lines.
 type events struct {
 	heap  []event
-	place []uint32 // by arg: where its event is, plus one, or 0; nil: nobody asks
+	place []uint32 // by arg: index of its event plus one, or 0; nil: not tracked
 }
 
 func (q *events) len() int { return len(q.heap) }
@@ -102,7 +102,7 @@ func (q *events) drop() event {
 	return e
 }
 
-// queue are events that happen when they were said to.
+// queue holds the events whose time does not change.
 type queue struct {
 	events
 	made uint64

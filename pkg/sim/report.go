@@ -8,12 +8,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// Report is what a run has shown. Times are in seconds unless their name says
-// otherwise, shares between 0 and 1.
+// Report has the results of a run. Times are in seconds unless their name says otherwise;
+// shares are between 0 and 1.
 type Report struct {
 	Scenario    string   `json:"scenario"`
 	Title       string   `json:"title"`
-	Options     string   `json:"options"` // that differ from their defaults, as flags
+	Options     string   `json:"options"` // those that differ from their defaults, as flags
 	Fingerprint string   `json:"fingerprint"`
 	Events      uint64   `json:"events"`
 	Requests    int64    `json:"requests"`
@@ -22,7 +22,7 @@ type Report struct {
 	Violations  []string `json:"violations,omitempty"`
 }
 
-// Phase is a measured stretch of a run.
+// Phase is a measured part of a run.
 type Phase struct {
 	Name    string  `json:"name"`
 	From    float64 `json:"from_hours"` // since the end of the warmup
@@ -55,56 +55,56 @@ type Dist struct {
 type Op struct {
 	Kind     string  `json:"kind"`
 	Count    int     `json:"count"`
-	Success  float64 `json:"success"` // lookup: the nearest was found; provide, put: stored at all; find, get: the record came
-	Refused  int     `json:"refused"` // the node was busy
+	Success  float64 `json:"success"` // lookup: found the nearest peer; provide, put: at least one peer stored it; find, get: found the record
+	Refused  int     `json:"refused"` // the node had reached its limit of queries
 	Took     Dist    `json:"took"`
-	First    *Dist   `json:"first_record,omitempty"` // until the first record came
+	First    *Dist   `json:"first_record,omitempty"` // until the first record arrived
 	Messages Dist    `json:"messages"`               // requests sent
-	Hops     float64 `json:"hops"`                   // mean, of the farthest of the closest
+	Hops     float64 `json:"hops"`                   // mean, of the farthest of the closest peers
 	FirstHop float64 `json:"first_hop"`              // mean answers until one of the true k closest was heard of
 	Rounds   float64 `json:"rounds"`                 // mean of the longest chain of answers
-	Recall   float64 `json:"recall"`                 // of the true k closest, those returned (lookup, provide, put)
-	Stored   float64 `json:"stored_at"`              // mean of the peers that took the record (provide, put)
-	Overlap  float64 `json:"overlap"`                // of the k closest at a search, those that hold the record (find, get)
+	Recall   float64 `json:"recall"`                 // share of the true k closest that were returned (lookup, provide, put)
+	Stored   float64 `json:"stored_at"`              // mean number of peers that stored the record (provide, put)
+	Overlap  float64 `json:"overlap"`                // share of the k closest at the time of the search that hold the record (find, get)
 }
 
 // Tables compares routing tables with the truth.
 type Tables struct {
 	Peers    float64 `json:"peers"`    // mean of a table
 	Stale    float64 `json:"stale"`    // share of the verified entries that are down
-	Complete float64 `json:"complete"` // share of the live peers that buckets could hold, that they hold
+	Complete float64 `json:"complete"` // of the live peers that buckets have capacity for, the share they hold
 }
 
 // Size compares the nodes' estimates of the number of servers with the truth.
 type Size struct {
-	Nodes int     `json:"nodes"` // that have an estimate, of those asked
+	Nodes int     `json:"nodes"` // sampled nodes that have an estimate
 	Bias  float64 `json:"bias"`  // mean relative error
 	Sigma float64 `json:"sigma"` // standard deviation of the relative error
 }
 
-// Traffic is what one type of message takes.
+// Traffic is the traffic of one type of message.
 type Traffic struct {
 	Type     string  `json:"type"`
 	Requests int64   `json:"requests"`
 	Bytes    float64 `json:"bytes_per_server_second"` // requests and answers
 }
 
-// Role is what requests were for.
+// Role counts the requests of one purpose.
 type Role struct {
 	Role   string  `json:"role"`
 	Ended  int64   `json:"ended"`
 	Failed float64 `json:"failed"` // share
 }
 
-// Load is how requests spread over the servers.
+// Load is the distribution of requests over the servers.
 type Load struct {
-	Mean float64 `json:"mean"` // requests of a server a minute
+	Mean float64 `json:"mean"` // requests per server and minute
 	P99  float64 `json:"p99"`
 	Max  float64 `json:"max"`
-	Gini float64 `json:"gini"` // 0: all alike, 1: one serves all
+	Gini float64 `json:"gini"` // 0: all servers equal, 1: one server serves everything
 }
 
-// Records says what became of the records of the workload.
+// Records counts the surviving records of the workload.
 type Records struct {
 	Contents int     `json:"contents"`
 	Holders  float64 `json:"holders"` // live holders of a content, mean
@@ -114,20 +114,20 @@ type Records struct {
 
 // Cycle is the cost of republishing.
 type Cycle struct {
-	Keys      int64   `json:"keys"` // publications by the schedule
+	Keys      int64   `json:"keys"` // keys republished by the schedule
 	Messages  float64 `json:"messages_per_key"`
 	FindNodes float64 `json:"find_nodes_per_key"`
 	PerServer float64 `json:"find_nodes_per_server"`
-	Replicas  float64 `json:"replicas"` // peers that took a record, mean
+	Replicas  float64 `json:"replicas"` // peers that stored a record, mean
 }
 
-// Report sums up the run as far as it has come.
+// Report summarises the run up to now.
 func (w *World) Report() *Report {
 	r := &Report{
 		Scenario: w.scenario.Name, Title: w.scenario.Title, Options: w.opts.String(),
 		Fingerprint: fmt.Sprintf("%016x", w.Fingerprint()), Events: w.events,
 		Series: w.series, Violations: w.violations,
-		Phases: []Phase{}, // a list in JSON even without any
+		Phases: []Phase{}, // an empty list in JSON, not null
 	}
 	for _, p := range w.phases {
 		r.Phases = append(r.Phases, w.reportPhase(p))
@@ -169,7 +169,7 @@ func (w *World) reportPhase(p *phase) Phase {
 	return r
 }
 
-// reportRest adds what not every phase has.
+// reportRest adds the measures that not every phase has.
 func (p *phase) reportRest(r *Phase) {
 	if x := &p.records; x.contents > 0 {
 		r.Records = &Records{Contents: x.contents, Holders: round(x.holders.mean()), Fewest: x.holders.quantile(0), Lost: x.lost}
@@ -193,7 +193,7 @@ func (s *opStats) report(k opKind) Op {
 	}
 }
 
-// dist is summary, nil without samples.
+// dist returns the summary, or nil without samples.
 func (s *samples) dist(unit float64) *Dist {
 	if len(s.list) == 0 {
 		return nil
@@ -202,7 +202,7 @@ func (s *samples) dist(unit float64) *Dist {
 	return &d
 }
 
-// summary divides all numbers by unit.
+// summary returns the distribution in multiples of unit.
 func (s *samples) summary(unit float64) Dist {
 	at := func(q float64) float64 { return round(float64(s.quantile(q)) / unit) }
 	return Dist{Count: len(s.list), Mean: round(s.mean() / unit), P50: at(0.5), P95: at(0.95), P99: at(0.99), Max: at(1)}
@@ -227,10 +227,10 @@ func (s *samples) gini() float64 {
 	return float64(2*weighted)/float64(n*float64(s.sum)) - (n+1)/n
 }
 
-// tiny is the least number that a report shows.
+// tiny is the smallest number that a report shows.
 const tiny = 1e-100
 
-// round keeps five significant digits: more would only tell machines apart.
+// round keeps five significant digits: more could differ between machines.
 func round(x float64) float64 {
 	if math.Abs(x) < tiny || math.IsNaN(x) || math.IsInf(x, 0) {
 		return 0

@@ -6,9 +6,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// ring is a set of nodes by their keys. The ring of all live honest servers is the
-// truth that nobody in the network knows: it judges what lookups find and fills
-// the tables of a warm start.
+// ring is a set of nodes, sorted by key. The ring of all live honest servers is the
+// ground truth, which no node of the network knows. It judges the results of lookups and
+// fills the tables of a warm start.
 type ring struct {
 	w     *World
 	order []uint32 // nodes, by key
@@ -16,7 +16,7 @@ type ring struct {
 
 func (t *ring) key(i int) *kad.Key { return &t.w.peer(t.order[i]).Key }
 
-// reset takes all live servers anew.
+// reset rebuilds the ring from all live honest servers.
 func (t *ring) reset() {
 	t.order = t.order[:0]
 	for i := range t.w.nodes {
@@ -47,7 +47,7 @@ func (t *ring) search(lo, hi int, k *kad.Key) (int, bool) {
 	return lo + i, ok
 }
 
-// split returns where the servers at [lo, hi), which share depth bits, divide: the
+// split returns where to divide the servers at [lo, hi), which share depth bits: the
 // first place whose next bit is 1.
 func (t *ring) split(lo, hi, depth int) int {
 	if lo >= hi {
@@ -68,8 +68,7 @@ func (t *ring) halves(lo, hi, cpl int, key *kad.Key) (apart, near [2]int) {
 	return [2]int{lo, mid}, [2]int{mid, hi}
 }
 
-// closest appends the n live servers nearest to target that accept says may be
-// counted, nearest first.
+// closest appends the n live servers nearest to target that accept allows, nearest first.
 func (t *ring) closest(dst []uint32, target *kad.Key, n int, accept func(uint32) bool) []uint32 {
 	c := collector{t: t, target: target, limit: len(dst) + n, dst: dst, accept: accept}
 	c.walk(0, len(t.order), 0)
@@ -85,7 +84,7 @@ type collector struct {
 	accept func(uint32) bool
 }
 
-// smallRange is the number of servers that are sorted rather than divided.
+// smallRange is the largest range that is sorted instead of divided.
 const smallRange = 8
 
 func (c *collector) walk(lo, hi, depth int) {

@@ -10,20 +10,21 @@ import (
 )
 
 const (
-	// drain is how long a run goes on after its end, so that every query that
-	// began before ends: the longest a query may take, and its last requests.
+	// drain is how long a run continues after its end, so that every query that began
+	// before can end: the longest time of a query, and of its last requests.
 	drain = dht.QueryTimeout + 5*time.Second
-	// samplesPerRun is how many points the report's curves have.
+	// samplesPerRun is about how many points the report's curves have.
 	samplesPerRun = 96
-	// restoredShare of the saved peers make a restarted node restored.
+	// restoredShare is the share of the saved peers that must be verified for a restarted
+	// node to count as restored.
 	restoredShare = 0.95
 )
 
 // End returns when the run is over.
 func (w *World) End() time.Duration { return w.opts.Warmup + w.opts.Duration + drain }
 
-// Run lets the whole run happen. After each simulated second it calls tick, if
-// there is one, and stops with its error.
+// Run runs the world to its end. After each simulated second it calls tick, if not nil;
+// an error of tick stops the run and is returned.
 func (w *World) Run(tick func(now time.Duration) error) error {
 	for w.now < w.End() {
 		w.RunUntil(min(w.now+time.Second, w.End()))
@@ -58,7 +59,7 @@ const (
 	phaseLast
 )
 
-// turnPhase is the begin or the end of what is measured.
+// turnPhase starts or ends the measured time.
 func (w *World) turnPhase(which uint32) {
 	if which == phaseLast {
 		w.endPhase()
@@ -72,8 +73,8 @@ func (w *World) turnPhase(which uint32) {
 	}
 }
 
-// beginPhase ends the phase under way and begins one that the report shows. A
-// phase in which no time passed is not shown.
+// beginPhase ends the current phase and starts the next. The report leaves out a phase in
+// which no time passed.
 func (w *World) beginPhase(name string) {
 	if len(w.phases) > 0 && w.phase.from == w.now {
 		w.phases = w.phases[:len(w.phases)-1]
@@ -84,7 +85,7 @@ func (w *World) beginPhase(name string) {
 	w.phases = append(w.phases, w.phase)
 }
 
-// save keeps what a node has on its disk for its next start.
+// save stores the snapshot of a node's table for its next start.
 func (w *World) save(n *node) {
 	if !w.opts.Protocol.Snapshot {
 		return
@@ -105,7 +106,7 @@ func (w *World) publishLater(n *node, c *content) {
 	n.machine.Scheduled(w.clock, republish.Item{Key: c.at, Kind: uint8(c.recordKind())}, w.clock, false)
 }
 
-// watchStart notes when a node that came up has found its place.
+// watchStart records when a started node has joined or has restored its table.
 func (w *World) watchStart(n *node) {
 	switch {
 	case n.joining && !n.machine.LastRefresh().IsZero():

@@ -17,8 +17,8 @@ import (
 //	at TIME ACTION [ARG...]            once
 //	every TIME [from TIME] [until TIME] ACTION [ARG...]
 //
-// Times count from the end of the warmup. A # begins a comment. Actions: see
-// actions.
+// Times count from the end of the warmup. A # starts a comment. The variable actions
+// lists the actions.
 type Scenario struct {
 	Name  string
 	Title string
@@ -34,22 +34,22 @@ type Step struct {
 	act              func(w *World)
 }
 
-// ErrScenario is returned for a text that is no scenario.
+// ErrScenario is returned for text that is not a valid scenario.
 var ErrScenario = errors.New("sim: bad scenario")
 
 //go:embed scenarios/*.txt
 var shipped embed.FS
 
-// Scenarios lists the names of the scenarios that ship.
+// Scenarios lists the names of the shipped scenarios.
 func Scenarios() []string {
-	files, _ := fs.Glob(shipped, "scenarios/*.txt") // the pattern is well formed
+	files, _ := fs.Glob(shipped, "scenarios/*.txt") // the pattern is valid
 	for i, f := range files {
 		files[i] = strings.TrimSuffix(strings.TrimPrefix(f, "scenarios/"), ".txt")
 	}
 	return files
 }
 
-// ShippedScenario returns the scenario of that name.
+// ShippedScenario returns the shipped scenario with that name.
 func ShippedScenario(name string) (*Scenario, error) {
 	text, err := shipped.ReadFile("scenarios/" + name + ".txt")
 	if err != nil {
@@ -58,7 +58,7 @@ func ShippedScenario(name string) (*Scenario, error) {
 	return ParseScenario(name, string(text))
 }
 
-// ParseScenario reads a scenario; its errors name the line.
+// ParseScenario parses a scenario. Its errors name the line.
 func ParseScenario(name, text string) (*Scenario, error) {
 	s := &Scenario{Name: name, Title: name}
 	for i, line := range strings.Split(text, "\n") {
@@ -117,7 +117,7 @@ func (s *Scenario) step(words []string) error {
 	return nil
 }
 
-// readTimes reads when a step is taken and returns the words behind that.
+// readTimes parses the times of a step and returns the words after them.
 func readTimes(words []string) (step Step, rest []string, err error) {
 	fields := map[string]*time.Duration{"at": &step.At, "every": &step.Every, "from": &step.At, "until": &step.Until}
 	for len(words) >= 2 && fields[words[0]] != nil {
@@ -147,13 +147,13 @@ func (s *Scenario) Apply(o *Options) error {
 	return nil
 }
 
-// arguments are the words behind an action, and how many of them it has read.
+// arguments are the words after an action, and how many of them the action has read.
 type arguments struct {
 	words []string
 	read  int
 }
 
-// at returns argument i; false if there is none.
+// at returns argument i, or false if there is none.
 func (a *arguments) at(i int) (string, bool) {
 	a.read = max(a.read, i+1)
 	if i >= len(a.words) {
@@ -170,7 +170,7 @@ func (a *arguments) end() error {
 	return nil
 }
 
-// count reads argument i as a number from 1, def if it is not there.
+// count reads argument i as a number of at least 1, or returns def if it is missing.
 func (a *arguments) count(i, def int) (int, error) {
 	word, ok := a.at(i)
 	if !ok {
@@ -190,13 +190,13 @@ func (a *arguments) share(i int) (float64, error) {
 		return 0, errors.New("a share is missing")
 	}
 	p, err := strconv.ParseFloat(word, 64)
-	if err != nil || !(p > 0 && p <= 1) { // not a number is neither
+	if err != nil || !(p > 0 && p <= 1) { // rejects NaN too
 		return 0, fmt.Errorf("want a share above 0, at most 1, not %q", word)
 	}
 	return p, nil
 }
 
-// duration reads argument i as a time, def if it is not there.
+// duration reads argument i as a time, or returns def if it is missing.
 func (a *arguments) duration(i int, def time.Duration) (time.Duration, error) {
 	word, ok := a.at(i)
 	if !ok {

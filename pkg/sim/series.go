@@ -2,19 +2,19 @@ package sim
 
 import "time"
 
-// Point is a moment of a run in the report's curves. Shares and means are over the
-// time since the point before.
+// Point is a point of the report's curves. Shares and means cover the time since the
+// previous point.
 type Point struct {
 	Hours    float64 `json:"hours"` // since the end of the warmup
 	Servers  int     `json:"servers"`
-	Success  float64 `json:"success"`  // of lookups, finds and gets that ended; -1: none did
+	Success  float64 `json:"success"`  // of lookups, finds and gets that ended; -1: none ended
 	Messages float64 `json:"messages"` // requests of each live server a minute
 	Holders  float64 `json:"holders"`  // live holders of a content, mean; -1: no content
 	Lost     int     `json:"lost"`     // contents without a live holder
 	Stale    float64 `json:"stale"`    // of the verified entries of 50 tables
 }
 
-// counters are sums whose difference between two points is shown.
+// counters are running sums. A point shows how much they grew since the previous point.
 type counters struct{ ended, succeeded, requests int64 }
 
 // pointTables is how many tables a point looks at.
@@ -61,5 +61,5 @@ func (w *World) samplePoint() {
 	w.queue.push(w.now+w.sampleEvery, evSample, 0)
 }
 
-// sinceWarmup is a time of the run as the scenario counts it.
+// sinceWarmup converts a time of the run to the time that the scenario counts.
 func (w *World) sinceWarmup(at time.Duration) time.Duration { return at - w.opts.Warmup }

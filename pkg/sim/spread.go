@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// quantiles is a distribution as its values at equally spaced probabilities: a
-// draw is a look into a table, without a logarithm that differs by machine.
+// quantiles is a distribution, given as its values at equally spaced probabilities. A
+// draw is a table look-up, so it does not depend on the machine's logarithm.
 type quantiles []time.Duration
 
-// quantileCount is the number of steps of a table: the rarest value it knows
-// comes once in as many draws.
+// quantileCount is the number of steps of a table. Its rarest value comes once in that
+// many draws, on average.
 const quantileCount = 1 << 12
 
 // at returns the value for the upper bits of a random number.
@@ -40,15 +40,15 @@ type weibull struct {
 	shape float64
 	scale time.Duration
 
-	// The time a session that is under way still has to go: its distribution has
-	// the density S(t) / mean. times and share are its cumulative form.
+	// The remaining time of a running session has the density S(t) / mean. times and share
+	// are its cumulative distribution.
 	times []time.Duration
 	share []float64
 	mean  time.Duration
 }
 
-// newWeibull tabulates the residual time from a millionth of the scale up to
-// where fewer than one in 10^7 sessions is left.
+// newWeibull tabulates the remaining time, from a millionth of the scale up to where
+// fewer than one in 10^7 sessions is left.
 func newWeibull(shape float64, scale time.Duration) *weibull {
 	w := &weibull{shape: shape, scale: scale}
 	const steps = 4000
@@ -80,7 +80,7 @@ func (w *weibull) session(rng *rand.Rand) time.Duration {
 	return time.Duration(float64(w.scale) * pow(-ln(u), 1/w.shape))
 }
 
-// residual draws what a session found under way has left.
+// residual draws the remaining time of a running session.
 func (w *weibull) residual(rng *rand.Rand) time.Duration {
 	i, _ := slices.BinarySearch(w.share, rng.Float64())
 	return w.times[min(i, len(w.times)-1)]

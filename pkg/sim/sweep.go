@@ -29,7 +29,8 @@ func ParseSweep(text string) (*Sweep, error) {
 	return s, nil
 }
 
-// Run runs every value. run is given the options of one run and what to call it.
+// Run runs the scenario with every value. It calls run with the world of each run and its
+// label.
 func (s *Sweep) Run(o Options, scenario *Scenario, run func(w *World, label string) error) error {
 	for _, v := range s.Values {
 		if err := o.Set(s.Option, v); err != nil {

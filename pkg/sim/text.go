@@ -26,7 +26,7 @@ func (r *Report) Print(out io.Writer) error {
 	return p.err
 }
 
-// page keeps the first error of a writer.
+// page writes lines and keeps the first error of its writer.
 type page struct {
 	out io.Writer
 	err error
@@ -136,8 +136,8 @@ func number(x float64) string {
 // percent writes a share.
 func percent(x float64) string { return number(round(x*100)) + " %" }
 
-// counted says how many there are of a thing. Unlike english.Plural it writes plain
-// digits, which scripts read.
+// counted formats a number of things, in the plural where needed. Unlike english.Plural
+// it writes plain digits, because scripts read them.
 func counted[N int | int64](n N, thing string) string {
 	return fmt.Sprintf("%d %s", n, english.PluralWord(int(n), thing, ""))
 }

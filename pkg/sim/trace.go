@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// trace is the record of a run: a line for each event, and a fingerprint of them
-// all. The same options and scenario give the same bytes on every machine.
+// trace is the log of a run: a line for each event, and a fingerprint of all events. The
+// same options and scenario give the same bytes on every machine.
 type trace struct {
 	fingerprint uint64 // FNV-1a of the numbers of each event
 	out         *bufio.Writer
-	was         *bufio.Reader // an earlier trace to compare with
+	was         *bufio.Reader // the earlier trace to compare with
 	line        []byte
 	lines       int
 	err         error
@@ -55,7 +55,7 @@ const (
 
 func (t *trace) mix(x uint64) { t.fingerprint = (t.fingerprint ^ x) * fnvPrime }
 
-// record takes an event into the trace before it happens.
+// record adds an event to the trace before the event happens.
 func (w *World) record(e *event) {
 	t := &w.trace
 	k := e.kind()
@@ -108,7 +108,7 @@ func (t *trace) write() {
 	}
 }
 
-// compare reads the line of the earlier trace that must be the same.
+// compare reads the next line of the earlier trace and compares it with the current line.
 func (t *trace) compare() error {
 	was, err := t.was.ReadSlice('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -2,11 +2,11 @@ package sim
 
 import "time"
 
-// wakes says when each node's Machine has a deadline: one event a node, which moves
-// with every message. Those at the same time come in the order of their nodes.
+// wakes holds the deadline of each node's Machine: one event per node, which moves with
+// every message. Events at the same time are ordered by node.
 type wakes struct{ events }
 
-// set moves the deadline of a node; never: it has none.
+// set moves the deadline of a node. The value never removes it.
 func (q *wakes) set(node uint32, at time.Duration) {
 	if int(node) >= len(q.place) {
 		q.place = append(q.place, make([]uint32, int(node)+1-len(q.place))...)
@@ -24,7 +24,7 @@ func (q *wakes) set(node uint32, at time.Duration) {
 	}
 }
 
-// remove takes the deadline of a node away, if it has one.
+// remove removes the deadline of a node, if it has one.
 func (q *wakes) remove(node uint32) {
 	if int(node) >= len(q.place) || q.place[node] == 0 {
 		return

@@ -11,12 +11,12 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// opKind is what a node of the workload wants.
+// opKind is the kind of an operation of the workload.
 type opKind uint8
 
 const (
 	opLookup  opKind = iota // the k closest to a random key
-	opSeek                  // a peer that does not exist: a finding lookup to its end
+	opSeek                  // find a peer that does not exist: a finding lookup to its end
 	opProvide               // announce content
 	opFind                  // find providers of it
 	opPut                   // store a value
@@ -27,40 +27,41 @@ const (
 
 var opNames = [numOps]string{"lookup", "seek", "provide", "find", "put", "get"}
 
-// op is a query of the workload, followed by somebody who knows the truth.
+// op is a query of the workload. The world follows it and compares it with the ground
+// truth.
 type op struct {
 	kind    opKind
 	query   dht.QueryID
 	started time.Duration
 	target  kad.Key
 	content *content // nil for opLookup and opSeek
-	phase   *phase   // in which it began
+	phase   *phase   // the phase in which it began
 
 	messages int
 	hops     map[uint32]int // answers that led to each peer it heard of
 	nearest  []uint32       // the k closest when it began
 	firstHop int            // hops to the first of nearest it heard of; -1: none yet
 	rounds   int            // longest chain of answers
-	first    time.Duration  // when the first record came; -1: not yet
+	first    time.Duration  // when the first record arrived; -1: not yet
 }
 
-// content is a key of the workload and who holds its record.
+// content is a key of the workload and the holders of its record.
 type content struct {
 	key     []byte
 	at      kad.Key
 	value   bool // not a provider record
 	version uint64
 	owner   *node
-	holders []holder // servers that took the record, in order
+	holders []holder // servers that stored the record, in order
 }
 
-// holder is a server that took a record, and until when it serves it.
+// holder is a server that stored a record, and when the record expires there.
 type holder struct {
 	node    *node
 	expires time.Duration
 }
 
-// randomNode draws a live honest node, or nil if there is hardly any.
+// randomNode draws a live honest node. It returns nil if 10,000 draws find none.
 func (w *World) randomNode() *node {
 	for range 10_000 {
 		n := w.nodes[w.random.work.IntN(len(w.nodes))]
@@ -79,8 +80,8 @@ func (w *World) randomServer() *node {
 	return w.nodes[w.truth.order[w.random.work.IntN(len(w.truth.order))]]
 }
 
-// publisher draws a server that will stay: what is measured is what becomes of
-// records that somebody renews.
+// publisher draws a server that never leaves, because the workload measures records that
+// are republished.
 func (w *World) publisher() *node {
 	for range 1000 {
 		if n := w.randomServer(); n != nil && n.stable {
@@ -90,7 +91,7 @@ func (w *World) publisher() *node {
 	return w.nodes[w.random.work.IntN(w.opts.Bootstrap)]
 }
 
-// newContent makes a key with the form of a SHA2-256 multihash.
+// newContent makes content whose key has the form of a SHA2-256 multihash.
 func (w *World) newContent(value bool) *content {
 	c := &content{key: w.randomKey(), value: value}
 	c.at = kad.KeyOf(c.key)
@@ -114,7 +115,7 @@ func (w *World) lookup() {
 	}
 }
 
-// seek has a random node look for a peer that nobody knows.
+// seek has a random node look for a peer that does not exist.
 func (w *World) seek() {
 	if n := w.randomNode(); n != nil {
 		key := w.randomKey()
@@ -122,7 +123,8 @@ func (w *World) seek() {
 	}
 }
 
-// provide has a server announce new content: once, or, with publish, for ever.
+// provide has a server announce new content: once or, if publish is set, again at every
+// republish interval.
 func (w *World) provide(c *content, publish bool) {
 	n := w.randomServer()
 	if publish {
@@ -161,12 +163,14 @@ func (c *content) recordKind() records.Kind {
 	return records.KindProvider
 }
 
-// bytes is the value of the content's version; a later one is greater.
+// bytes returns the value of the current version. The value of a later version is
+// greater.
 func (c *content) bytes() []byte {
 	return append(binary.BigEndian.AppendUint64(nil, c.version), c.key...)
 }
 
-// publication renews the owner's own copy and returns the query that spreads it.
+// publication republishes the owner's own copy and returns the query that stores it at
+// the closest peers.
 func (w *World) publication(n *node, c *content) dht.Query {
 	expires := w.clock.Add(w.opts.Protocol.TTL)
 	self := w.peer(n.num).ID
@@ -179,7 +183,7 @@ func (w *World) publication(n *node, c *content) dht.Query {
 	return dht.Query{Kind: dht.StoreProvider, Key: c.key, Provider: wire.Peer{ID: self, Addrs: w.addrs}}
 }
 
-// load gives a Machine the published key it wants to renew.
+// load gives a Machine the published key that it is about to republish.
 func (w *World) load(n *node, it republish.Item) {
 	c := w.contents[it.Key]
 	if c == nil || c.owner != n {
@@ -226,7 +230,7 @@ func (w *World) nearest(n *node, target *kad.Key) []uint32 {
 	})
 }
 
-// heard notes peers an operation has heard of.
+// heard records the peers that an operation has learned of.
 func (w *World) heard(o *op, peers []kad.Peer, hop int) {
 	for i := range peers {
 		num, ok := w.number(peers[i].ID)
@@ -262,7 +266,7 @@ func (n *node) op(id dht.QueryID) *op {
 	return nil
 }
 
-// progress notes when the first record came.
+// progress records when the first record arrived.
 func (w *World) progress(n *node, p *dht.Progress) {
 	if o := n.op(p.Query); o != nil && o.first < 0 {
 		o.first = w.now - o.started

@@ -10,8 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// World is a simulated network and all that is going to happen in it. It is
-// owned by one goroutine.
+// World is a simulated network with its queue of events. One goroutine owns it.
 type World struct {
 	opts  Options
 	epoch time.Time     // the wall clock of the nodes at the start
@@ -30,8 +29,8 @@ type World struct {
 	addrs  [][]byte // what every node announces
 	entry  []byte   // the encoded entry of a peer with addrs: all have its length
 	resp   wire.Message
-	near   []kad.Peer // the closer peers in resp, for Closer's caller
-	probed bool       // the request that is served is a probe: the peers in its answer are not looked at
+	near   []kad.Peer // the closer peers in resp, filled by Closer
+	probed bool       // the request being served is a probe: nothing reads the peers in its answer
 	found  []uint32   // scratch
 	keys   keys
 
@@ -39,14 +38,14 @@ type World struct {
 	phases   []*phase
 	contents map[kad.Key]*content
 	tracked  []*content // contents, in order
-	ready    []*content // stored, so that they can be looked for
-	besieged []*content // to be provided next
+	ready    []*content // stored, so lookups can find them
+	besieged []*content // surrounded by Sybils, to provide next
 
 	scenario    *Scenario
 	sampleEvery time.Duration
 	series      []Point
-	counted     counters // at the last point
-	over        bool     // what follows is not measured
+	counted     counters // values at the last point
+	over        bool     // the measured time has ended
 	parted      bool     // between partition and heal
 	trace       trace
 	violations  []string
@@ -56,8 +55,8 @@ type World struct {
 	events uint64
 }
 
-// randoms are independent streams of chance, so that more of one thing does not
-// change another.
+// randoms are independent random streams, so that more draws from one do not change
+// another.
 type randoms struct {
 	ids, tables, links, churn, work, machines *rand.Rand
 }
@@ -74,8 +73,8 @@ func newRandoms(seed uint64) randoms {
 // worldEpoch is the wall clock at the start of every run; nothing depends on it.
 var worldEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// New returns a world in which nothing has happened yet. Without a scenario
-// nothing will but the upkeep of its nodes.
+// New returns a world before its first event. Without a scenario, its nodes do only their
+// upkeep.
 func New(opts Options, scenario *Scenario) *World {
 	if scenario == nil {
 		scenario = &Scenario{}
@@ -115,13 +114,13 @@ func (w *World) addNode(p kad.Peer) *node {
 	return n
 }
 
-// peerChunk is how many peers are allocated at once: they never move.
+// peerChunk is how many peers are allocated at once, so that peers never move.
 const peerChunk = 1 << 12
 
 func (w *World) peer(num uint32) *kad.Peer { return &w.peers[num/peerChunk][num%peerChunk] }
 
-// idLen is the length of a peer ID: a SHA2-256 multihash. Bytes 2 to 5 are the
-// number of the node, which spares a map; the others are random.
+// idLen is the length of a peer ID: a SHA2-256 multihash. Bytes 2 to 5 are the number of
+// the node, so that no map is needed; the others are random.
 const idLen = 34
 
 func (w *World) newID(num uint32) kad.PeerID {
@@ -133,7 +132,7 @@ func (w *World) newID(num uint32) kad.PeerID {
 	return kad.PeerID(b)
 }
 
-// number returns the node of a peer ID; false if there is none.
+// number returns the number of the node with a peer ID, or false if there is none.
 func (w *World) number(id kad.PeerID) (uint32, bool) {
 	if len(id) != idLen {
 		return 0, false
@@ -151,13 +150,13 @@ func (w *World) serves(num uint32) bool {
 	return n.up() && !n.client && !n.evil
 }
 
-// Now returns how much time has passed in the world.
+// Now returns how much simulated time has passed.
 func (w *World) Now() time.Duration { return w.now }
 
 // Events returns how many events have happened.
 func (w *World) Events() uint64 { return w.events }
 
-// RunUntil lets everything happen that is due until the given time.
+// RunUntil runs every event that is due at or before the given time.
 func (w *World) RunUntil(end time.Duration) {
 	for {
 		e, ok := w.pop(end)
@@ -175,8 +174,8 @@ func (w *World) RunUntil(end time.Duration) {
 	w.setNow(end)
 }
 
-// pop returns what is to happen next, until the given time. Of what happens at the
-// same time deadlines come last.
+// pop returns the next event, if it is due at or before end. Among events at the same
+// time, deadlines come last.
 func (w *World) pop(end time.Duration) (event, bool) {
 	at, ok := w.queue.next()
 	if first, some := w.wakes.next(); some && (!ok || first < at) {
