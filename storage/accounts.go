@@ -14,10 +14,10 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// charge is what a value is counted for: the value of its entry in the expiry index,
-// which is empty if it is counted for nothing (an own value, or one that an older
-// version stored). It is removed with that entry, so that a damaged value leaves no count
-// behind.
+// charge is the account and size for which a value is counted. It is stored as the value of
+// the expiry index entry, and is empty if the value is not counted (the node's own value, or
+// a value that an older version stored). It is removed together with that entry, so that a
+// damaged value does not leave its count behind.
 type charge struct {
 	account records.Account
 	bytes   int64
@@ -59,8 +59,8 @@ func decodeCharge(entry, row []byte) (c charge, err error) {
 	return c, d.End(bucketValueExpiry)
 }
 
-// accountKey is the key of a part of an account (see records.Account.Parts) in the
-// bucket of accounts.
+// accountKey returns the key of a part of an account (see records.Account.Parts) in the
+// accounts bucket.
 func accountKey(part records.Account) string {
 	switch {
 	case part.Peer != "":
@@ -71,14 +71,13 @@ func accountKey(part records.Account) string {
 	return "a"
 }
 
-// accounts are the tallies of values by account in a transaction: those that were
-// looked at, and how they will be.
+// accounts are the tallies that a transaction has read, by account, with their new values.
 type accounts map[string]*account
 
 type account struct{ now, stored records.Tally }
 
-// account returns the tally of a part of an account. A damaged one counts from zero until
-// the next start makes it again: it is no reason to refuse what can be stored.
+// account returns the tally of a part of an account. A damaged tally counts from zero until
+// the next start rebuilds it: damage here is no reason to refuse a record.
 func (x *txn) account(part records.Account) *account {
 	key := accountKey(part)
 	if a := x.accounts[key]; a != nil {
@@ -99,10 +98,10 @@ func (x *txn) account(part records.Account) *account {
 	return &a
 }
 
-// held returns what a part of an account holds.
+// held returns the tally of a part of an account.
 func (x *txn) held(part records.Account) records.Tally { return x.account(part).now }
 
-// count adds n times a charge to the tallies of its account.
+// count adds a charge n times to the tallies of its account.
 func (x *txn) count(c charge, n int64) {
 	t := c.tally()
 	for _, part := range c.account.Parts() {
@@ -154,7 +153,7 @@ func decodeTally(key string, row []byte) (t records.Tally, err error) {
 	return t, d.End(bucketAccounts)
 }
 
-// recount adds up the charges of all values, which it counts in m.
+// recount adds up the charges of all values and counts the values in m.
 func recount(tx *bbolt.Tx, m *disk.Meter) (map[string]records.Tally, error) {
 	index, err := disk.BucketOf(tx, bucketValueExpiry)
 	if err != nil {
@@ -175,11 +174,11 @@ func recount(tx *bbolt.Tx, m *disk.Meter) (map[string]records.Tally, error) {
 	})
 }
 
-// An older version of this program knows nothing of accounts, and bbolt's copies number
-// their transactions from the start. So each commit notes its own number beside the
-// counters; if the last one is another, the accounts are made again from the values.
+// Versions before the accounts do not maintain them, and copies that bbolt makes restart its
+// transaction numbers. So each commit stores its own transaction number beside the counters.
+// If the number of the last commit differs, the accounts are rebuilt from the values.
 
-// accountsNoted reports whether the last commit of a file knew of accounts. tx is a
+// accountsNoted reports whether the last commit to the file maintained the accounts. tx is a
 // read transaction.
 func accountsNoted(tx *bbolt.Tx) bool {
 	meta := tx.Bucket(bucketMeta)
@@ -191,8 +190,8 @@ func noteAccounts(tx *bbolt.Tx, meta *bbolt.Bucket) error {
 	return meta.Put(keyAccounts, binary.BigEndian.AppendUint64(nil, uint64(tx.ID())))
 }
 
-// makeAccounts makes the accounts again if the last commit did not know of them, or if
-// it is forced, and writes them if they were wrong: a start needs no room otherwise.
+// makeAccounts rebuilds the accounts if the last commit did not maintain them, or if force is
+// set. It writes them only if they were wrong, because a start must not need free space.
 func (db *DB) makeAccounts(force bool) error {
 	right := true
 	var found map[string]records.Tally
@@ -234,10 +233,10 @@ func (db *DB) writeAccounts(tx *bbolt.Tx, found map[string]records.Tally) error 
 	return db.counters.Load().store(tx)
 }
 
-// checkAccounts compares the tallies with the values.
+// checkAccounts compares the stored tallies with the values.
 func (db *DB) checkAccounts(tx *bbolt.Tx, _ *counters, m *disk.Meter, problem func(string, ...any)) error {
 	if db.accountsStale {
-		return nil // the next start makes them again
+		return nil // the next start rebuilds them
 	}
 	found, err := recount(tx, m)
 	if err != nil {
@@ -247,7 +246,7 @@ func (db *DB) checkAccounts(tx *bbolt.Tx, _ *counters, m *disk.Meter, problem fu
 	return compareAccounts(tx, found, problem)
 }
 
-// compareAccounts compares the tallies with those found.
+// compareAccounts compares the stored tallies with found.
 func compareAccounts(tx *bbolt.Tx, found map[string]records.Tally, problem func(string, ...any)) (err error) {
 	missing := maps.Clone(found)
 	if rows := tx.Bucket(bucketAccounts); rows != nil {
@@ -263,7 +262,7 @@ func compareAccounts(tx *bbolt.Tx, found map[string]records.Tally, problem func(
 		})
 	}
 	for key, t := range missing {
-		problem("account %q has nothing, its values %+v", key, t)
+		problem("account %q is missing, its values are %+v", key, t)
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func fillValues(t *testing.T, db *DB, a records.Account) (stored int, err error)
 	return stored - 1, err
 }
 
-// One peer, and one IP group, cannot take the room of all others, by default.
+// By default, neither one peer nor one IP group can use up the capacity of all others.
 func TestOnePeerCannotFillTheFile(t *testing.T) {
 	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true, MaxBytes: 64 << 20}})
 	n, err := fillValues(t, db, records.Account{Peer: "a", Group: "g"})
@@ -57,7 +57,7 @@ func TestOnePeerCannotFillTheFile(t *testing.T) {
 	require.Greater(t, size+size/int64(n), bound)
 	for i := 0; over.Quota != records.QuotaValuesSizePerGroup; i++ {
 		_, err := fillValues(t, db, records.Account{Peer: kad.PeerID(fmt.Sprint("b", i)), Group: "g"})
-		require.ErrorAs(t, err, &over, "a quota, and not the end of the file")
+		require.ErrorAs(t, err, &over, "a quota refuses it, not a full file")
 	}
 	sizes, err := db.Sizes()
 	require.NoError(t, err)
@@ -67,8 +67,8 @@ func TestOnePeerCannotFillTheFile(t *testing.T) {
 	}, nil))
 }
 
-// quotaOfTwo is a store in which a peer may have two values, with one of a peer and one
-// of nobody.
+// quotaOfTwo returns a store in which a peer may have two values. It contains one value of
+// peer a and one on no account.
 func quotaOfTwo(t *testing.T) (dir string, o Options, db *DB, put func(db *DB, key string, a records.Account) error) {
 	t.Helper()
 	dir, o = t.TempDir(), Options{Options: runs.Options{NoSync: true}, ValueQuotas: records.ValueQuotas{PerPeer: records.Tally{Values: 2}}}
@@ -82,12 +82,12 @@ func quotaOfTwo(t *testing.T) (dir string, o Options, db *DB, put func(db *DB, k
 	return dir, o, db, put
 }
 
-// What an older version of this program wrote in between is counted after it.
+// Values that an older version wrote in between are counted after the next start.
 func TestAccountsAfterAnOlderVersion(t *testing.T) {
 	dir, o, db, put := quotaOfTwo(t)
 	require.NoError(t, put(db, "two", records.Account{Peer: "a"}))
 	require.NoError(t, db.Close())
-	// It stores a value again, and its index entries have no value.
+	// The older version stores a value again, and leaves its index entry empty.
 	editFile(t, dir, func(tx *bbolt.Tx) error {
 		old, err := decodeValue([]byte("two"), tx.Bucket(bucketValues).Get([]byte("two")))
 		require.NoError(t, err)
@@ -95,14 +95,13 @@ func TestAccountsAfterAnOlderVersion(t *testing.T) {
 		require.NoError(t, index.Delete(expiryKey(old.Expires, old.Key)))
 		return index.Put(expiryKey(old.Expires, old.Key), nil)
 	})
-	requireSound(t, dir) // to read is enough
+	requireSound(t, dir) // a read-only open must not need the accounts
 	db = openTest(t, dir, o)
-	require.NoError(t, put(db, "three", records.Account{Peer: "a"}), "two is on nobody's account")
+	require.NoError(t, put(db, "three", records.Account{Peer: "a"}), "two is on no account")
 	require.Error(t, put(db, "four", records.Account{Peer: "a"}))
 }
 
-// A file of before there were accounts has values on nobody's account, until they are
-// stored again.
+// In a file from before the accounts, values are on no account until they are stored again.
 func TestAccountsOfAnOldFile(t *testing.T) {
 	dir, o, db, put := quotaOfTwo(t)
 	require.NoError(t, db.Close())
@@ -122,17 +121,17 @@ func TestAccountsOfAnOldFile(t *testing.T) {
 	db = openTest(t, dir, o)
 	after, err := os.ReadFile(filepath.Join(dir, FileName))
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(before, after), "to open it writes nothing: the disk may be full")
+	require.True(t, bytes.Equal(before, after), "opening must not write: the disk may be full")
 	for _, key := range []string{"two", "three"} {
 		require.NoError(t, put(db, key, records.Account{Peer: "a"}))
 	}
-	require.NoError(t, put(db, "one", records.Account{Peer: "a"}), "a renewal, for which a has no room")
+	require.NoError(t, put(db, "one", records.Account{Peer: "a"}), "republishing over the quota")
 	require.NoError(t, db.DeleteValue([]byte("two")))
 	require.NoError(t, put(db, "one", records.Account{Peer: "a"}))
 	require.Error(t, put(db, "two", records.Account{Peer: "a"}), "one is now on its account")
 }
 
-// A damaged account stops nothing, and the next start makes it again.
+// A damaged account causes no error, and the next start rebuilds it.
 func TestDamagedAccount(t *testing.T) {
 	dir, o, db, put := quotaOfTwo(t)
 	require.NoError(t, db.Close())

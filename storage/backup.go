@@ -15,12 +15,13 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// Backup writes a consistent copy of all files to w, as a tar archive, while writes
-// go on, and returns its length. What was acknowledged before is in it.
+// Backup writes a consistent copy of all files to w, as a tar archive, and returns its
+// length. Writes continue meanwhile. The copy contains every write that was acknowledged
+// before the call.
 //
-// Pages freed meanwhile are not used again before it ends. So that a slow w does not
-// end in writes being refused, the backup is given up (ErrBackupSlow) when it holds more
-// of a file than the file can do without, see disk.MayPin.
+// While a backup runs, bbolt does not reuse pages that are freed. So that a slow w does not
+// cause writes to be refused, the backup is cancelled (ErrBackupSlow) when it pins more of a
+// file than the file can spare (see disk.MayPin).
 func (db *DB) Backup(w io.Writer) (n int64, err error) {
 	r, pipe := io.Pipe()
 	cut := func() { _ = pipe.CloseWithError(ErrBackupSlow) }
@@ -28,13 +29,13 @@ func (db *DB) Backup(w io.Writer) (n int64, err error) {
 	go func() {
 		defer close(done)
 		err := disk.Guard(func() error { return db.backup(tar.NewWriter(pipe), cut) })
-		_ = pipe.CloseWithError(err) // unless it was cut before
+		_ = pipe.CloseWithError(err) // has no effect after cut
 	}()
 	n, err = io.Copy(w, r)
 	_ = r.Close()
 	<-done
 	if errors.Is(err, ErrBackupSlow) {
-		db.log.Warn("storage: a backup was given up: it was read too slowly, and writes needed the pages that it held", "bytes", n)
+		db.log.Warn("storage: backup cancelled: it was read too slowly, and writes needed the pages that it held", "bytes", n)
 		return n, err
 	}
 	if err != nil {
@@ -71,10 +72,10 @@ func (db *DB) backup(w *tar.Writer, cut func()) error {
 	return w.Close()
 }
 
-// Restore puts the copies that Backup wrote in the places of the files in dir,
-// after checking them. The old files, if there are any, are kept beside them; the
-// name of the first is returned. It refuses a directory in use (ErrLocked). progress is
-// told how far the check is; it may be nil.
+// Restore checks the copies that Backup wrote and replaces the files in dir with them. It
+// keeps the old files, if there are any, beside the new ones, and returns the name of the
+// first. It refuses a directory in use (ErrLocked). progress receives the progress of the
+// check; it may be nil.
 func Restore(dir string, r io.Reader, progress func(Progress)) (old string, err error) {
 	err = offline(dir, func() error {
 		err := unpack(dir, r)
@@ -87,7 +88,7 @@ func Restore(dir string, r io.Reader, progress func(Progress)) (old string, err 
 		moved, err := adopt(dir, dbFiles, suffixReplaced)
 		if len(moved) > 0 {
 			old = moved[0]
-			_ = dropCopies(dir, moved) // the restore is done
+			_ = dropCopies(dir, moved) // ignored: the restore itself is complete
 		}
 		return err
 	})
@@ -119,7 +120,7 @@ func unpack(dir string, r io.Reader) error {
 			return cutShort(err)
 		}
 	}
-	if _, err := io.Copy(io.Discard, r); err != nil { // a source that failed is not to be trusted
+	if _, err := io.Copy(io.Discard, r); err != nil { // a source that fails cannot be trusted
 		return err
 	}
 	for name, absent := range missing {
@@ -130,16 +131,16 @@ func unpack(dir string, r io.Reader) error {
 	return nil
 }
 
-// cutShort names the errors by which package tar tells of what is no archive, or
-// not all of one.
+// cutShort adds ErrCorrupt to the errors that package tar returns for a file that is not an
+// archive or is truncated.
 func cutShort(err error) error {
 	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%w: no backup, or not all of it: %w", ErrCorrupt, err)
+		return fmt.Errorf("%w: not a backup, or truncated: %w", ErrCorrupt, err)
 	}
 	return err
 }
 
-// checkStaged checks files that are not yet in their places.
+// checkStaged checks the staged files.
 func checkStaged(dir string, progress func(Progress)) error {
 	o := Options{Options: runs.Options{ReadOnly: true, Progress: progress}, verifyPages: pages.All}
 	db := newDB(dir, stagedSuffix, o.WithDefaults())
@@ -153,9 +154,8 @@ func checkStaged(dir string, progress func(Progress)) error {
 	return errors.Join(err, db.Close())
 }
 
-// Compact rewrites the files in dir without their free pages. It refuses a
-// directory in use. It returns the lengths before and after. progress is told how far
-// it is; it may be nil.
+// Compact rewrites the files in dir without their free pages, and returns their combined
+// length before and after. It refuses a directory in use (ErrLocked). progress may be nil.
 func Compact(dir string, progress func(Progress)) (before, after int64, err error) {
 	err = offline(dir, func() error {
 		err := compact(dir, progress, &before, &after)
@@ -171,13 +171,13 @@ func Compact(dir string, progress func(Progress)) (before, after int64, err erro
 	return before, after, nil
 }
 
-// Repair moves the files in dir aside and fills new ones with what can be read of
-// them, as Open does by itself with files whose damage it notices.
+// Repair moves the files in dir aside and copies everything readable in them into new files,
+// as Open does for files in which it finds damage.
 func Repair(dir string, o Options) (*Quarantine, error) {
 	if _, err := os.Stat(filepath.Join(dir, FileName)); err != nil {
 		return nil, fmt.Errorf("storage: repair: %w", err)
 	}
-	o.force = fmt.Errorf("%w: repair was asked for", ErrCorrupt)
+	o.force = fmt.Errorf("%w: repair requested", ErrCorrupt)
 	db, err := Open(dir, o)
 	if err != nil {
 		return nil, err
@@ -185,8 +185,8 @@ func Repair(dir string, o Options) (*Quarantine, error) {
 	return db.quarantine, db.Close()
 }
 
-// offline runs fn while nobody else can open dir's files, and completes what a
-// crash has cut short before.
+// offline runs fn while no other process can open the files in dir. It first completes a
+// replacement that a crash interrupted.
 func offline(dir string, fn func() error) error {
 	lock, err := lockDir(dir, false, DefaultLockTimeout)
 	if err != nil {
@@ -216,7 +216,7 @@ func fileSize(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-// removeMark takes back the mark that damage was met.
+// removeMark removes the mark of suspected damage.
 func removeMark(path string) error {
 	if err := os.Remove(path + suspectSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

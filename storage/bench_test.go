@@ -11,8 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// benchDB returns a store with n provider records of 1,000 providers, spread over
-// 40 hours.
+// benchDB returns a store with n provider records of 1,000 providers, spread over 40 hours.
 func benchDB(b *testing.B, n int) *DB {
 	db, err := Open(b.TempDir(), Options{Options: runs.Options{MaxPending: 1 << 30}})
 	require.NoError(b, err)
@@ -34,7 +33,7 @@ func ingest(b *testing.B, db *DB, i int) {
 	}
 }
 
-// BenchmarkIngest queues adverts in batches of a thousand and waits for each.
+// BenchmarkIngest queues provider records in batches of a thousand and waits for each batch.
 func BenchmarkIngest(b *testing.B) {
 	db := benchDB(b, 100_000)
 	i := 100_000
@@ -47,7 +46,7 @@ func BenchmarkIngest(b *testing.B) {
 	require.NoError(b, db.Flush())
 }
 
-// BenchmarkDurable has callers that wait for each record, 64 to a processor.
+// BenchmarkDurable has callers that wait for each record, 64 per processor.
 func BenchmarkDurable(b *testing.B) {
 	db := benchDB(b, 10_000)
 	b.SetParallelism(32)
@@ -78,7 +77,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// BenchmarkExpire drops an epoch of 2,000 records beside 200,000.
+// BenchmarkExpire drops an epoch of 2,000 records while 200,000 others are stored.
 func BenchmarkExpire(b *testing.B) {
 	db := benchDB(b, 200_000)
 	for i := 0; b.Loop(); i++ {

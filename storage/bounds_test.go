@@ -51,7 +51,7 @@ func TestMaxValueRow(t *testing.T) {
 	require.ErrorIs(t, put(maxValueRow+1), records.ErrTooLarge)
 }
 
-// The bounds of providers reach the store of provider records.
+// The bounds on providers are passed to the provider store.
 func TestProviderBounds(t *testing.T) {
 	for quota, o := range map[records.Quota]Options{
 		records.QuotaProviders:          {Options: runs.Options{MaxProviders: 2, NoSync: true}},
@@ -76,7 +76,7 @@ func TestProviderBounds(t *testing.T) {
 	}
 }
 
-// A report lists maxProblems and counts the others.
+// A report lists maxProblems problems and counts the rest.
 func TestMaxProblems(t *testing.T) {
 	var r Report
 	for i := range maxProblems + 2 {
@@ -86,8 +86,8 @@ func TestMaxProblems(t *testing.T) {
 	require.Equal(t, 2, r.Omitted)
 }
 
-// A batch is tried again maxImpossible times without a write that cannot be applied;
-// with more of them all of it fails.
+// A batch is retried up to maxImpossible times without a write that cannot be applied. With
+// more such writes, the whole batch fails.
 func TestMaxImpossible(t *testing.T) {
 	for over := range 2 {
 		db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -107,7 +107,7 @@ func TestMaxImpossible(t *testing.T) {
 	}
 }
 
-// A commit takes maxBatch writes; the others wait for the next.
+// A commit takes maxBatch writes; the rest wait for the next one.
 func TestMaxBatch(t *testing.T) {
 	q := newQueue()
 	for range maxBatch + 1 {
@@ -119,7 +119,7 @@ func TestMaxBatch(t *testing.T) {
 	}
 }
 
-// The queue takes as many writes as its limit says.
+// The queue accepts exactly as many writes as its limit.
 func TestMaxPending(t *testing.T) {
 	q := newQueue()
 	for range 5 {
@@ -130,7 +130,7 @@ func TestMaxPending(t *testing.T) {
 	require.Equal(t, 6, q.len())
 }
 
-// Of the snapshots the last keptSnapshots are kept.
+// The newest keptSnapshots snapshots are kept.
 func TestKeptSnapshots(t *testing.T) {
 	dir := t.TempDir()
 	db := openTest(t, dir, Options{Options: runs.Options{NoSync: true}})
@@ -144,7 +144,7 @@ func TestKeptSnapshots(t *testing.T) {
 	}
 }
 
-// A transaction reads dsMaxReads keys, and the same again.
+// A transaction may read dsMaxReads keys, and any of them again.
 func TestDatastoreMaxReads(t *testing.T) {
 	ctx := t.Context()
 	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -162,7 +162,7 @@ func TestDatastoreMaxReads(t *testing.T) {
 	require.NoError(t, has(0))
 }
 
-// A batch holds MaxDatastoreBatch bytes, to the byte.
+// A batch accepts exactly MaxDatastoreBatch bytes.
 func TestMaxDatastoreBatch(t *testing.T) {
 	ctx := t.Context()
 	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -179,12 +179,12 @@ func TestMaxDatastoreBatch(t *testing.T) {
 	require.NoError(t, b.Put(ctx, ds.RawKey("/last"), make([]byte, left)))
 }
 
-// One call of Expire removes expireStep values and says whether there are more.
+// One call of Expire removes expireStep values and reports whether there are more.
 func TestExpireStep(t *testing.T) {
 	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	done := make(chan error, expireStep+1)
 	for i := range expireStep + 1 {
-		go func() { // they share commits
+		go func() { // concurrently, to share commits
 			done <- db.PutValue(start, records.Value{Key: wideKey(i), Value: []byte("v"), Expires: start.Add(time.Hour)}, nil)
 		}()
 	}
@@ -200,7 +200,8 @@ func TestExpireStep(t *testing.T) {
 	}
 }
 
-// publishChunk keys are published in one transaction, and rangeChunk handed out by one.
+// Publish stores publishChunk keys per transaction, and Range reads rangeChunk keys per
+// transaction.
 func TestPublishedChunks(t *testing.T) {
 	var o observer
 	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true, Observer: &o}})
@@ -219,14 +220,14 @@ func TestPublishedChunks(t *testing.T) {
 	require.NotEmpty(t, next)
 }
 
-// A query of the datastore reads dsSlice rows in one transaction, or fewer whose values
-// have dsSliceBytes, the last one aside.
+// A query reads at most dsSlice rows per transaction, and at most dsSliceBytes of values not
+// counting the last one.
 func TestDatastoreSlice(t *testing.T) {
 	ctx := t.Context()
 	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	for prefix, c := range map[string]struct{ size, rows int }{
 		"/many":  {0, dsSlice},
-		"/large": {dsSliceBytes / 4, 5}, // the fourth has not gone beyond
+		"/large": {dsSliceBytes / 4, 5}, // the fourth value does not exceed it
 	} {
 		b, err := d.Batch(ctx)
 		require.NoError(t, err)

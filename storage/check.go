@@ -18,7 +18,7 @@ const maxProblems = 100
 
 // Report is the result of a check.
 type Report struct {
-	Problems  []string // the first hundred; empty: the file is in order
+	Problems  []string // at most maxProblems; empty: the file is valid
 	Omitted   int      // further problems
 	Records   [records.NumKinds]int64
 	Published [records.NumKinds]int64
@@ -36,9 +36,9 @@ func (r *Report) problem(format string, args ...any) {
 	}
 }
 
-// Check checks the files in dir, which no other process may be writing: bbolt's
-// structure and this package's own invariants. An error means that they could not
-// be checked; damage is in the report. progress is told how far it is; it may be nil.
+// Check checks the files in dir: bbolt's structure and this package's own invariants. No
+// other process may be writing them. An error means that they could not be checked; the
+// Report lists damage. progress may be nil.
 func Check(dir string, progress func(Progress)) (Report, error) {
 	db, err := Open(dir, Options{Options: runs.Options{ReadOnly: true, Progress: progress}, verifyPages: pages.All})
 	if errors.Is(err, ErrCorrupt) {
@@ -64,7 +64,7 @@ func (db *DB) Check() (Report, error) {
 	return r, err
 }
 
-// checkState checks the file of everything but provider records.
+// checkState checks the file of everything except provider records.
 func (db *DB) checkState() (Report, error) {
 	var r Report
 	err := disk.Guard(func() error {
@@ -73,8 +73,8 @@ func (db *DB) checkState() (Report, error) {
 			return err
 		}
 		defer func() { _ = tx.Rollback() }()
-		// Only a file whose every page is sound may go to bbolt's own check: that
-		// runs in a goroutine where a fault cannot be caught.
+		// bbolt's own check runs in a goroutine where a fault cannot be recovered, so it may
+		// only see files in which every page is sound.
 		if err := db.verifyAll(db.path); err != nil {
 			r.problem("%v", err)
 			return nil
@@ -92,8 +92,8 @@ func (db *DB) checkState() (Report, error) {
 	return r, nil
 }
 
-// verifyAll checks every page of an open file, unless Open has done so and nobody can
-// have changed it since.
+// verifyAll checks every page of an open file, unless Open has done so and nothing can have
+// changed it since.
 func (db *DB) verifyAll(path string) error {
 	if db.opts.ReadOnly && db.opts.verifyPages == pages.All {
 		return nil
@@ -101,13 +101,13 @@ func (db *DB) verifyAll(path string) error {
 	return verifyFile(path, pages.All, false, db.opts.Progress)
 }
 
-// verifyFile checks the structure of a file before bbolt is let at it, see pages.Verify.
-func verifyFile(path string, budget int, lock bool, tell func(Progress)) error {
-	_, err := pages.Verify(path, budget, lock, tell)
+// verifyFile checks the structure of a file before bbolt opens it (see pages.Verify).
+func verifyFile(path string, budget int, lock bool, progress func(Progress)) error {
+	_, err := pages.Verify(path, budget, lock, progress)
 	return lockedFile(path, err)
 }
 
-// recheck is a check at open of a file in which a read met damage before.
+// recheck checks a file at open in which an earlier read found damage.
 func (db *DB) recheck() error {
 	r, err := db.checkState()
 	if err != nil {
@@ -116,7 +116,7 @@ func (db *DB) recheck() error {
 	return db.settle(&r, db.path)
 }
 
-// settle takes back the mark of a file that has turned out to be in order.
+// settle removes the mark of a file that turned out to be valid.
 func (db *DB) settle(r *Report, path string) error {
 	if !r.OK() {
 		return fmt.Errorf("%w: %s (and %d more)", ErrCorrupt, r.Problems[0], len(r.Problems)-1+r.Omitted)
@@ -127,7 +127,7 @@ func (db *DB) settle(r *Report, path string) error {
 	return removeMark(path)
 }
 
-// checkContents compares everything stored with everything counted.
+// checkContents compares everything stored with the counters.
 func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
 	stored, err := loadCounters(tx)
 	if err != nil {
@@ -142,7 +142,7 @@ func (db *DB) checkContents(tx *bbolt.Tx, r *Report) error {
 	}{
 		{"checking values and their expiry index", 2 * stored.Values, checkValues},
 		{"checking published keys", own, checkKeystore},
-		{"checking rows of the datastore", 0, checkDatastore}, // nothing counts them
+		{"checking rows of the datastore", 0, checkDatastore}, // their number is not stored
 		{"adding up the accounts of values", stored.Values, db.checkAccounts},
 	} {
 		m := disk.NewMeter(db.opts.Progress, Progress{Step: c.step, Total: c.total})
@@ -233,7 +233,7 @@ func checkSnapshots(tx *bbolt.Tx, problem func(string, ...any)) error {
 	for _, name := range names {
 		one := all.Bucket(name)
 		if one == nil {
-			problem("snapshot %x is no bucket", name)
+			problem("snapshot %x is not a bucket", name)
 			continue
 		}
 		if _, err := decodeSnapshot(one.Get(keySnapshot)); err != nil {

@@ -12,17 +12,17 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// txn is a write transaction on its way to its commit: what the writes of a batch share.
+// txn is an open write transaction: the state that the writes of a batch share.
 type txn struct {
 	tx       *bbolt.Tx
 	counters counters // as of this transaction
-	full     bool     // no new records: the reserve has been reached
+	full     bool     // the reserve has been reached: no new records
 	accounts accounts
-	damage   error // met on the way; it stopped nothing
+	damage   error // damage found by a write that did not fail because of it
 	quotas   records.ValueQuotas
 }
 
-// finish writes what the transaction kept back until its end.
+// finish writes the changes that the transaction collected until its end.
 func (x *txn) finish() error {
 	x.counters.Clean = false
 	return disk.FirstErr(x.storeAccounts(), x.counters.store(x.tx))
@@ -43,12 +43,11 @@ func (db *DB) committer() {
 	}
 }
 
-// maxImpossible bounds how often a batch is tried again without a write that cannot be
-// applied.
+// maxImpossible bounds how often a batch is retried without a write that cannot be applied.
 const maxImpossible = 8
 
-// commit makes a batch durable in one transaction and answers who waits. A write that
-// cannot be applied is left out and the rest tried again, so that a damaged page fails only
+// commit makes a batch durable in one transaction and answers the waiting callers. If a write
+// cannot be applied, commit retries the batch without it, so that a damaged page fails only
 // the writes that need it.
 func (db *DB) commit(writes []write) {
 	results := make([]error, len(writes))
@@ -72,7 +71,7 @@ func (db *DB) commit(writes []write) {
 	}
 }
 
-// answer tells whoever waits for a write how it ended.
+// answer sends the result of a write to its caller.
 func (db *DB) answer(w write, err error) {
 	if refused(err) {
 		db.refused.Add(1)
@@ -90,9 +89,9 @@ func (db *DB) answer(w write, err error) {
 	w.done <- err
 }
 
-// transact applies writes in one transaction and commits it. results receives
-// the outcome of each. An error undoes all; bad is the write it comes from, or
-// negative.
+// transact applies writes in one transaction and commits it. results receives the outcome of
+// each write. An error rolls everything back; bad is the index of the write that caused it,
+// or negative.
 func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 	if err := db.failure.Err(); err != nil {
 		return -1, err
@@ -116,8 +115,8 @@ func (db *DB) transact(writes []write, results []error) (bad int, err error) {
 	return -1, nil
 }
 
-// begin opens the write transaction. Only the committer does, and Open while there is
-// none; Check holds it for its time.
+// begin opens the write transaction. Only the committer calls it, and Open before there is a
+// committer. Check holds the write transaction while it runs.
 func (db *DB) begin() (*txn, error) {
 	tx, err := db.file.Begin()
 	if err != nil {
@@ -126,8 +125,8 @@ func (db *DB) begin() (*txn, error) {
 	return &txn{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas, full: db.file.Room().Full()}, nil
 }
 
-// apply runs the writes. An error undoes them all; at is the write it comes from, or
-// negative.
+// apply runs the writes. An error rolls all of them back; at is the index of the write that
+// caused it, or negative.
 func (x *txn) apply(writes []write, results []error, at *int) error {
 	for i, w := range writes {
 		if w.apply == nil {
@@ -144,14 +143,14 @@ func (x *txn) apply(writes []write, results []error, at *int) error {
 	return x.finish()
 }
 
-// rollback undoes a transaction whose changes are in memory only.
+// rollback undoes a transaction; its changes exist only in memory.
 func (db *DB) rollback(x *txn) {
 	if err := db.file.Rollback(x.tx); err != nil {
 		_ = db.noteFailure(err)
 	}
 }
 
-// finishCommit commits and makes the new counters current.
+// finishCommit commits and publishes the new counters.
 func (db *DB) finishCommit(x *txn) error {
 	if err := db.file.Finish(x.tx); err != nil {
 		return db.noteFailure(err)
@@ -160,20 +159,20 @@ func (db *DB) finishCommit(x *txn) error {
 	return nil
 }
 
-// noteFailure returns an error of the file. If it is ErrFailed, it ends all writing to the file,
-// see disk.Failure, and the error is that of the first failure.
+// noteFailure returns an error of the file. If it is ErrFailed, noteFailure ends all writes to
+// the file (see disk.Failure) and returns the error of the first failure.
 func (db *DB) noteFailure(err error) error {
 	if !errors.Is(err, ErrFailed) {
 		return err
 	}
 	cause, first := db.failure.Set(err)
 	if first {
-		db.log.Error("storage: no more writes until the next start", "file", db.path, "error", err)
+		db.log.Error("storage: commit failed; no more writes until the next start", "file", db.path, "error", err)
 	}
 	return cause
 }
 
-// do has the committer apply a change and waits until it is durable.
+// do passes a change to the committer and waits until it is durable.
 func (db *DB) do(op string, limit int, apply func(*txn) error) error {
 	if err := db.writable(); err != nil {
 		return err
@@ -192,7 +191,7 @@ func (db *DB) writable() error {
 	return db.failure.Err()
 }
 
-// refuse counts a write that was turned away by the queue.
+// refuse counts a write that the queue refused.
 func (db *DB) refuse(op string, err error) error {
 	if refused(err) {
 		db.refused.Add(1)
@@ -200,7 +199,7 @@ func (db *DB) refuse(op string, err error) error {
 	return fmt.Errorf("storage: %s: %w", op, err)
 }
 
-// Flush makes durable and visible what was queued before the call.
+// Flush makes everything queued before the call durable and visible.
 func (db *DB) Flush() error {
 	return disk.FirstErr(
 		db.do("flush", ownLimit, func(*txn) error { return nil }),

@@ -12,11 +12,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// compact writes compact copies of all files under their staged names.
-func compact(dir string, tell func(Progress), before, after *int64) error {
+// compact writes compacted copies of all files under their staged names.
+func compact(dir string, progress func(Progress), before, after *int64) error {
 	for _, name := range dbFiles {
 		path := filepath.Join(dir, name)
-		used, err := pages.Verify(path, pages.All, true, tell)
+		used, err := pages.Verify(path, pages.All, true, progress)
 		if err != nil {
 			return lockedFile(path, err)
 		}
@@ -27,9 +27,9 @@ func compact(dir string, tell func(Progress), before, after *int64) error {
 		*before += size
 		pageSize := runs.PageSize
 		if name == FileName {
-			pageSize = 0 // the machine's
+			pageSize = 0 // the machine's page size
 		}
-		if err := compactTo(staged(dir, name), path, pageSize, used, tell); err != nil {
+		if err := compactTo(staged(dir, name), path, pageSize, used, progress); err != nil {
 			return err
 		}
 		if size, err = fileSize(staged(dir, name)); err != nil {
@@ -43,34 +43,34 @@ func compact(dir string, tell func(Progress), before, after *int64) error {
 // compactTx bounds a transaction of Compact in bytes.
 const compactTx = 8 << 20
 
-// compactTo writes a compact copy of a file of which used bytes are in use.
-func compactTo(dstPath, srcPath string, pageSize int, used int64, tell func(Progress)) error {
+// compactTo writes a compacted copy of a file in which used bytes are in use.
+func compactTo(dstPath, srcPath string, pageSize int, used int64, progress func(Progress)) error {
 	src, err := bbolt.Open(srcPath, 0o600, &bbolt.Options{ReadOnly: true, Timeout: DefaultLockTimeout})
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	// Nothing relies on the copy before it is complete: one fsync at its end.
+	// Nothing uses the copy before it is complete, so one fsync at the end is enough.
 	o := &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType, PageSize: pageSize}
 	dst, err := bbolt.Open(dstPath, 0o600, o)
 	if err != nil {
 		return err
 	}
 	name := filepath.Base(srcPath)
-	m := disk.NewMeter(tell, Progress{Step: "compacting " + name, Total: used, Bytes: true})
+	m := disk.NewMeter(progress, Progress{Step: "compacting " + name, Total: used, Bytes: true})
 	if err = copyRows(dst, src, m); err == nil {
 		m.Skip()
-		disk.NewMeter(tell, Progress{Step: "syncing " + name + " to disk"})
+		disk.NewMeter(progress, Progress{Step: "syncing " + name + " to disk"})
 		err = dst.Sync()
 	}
 	return errors.Join(err, dst.Close())
 }
 
-// measureEvery is how often Compact looks how long the copy has become.
+// measureEvery is how often Compact measures the length of the copy.
 const measureEvery = 200 * time.Millisecond
 
-// copyRows copies src into an empty file. bbolt.Compact does not tell how far it is;
-// the length of the copy does.
+// copyRows copies src into an empty file. bbolt.Compact does not report progress, so the
+// length of the copy serves instead.
 func copyRows(dst, src *bbolt.DB, m *disk.Meter) error {
 	done := make(chan error, 1)
 	go func() { done <- disk.Guard(func() error { return bbolt.Compact(dst, src, compactTx) }) }()

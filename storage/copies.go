@@ -12,8 +12,8 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// The suffixes of files that were put aside: damaged ones (a time follows), those that a
-// restored backup replaced, those of an older schema (its number follows).
+// The suffixes of files that were moved aside: damaged files (a time follows), files that a
+// restored backup replaced, and files of an older schema (its number follows).
 const (
 	suffixCorrupt  = ".corrupt"
 	suffixReplaced = ".replaced"
@@ -22,14 +22,13 @@ const (
 
 var copySuffixes = []string{suffixCorrupt, suffixReplaced, suffixSchema}
 
-// keptCopies is how many copies of a file are kept of each suffix: the last, and the one
-// before it in case a repair or a restore was done twice by mistake. Each may be as large
-// as the file.
+// keptCopies is how many copies of a file are kept per suffix: the newest, and the one before
+// it in case a repair or a restore was run twice by mistake. Each may be as large as the
+// file.
 const keptCopies = 2
 
-// CopiesSize returns how many files in the directory of the store were put aside by
-// repairs, restores and changes of schema, and their length together. It reads the
-// directory once.
+// CopiesSize returns the number and combined length of the files that repairs, restores and
+// migrations moved aside in the store's directory. It reads the directory once.
 func (db *DB) CopiesSize() (n int, bytes int64, err error) {
 	all, err := copiesIn(db.dir)
 	for _, c := range all {
@@ -38,16 +37,16 @@ func (db *DB) CopiesSize() (n int, bytes int64, err error) {
 	return len(all), bytes, err
 }
 
-// oldCopy is a file that was put aside.
+// oldCopy is a file that was moved aside.
 type oldCopy struct {
 	path   string
-	of     string // the name of the file that it was
+	of     string // original name of the file
 	suffix string // without the time or number
 	bytes  int64
-	time   time.Time // when it was last written to
+	time   time.Time // modification time
 }
 
-// copiesIn returns the files in dir that were put aside, the newest first.
+// copiesIn returns the files in dir that were moved aside, newest first.
 func copiesIn(dir string) (found []oldCopy, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -58,7 +57,7 @@ func copiesIn(dir string) (found []oldCopy, err error) {
 		if !slices.Contains(copySuffixes, suffix) {
 			continue
 		}
-		if info, err := e.Info(); err == nil { // otherwise it has just gone
+		if info, err := e.Info(); err == nil { // otherwise the file has just been removed
 			found = append(found, oldCopy{filepath.Join(dir, e.Name()), of, suffix, info.Size(), info.ModTime()})
 		}
 	}
@@ -66,8 +65,8 @@ func copiesIn(dir string) (found []oldCopy, err error) {
 	return found, nil
 }
 
-// dropCopies removes the oldest copies of a file when a new one has been made, and leaves
-// keptCopies. newest are the new ones, one of each file.
+// dropCopies removes the oldest copies of each file after new ones were made, and leaves
+// keptCopies. newest are the new copies, one per file.
 func dropCopies(dir string, newest []string) error {
 	all, err := copiesIn(dir)
 	if err != nil {
@@ -92,16 +91,16 @@ func dropCopies(dir string, newest []string) error {
 	return disk.SyncDir(dir)
 }
 
-// dropCopies is dropCopies of the store's directory. A copy that cannot be removed is
-// logged: it only takes space.
+// dropCopies runs dropCopies on the store's directory. It only logs a copy that it cannot
+// remove: the copy only uses space.
 func (db *DB) dropCopies(newest []string) {
 	if err := dropCopies(db.dir, newest); err != nil {
-		db.log.Warn("storage: old copies of the database could not be removed", "error", err)
+		db.log.Warn("storage: cannot remove old copies of the database; they keep using disk space", "error", err)
 	}
 }
 
-// splitCopy returns the name of the file that a copy was, and its suffix without the time
-// or number.
+// splitCopy returns the original name of a file that was moved aside, and its suffix without
+// the time or number.
 func splitCopy(base string) (name, suffix string) {
 	for _, name := range dbFiles {
 		if rest, ok := strings.CutPrefix(base, name); ok {

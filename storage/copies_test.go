@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// touch makes a file of so many bytes, last written to so many hours ago.
+// touch creates a file of a given size, last written the given number of hours ago.
 func touch(t *testing.T, path string, size, hours int) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, make([]byte, size), 0o600))
@@ -22,7 +22,7 @@ func touch(t *testing.T, path string, size, hours int) {
 	require.NoError(t, os.Chtimes(path, at, at))
 }
 
-// copiesByKind returns how many copies there are, by the name of the file and the suffix.
+// copiesByKind returns the number of copies by file name and suffix.
 func copiesByKind(t *testing.T, dir string) map[string]int {
 	t.Helper()
 	found, err := copiesIn(dir)
@@ -34,7 +34,7 @@ func copiesByKind(t *testing.T, dir string) map[string]int {
 	return kinds
 }
 
-// Of each file the last copies are kept, of each kind, however often it is repaired and
+// The newest copies of each file and kind are kept, however often it is repaired and
 // restored.
 func TestCopiesAreBounded(t *testing.T) {
 	dir := t.TempDir()
@@ -44,11 +44,11 @@ func TestCopiesAreBounded(t *testing.T) {
 	_, err = db.Backup(&backup)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
-	for i := range 6 { // as older versions have left them
+	for i := range 6 { // left by older versions
 		touch(t, filepath.Join(dir, fmt.Sprint(FileName, ".corrupt-", 1000+i)), 10, 100-i)
 		touch(t, filepath.Join(dir, fmt.Sprint(runs.RunsName, ".replaced-", i)), 10, 100-i)
 	}
-	touch(t, filepath.Join(dir, FileName+".corrupted"), 10, 0) // somebody's
+	touch(t, filepath.Join(dir, FileName+".corrupted"), 10, 0) // made by the user
 	for range 3 {
 		old, err := Restore(dir, bytes.NewReader(backup.Bytes()), nil)
 		require.NoError(t, err)
@@ -73,7 +73,7 @@ func TestCopiesAreBounded(t *testing.T) {
 	require.Positive(t, size)
 }
 
-// Every kind of copy counts, and nothing that only looks like one.
+// CopiesSize counts every kind of copy, and no file with a similar name.
 func TestCopiesSize(t *testing.T) {
 	dir := t.TempDir()
 	db := openTest(t, dir, Options{Options: runs.Options{NoSync: true}})
@@ -83,7 +83,7 @@ func TestCopiesSize(t *testing.T) {
 	require.Zero(t, size)
 	for i, name := range []string{
 		FileName + ".corrupt-1", FileName + ".replaced", FileName + ".schema-1", runs.LogName + ".corrupt-1", runs.RunsName + ".replaced-2",
-		FileName + ".corrupted", FileName + ".new", FileName + ".suspect", "other.db.corrupt-1", // no copies
+		FileName + ".corrupted", FileName + ".new", FileName + ".suspect", "other.db.corrupt-1", // not copies
 	} {
 		touch(t, filepath.Join(dir, name), 1<<i, 0)
 	}
@@ -94,7 +94,8 @@ func TestCopiesSize(t *testing.T) {
 	require.EqualValues(t, 0b11111, size)
 }
 
-// The newest stays whatever its time says, and of the others the one written to last.
+// dropCopies keeps the new copy whatever its modification time, and of the others the one
+// written last.
 func TestDropCopies(t *testing.T) {
 	dir := t.TempDir()
 	path := func(suffix string) string { return filepath.Join(dir, FileName+suffix) }

@@ -22,7 +22,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// The contents of the file that the tests damage.
+// Contents of the files that the tests damage.
 const (
 	damagedValues    = 200
 	damagedPublished = 1500
@@ -31,10 +31,10 @@ const (
 
 func valueAt(i int) []byte { return bytes.Repeat(fmt.Appendf(nil, "value %d;", i), 20) }
 
-// fileSet are the contents of a store's files by their names.
+// fileSet maps the names of a store's files to their contents.
 type fileSet map[string][]byte
 
-// with returns the set with another content of one file.
+// with returns a copy of the set in which one file is replaced.
 func (s fileSet) with(name string, contents []byte) fileSet {
 	out := maps.Clone(s)
 	out[name] = contents
@@ -49,7 +49,7 @@ func (s fileSet) clone() fileSet {
 	return out
 }
 
-// fill writes what the tests look for afterwards and returns the files.
+// fill writes the records that the tests look for and returns the files.
 func fill(t *testing.T) fileSet {
 	dir := t.TempDir()
 	db, err := Open(dir, Options{Options: runs.Options{NoSync: true}})
@@ -64,7 +64,7 @@ func fill(t *testing.T) fileSet {
 	require.NoError(t, db.Publish(ps...))
 	for i := range damagedProviders {
 		provide(t, db, start, strconv.Itoa(i%700), strconv.Itoa(i%90), time.Duration(i%40+1)*time.Hour, false)
-		if i == damagedProviders*2/3 { // these are in runs, the others in the log
+		if i == damagedProviders*2/3 { // these are in runs, the rest in the log
 			require.NoError(t, db.providers.Rotate())
 		}
 	}
@@ -79,7 +79,7 @@ func fill(t *testing.T) fileSet {
 	for _, name := range dbFiles {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
-		// Without the tail into which the file has not grown.
+		// Trim the tail of the file that has never been used.
 		set[name] = bytes.TrimRight(b, "\x00")
 		pages := (len(set[name]) + os.Getpagesize() - 1) / os.Getpagesize()
 		set[name] = b[:pages*os.Getpagesize()]
@@ -87,14 +87,14 @@ func fill(t *testing.T) fileSet {
 	return set
 }
 
-// openDamaged opens a store whose files have the given contents.
+// openDamaged opens a store that consists of the given files.
 func openDamaged(t *testing.T, set fileSet, o Options) (*DB, string) {
 	t.Helper()
 	dir := t.TempDir()
 	set.write(t, dir)
 	o.NoSync = true
 	db, err := Open(dir, o)
-	require.NoError(t, err, "it always starts")
+	require.NoError(t, err, "a store always starts")
 	return db, dir
 }
 
@@ -105,8 +105,8 @@ func (set fileSet) write(t *testing.T, dir string) {
 	}
 }
 
-// use reads and writes everything. Nothing may crash or hang, and what can be
-// checked is right or absent.
+// use reads and writes everything. Nothing may crash or hang, and whatever can be checked is
+// right or absent.
 func use(t *testing.T, db *DB) (values, published int) {
 	t.Helper()
 	for i := range damagedValues {
@@ -163,7 +163,7 @@ func TestGarbage(t *testing.T) {
 
 func testGarbage(t *testing.T, file string, contents []byte) {
 	var told *Quarantine
-	// Beside other files that are new: damage has spared nothing.
+	// The other files are empty too: the damage is total.
 	first, dir := openDamaged(t, nil, Options{})
 	require.NoError(t, first.Close())
 	require.NoError(t, os.WriteFile(filepath.Join(dir, file), contents, 0o600))
@@ -211,7 +211,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestEmptied empties each file beside the others: that is no new store.
+// TestEmptied empties each file while the others remain: the result is not a new store.
 func TestEmptied(t *testing.T) {
 	for _, file := range dbFiles {
 		t.Run(file, func(t *testing.T) {
@@ -233,18 +233,18 @@ func TestEmptied(t *testing.T) {
 	}
 }
 
-// isLeaf reports whether a page of bbolt is a leaf: two bytes behind its number say so.
+// isLeaf reports whether a bbolt page is a leaf, as the two bytes after its number say.
 func isLeaf(page []byte) bool { return binary.NativeEndian.Uint16(page[8:]) == 2 }
 
-// spansMuch reports whether a flipped bit at a place makes a leaf claim 65,536 further
-// pages or more. A start of a large file does not see that, and bbolt, when it frees the
-// leaf, would free them all: see docs/FAULTS.md.
+// spansMuch reports whether a flipped bit at this offset makes a leaf claim 65,536 more pages
+// or more. A start does not notice that in a large file, and when bbolt frees the leaf, it
+// frees them all (see docs/FAULTS.md).
 func spansMuch(file []byte, at int) bool {
 	return isLeaf(file[at/4096*4096:]) && (at%4096 == 14 || at%4096 == 15)
 }
 
-// notOurs reports whether a file was taken for that of another program, store, network or
-// version: the bit was in what the file says of itself.
+// notOurs reports whether the file was taken for one of another program, store, network or
+// version, because the bit was in its metadata.
 func notOurs(err error) bool {
 	return errors.Is(err, ErrForeign) || errors.Is(err, ErrSchema) || errors.Is(err, ErrNetwork)
 }
@@ -258,7 +258,7 @@ func (set fileSet) requireUnchanged(t *testing.T, dir string) {
 	}
 }
 
-// TestFlippedBits damages single bits everywhere, seen at open or not.
+// TestFlippedBits damages single bits everywhere, whether or not they are noticed at open.
 func TestFlippedBits(t *testing.T) {
 	whole := fill(t)
 	n := 60
@@ -273,7 +273,7 @@ func TestFlippedBits(t *testing.T) {
 		file := dbFiles[rng.IntN(len(dbFiles))]
 		b := bytes.Clone(whole[file])
 		at := rng.IntN(len(b))
-		if i%2 == 0 { // headers and elements of a page hurt most
+		if i%2 == 0 { // headers and elements of a page are the most sensitive
 			at = at/4096*4096 + rng.IntN(96)
 		}
 		o := Options{Options: runs.Options{NoSync: true}}
@@ -299,7 +299,7 @@ func TestFlippedBits(t *testing.T) {
 			require.GreaterOrEqual(t, values, damagedValues*8/10, "%s: bit at %d: %+v", file, at, q)
 		}
 		_ = db.Close()
-		// Whatever damage use has met is gone after the next start.
+		// The next start repairs whatever damage the reads found.
 		db, err = Open(dir, Options{Options: runs.Options{NoSync: true}, verifyPages: pages.All})
 		require.NoError(t, err, "bit at %d", at)
 		_, err = db.Check()
@@ -310,13 +310,13 @@ func TestFlippedBits(t *testing.T) {
 	t.Logf("%d of %d files moved aside at open", quarantined, n)
 }
 
-// TestDamagedRow meets damage in a row, which no look at the structure can see.
+// TestDamagedRow damages a row, which a check of the structure cannot detect.
 func TestDamagedRow(t *testing.T) {
 	set := fill(t).clone()
 	whole := set[FileName]
 	at := bytes.LastIndex(whole, valueAt(7))
 	require.Positive(t, at)
-	for i := bytes.Index(whole, valueAt(7)); i >= 0 && i <= at; i++ { // all copies, old pages too
+	for i := bytes.Index(whole, valueAt(7)); i >= 0 && i <= at; i++ { // all copies, including those in old pages
 		if bytes.HasPrefix(whole[i:], valueAt(7)) {
 			whole[i+30] ^= 4
 		}
@@ -334,7 +334,7 @@ func TestDamagedRow(t *testing.T) {
 	db, err = Open(dir, Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	q := db.Quarantined()
-	require.NotNil(t, q, "the mark of the last run asks for a whole check")
+	require.NotNil(t, q, "the mark of the last run requests a full check")
 	require.EqualValues(t, damagedValues-1, q.Records[records.KindValue])
 	require.EqualValues(t, damagedPublished, q.Published[0]+q.Published[1])
 	require.Equal(t, 3, q.Snapshots)
@@ -347,7 +347,7 @@ func TestDamagedRow(t *testing.T) {
 	require.Nil(t, db.Quarantined())
 }
 
-// TestSalvageIsWhole repairs an undamaged file: nothing is lost.
+// TestSalvageIsWhole repairs an undamaged file without losing anything.
 func TestSalvageIsWhole(t *testing.T) {
 	db, dir := openDamaged(t, fill(t), Options{})
 	before := db.Stats()
@@ -365,8 +365,8 @@ func TestSalvageIsWhole(t *testing.T) {
 	require.Equal(t, damagedPublished, published)
 }
 
-// TestLostRoot cuts every way in: the published keys are found all the same, and so
-// are values and provider records.
+// TestLostRoot destroys every root of the trees. The published keys, values and provider
+// records are still found.
 func TestLostRoot(t *testing.T) {
 	whole := fill(t)
 	db, _ := openDamaged(t, whole, Options{})
@@ -391,13 +391,13 @@ func TestLostRoot(t *testing.T) {
 	requireSound(t, dir)
 }
 
-// TestDamagedRun meets damage in a block of a run, which no look at the structure
-// can see: the key is not answered, and the next start takes over the others.
+// TestDamagedRun damages a block of a run, which a check of the structure cannot detect. The
+// key has no answer, and the next start copies the other records.
 func TestDamagedRun(t *testing.T) {
 	set := fill(t).clone()
 	b := set[runs.RunsName]
 	hit := 0
-	for at := 0; at < len(b); at += 4096 { // in each leaf of a run one bit of the first block
+	for at := 0; at < len(b); at += 4096 { // flips one bit of the first block in each leaf of a run
 		if isLeaf(b[at:]) && binary.NativeEndian.Uint32(b[at+16+8:]) == 20 { // a key of 20 bytes
 			b[at+1000] ^= 16
 			hit++
@@ -421,7 +421,7 @@ func TestDamagedRun(t *testing.T) {
 	db, err := Open(dir, Options{Options: runs.Options{NoSync: true}})
 	require.NoError(t, err)
 	q := db.Quarantined()
-	require.NotNil(t, q, "the mark of the last run asks for a whole check")
+	require.NotNil(t, q, "the mark of the last run requests a full check")
 	require.Len(t, q.Files, 2)
 	require.True(t, q.Incomplete)
 	require.Less(t, q.Records[records.KindProvider], before)
@@ -430,7 +430,7 @@ func TestDamagedRun(t *testing.T) {
 	requireSound(t, dir)
 }
 
-// TestInterruptedReplacement crashes at every step of putting files in their places.
+// TestInterruptedReplacement crashes at every step of moving new files into place.
 func TestInterruptedReplacement(t *testing.T) {
 	before, after := fill(t), fill(t)
 	note := func(dir string) {
@@ -446,7 +446,7 @@ func TestInterruptedReplacement(t *testing.T) {
 			case done <= 0:
 				put(dir, name, before[name])
 				put(dir, name+stagedSuffix, after[name])
-			case done == 1: // the old one is aside
+			case done == 1: // the old file has been moved aside
 				put(dir, name+".corrupt-1", before[name])
 				put(dir, name+stagedSuffix, after[name])
 			default:
@@ -467,7 +467,7 @@ func TestInterruptedReplacement(t *testing.T) {
 		require.NoFileExists(t, filepath.Join(dir, adoptName))
 	}
 
-	// And before that: half-filled new files beside the old ones.
+	// A crash before that: half-filled new files beside the old ones.
 	db, dir := openDamaged(t, before, Options{})
 	require.NoError(t, db.Close())
 	put(dir, FileName+stagedSuffix, []byte("half"))
@@ -478,7 +478,7 @@ func TestInterruptedReplacement(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, runs.LogName+stagedSuffix))
 }
 
-// TestCheckReportsDamage: the offline check names what Open would repair.
+// TestCheckReportsDamage checks that the offline check reports what Open would repair.
 func TestCheckReportsDamage(t *testing.T) {
 	whole := fill(t)
 	for _, file := range dbFiles {
@@ -500,8 +500,8 @@ func TestCheckReportsDamage(t *testing.T) {
 	}
 }
 
-// TestFileCutWhileOpen removes the file's end from under the running store, as a
-// careless cp or a failing disk does: reads of lost pages fault.
+// TestFileCutWhileOpen truncates the file of a running store, as a careless cp or a failing
+// disk does: reads of lost pages fault.
 func TestFileCutWhileOpen(t *testing.T) {
 	for _, file := range dbFiles {
 		db, dir := openDamaged(t, fill(t), Options{})

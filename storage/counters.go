@@ -9,13 +9,13 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// counters are what Stats tells of the contents. They are changed with the
-// contents, in the same transaction, and therefore right after any crash.
+// counters are the numbers that Stats reports about the contents. They change in the same
+// transaction as the contents, so they are correct after any crash.
 type counters struct {
 	Values     int64
 	ValueBytes int64 // estimated
 	Published  [records.NumKinds]int64
-	// Clean is set by Close and taken back by the first commit after Open.
+	// Clean is set by Close and cleared by the first commit after Open.
 	Clean bool
 }
 
@@ -50,7 +50,7 @@ func decodeCounters(row []byte) (counters, error) {
 	return c, d.End(bucketMeta)
 }
 
-// loadCounters reads the counters of a transaction's state.
+// loadCounters reads the counters as of a transaction.
 func loadCounters(tx *bbolt.Tx) (counters, error) {
 	meta, err := disk.BucketOf(tx, bucketMeta)
 	if err != nil {

@@ -22,15 +22,15 @@ import (
 )
 
 const (
-	childEnv = "HOLDFAST_STORAGE_CHILD" // directory of the child's store
-	roundEnv = "HOLDFAST_STORAGE_ROUND" // makes its keys new
+	childEnv = "HOLDFAST_STORAGE_CHILD" // the directory of the child's store
+	roundEnv = "HOLDFAST_STORAGE_ROUND" // makes the child's keys unique
 )
 
-// roundLasts is what a round takes in the time that the records have.
+// roundLasts is how far a round advances the clock of the records.
 const roundLasts = 1000 * time.Second
 
-// child writes to the store in dir until it is killed and prints each write once
-// it has been acknowledged.
+// child writes to the store in dir until it is killed, and prints each write once it has been
+// acknowledged.
 func child(dir string) int {
 	db, err := Open(dir, Options{Options: runs.Options{CommitWindow: 5 * time.Millisecond}})
 	if err != nil {
@@ -76,7 +76,7 @@ func childWrites(db *DB, g, round int, ack func(error, string, ...any)) {
 			err := db.Publish(records.Published{Key: fmt.Appendf(nil, "key-%d", n), Added: now})
 			if i%3 != 0 {
 				ack(err, "publish key-%d", n)
-			} else { // what is unpublished may be gone before that is acknowledged
+			} else { // the key may be gone before Unpublish returns
 				ack(db.Unpublish(0, fmt.Appendf(nil, "key-%d", n)), "unpublish key-%d", n)
 			}
 			if i%20 == 0 {
@@ -97,7 +97,7 @@ func childWrites(db *DB, g, round int, ack func(error, string, ...any)) {
 
 func newer(_, a, b []byte) bool { return string(b) > string(a) }
 
-// acknowledged is what a killed child had been told was durable.
+// acknowledged is what a killed child reported as durable.
 type acknowledged struct {
 	values    map[string]int
 	providers map[[2]string]bool
@@ -130,7 +130,7 @@ func (a *acknowledged) add(t *testing.T, line string) {
 	}
 }
 
-// verify looks for everything acknowledged, at the time now.
+// verify checks for everything acknowledged, at the time now.
 func (a *acknowledged) verify(t *testing.T, db *DB, now time.Time) {
 	for key, n := range a.values {
 		v, err := db.Value(now, []byte(key))
@@ -181,8 +181,8 @@ func startChild(t *testing.T, dir, round string) (*exec.Cmd, *bufio.Scanner) {
 	return cmd, bufio.NewScanner(out)
 }
 
-// TestKill kills a writing process at random moments: whatever it had been told
-// was durable is there, and counters and indexes agree with the contents.
+// TestKill kills a writing process at random moments. Everything it had acknowledged is
+// stored, and counters and indexes agree with the contents.
 func TestKill(t *testing.T) {
 	rounds := 20
 	if testing.Short() {
@@ -240,7 +240,7 @@ func TestLockedByAnotherProcess(t *testing.T) {
 
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	db, err := Open(dir, Options{}) // a lock dies with its owner
+	db, err := Open(dir, Options{}) // the lock is released when its owner dies
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 }
@@ -249,5 +249,5 @@ func peerID(s string) kad.PeerID {
 	return kad.PeerID(s)
 }
 
-// wideKey spreads keys as hashes do.
+// wideKey returns keys that are spread like hashes.
 func wideKey(i int) []byte { return binary.BigEndian.AppendUint64([]byte("key "), uint64(i)) }

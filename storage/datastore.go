@@ -12,24 +12,23 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// Bounds of a Datastore. What exceeds them is refused with records.ErrTooLarge.
+// Bounds of a Datastore. Anything larger is refused with records.ErrTooLarge.
 const (
-	// MaxDatastoreKey bounds a key in bytes: keys also stand in the tree's inner
-	// pages, which are 4 KiB.
+	// MaxDatastoreKey bounds a key in bytes: keys are also stored in the inner pages of the
+	// tree, which have 4 KiB.
 	MaxDatastoreKey = 4096
 	// MaxDatastoreValue bounds a value in bytes: twice the largest IPFS block.
 	MaxDatastoreValue = 4 << 20
-	// MaxDatastoreBatch bounds the keys and values of a Batch or a transaction in
-	// bytes, dsOpCost for each change included: bbolt holds all of it in the heap
-	// until the commit, and other writers wait.
+	// MaxDatastoreBatch bounds the keys and values of a Batch or a transaction in bytes, plus
+	// dsOpCost per change: bbolt holds all of them in the heap until the commit, and other
+	// writers wait.
 	MaxDatastoreBatch = 64 << 20
 
-	// dsOpCost is what a change may cost beside its key and value: its share of the
-	// pages it touches, up to two where keys are scattered over a large tree. It
-	// bounds a transaction to 64,000 changes.
+	// dsOpCost is the cost of a change in addition to its key and value: its share of the
+	// pages it touches, up to two if the keys are scattered over a large tree. It bounds a
+	// transaction to 64,000 changes.
 	dsOpCost = 1024
-	// dsStep bounds the rows that one transaction of CollectGarbage, Check or Query
-	// goes through.
+	// dsStep bounds the rows that CollectGarbage and Check process per transaction.
 	dsStep = 1024
 )
 
@@ -42,37 +41,33 @@ var (
 	_ ds.GCDatastore         = (*Datastore)(nil)
 )
 
-// Datastore is a go-datastore in buckets of its own of a DB's file, for small
-// things: 10^5 rows, not 10^7. Safe for concurrent use.
+// Datastore is a go-datastore in separate buckets of a DB's file. It is meant for small data:
+// 10^5 rows, not 10^7. Safe for concurrent use.
 //
-// What it promises beyond the interfaces: Put, Delete and Commit are durable on
-// return, so that Sync has nothing to do, and share their fsyncs with whatever
-// else is being written. A Batch is one transaction: all of it or nothing. A row
-// with a TTL is invisible from the very instant of its expiry, also to a Query
-// that began before; CollectGarbage frees its space (records.ExpireGrace later, see
-// there). Expiry is absolute and survives a restart.
+// What it guarantees beyond the interfaces: Put, Delete and Commit are durable when they
+// return, so Sync has nothing to do. They share their fsyncs with all other writes. A Batch
+// is one transaction: all or nothing. A row with a TTL is invisible from the instant at which
+// it expires, also to a Query that began earlier. CollectGarbage frees its space
+// records.ExpireGrace later. Expiry is absolute and survives a restart.
 //
-// What it does not: a Query outside of a transaction is no snapshot. It walks in
-// slices, each in a short read transaction, because a long one would keep freed
-// pages from being used again; each row is whole, but rows changed meanwhile may be
-// seen before or after the change. A context ends a call before it has begun to
-// write, not afterwards. There is no Scrub: a damaged file is repaired as a whole,
-// see Repair.
+// What it does not: a Query outside a transaction is not a snapshot. It reads in slices, each
+// in a short read transaction, because a long transaction would keep bbolt from reusing freed
+// pages. Each row is consistent, but a row that changes meanwhile may be seen before or after
+// the change. A context can cancel a call before it starts to write, but not afterwards.
+// There is no Scrub: a damaged file is repaired as a whole (see Repair).
 //
-// The daemon keeps in it what is neither a record nor a key nor a snapshot: the
-// history of its own starts, which `holdfast status` shows.
+// The daemon stores its start history there, which `holdfast status` shows.
 type Datastore struct {
 	db  *DB
-	own bool             // Close closes db
-	now func() time.Time // tests put their clock here
+	own bool             // Close also closes db
+	now func() time.Time // tests replace the clock
 }
 
-// Datastore returns the go-datastore of the file. Its Close does nothing: the file
-// is db's.
+// Datastore returns the go-datastore of the file. Closing it does nothing: db owns the file.
 func (db *DB) Datastore() *Datastore { return &Datastore{db: db, now: time.Now} }
 
-// OpenDatastore opens a Datastore in a directory of its own, which is made if it
-// does not exist, and takes that for this process; see Open. Close closes it.
+// OpenDatastore opens a Datastore in a directory of its own, which it creates if needed and
+// locks for this process (see Open). Close closes it.
 func OpenDatastore(dir string, o Options) (*Datastore, error) {
 	db, err := Open(dir, o)
 	if err != nil {
@@ -81,7 +76,7 @@ func OpenDatastore(dir string, o Options) (*Datastore, error) {
 	return &Datastore{db: db, own: true, now: time.Now}, nil
 }
 
-// Close closes the file if OpenDatastore has opened it.
+// Close closes the file if OpenDatastore opened it.
 func (d *Datastore) Close() error {
 	if !d.own {
 		return nil
@@ -89,7 +84,7 @@ func (d *Datastore) Close() error {
 	return d.db.Close()
 }
 
-// Sync does nothing: what has returned is durable.
+// Sync does nothing: completed writes are already durable.
 func (d *Datastore) Sync(ctx context.Context, _ ds.Key) error { return ctx.Err() }
 
 // Get implements datastore.Read.
@@ -114,8 +109,8 @@ func (d *Datastore) GetSize(ctx context.Context, key ds.Key) (size int, err erro
 	return size, err
 }
 
-// read calls fn with the live row of a key, which is valid only meanwhile, or
-// returns datastore.ErrNotFound.
+// read calls fn with the live row of a key, or returns datastore.ErrNotFound. The row is
+// valid only during fn.
 func (d *Datastore) read(ctx context.Context, key ds.Key, fn func(*dsRow)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -160,7 +155,7 @@ func (d *Datastore) write(ctx context.Context, key ds.Key, o dsOp) error {
 	return d.commit(ctx, "datastore_put", func(x *txn) error { return x.dsWrite(w.list()) })
 }
 
-// commit has the committer make a change, unless the context has ended.
+// commit passes a change to the committer, unless the context has ended.
 func (d *Datastore) commit(ctx context.Context, op string, apply func(*txn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -172,17 +167,16 @@ func (d *Datastore) commit(ctx context.Context, op string, apply func(*txn) erro
 	return err
 }
 
-// DiskUsage implements datastore.PersistentFeature: the length of the file, with
-// all that is in it. Free pages count; they will be used again.
+// DiskUsage implements datastore.PersistentFeature. It returns the combined length of the
+// store's files, with all their contents and including free pages, which are reused.
 func (d *Datastore) DiskUsage(context.Context) (uint64, error) {
 	s, err := d.db.Sizes()
 	return uint64(s.File), err
 }
 
-// CollectGarbage implements datastore.GCFeature: it removes the rows that expired
-// records.ExpireGrace ago or earlier, a thousand to a transaction. Rows that have
-// expired since are kept, unseen, lest a clock that jumps forward and back kills
-// what lives.
+// CollectGarbage implements datastore.GCFeature: it removes the rows that expired at least
+// records.ExpireGrace ago, dsStep per transaction. Rows that expired more recently stay in
+// the file, invisible, so that a clock that jumps forward and back does not delete live rows.
 func (d *Datastore) CollectGarbage(ctx context.Context) error {
 	limit := d.now().Add(-records.ExpireGrace)
 	for {
@@ -196,7 +190,7 @@ func (d *Datastore) CollectGarbage(ctx context.Context) error {
 	}
 }
 
-// due reports whether anything expired at limit or before. It costs no commit.
+// due reports whether any row expired at limit or before. It needs no commit.
 func (d *Datastore) due(limit time.Time) (due bool, err error) {
 	err = d.db.view("datastore_gc", func(tx *bbolt.Tx) error {
 		t, err := openDatastoreTx(tx)
@@ -209,8 +203,8 @@ func (d *Datastore) due(limit time.Time) (due bool, err error) {
 	return due, err
 }
 
-// Check implements datastore.CheckedFeature: every row is whole and the index of
-// expiries complete. Writers go on meanwhile. DB.Check checks the file as well.
+// Check implements datastore.CheckedFeature: it checks that every row is intact and that the
+// expiry index is complete. Writes continue meanwhile. DB.Check also checks the file itself.
 func (d *Datastore) Check(ctx context.Context) error {
 	var errs []error
 	problem := func(format string, args ...any) {

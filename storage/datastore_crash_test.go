@@ -16,11 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// datastoreChildEnv is the directory of the child's datastore and its round.
+// datastoreChildEnv contains the directory of the child's datastore and its round.
 const datastoreChildEnv = "HOLDFAST_DATASTORE_CHILD"
 
-// TestDatastoreCrashChild is the child process of TestDatastoreCrash: it writes
-// until it is killed and prints what has been acknowledged.
+// TestDatastoreCrashChild is the child process of TestDatastoreCrash. It writes until it is
+// killed, and prints what has been acknowledged.
 func TestDatastoreCrashChild(t *testing.T) {
 	dir, round, ok := strings.Cut(os.Getenv(datastoreChildEnv), "#")
 	if !ok {
@@ -72,8 +72,8 @@ func datastoreChildWrites(d *Datastore, g int, round string) {
 	}
 }
 
-// TestDatastoreCrash kills writers: what was acknowledged is there, a batch and a
-// transaction are there whole or not at all, and the file is sound.
+// TestDatastoreCrash kills writers. Everything acknowledged is stored, a batch or a
+// transaction is stored completely or not at all, and the file is valid.
 func TestDatastoreCrash(t *testing.T) {
 	dir := t.TempDir()
 	rounds := 12

@@ -14,8 +14,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// TestDatastoreDamage changes rows behind the index's back: check tells, repair
-// takes over what is whole.
+// TestDatastoreDamage changes rows without their index. A check reports it, and a repair
+// copies the intact rows.
 func TestDatastoreDamage(t *testing.T) {
 	for name, edit := range map[string]func(rows, index *bbolt.Bucket) error{
 		"row without index": func(_, index *bbolt.Bucket) error { k, _ := index.Cursor().First(); return index.Delete(k) },
@@ -54,7 +54,8 @@ func TestDatastoreDamage(t *testing.T) {
 	}
 }
 
-// TestDatastoreSurvivesMaintenance: a backup, a compaction and a repair keep it.
+// TestDatastoreSurvivesMaintenance checks that a backup, a compaction and a repair keep the
+// datastore.
 func TestDatastoreSurvivesMaintenance(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	d, err := OpenDatastore(dir, Options{Options: runs.Options{NoSync: true}})

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// dsSlice bounds the rows that a Query reads in one transaction and holds.
+	// dsSlice bounds the rows that a Query reads per transaction and holds in memory.
 	dsSlice = 256
-	// dsSliceBytes bounds their values in bytes, beyond the last one.
+	// dsSliceBytes bounds the values of a slice in bytes, not counting the last one.
 	dsSliceBytes = 1 << 20
 )
 
-// dsPlan is what of a query the tree does, and what is left to go-datastore.
+// dsPlan splits a query into the part that the tree answers and the rest that go-datastore
+// applies.
 type dsPlan struct {
 	query  dsq.Query
-	prefix []byte    // what keys begin with
-	values bool      // rows are read with their values
-	rest   dsq.Query // to be applied to the rows
+	prefix []byte    // prefix of the keys
+	values bool      // rows are read including their values
+	rest   dsq.Query // what go-datastore applies to the rows
 }
 
-// planQuery leaves order by key to the tree: keys are distinct, so that whatever
-// comes after it orders nothing.
+// planQuery lets the tree sort by key. Keys are distinct, so any further order has no effect.
 func planQuery(q dsq.Query) dsPlan {
 	p := dsPlan{query: q, rest: q}
 	if prefix := ds.NewKey(q.Prefix).String(); prefix != "/" {
@@ -43,7 +43,7 @@ func planQuery(q dsq.Query) dsPlan {
 	return p
 }
 
-// filtersValues reports whether a filter may look at more than the key.
+// filtersValues reports whether a filter may read more than the key.
 func filtersValues(f dsq.Filter) bool {
 	switch f.(type) {
 	case dsq.FilterKeyCompare, *dsq.FilterKeyCompare, dsq.FilterKeyPrefix, *dsq.FilterKeyPrefix:
@@ -60,8 +60,8 @@ func ordersValues(o dsq.Order) bool {
 	return true
 }
 
-// results applies the rest of the query. Values that only a filter or an order
-// needed are left out.
+// results applies the rest of the query. It removes values that only a filter or an order
+// needed.
 func (p *dsPlan) results(rows dsq.Iterator) dsq.Results {
 	r := dsq.NaiveQueryApply(p.rest, dsq.ResultsFromIterator(p.query, rows))
 	if !p.query.KeysOnly || !p.values {
@@ -83,7 +83,7 @@ type dsEntry struct {
 	row dsRow // without its value
 }
 
-// entry makes an entry of a row, in fresh memory.
+// entry returns a row as an entry that does not alias it.
 func (p *dsPlan) entry(key []byte, r *dsRow) dsEntry {
 	e := dsEntry{Entry: dsq.Entry{Key: string(key), Size: len(r.value)}, row: *r}
 	e.row.value = nil
@@ -96,8 +96,8 @@ func (p *dsPlan) entry(key []byte, r *dsRow) dsEntry {
 	return e
 }
 
-// slice appends the rows of the plan's prefix from a key on, at most n, and returns
-// where to go on; nil: nowhere.
+// slice appends at most n rows with the plan's prefix, starting at the key from. next is the
+// key at which to continue, or nil at the end.
 func (p *dsPlan) slice(t *dsTx, dst []dsEntry, from []byte, n int) (rows []dsEntry, next []byte, err error) {
 	if t.rows == nil {
 		return dst, nil, nil
@@ -119,9 +119,8 @@ func (p *dsPlan) slice(t *dsTx, dst []dsEntry, from []byte, n int) (rows []dsEnt
 	return dst, nil, nil
 }
 
-// Query implements datastore.Read; see Datastore for what it promises. By key is
-// the order if none is asked for. With KeysOnly, filters and orders see the values
-// all the same.
+// Query implements datastore.Read (see Datastore for its guarantees). The default order is by
+// key. With KeysOnly, filters and orders still see the values.
 func (d *Datastore) Query(ctx context.Context, q dsq.Query) (dsq.Results, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -131,16 +130,16 @@ func (d *Datastore) Query(ctx context.Context, q dsq.Query) (dsq.Results, error)
 	return p.results(dsq.Iterator{Next: w.next}), nil
 }
 
-// dsWalk is a query on its way.
+// dsWalk is a running query.
 type dsWalk struct {
 	d    *Datastore
-	ctx  context.Context // of Query; the interface has no other place for it
+	ctx  context.Context // context of Query; the iterator interface has no parameter for it
 	plan *dsPlan
 	rows []dsEntry // not yet returned
 	from []byte    // where the next slice begins; nil: there is none
 }
 
-// next returns the next row that is live now. After an error there is nothing more.
+// next returns the next row that is live now. It ends after an error.
 func (w *dsWalk) next() (dsq.Result, bool) {
 	for {
 		if err := w.ctx.Err(); err != nil && (w.from != nil || len(w.rows) > 0) {

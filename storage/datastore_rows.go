@@ -13,16 +13,15 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// The buckets of a Datastore are made by its first write: files of before it have
-// none.
+// The first write of a Datastore creates its buckets: files without a datastore have none.
 var (
 	bucketDatastore       = []byte("ds")  // key -> version, expires, value
 	bucketDatastoreExpiry = []byte("dsx") // expires | key -> nothing
 )
 
-// dsTx is the datastore in one transaction.
+// dsTx gives access to the datastore in one transaction.
 type dsTx struct {
-	rows   *bbolt.Bucket // nil: nothing was ever put
+	rows   *bbolt.Bucket // nil: nothing was ever written
 	expiry *bbolt.Bucket
 }
 
@@ -34,7 +33,7 @@ func openDatastoreTx(tx *bbolt.Tx) (t dsTx, err error) {
 	return t, nil
 }
 
-// create makes the buckets if there are none.
+// create creates the buckets if they do not exist.
 func (t *dsTx) create(tx *bbolt.Tx) (err error) {
 	if t.rows != nil {
 		return nil
@@ -46,7 +45,7 @@ func (t *dsTx) create(tx *bbolt.Tx) (err error) {
 	return err
 }
 
-// version returns a number that every change of the datastore raises.
+// version returns a number that increases with every change of the datastore.
 func (t *dsTx) version() uint64 {
 	if t.rows == nil {
 		return 0
@@ -54,14 +53,14 @@ func (t *dsTx) version() uint64 {
 	return t.rows.Sequence()
 }
 
-// dsRow is a stored row; its value belongs to the transaction.
+// dsRow is a stored row. Its value is valid as long as the transaction.
 type dsRow struct {
 	version uint64 // of the datastore after the change that wrote it
 	expires int64  // nanoseconds, see nanos; 0: never
 	value   []byte
 }
 
-// live reports whether the row is there at now.
+// live reports whether the row has not expired at now.
 func (r *dsRow) live(now time.Time) bool { return r.expires == 0 || nanos(now) < r.expires }
 
 func (r *dsRow) encode(key []byte) []byte {
@@ -82,7 +81,7 @@ func decodeDatastoreRow(key, row []byte) (*dsRow, error) {
 	return r, d.End(bucketDatastore)
 }
 
-// get returns the row of a key, live or not; nil: there is none.
+// get returns the row of a key, live or expired, or nil if there is none.
 func (t *dsTx) get(key []byte) (*dsRow, error) {
 	if t.rows == nil || len(key) == 0 {
 		return nil, nil
@@ -94,7 +93,7 @@ func (t *dsTx) get(key []byte) (*dsRow, error) {
 	return decodeDatastoreRow(key, row)
 }
 
-// put writes a row in the place of the one that may be there.
+// put writes a row, and replaces an existing one.
 func (t *dsTx) put(key []byte, r dsRow) error {
 	if err := t.remove(key); err != nil {
 		return err
@@ -107,8 +106,8 @@ func (t *dsTx) put(key []byte, r dsRow) error {
 	return t.rows.Put(key, r.encode(key))
 }
 
-// remove removes a row, if there is one, with its index entry. The entry of a
-// damaged row cannot be told; CollectGarbage meets it.
+// remove removes a row, if it exists, and its index entry. The index entry of a damaged row
+// is unknown; CollectGarbage removes it later.
 func (t *dsTx) remove(key []byte) error {
 	row := t.rows.Get(key)
 	if row == nil {
@@ -129,13 +128,13 @@ type dsOp struct {
 	expires int64 // nanoseconds; 0: never
 }
 
-// dsWrites are changes that become one transaction, the last one of each key.
+// dsWrites are the changes of one transaction: the last change of each key.
 type dsWrites struct {
 	ops  map[string]dsOp
 	size int // see MaxDatastoreBatch
 }
 
-// add takes over a change and keeps none of the caller's memory.
+// add adds a copy of a change.
 func (w *dsWrites) add(key ds.Key, o dsOp) error {
 	k := key.String()
 	switch {
@@ -166,8 +165,7 @@ type keyedOp struct {
 	dsOp
 }
 
-// list returns the changes in the order of their keys, in which bbolt writes them
-// fastest.
+// list returns the changes in key order, in which bbolt writes them fastest.
 func (w *dsWrites) list() []keyedOp {
 	out := make([]keyedOp, 0, len(w.ops))
 	for k, o := range w.ops {
@@ -177,7 +175,7 @@ func (w *dsWrites) list() []keyedOp {
 	return out
 }
 
-// dsWrite makes changes: all, or none if one finds no room.
+// dsWrite makes all changes, or none if the file is full.
 func (x *txn) dsWrite(ops []keyedOp) error {
 	t, err := openDatastoreTx(x.tx)
 	if err != nil {
@@ -207,7 +205,7 @@ func (x *txn) dsWrite(ops []keyedOp) error {
 	return nil
 }
 
-// dsCollect removes the rows that expired at limit or before, at most n.
+// dsCollect removes at most n rows that expired at limit or before.
 func (x *txn) dsCollect(limit time.Time, n int) error {
 	t, err := openDatastoreTx(x.tx)
 	if err != nil || t.rows == nil {
@@ -220,7 +218,7 @@ func (x *txn) dsCollect(limit time.Time, n int) error {
 		}
 		r, err := t.get(k[8:])
 		if err != nil || r == nil || expiryKeyOf(r, k[8:]) != string(k) {
-			continue // an entry that outlived its row
+			continue // a stale entry
 		}
 		if err := t.rows.Delete(k[8:]); err != nil {
 			return err
@@ -232,7 +230,7 @@ func (x *txn) dsCollect(limit time.Time, n int) error {
 
 func expiryKeyOf(r *dsRow, key []byte) string { return string(expiryKey(fromNanos(r.expires), key)) }
 
-// checkDatastore checks the datastore of a file; see check.go.
+// checkDatastore checks the datastore of a file (see checkContents).
 func checkDatastore(tx *bbolt.Tx, _ *counters, m *disk.Meter, problem func(string, ...any)) error {
 	t, err := openDatastoreTx(tx)
 	if err != nil {
@@ -251,8 +249,8 @@ func checkDatastore(tx *bbolt.Tx, _ *counters, m *disk.Meter, problem func(strin
 	return nil
 }
 
-// checkRows checks at most n rows from a key on and returns where to go on; nil:
-// nowhere.
+// checkRows checks at most n rows, starting at the key from. It returns the key at which to
+// continue, or nil at the end.
 func (t *dsTx) checkRows(from []byte, n int, problem func(string, ...any)) []byte {
 	if t.rows == nil {
 		return nil
@@ -273,7 +271,7 @@ func (t *dsTx) checkRows(from []byte, n int, problem func(string, ...any)) []byt
 	return cloneKey(k)
 }
 
-// checkIndex is checkRows for the index.
+// checkIndex does the same for the expiry index.
 func (t *dsTx) checkIndex(from []byte, n int, problem func(string, ...any)) []byte {
 	if t.expiry == nil {
 		return nil
@@ -286,7 +284,7 @@ func (t *dsTx) checkIndex(from []byte, n int, problem func(string, ...any)) []by
 			problem("datastore index entry %x is malformed", k)
 			continue
 		}
-		// A damaged row is a problem of its own.
+		// checkRows reports damaged rows.
 		if r, err := t.get(k[8:]); err == nil && (r == nil || expiryKeyOf(r, k[8:]) != string(k)) {
 			problem("datastore index entry %x has no row", k)
 		}
@@ -294,7 +292,7 @@ func (t *dsTx) checkIndex(from []byte, n int, problem func(string, ...any)) []by
 	return cloneKey(k)
 }
 
-// cloneKey copies a key of a transaction; nil stays nil.
+// cloneKey copies a key that belongs to a transaction. nil stays nil.
 func cloneKey(k []byte) []byte {
 	if k == nil {
 		return nil

@@ -2,12 +2,12 @@ package storage
 
 import "github.com/holdfast-dht/holdfast/storage/internal/pages"
 
-// datastore takes over the rows of the datastore that can be reached. It does not
-// search the file for more: an old version of a row may be worse than none, and
-// what the rows mean only their owner knows.
+// datastore copies the datastore rows that can be reached. It does not search the file for
+// lost ones: an old version of a row may be worse than none, and only the owner of the rows
+// can judge that.
 func (s *salvager) datastore(bucket *pages.Element) {
 	if bucket == nil {
-		return // there need be none
+		return // no datastore was used
 	}
 	s.pages.Rows(bucket, func(e *pages.Element) {
 		r, err := decodeDatastoreRow(e.Key, e.Value)

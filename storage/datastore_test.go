@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// clock is a time that tests move.
+// clock is a time that tests advance.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -37,8 +37,8 @@ func (c *clock) advance(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// openDatastore opens a datastore with a clock of its own; it and its file are
-// checked at the end of the test.
+// openDatastore opens a datastore with a test clock. At the end of the test, the datastore
+// and its file are checked.
 func openDatastore(t testing.TB, dir string, o Options) (*Datastore, *clock) {
 	t.Helper()
 	c := &clock{t: start}
@@ -48,7 +48,7 @@ func openDatastore(t testing.TB, dir string, o Options) (*Datastore, *clock) {
 	return d, c
 }
 
-// contents returns all that a query finds.
+// contents returns all rows that a query finds.
 func contents(t testing.TB, d ds.Read, q dsq.Query) map[string]string {
 	t.Helper()
 	r, err := d.Query(context.Background(), q)
@@ -60,7 +60,7 @@ func contents(t testing.TB, d ds.Read, q dsq.Query) map[string]string {
 	for _, e := range all {
 		out[e.Key] = string(e.Value)
 	}
-	require.Len(t, out, len(all), "a key twice")
+	require.Len(t, out, len(all), "duplicate keys")
 	return out
 }
 
@@ -90,8 +90,8 @@ func TestDatastoreFeatures(t *testing.T) {
 	require.Positive(t, size)
 }
 
-// TestDatastoreTTL: a row is there until the very instant of its expiry, whoever
-// asks, and a restart changes nothing.
+// TestDatastoreTTL checks that a row exists until the instant of its expiry for every caller,
+// and that a restart does not change that.
 func TestDatastoreTTL(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	db, err := Open(dir, Options{})
@@ -123,7 +123,7 @@ func TestDatastoreTTL(t *testing.T) {
 
 	c.advance(1)
 	_, ok = q.NextSync()
-	require.False(t, ok, "a query that began before shows it")
+	require.False(t, ok, "a query that began earlier returns an expired row")
 	_, err = d.Get(ctx, key)
 	require.Equal(t, ds.ErrNotFound, err)
 	has, err := d.Has(ctx, key)
@@ -156,7 +156,7 @@ func TestDatastoreSetTTL(t *testing.T) {
 	require.NoError(t, d.SetTTL(ctx, key, time.Hour))
 	expires(time.Hour)
 	c.advance(time.Minute)
-	require.NoError(t, d.SetTTL(ctx, key, time.Hour), "begins anew")
+	require.NoError(t, d.SetTTL(ctx, key, time.Hour), "restarts the lifetime")
 	expires(time.Hour)
 	require.NoError(t, d.SetTTL(ctx, key, 1<<63-1))
 	require.NoError(t, d.Put(ctx, key, []byte("w")), "without a TTL again")
@@ -172,8 +172,8 @@ func TestDatastoreSetTTL(t *testing.T) {
 	require.Equal(t, ds.ErrNotFound, err)
 }
 
-// TestDatastoreCollectGarbage removes what is due in several steps, and nothing
-// that a clock going back would revive.
+// TestDatastoreCollectGarbage removes all due rows in several steps, and none that would be
+// live again if the clock went back.
 func TestDatastoreCollectGarbage(t *testing.T) {
 	ctx := t.Context()
 	d, c := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -204,7 +204,7 @@ func TestDatastoreCollectGarbage(t *testing.T) {
 	require.Len(t, contents(t, d, dsq.Query{}), 2)
 	require.NoError(t, d.CollectGarbage(ctx))
 	got, _ := rows()
-	require.Equal(t, n+1, got, "within the grace")
+	require.Equal(t, n+1, got, "within the grace period")
 	c.advance(time.Hour)
 	written := func() int64 { st := d.db.file.Bolt.Stats(); return st.TxStats.GetWrite() }
 	before := written()
@@ -215,7 +215,7 @@ func TestDatastoreCollectGarbage(t *testing.T) {
 	require.Less(t, written()-before, int64(1000), "pages written")
 	before = written()
 	require.NoError(t, d.CollectGarbage(ctx))
-	require.Equal(t, before, written(), "a commit for nothing")
+	require.Equal(t, before, written(), "a commit without any change")
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	c.advance(5 * time.Hour)
@@ -247,12 +247,12 @@ func TestDatastoreBounds(t *testing.T) {
 		require.NoError(t, b.Put(ctx, ds.NewKey(strconv.Itoa(i)), make([]byte, MaxDatastoreValue)))
 	}
 	require.ErrorIs(t, b.Put(ctx, ds.NewKey("more"), make([]byte, MaxDatastoreValue)), records.ErrTooLarge)
-	require.NoError(t, b.Put(ctx, ds.NewKey("0"), nil), "makes room")
+	require.NoError(t, b.Put(ctx, ds.NewKey("0"), nil), "frees capacity")
 	require.NoError(t, b.Put(ctx, ds.NewKey("more"), make([]byte, MaxDatastoreValue)))
 }
 
-// TestDatastoreQueryWhileWriting walks while rows around it change: what stays is
-// seen exactly once.
+// TestDatastoreQueryWhileWriting queries while rows change. Each unchanged row is returned
+// exactly once.
 func TestDatastoreQueryWhileWriting(t *testing.T) {
 	ctx := t.Context()
 	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -297,7 +297,8 @@ func TestDatastoreQueryWhileWriting(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// TestDatastoreKeysOnly: filters and orders by value work, values are not shown.
+// TestDatastoreKeysOnly checks that filters and orders by value work although values are not
+// returned.
 func TestDatastoreKeysOnly(t *testing.T) {
 	ctx := t.Context()
 	d, _ := openDatastore(t, t.TempDir(), Options{})
@@ -345,7 +346,7 @@ func TestDatastoreReadOnly(t *testing.T) {
 	d, err = OpenDatastore(dir, Options{Options: runs.Options{ReadOnly: true}})
 	require.NoError(t, err)
 	defer d.Close()
-	require.Empty(t, contents(t, d, dsq.Query{}), "its buckets are not there yet")
+	require.Empty(t, contents(t, d, dsq.Query{}), "its buckets do not exist yet")
 	require.NoError(t, d.Check(ctx))
 	require.NoError(t, d.CollectGarbage(ctx))
 	require.ErrorIs(t, d.Put(ctx, ds.NewKey("k"), nil), ErrReadOnly)

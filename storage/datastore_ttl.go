@@ -9,8 +9,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// PutWithTTL implements datastore.TTL: from now + ttl on the key is not there. With
-// a TTL of zero or less it is not there at all.
+// PutWithTTL implements datastore.TTL: the key expires ttl from now. With a TTL of zero or
+// less, the key is deleted.
 func (d *Datastore) PutWithTTL(ctx context.Context, key ds.Key, value []byte, ttl time.Duration) error {
 	if ttl <= 0 {
 		return d.Delete(ctx, key)
@@ -18,7 +18,7 @@ func (d *Datastore) PutWithTTL(ctx context.Context, key ds.Key, value []byte, tt
 	return d.write(ctx, key, dsOp{value: value, expires: nanos(d.now().Add(ttl))})
 }
 
-// SetTTL implements datastore.TTL: the value stays, its lifetime begins anew.
+// SetTTL implements datastore.TTL: it restarts the lifetime of an existing value. It returns
 // datastore.ErrNotFound if there is none.
 func (d *Datastore) SetTTL(ctx context.Context, key ds.Key, ttl time.Duration) error {
 	now := d.now()
@@ -40,7 +40,7 @@ func (d *Datastore) SetTTL(ctx context.Context, key ds.Key, ttl time.Duration) e
 	})
 }
 
-// GetExpiration implements datastore.TTL; the zero time: never.
+// GetExpiration implements datastore.TTL. The zero time means that the key does not expire.
 func (d *Datastore) GetExpiration(ctx context.Context, key ds.Key) (expires time.Time, err error) {
 	err = d.read(ctx, key, func(r *dsRow) { expires = fromNanos(r.expires) })
 	return expires, err

@@ -15,27 +15,26 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// ErrConflict is returned by a transaction of a Datastore whose reads no longer
-// hold, because somebody else has changed what they saw. Nothing was written; the
-// caller may begin again.
+// ErrConflict is returned by a Datastore transaction if another write has changed what the
+// transaction read. Nothing was written; the caller may start again.
 var ErrConflict = errors.New("storage: transaction conflicts with another write")
 
-// dsMaxReads bounds the keys that a transaction remembers to have read.
+// dsMaxReads bounds the keys that a transaction may read.
 const dsMaxReads = 1 << 16
 
-// dsBatch is a datastore.Batch. Owned by one goroutine.
+// dsBatch is a datastore.Batch. One goroutine owns it.
 type dsBatch struct {
 	d *Datastore
 	dsWrites
 }
 
-// Batch implements datastore.BatchingFeature. Commit is one transaction; after it
-// the batch is empty and may be used again.
+// Batch implements datastore.BatchingFeature. Commit is one transaction. After a successful
+// Commit, the batch is empty and may be reused.
 func (d *Datastore) Batch(ctx context.Context) (ds.Batch, error) {
 	return &dsBatch{d: d}, ctx.Err()
 }
 
-// Put implements datastore.Batch; records.ErrTooLarge if the batch is full.
+// Put implements datastore.Batch. It returns records.ErrTooLarge if the batch is full.
 func (b *dsBatch) Put(_ context.Context, key ds.Key, value []byte) error {
 	return b.add(key, dsOp{value: value})
 }
@@ -60,33 +59,32 @@ func (b *dsBatch) Commit(ctx context.Context) error {
 
 // dsTxn is a datastore.Txn. Safe for concurrent use.
 //
-// It holds no transaction of bbolt, which would keep freed pages from being used
-// again for as long as its user likes. Instead it remembers the version of each row
-// it has read. Every read first makes sure that those before it still hold, so that
-// all of them are as of one instant, and Commit does so once more inside the write:
-// committed transactions are serializable. After a Query any change of the
-// datastore is a conflict.
+// It does not hold a bbolt transaction, which would keep freed pages from being reused for as
+// long as the caller keeps it open. Instead it records the version of each row it reads.
+// Every read first verifies that the earlier reads still hold, so that all reads are as of
+// one instant, and Commit verifies this once more inside the write: committed transactions
+// are serializable. After a Query, any change of the datastore is a conflict.
 type dsTxn struct {
 	d        *Datastore
 	readOnly bool
 
 	mu      sync.Mutex
 	writes  dsWrites
-	reads   map[string]uint64 // key -> version of its row; 0: there was none
+	reads   map[string]uint64 // key -> version of its row; 0: there was no row
 	began   bool              // something has been read
 	version uint64            // of the datastore at which all reads hold
 	ranged  bool              // something has been queried
-	ended   error             // why it takes no more
+	ended   error             // why the transaction has ended
 }
 
-// NewTransaction implements datastore.TxnFeature. The transaction sees its own
-// writes; others see them after Commit. It costs others nothing, even if it is never
-// discarded. ErrConflict tells that it must begin again.
+// NewTransaction implements datastore.TxnFeature. The transaction sees its own writes; others
+// see them after Commit. An open transaction costs others nothing, and it does not have to be
+// discarded. On ErrConflict the caller must start again.
 func (d *Datastore) NewTransaction(ctx context.Context, readOnly bool) (ds.Txn, error) {
 	return &dsTxn{d: d, readOnly: readOnly, reads: make(map[string]uint64)}, ctx.Err()
 }
 
-// Put implements datastore.Write; ErrReadOnly if the transaction is.
+// Put implements datastore.Write. It returns ErrReadOnly in a read-only transaction.
 func (t *dsTxn) Put(_ context.Context, key ds.Key, value []byte) error {
 	return t.add(key, dsOp{value: value})
 }
@@ -159,7 +157,7 @@ func (t *dsTxn) read(ctx context.Context, key ds.Key, fn func(value []byte)) err
 	return err
 }
 
-// remember notes that a row was read.
+// remember records that a row was read.
 func (t *dsTxn) remember(key string, r *dsRow) error {
 	if _, ok := t.reads[key]; !ok && len(t.reads) == dsMaxReads {
 		return fmt.Errorf("%w: %d keys read in one transaction", records.ErrTooLarge, dsMaxReads)
@@ -175,8 +173,8 @@ func versionOf(r *dsRow) uint64 {
 	return r.version
 }
 
-// look calls fn with the datastore as it is now, if that is as it was for all that
-// was read before.
+// look calls fn with the current state of the datastore, provided that all earlier reads
+// still hold in it.
 func (t *dsTxn) look(ctx context.Context, fn func(*dsTx) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -203,7 +201,7 @@ func (t *dsTxn) look(ctx context.Context, fn func(*dsTx) error) error {
 	return err
 }
 
-// holds returns ErrConflict unless all that was read is still so.
+// holds returns ErrConflict if anything that was read has changed.
 func (t *dsTxn) holds(d *dsTx) error {
 	if !t.began || d.version() == t.version {
 		return nil
@@ -223,8 +221,8 @@ func (t *dsTxn) holds(d *dsTx) error {
 	return nil
 }
 
-// Query implements datastore.Read. It reads everything under the prefix at once: a
-// snapshot, in memory.
+// Query implements datastore.Read. It reads all rows under the prefix at once into memory, as
+// a snapshot.
 func (t *dsTxn) Query(ctx context.Context, q dsq.Query) (dsq.Results, error) {
 	p := planQuery(q)
 	var entries []dsq.Entry
@@ -245,8 +243,7 @@ func (t *dsTxn) Query(ctx context.Context, q dsq.Query) (dsq.Results, error) {
 	}}), nil
 }
 
-// stored returns the live rows under the plan's prefix that the transaction has
-// not changed.
+// stored returns the live rows under the plan's prefix that the transaction has not changed.
 func (t *dsTxn) stored(d *dsTx, p *dsPlan) (out []dsq.Entry, err error) {
 	var rows []dsEntry
 	now := t.d.now()
@@ -263,7 +260,7 @@ func (t *dsTxn) stored(d *dsTx, p *dsPlan) (out []dsq.Entry, err error) {
 	return out, nil
 }
 
-// overlay adds what the transaction has put, in order.
+// overlay adds the rows that the transaction has put, and sorts all by key.
 func (t *dsTxn) overlay(entries []dsq.Entry, p *dsPlan) []dsq.Entry {
 	for k, o := range t.writes.ops {
 		if !o.remove && strings.HasPrefix(k, string(p.prefix)) {
@@ -274,8 +271,9 @@ func (t *dsTxn) overlay(entries []dsq.Entry, p *dsPlan) []dsq.Entry {
 	return entries
 }
 
-// Commit implements datastore.Txn; ErrConflict if what was read has changed. On any
-// error but ErrFailed nothing was written. The transaction has ended either way.
+// Commit implements datastore.Txn. It returns ErrConflict if anything that was read has
+// changed. After any error except ErrFailed, nothing was written. In every case the
+// transaction has ended.
 func (t *dsTxn) Commit(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -287,7 +285,7 @@ func (t *dsTxn) Commit(ctx context.Context) error {
 	}
 	defer t.end(fmt.Errorf("storage: transaction has ended: %w", records.ErrClosed))
 	if len(t.writes.ops) == 0 {
-		return nil // each read has made sure of those before it
+		return nil // each read has verified the earlier ones
 	}
 	ops := t.writes.list()
 	return t.d.commit(ctx, "datastore_txn", func(x *txn) error {
@@ -309,7 +307,7 @@ func (t *dsTxn) Discard(context.Context) {
 	t.end(fmt.Errorf("storage: transaction was discarded: %w", records.ErrClosed))
 }
 
-// end lets go of what the transaction holds. The first reason stands.
+// end releases the memory of the transaction. Only the first reason is kept.
 func (t *dsTxn) end(reason error) {
 	if t.ended == nil {
 		t.ended = reason

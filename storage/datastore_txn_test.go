@@ -41,7 +41,7 @@ func TestDatastoreTransaction(t *testing.T) {
 	size, err := x.GetSize(ctx, keyC)
 	require.NoError(t, err)
 	require.Equal(t, 1, size)
-	require.Equal(t, map[string]string{"/t/a": "1", "/t/b": "1"}, contents(t, d, dsq.Query{Prefix: "/t"}), "seen before the commit")
+	require.Equal(t, map[string]string{"/t/a": "1", "/t/b": "1"}, contents(t, d, dsq.Query{Prefix: "/t"}), "visible before the commit")
 	require.NoError(t, x.Commit(ctx))
 	require.Equal(t, map[string]string{"/t/a": "2", "/t/c": "2"}, contents(t, d, dsq.Query{Prefix: "/t"}))
 	x.Discard(ctx)
@@ -72,8 +72,8 @@ func TestDatastoreTransaction(t *testing.T) {
 	require.NoError(t, x.Commit(ctx))
 }
 
-// TestDatastoreConflicts: what a transaction has read must still be so when it reads
-// again and when it commits.
+// TestDatastoreConflicts checks that everything a transaction has read must be unchanged when
+// it reads again and when it commits.
 func TestDatastoreConflicts(t *testing.T) {
 	ctx := t.Context()
 	read := func(k ds.Key) func(t *testing.T, x ds.Txn) {
@@ -142,8 +142,8 @@ func TestDatastoreConflicts(t *testing.T) {
 	}
 }
 
-// TestDatastoreSerializable moves amounts between accounts from many goroutines:
-// no reader, transaction or query, ever sees another sum.
+// TestDatastoreSerializable moves amounts between accounts from many goroutines. No reader,
+// transaction or query ever sees a different sum.
 func TestDatastoreSerializable(t *testing.T) {
 	ctx := t.Context()
 	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -230,8 +230,8 @@ func TestDatastoreSerializable(t *testing.T) {
 	require.Positive(t, count(&moved))
 }
 
-// TestDatastoreBatchIsWhole: a batch is one transaction, seen whole by every
-// transaction that reads.
+// TestDatastoreBatchIsWhole checks that a batch is one transaction: every reading transaction
+// sees all of it or nothing.
 func TestDatastoreBatchIsWhole(t *testing.T) {
 	ctx := t.Context()
 	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -279,7 +279,7 @@ func TestDatastoreBatchIsWhole(t *testing.T) {
 	t.Logf("%d looks", looked)
 }
 
-// TestDatastoreConcurrency uses everything at once; run it with -race.
+// TestDatastoreConcurrency uses everything concurrently; run it with -race.
 func TestDatastoreConcurrency(t *testing.T) {
 	ctx := t.Context()
 	d, c := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -318,7 +318,7 @@ func TestDatastoreConcurrency(t *testing.T) {
 	wg.Wait()
 }
 
-// TestDatastoreModel compares random calls, with time and restarts, with a map.
+// TestDatastoreModel compares random calls, including time and restarts, with a map.
 func TestDatastoreModel(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	seed := uint64(time.Now().UnixNano())
@@ -399,7 +399,7 @@ func TestDatastoreModel(t *testing.T) {
 	requireSound(t, dir)
 }
 
-// TestDatastoreContext: a context that has ended stops every call before it begins.
+// TestDatastoreContext checks that a cancelled context stops every call before it begins.
 func TestDatastoreContext(t *testing.T) {
 	d, _ := openDatastore(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -22,36 +22,36 @@ var (
 	_ records.Snapshots = (*DB)(nil)
 )
 
-// ownLimit is the queue's bound for the node's own writes: none, for each has a
-// goroutine that waits for it.
+// ownLimit is the queue limit for the node's own writes: there is none, because a goroutine
+// waits for each of them.
 const ownLimit = math.MaxInt
 
 // DB is an open store. Safe for concurrent use.
 type DB struct {
 	opts   Options
 	dir    string
-	suffix string // of all files: empty, or stagedSuffix
-	path   string // of the file of everything but provider records
+	suffix string // suffix of all files: empty, or stagedSuffix
+	path   string // the file of everything except provider records
 	log    *slog.Logger
 
 	lock *dirLock
 	file *disk.File // nil: not open
 
-	providers *runs.Store // its files have committers of their own
+	providers *runs.Store // has its own committers
 	queue     *queue
-	done      chan struct{} // closed when the committer has ended; nil: there is none
+	done      chan struct{} // closed when the committer has ended; nil: there is no committer
 
 	counters atomic.Pointer[counters] // as of the last commit
-	pins     disk.Pins                // backups
+	pins     disk.Pins                // running backups
 	failure  disk.Failure             // of the file; the provider store has its own
 	refused  atomic.Int64
-	damaged  sync.Once // guards the mark that asks for a whole check
+	damaged  sync.Once // guards the mark that requests a full check
 
 	expiredValues atomic.Int64
-	overQuota     [records.NumQuotas]atomic.Int64 // of refused
-	accountsStale bool                            // an older version has written since; see makeAccounts
+	overQuota     [records.NumQuotas]atomic.Int64 // part of refused
+	accountsStale bool                            // an older version wrote the file last; see makeAccounts
 
-	clean                bool // the last user closed the file properly
+	clean                bool // the file was closed properly before Open
 	quarantine           *Quarantine
 	quarantinedProviders *Quarantine
 
@@ -59,17 +59,17 @@ type DB struct {
 	closed  error
 }
 
-// Path returns the path of the file that holds everything but provider records.
+// Path returns the path of the file that holds everything except provider records.
 func (db *DB) Path() string { return db.path }
 
-// CleanStart reports whether the files were new or properly closed before Open.
+// CleanStart reports whether the files were new or had been closed properly before Open.
 func (db *DB) CleanStart() bool { return db.clean && db.providers.CleanStart() }
 
-// Err returns why the store takes no more writes (ErrFailed), or nil.
+// Err returns the reason why the store refuses writes (ErrFailed), or nil.
 func (db *DB) Err() error { return disk.FirstErr(db.failure.Err(), db.providers.Err()) }
 
-// Close makes durable what was queued, marks the files as properly closed and lets
-// go of them. It waits for running reads and may be called more than once.
+// Close makes all queued writes durable, marks the files as closed properly and closes them.
+// It waits for running reads and may be called more than once.
 func (db *DB) Close() error {
 	db.closing.Do(func() { db.closed = db.close() })
 	return db.closed
@@ -95,14 +95,14 @@ func (db *DB) close() error {
 	return errors.Join(errs...)
 }
 
-// markClean writes the mark that CleanStart reads.
+// markClean sets the mark that CleanStart reads.
 func (db *DB) markClean(tx *bbolt.Tx) error {
 	c := *db.counters.Load()
 	c.Clean = true
 	return c.store(tx)
 }
 
-// view runs fn in a read transaction, see disk.File, and reports damage.
+// view runs fn in a read transaction (see disk.File) and reports damage.
 func (db *DB) view(op string, fn func(*bbolt.Tx) error) error {
 	err := db.file.View(fn)
 	switch {
@@ -114,8 +114,8 @@ func (db *DB) view(op string, fn func(*bbolt.Tx) error) error {
 	return fmt.Errorf("storage: %s: %w", op, db.report(op, err))
 }
 
-// report tells the observer of an error of the store's own. At the first sign of
-// damage it leaves a mark, so that the next Open checks the whole file.
+// report passes an internal error of the store to the observer. At the first sign of damage
+// it marks the file, so that the next Open checks all of it.
 func (db *DB) report(op string, err error) error {
 	db.opts.Observer.StorageError(op, err)
 	if errors.Is(err, ErrCorrupt) {
@@ -124,7 +124,7 @@ func (db *DB) report(op string, err error) error {
 	return err
 }
 
-// suspect leaves a mark by which the next Open checks the whole file.
+// suspect marks a file, so that the next Open checks all of it.
 func (db *DB) suspect(path, op string, err error) {
 	db.log.Error("storage: damage found; the next start will check the file", "file", path, "op", op, "error", err)
 	if !db.opts.ReadOnly {

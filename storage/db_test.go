@@ -30,7 +30,7 @@ func TestOptionsValidate(t *testing.T) {
 	for _, field := range []string{"CommitWindow", "MaxPending", "MaxBytes", "MaxProvidersPerKey", "MaxValueSize", "Network"} {
 		require.ErrorContains(t, err, field, "not all violations at once")
 	}
-	require.Equal(t, 1, strings.Count(err.Error(), "MaxBytes"), "a bound of both packages")
+	require.Equal(t, 1, strings.Count(err.Error(), "MaxBytes"), "reported once, although both packages check it")
 	_, err = Open(t.TempDir(), bad)
 	require.Error(t, err)
 }
@@ -110,7 +110,7 @@ func TestCleanStart(t *testing.T) {
 	require.True(t, db.CleanStart(), "a new file")
 	provide(t, db, start, "k", "p", time.Hour, true)
 	copied := filepath.Join(t.TempDir(), FileName)
-	for _, name := range dbFiles { // what a crash now would leave
+	for _, name := range dbFiles { // the state that a crash now would leave
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(copied), name), b, 0o600))
@@ -151,7 +151,7 @@ func TestReadOnly(t *testing.T) {
 		require.True(t, r.OK(), r.Problems)
 	}
 	_, err = Open(dir, Options{Options: runs.Options{LockTimeout: -1}})
-	require.ErrorIs(t, err, ErrLocked, "a writer beside readers")
+	require.ErrorIs(t, err, ErrLocked, "a writer next to readers")
 	require.NoError(t, one.Close())
 	require.NoError(t, two.Close())
 	after, err := os.ReadFile(db.Path())
@@ -159,7 +159,7 @@ func TestReadOnly(t *testing.T) {
 	require.True(t, bytes.Equal(before, after))
 }
 
-// editMeta changes a closed store behind its back.
+// editMeta changes the metadata of a closed store.
 func editFile(t *testing.T, dir string, fn func(tx *bbolt.Tx) error) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(dir, 0o700))
@@ -230,7 +230,7 @@ func TestFullQueueKeepsRefreshes(t *testing.T) {
 		require.NoError(t, add(i))
 	}
 	require.EqualValues(t, 30, db.Stats().PendingWrites)
-	require.ErrorIs(t, add(30), records.ErrBusy, "the last quarter is for refreshes")
+	require.ErrorIs(t, add(30), records.ErrBusy, "the last quarter is for republished records")
 	for range 10 {
 		require.NoError(t, add(1_000_000))
 	}
@@ -240,7 +240,7 @@ func TestFullQueueKeepsRefreshes(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, ps, "visible before it was durable")
 
-	// A writer that waits is let in, and takes the others along.
+	// A writer that waits is accepted, and its commit includes the others.
 	require.NoError(t, db.AddProvider(start, wideKey(31), providerOf("p", exp), true))
 	require.Zero(t, db.Stats().PendingWrites)
 	for i := range 30 {
@@ -250,7 +250,7 @@ func TestFullQueueKeepsRefreshes(t *testing.T) {
 	}
 }
 
-// observer counts what it is told.
+// observer counts the events it receives.
 type observer struct {
 	mu      sync.Mutex
 	commits int
@@ -311,7 +311,7 @@ func TestPanickingValidator(t *testing.T) {
 	require.Equal(t, "1", string(v.Value))
 }
 
-// TestImpossibleWrite puts writes that cannot be applied between good ones.
+// TestImpossibleWrite puts writes that cannot be applied between valid ones.
 func TestImpossibleWrite(t *testing.T) {
 	for _, fail := range []func(*txn) error{
 		func(*txn) error { return errors.New("impossible") },
@@ -359,9 +359,9 @@ func TestMaxBytes(t *testing.T) {
 	require.Greater(t, n, 900)
 	require.Positive(t, db.Stats().RefusedWrites)
 	exp := start.Add(40 * time.Hour)
-	require.NoError(t, db.AddProvider(start, []byte("new"), providerOf("p", exp), true), "values do not take the room of providers")
-	require.NoError(t, put(n/2), "a refresh is not new")
-	require.NoError(t, db.Publish(records.Published{Key: []byte("own")}), "the node's own keys find room")
+	require.NoError(t, db.AddProvider(start, []byte("new"), providerOf("p", exp), true), "values do not use the capacity of providers")
+	require.NoError(t, put(n/2), "a republished value is not new")
+	require.NoError(t, db.Publish(records.Published{Key: []byte("own")}), "the node's own keys still fit")
 	require.NoError(t, db.SaveSnapshot(records.Snapshot{Taken: start}))
 	_, err := db.Value(start, wideKey(1))
 	require.NoError(t, err)
@@ -369,7 +369,7 @@ func TestMaxBytes(t *testing.T) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, info.Size(), int64(MinMaxBytes))
 
-	for more := true; more; { // room returns with expiry
+	for more := true; more; { // expiry frees space
 		out, err := db.Expire(start.Add(20 * time.Hour))
 		require.NoError(t, err)
 		more = out.More

@@ -1,25 +1,25 @@
-// Package storage keeps a node's records, published keys and snapshots in three
-// bbolt files.
+// Package storage keeps a node's records, published keys and snapshots in three bbolt files.
 //
-// What it promises: a durable write that returned nil survives a crash at any
-// instant; what expired is never served, whether or not it was removed yet;
-// expiry drops whole epochs without touching what lives; damaged files never
-// stop the node, they are moved aside and what can be read of them is taken over;
-// and after a failed fsync of a file nothing more is acknowledged on it.
+// What it guarantees:
 //
-// What it refuses: a second process on the same directory (ErrLocked), files of
-// another schema (ErrSchema), of another program or of another network
-// (ErrForeign).
+//   - A durable write that returned nil survives a crash at any instant.
+//   - An expired record is never served, whether or not it has been removed.
+//   - Expiry drops whole epochs of provider records without touching live ones.
+//   - Damaged files never stop the node. They are moved aside, and everything readable in
+//     them is copied into new files.
+//   - After a failed fsync of a file, no more writes to it are acknowledged.
 //
-// Ownership: one committer goroutine does every write to a file, many to a
-// transaction (group commit); reads go to bbolt directly. A DB is safe for
-// concurrent use.
+// What it refuses: a second process in the same directory (ErrLocked), files of another
+// schema (ErrSchema), and files of another program or network (ErrForeign).
+//
+// Ownership: each file has one committer goroutine that does all its writes, many per
+// transaction (group commit). Reads go to bbolt directly. A DB is safe for concurrent use.
 //
 // # Layout
 //
-// Provider records, of which there are a thousand times more than of anything else,
-// are in two files of their own, see package runs: their housekeeping then stands
-// before nobody's commit. Everything else is in holdfast.db:
+// Provider records are a thousand times more numerous than everything else. They have two
+// files of their own (see package runs), so that their maintenance never delays another
+// commit. Everything else is in holdfast.db:
 //
 //	meta            schema, network, created; counters with the clean-shutdown mark
 //	values          wire key -> received, expires, publisher, value
@@ -30,7 +30,7 @@
 //	ds              go-datastore key -> version, expires, value; see Datastore
 //	dsx             expires | go-datastore key
 //
-// Rows carry a checksum (see disk.Seal), for bbolt has none of its own below the meta
-// pages. Nothing in one file refers to another, except between the two of the
-// provider records. They are moved aside, restored and compacted as one, see adopt.
+// Rows carry a checksum (see disk.Seal), because bbolt itself has checksums only in its meta
+// pages. No file refers to another, except the two files of the provider records, which are
+// moved aside, restored and compacted together (see adopt).
 package storage

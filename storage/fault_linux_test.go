@@ -38,8 +38,8 @@ func redirect(t *testing.T, open *os.File, path string) (undo func()) {
 	}
 }
 
-// TestFailedFsync lets fdatasync fail (it does on /dev/null): the store gives the
-// file up, and nothing written since is acknowledged.
+// TestFailedFsync makes fdatasync fail (as it does on /dev/null). The store stops writing to
+// the file, and no later write is acknowledged.
 func TestFailedFsync(t *testing.T) {
 	dir := t.TempDir()
 	var o observer
@@ -64,13 +64,13 @@ func TestFailedFsync(t *testing.T) {
 	wg.Wait()
 	require.ErrorIs(t, db.Err(), ErrFailed)
 	require.NotEmpty(t, o.errors())
-	undo() // the disk is well again, but what it has lost nobody knows
+	undo() // the disk works again, but what it lost is unknown
 	require.ErrorIs(t, put("x"), ErrFailed)
 	require.ErrorIs(t, db.Publish(records.Published{Key: []byte("k")}), ErrFailed)
 	require.ErrorIs(t, db.Flush(), ErrFailed)
 	_, err = db.Value(start, []byte("before"))
-	require.NoError(t, err, "reads go on")
-	provide(t, db, start, "k", "p", time.Hour, true) // in files of their own
+	require.NoError(t, err, "reads keep working")
+	provide(t, db, start, "k", "p", time.Hour, true) // its files are separate
 	require.NoError(t, db.Close())
 
 	db = openTest(t, dir, Options{})
@@ -84,8 +84,8 @@ func TestFailedFsync(t *testing.T) {
 	require.Len(t, ps, 1)
 }
 
-// TestFullDisk fills a small file system: writes are refused, reads go on, and it
-// heals when space returns.
+// TestFullDisk fills a small file system. Writes are refused, reads keep working, and the
+// store recovers when there is space again.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
@@ -116,7 +116,7 @@ func TestFullDisk(t *testing.T) {
 	require.NotEmpty(t, o.errors())
 	for i := range n {
 		_, err := db.Value(start, wideKey(i))
-		require.NoError(t, err, "reads go on")
+		require.NoError(t, err, "reads keep working")
 	}
 	r, err := db.Check()
 	require.NoError(t, err)
@@ -124,14 +124,15 @@ func TestFullDisk(t *testing.T) {
 
 	require.NoError(t, os.Remove(ballast))
 	for i := range 100 {
-		require.NoError(t, put(n+i), "it heals")
+		require.NoError(t, put(n+i), "the store recovers")
 	}
 	require.NoError(t, db.Close())
 	require.NoError(t, os.WriteFile(ballast, make([]byte, 1<<10), 0o600))
 	require.EqualValues(t, n+100, requireSound(t, store).Records[records.KindValue])
 }
 
-// TestOpenOnFullDisk: an existing store opens and is read without any room.
+// TestOpenOnFullDisk checks that an existing store opens and can be read without any free
+// space.
 func TestOpenOnFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
@@ -150,7 +151,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 	ps, err := db.Providers(nil, start, []byte("k"), 1)
 	require.NoError(t, err)
 	require.Len(t, ps, 1)
-	_ = db.Close() // the mark of a clean end may or may not have found room
+	_ = db.Close() // the clean-shutdown mark may not fit
 	require.NoError(t, os.Remove(filepath.Join(dir, "ballast")))
 	requireSound(t, store)
 }
@@ -165,7 +166,7 @@ func TestNoRoom(t *testing.T) {
 		errors.New("file resize error: file too large"):    true,
 		path("write", syscall.EIO):                         false,
 		path("sync", syscall.ENOSPC):                       false,
-		syscall.ENOSPC:                                     false, // fdatasync: delayed allocation came to nothing
+		syscall.ENOSPC:                                     false, // fdatasync: delayed allocation failed
 		syscall.EIO:                                        false,
 		errors.New("file sync error: no space left"):       false,
 		fmt.Errorf("x: %w", path("write", syscall.ENOSPC)): true,
@@ -174,8 +175,8 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
-// A last commit that fails is an error of Close and is logged; the next start finds no
-// mark of a clean end.
+// A last commit that fails is an error of Close and is logged. The next start does not find the
+// clean-shutdown mark.
 func TestFailedLastCommit(t *testing.T) {
 	dir := t.TempDir()
 	var log bytes.Buffer
@@ -192,7 +193,7 @@ func TestFailedLastCommit(t *testing.T) {
 	require.False(t, db.CleanStart())
 }
 
-// TestFailedCommit lets bbolt's commit fail in ways of every kind.
+// TestFailedCommit makes bbolt's commit fail in every way.
 func TestFailedCommit(t *testing.T) {
 	for _, c := range []struct {
 		name string

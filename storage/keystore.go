@@ -15,14 +15,14 @@ import (
 // publishChunk bounds the keys of one transaction: each may dirty a page.
 const publishChunk = maxBatch
 
-// rangeChunk is how many published keys one read transaction hands out. Between
-// two of them no transaction is open, so that a slow reader pins no pages.
+// rangeChunk is how many published keys are read per transaction. No transaction is open
+// between two chunks, so that a slow reader does not pin pages.
 const rangeChunk = 256
 
-// publishedKeyLen is the length of a row's key in the keystore.
+// publishedKeyLen is the length of a row key in the keystore.
 const publishedKeyLen = kad.KeyBits/8 + 1
 
-// publishedKey returns the row key: kad key, then kind.
+// publishedKey returns the row key: Kademlia key, then kind.
 func publishedKey(kind records.Kind, key []byte) []byte {
 	k := kad.KeyOf(key)
 	return append(k[:], byte(kind))
@@ -41,7 +41,7 @@ func encodePublished(rowKey []byte, p *records.Published) []byte {
 	return disk.Seal(bucketKeystore, rowKey, row)
 }
 
-// decodePublished returns a published key in fresh memory.
+// decodePublished returns a published key that does not alias row.
 func decodePublished(rowKey, row []byte) (records.Published, error) {
 	payload, err := disk.Unseal(bucketKeystore, rowKey, row)
 	if err != nil {
@@ -61,8 +61,8 @@ func decodePublished(rowKey, row []byte) (records.Published, error) {
 	return p, d.End(bucketKeystore)
 }
 
-// Publish implements records.Keystore. Each publishChunk keys are one transaction;
-// after an error the keys before them are stored.
+// Publish implements records.Keystore. Every publishChunk keys are one transaction. After an
+// error, the keys of the earlier transactions are stored.
 func (db *DB) Publish(ps ...records.Published) error {
 	for i := range ps {
 		if err := records.ValidatePublished(&ps[i], db.opts.MaxValueSize); err != nil {
@@ -106,7 +106,7 @@ func (db *DB) Unpublish(kind records.Kind, key []byte) error {
 	return err
 }
 
-// UnpublishAll implements records.Keystore, in transactions of the size of Publish.
+// UnpublishAll implements records.Keystore. It uses transactions of the same size as Publish.
 func (db *DB) UnpublishAll(kind records.Kind, keys [][]byte) (removed int, err error) {
 	if kind >= records.NumKinds {
 		return 0, nil
@@ -184,8 +184,8 @@ func (db *DB) Done(kind records.Kind, key []byte, last, due time.Time) error {
 	})
 }
 
-// Range implements records.Keystore. It reads in steps: a key published or removed
-// meanwhile may or may not be seen. A damaged row is reported and left out.
+// Range implements records.Keystore. It reads in chunks: a key that is published or removed
+// meanwhile may or may not be seen. A damaged row is reported and skipped.
 func (db *DB) Range(region kad.Prefix, fn func(records.Published) bool) error {
 	first := region.First()
 	for next := first[:]; next != nil; {
@@ -203,8 +203,8 @@ func (db *DB) Range(region kad.Prefix, fn func(records.Published) bool) error {
 	return nil
 }
 
-// rangeStep reads some published keys of region from the row key next on and
-// returns where to go on; nil: nowhere.
+// rangeStep reads a chunk of published keys of region, starting at the row key next. after is
+// where the next chunk begins; nil: this was the last one.
 func (db *DB) rangeStep(region kad.Prefix, next []byte) (chunk []records.Published, after []byte, err error) {
 	last := region.Last()
 	err = db.view("range", func(tx *bbolt.Tx) error {

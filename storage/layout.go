@@ -8,25 +8,25 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// schemaVersion is written into the file. Older ones are brought up to date, see
-// migrate; newer ones are refused.
+// schemaVersion is stored in the file. Older schemas are migrated (see migrate); newer ones
+// are refused.
 const schemaVersion = 2
 
-// Buckets; see the package documentation for what they hold.
+// Buckets. The package documentation describes their contents.
 var (
 	bucketMeta        = []byte("meta")
 	bucketValues      = []byte("values")
 	bucketValueExpiry = []byte("value_expiry")
 	bucketKeystore    = []byte("keystore")
 	bucketSnapshot    = []byte("snapshot")
-	bucketAccounts    = []byte("value_accounts") // made when needed, see txn.storeAccounts
+	bucketAccounts    = []byte("value_accounts") // created when needed; see txn.storeAccounts
 
 	buckets = [][]byte{
 		bucketMeta, bucketValues, bucketValueExpiry, bucketKeystore, bucketSnapshot,
 	}
 )
 
-// Keys of the bucket meta.
+// Keys in the meta bucket.
 var (
 	keySchema   = []byte("schema")   // u32
 	keyNetwork  = []byte("network")  // text, may be empty
@@ -35,18 +35,18 @@ var (
 	keyAccounts = []byte("accounts") // u64, see accountsNoted
 )
 
-// Bounds of what a row has.
+// Bounds on the parts of a row.
 const (
-	maxValueRow   = 1 << 20 // bytes of a value
+	maxValueRow   = 1 << 20 // value in bytes
 	maxNetworkLen = 1024
 )
 
-// rowOverhead estimates what bbolt adds to a row: its element header and the
-// share of a page that is not filled.
+// rowOverhead estimates what bbolt adds to a row: its element header and the share of the
+// page that stays empty.
 const rowOverhead = 16
 
-// nanos encodes a time; the zero time is 0. Years beyond 2262 become the last
-// instant that fits.
+// nanos encodes a time. The zero time is 0. Years after 2262 are encoded as the last instant
+// that fits.
 func nanos(t time.Time) int64 {
 	switch {
 	case t.IsZero():
@@ -70,5 +70,5 @@ func appendTime(b []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(nanos(t)))
 }
 
-// timeOf decodes what appendTime wrote.
+// timeOf decodes a time that appendTime wrote.
 func timeOf(d *disk.Decoder) time.Time { return fromNanos(int64(d.Uint(8))) }

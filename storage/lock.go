@@ -14,19 +14,19 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// lockName is the file in the directory that its user holds locked. bbolt locks
-// its file too, but that lock goes with the file when it is moved aside.
+// lockName is the file in the directory that the owning process keeps locked. bbolt locks its
+// file too, but when that file is moved aside, its lock moves with it.
 const lockName = "lock"
 
-// lockPoll is how often a held lock is tried again.
+// lockPoll is the interval between attempts to take a held lock.
 const lockPoll = 50 * time.Millisecond
 
-// LockedError says who uses the directory. It unwraps to ErrLocked.
+// LockedError names the process that uses the directory. It unwraps to ErrLocked.
 type LockedError struct {
 	Path    string    // of the directory or file
 	PID     int       // zero: unknown
-	Started time.Time // when it took the lock
-	Command string    // its first argument
+	Started time.Time // when the process took the lock
+	Command string    // base name of the program
 }
 
 // Error names the directory and, if known, the process.
@@ -41,7 +41,7 @@ func (e *LockedError) Error() string {
 // Unwrap returns ErrLocked.
 func (e *LockedError) Unwrap() error { return ErrLocked }
 
-// lockedFile turns ErrLocked into a *LockedError of a file.
+// lockedFile turns ErrLocked into a *LockedError for a file.
 func lockedFile(path string, err error) error {
 	if errors.Is(err, ErrLocked) {
 		return &LockedError{Path: path}
@@ -55,12 +55,12 @@ type dirLock struct {
 	shared bool
 }
 
-// lockDir takes the directory for this process, or for one of several readers.
+// lockDir locks the directory for this process alone, or shared with other readers.
 func lockDir(dir string, shared bool, timeout time.Duration) (*dirLock, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if shared && err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// A reader without the right to write relies on bbolt's lock alone.
+		// A reader without write permission relies on bbolt's lock alone.
 		return &dirLock{}, nil
 	}
 	if err != nil {
@@ -88,15 +88,15 @@ func lockDir(dir string, shared bool, timeout time.Duration) (*dirLock, error) {
 	return &dirLock{f: f, shared: shared}, nil
 }
 
-// writeOwner leaves a note for whoever finds the lock taken. It is of no use to
-// the lock itself, so that its errors (a full disk) do not matter.
+// writeOwner writes a note for processes that find the directory locked. The lock works
+// without the note, so errors (such as a full disk) are ignored.
 func writeOwner(f *os.File) {
 	_ = f.Truncate(0)
 	note := fmt.Sprintf("%d\n%d\n%s\n", os.Getpid(), time.Now().Unix(), filepath.Base(os.Args[0]))
 	_, _ = f.WriteAt([]byte(note), 0)
 }
 
-// lockedBy reads the note of the lock's owner.
+// lockedBy reads the note of the process that holds the lock.
 func lockedBy(f *os.File, dir string) *LockedError {
 	e := &LockedError{Path: dir}
 	b, err := io.ReadAll(io.NewSectionReader(f, 0, 4096))
@@ -116,7 +116,7 @@ func lockedBy(f *os.File, dir string) *LockedError {
 	return e
 }
 
-// release lets go of the directory and removes the note.
+// release clears the note and releases the lock.
 func (l *dirLock) release() {
 	if l.f == nil {
 		return

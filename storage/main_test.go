@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// TestMain doubles as the child process of the tests that kill one.
+// TestMain also runs the child processes of the crash tests.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		os.Exit(child(dir))
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 // start is the time at which the tests begin.
 var start = time.Date(2026, 3, 1, 12, 34, 56, 0, time.UTC)
 
-// openTest opens a store that is checked and closed at the end of the test.
+// openTest opens a store. It is checked and closed at the end of the test.
 func openTest(t testing.TB, dir string, o Options) *DB {
 	t.Helper()
 	db, err := Open(dir, o)

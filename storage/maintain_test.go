@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// pagesOf returns the pages that fn's transactions wrote and visited.
+// pagesOf returns how many pages the transactions of fn wrote and visited.
 func pagesOf(t *testing.T, db *DB, fn func()) (written, visited int64) {
 	t.Helper()
 	before := db.file.Bolt.Stats()
@@ -28,9 +28,9 @@ func pagesOf(t *testing.T, db *DB, fn func()) (written, visited int64) {
 	return d.TxStats.GetPageCount(), d.TxStats.GetNodeCount()
 }
 
-// TestExpireIsProportional counts pages instead of time: values due cost what they
-// are, whatever lives beside them. That provider records cost next to nothing is
-// tested in package runs.
+// TestExpireIsProportional counts pages instead of time: the cost of expiring values depends
+// only on the number of due values, not on the live ones. Package runs tests that provider
+// records cost next to nothing.
 func TestExpireIsProportional(t *testing.T) {
 	expire := func(live int) int64 {
 		db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
@@ -53,7 +53,7 @@ func TestExpireIsProportional(t *testing.T) {
 	}
 	few, many := expire(100), expire(5000)
 	t.Logf("pages written: %d beside 100 values, %d beside 5,000", few, many)
-	require.LessOrEqual(t, many, few+30, "expiry touches what lives")
+	require.LessOrEqual(t, many, few+30, "expiry touches live values")
 	require.LessOrEqual(t, few, int64(120))
 }
 
@@ -69,7 +69,7 @@ func TestBackupWhileWriting(t *testing.T) {
 					return
 				default:
 				}
-				// Both or neither are in a backup: they are one transaction.
+				// A backup contains both or neither: they are one transaction.
 				a := records.Published{Key: fmt.Appendf(nil, "a%d", g), Added: start.Add(time.Duration(i))}
 				b := records.Published{Key: fmt.Appendf(nil, "b%d", g), Added: start.Add(time.Duration(i))}
 				require.NoError(t, db.Publish(a, b))
@@ -91,7 +91,7 @@ func TestBackupWhileWriting(t *testing.T) {
 		requireSound(t, dir)
 		copied := openTest(t, dir, Options{})
 		_, err = copied.Load(0, acked.Key)
-		require.NoError(t, err, "acknowledged before the backup")
+		require.NoError(t, err, "a write acknowledged before the backup is in it")
 		for g := range 2 {
 			a, errA := copied.Load(0, fmt.Appendf(nil, "a%d", g))
 			b, errB := copied.Load(0, fmt.Appendf(nil, "b%d", g))
@@ -121,7 +121,7 @@ func TestRestore(t *testing.T) {
 	require.NoError(t, err)
 	provide(t, old, start, "old", "p", time.Hour, true)
 	_, err = Restore(to, bytes.NewReader(buf.Bytes()), nil)
-	require.ErrorIs(t, err, ErrLocked, "restored under a running node")
+	require.ErrorIs(t, err, ErrLocked, "restored while a node is running")
 	require.NoError(t, old.Close())
 
 	for _, bad := range [][]byte{nil, []byte("no database"), buf.Bytes()[:buf.Len()/2]} {
@@ -177,10 +177,10 @@ func TestCompact(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, ps, 1)
 	}
-	provide(t, db, start, "after", "new provider", time.Hour, true) // numbers go on
+	provide(t, db, start, "after", "new provider", time.Hour, true) // numbering continues
 }
 
-// A file that another program has open stops Compact with the error that names the file.
+// If another program has a file open, Compact returns an error that names the file.
 func TestCompactLocked(t *testing.T) {
 	dir := t.TempDir()
 	db, err := Open(dir, Options{})
@@ -197,7 +197,7 @@ func TestCompactLocked(t *testing.T) {
 	requireSound(t, dir)
 }
 
-// TestCheckFindsDisagreement changes rows behind the counters' and indexes' back.
+// TestCheckFindsDisagreement changes rows without their counters and indexes.
 func TestCheckFindsDisagreement(t *testing.T) {
 	put := func(bucket, key, value []byte) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }

@@ -14,12 +14,12 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// Schema 1 had everything in one file. Its provider records were rows:
+// Schema 1 kept everything in one file, with provider records as rows:
 //
 //	providers       epoch of expiry -> bucket of key[16] | provider number -> expires
 //	provider_addrs  provider number -> expiry of addresses, peer ID, addresses; sealed
 //
-// beside three more buckets for counting and collecting them.
+// Three more buckets counted and collected them.
 const oldSchema = 1
 
 var (
@@ -31,13 +31,13 @@ var (
 	}
 )
 
-// errOldSchema is returned for a file that migrate can bring up to date.
-var errOldSchema = fmt.Errorf("%w: written by an older version, the next start of the daemon brings it up to date", ErrSchema)
+// errOldSchema is returned for a file that migrate can convert.
+var errOldSchema = fmt.Errorf("%w: an older version wrote it; the next start of the daemon migrates it", ErrSchema)
 
-// migrate puts files of the present schema in the place of one of schema 1, which
-// is kept beside them. A crash leaves either the old file or all of the new ones.
+// migrate replaces a file of schema 1 with files of the current schema and keeps the old file
+// beside them. A crash leaves either the old file or all of the new ones.
 func (db *DB) migrate() error {
-	db.log.Info("storage: bringing the database up to date", "file", db.path, "schema", schemaVersion)
+	db.log.Info("storage: migrating the database to the current schema", "file", db.path, "schema", schemaVersion)
 	if err := discardStaged(db.dir); err != nil {
 		return err
 	}
@@ -55,12 +55,12 @@ func (db *DB) migrate() error {
 		return fmt.Errorf("storage: migrate: %w", err)
 	}
 	db.dropCopies(kept)
-	db.log.Info("storage: the database is up to date", "kept", kept)
+	db.log.Info("storage: database migrated; the old file is kept", "kept", kept)
 	return nil
 }
 
-// migrateState writes the new file of everything but provider records. The pages
-// that those had are free in it, for Compact to give back.
+// migrateState writes the new file of everything except provider records. The pages of the
+// provider records become free pages; Compact releases them.
 func (db *DB) migrateState(old *bbolt.Tx) error {
 	path := staged(db.dir, FileName)
 	if err := old.CopyFile(path, 0o600); err != nil {
@@ -89,8 +89,8 @@ func (db *DB) migrateState(old *bbolt.Tx) error {
 	return disk.FirstErr(err, dst.Close())
 }
 
-// decodeOldCounters decodes the counters of schema 1: records and then bytes, both
-// of providers and values; number of providers; published keys of both kinds; clean.
+// decodeOldCounters decodes the counters of schema 1: the records and then the bytes of
+// providers and of values, the number of providers, the published keys of both kinds, clean.
 func decodeOldCounters(row []byte) (counters, error) {
 	payload, err := disk.Unseal(bucketMeta, keyCounters, row)
 	if err != nil {
@@ -124,7 +124,7 @@ func (db *DB) migrateProviders(old *bbolt.Tx) error {
 	}
 	whole, err := dst.Import(oldRecords(epochs, names))
 	if err == nil && !whole {
-		db.log.Warn("storage: provider records over the quotas were left out")
+		db.log.Warn("storage: migration dropped provider records over the quotas")
 	}
 	return disk.FirstErr(err, dst.Close())
 }
@@ -136,7 +136,7 @@ type oldPeer struct {
 	addrsExpire uint32
 }
 
-// oldPeers reads the providers by their numbers.
+// oldPeers reads the providers by number.
 func oldPeers(tx *bbolt.Tx) (map[uint32]oldPeer, error) {
 	rows, err := disk.BucketOf(tx, oldProviderAddrs)
 	if err != nil {
@@ -158,7 +158,7 @@ func oldPeers(tx *bbolt.Tx) (map[uint32]oldPeer, error) {
 	return peers, err
 }
 
-// oldRecords goes through the records of all epochs, the oldest first.
+// oldRecords iterates over the records of all epochs, oldest first.
 func oldRecords(epochs *bbolt.Bucket, peers map[uint32]oldPeer) iter.Seq[runs.Row] {
 	return func(yield func(runs.Row) bool) {
 		_ = epochs.ForEachBucket(func(epoch []byte) error {

@@ -18,9 +18,9 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// schema1 lays out a database that the last version with schema 1 has written: 20
-// values and 20 published keys, 300 provider records of three peers of which one
-// was refreshed and one removed, a snapshot, a row of the datastore.
+// schema1 writes out a database of the last version with schema 1: 20 values and 20 published
+// keys, 300 provider records of three peers, of which one was republished and one removed, a
+// snapshot, and a row of the datastore.
 func schema1(t *testing.T) (dir string, file []byte) {
 	t.Helper()
 	packed, err := os.Open(filepath.Join("testdata", "schema1.db.gz"))
@@ -72,7 +72,7 @@ func TestMigrate(t *testing.T) {
 	dir, file := schema1(t)
 	_, err := Open(dir, Options{Options: runs.Options{ReadOnly: true}})
 	require.ErrorIs(t, err, ErrSchema)
-	for i := range 3 { // of migrations before
+	for i := range 3 { // of earlier migrations
 		touch(t, filepath.Join(dir, fmt.Sprint(FileName, suffixSchema, "-0-", i)), 10, 100-i)
 	}
 	for range 2 { // the second time there is nothing to do
@@ -85,12 +85,12 @@ func TestMigrate(t *testing.T) {
 	}
 	kept, err := os.ReadFile(filepath.Join(dir, FileName+".schema-1"))
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(file, kept), "the old file is kept as it was")
+	require.True(t, bytes.Equal(file, kept), "the old file is kept unchanged")
 	require.Equal(t, keptCopies, copiesByKind(t, dir)[FileName+suffixSchema])
 }
 
-// TestMigrateIsCutShort leaves staged files as a crash does, and a disk without
-// room. The old file stays until all of the new ones are complete.
+// TestMigrateIsCutShort leaves staged files as a crash does, and makes the note impossible to
+// write. The old file stays until all of the new ones are complete.
 func TestMigrateIsCutShort(t *testing.T) {
 	dir, file := schema1(t)
 	for _, name := range dbFiles {

@@ -18,14 +18,14 @@ import (
 // FileName is the name of the store's file in its directory.
 const FileName = "holdfast.db"
 
-// suspectSuffix marks a file in which a read met damage.
+// suspectSuffix marks a file in which a read found damage.
 const suspectSuffix = ".suspect"
 
-// fileGrowth is the step in which bbolt grows the file, with an fsync each.
+// fileGrowth is the step by which bbolt grows the file. Each step costs an fsync.
 const fileGrowth = 4 << 20
 
-// Open opens the store in dir, made if it does not exist, and takes the directory
-// for this process. Damaged files are moved aside and replaced, see Quarantine.
+// Open opens the store in dir, which it creates if needed, and locks the directory for this
+// process. It moves damaged files aside and replaces them (see Quarantine).
 func Open(dir string, o Options) (*DB, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func Open(dir string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// newDB returns a DB that is not open. The suffix is that of its files.
+// newDB returns a DB that is not open. suffix is the suffix of its file names.
 func newDB(dir, suffix string, o Options) *DB {
 	return &DB{
 		opts: o, dir: dir, suffix: suffix, path: filepath.Join(dir, FileName+suffix), log: o.Logger,
@@ -58,7 +58,7 @@ func newDB(dir, suffix string, o Options) *DB {
 	}
 }
 
-// start opens the files, replaces those that are damaged, and starts the committer.
+// start opens the files, replaces damaged ones, and starts the committer.
 func (db *DB) start() error {
 	if err := db.resume(); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (db *DB) start() error {
 	if err := db.openProviders(); err != nil {
 		return err
 	}
-	db.tellQuarantine()
+	db.reportQuarantine()
 	if db.opts.ReadOnly {
 		return nil
 	}
@@ -88,7 +88,7 @@ func (db *DB) start() error {
 	return nil
 }
 
-// open opens the file and reads what it says of itself.
+// open opens the file and reads its metadata.
 func (db *DB) open() error {
 	if db.opts.force != nil {
 		return db.opts.force
@@ -110,8 +110,8 @@ func (db *DB) open() error {
 	return err
 }
 
-// emptied reports a file without contents beside provider records: bbolt would take
-// it for a new one, and nobody would hear of what is gone.
+// emptied returns ErrCorrupt for an empty file next to provider records: bbolt would treat it
+// as new, and the loss would go unnoticed.
 func (db *DB) emptied() error {
 	own, err := os.Stat(db.path)
 	if err != nil || own.Size() > 0 || db.suffix != "" {
@@ -123,18 +123,18 @@ func (db *DB) emptied() error {
 	return fmt.Errorf("%w: %s is empty", ErrCorrupt, db.path)
 }
 
-// resume makes good what a crash has cut short.
+// resume completes the file replacement that a crash interrupted.
 func (db *DB) resume() error {
 	if !db.opts.ReadOnly {
 		return disk.FirstErr(finishAdoption(db.dir), discardStaged(db.dir))
 	}
 	if _, err := os.Stat(filepath.Join(db.dir, adoptName)); err == nil && db.suffix == "" {
-		return fmt.Errorf("%w: files in %s are half replaced; the next start will complete that", ErrCorrupt, db.dir)
+		return fmt.Errorf("%w: the replacement of files in %s was interrupted; the next start completes it", ErrCorrupt, db.dir)
 	}
 	return nil
 }
 
-// suspected reports whether a reader has met damage in a file.
+// suspected reports whether a read has found damage in a file.
 func (db *DB) suspected(path string) bool {
 	_, err := os.Stat(path + suspectSuffix)
 	return err == nil
@@ -147,9 +147,9 @@ func (db *DB) verifyBudget() int {
 	return db.opts.verifyPages
 }
 
-// openFile opens the file of everything but provider records. Its list of free pages is
-// written with each commit: without it commits are a little smaller, but a file that was
-// not properly closed has all its pages read before the start.
+// openFile opens the file of everything except provider records. bbolt writes the list of
+// free pages of this file with every commit. Commits would be a little smaller without it,
+// but after an unclean shutdown the start would have to read every page.
 func (db *DB) openFile() (err error) {
 	db.file, err = disk.OpenFile(db.path, disk.FileOptions{
 		MaxBytes:    stateBytes(db.opts.MaxBytes),
@@ -164,7 +164,7 @@ func (db *DB) openFile() (err error) {
 	return lockedFile(db.path, err)
 }
 
-// initialize reads the file's description of itself, or writes it into a new one.
+// initialize reads the metadata of the file, or writes it into a new file.
 func (db *DB) initialize() error {
 	var fresh bool
 	err := db.file.View(func(tx *bbolt.Tx) error {
@@ -183,7 +183,7 @@ func (db *DB) initialize() error {
 	return db.create()
 }
 
-// create writes the buckets and the description of a new file.
+// create writes the buckets and the metadata of a new file.
 func (db *DB) create() error {
 	c := counters{Clean: true}
 	err := db.file.Update(func(tx *bbolt.Tx) error {
@@ -207,7 +207,7 @@ func (db *DB) create() error {
 	return disk.SyncDir(filepath.Dir(db.path))
 }
 
-// readMeta checks that the file is one of ours and loads its counters.
+// readMeta checks that the file belongs to this node and loads its counters.
 func (db *DB) readMeta(tx *bbolt.Tx) error {
 	meta := tx.Bucket(bucketMeta)
 	if meta == nil || meta.Get(keySchema) == nil {
@@ -238,8 +238,9 @@ func (db *DB) readMeta(tx *bbolt.Tx) error {
 	return err
 }
 
-// stranger tells a file of another program from one of ours that lost its
-// description: ours still has another of our buckets.
+// stranger returns the error for a file without metadata: ErrCorrupt if it has any of our
+// buckets, because then it is ours and has lost its metadata, and ErrForeign if it belongs to
+// another program.
 func (db *DB) stranger(tx *bbolt.Tx) error {
 	for _, name := range buckets {
 		if tx.Bucket(name) != nil {

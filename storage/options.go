@@ -13,39 +13,39 @@ import (
 
 // Defaults and bounds.
 const (
-	// DefaultCommitWindow is that of the provider store.
+	// DefaultCommitWindow is the default of the provider store.
 	DefaultCommitWindow = runs.DefaultCommitWindow
-	// DefaultMaxBytes has room for 40 million provider records.
+	// DefaultMaxBytes has capacity for 40 million provider records.
 	DefaultMaxBytes = records.DefaultMaxBytes
-	// DefaultLockTimeout is that of the provider store.
+	// DefaultLockTimeout is the default of the provider store.
 	DefaultLockTimeout = runs.DefaultLockTimeout
 
-	// MinMaxBytes is the smallest file that can do its housekeeping.
+	// MinMaxBytes is the smallest file in which maintenance works.
 	MinMaxBytes = 16 << 20
 
-	// maxBatch bounds the writes of a batch, which is one transaction: bbolt holds
-	// every page it changes in the heap until the commit, up to a page per write.
+	// maxBatch bounds the writes of a batch, which is one transaction: until the commit,
+	// bbolt holds every page it changes in the heap, up to a page per write.
 	maxBatch = 4096
 )
 
-// Options configures Open. The zero value of each field stands for its default.
+// Options configures Open. The zero value of each field selects its default.
 type Options struct {
-	// Options are those of the provider store. CommitWindow, the bounds on providers and
-	// their records, TableRecords, RotateEvery and ProviderCache are about provider records
-	// only; the others hold for all files, with these differences:
+	// Options are the options of the provider store. CommitWindow, TableRecords, RotateEvery,
+	// ProviderCache and the bounds on providers and their records apply to provider records
+	// only. The others apply to all files, with these differences:
 	//
 	// MaxBytes bounds all files together: one half is for provider records, the other for
-	// everything else. New records are refused with ErrFull when an eighth of their file
-	// (at most 256 MiB) is left, so that refreshes, removals and the node's own keys still
-	// find room. Default DefaultMaxBytes, at least MinMaxBytes; where addresses have 32
-	// bits, never more than 1 GiB.
+	// everything else. New records are refused with ErrFull when less than an eighth of their
+	// file (at most 256 MiB) is free, so that republished records, removals and the node's
+	// own keys still fit. Default DefaultMaxBytes, at least MinMaxBytes; on 32-bit systems,
+	// never more than 1 GiB.
 	//
-	// MaxPending bounds adverts and, counted apart, values (twice as many). The node's own
-	// keys are always taken.
+	// MaxPending bounds queued provider records and, counted separately, values (twice as
+	// many). The node's own keys are always accepted.
 	//
-	// ReadOnly has damage reported (ErrCorrupt), not repaired.
+	// ReadOnly reports damage (ErrCorrupt) instead of repairing it.
 	//
-	// Progress is also told how far repairs and checks page by page have come.
+	// Progress also receives the progress of repairs and of page-by-page checks.
 	//
 	// Verify is ignored: the store verifies its files itself.
 	runs.Options
@@ -54,40 +54,40 @@ type Options struct {
 	// at most 1 MiB.
 	MaxValueSize int
 
-	// ValueQuotas bound the values that others have stored here, see records.Account. A
-	// new one over them is refused with a *records.QuotaError. The zero value of each
-	// number stands for its default, DefaultValueQuotas.
+	// ValueQuotas bound the values that others store here (see records.Account). A new value
+	// over a quota is refused with a *records.QuotaError. The zero value of each number
+	// selects its default (DefaultValueQuotas).
 	ValueQuotas records.ValueQuotas
 
-	// Network names the network the records belong to, such as its protocol ID.
-	// A file made for another network is refused with ErrForeign. Empty: any.
+	// Network names the network to which the records belong, such as its protocol ID. A file
+	// of another network is refused with ErrNetwork. Empty: any network.
 	Network string
 
-	// OnQuarantine is called by Open, at most once, when the file was damaged and
-	// has been moved aside. See also DB.Quarantined.
+	// Open calls OnQuarantine, at most once, after it has moved damaged files aside. See also
+	// DB.Quarantined.
 	OnQuarantine func(Quarantine)
 
-	// verifyPages bounds the pages whose structure Open checks, nearest the root
-	// first. Zero means pages.DefaultBudget. Tests lower it.
+	// verifyPages bounds the pages whose structure Open checks, nearest the root first. Zero
+	// selects pages.DefaultBudget. Tests lower it.
 	verifyPages int
-	// force is damage that Open is to assume; see Repair.
+	// force makes Open treat the files as damaged (see Repair).
 	force error
 }
 
-// Progress is how far one step of long work on the files has come.
+// Progress is how far one step of a long operation on the files has come.
 type Progress = disk.Progress
 
-// Observer is told of commits and errors of all files.
+// Observer receives the commits and errors of all files.
 type Observer = runs.Observer
 
-// Validate reports all violations at once.
+// Validate reports all violations together.
 func (o *Options) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("storage: "+format, args...)) }
 	provider := o.Options
 	if o.MaxBytes != 0 && o.MaxBytes < MinMaxBytes {
 		bad("MaxBytes %d is under %d", o.MaxBytes, MinMaxBytes)
-		provider.MaxBytes = 0 // one complaint is enough
+		provider.MaxBytes = 0 // report one violation, not two
 	}
 	errs = append(errs, provider.Validate())
 	if o.MaxValueSize < 0 || o.MaxValueSize > maxValueRow {
@@ -104,7 +104,7 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// WithDefaults returns a copy in which no default is left open.
+// WithDefaults returns a copy in which every field has a value.
 func (o Options) WithDefaults() Options {
 	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
 	o.Options = o.Options.WithDefaults()
@@ -114,10 +114,10 @@ func (o Options) WithDefaults() Options {
 	return o
 }
 
-// DefaultValueQuotas returns the bounds on the values of others in a store of so many
-// bytes. All of them together leave a quarter of their file to the node's own keys and
-// the datastore; one peer takes an eighth, one IP group a quarter. The numbers are a
-// hundred times what a server of a large public network sees.
+// DefaultValueQuotas returns the default bounds on the values of others in a store of
+// maxBytes. All of them together leave a quarter of their file to the node's own keys and the
+// datastore. One peer may use an eighth, and one IP group a quarter. The numbers of values
+// are a hundred times what a server in a large public network sees.
 func DefaultValueQuotas(maxBytes int64) records.ValueQuotas {
 	if maxBytes == 0 {
 		maxBytes = DefaultMaxBytes
@@ -137,5 +137,5 @@ func setQuotas(q *records.ValueQuotas, def records.ValueQuotas) {
 	}
 }
 
-// stateBytes is the part of MaxBytes for everything but provider records.
+// stateBytes returns the part of MaxBytes for everything except provider records.
 func stateBytes(maxBytes int64) int64 { return maxBytes / 2 }

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// fillMuch writes some thousand records of each kind, and closes the store.
+// fillMuch writes some thousand records of each kind and closes the store.
 func fillMuch(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -45,35 +45,35 @@ func fillMuch(t *testing.T) (dir string) {
 	return dir
 }
 
-// told are the steps of some work in the order in which they began, and what was last
-// told of each.
-type told struct {
+// progressLog contains the steps of an operation in the order in which they began, and the last
+// report of each.
+type progressLog struct {
 	steps []string
 	calls int
 	last  map[string]Progress
 }
 
-// listen returns a Progress that holds what it is told to what it promises.
-func listen(t *testing.T) (*told, func(Progress)) {
-	heard := &told{last: make(map[string]Progress)}
-	return heard, func(p Progress) {
-		heard.calls++
-		before, known := heard.last[p.Step]
+// listen returns a Progress function that checks the guarantees of the reports it receives.
+func listen(t *testing.T) (*progressLog, func(Progress)) {
+	reports := &progressLog{last: make(map[string]Progress)}
+	return reports, func(p Progress) {
+		reports.calls++
+		before, known := reports.last[p.Step]
 		if !known {
-			heard.steps = append(heard.steps, p.Step)
-		} else if p.Done != 0 { // else another file's turn
+			reports.steps = append(reports.steps, p.Step)
+		} else if p.Done != 0 { // otherwise the turn of another file
 			require.GreaterOrEqual(t, p.Done, before.Done, "%+v after %+v", p, before)
 			require.Equal(t, before.Total, p.Total)
 		}
 		if p.Total > 0 {
 			require.LessOrEqual(t, p.Done, p.Total, "%+v", p)
 		}
-		heard.last[p.Step] = p
+		reports.last[p.Step] = p
 	}
 }
 
-// requireDone requires that each step has ended at its total, if that was known.
-func (h *told) requireDone(t *testing.T) {
+// requireDone requires that each step ended at its total, if it was known.
+func (h *progressLog) requireDone(t *testing.T) {
 	t.Helper()
 	for _, step := range h.steps {
 		if p := h.last[step]; p.Total > 0 {
@@ -82,22 +82,22 @@ func (h *told) requireDone(t *testing.T) {
 	}
 }
 
-// stepsOf are the steps in which every page of a file is checked.
+// stepsOf returns the steps that check every page of a file.
 func stepsOf(name string) []string { return []string{"reading " + name, "checking pages of " + name} }
 
 func withBbolt(name string) string {
-	return "checking " + name + " with bbolt, which does not tell how far it is"
+	return "checking " + name + " with bbolt, which does not report progress"
 }
 
 const loading = "loading filters and the log of provider records"
 
 func TestProgressOfCheck(t *testing.T) {
 	dir := fillMuch(t)
-	heard, tell := listen(t)
-	r, err := Check(dir, tell)
+	reports, progress := listen(t)
+	r, err := Check(dir, progress)
 	require.NoError(t, err)
 	require.Empty(t, r.Problems)
-	heard.requireDone(t)
+	reports.requireDone(t)
 	var want []string
 	for _, name := range dbFiles {
 		want = append(want, stepsOf(name)...)
@@ -106,19 +106,19 @@ func TestProgressOfCheck(t *testing.T) {
 		"checking values and their expiry index", "checking published keys", "checking rows of the datastore", "adding up the accounts of values",
 		withBbolt(runs.LogName), withBbolt(runs.RunsName),
 		"checking providers", "checking provider records", "counting provider records")
-	require.Equal(t, want, heard.steps)
+	require.Equal(t, want, reports.steps)
 	for step, total := range map[string]int64{
 		"checking values and their expiry index": 2 * 5000, "checking published keys": 5000,
 		"adding up the accounts of values": 5000, "checking providers": 1,
 	} {
-		require.Equal(t, Progress{Step: step, Done: total, Total: total}, heard.last[step])
+		require.Equal(t, Progress{Step: step, Done: total, Total: total}, reports.last[step])
 	}
-	copies := heard.last["checking provider records"].Total
-	require.Equal(t, copies, heard.last["counting provider records"].Total)
+	copies := reports.last["checking provider records"].Total
+	require.Equal(t, copies, reports.last["counting provider records"].Total)
 	require.GreaterOrEqual(t, copies, int64(40_000))
-	require.Greater(t, heard.last["checking rows of the datastore"].Done, int64(0))
+	require.Greater(t, reports.last["checking rows of the datastore"].Done, int64(0))
 	size := fileLen(t, dir, FileName)
-	require.Equal(t, Progress{Step: "reading " + FileName, Done: size, Total: size, Bytes: true}, heard.last["reading "+FileName])
+	require.Equal(t, Progress{Step: "reading " + FileName, Done: size, Total: size, Bytes: true}, reports.last["reading "+FileName])
 }
 
 func fileLen(t *testing.T, dir, name string) int64 {
@@ -130,18 +130,18 @@ func fileLen(t *testing.T, dir, name string) int64 {
 
 func TestProgressOfRepair(t *testing.T) {
 	dir := fillMuch(t)
-	heard, tell := listen(t)
-	q, err := Repair(dir, Options{Options: runs.Options{NoSync: true, Progress: tell}})
+	reports, progress := listen(t)
+	q, err := Repair(dir, Options{Options: runs.Options{NoSync: true, Progress: progress}})
 	require.NoError(t, err)
 	require.False(t, q.Incomplete)
-	heard.requireDone(t)
+	reports.requireDone(t)
 	sound := func(name string) string { return "repairing " + name + ": reading what is sound" }
-	require.Equal(t, []string{sound(FileName), loading, sound(runs.LogName), sound(runs.RunsName), "repairing: writing provider records of the log"}, heard.steps)
-	require.Equal(t, heard.last[sound(FileName)].Total, pagesBytes(t, q.Files[0]))
+	require.Equal(t, []string{sound(FileName), loading, sound(runs.LogName), sound(runs.RunsName), "repairing: writing provider records of the log"}, reports.steps)
+	require.Equal(t, reports.last[sound(FileName)].Total, pagesBytes(t, q.Files[0]))
 	requireSound(t, dir)
 }
 
-// Where pages are lost, all others are searched.
+// Where pages are lost, all pages are searched.
 func TestProgressOfRepairWithoutARoot(t *testing.T) {
 	dir := fillMuch(t)
 	lost := map[string][]string{FileName: {"published keys", "snapshots", "values"}, runs.RunsName: {"provider records"}}
@@ -152,21 +152,21 @@ func TestProgressOfRepairWithoutARoot(t *testing.T) {
 		clear(b[:2*os.Getpagesize()]) // the meta pages
 		require.NoError(t, os.WriteFile(path, b, 0o600))
 	}
-	heard, tell := listen(t)
-	_, err := Repair(dir, Options{Options: runs.Options{NoSync: true, Progress: tell}})
+	reports, progress := listen(t)
+	_, err := Repair(dir, Options{Options: runs.Options{NoSync: true, Progress: progress}})
 	require.NoError(t, err)
-	heard.requireDone(t)
+	reports.requireDone(t)
 	for name := range lost {
 		for _, what := range lost[name] {
 			step := "repairing " + name + ": searching all pages for lost " + what
-			require.Contains(t, heard.steps, step)
-			require.Positive(t, heard.last[step].Total)
+			require.Contains(t, reports.steps, step)
+			require.Positive(t, reports.last[step].Total)
 		}
 	}
 	requireSound(t, dir)
 }
 
-// pagesBytes returns the length of a file as far as its pages were ever used.
+// pagesBytes returns the bytes of the pages of a file that were ever used.
 func pagesBytes(t *testing.T, path string) int64 {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
@@ -179,16 +179,16 @@ func pagesBytes(t *testing.T, path string) int64 {
 
 func TestProgressOfCompact(t *testing.T) {
 	dir := fillMuch(t)
-	heard, tell := listen(t)
-	_, _, err := Compact(dir, tell)
+	reports, progress := listen(t)
+	_, _, err := Compact(dir, progress)
 	require.NoError(t, err)
-	heard.requireDone(t)
+	reports.requireDone(t)
 	var want []string
 	for _, name := range dbFiles {
 		want = append(append(want, stepsOf(name)...), "compacting "+name, "syncing "+name+" to disk")
-		require.Positive(t, heard.last["compacting "+name].Total)
+		require.Positive(t, reports.last["compacting "+name].Total)
 	}
-	require.Equal(t, want, heard.steps)
+	require.Equal(t, want, reports.steps)
 	requireSound(t, dir)
 }
 
@@ -197,33 +197,33 @@ func TestProgressOfRestore(t *testing.T) {
 	var backup bytes.Buffer
 	_, err := db.Backup(&backup)
 	require.NoError(t, err)
-	heard, tell := listen(t)
+	reports, progress := listen(t)
 	dir := t.TempDir()
-	_, err = Restore(dir, &backup, tell)
+	_, err = Restore(dir, &backup, progress)
 	require.NoError(t, err)
-	heard.requireDone(t)
+	reports.requireDone(t)
 	for _, name := range dbFiles {
 		for _, step := range stepsOf(name + stagedSuffix) {
-			require.Contains(t, heard.steps, step)
+			require.Contains(t, reports.steps, step)
 		}
 	}
 	requireSound(t, dir)
 }
 
-// Each page is checked once, and nobody is called more often than a megabyte or some
-// thousand records are worth.
+// Each page is checked once, and progress is not reported more often than once per megabyte
+// or 4,096 records.
 func TestProgressIsBounded(t *testing.T) {
 	dir := fillMuch(t)
-	heard, tell := listen(t)
-	_, err := Check(dir, tell)
+	reports, progress := listen(t)
+	_, err := Check(dir, progress)
 	require.NoError(t, err)
 	most := 0
-	for _, step := range heard.steps {
+	for _, step := range reports.steps {
 		every := int64(4096)
-		if heard.last[step].Bytes {
+		if reports.last[step].Bytes {
 			every = 1 << 20
 		}
-		most += 2 + int(heard.last[step].Done/every) // at its beginning and its end
+		most += 2 + int(reports.last[step].Done/every) // and at its beginning and end
 	}
-	require.LessOrEqual(t, heard.calls, most+1) // the provider records are loaded twice
+	require.LessOrEqual(t, reports.calls, most+1) // the provider records are loaded twice
 }

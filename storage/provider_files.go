@@ -12,11 +12,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// providerFiles are the two files of the provider store. They belong together and
-// are moved aside, replaced and restored together.
+// providerFiles are the two files of the provider store. They are moved aside, replaced and
+// restored together.
 var providerFiles = []string{runs.LogName, runs.RunsName}
 
-// providerPath returns the path of one of them.
+// providerPath returns the path of one of the provider files.
 func (db *DB) providerPath(name string) string { return filepath.Join(db.dir, name+db.suffix) }
 
 // openProviders opens the provider store, and replaces it if it is damaged.
@@ -50,7 +50,7 @@ func (db *DB) tryProviders() (err error) {
 	return nil
 }
 
-// providerOptions are those of the provider store.
+// providerOptions returns the options of the provider store.
 func (db *DB) providerOptions() runs.Options {
 	o := db.opts.Options
 	o.MaxBytes -= stateBytes(o.MaxBytes)
@@ -59,7 +59,7 @@ func (db *DB) providerOptions() runs.Options {
 	return o
 }
 
-// verifyProviders checks a file before bbolt is let at it, see runs.Options.
+// verifyProviders checks a file before bbolt opens it (see runs.Options).
 func (db *DB) verifyProviders(path string, whole bool) error {
 	if whole {
 		return db.verifyAll(path)
@@ -71,7 +71,7 @@ func (db *DB) verifyProviders(path string, whole bool) error {
 	return verifyFile(path, budget, true, db.opts.Progress)
 }
 
-// recheckProviders checks everything after a read has met damage.
+// recheckProviders checks everything after an earlier read found damage.
 func (db *DB) recheckProviders(s *runs.Store) error {
 	var r Report
 	if _, err := s.Check(r.problem); err != nil {
@@ -80,8 +80,8 @@ func (db *DB) recheckProviders(s *runs.Store) error {
 	return db.settle(&r, db.providerPath(runs.LogName))
 }
 
-// providerObserver passes on what the provider store tells, and at the first sign
-// of damage leaves a mark, so that the next Open checks both files.
+// providerObserver forwards the events of the provider store. At the first sign of damage it
+// marks the files, so that the next Open checks both of them.
 type providerObserver struct {
 	db      *DB
 	damaged sync.Once
@@ -100,12 +100,11 @@ func (o *providerObserver) StorageError(op string, err error) {
 	}
 }
 
-// salvageProviders bounds the provider records taken over: they come again by
-// themselves within a day, and a node that salvages for minutes is down.
+// salvageProviders bounds the provider records copied from damaged files: providers republish
+// them within a day, and while a node salvages, it is down.
 const salvageProviders = 2_000_000
 
-// replaceProviders puts a new provider store in the place of the damaged one, as
-// replace does with the other file.
+// replaceProviders replaces the damaged provider store, as replace does for the other file.
 func (db *DB) replaceProviders(cause error) error {
 	q := &Quarantine{Reason: cause}
 	if err := db.buildProviders(q); err != nil {
@@ -145,20 +144,20 @@ func (db *DB) buildProviders(q *Quarantine) error {
 	return dst.Close()
 }
 
-// damagedFiles is a runs.Source: what can be read of damaged files.
+// damagedFiles is the runs.Source of everything readable in damaged files.
 type damagedFiles map[string]*damagedFile
 
 type damagedFile struct {
 	f     *os.File
-	pages *pages.Reader // nil: nothing can be read
+	pages *pages.Reader // nil: nothing is readable
 	top   map[string]*pages.Element
-	whole bool // top has all buckets
-	lost  bool // something is missing that no page says
+	whole bool // top contains all buckets
+	lost  bool // something is missing that is not visible in the pages
 }
 
 var _ runs.Source = damagedFiles(nil)
 
-func readDamaged(dir string, names []string, tell func(Progress)) damagedFiles {
+func readDamaged(dir string, names []string, progress func(Progress)) damagedFiles {
 	files := make(damagedFiles)
 	for _, name := range names {
 		d := &damagedFile{}
@@ -169,12 +168,12 @@ func readDamaged(dir string, names []string, tell func(Progress)) damagedFiles {
 			continue
 		}
 		d.f = f
-		if d.pages, err = pages.NewReader(f, name, tell); d.pages == nil {
+		if d.pages, err = pages.NewReader(f, name, progress); d.pages == nil {
 			d.lost = true
 			continue
 		}
 		d.top, d.whole = d.pages.Buckets()
-		d.lost = err != nil || d.top[string(bucketMeta)] == nil // a new file, made where one was lost
+		d.lost = err != nil || d.top[string(bucketMeta)] == nil // if it is missing, the file was created in place of a lost one
 	}
 	return files
 }
@@ -200,7 +199,8 @@ func (d damagedFiles) Scan(file string, fn func(key, value []byte)) {
 	}
 }
 
-// skipRest ends the steps of the files: nothing leads to their other pages.
+// skipRest ends the progress steps of the files: the remaining pages are not part of any
+// tree.
 func (d damagedFiles) skipRest() {
 	for _, name := range providerFiles {
 		if f := d[name]; f.pages != nil {

@@ -19,12 +19,12 @@ func (db *DB) AddProvider(now time.Time, key []byte, p records.Provider, durable
 	return db.providers.AddProvider(now, key, p, durable)
 }
 
-// AddProviders is AddProvider for many records, see runs.Store.AddProviders.
+// AddProviders is AddProvider for many records (see runs.Store.AddProviders).
 func (db *DB) AddProviders(now time.Time, adverts []runs.Advert, durable bool) (refused int, err error) {
 	return db.providers.AddProviders(now, adverts, durable)
 }
 
-// Held returns how many records name each provider, see runs.Store.Held.
+// Held returns how many records name each provider (see runs.Store.Held).
 func (db *DB) Held(ids []kad.PeerID) ([]int, error) { return db.providers.Held(ids) }
 
 // RemoveProvider implements records.Store.
@@ -35,8 +35,8 @@ func (db *DB) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 // expireStep bounds the values that one call of Expire removes.
 const expireStep = 1000
 
-// Expire implements records.Store. Values are removed one by one, provider records
-// by epochs of their expiry.
+// Expire implements records.Store. It removes values one by one and provider records by whole
+// epochs.
 func (db *DB) Expire(now time.Time) (out records.Expired, err error) {
 	var values int64
 	var more bool
@@ -48,7 +48,7 @@ func (db *DB) Expire(now time.Time) (out records.Expired, err error) {
 		values, more = 0, false
 	}
 	db.expiredValues.Add(values)
-	// What one file cannot do is no reason to leave the others as they are.
+	// A failure in one file must not keep the others from expiring.
 	out, e := db.providers.Expire(now)
 	out.Records[records.KindValue], out.More = values, out.More || more
 	return out, disk.FirstErr(err, e)

@@ -10,25 +10,26 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 )
 
-// Quarantine says what became of damaged files.
+// Quarantine describes how Open handled damaged files.
 type Quarantine struct {
-	Path   string   // where the damaged file is now; of several, the first
-	Files  []string // where all files are that were moved aside
-	Reason error    // what was wrong; wraps ErrCorrupt
-	// What was taken over into the new files.
+	Path   string   // where the damaged file is now; if there are several, the first
+	Files  []string // where all files that were moved aside are now
+	Reason error    // the damage found; wraps ErrCorrupt
+	// The contents copied into the new files.
 	Records   [records.NumKinds]int64
 	Published [records.NumKinds]int64
 	Snapshots int
-	// Incomplete tells that the damage has cost pages, or that what could be read
-	// was not all taken over (no room, or too much of it).
+	// Incomplete reports that pages are lost, or that not everything readable was copied
+	// because of a limit or lack of space.
 	Incomplete bool
 }
 
-// Quarantined returns what Open did about damaged files, or nil.
+// Quarantined returns how Open handled damaged files, or nil if there were none.
 func (db *DB) Quarantined() *Quarantine { return db.quarantine }
 
-// tellQuarantine tells of everything that was moved aside as one.
-func (db *DB) tellQuarantine() {
+// reportQuarantine combines everything that was moved aside into one Quarantine and reports
+// it.
+func (db *DB) reportQuarantine() {
 	q, p := db.quarantine, db.quarantinedProviders
 	switch {
 	case q == nil && p == nil:
@@ -52,9 +53,9 @@ func (db *DB) tellQuarantine() {
 	}
 }
 
-// replace puts a new file in the place of the damaged one: it fills the new one
-// with what can be read, moves the old one aside and the new one to its name.
-// A crash on the way leaves either the damaged file or the finished new one.
+// replace replaces the damaged file: it copies everything readable into a new file, moves the
+// old one aside and renames the new one into place. A crash leaves either the damaged file or
+// the complete new one.
 func (db *DB) replace(cause error) error {
 	_ = db.file.Close(nil)
 	db.file = nil

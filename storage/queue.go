@@ -6,21 +6,21 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// write is one change on its way into a transaction.
+// write is one queued change.
 type write struct {
-	op string // names it in errors and metrics
-	// apply makes the change. It returns an outcome (see disk.IsOutcome) before it
-	// changed anything, or an error that undoes the transaction. It may be called
-	// again; nil: it is left out.
+	op string // names the write in errors and metrics
+	// apply makes the change. It returns an outcome (see disk.IsOutcome) before it has
+	// changed anything, or an error that rolls the transaction back. It may be called again.
+	// Nil: the write is skipped.
 	apply func(*txn) error
-	// done receives the result once it is durable.
+	// done receives the result: nil once the write is durable.
 	done chan error
 }
 
-// queue holds the writes that wait for a commit, in order. Safe for concurrent
-// use; the committer takes, everyone puts.
+// queue holds the writes that wait for a commit, in order. Safe for concurrent use: any
+// goroutine puts, only the committer takes.
 type queue struct {
-	wake chan struct{} // has one element when next may have a new answer
+	wake chan struct{} // has one element if the result of next may have changed
 
 	mu      sync.Mutex
 	pending []write
@@ -29,7 +29,7 @@ type queue struct {
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
-// put appends w if fewer than limit writes wait.
+// put appends w if fewer than limit writes are waiting.
 func (q *queue) put(w write, limit int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -51,15 +51,15 @@ func (q *queue) signal() {
 	}
 }
 
-// len returns how many writes wait.
+// len returns the number of waiting writes.
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.pending)
 }
 
-// next removes and returns a batch: the writes that the next transaction makes durable, the
-// first maxBatch at most. done reports that the queue is closed and empty.
+// next removes and returns the next batch, at most maxBatch writes for one transaction. done
+// reports that the queue is closed and empty.
 func (q *queue) next() (batch []write, done bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -69,7 +69,7 @@ func (q *queue) next() (batch []write, done bool) {
 	return batch, n == 0 && q.closed
 }
 
-// close refuses further writes; those that wait are still taken.
+// close refuses further writes. Writes that are already queued are still taken.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

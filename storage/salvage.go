@@ -9,21 +9,21 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 )
 
-// salvager copies what can be read of a damaged file into a new one. Rows are
-// believed if their checksum is right.
+// salvager copies everything readable in a damaged file into a new one. It accepts a row if
+// its checksum is right.
 type salvager struct {
 	pages *pages.Reader
 	dst   *DB
 	q     *Quarantine
 
-	x          *txn // open; nil: none
+	x          *txn // the open transaction; nil: none
 	pending    int  // changes in it
-	incomplete bool // something was not taken over
+	incomplete bool // some rows were not copied
 }
 
-// run salvages in the order of what could not be had again: the node's own keys,
-// snapshots, the datastore, values. headless: there is no root to start from, or
-// the end of the file is missing.
+// run copies the contents in order of importance: the node's own keys, which nobody else has,
+// then snapshots, the datastore, values. headless reports that the file has no root to start
+// from, or that its end is missing.
 func (s *salvager) run(headless bool) {
 	s.incomplete = headless
 	top, _ := s.pages.Buckets()
@@ -38,8 +38,8 @@ func (s *salvager) run(headless bool) {
 	s.q.Incomplete = s.incomplete || s.pages.Stopped() || s.pages.Incomplete()
 }
 
-// apply makes a change to the new file, many to a transaction. A change that
-// fails is left out; a transaction that fails ends the work.
+// apply makes a change to the new file, many changes per transaction. It skips a change that
+// fails; a transaction that fails ends the salvage.
 func (s *salvager) apply(change func(x *txn) error) {
 	if s.pages.Stopped() {
 		return
@@ -78,9 +78,9 @@ func (s *salvager) commit() {
 	}
 }
 
-// keystore takes over the published keys. If some are lost on the way to them, it
-// searches the whole file: a key published once too often is better than one that
-// is published no more.
+// keystore copies the published keys. If some cannot be reached through the tree, it searches
+// the whole file: it is better to publish a removed key again than to stop publishing a
+// current one.
 func (s *salvager) keystore(bucket *pages.Element) {
 	found := make(map[string]bool)
 	whole := s.pages.Rows(bucket, func(e *pages.Element) {
@@ -110,8 +110,8 @@ func (s *salvager) keystore(bucket *pages.Element) {
 	}
 }
 
-// snapshots takes over the snapshots, or if there are none the newest to be found
-// anywhere.
+// snapshots copies the snapshots. If it cannot reach any, it copies the newest one found
+// anywhere in the file.
 func (s *salvager) snapshots(bucket *pages.Element) {
 	take := func(row []byte) {
 		s.q.Snapshots++
@@ -142,8 +142,8 @@ func (s *salvager) snapshots(bucket *pages.Element) {
 	}
 }
 
-// values takes over the values; if some are lost on the way, the newest version
-// of each that is left in the file.
+// values copies the values. If some cannot be reached, it copies the newest version of each
+// one found anywhere in the file.
 func (s *salvager) values(bucket *pages.Element) {
 	take := func(e *pages.Element) bool {
 		v, err := decodeValue(e.Key, e.Value)
@@ -163,7 +163,7 @@ func (s *salvager) values(bucket *pages.Element) {
 	}
 }
 
-// restoreValue writes a value as it was, unless a newer one is there.
+// restoreValue writes a value unchanged, unless a newer one is stored.
 func (x *txn) restoreValue(v *records.Value) error {
 	vt, err := openValues(x.tx)
 	if err != nil {
@@ -178,5 +178,5 @@ func (x *txn) restoreValue(v *records.Value) error {
 	if err := x.dropValue(vt, v.Key, old); err != nil {
 		return err
 	}
-	return x.writeValue(vt, v, encodeValue(v), charge{}) // counted for nothing until it is stored again
+	return x.writeValue(vt, v, encodeValue(v), charge{}) // not counted until it is stored again
 }

@@ -7,25 +7,25 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Sizes are the sizes of the files together, in bytes.
+// Sizes are the combined sizes of the files, in bytes.
 type Sizes struct {
 	File int64 // length of the files
-	Used int64 // in pages that hold something
-	Free int64 // in pages that will be used again before a file grows
-	// Most is how long the files may become: MaxBytes, or what the disk has room for if
-	// that is less.
+	Used int64 // pages in use
+	Free int64 // pages that are reused before a file grows
+	// Most is the maximum combined length of the files: MaxBytes, or less if the disk has
+	// less space.
 	Most int64
-	// Fill is how much of its room for new records the fullest file has taken, of what
-	// MaxBytes and the disk leave it; at 1 they are refused.
+	// Fill is the used fraction of the fullest file's capacity for new records, within
+	// MaxBytes and the space on the disk. At 1 new records are refused.
 	Fill float64
-	Disk DiskSpace // of the file system that the files are on
+	Disk DiskSpace // the file system of the files
 }
 
-// DiskSpace is what a file system has, in bytes; all zero where the system does not
-// say.
+// DiskSpace is the capacity of a file system in bytes. All fields are zero if the system does
+// not report it.
 type DiskSpace = disk.Space
 
-// Sizes returns the sizes of the files as of the last commits, without a scan.
+// Sizes returns the sizes of the files as of the last commits. It scans nothing.
 func (db *DB) Sizes() (Sizes, error) {
 	if err := db.view("sizes", func(*bbolt.Tx) error { return nil }); err != nil {
 		return Sizes{}, err // closed
@@ -52,16 +52,16 @@ func (db *DB) Sizes() (Sizes, error) {
 	return s, nil
 }
 
-// MaxBytes returns how long the files may be together: Options.MaxBytes, or what the
-// addresses of this machine allow.
+// MaxBytes returns the maximum combined length of the files: Options.MaxBytes, or less on a
+// 32-bit system.
 func (db *DB) MaxBytes() int64 { return db.opts.MaxBytes }
 
-// ValueQuotas returns the bounds on the values of others, the defaults filled in.
+// ValueQuotas returns the bounds on the values of others, with defaults applied.
 func (db *DB) ValueQuotas() records.ValueQuotas { return db.opts.ValueQuotas }
 
-// DiskSpace returns what the file system of the store's directory has.
+// DiskSpace returns the capacity of the file system that contains the store's directory.
 func (db *DB) DiskSpace() (DiskSpace, error) { return disk.SpaceOf(db.dir) }
 
-// TryWrite writes size bytes beside the files and removes them again: whether the disk
-// takes them.
+// TryWrite writes size bytes beside the files and removes them again, to learn whether the
+// disk accepts them.
 func (db *DB) TryWrite(size int) error { return disk.TryWrite(db.dir, size) }

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// What the files can become is judged with what the disk has.
+// The possible size of the files takes the space on the disk into account.
 func TestSizesKnowTheDisk(t *testing.T) {
 	dir := t.TempDir()
 	db := openTest(t, dir, Options{Options: runs.Options{NoSync: true, MaxBytes: 1 << 45}})
@@ -24,8 +24,7 @@ func TestSizesKnowTheDisk(t *testing.T) {
 	require.NoError(t, db.TryWrite(1<<20))
 }
 
-// The files are no longer than what the addresses of this machine allow, whatever is
-// asked for.
+// The files never exceed the address space of this machine, whatever is configured.
 func TestMaxBytesFitTheMachine(t *testing.T) {
 	require.Equal(t, disk.MostBytes, Options{Options: runs.Options{MaxBytes: math.MaxInt64}}.WithDefaults().MaxBytes)
 }
@@ -47,7 +46,7 @@ func TestFill(t *testing.T) {
 	require.InDelta(t, 1.5, disk.Room{Used: 150, Limit: 100}.Fill(disk.Space{}), 1e-9)
 }
 
-// A full disk is told from a database that has reached MaxBytes.
+// A full disk is distinguished from a database at MaxBytes.
 func TestErrDiskFull(t *testing.T) {
 	own := disk.Full(berrors.ErrMaxSizeReached)
 	require.ErrorIs(t, own, ErrFull)

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// stalled takes the first bytes of a backup, and the rest only when it may go on, at the
+// stalled accepts the first bytes of a backup, and the rest only once it is released, at the
 // latest at the end of the test.
 type stalled struct {
 	once  sync.Once
@@ -37,19 +37,19 @@ func (s *stalled) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// backUp begins a backup to w; the channel has its end.
+// backUp starts a backup to w. The channel receives its result.
 func backUp(db *DB, w io.Writer) <-chan error {
 	done := make(chan error, 1)
 	go func() { _, err := db.Backup(w); done <- err }()
 	return done
 }
 
-// A backup whose reader stalls is given up before writes are refused for the pages that
-// it holds: those of records and those of own keys.
+// A backup with a stalled reader is cancelled before writes are refused because of the pages
+// that it pins: both the pages of provider records and those of the node's own keys.
 func TestBackupOfASlowReader(t *testing.T) {
 	const keys = 1000
 	for name, write := range map[string]func(db *DB, now time.Time, i int) error{
-		"providers": func(db *DB, now time.Time, i int) error { // renewals; every change takes new pages
+		"providers": func(db *DB, now time.Time, i int) error { // republished records; every change uses new pages
 			return db.AddProvider(now, fmt.Append(nil, "key", i%keys), providerOf("a", now.Add(48*time.Hour)), true)
 		},
 		"published": func(db *DB, now time.Time, i int) error {
@@ -73,10 +73,10 @@ func TestBackupOfASlowReader(t *testing.T) {
 			held := func() bool { return db.pins.Held() || db.providers.Pinned() }
 			i := 0
 			for ; held(); i++ {
-				require.Less(t, i, 100_000, "it is never given up")
+				require.Less(t, i, 100_000, "the backup is never cancelled")
 				require.NoError(t, writeOne(i))
 			}
-			t.Logf("given up after %d writes", i)
+			t.Logf("cancelled after %d writes", i)
 			for i := range keys {
 				require.NoError(t, writeOne(i))
 			}
@@ -88,13 +88,13 @@ func TestBackupOfASlowReader(t *testing.T) {
 			require.ErrorIs(t, err, ErrBackupSlow)
 			require.Equal(t, 1, strings.Count(err.Error(), "storage: "), err)
 			_, err = db.Backup(io.Discard)
-			require.NoError(t, err, "a new one succeeds")
+			require.NoError(t, err, "a new backup succeeds")
 		})
 	}
 }
 
-// A slow reader of a database at rest, and one whose writes leave it enough room, gets
-// its backup.
+// A slow backup of an idle database succeeds, and so does one that leaves the writes enough
+// space.
 func TestBackupIsGivenUpOnlyForRoom(t *testing.T) {
 	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	r := newStalled(t)
@@ -107,7 +107,7 @@ func TestBackupIsGivenUpOnlyForRoom(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// A reader that fails ends the backup, and frees what it held.
+// A reader that fails ends the backup and releases its pages.
 func TestBackupOfAFailingReader(t *testing.T) {
 	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	gone := errors.New("gone")

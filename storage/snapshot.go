@@ -11,16 +11,16 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// keptSnapshots is how many snapshots are kept: the newest may be damaged.
+// keptSnapshots is how many snapshots are kept, in case the newest is damaged.
 const keptSnapshots = 3
 
-// keySnapshot is the one row of a snapshot's bucket. Each snapshot has a bucket
-// of its own because bbolt rewrites whole leaves: neighbours would be rewritten
-// with every new one.
+// keySnapshot is the only row of a snapshot's bucket. Each snapshot has a bucket of its own,
+// because bbolt rewrites whole leaves: otherwise each new snapshot would rewrite its
+// neighbours.
 var keySnapshot = []byte("snapshot")
 
-// unusedOfPeer follows the ID of each peer. Earlier versions wrote there when the peer
-// last answered and its round trip, which no version has read.
+// unusedOfPeer follows the ID of each peer. Earlier versions stored there when the peer last
+// answered and its round-trip time, which no version has ever read.
 var unusedOfPeer [16]byte
 
 func encodeSnapshot(s *records.Snapshot) []byte {
@@ -54,14 +54,14 @@ func decodeSnapshot(row []byte) (records.Snapshot, error) {
 		p.Scope, p.Addrs = wire.Scope(d.Byte()), d.Addrs()
 		s.Peers = append(s.Peers, p)
 	}
-	if len(d.B) > 0 { // not in snapshots of earlier versions
+	if len(d.B) > 0 { // absent in snapshots of earlier versions
 		s.Own = d.Addrs()
 	}
 	return s, d.End(bucketSnapshot)
 }
 
-// SaveSnapshot implements records.Snapshots. Beyond its bounds a snapshot is cut,
-// see records.Snapshot.Trim.
+// SaveSnapshot implements records.Snapshots. A snapshot that exceeds its bounds is truncated
+// (see records.Snapshot.Trim).
 func (db *DB) SaveSnapshot(s records.Snapshot) error {
 	s = s.Trim()
 	row := encodeSnapshot(&s)
@@ -94,7 +94,7 @@ func (x *txn) saveSnapshot(row []byte) error {
 	return nil
 }
 
-// snapshotNames returns the names of the snapshots' buckets, oldest first.
+// snapshotNames returns the bucket names of the snapshots, oldest first.
 func snapshotNames(all *bbolt.Bucket) (names [][]byte) {
 	c := all.Cursor()
 	for k, _ := c.First(); k != nil; k, _ = c.Next() {
@@ -103,7 +103,7 @@ func snapshotNames(all *bbolt.Bucket) (names [][]byte) {
 	return names
 }
 
-// LoadSnapshot implements records.Snapshots: the newest that decodes.
+// LoadSnapshot implements records.Snapshots. It returns the newest snapshot that decodes.
 func (db *DB) LoadSnapshot() (s records.Snapshot, err error) {
 	err = db.view("load_snapshot", func(tx *bbolt.Tx) error {
 		all, err := disk.BucketOf(tx, bucketSnapshot)

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// A snapshot of a version that did not save the node's own addresses is read.
+// A snapshot from a version that did not save the node's own addresses can be read.
 func TestSnapshotWithoutOwnAddresses(t *testing.T) {
 	s := records.Snapshot{
 		Taken: time.Unix(1, 0).UTC(),
@@ -33,7 +33,8 @@ func TestSnapshotWithoutOwnAddresses(t *testing.T) {
 	require.Equal(t, s, got)
 }
 
-// A snapshot of a version that saved when each peer had answered, and how fast, is read.
+// A snapshot from a version that saved when each peer had answered, and how fast, can be
+// read.
 func TestSnapshotWithTimesOfPeers(t *testing.T) {
 	s := records.Snapshot{
 		Taken: time.Unix(1, 0).UTC(),

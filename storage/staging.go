@@ -11,24 +11,24 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Files that are to take the place of others are first completed under names of
-// their own. Then a note says that they are complete and what becomes of the old
-// ones, and from there on a crash is made good by the next Open: either all of the
-// new files take their places or none.
+// Files that replace others are first completed under staged names. Then a note records that
+// they are complete and what happens to the old files. From that point on, the next Open
+// completes the replacement after a crash: either all of the new files take their places, or
+// none.
 const (
 	stagedSuffix = ".new"
-	adoptName    = "adopt" // the note; it holds the suffix of the old files, or nothing: they are removed
+	adoptName    = "adopt" // the note; it contains the suffix for the old files, or nothing if they are to be removed
 )
 
-// dbFiles are all files of a store.
+// dbFiles are the names of all files of a store.
 var dbFiles = append([]string{FileName}, providerFiles...)
 
-// staged returns the path of a file before it is in its place.
+// staged returns the path of a file before it is moved into place.
 func staged(dir, name string) string { return filepath.Join(dir, name+stagedSuffix) }
 
-// adopt puts the staged files of these names in their places. It keeps the old ones
-// under the suffix, or one like it if that is taken, and returns their paths; see
-// dropCopies.
+// adopt moves the staged files into place. It keeps the old files of the given names under
+// suffix, or under a numbered suffix if that is taken, and returns their paths. An empty
+// suffix removes them. See also dropCopies.
 func adopt(dir string, names []string, suffix string) (old []string, err error) {
 	if suffix != "" {
 		suffix = freeSuffix(dir, suffix)
@@ -52,7 +52,7 @@ func adopt(dir string, names []string, suffix string) (old []string, err error) 
 	return old, nil
 }
 
-// finishAdoption does what the note says, if there is one.
+// finishAdoption does what the note requests, if there is a note.
 func finishAdoption(dir string) error {
 	note := filepath.Join(dir, adoptName)
 	suffix, err := os.ReadFile(note)
@@ -64,7 +64,7 @@ func finishAdoption(dir string) error {
 	}
 	for _, name := range dbFiles {
 		if _, err := os.Lstat(staged(dir, name)); err != nil {
-			continue // it is in its place, or is not to be replaced
+			continue // already in place, or not to be replaced
 		}
 		path := filepath.Join(dir, name)
 		if len(suffix) > 0 {
@@ -77,14 +77,14 @@ func finishAdoption(dir string) error {
 			return fmt.Errorf("storage: %w", err)
 		}
 	}
-	// The places must be durable before the note is gone.
+	// The renames must be durable before the note is removed.
 	if err := disk.SyncDir(dir); err != nil {
 		return err
 	}
 	return disk.FirstErr(os.Remove(note), disk.SyncDir(dir))
 }
 
-// discardStaged removes staged files that a crash has left incomplete.
+// discardStaged removes staged files that a crash left incomplete.
 func discardStaged(dir string) error {
 	for _, name := range append([]string{adoptName}, dbFiles...) {
 		if err := os.Remove(staged(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -94,8 +94,7 @@ func discardStaged(dir string) error {
 	return nil
 }
 
-// freeSuffix returns suffix, or suffix with a number if one of the store's files
-// has it already.
+// freeSuffix returns suffix, or suffix with a number if a file of the store already has it.
 func freeSuffix(dir, suffix string) string {
 	for free, i := suffix, 1; ; i++ {
 		taken := false

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// valueTx is the values in one transaction.
+// valueTx gives access to the values in one transaction.
 type valueTx struct {
 	rows   *bbolt.Bucket // key -> sealed value
 	expiry *bbolt.Bucket // expires | key -> charge
@@ -35,7 +35,7 @@ func encodeValue(v *records.Value) []byte {
 	return disk.Seal(bucketValues, v.Key, row)
 }
 
-// decodeValue returns a value in fresh memory.
+// decodeValue returns a value that does not alias row.
 func decodeValue(key, row []byte) (records.Value, error) {
 	payload, err := disk.Unseal(bucketValues, key, row)
 	if err != nil {
@@ -50,14 +50,14 @@ func decodeValue(key, row []byte) (records.Value, error) {
 	return v, d.End(bucketValues)
 }
 
-// clone copies b into fresh memory that is never nil: an empty value is a value.
+// clone copies b. The result is never nil: an empty value is a value.
 func clone(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
 
 func expiryKey(expires time.Time, key []byte) []byte {
 	return append(appendTime(make([]byte, 0, 8+len(key)), expires), key...)
 }
 
-// valueBytes estimates what a value takes up: two rows.
+// valueBytes estimates the space that a value uses: two rows.
 func valueBytes(key, row []byte) int64 { return int64(2*rowOverhead + 2*len(key) + 8 + len(row)) }
 
 // Value implements records.Store.
@@ -107,7 +107,7 @@ func (x *txn) putValue(now time.Time, v records.Value, better records.Better) er
 	}
 	var stored *records.Value
 	if old != nil {
-		// A damaged row counts as none: what is offered now is whole.
+		// A damaged row is ignored: the offered value replaces it.
 		if o, err := decodeValue(v.Key, old); err == nil {
 			stored = &o
 		}
@@ -128,8 +128,8 @@ func (x *txn) putValue(now time.Time, v records.Value, better records.Better) er
 	return x.writeValue(vt, &v, row, c)
 }
 
-// charge decides what a value that replaces the stored one (nil: none) is counted for, or
-// which quota refuses it.
+// charge returns the account for which a value is counted that replaces stored (nil: none),
+// or the error of the quota that refuses it.
 func (x *txn) charge(now time.Time, vt valueTx, stored *records.Value, c charge) (charge, error) {
 	offer := records.ValueOffer{Account: c.account, Bytes: c.bytes}
 	if stored != nil {
@@ -142,7 +142,7 @@ func (x *txn) charge(now time.Time, vt valueTx, stored *records.Value, c charge)
 	return c, err
 }
 
-// writeValue writes a value, of which row is the row, where none is.
+// writeValue writes a value and its encoded row. The key must not have a row.
 func (x *txn) writeValue(vt valueTx, v *records.Value, row []byte, c charge) error {
 	x.counters.Values++
 	x.counters.ValueBytes += valueBytes(v.Key, row)
@@ -151,8 +151,7 @@ func (x *txn) writeValue(vt valueTx, v *records.Value, row []byte, c charge) err
 	return disk.FirstErr(vt.rows.Put(v.Key, row), vt.expiry.Put(entry, c.encode(entry)))
 }
 
-// mergeValue asks better on behalf of the records rules. A validator that panics
-// has refused the value.
+// mergeValue calls records.MergeValue. A validator that panics refuses the value.
 func mergeValue(now time.Time, old *records.Value, v records.Value, better records.Better) (out records.Value, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -162,8 +161,8 @@ func mergeValue(now time.Time, old *records.Value, v records.Value, better recor
 	return records.MergeValue(now, old, v, better)
 }
 
-// dropValue removes a value (row may be nil: nothing to remove), its index entry
-// and its share of the counters.
+// dropValue removes a value, its index entry and its share of the counters. If row is nil,
+// there is nothing to remove.
 func (x *txn) dropValue(vt valueTx, key, row []byte) error {
 	if row == nil {
 		return nil
@@ -178,8 +177,8 @@ func (x *txn) dropValue(vt valueTx, key, row []byte) error {
 	return vt.rows.Delete(key)
 }
 
-// chargeOf returns what an entry of the expiry index is counted for. A damaged one is
-// counted for nothing, and the next start makes the accounts again.
+// chargeOf returns the charge of an entry of the expiry index. A damaged entry has no charge,
+// and the next start rebuilds the accounts.
 func (x *txn) chargeOf(vt valueTx, entry []byte) charge {
 	c, err := decodeCharge(entry, vt.expiry.Get(entry))
 	if err != nil {
@@ -189,8 +188,7 @@ func (x *txn) chargeOf(vt valueTx, entry []byte) charge {
 	return c
 }
 
-// dropEntry removes an entry of the expiry index, if it is there, and what it is counted
-// for.
+// dropEntry removes an entry of the expiry index, if it exists, and its charge.
 func (x *txn) dropEntry(vt valueTx, entry []byte) error {
 	x.count(x.chargeOf(vt, entry), -1)
 	return vt.expiry.Delete(entry)
@@ -214,8 +212,8 @@ func (db *DB) DeleteValue(key []byte) error {
 	})
 }
 
-// expireValues removes values that expired at limit or before, at most n, and
-// tells whether there are more.
+// expireValues removes at most n values that expired at limit or before, and reports whether
+// there are more.
 func (x *txn) expireValues(limit time.Time, n int) (removed int64, more bool, err error) {
 	vt, err := openValues(x.tx)
 	if err != nil {
@@ -229,7 +227,7 @@ func (x *txn) expireValues(limit time.Time, n int) (removed int64, more bool, er
 		key := k[8:]
 		row := vt.rows.Get(key)
 		if v, err := decodeValue(key, row); row == nil || err == nil && v.Expires.After(limit) {
-			continue // an index entry that outlived its value
+			continue // a stale index entry
 		}
 		if err := x.dropValue(vt, key, row); err != nil {
 			return removed, more, err
@@ -239,7 +237,8 @@ func (x *txn) expireValues(limit time.Time, n int) (removed int64, more bool, er
 	return removed, more, nil
 }
 
-// dueValues returns copies of the first n index entries up to limit.
+// dueValues returns copies of the first n index entries up to limit, and reports whether
+// there are more.
 func dueValues(expiry *bbolt.Bucket, limit time.Time, n int) (due [][]byte, more bool) {
 	c := expiry.Cursor()
 	for k, _ := c.First(); len(k) > 8; k, _ = c.Next() {

@@ -168,7 +168,7 @@ func TestProgressOfTheDatabase(t *testing.T) {
 			_, err := daemon.CheckStore(dir, &c, false, tell)
 			return err
 		}, append(ofPages,
-			`checking holdfast\.db with bbolt, which does not tell how far it is, [0-9]+s so far`,
+			`checking holdfast\.db with bbolt, which does not report progress, [0-9]+s so far`,
 			`checking published keys 1 of 1 \(100 %\), [0-9.]+ a second`,
 			`checking provider records 0 of [0-9,]+ \(0 %\)`,
 			`counting provider records [0-9,]+ of [0-9,]+ \(100 %\), [0-9,]+ a second`)},

@@ -6,12 +6,12 @@ import (
 	"strconv"
 )
 
-// mostBytes32 bounds the files of a process together where addresses have 32 bits:
-// bbolt maps a file as a whole, rounded up to a power of two, and what it maps shares
-// two or three GiB with everything else.
+// mostBytes32 bounds the combined size of a process's files on a 32-bit system. bbolt maps
+// each file as a whole, rounded up to a power of two, and these mappings share two or three
+// GiB of address space with everything else.
 const mostBytes32 = 1 << 30
 
-// MostBytes is how long the files of a process may be together on this machine.
+// MostBytes is the maximum combined size of a process's files on this machine.
 var MostBytes = mostBytes(strconv.IntSize)
 
 func mostBytes(bits int) int64 {
@@ -21,11 +21,11 @@ func mostBytes(bits int) int64 {
 	return math.MaxInt64
 }
 
-// MapSize is the address space to map for a file that may reach so many bytes: room
-// for all of it, so that the writer never waits for readers to map it again. It costs
-// no memory.
+// MapSize returns how much address space to map for a file that may grow to bytes: all of it,
+// so that the writer never waits for readers in order to remap. Address space costs no
+// memory.
 func MapSize(bytes int64) int {
-	if runtime.GOOS == "windows" { // where the file would grow with it
+	if runtime.GOOS == "windows" { // there, the file would grow to the size of the mapping
 		return 0
 	}
 	return int(min(bytes, math.MaxInt))

@@ -7,12 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMostBytes: what bbolt maps of three files leaves half of the address space of a
-// process of 32 bits to the heap.
+// TestMostBytes checks that bbolt's mappings of the three files leave half of a 32-bit
+// address space for the heap.
 func TestMostBytes(t *testing.T) {
 	require.Equal(t, int64(math.MaxInt64), mostBytes(64))
 	state, log, runs := mostBytes(32)/2, mostBytes(32)/8, mostBytes(32)*3/8
-	mapped := func(bytes int64) int64 { // as bbolt rounds it
+	mapped := func(bytes int64) int64 { // rounded up as bbolt does
 		size := int64(1)
 		for size < bytes {
 			size *= 2

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A row may have maxRow bytes; a longer one is damage.
+// A row may have maxRow bytes. A longer one is damage.
 func TestMaxRow(t *testing.T) {
 	bucket, key := []byte("bucket"), []byte("key")
 	row := Seal(bucket, key, make([]byte, maxRow+1))
@@ -17,7 +17,7 @@ func TestMaxRow(t *testing.T) {
 	require.Len(t, payload, maxRow-rowHeader)
 }
 
-// An eighth of a file is the reserve, up to maxReserve.
+// The reserve is an eighth of a file, at most maxReserve.
 func TestMaxReserve(t *testing.T) {
 	require.EqualValues(t, maxReserve-1, Reserve(8*maxReserve-8))
 	require.EqualValues(t, maxReserve, Reserve(8*maxReserve))

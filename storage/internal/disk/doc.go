@@ -1,8 +1,8 @@
-// Package disk has what the stores on bbolt share: an open file (File), what bbolt's
-// errors and panics mean, and rows that carry a checksum, which bbolt has none of below
-// its meta pages.
+// Package disk contains what the bbolt stores share: an open file (File), the meaning of
+// bbolt's errors and panics, and rows with a checksum. bbolt itself has checksums only in its
+// meta pages.
 //
-// It starts no goroutine and logs nothing. Damage is ErrCorrupt, whatever form it takes; a
-// commit that finds no room is ErrFull and leaves the file as it was; after any
-// other failed commit (ErrFailed) nothing is known of what the file holds.
+// The package starts no goroutine and logs nothing. Damage of any form is ErrCorrupt. A
+// commit that runs out of space returns ErrFull and leaves the file unchanged. After any
+// other failed commit (ErrFailed) the content of the file is unknown.
 package disk

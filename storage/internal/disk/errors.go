@@ -15,31 +15,31 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// The errors of the stores, which both return.
+// The errors that both stores return.
 var (
-	// ErrLocked is returned when another process has a file open.
+	// ErrLocked is returned when another process has the file open.
 	ErrLocked = errors.New("storage: in use by another process")
-	// ErrSchema is returned when a file was written by another version.
+	// ErrSchema is returned when another version wrote the file.
 	ErrSchema = errors.New("storage: written by another version")
 	// ErrForeign is returned when a file belongs to another program, network or store.
 	ErrForeign = errors.New("storage: not a file of this node")
-	// ErrCorrupt is returned when a read met damage.
+	// ErrCorrupt is returned when a read finds damage.
 	ErrCorrupt = errors.New("storage: file is damaged")
-	// ErrFailed is returned by every write after an fsync failed: what the file then
-	// holds is in doubt until it is opened again. Reads go on.
-	ErrFailed = errors.New("storage: writes given up after a failed commit")
+	// ErrFailed is returned by every write after a failed fsync: the content of the file is
+	// unknown until it is opened again. Reads keep working.
+	ErrFailed = errors.New("storage: writes stopped after a failed commit")
 	// ErrReadOnly is returned by writes to a store that was opened read-only.
 	ErrReadOnly = errors.New("storage: opened read-only")
 )
 
-// outcomes are the errors by which a write says no. Whoever returns one has changed
-// nothing; every other error undoes the transaction.
+// outcomes are the errors with which a write refuses a record. A write that returns one has
+// changed nothing; every other error rolls the transaction back.
 var outcomes = []error{
 	records.ErrNotFound, records.ErrOlder, records.ErrExpired, records.ErrTooLarge,
 	records.ErrQuota, records.ErrInvalid, records.ErrFull,
 }
 
-// IsOutcome reports whether an error is one by which a write says no.
+// IsOutcome reports whether err is an error with which a write refuses a record.
 func IsOutcome(err error) bool {
 	if err == nil {
 		return false
@@ -52,11 +52,11 @@ func IsOutcome(err error) bool {
 	return false
 }
 
-// Failure is why a store writes no more. The zero Failure is none. Safe for concurrent
-// use.
+// Failure is the reason why a store no longer writes. The zero Failure means that it still
+// does. Safe for concurrent use.
 type Failure struct{ cause atomic.Pointer[error] }
 
-// Err returns why nothing may be written, or nil.
+// Err returns the reason why writes are refused, or nil.
 func (f *Failure) Err() error {
 	if p := f.cause.Load(); p != nil {
 		return *p
@@ -64,10 +64,10 @@ func (f *Failure) Err() error {
 	return nil
 }
 
-// Set ends all writing: what a file holds is not known until it is opened again. An fsync
-// is never repeated, because the kernel reports its failure once and then calls the lost
-// pages clean. Set returns the cause of the first call, which is an ErrFailed, and whether
-// this call was the first.
+// Set ends all writes: the content of a file is unknown until it is opened again. An fsync is
+// never retried, because the kernel reports a failure once and then marks the lost pages
+// clean. Set returns the cause given to the first call, which is an ErrFailed, and reports
+// whether this call was the first.
 func (f *Failure) Set(cause error) (err error, first bool) {
 	if !errors.Is(cause, ErrFailed) {
 		cause = fmt.Errorf("%w: %w", ErrFailed, cause)
@@ -76,13 +76,13 @@ func (f *Failure) Set(cause error) (err error, first bool) {
 	return f.Err(), first
 }
 
-// NoRoom reports whether a commit failed because a file could not grow. bbolt then
-// has written nothing that the previous state refers to and has rolled back, so that
-// the handle stays good.
+// NoRoom reports whether a commit failed because the file could not grow. In that case bbolt
+// has not overwritten anything that the previous state refers to, and it has rolled back, so
+// the handle stays usable.
 //
-// A short or refused pwrite arrives as *fs.PathError; fdatasync as a bare errno,
-// and after that nothing is known. The failed truncate is told by its text, for
-// bbolt does not wrap it.
+// A short or refused pwrite is an *fs.PathError. A failed fdatasync is a bare errno, and
+// after it the content of the file is unknown. A failed truncate is recognised by its text,
+// because bbolt does not wrap it.
 func NoRoom(err error) bool {
 	if errors.Is(err, berrors.ErrMaxSizeReached) {
 		return true
@@ -97,9 +97,9 @@ func NoRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// PanicError turns what recover returned into an error. bbolt panics on pages it
-// cannot make sense of, and a fault in the mapping of a truncated file arrives the
-// same way, see Guard.
+// PanicError turns the value that recover returned into an error. bbolt panics on pages that
+// it cannot parse, and a fault in the mapping of a truncated file arrives as a panic too (see
+// Guard).
 func PanicError(r any) error { return fmt.Errorf("%w: %v", ErrCorrupt, r) }
 
 // Guard runs fn and turns panics and memory faults into ErrCorrupt.
@@ -109,7 +109,7 @@ func Guard(fn func() error) (err error) {
 	return fn()
 }
 
-// recovered turns a panic into ErrCorrupt. It is deferred.
+// recovered turns a panic into ErrCorrupt. Callers defer it.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = PanicError(r)

@@ -21,73 +21,73 @@ type FileOptions struct {
 	// MaxBytes bounds the length of the file.
 	MaxBytes int64
 
-	// MinGrowth and MaxGrowth bound the steps in which the file grows, with an fsync
-	// each: an eighth of the pages that were ever used, within these bounds.
+	// MinGrowth and MaxGrowth bound the step by which the file grows. Each step costs an
+	// fsync. A step is an eighth of the pages that were ever used, within these bounds.
 	MinGrowth, MaxGrowth int64
 
-	// PageSize is that of a new file. Default: the machine's.
+	// PageSize is the page size of a new file. Default: the machine's page size.
 	PageSize int
 
-	// ListAtClose writes the list of free pages at a clean close only. Written with every
-	// commit, the list of a large file costs up to a megabyte each and, because it needs
-	// many pages in a row, lets the file grow for ever. But without the list bbolt looks at
-	// every page when it opens the file and after a failed commit, in a goroutine whose
-	// panics nobody can recover: the file must be verified before.
+	// ListAtClose writes the list of free pages at a clean close only. In a large file the
+	// list costs up to a megabyte per commit, and because it needs many contiguous pages, the
+	// file never stops growing. Without the list, bbolt walks every page when it opens the
+	// file and after a failed commit, in a goroutine whose panics cannot be recovered. Such a
+	// file must therefore be verified first.
 	ListAtClose bool
 
-	// LockTimeout is how long OpenFile waits for another process to let go of the file.
-	// Zero or negative: not at all.
+	// LockTimeout is how long OpenFile waits for another process to release the lock. Zero or
+	// negative: it does not wait.
 	LockTimeout time.Duration
 
-	// ReadOnly opens the file without changing it, beside other readers.
+	// ReadOnly opens the file without changing it. Other readers may have it open too.
 	ReadOnly bool
 
-	// NoSync leaves out fsync. For tests only.
+	// NoSync skips fsync. For tests only.
 	NoSync bool
 
-	// OpenFile opens the file. Default os.OpenFile.
+	// OpenFile opens the file. Default: os.OpenFile.
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
 
-	// Pins are the backups that may read the file.
+	// Pins are the backups that may be reading the file.
 	Pins *Pins
 }
 
-// File is an open bbolt file. What bbolt makes of damage, a panic or a fault in the
-// mapping, is ErrCorrupt in all methods: a disk must not stop the process.
+// File is an open bbolt file. All methods return bbolt's reaction to damage, a panic or a
+// fault in the mapping, as ErrCorrupt: a damaged disk must not stop the process.
 //
-// Anybody may read. One goroutine at a time writes, either with Update or with Begin,
-// then Finish or Rollback. An error that wraps ErrFailed says that nothing is known of
-// what the file holds until it is opened again; the owner then writes no more.
+// Any number of goroutines may read. One goroutine at a time writes, either with Update or
+// with Begin, then Finish or Rollback. After an error that wraps ErrFailed, the content of
+// the file is unknown until it is opened again; the owner must stop writing.
 type File struct {
-	// Bolt is the open database, for transactions that outlive a call (backups, checks).
-	// Their users call it within Guard.
+	// Bolt is the open database, for transactions that outlive a call (backups, checks). Such
+	// code runs within Guard.
 	Bolt *bbolt.DB
 
-	// Commit commits a transaction. Tests put failures here.
+	// Commit commits a transaction. Tests inject failures here.
 	Commit func(*bbolt.Tx) error
 
 	path   string
-	os     *os.File // as bbolt opened it
+	os     *os.File // as opened by bbolt
 	o      FileOptions
 	page   int64       // bytes of a page
-	failed atomic.Bool // a method has returned ErrFailed: the file is not written again
-	stuck  atomic.Bool // bbolt has kept its locks in a panic
+	failed atomic.Bool // a method has returned ErrFailed; the file is never written again
+	stuck  atomic.Bool // bbolt panicked while it held its locks
 
-	// As of the last commit, in bytes.
+	// Sizes in bytes, as of the last commit.
 	size atomic.Int64 // length of the file
 	high atomic.Int64 // end of the pages that were ever used
-	free atomic.Int64 // pages below it that are not in use
-	// Pages below it that the last commits have freed. The next commit uses them again,
-	// unless a backup reads what was in them.
+	free atomic.Int64 // pages below high that are not in use
+	// Pages below high that the last commits freed. The next commit reuses them, unless a
+	// backup still reads their old content.
 	pending atomic.Int64
 }
 
-// OpenFile opens a file, which is made unless o is read-only. ErrLocked: another process
-// has it open. ErrCorrupt: it is no bbolt file, or damaged.
+// OpenFile opens a file, and creates it unless o is read-only. It returns ErrLocked if
+// another process has the file open, and ErrCorrupt if it is damaged or not a bbolt file.
 func OpenFile(path string, o FileOptions) (_ *File, err error) {
 	f := &File{Commit: (*bbolt.Tx).Commit, path: path, o: o}
 	defer func() {
-		if err != nil && f.os != nil { // bbolt may have panicked half-way
+		if err != nil && f.os != nil { // bbolt may have panicked halfway
 			_ = Unlock(f.os)
 			_ = f.os.Close()
 		}
@@ -98,7 +98,7 @@ func OpenFile(path string, o FileOptions) (_ *File, err error) {
 		return err
 	}
 	if err = Guard(open); errors.Is(err, syscall.ENOMEM) {
-		bo.InitialMmapSize = 0 // there is no such address space here
+		bo.InitialMmapSize = 0 // this machine does not have that much address space
 		err = Guard(open)
 	}
 	if err != nil {
@@ -116,7 +116,7 @@ func (f *File) boltOptions() *bbolt.Options {
 		open = os.OpenFile
 	}
 	return &bbolt.Options{
-		Timeout:         max(f.o.LockTimeout, time.Millisecond), // at zero bbolt waits for ever
+		Timeout:         max(f.o.LockTimeout, time.Millisecond), // with zero, bbolt waits forever
 		ReadOnly:        f.o.ReadOnly,
 		NoFreelistSync:  f.o.ListAtClose,
 		PreLoadFreelist: !f.o.ListAtClose,
@@ -132,7 +132,7 @@ func (f *File) boltOptions() *bbolt.Options {
 	}
 }
 
-// openError names an error of bbolt.Open.
+// openError maps an error of bbolt.Open to an error of this package.
 func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
@@ -143,20 +143,20 @@ func openError(path string, err error) error {
 	return fmt.Errorf("storage: open %s: %w", path, err)
 }
 
-// Path returns the path that the file was opened by.
+// Path returns the path with which the file was opened.
 func (f *File) Path() string { return f.path }
 
-// View runs fn in a read transaction; records.ErrClosed if the file is closed. fn calls
-// nothing of the user's, so that all panics are the file's.
+// View runs fn in a read transaction. It returns records.ErrClosed if the file is closed. fn
+// must not call user code, so that every panic in it comes from the file.
 func (f *File) View(fn func(*bbolt.Tx) error) (err error) {
-	defer recovered(&err) // as Guard does, which is slower by a call
+	defer recovered(&err) // inlined Guard, to save a call
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	return closedError(f.Bolt.View(fn))
 }
 
 // closedError turns the error of a transaction that did not begin, because the file is
-// closed, into records.ErrClosed. bbolt returns that error unwrapped, so that errors of
-// other kinds are not searched for it.
+// closed, into records.ErrClosed. bbolt returns that error unwrapped, so one comparison is
+// enough.
 func closedError(err error) error {
 	if err == berrors.ErrDatabaseNotOpen { //nolint:errorlint // see above
 		return records.ErrClosed
@@ -164,9 +164,9 @@ func closedError(err error) error {
 	return err
 }
 
-// Update runs fn in a write transaction and commits it. An error of fn undoes the
-// transaction and is returned as it is, unless Rollback fails too: then both are returned,
-// joined. Other errors are those of Begin and Finish.
+// Update runs fn in a write transaction and commits it. If fn fails, Update rolls the
+// transaction back and returns that error unchanged, or joined with the error of Rollback if
+// that fails too. Other errors are those of Begin and Finish.
 func (f *File) Update(fn func(*bbolt.Tx) error) error {
 	tx, err := f.Begin()
 	if err != nil {
@@ -181,7 +181,7 @@ func (f *File) Update(fn func(*bbolt.Tx) error) error {
 	return f.Finish(tx)
 }
 
-// Begin opens a write transaction; it waits for the one that is open. An error is
+// Begin opens a write transaction, after the current one has ended. The error is
 // records.ErrClosed if the file is closed, otherwise ErrFailed.
 func (f *File) Begin() (tx *bbolt.Tx, err error) {
 	if err := Guard(func() (err error) { tx, err = f.Bolt.Begin(true); return err }); err != nil {
@@ -194,7 +194,7 @@ func (f *File) Begin() (tx *bbolt.Tx, err error) {
 	return tx, nil
 }
 
-// Rollback undoes a transaction whose changes are in memory only. An error is ErrFailed.
+// Rollback undoes a transaction; its changes exist only in memory. Every error is ErrFailed.
 func (f *File) Rollback(tx *bbolt.Tx) error {
 	if err := Guard(tx.Rollback); err != nil {
 		f.noteStuck(err)
@@ -203,25 +203,25 @@ func (f *File) Rollback(tx *bbolt.Tx) error {
 	return nil
 }
 
-// fail notes that nothing is known of what the file holds, and returns ErrFailed.
+// fail records that the content of the file is unknown, and returns ErrFailed.
 func (f *File) fail(op string, err error) error {
 	f.failed.Store(true)
 	return fmt.Errorf("%w: %s: %w", ErrFailed, op, err)
 }
 
-// noteStuck notes a panic in which bbolt has kept its locks.
+// noteStuck records a panic in which bbolt kept its locks.
 func (f *File) noteStuck(err error) {
 	if errors.Is(err, ErrCorrupt) {
 		f.stuck.Store(true)
 	}
 }
 
-// Finish commits. Without room it returns ErrFull, and the file is as it was before.
+// Finish commits. If the file cannot grow, it returns ErrFull and the file is unchanged.
 // Every other error is ErrFailed.
 func (f *File) Finish(tx *bbolt.Tx) error {
 	err := Guard(func() error { return f.Commit(tx) })
 	if errors.Is(err, ErrCorrupt) {
-		err = errors.Join(err, f.Rollback(tx)) // a panic keeps the lock of the writer
+		err = errors.Join(err, f.Rollback(tx)) // after a panic, bbolt still holds the writer lock
 	}
 	f.measure(err != nil)
 	f.Bolt.AllocSize = f.step()
@@ -236,10 +236,10 @@ func (f *File) Finish(tx *bbolt.Tx) error {
 	return f.fail("commit", err)
 }
 
-// Close lets go of the file. With last, unless the file has failed, it first commits last's
-// changes together with the list of free pages, so that the next open is quick. A bbolt
-// that panicked with its locks held would wait for itself; then only the lock on the file
-// is freed and the descriptor closed. A nil File is closed.
+// Close closes the file. If last is set and the file has not failed, Close first commits the
+// changes of last together with the list of free pages, so that the next open is quick. If
+// bbolt panicked while it held its locks, its own Close would deadlock; Close then only
+// releases the file lock and closes the descriptor. Close of a nil File does nothing.
 func (f *File) Close(last func(*bbolt.Tx) error) error {
 	if f == nil {
 		return nil

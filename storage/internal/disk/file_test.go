@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// fileOptions are those of a small file of either store.
+// fileOptions returns the options of a small file of either store.
 func fileOptions(listAtClose bool) FileOptions {
 	return FileOptions{
 		MaxBytes: 4 << 20, MinGrowth: 64 << 10, MaxGrowth: 1 << 20, PageSize: 4096,
@@ -37,7 +37,7 @@ func putRow(tx *bbolt.Tx, key string, size int) error {
 	return b.Put([]byte(key), make([]byte, size))
 }
 
-// has reports whether a row is there.
+// has reports whether a row exists.
 func has(t *testing.T, f *File, key string) (found bool) {
 	t.Helper()
 	require.NoError(t, f.View(func(tx *bbolt.Tx) error {
@@ -48,7 +48,7 @@ func has(t *testing.T, f *File, key string) (found bool) {
 	return found
 }
 
-// eachKind runs a test with the files of both stores.
+// eachKind runs a test with the options of both stores.
 func eachKind(t *testing.T, test func(t *testing.T, path string, o FileOptions)) {
 	for name, listAtClose := range map[string]bool{"ListAlways": false, "ListAtClose": true} {
 		t.Run(name, func(t *testing.T) { test(t, filepath.Join(t.TempDir(), "file.db"), fileOptions(listAtClose)) })
@@ -64,7 +64,7 @@ func openedFile(t *testing.T, path string, o FileOptions) *File {
 	return f
 }
 
-// A file keeps what was committed, is nobody else's meanwhile, and closed twice.
+// A file keeps what was committed, is locked while open, and may be closed twice.
 func TestFile(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string, o FileOptions) {
 		f := openedFile(t, path, o)
@@ -90,7 +90,7 @@ func TestFile(t *testing.T) {
 	})
 }
 
-// A file that has reached its length refuses a commit, and takes the next that fits.
+// A file at its maximum length refuses a commit, and accepts the next one that fits.
 func TestFileFull(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string, o FileOptions) {
 		f := openedFile(t, path, o)
@@ -106,7 +106,7 @@ func TestFileFull(t *testing.T) {
 	})
 }
 
-// After every commit the length is that of the file, whether it has grown or not.
+// After every commit, the reported length is that of the file, whether or not it has grown.
 func TestFileSize(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string, o FileOptions) {
 		f := openedFile(t, path, o)
@@ -127,8 +127,8 @@ func TestFileSize(t *testing.T) {
 	})
 }
 
-// Damage that a transaction meets undoes it, and damage met by a commit fails the file:
-// its last commit is left out. Either way the file is closed and free again.
+// Damage found in a transaction rolls it back. Damage found in a commit fails the file, and
+// Close then skips its last commit. Either way the file is closed and unlocked afterwards.
 func TestFilePanics(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string, o FileOptions) {
 		f := openedFile(t, path, o)
@@ -155,8 +155,8 @@ func TestFilePanics(t *testing.T) {
 	})
 }
 
-// A bbolt that panics when a transaction begins keeps its locks. The file is closed all
-// the same, and opens again when the damage is gone.
+// If bbolt panics while a transaction begins, it keeps its locks. The file can still be
+// closed, and opens again after the damage is repaired.
 func TestFileStuck(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string, o FileOptions) {
 		f := openedFile(t, path, o)
@@ -176,7 +176,7 @@ func TestFileStuck(t *testing.T) {
 	})
 }
 
-// overwrite puts zeros in the place of the first bytes of a file, until undo.
+// overwrite replaces the first bytes of a file with zeros until undo.
 func overwrite(t *testing.T, path string, size int) (undo func()) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -192,7 +192,7 @@ func overwrite(t *testing.T, path string, size int) (undo func()) {
 	}
 }
 
-// The file grows in steps of an eighth of its length, within its bounds.
+// The file grows in steps of an eighth of its used pages, within its bounds.
 func TestFileGrowth(t *testing.T) {
 	f := &File{o: FileOptions{MinGrowth: 100, MaxGrowth: 1000}}
 	for high, want := range map[int64]int{0: 100, 799: 100, 1600: 200, 8000: 1000, 80_000: 1000} {
@@ -201,7 +201,7 @@ func TestFileGrowth(t *testing.T) {
 	}
 }
 
-// The first cause of a failure counts. It is an ErrFailed, and says so once.
+// Only the first cause of a failure is kept. It is an ErrFailed and says so once.
 func TestFailure(t *testing.T) {
 	var f Failure
 	require.NoError(t, f.Err())

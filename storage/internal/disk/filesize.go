@@ -6,26 +6,27 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// maxReserve bounds Reserve where an eighth of a file is more than upkeep ever needs.
+// maxReserve bounds Reserve: above it, an eighth of a file is more than maintenance ever
+// needs.
 const maxReserve = 256 << 20
 
-// Reserve is the part of a file of at most so many bytes that new records leave to
-// renewals and upkeep.
+// Reserve returns the part of a file of at most maxBytes that new records must leave free for
+// republishing and maintenance.
 func Reserve(maxBytes int64) int64 { return min(maxBytes/8, maxReserve) }
 
-// RecordsLimit is how many bytes of a file may be in use before new records are refused:
-// less than maxBytes by the reserve and by the step in which bbolt grows the file, which
-// it does not take beyond maxBytes.
+// RecordsLimit returns how many bytes of a file may be in use before new records are refused:
+// maxBytes less the reserve, and less one growth step, because bbolt does not grow a file
+// past maxBytes.
 func RecordsLimit(maxBytes, growth int64) int64 { return maxBytes - growth - Reserve(maxBytes) }
 
-// step returns by how much the file grows next.
+// step returns the size of the next growth step in bytes.
 func (f *File) step() int {
 	return int(min(max(f.high.Load()/8, f.o.MinGrowth), f.o.MaxGrowth))
 }
 
-// measure records the sizes of the file after a commit. bbolt makes the file longer only
-// when a commit ends in its last page, except on Windows, where the file is as long as its
-// mapping. So most commits do not ask the file system for the length.
+// measure records the sizes of the file after a commit. bbolt extends the file only when a
+// commit ends in its last page, except on Windows, where the file is as long as its mapping.
+// Most commits therefore do not ask the file system for the length.
 func (f *File) measure(failed bool) {
 	st := f.Bolt.Stats()
 	f.free.Store(int64(st.FreePageN) * f.page)
@@ -44,15 +45,15 @@ func (f *File) measureHigh(tx *bbolt.Tx) error {
 	return nil
 }
 
-// MaxBytes returns how long the file may become.
+// MaxBytes returns the maximum length of the file.
 func (f *File) MaxBytes() int64 { return f.o.MaxBytes }
 
 // Size returns the length of the file.
 func (f *File) Size() int64 { return f.size.Load() }
 
-// sizes divides the pages that were ever used, in bytes: those in use or pinned by a backup,
-// those that will be used again before the file grows, and, of the first, those that only
-// backups keep from being used again.
+// sizes splits the pages that were ever used, in bytes. used are the pages in use or pinned
+// by a backup, unused are those that bbolt reuses before the file grows, and pinned is the
+// part of used that only backups hold.
 func (f *File) sizes() (used, unused, pinned int64) {
 	unused, pending := f.free.Load(), f.pending.Load()
 	if f.o.Pins.Held() {
@@ -63,13 +64,13 @@ func (f *File) sizes() (used, unused, pinned int64) {
 	return f.high.Load() - unused, unused, pinned
 }
 
-// Used returns the bytes of the pages in use, or pinned by a backup.
+// Used returns the bytes of the pages in use or pinned by a backup.
 func (f *File) Used() int64 {
 	used, _, _ := f.sizes()
 	return used
 }
 
-// Unused returns the bytes of the pages that will be used again before the file grows.
+// Unused returns the bytes of the pages that bbolt reuses before the file grows.
 func (f *File) Unused() int64 {
 	_, unused, _ := f.sizes()
 	return unused
@@ -80,14 +81,14 @@ func (f *File) Left() int64 { return f.left(f.Used()) }
 
 func (f *File) left(used int64) int64 { return f.o.MaxBytes - f.o.MaxGrowth - used }
 
-// Room returns the room for new records.
+// Room returns the space for new records.
 func (f *File) Room() Room {
 	used, unused, _ := f.sizes()
 	return Room{Used: used, Free: unused, Limit: RecordsLimit(f.o.MaxBytes, f.o.MaxGrowth)}
 }
 
-// limitBackups gives up the backups if they hold more than they may, or if a commit has
-// just failed because the disk is full.
+// limitBackups ends the backups if they pin more than they may, or if a commit has just
+// failed because the disk is full.
 func (f *File) limitBackups(failed bool) {
 	used, _, pinned := f.sizes()
 	if pinned > 0 && (failed || pinned > MayPin(f.left(used)+pinned, Reserve(f.o.MaxBytes))) {

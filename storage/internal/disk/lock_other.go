@@ -4,8 +4,8 @@ package disk
 
 import "os"
 
-// TryLock leaves the exclusion to bbolt's own lock where there is no flock.
+// TryLock always succeeds: without flock, bbolt's own lock excludes other processes.
 func TryLock(*os.File, bool) (bool, error) { return true, nil }
 
-// Unlock does nothing where closing a file frees its lock.
+// Unlock does nothing: closing a file releases its lock.
 func Unlock(*os.File) error { return nil }

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// TryLock takes the lock of a file without waiting: shared or exclusive.
+// TryLock takes a shared or exclusive lock on a file without waiting. It reports whether it
+// succeeded.
 func TryLock(f *os.File, shared bool) (bool, error) {
 	how := syscall.LOCK_EX | syscall.LOCK_NB
 	if shared {
@@ -21,6 +22,6 @@ func TryLock(f *os.File, shared bool) (bool, error) {
 	return err == nil, err
 }
 
-// Unlock frees the lock that bbolt has put on a file. To close it is not enough:
-// the lock lives as long as the mapping.
+// Unlock releases the lock that bbolt took on a file. Closing the file is not enough: the
+// lock lives as long as the mapping.
 func Unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

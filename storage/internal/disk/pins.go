@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// cutWait bounds how long Cut waits for a long reader to end. The reader notices after one
-// read of the disk; Cut does not wait for a disk that hangs.
+// cutWait bounds how long Cut waits for a long reader to end. A reader notices after one read
+// of the disk; Cut does not wait for a disk that hangs.
 const cutWait = time.Second
 
-// Pins are the long readers of a file: backups. While one is open, bbolt uses no page
-// again that was freed since it began. Safe for concurrent use.
+// Pins are the long readers of a file: backups. While one is open, bbolt does not reuse any
+// page that was freed since the reader began. Safe for concurrent use.
 type Pins struct {
 	mu      sync.Mutex
 	readers map[*reader]struct{}
@@ -21,9 +21,9 @@ type reader struct {
 	gone chan struct{} // closed by release
 }
 
-// Hold notes a long reader, until release. cut ends it when its pages are needed; it
-// must not block, and may be called more than once. The reader then calls release
-// without waiting for a commit.
+// Hold registers a long reader until release. Cut calls cut when the reader's pages are
+// needed. cut must not block and may be called more than once. After it, the reader calls
+// release without waiting for a commit.
 func (p *Pins) Hold(cut func()) (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,8 +47,8 @@ func (p *Pins) Held() bool {
 	return len(p.readers) > 0
 }
 
-// Cut ends all long readers and waits, for cutWait at most, until they have let go: the
-// next commit may need their pages.
+// Cut ends all long readers and waits up to cutWait for them to release their pages, which
+// the next commit may need.
 func (p *Pins) Cut() {
 	late := time.NewTimer(cutWait)
 	defer late.Stop()
@@ -71,7 +71,7 @@ func (p *Pins) cutAll() (all []*reader) {
 	return all
 }
 
-// MayPin returns how many bytes of pages long readers may hold of a file that would have
-// so much room without them: all but the reserve that new records leave to renewals and
-// upkeep, and half of what is left in a file that is full.
+// MayPin returns how many bytes of pages long readers may pin in a file that would have room
+// bytes left without them: everything except the reserve that new records leave for
+// republishing and maintenance, and half of the remainder in a full file.
 func MayPin(room, reserve int64) int64 { return max(room-reserve, min(room, reserve)/2, 0) }

@@ -16,7 +16,7 @@ func TestMayPin(t *testing.T) {
 	}
 }
 
-func TestPins(t *testing.T) { synctest.Test(t, testPins) } // readers that stay are waited for
+func TestPins(t *testing.T) { synctest.Test(t, testPins) } // the clock of synctest: Cut waits for readers that do not release
 
 func testPins(t *testing.T) {
 	var p Pins
@@ -36,7 +36,7 @@ func testPins(t *testing.T) {
 	require.False(t, p.Held())
 }
 
-// Cut returns when the pages of all readers are free again, or when one hangs.
+// Cut returns when all readers have released their pages, or after cutWait if one hangs.
 func TestCutWaits(t *testing.T) {
 	const slow = 100 * time.Millisecond
 	for name, c := range map[string]struct{ takes, waited time.Duration }{

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is measured from outside never goes back and never passes the total.
+// Progress that is measured from outside never decreases and never exceeds the total.
 func TestReach(t *testing.T) {
 	var told []int64
 	m := NewMeter(func(p Progress) { told = append(told, p.Done) }, Progress{Total: 3 * meterBytes, Bytes: true})

@@ -10,13 +10,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// Format is the first byte of everything sealed. Another one is newer.
+// Format is the first byte of every sealed row. A different value comes from a newer version.
 const Format = 1
 
-// rowHeader is the length of what Seal puts before a payload: Format, CRC-32C.
+// rowHeader is the length of the header that Seal puts before the payload: Format, CRC-32C.
 const rowHeader = 1 + 4
 
-// maxRow bounds any row: the largest is a snapshot of records.MaxSnapshotPeers peers.
+// maxRow bounds a row in bytes. The largest row is a snapshot of records.MaxSnapshotPeers
+// peers.
 const maxRow = 16 << 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -24,19 +25,19 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Sum returns the CRC-32C of b.
 func Sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
-// rowSum covers the bucket, the key and the payload, so that a row that turns up
-// in the wrong place does not count as whole.
+// rowSum covers the bucket, the key and the payload, so that a row stored in the wrong place
+// is detected.
 func rowSum(bucket, key, payload []byte) uint32 {
 	sum := crc32.Update(0, castagnoli, bucket)
 	sum = crc32.Update(sum, castagnoli, key)
 	return crc32.Update(sum, castagnoli, payload)
 }
 
-// NewRow returns room for a sealed row; the payload, of about size bytes, is
-// appended to it.
+// NewRow returns a buffer for a sealed row. The caller appends the payload, of about size
+// bytes.
 func NewRow(size int) []byte { return make([]byte, rowHeader, rowHeader+size) }
 
-// Seal completes a row begun with NewRow: format, checksum, payload.
+// Seal completes a row that began with NewRow: format, checksum, payload.
 func Seal(bucket, key, row []byte) []byte {
 	row[0] = Format
 	binary.BigEndian.PutUint32(row[1:], rowSum(bucket, key, row[rowHeader:]))
@@ -56,10 +57,10 @@ func Unseal(bucket, key, row []byte) ([]byte, error) {
 	return row[rowHeader:], nil
 }
 
-// Decoder takes a payload apart. After the first shortage all it returns is empty
-// and Bad is set, so that callers check once at the end.
+// Decoder parses a payload. Once the payload is too short, Bad is set and every method
+// returns an empty value, so that callers check once at the end.
 type Decoder struct {
-	B   []byte // what is left
+	B   []byte // the unread rest
 	Bad bool
 }
 
@@ -82,10 +83,10 @@ func (d *Decoder) Uint(n int) (v uint64) {
 	return v
 }
 
-// Byte returns a number of one byte.
+// Byte returns a one-byte number.
 func (d *Decoder) Byte() int { return int(d.Uint(1)) }
 
-// U32 returns a number of four bytes.
+// U32 returns a four-byte number.
 func (d *Decoder) U32() uint32 { return uint32(d.Uint(4)) }
 
 // Addrs returns a list that AppendAddrs wrote, in fresh memory.
@@ -102,7 +103,7 @@ func (d *Decoder) Addrs() [][]byte {
 	return out
 }
 
-// End reports a payload that was too short or too long.
+// End returns ErrCorrupt if the payload was too short or too long.
 func (d *Decoder) End(bucket []byte) error {
 	if d.Bad || len(d.B) != 0 {
 		return fmt.Errorf("%w: row in %s does not parse", ErrCorrupt, bucket)
@@ -110,8 +111,7 @@ func (d *Decoder) End(bucket []byte) error {
 	return nil
 }
 
-// AppendAddrs encodes a list of at most 255 addresses: a count, then lengths and
-// bytes.
+// AppendAddrs encodes at most 255 addresses: a count, then the length and bytes of each.
 func AppendAddrs(b []byte, addrs [][]byte) []byte {
 	b = append(b, byte(len(addrs)))
 	for _, a := range addrs {
@@ -124,7 +124,8 @@ func AppendAddrs(b []byte, addrs [][]byte) []byte {
 // U32 encodes a number in four bytes.
 func U32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
-// BucketOf returns a bucket that creation has made. Its absence is damage.
+// BucketOf returns a bucket that exists since the file was created. A missing bucket is
+// damage.
 func BucketOf(tx *bbolt.Tx, name []byte) (*bbolt.Bucket, error) {
 	b := tx.Bucket(name)
 	if b == nil {

@@ -4,5 +4,5 @@ package disk
 
 import "syscall"
 
-// blockSize returns the unit in which a file system counts.
+// blockSize returns the unit in which the file system counts blocks.
 func blockSize(st *syscall.Statfs_t) uint64 { return uint64(st.Bsize) }

@@ -8,10 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A trial leaves nothing, and a crash in the midst of it leaves no more each time.
+// TryWrite leaves no file behind, and replaces one that a crash left.
 func TestTryWrite(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, spaceName), make([]byte, 10), 0o600)) // of a crash
+	require.NoError(t, os.WriteFile(filepath.Join(dir, spaceName), make([]byte, 10), 0o600)) // left by a crash
 	require.NoError(t, TryWrite(dir, 5))
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)

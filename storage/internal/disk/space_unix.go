@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// SpaceOf returns what the file system of a directory has.
+// SpaceOf returns the capacity of the file system that contains dir.
 func SpaceOf(dir string) (Space, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {

@@ -1,7 +1,7 @@
-// Package pages reads bbolt files page by page, with pread, and believes nothing of what
-// they say. bbolt itself reads through a mapping, takes its pages at their word and panics,
-// faults or overflows the stack on those that lie.
+// Package pages reads bbolt files page by page with pread and trusts nothing in them. bbolt
+// itself reads through a mapping and trusts its pages: on damaged ones it panics, faults or
+// overflows the stack.
 //
-// Verify says whether bbolt may open a file. A Reader takes out of a damaged file what can
-// be read of it. Neither writes.
+// Verify reports whether bbolt may open a file. A Reader recovers what is readable from a
+// damaged file. Neither writes.
 package pages

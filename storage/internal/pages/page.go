@@ -20,17 +20,17 @@ const (
 	flagBranch   = 0x01
 	flagLeaf     = 0x02
 	flagFreelist = 0x10
-	flagBucket   = 0x01 // of a leaf element: its value is a bucket
+	flagBucket   = 0x01 // flag of a leaf element whose value is a bucket
 
 	metaMagic   = 0xED0CDAED
 	metaVersion = 2
-	metaSum     = 56 // offset of the checksum in a meta
+	metaSum     = 56 // offset of the checksum in a meta page
 	noFreelist  = ^uint64(0)
 
-	// maxSpan bounds one page with its overflow in bytes: the freelist of the
-	// largest file is 16 MiB.
+	// maxSpan bounds a page including its overflow, in bytes. The freelist of the largest
+	// file is 16 MiB.
 	maxSpan = 64 << 20
-	// maxDepth bounds the height of a tree; a full one of 2^64 rows is lower.
+	// maxDepth bounds the height of a tree. A tree with 2^64 rows is lower.
 	maxDepth = 64
 )
 
@@ -43,11 +43,11 @@ type pageFile struct {
 	pageSize int64
 	root     uint64
 	freelist uint64
-	pages    uint64 // one past the highest page in use
+	pages    uint64 // one more than the highest page in use
 }
 
-// openPageFile reads the newest valid meta page. Without one it returns
-// disk.ErrCorrupt and a pageFile that can only scan.
+// openPageFile reads the newest valid meta page. If there is none, it returns disk.ErrCorrupt
+// and a pageFile that can only scan.
 func openPageFile(f *os.File) (*pageFile, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -72,8 +72,8 @@ func openPageFile(f *os.File) (*pageFile, error) {
 	return p, nil
 }
 
-// metaOffsets lists where a meta page may begin: the first page, and the second
-// of any page size.
+// metaOffsets returns where a meta page may begin: at the first page, and at the second page
+// for every possible page size.
 func (p *pageFile) metaOffsets() []int64 {
 	offs := []int64{0}
 	for size := int64(1024); size <= 64<<10; size *= 2 {
@@ -82,7 +82,7 @@ func (p *pageFile) metaOffsets() []int64 {
 	return offs
 }
 
-// readMeta takes over the meta page at off if it is valid and newer.
+// readMeta adopts the meta page at off if it is valid and newer than newest.
 func (p *pageFile) readMeta(off int64, found bool, newest uint64) (pageSize int64, txid uint64, ok bool) {
 	var buf [pageHeader + metaSum + 8]byte
 	if _, err := p.f.ReadAt(buf[:], off); err != nil {
@@ -102,13 +102,13 @@ func (p *pageFile) readMeta(off int64, found bool, newest uint64) (pageSize int6
 	return pageSize, txid, true
 }
 
-// page is a page with its overflow, or the page inside an inline bucket.
+// page is a page including its overflow, or the page inside an inline bucket.
 type page struct {
 	id       uint64
 	flags    uint16
 	count    int
 	overflow uint64
-	data     []byte // header included
+	data     []byte // includes the header
 }
 
 // read reads a page and checks its header.
@@ -117,7 +117,7 @@ func (p *pageFile) read(id uint64) (*page, error) {
 	return p.readInto(&own, id)
 }
 
-// readInto is read with a page's buffer that is used again.
+// readInto is read with a reusable page buffer.
 func (p *pageFile) readInto(room *[]byte, id uint64) (*page, error) {
 	if id < 2 || id >= p.pages {
 		return nil, fmt.Errorf("%w: page %d of %d", disk.ErrCorrupt, id, p.pages)
@@ -146,7 +146,7 @@ func (p *pageFile) readInto(room *[]byte, id uint64) (*page, error) {
 	return pg, nil
 }
 
-// parsePage reads the header of at least pageHeader bytes.
+// parsePage reads the page header at the start of b, which has at least pageHeader bytes.
 func parsePage(b []byte) *page {
 	return &page{
 		id: order.Uint64(b), flags: order.Uint16(b[8:]), count: int(order.Uint16(b[10:])),
@@ -161,8 +161,8 @@ type Element struct {
 	child      uint64
 }
 
-// elements takes a leaf or a branch apart. Whatever is out of bounds or order is
-// an error; the elements that could be read are returned all the same.
+// elements parses a leaf or a branch. It returns an error if anything is out of bounds or out
+// of order, together with the elements that it could read.
 func (pg *page) elements() (out []Element, err error) {
 	if pg.flags != flagBranch && pg.flags != flagLeaf {
 		return nil, fmt.Errorf("%w: page %d has flags %#x", disk.ErrCorrupt, pg.id, pg.flags)
@@ -187,7 +187,7 @@ func (pg *page) elements() (out []Element, err error) {
 	return out, err
 }
 
-// element reads element i; its positions count from its own header.
+// element reads element i. Its positions are relative to its own header.
 func (pg *page) element(i int) (e Element, ok bool) {
 	at := pageHeader + i*elementSize
 	h := pg.data[at:]
@@ -208,8 +208,8 @@ func (pg *page) element(i int) (e Element, ok bool) {
 	return e, true
 }
 
-// bucket takes the value of a bucket element apart: its root page, or the page
-// inside it if it is inline.
+// bucket parses the value of a bucket element. It returns the root page of the bucket, or the
+// page inside it if it is inline.
 func (e *Element) bucket() (root uint64, inline *page, err error) {
 	if len(e.Value) < bucketSize {
 		return 0, nil, fmt.Errorf("%w: bucket %q of %d bytes", disk.ErrCorrupt, e.Key, len(e.Value))

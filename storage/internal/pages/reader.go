@@ -6,28 +6,29 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Reader reads the rows of a damaged file as far as its trees can be followed. Owned by one
-// goroutine.
+// Reader reads the rows of a damaged file as far as its trees can be followed. One goroutine
+// owns it.
 type Reader struct {
 	src        *pageFile
-	seen       bitmap // pages visited; trees of a damaged file may have loops
+	seen       bitmap // visited pages; the trees of a damaged file may have loops
 	incomplete bool   // something could not be read
-	stopped    bool   // nothing more is wanted
+	stopped    bool   // the caller needs nothing more
 
-	name  string // of the file, in progress
-	tell  func(disk.Progress)
-	meter *disk.Meter // of the pages that the trees lead to
+	name     string // of the file, for progress
+	progress func(disk.Progress)
+	meter    *disk.Meter // progress of following the trees
 }
 
-// NewReader returns a Reader of an open file. name is that of the file in progress, which
-// tell is told; it may be nil. With disk.ErrCorrupt the Reader has no tree to follow, or the
-// end of the file is missing; it can still search. With any other error it is nil.
-func NewReader(f *os.File, name string, tell func(disk.Progress)) (*Reader, error) {
+// NewReader returns a Reader of an open file. It reports progress to progress, which may be nil,
+// with name as the name of the file. If the error is disk.ErrCorrupt, the Reader has no tree
+// to follow or the end of the file is missing, but it can still search. With any other error
+// the Reader is nil.
+func NewReader(f *os.File, name string, progress func(disk.Progress)) (*Reader, error) {
 	src, err := openPageFile(f)
 	if src == nil {
 		return nil, err
 	}
-	r := &Reader{src: src, seen: newBitmap(src.pages), name: name, tell: tell}
+	r := &Reader{src: src, seen: newBitmap(src.pages), name: name, progress: progress}
 	r.meter = r.begin("reading what is sound")
 	return r, err
 }
@@ -35,24 +36,24 @@ func NewReader(f *os.File, name string, tell func(disk.Progress)) (*Reader, erro
 // Incomplete reports whether something could not be read.
 func (r *Reader) Incomplete() bool { return r.incomplete }
 
-// Stop ends a search that is under way, and all that come: nothing more is wanted.
+// Stop ends a running search and all later ones: the caller needs nothing more.
 func (r *Reader) Stop() { r.stopped = true }
 
 // Stopped reports whether Stop was called.
 func (r *Reader) Stopped() bool { return r.stopped }
 
-// Skip ends the step of following the trees: nothing leads to the other pages.
+// Skip ends the step that follows the trees. The remaining pages are not part of any tree.
 func (r *Reader) Skip() { r.meter.Skip() }
 
-// begin begins a step of which all pages of the file may be a part: which of them are
-// free a damaged file does not tell.
+// begin starts a step that may read every page of the file: a damaged file does not say which
+// of them are free.
 func (r *Reader) begin(what string) *disk.Meter {
 	step := "repairing " + r.name + ": " + what
-	return disk.NewMeter(r.tell, disk.Progress{Step: step, Total: int64(r.src.pages) * r.src.pageSize, Bytes: true})
+	return disk.NewMeter(r.progress, disk.Progress{Step: step, Total: int64(r.src.pages) * r.src.pageSize, Bytes: true})
 }
 
-// each visits the rows below a page. Pages that cannot be read are left out and
-// noted.
+// each visits the rows below a page. It skips pages that it cannot read and marks the Reader
+// incomplete.
 func (r *Reader) each(id uint64, depth int, fn func(e *Element)) (whole bool) {
 	if id >= r.src.pages || depth > maxDepth || !r.seen.set(id) {
 		r.incomplete = true
@@ -82,8 +83,8 @@ func (r *Reader) eachOf(pg *page, depth int, fn func(e *Element)) (whole bool) {
 	return whole
 }
 
-// Rows visits the rows of a bucket that can be read, and reports whether those were all.
-// Without a bucket (nil) it visits none and returns false.
+// Rows visits the readable rows of a bucket and reports whether it could read all of them.
+// If bucket is nil, it visits none and returns false.
 func (r *Reader) Rows(bucket *Element, fn func(e *Element)) (whole bool) {
 	if bucket == nil {
 		return false
@@ -99,7 +100,7 @@ func (r *Reader) Rows(bucket *Element, fn func(e *Element)) (whole bool) {
 	return r.each(root, 0, fn)
 }
 
-// Buckets returns the buckets of the file, and reports whether that is all of them.
+// Buckets returns the buckets of the file and reports whether it could read all of them.
 func (r *Reader) Buckets() (top map[string]*Element, whole bool) {
 	top = make(map[string]*Element)
 	whole = r.each(r.src.root, 0, func(e *Element) {
@@ -110,9 +111,9 @@ func (r *Reader) Buckets() (top map[string]*Element, whole bool) {
 	return top, whole
 }
 
-// Search visits the rows of every leaf page that can be read, until Stop. It also visits
-// pages no longer in use: they hold old versions of rows, rows that were removed, and rows
-// that only a lost page led to. what names, in progress, the rows that are looked for.
+// Search visits the rows of every readable leaf page in the file, until Stop. This includes
+// pages that are no longer in use: they contain old versions of rows, removed rows, and rows
+// to which only a lost page led. what names the rows in progress reports.
 func (r *Reader) Search(what string, fn func(e *Element)) {
 	m := r.begin("searching all pages for lost " + what)
 	defer m.Skip()
@@ -124,7 +125,7 @@ func (r *Reader) Search(what string, fn func(e *Element)) {
 	}
 }
 
-// scanPage visits the rows of a leaf and of the inline buckets in it.
+// scanPage visits the rows of a leaf and of its inline buckets.
 func scanPage(pg *page, fn func(e *Element)) {
 	elems, _ := pg.elements()
 	for i := range elems {

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rowsRead returns how many rows a Reader finds in the buckets of a file, and by a search
-// of all its pages.
+// rowsRead returns how many rows a Reader finds in the buckets of a file, and how many by a
+// search of all its pages.
 func rowsRead(t *testing.T, path string) (r *Reader, followed, searched int) {
 	t.Helper()
 	f, err := os.Open(path)
@@ -26,7 +26,7 @@ func rowsRead(t *testing.T, path string) (r *Reader, followed, searched int) {
 	return r, followed, searched
 }
 
-// Of a file with a lost branch the rows below it are not reached, but found by a search.
+// If a branch is lost, the rows below it cannot be reached, but a search finds them.
 func TestReader(t *testing.T) {
 	path := deepFile(t)
 	r, followed, searched := rowsRead(t, path)
@@ -46,7 +46,7 @@ func TestReader(t *testing.T) {
 	require.Equal(t, 310, searched)
 }
 
-// A search ends when nothing more is wanted.
+// A search ends after Stop.
 func TestReaderStops(t *testing.T) {
 	f, err := os.Open(deepFile(t))
 	require.NoError(t, err)

@@ -14,26 +14,26 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// DefaultBudget is how many pages a start looks at, 16 MiB: all of a small file, and in a
-// large one its top, where damage would be worst. Of the rest it reads the branches, one
-// page in a hundred. That takes milliseconds; what is wrong in a leaf is caught when it is
-// read, see disk.Guard.
+// DefaultBudget is how many pages a start checks, 16 MiB: all of a small file, and in a large
+// one the top of its trees, where damage is worst. Of the rest it reads only the branches,
+// one page in a hundred. This takes milliseconds. Damage in a leaf is found when the leaf is
+// read (see disk.Guard).
 const DefaultBudget = 4096
 
 // All is the budget for every page.
 const All = math.MaxInt
 
-// Verify checks the structure of a bbolt file from the root down, and returns disk.ErrCorrupt
-// if bbolt must not open it. After budget pages it reads only branches: bbolt would follow
-// one that points back up the tree for ever, and no error could stop it. A file that is
-// absent or empty is in order: it will be created. used are the bytes of the pages in use
-// that it has checked.
+// Verify checks the structure of a bbolt file from the root down. It returns disk.ErrCorrupt
+// if bbolt must not open the file. After budget pages it reads only branches, because bbolt
+// would follow a branch that points back up the tree forever, and no error would stop it. A
+// file that is absent or empty is valid: bbolt will create it. used is the number of bytes in
+// the used pages that Verify checked.
 //
-// With lock, the file is locked meanwhile as bbolt locks it (ErrLocked): some other tool's
-// half-written pages are no damage.
+// If lock is set, Verify locks the file as bbolt does (ErrLocked): pages that another tool
+// has half written are not damage.
 //
-// tell is told the progress of a check of every page; it may be nil.
-func Verify(path string, budget int, lock bool, tell func(disk.Progress)) (used int64, err error) {
+// progress receives the progress of a check of every page; it may be nil.
+func Verify(path string, budget int, lock bool, progress func(disk.Progress)) (used int64, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -52,36 +52,36 @@ func Verify(path string, budget int, lock bool, tell func(disk.Progress)) (used 
 			return 0, fmt.Errorf("%w: %s", disk.ErrLocked, path)
 		}
 	}
-	return verifyFile(f, budget, tell)
+	return verifyFile(f, budget, progress)
 }
 
-func verifyFile(f *os.File, budget int, tell func(disk.Progress)) (used int64, err error) {
+func verifyFile(f *os.File, budget int, progress func(disk.Progress)) (used int64, err error) {
 	p, err := openPageFile(f)
 	if err != nil {
 		return 0, err
 	}
 	v := newVerifier(p, budget)
 	if p.freelist == noFreelist {
-		// bbolt is going to walk the trees in a goroutine of its own, where a page
-		// that lies would end the process.
+		// bbolt will walk the trees in a goroutine of its own, where a damaged page would end
+		// the process.
 		v.budget = All
 	} else if err := v.readFreelist(); err != nil {
 		return 0, err
 	}
 	if v.budget != All {
 		err = v.walk()
-	} else if err = readAhead(f, tell); err == nil {
-		err = v.walkAll(filepath.Base(f.Name()), tell)
+	} else if err = readAhead(f, progress); err == nil {
+		err = v.walkAll(filepath.Base(f.Name()), progress)
 	}
 	return v.used, err
 }
 
-// readAhead brings a file into the page cache in its order, many times faster than
-// a walk does in that of the trees.
-func readAhead(f *os.File, tell func(disk.Progress)) error {
+// readAhead loads a file sequentially into the page cache, many times faster than walking its
+// trees does.
+func readAhead(f *os.File, progress func(disk.Progress)) error {
 	info, err := f.Stat()
 	if err == nil {
-		m := disk.NewMeter(tell, disk.Progress{Step: "reading " + filepath.Base(f.Name()), Total: info.Size(), Bytes: true})
+		m := disk.NewMeter(progress, disk.Progress{Step: "reading " + filepath.Base(f.Name()), Total: info.Size(), Bytes: true})
 		_, err = io.CopyBuffer(m, onlyReader{io.NewSectionReader(f, 0, info.Size())}, make([]byte, 1<<20))
 		m.End()
 	}
@@ -91,11 +91,12 @@ func readAhead(f *os.File, tell func(disk.Progress)) error {
 	return nil
 }
 
-// onlyReader hides what else a reader can do, so that the given buffer is used.
+// onlyReader hides all methods except Read, so that io.CopyBuffer uses the given buffer.
 type onlyReader struct{ io.Reader }
 
-// verifier walks the trees of a file: every page depth first, which needs little
-// memory, or with a budget breadth first, and then without the leaves.
+// verifier walks the trees of a file. Without a budget it reads every page depth first, which
+// needs little memory. With a budget it goes breadth first and skips the leaves beyond the
+// budget.
 type verifier struct {
 	*pageFile
 	budget int
@@ -103,32 +104,32 @@ type verifier struct {
 	seen   bitmap
 	free   bitmap
 	todo   []subtree
-	buf    []byte      // of the page at hand
-	frees  uint64      // pages of the list of free pages
-	used   int64       // bytes of the pages met
-	meter  *disk.Meter // counts the pages in use; nil: nobody asks
+	buf    []byte      // the current page
+	frees  uint64      // number of pages in the list of free pages
+	used   int64       // bytes of the pages checked
+	meter  *disk.Meter // counts the pages in use; nil: no progress reports
 }
 
 func newVerifier(p *pageFile, budget int) *verifier {
 	return &verifier{pageFile: p, budget: budget, seen: newBitmap(p.pages), free: newBitmap(p.pages)}
 }
 
-// subtree is a page to look at, and where the keys in it and below must lie: from
-// the first on and before the second. Nil: anywhere.
+// subtree is a page to check, and the range of keys allowed in it and below: at least from,
+// and less than to. Nil: no bound.
 type subtree struct {
 	id       uint64
 	from, to []byte
-	level    int // 0: the root
+	level    int // 0 is the root
 	tree     *tree
 }
 
-// tree is what a walk with a budget knows of one of the trees.
+// tree is what a walk with a budget knows about one of the trees.
 type tree struct {
-	leaves  int  // their level: all of a tree's leaves are as deep
-	buckets bool // its leaves hold buckets, and are read whatever the budget
+	leaves  int  // level of the leaves, equal for all leaves of a tree
+	buckets bool // its leaves contain buckets and are read whatever the budget
 }
 
-// holds reports whether sorted elements are where they must be.
+// holds reports whether sorted elements are within the allowed range of keys.
 func (t *subtree) holds(elems []Element) bool {
 	if len(elems) == 0 {
 		return true
@@ -137,7 +138,7 @@ func (t *subtree) holds(elems []Element) bool {
 		(t.to == nil || bytes.Compare(elems[len(elems)-1].Key, t.to) < 0)
 }
 
-// readFreelist checks the list of free pages, from which bbolt will allocate.
+// readFreelist checks the list of free pages, from which bbolt allocates.
 func (v *verifier) readFreelist() error {
 	pg, err := v.read(v.freelist)
 	if err != nil {
@@ -147,7 +148,7 @@ func (v *verifier) readFreelist() error {
 		return fmt.Errorf("%w: freelist page has flags %#x", disk.ErrCorrupt, pg.flags)
 	}
 	ids, n := pg.data[pageHeader:], uint64(pg.count)
-	if n == math.MaxUint16 { // the count did not fit and stands first
+	if n == math.MaxUint16 { // the count did not fit in 16 bits and is the first entry instead
 		n, ids = order.Uint64(ids), ids[8:]
 	}
 	if n > uint64(len(ids)/8) {
@@ -163,7 +164,7 @@ func (v *verifier) readFreelist() error {
 	return v.mark(pg)
 }
 
-// mark notes that a page is in use; it can be so only once.
+// mark marks a page as in use. A page that is already in use is damage.
 func (v *verifier) mark(pg *page) error {
 	for id := pg.id; id <= pg.id+pg.overflow; id++ {
 		if v.free.has(id) {
@@ -181,11 +182,12 @@ func (v *verifier) mark(pg *page) error {
 	return nil
 }
 
-// walkAll is walk of every page, and tells how far it is. Pages that neither a tree nor
-// the list of free pages has are skipped in the end: all free ones, if there is no list.
-func (v *verifier) walkAll(name string, tell func(disk.Progress)) error {
+// walkAll walks every page and reports its progress. At the end it skips the pages that
+// belong to neither a tree nor the list of free pages: without a list, these are all free
+// pages.
+func (v *verifier) walkAll(name string, progress func(disk.Progress)) error {
 	used := v.pages - min(v.pages, 2+v.frees) // the first two are meta pages
-	v.meter = disk.NewMeter(tell, disk.Progress{Step: "checking pages of " + name, Total: int64(used) * v.pageSize, Bytes: true})
+	v.meter = disk.NewMeter(progress, disk.Progress{Step: "checking pages of " + name, Total: int64(used) * v.pageSize, Bytes: true})
 	if err := v.walk(); err != nil {
 		return err
 	}
@@ -213,7 +215,7 @@ func (v *verifier) walk() error {
 	return nil
 }
 
-// next takes what is to be looked at now.
+// next removes the next page to check from the list.
 func (v *verifier) next() (t subtree) {
 	if v.budget == All {
 		t, v.todo = v.todo[len(v.todo)-1], v.todo[:len(v.todo)-1]
@@ -223,7 +225,7 @@ func (v *verifier) next() (t subtree) {
 	return t
 }
 
-// descend checks the elements of a page and notes the pages below.
+// descend checks the elements of a page and queues the pages below it.
 func (v *verifier) descend(pg *page, t subtree) error {
 	elems, err := pg.elements()
 	if err != nil {
@@ -258,8 +260,8 @@ func (v *verifier) descend(pg *page, t subtree) error {
 	return nil
 }
 
-// noteTree notes the root of a tree. With a budget it goes down the tree's left edge
-// first, to learn how deep its leaves are and what they hold.
+// noteTree queues the root of a tree. With a budget, it first follows the left edge of the
+// tree to learn how deep the leaves are and what they contain.
 func (v *verifier) noteTree(root uint64) error {
 	t := new(tree)
 	v.todo = append(v.todo, subtree{id: root, tree: t})
@@ -287,8 +289,8 @@ func (v *verifier) noteTree(root uint64) error {
 	}
 }
 
-// noteChildren notes the pages below a branch page. Leaves beyond the budget are only
-// marked, not read. If such a child is one of the branches instead, that page is in use
+// noteChildren queues the pages below a branch page. Leaves beyond the budget are only
+// marked, not read. If such a child is in fact one of the branches, that page is in use
 // twice, which mark reports.
 func (v *verifier) noteChildren(elems []Element, t subtree) error {
 	level := t.level + 1
@@ -304,7 +306,7 @@ func (v *verifier) noteChildren(elems []Element, t subtree) error {
 		}
 		return nil
 	}
-	froms := make([][]byte, len(elems), len(elems)+1) // the page's buffer is used again
+	froms := make([][]byte, len(elems), len(elems)+1) // the buffer of the page is reused
 	for i := range elems {
 		froms[i] = bytes.Clone(elems[i].Key)
 	}
@@ -322,7 +324,7 @@ func newBitmap(n uint64) bitmap { return make(bitmap, n/64+1) }
 
 func (b bitmap) has(i uint64) bool { return i/64 < uint64(len(b)) && b[i/64]&(1<<(i%64)) != 0 }
 
-// set adds i and reports whether it was not yet there.
+// set adds i and reports whether it was absent.
 func (b bitmap) set(i uint64) bool {
 	if b.has(i) {
 		return false

@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// TestKeyOutOfPlace changes keys so that their page is still in order, but not
-// where it hangs in the tree. bbolt, which walks a file without a list of free pages,
-// would leave a goroutine behind for each.
+// TestKeyOutOfPlace changes keys so that their page is still sorted, but no longer fits its
+// place in the tree. bbolt, which walks a file without a list of free pages, would leak a
+// goroutine for each such file.
 func TestKeyOutOfPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tree.db")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, NoSync: true, PageSize: 4096})
@@ -60,7 +60,7 @@ func TestKeyOutOfPlace(t *testing.T) {
 	require.Greater(t, pages, 5)
 }
 
-// openPages opens the pages of a file for the time of a test.
+// openPages opens the pages of a file until the test ends.
 func openPages(t *testing.T, path string) *pageFile {
 	t.Helper()
 	f, err := os.Open(path)
@@ -71,8 +71,8 @@ func openPages(t *testing.T, path string) *pageFile {
 	return p
 }
 
-// branchesOf returns the branch pages of a file without buckets in buckets, and where in
-// the file their children are named.
+// branchesOf returns the branch pages of a file without nested buckets, and the file offsets
+// of their child references.
 func branchesOf(t *testing.T, path string) (branches []uint64, children []int64) {
 	t.Helper()
 	p := openPages(t, path)
@@ -96,7 +96,8 @@ func branchesOf(t *testing.T, path string) (branches []uint64, children []int64)
 	return branches, children
 }
 
-// deepFile has a tree with branches below branches, as large files have, and a flat one.
+// deepFile returns a file with a tree that has branches below branches, as large files have,
+// and a flat one.
 func deepFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "deep.db")
@@ -120,8 +121,8 @@ func deepFile(t *testing.T) string {
 	return path
 }
 
-// TestBranchThatPointsUp puts every branch of a large file in the place of each child of
-// a branch. bbolt would follow one that points up the tree until it runs out of memory.
+// TestBranchThatPointsUp replaces each child of a branch with every branch of a large file.
+// bbolt would follow a branch that points up the tree until it is out of memory.
 func TestBranchThatPointsUp(t *testing.T) {
 	path := deepFile(t)
 	branches, children := branchesOf(t, path)
@@ -154,8 +155,8 @@ func TestBranchThatPointsUp(t *testing.T) {
 	require.Less(t, passed, tried/20, "branches in the place of one above them, which ends")
 }
 
-// rowsOf has bbolt walk the trees of a damaged file, and counts more rows than there are
-// as an end.
+// rowsOf lets bbolt walk the trees of a damaged file. It stops when it has counted more rows
+// than exist.
 func rowsOf(t *testing.T, path string) (rows int) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
@@ -174,7 +175,7 @@ func rowsOf(t *testing.T, path string) (rows int) {
 	return rows
 }
 
-// TestLeavesAreNotRead: what a start reads of a large file are its branches.
+// TestLeavesAreNotRead checks that a start reads only the branches of a large file.
 func TestLeavesAreNotRead(t *testing.T) {
 	path := deepFile(t)
 	branches, children := branchesOf(t, path)
