@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// do takes one step in a world.
+// do runs one action in a world.
 func do(t require.TestingT, w *World, action string) {
 	s, err := ParseScenario("x", "at 0s "+action)
 	require.NoError(t, err)
@@ -25,8 +25,8 @@ func up(w *World) (n int) {
 	return n
 }
 
-// A share of the servers, to the nearest whole number, never a bootstrap node, a
-// client or a liar, and nobody twice.
+// servers draws a share of the servers, to the nearest whole number. It never draws a
+// bootstrap node, a client or an adversary, and no node twice.
 func TestServersAreDrawnFairly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := DefaultOptions()
@@ -59,10 +59,10 @@ func TestKill(t *testing.T) {
 	do(t, w, "kill 1")
 	require.Equal(t, 4, up(w), "the bootstrap nodes stay")
 	do(t, w, "kill 1")
-	require.Equal(t, 4, up(w), "there is nobody left")
+	require.Equal(t, 4, up(w), "no other server is left")
 }
 
-// Restarted nodes are down for that long and come back with the tables they had.
+// Restarted nodes are down for the given time and come back with the tables they had.
 func TestRestart(t *testing.T) {
 	w := quiet(54)
 	do(t, w, "restart 0.5 30s")
@@ -81,8 +81,8 @@ func TestRestart(t *testing.T) {
 	for _, n := range down {
 		require.Equal(t, uint32(2), n.life)
 		require.Equal(t, 30*time.Second, n.startedAt)
-		require.Nil(t, n.saved, "it is in the Machine now")
-		require.False(t, n.joining, "nobody needs the bootstrap nodes")
+		require.Nil(t, n.saved, "the Machine has the snapshot now")
+		require.False(t, n.joining, "no node uses the bootstrap nodes")
 	}
 	w.RunUntil(10 * time.Minute)
 	require.Len(t, w.phase.restored.list, len(down), "each has found its peers again")
@@ -128,7 +128,7 @@ func TestLie(t *testing.T) {
 	require.Len(t, w.liars.order, 10)
 }
 
-// Operations are done as often as the scenario says, and each is of its kind.
+// An action starts as many operations as the scenario says, each of the right kind.
 func TestOperations(t *testing.T) {
 	for action, kind := range map[string]opKind{
 		"lookup 7": opLookup, "seek 7": opSeek, "provide 7": opProvide, "put 7": opPut, "publish 7": opProvide, "publish-values 7": opPut,
@@ -149,7 +149,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// What is found is something that was stored; find-hot always wants the first.
+// find looks for content that has been stored; find-hot always looks for the first.
 func TestFind(t *testing.T) {
 	w := quiet(60)
 	do(t, w, "find 5")
@@ -174,7 +174,7 @@ func TestFind(t *testing.T) {
 	require.Len(t, targets("find 200"), 6)
 	hot := targets("find-hot 50")
 	require.Len(t, hot, 1)
-	require.GreaterOrEqual(t, hot[w.ready[0]], 45, "but for those that its owner would have made")
+	require.GreaterOrEqual(t, hot[w.ready[0]], 45, "except when the owner itself was drawn")
 	for _, k := range []opKind{opFind, opGet} {
 		s := &w.phase.ops[k]
 		require.Positive(t, s.count)
@@ -182,7 +182,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// One server has all the keys, and they are due at once.
+// One server gets all the keys, all due at the same time.
 func TestPublishAll(t *testing.T) {
 	w := quiet(60)
 	do(t, w, "publish-all 40")
@@ -198,8 +198,8 @@ func TestPublishAll(t *testing.T) {
 	}
 }
 
-// What is published is by servers that stay; under Weibull churn only bootstrap nodes
-// do.
+// Only servers that never leave publish. Under Weibull churn those are the bootstrap
+// nodes.
 func TestPublishersStay(t *testing.T) {
 	w := network(60, ChurnWeibull)
 	for range 50 {
@@ -209,7 +209,7 @@ func TestPublishersStay(t *testing.T) {
 	for i := range 4 {
 		w.stop(w.nodes[i])
 	}
-	require.Nil(t, w.randomServer(), "nobody is left")
+	require.Nil(t, w.randomServer(), "no server is left")
 	require.Less(t, w.publisher().num, uint32(4))
 	do(t, w, "provide 3")
 	do(t, w, "publish-all 3")
@@ -217,7 +217,7 @@ func TestPublishersStay(t *testing.T) {
 	require.Empty(t, w.tracked, "and nothing happens")
 }
 
-// A phase is shown if time passed in it.
+// The report shows a phase only if time passed in it.
 func TestPhases(t *testing.T) {
 	w := quiet(30)
 	do(t, w, "phase first")
@@ -256,7 +256,7 @@ func TestLoadIsByPhase(t *testing.T) {
 	require.Len(t, w.phases[1].load.served.list, 30)
 }
 
-// The share that is dead falls silent when the warmup is over.
+// The dead share of the servers stops answering when the warmup ends.
 func TestDead(t *testing.T) {
 	o := DefaultOptions()
 	o.Nodes, o.Dead, o.Warmup, o.Duration = 104, 0.3, time.Minute, time.Minute

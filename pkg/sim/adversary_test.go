@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// A liar answers each type of request by naming the liars nearest to the key, without
-// the one who asks, and no record.
+// An adversary answers each type of request with the adversaries nearest to the key,
+// without the asker and without a record.
 func TestLiarsNameEachOther(t *testing.T) {
 	w := quiet(60)
 	w.lie(0.5)
@@ -36,7 +36,7 @@ func TestLiarsNameEachOther(t *testing.T) {
 	}
 }
 
-// What it is given it takes, as an honest server would seem to, and keeps nothing.
+// An adversary accepts records like an honest server, and stores none.
 func TestLiarsSwallow(t *testing.T) {
 	w := quiet(30)
 	n := w.nodes[10]
@@ -56,7 +56,7 @@ func TestLiarsSwallow(t *testing.T) {
 	require.Empty(t, get.answer.msg.ProviderPeers)
 }
 
-// An answer that was used before says nothing of its first use.
+// A reused answer contains nothing of its previous use.
 func TestLiarsForgetTheLastAnswer(t *testing.T) {
 	w := quiet(30)
 	w.turn(w.nodes[10])
@@ -80,8 +80,8 @@ func TestLiarsForgetTheLastAnswer(t *testing.T) {
 	require.Len(t, again.answer.closer, named, "no peer of the last one")
 }
 
-// Sybils settle nearer to their key than an honest server is likely to be: for one key
-// in four at most there is one as near. Each has an ID that names its node.
+// Sybils are nearer to their key than honest servers are likely to be: at most one key in
+// four has an honest server as near. Each ID has the number of its node.
 func TestSybilsAreNearest(t *testing.T) {
 	for _, nodes := range []int{10, 100, 1000} {
 		w := quiet(nodes)
@@ -111,7 +111,8 @@ func TestSybilsAreNearest(t *testing.T) {
 	}
 }
 
-// What they wait for is what is provided next, in their order, as a value or not.
+// The keys that Sybils surround are provided next, in the same order, as values or as
+// providers.
 func TestSybilsWaitForWhatIsProvidedNext(t *testing.T) {
 	w := quiet(30)
 	w.sybils(1, 2)
@@ -125,7 +126,7 @@ func TestSybilsWaitForWhatIsProvidedNext(t *testing.T) {
 	require.NotEqual(t, second.at, third.at)
 }
 
-// Without a defence the record goes to the Sybils, and nobody finds it.
+// Without a defence the record goes to the Sybils, and no lookup finds it.
 func TestSybilsSwallowWhatTheyWaitFor(t *testing.T) {
 	w := quiet(100)
 	w.sybils(45, 1)

@@ -26,8 +26,9 @@ func TestWarmTablesAreRight(t *testing.T) {
 	require.Len(t, w.truth.order, 400)
 }
 
-// A warm table, bucket by bucket: as many random servers of the subtree as fit with
-// the spares, verified within the liveness interval, refreshed within that of refreshes.
+// A warm table, bucket by bucket: as many random servers of the subtree as fit, spares
+// included, verified within the liveness interval; each bucket refreshed within the
+// refresh interval.
 func TestWarmTableBucketByBucket(t *testing.T) {
 	o := DefaultOptions()
 	o.Nodes, o.Clients = 400, 0.1
@@ -70,7 +71,7 @@ func TestSampleIsPartOfAPermutation(t *testing.T) {
 	})
 }
 
-// Each number is as likely as any other at each place, whether few or most are drawn.
+// Every number is equally likely at every position, whether few or most are drawn.
 func TestSampleIsFair(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
 	for _, m := range []int{2, 5, 9} {
@@ -90,8 +91,8 @@ func TestSampleIsFair(t *testing.T) {
 	}
 }
 
-// The Machines of a warm start begin over a minute, each once; the bootstrap nodes of
-// a join begin at once and the others over the time they are given.
+// The Machines of a warm start begin spread over a minute, each once. In a join, the
+// bootstrap nodes start at once and the others spread over JoinWithin.
 func TestNodesBeginOverATime(t *testing.T) {
 	begins := func(w *World, k kind) []float64 {
 		var at []float64
@@ -113,7 +114,7 @@ func TestNodesBeginOverATime(t *testing.T) {
 
 	o.Start, o.JoinWithin = StartJoin, 5*time.Minute
 	w := New(o, nil)
-	require.Empty(t, w.truth.order, "nobody is there yet")
+	require.Empty(t, w.truth.order, "no node is up yet")
 	at = begins(w, evStart)
 	require.Len(t, at, 1000)
 	require.Zero(t, at[9])

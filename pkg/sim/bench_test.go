@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkRun is five minutes of 10,000 nodes of which a quarter comes and goes:
-// what a profile of the simulator is taken of.
+// BenchmarkRun simulates five minutes of 10,000 nodes, a quarter of them with churn. Use
+// it to profile the simulator.
 func BenchmarkRun(b *testing.B) {
 	s, err := ShippedScenario("steady")
 	require.NoError(b, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The first maxViolations broken invariants are told.
+// Only the first maxViolations broken invariants are kept.
 func TestMaxViolations(t *testing.T) {
 	w, n := &World{}, &node{}
 	for i := range maxViolations + 1 {
@@ -18,7 +18,7 @@ func TestMaxViolations(t *testing.T) {
 	require.Contains(t, w.Violations()[maxViolations-1], fmt.Sprintf("broken %d", maxViolations-1))
 }
 
-// Lines of maxDots points have a dot at each; longer ones have none.
+// A line of maxDots points has a dot at each point; a longer line has none.
 func TestMaxDots(t *testing.T) {
 	for points, dots := range map[int]int{maxDots: maxDots, maxDots + 1: 0} {
 		p := plot{lines: []line{{xs: make([]float64, points), ys: make([]float64, points)}}}

@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// The calls against a map by number: a number is given to one call at a time, what was
-// removed leaves nothing behind, and no more places are made than are needed.
+// calls against a map by number: a number belongs to one call at a time, a removed call
+// leaves nothing behind, and the list grows no longer than necessary.
 func TestCallsAgainstAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var c calls
@@ -36,7 +36,7 @@ func TestCallsAgainstAMap(t *testing.T) {
 					t.Skip("none")
 				}
 				a := c.newAnswer()
-				require.Nil(t, a.msg.Record, "what the last one told")
+				require.Nil(t, a.msg.Record, "the record of the previous use")
 				require.Nil(t, a.msg.ProviderPeers)
 				a.msg.Record, a.msg.ProviderPeers = &wire.Record{}, []wire.Peer{{}}
 				c.list[i].answer = a
@@ -68,7 +68,7 @@ func TestCallsAgainstAMap(t *testing.T) {
 	})
 }
 
-// someCall draws a call that is on its way.
+// someCall draws a call in flight.
 func someCall(t *rapid.T, live map[uint32]dht.RequestID) (uint32, bool) {
 	var all []uint32
 	for i := range live {
@@ -81,7 +81,7 @@ func someCall(t *rapid.T, live map[uint32]dht.RequestID) (uint32, bool) {
 	return rapid.SampledFrom(all).Draw(t, "call"), true
 }
 
-// A call that would be late fails at its deadline, not before now.
+// A call that would be late fails at its deadline, or now if the deadline has passed.
 func TestCallsFailAtTheirDeadline(t *testing.T) {
 	for _, tt := range []struct {
 		now, deadline, wait, at time.Duration
@@ -117,8 +117,7 @@ func TestFrameSize(t *testing.T) {
 	}
 }
 
-// The size of an answer whose closer peers were not written down is that of one whose
-// were.
+// sizeOf agrees with the size of an answer whose closer peers are encoded.
 func TestSizeOfIsTheSizeOnTheWire(t *testing.T) {
 	w := quiet(40)
 	rapid.Check(t, func(t *rapid.T) {
@@ -132,8 +131,8 @@ func TestSizeOfIsTheSizeOnTheWire(t *testing.T) {
 	})
 }
 
-// What a node answers, by brute force over its table: the peer that was looked for, if
-// the node knows it, and the k nearest that it has verified but for the one who asks.
+// Answers against brute force over the table: the peer that the request looks for, if the
+// node knows it, and the k nearest verified peers except the asker.
 func TestAnswersAgainstBruteForce(t *testing.T) {
 	w := checked(120)
 	for i := range 400 {
@@ -208,7 +207,7 @@ func TestWithout(t *testing.T) {
 	})
 }
 
-// A peer that nobody is, as liars elsewhere might name, costs a dial like a dead one.
+// An invented peer, which an adversary might name, costs a dial like a dead peer.
 func TestAnInventedPeerDoesNotAnswer(t *testing.T) {
 	w := quiet(30)
 	s := &dht.Send{

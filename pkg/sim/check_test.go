@@ -21,15 +21,15 @@ func checked(nodes int) *World {
 	return w
 }
 
-// requireViolation fails unless the last thing that was found says so.
+// requireViolation fails unless the last violation contains the text.
 func requireViolation(t *testing.T, w *World, says string) {
 	t.Helper()
-	require.NotEmpty(t, w.Violations(), "nobody has noticed: %s", says)
+	require.NotEmpty(t, w.Violations(), "no violation: %s", says)
 	require.Contains(t, w.Violations()[len(w.Violations())-1], says)
 }
 
-// Each table that a correct one can never become is found out, one that is correct is
-// not. The table of the node is changed behind the Machine's back.
+// The check reports each kind of broken table, and no correct one. The test changes the
+// table of the node directly, not through the Machine.
 func TestBrokenTablesAreFound(t *testing.T) {
 	broken := func(share func(kad.Peer) *kad.Peer, peers ...kad.Peer) *World {
 		w := checked(60)
@@ -49,7 +49,7 @@ func TestBrokenTablesAreFound(t *testing.T) {
 	require.Empty(t, broken(asIs, peer(5, 5), peer(6, 6)).Violations())
 	requireViolation(t, broken(asIs, peer(5, 5), peer(5, 6)), "node 5 is in its table twice")
 	requireViolation(t, broken(asIs, peer(0, 6)), "its own peer is in its table")
-	other := func(kad.Peer) *kad.Peer { // the table has one key, what it points to another
+	other := func(kad.Peer) *kad.Peer { // the key in the table differs from that of the peer it points to
 		p := peer(5, 5)
 		p.Key[0] ^= 0x80
 		return &p
@@ -65,7 +65,7 @@ func TestBrokenTablesAreFound(t *testing.T) {
 	require.Contains(t, w.Violations()[0], "bucket 0 holds 20 peers")
 }
 
-// A table is looked at when it has changed, and only then.
+// A table is checked when it has changed, and only then.
 func TestTablesAreCheckedWhenTheyChange(t *testing.T) {
 	w := checked(60)
 	n := w.nodes[0]
@@ -80,7 +80,7 @@ func TestTablesAreCheckedWhenTheyChange(t *testing.T) {
 	require.NotEmpty(t, w.Violations())
 }
 
-// answerOf asks a node by hand and returns the call with its answer.
+// answerOf has a node serve one request directly, and returns the call with its answer.
 func answerOf(t *testing.T, w *World, server, asker uint32, m *wire.Message) *call {
 	t.Helper()
 	c := &call{query: 1, msg: m, from: asker, to: server}
@@ -88,7 +88,7 @@ func answerOf(t *testing.T, w *World, server, asker uint32, m *wire.Message) *ca
 	return c
 }
 
-// Each answer that a correct node would not give is found out.
+// The check reports each kind of answer that a correct node would not give.
 func TestBrokenAnswersAreFound(t *testing.T) {
 	for says, breaks := range map[string]func(w *World, a *answer){
 		"names node 3 to node 9": func(w *World, a *answer) { a.closer[7] = *w.peer(3) }, // the server itself
@@ -110,7 +110,7 @@ func TestBrokenAnswersAreFound(t *testing.T) {
 	}
 }
 
-// A record is served by those who took it and until it expires; its owner may always.
+// A holder may serve a record until it expires; the owner may always.
 func TestRecordsThatNobodyStoredAreFound(t *testing.T) {
 	w := checked(30)
 	c := w.newContent(false)
@@ -166,13 +166,12 @@ func TestTimeThatRunsBackIsFound(t *testing.T) {
 	w := checked(30)
 	w.RunUntil(time.Minute)
 	require.Empty(t, w.Violations())
-	w.queue.push(time.Second, evStart, 0) // it is up already
+	w.queue.push(time.Second, evStart, 0) // already up
 	w.RunUntil(time.Minute)
 	require.Contains(t, w.Violations()[0], "time runs back to 1s")
 }
 
-// The first violations are told, with time and place; a run that checks nothing finds
-// none.
+// The first violations are kept, with time and node. A run without checks finds none.
 func TestViolationsAreBounded(t *testing.T) {
 	w := checked(30)
 	w.setNow(90 * time.Second)

@@ -56,15 +56,15 @@ func TestThreeQuartersOfTheMixtureStay(t *testing.T) {
 	require.InDelta(t, stableShare, float64(stay)/5000, 0.02)
 }
 
-// coming is what a run of churn shows from outside.
+// coming is what the events of a run show about churn.
 type coming struct {
 	between, sessions []float64 // seconds
 	mean              float64   // of the nodes that are up
 }
 
-// onlyChurn lets nothing happen for a while but nodes come and go.
+// onlyChurn runs only the arrivals and departures of nodes, for the given time.
 func onlyChurn(w *World, d time.Duration) (c coming) {
-	began := map[uint32]time.Duration{} // of those that came
+	began := map[uint32]time.Duration{} // start times of the nodes that arrived
 	ended := func(e *event) {
 		if at, came := began[e.arg]; came && e.kind() == evStop {
 			c.sessions = append(c.sessions, (e.at - at).Seconds())
@@ -90,15 +90,15 @@ func onlyChurn(w *World, d time.Duration) (c coming) {
 		w.setNow(e.at)
 		w.happen(&e)
 	}
-	for w.queue.len() > 0 { // who is still there
+	for w.queue.len() > 0 { // the nodes that are still up
 		e := w.queue.pop()
 		ended(&e)
 	}
 	return c
 }
 
-// Nodes come as a Poisson process, each for a Weibull time, and at the rate that
-// keeps their number.
+// Nodes arrive as a Poisson process, each for a Weibull session, at the rate that keeps
+// their number constant.
 func TestChurnKeepsTheNumberOfServers(t *testing.T) {
 	for _, model := range []string{ChurnWeibull, ChurnMixture} {
 		w := network(300, model)
@@ -121,7 +121,7 @@ func TestChurnKeepsTheNumberOfServers(t *testing.T) {
 	}
 }
 
-// Without churn nobody comes or goes, and whoever comes under churn joins at once.
+// Without churn no node arrives or leaves. Under churn a new node joins at once.
 func TestArrivals(t *testing.T) {
 	w := network(50, ChurnNone)
 	require.Zero(t, w.churn.between)

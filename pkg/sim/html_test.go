@@ -16,7 +16,7 @@ import (
 // hostile is a name that would end an element, begin a script or break an attribute.
 const hostile = `</h1><script>alert("1")</script>&amp;'"<!--`
 
-// readPage is an HTML page as a browser reads it.
+// readPage is an HTML page as a browser parses it.
 type readPage struct {
 	elements map[string]int
 	texts    []string
@@ -31,7 +31,7 @@ func readHTML(t *testing.T, text string) readPage {
 	for {
 		token, err := dec.Token()
 		if errors.Is(err, io.EOF) {
-			require.Empty(t, open, "all that is opened is closed")
+			require.Empty(t, open, "every element is closed")
 			return p
 		}
 		require.NoError(t, err)
@@ -45,12 +45,12 @@ func readHTML(t *testing.T, text string) readPage {
 		case xml.CharData:
 			p.texts = append(p.texts, string(e))
 		case xml.Comment:
-			require.Fail(t, "a comment nobody wrote")
+			require.Fail(t, "an unexpected comment")
 		}
 	}
 }
 
-// hostileReport has such a name wherever a scenario or a flag may put one.
+// hostileReport has the hostile name wherever a scenario or a flag may put a name.
 func hostileReport() *Report {
 	one, two := measured(), measured()
 	two.name = hostile
@@ -60,14 +60,14 @@ func hostileReport() *Report {
 	return w.Report()
 }
 
-// outside is what a page may not have: it must open without a network.
+// outside matches what a page may not contain, because it must open without a network.
 var outside = regexp.MustCompile(`(?i)<(script|link|img|iframe|object|embed|base|form)|\b(href|src|action|on[a-z]+)\s*=|url\(|@import|javascript:`)
 
 func requireAlone(t *testing.T, page string) {
 	t.Helper()
 	require.Empty(t, outside.FindAllString(page, -1))
 	for _, address := range regexp.MustCompile(`https?://[^"\s<]*`).FindAllString(page, -1) {
-		require.Equal(t, "http://www.w3.org/2000/svg", address, "a name of a language, not a place")
+		require.Equal(t, "http://www.w3.org/2000/svg", address, "an XML namespace, not an address that is loaded")
 	}
 }
 
@@ -84,7 +84,7 @@ func TestPageOfAReport(t *testing.T) {
 	require.Contains(t, p.texts, text.String(), "the report as text")
 }
 
-// Curves need two points; what was not measured is missing, not -1.
+// Curves need two points. A value that was not measured is missing, not -1.
 func TestCurvesOfAReport(t *testing.T) {
 	r := worldOf(measured()).Report()
 	plots := r.plots()
@@ -104,7 +104,7 @@ func TestCurvesOfAReport(t *testing.T) {
 	require.Len(t, r.plots(), 1)
 }
 
-// sweepOf is a sweep of two runs: of the first value nothing was found.
+// sweepOf is a sweep of two runs. The finds of the first run found nothing.
 func sweepOf(option string, values ...string) *Sweep {
 	s := &Sweep{Option: option, Values: values}
 	for i := range values {

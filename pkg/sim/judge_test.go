@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// measureByHand is measureTable without the ring: it looks at every entry and, bucket
-// by bucket, at every node of the world.
+// measureByHand is measureTable without the ring: it reads every entry and, for each
+// bucket, every node of the world.
 func measureByHand(w *World, n *node) (peers int, stale, complete share) {
 	alive := map[int]int{}
 	n.table.Entries(func(e kbucket.Entry) bool {
@@ -47,8 +47,8 @@ func measureByHand(w *World, n *node) (peers int, stale, complete share) {
 	return peers, stale, complete
 }
 
-// Tables are judged alike by halving the ring and by looking at everybody, whatever
-// has happened to the network.
+// measureTable, which halves the ring, agrees with measureByHand, whatever has happened
+// to the network.
 func TestMeasureTableByHand(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := DefaultOptions()
@@ -69,7 +69,7 @@ func TestMeasureTableByHand(t *testing.T) {
 	})
 }
 
-// A holder counts while it is up, honest and the record has not expired.
+// A holder counts while it is up and honest and the record has not expired.
 func TestHoldersOfARecord(t *testing.T) {
 	w := quiet(30)
 	c := w.newContent(false)
@@ -101,17 +101,17 @@ func TestHoldersOfARecord(t *testing.T) {
 	w.turn(w.nodes[2])
 	expect(2, 0)
 	w.stored(w.nodes[3], c.key, 10*time.Hour)
-	require.Len(t, c.holders, 4, "it is renewed, and what has expired is forgotten")
+	require.Len(t, c.holders, 4, "it is republished, and expired holders are removed")
 	w.stop(w.nodes[3])
 	w.stop(w.nodes[4])
-	expect(0, 1) // it is due still, and nobody serves it
+	expect(0, 1) // not expired, and no node serves it
 	w.start(w.nodes[4])
 	expect(1, 0) // its disk has it
 	w.setNow(10 * time.Hour)
 	expect(0, 0) // an expired record is not lost
 }
 
-// What each operation is for, and what is not enough.
+// The goal of each operation, and results that miss it.
 func TestSucceeded(t *testing.T) {
 	w := quiet(30)
 	target := kad.KeyOf([]byte("target"))
@@ -146,14 +146,15 @@ func TestSucceeded(t *testing.T) {
 		require.Equal(t, tt.want, w.succeeded(o, &tt.result, truth), "%s %+v", opNames[tt.kind], tt)
 	}
 	r := closest(first)
-	require.False(t, w.succeeded(&op{kind: opLookup}, &r, nil), "nobody is there to be found")
+	require.False(t, w.succeeded(&op{kind: opLookup}, &r, nil), "there is no peer to find")
 
 	r = closest(first, stranger, second)
 	require.Equal(t, 2, w.among(&r, truth))
 	require.Equal(t, 1, w.among(&r, truth[1:]))
 }
 
-// An operation is judged by what is true when it ends, in the phase in which it began.
+// An operation is compared with the network at its end, and counts for the phase in which
+// it began.
 func TestJudge(t *testing.T) {
 	w := quiet(30)
 	began := w.phase

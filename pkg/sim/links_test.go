@@ -23,8 +23,8 @@ func linked(seed uint64, set ...string) (links, *node, *node) {
 	return newLinks(&o), &node{}, &node{}
 }
 
-// A pair has one round-trip time for ever: whoever asks, and in every world of the
-// seed.
+// The round-trip time of a pair never changes: it is the same in both directions and in
+// every world with the same seed.
 func TestRoundTripsBelongToThePair(t *testing.T) {
 	for _, model := range []string{LatencyLogNormal, LatencyRegions} {
 		rapid.Check(t, func(t *rapid.T) {
@@ -103,8 +103,8 @@ func TestRegionsHaveTheirShares(t *testing.T) {
 	}
 }
 
-// One message, as TCP and QUIC would send it: half a round trip, and for each loss a
-// timeout that is twice the one before, none of a minute or more.
+// One message, as TCP and QUIC would send it: half a round trip plus a timeout for each
+// loss, twice the previous one and always below a minute.
 func TestTransitAgainstASender(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l, _, _ := linked(1)
@@ -119,7 +119,7 @@ func TestTransitAgainstASender(t *testing.T) {
 			timeout *= 2
 		}
 		got := l.transit(rand.New(rand.NewPCG(seed, 0)), rtt)
-		require.InDelta(t, want, got, 1+float64(want)/1e6, "a rounded nanosecond is doubled too")
+		require.InDelta(t, want, got, 1+float64(want)/1e6, "rounding errors double too")
 	})
 }
 
@@ -146,8 +146,8 @@ func TestWithoutLossNoChanceIsSpent(t *testing.T) {
 	require.Equal(t, b.Uint64(), a.Uint64())
 }
 
-// mix is one step of splitmix64 without its increment; the values are those that its
-// authors' program gives from 0.
+// mix is one step of splitmix64 without its increment. The expected values are the output
+// of its authors' program, started at 0.
 func TestMixIsSplitmix64(t *testing.T) {
 	state := uint64(0)
 	for _, want := range []uint64{0xe220a8397b1dcdaf, 0x6e789e6aa1b965f4, 0x06c45d188009454f, 0xf88bb8a8724c81ec} {
@@ -156,8 +156,8 @@ func TestMixIsSplitmix64(t *testing.T) {
 	}
 }
 
-// Connections against a list of each node's connections: a node forgets one only
-// when another falls on its slot or when one of the two restarts.
+// Connections against a map: a node forgets a connection only when another takes its slot
+// or when one of the two nodes restarts.
 func TestConnectionsAgainstAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		nodes := make([]*node, rapid.IntRange(2, 12).Draw(t, "nodes"))
@@ -170,7 +170,7 @@ func TestConnectionsAgainstAMap(t *testing.T) {
 		}
 		type pair struct{ low, high uint32 }
 		of := func(a, b *node) pair { return pair{min(a.num, b.num), max(a.num, b.num)} }
-		want := map[pair]*conn{} // where each is noted
+		want := map[pair]*conn{} // the slot of each
 		t.Repeat(map[string]func(*rapid.T){
 			"connect": func(t *rapid.T) {
 				a, b := drawPair(t)
@@ -205,7 +205,8 @@ func TestConnectionsAgainstAMap(t *testing.T) {
 	})
 }
 
-// Half of a node's connections are noted at each end, and a node keeps some of both.
+// Half of a node's connections are stored at each end, and a node keeps some of both
+// halves.
 func TestANodeKeepsSome64Connections(t *testing.T) {
 	nodes := make([]*node, 1000)
 	for i := range nodes {

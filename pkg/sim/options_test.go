@@ -27,8 +27,8 @@ func TestEveryOptionHasADefaultAndHelp(t *testing.T) {
 	}
 }
 
-// No field is without a name: setting every option to something else than its default
-// leaves no field as it was.
+// Every field has an option: setting every option to something other than its default
+// changes every field.
 func TestEveryFieldHasAnOption(t *testing.T) {
 	o, defaults := DefaultOptions(), DefaultOptions()
 	for name, value := range map[string]string{
@@ -54,7 +54,7 @@ func changed(t *testing.T, was, is reflect.Value, name string) {
 	}
 }
 
-// The defaults of the protocol are those of the node.
+// The protocol defaults are the defaults of the node.
 func TestDefaultsShip(t *testing.T) {
 	p := DefaultOptions().Protocol
 	require.Equal(t, dht.Alpha, p.Alpha)
@@ -70,8 +70,8 @@ func TestDefaultsShip(t *testing.T) {
 	require.Less(t, p.Republish, p.TTL)
 }
 
-// Values that an option takes and such that it refuses, at its edges. What is refused
-// changes nothing.
+// Values that an option accepts and values that it rejects, at the edges of its range. A
+// rejected value changes nothing.
 func TestOptionsTakeTheirRangeOnly(t *testing.T) {
 	number := func(low, high int) (good, bad []string) {
 		return []string{strconv.Itoa(low), strconv.Itoa(low + 1), strconv.Itoa(high)},
@@ -157,7 +157,7 @@ func drawValue(t *rapid.T, name string) string {
 	return strconv.Itoa(rapid.IntRange(2, 100).Draw(t, "value"))
 }
 
-// The options in a report are flags that make the same run.
+// The options in a report, used as flags, give the same run.
 func TestOptionsAsFlagsMakeTheSameOptions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := drawOptions(t)
@@ -186,7 +186,8 @@ func TestOptionsString(t *testing.T) {
 	require.Contains(t, o.String(), "--hours 1000.0003 ", "a second more than 1000 hours")
 }
 
-// span is the duration's own text without zeros behind, and says the same.
+// span is the duration's String without trailing zero units, and parses to the same
+// duration.
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 10 * time.Second: "10s", time.Minute: "1m", 10 * time.Minute: "10m", 20*time.Minute + 30*time.Second: "20m30s",
@@ -205,7 +206,7 @@ func TestSpan(t *testing.T) {
 	})
 }
 
-// A network smaller than its bootstrap nodes is all bootstrap nodes.
+// In a network with fewer nodes than bootstrap nodes, every node is one.
 func TestBootstrapNodesAreAtMostAll(t *testing.T) {
 	for _, start := range []string{StartWarm, StartJoin} {
 		o := DefaultOptions()

@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// The oracles: results that others published, or that follow on paper, against
-// ours. docs/SIMULATOR.md has them in a table.
+// The oracles compare the simulator with published or calculated results.
+// docs/SIMULATOR.md lists them in a table.
 
 // network returns a world with warm tables.
 func network(nodes int, churn string) *World {
@@ -21,7 +21,7 @@ func network(nodes int, churn string) *World {
 	return New(o, nil)
 }
 
-// quiet is a network in which nobody does anything but what a test asks for.
+// quiet is a network in which nodes do only what the test asks for.
 func quiet(nodes int) *World {
 	w := network(nodes, ChurnNone)
 	w.queue = queue{}
@@ -125,9 +125,9 @@ func TestOracleHoldersOfTheMixture(t *testing.T) {
 	require.InDelta(t, 15, left, 0.5)
 }
 
-// A server that one meets at random has been up for a while: it stays for another t
-// with the probability that is the integral of a session's survival from t on over
-// its whole. A record is lost when all of its 20 holders are.
+// A server drawn at random is in the middle of a session. The probability that it stays
+// for another t is the integral of the survival function from t on, divided by the whole
+// integral. A record is lost when all of its 20 holders have left.
 func TestOracleSurvivalUnderWeibullChurn(t *testing.T) {
 	t.Parallel()
 	w := network(5000, ChurnWeibull)
@@ -146,8 +146,8 @@ func TestOracleSurvivalUnderWeibullChurn(t *testing.T) {
 	}
 }
 
-// residualSurvival integrates exp(-x^shape) from t on, over its whole: the share of
-// sessions found under way that last t longer, in units of the scale.
+// residualSurvival integrates exp(-x^shape) from t on and divides by the whole integral:
+// the share of running sessions that last t longer, in units of the scale.
 func residualSurvival(shape, t float64) float64 {
 	const step, end = 0.002, 500.0
 	tail, whole := 0.0, 0.0

@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawing is an SVG as a reader of XML sees it.
+// drawing is a parsed SVG.
 type drawing struct {
 	texts   []string
 	circles [][2]float64
@@ -22,7 +22,7 @@ type drawing struct {
 	numbers []float64 // every coordinate
 }
 
-// readSVG fails if the text is not well formed.
+// readSVG parses an SVG. It fails if the text is not well formed.
 func readSVG(t require.TestingT, svg string) (d drawing) {
 	dec := xml.NewDecoder(strings.NewReader(svg))
 	inText := false
@@ -77,7 +77,8 @@ func (d *drawing) element(t require.TestingT, e xml.StartElement) {
 	}
 }
 
-// drawPlot draws lines with points missing, of one point, of none and all alike.
+// drawPlot generates plots: lines with missing points, with one point, with none, and
+// with equal points.
 func drawPlot(t *rapid.T) *plot {
 	p := &plot{title: rapid.String().Draw(t, "title"), x: "x"}
 	if rapid.Bool().Draw(t, "labelled") {
@@ -100,7 +101,7 @@ func drawPlot(t *rapid.T) *plot {
 	return p
 }
 
-// Whatever is drawn is well formed and lies on the paper, the curves within the axes.
+// Every plot is well formed and within its size, and the curves are within the axes.
 func TestPlotsAreWellFormedAndOnThePaper(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPlot(t)
@@ -132,7 +133,7 @@ func TestPlotsAreWellFormedAndOnThePaper(t *testing.T) {
 	})
 }
 
-// printable leaves out what XML cannot say.
+// printable removes runes that XML cannot contain.
 func printable(r rune) rune {
 	if r < ' ' || r == 0xfffe || r == 0xffff || r == 0xfffd {
 		return -1
@@ -140,8 +141,8 @@ func printable(r rune) rune {
 	return r
 }
 
-// Points are where their values say: the axis begins at 0 and the highest is below
-// its end.
+// Points are placed by their values. The axis starts at 0 and ends above the highest
+// point.
 func TestPointsAreInTheirPlaces(t *testing.T) {
 	p := &plot{lines: []line{{xs: []float64{0, 5, 10}, ys: []float64{0, 100, 50}}}}
 	d := readSVG(t, p.svg())

@@ -11,7 +11,7 @@ import (
 func TestPortableMathIsMath(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := rapid.Float64Range(-700, 700).Draw(t, "x")
-		require.InEpsilon(t, math.Exp(x), exp(x), 2e-13, "exp %v: 700 has no more digits behind its point", x)
+		require.InEpsilon(t, math.Exp(x), exp(x), 2e-13, "exp %v: a float64 near 700 has no more digits after the point", x)
 		y := rapid.Float64Range(1e-300, 1e300).Draw(t, "y")
 		require.InDelta(t, math.Log(y), ln(y), 1e-15*max(1, math.Abs(math.Log(y))), "ln %v", y)
 		shape := rapid.Float64Range(0.1, 4).Draw(t, "shape")
@@ -38,8 +38,8 @@ func TestPortableMathAtItsEdges(t *testing.T) {
 }
 
 // sameBits are the results that every machine must give, to the last bit. They come from
-// the same series in Python, whose arithmetic never fuses a multiplication with an
-// addition. Those marked differ where it is fused.
+// the same series in Python, which never fuses a multiplication with an addition. The
+// results marked "fused" differ if they are fused.
 var sameBits = []struct {
 	name string
 	got  float64

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// Every prefix of 16 bits has a preimage, and its hash is in it.
+// Every prefix of 16 bits has a preimage, and its hash has that prefix.
 func TestEveryPrefixHasAPreimage(t *testing.T) {
 	p := allPreimages()
 	require.Len(t, p.salts, 1<<16)
@@ -23,7 +23,7 @@ func TestEveryPrefixHasAPreimage(t *testing.T) {
 	}
 }
 
-// A refresh looks for a key of its bucket: any of them, evenly.
+// A refresh looks for a key of its bucket. Every key is equally likely.
 func TestRandomPreimageIsInThePrefix(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		self := drawKey(t, nil)
@@ -63,11 +63,11 @@ func TestPreimagesNameNoNode(t *testing.T) {
 	}
 }
 
-// keyOf remembers, so it is asked for many keys in random order: those of nodes, those
-// that share a place of its memory, short ones and such that begin as a node's.
+// keyOf caches, so the test asks for many keys in random order: keys of nodes, keys that
+// share a slot of the cache, short keys and keys that begin like a node's.
 func TestKeyOfIsTheHash(t *testing.T) {
 	w := network(50, ChurnNone)
-	like := func(num uint32) []byte { // the ID of a node but for its last byte
+	like := func(num uint32) []byte { // the ID of a node except for its last byte
 		b := []byte(w.peer(num).ID)
 		b[idLen-1]++
 		return b
@@ -76,7 +76,7 @@ func TestKeyOfIsTheHash(t *testing.T) {
 	for i := range uint32(50) {
 		keys = append(keys, []byte(w.peer(i).ID), like(i), preimage(i), w.randomKey(), w.randomKey()[:i%idLen])
 	}
-	for i := range uint32(8) { // one place in the memory
+	for i := range uint32(8) { // one slot of the cache
 		k := w.randomKey()
 		binary.BigEndian.PutUint16(k[8:], uint16(len(w.keys))*uint16(i)+5)
 		twin := bytes.Clone(k)

@@ -6,8 +6,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// promises are what docs/SIMULATOR.md says each scenario shows, in numbers that hold at
-// any size. TestGoldenReports asks for them, so that -rewrite cannot write them away.
+// promises are the results that docs/SIMULATOR.md describes for each scenario, in numbers
+// that hold at any size. TestGoldenReports checks them, so that -rewrite cannot hide a
+// change.
 var promises = map[string]func(t *testing.T, r *Report){
 	"steady": func(t *testing.T, r *Report) {
 		p := phaseOf(t, r, "main")
@@ -25,8 +26,8 @@ var promises = map[string]func(t *testing.T, r *Report){
 		require.Less(t, p.Restored.P50, 1.0, "snapshots bring tables back in a second")
 		require.Zero(t, p.Tables.Stale)
 		require.Equal(t, 1.0, p.Tables.Complete)
-		require.Equal(t, 20.0, p.Records.Holders, "their disks have the records")
-		require.Nil(t, p.Joined, "nobody needs the bootstrap nodes")
+		require.Equal(t, 20.0, p.Records.Holders, "the records are on their disks")
+		require.Nil(t, p.Joined, "no node uses the bootstrap nodes")
 	},
 	"partition": func(t *testing.T, r *Report) {
 		require.GreaterOrEqual(t, opOf(t, phaseOf(t, r, "divided"), "lookup").Success, 0.98, "both sides work")
@@ -50,12 +51,12 @@ var promises = map[string]func(t *testing.T, r *Report){
 	"hot": func(t *testing.T, r *Report) {
 		p := phaseOf(t, r, "hot")
 		require.Equal(t, 1.0, opOf(t, p, "find").Success)
-		require.Greater(t, p.Load.Gini, 2*phaseOf(t, r, "after").Load.Gini, "twenty bear the load")
+		require.Greater(t, p.Load.Gini, 2*phaseOf(t, r, "after").Load.Gini, "twenty servers carry the load")
 		require.Greater(t, p.Load.Max, 10*p.Load.Mean)
 	},
 	"crowd": func(t *testing.T, r *Report) {
 		p := phaseOf(t, r, "joined")
-		require.Equal(t, p.Servers, phaseOf(t, r, "main").Joined.Count, "everybody has joined")
+		require.Equal(t, p.Servers, phaseOf(t, r, "main").Joined.Count, "every server has joined")
 		require.GreaterOrEqual(t, opOf(t, p, "lookup").Recall, 0.97)
 	},
 	"dead": func(t *testing.T, r *Report) {
@@ -66,7 +67,7 @@ var promises = map[string]func(t *testing.T, r *Report){
 		require.Greater(t, opOf(t, first, "lookup").Took.P50, opOf(t, last, "lookup").Took.P50)
 	},
 	"forget": func(t *testing.T, r *Report) {
-		require.Less(t, phaseOf(t, r, "after-6h").Records.Holders, phaseOf(t, r, "main").Records.Holders, "holders fall away")
+		require.Less(t, phaseOf(t, r, "after-6h").Records.Holders, phaseOf(t, r, "main").Records.Holders, "holders leave")
 		require.Zero(t, phaseOf(t, r, "after-6h").Records.Lost)
 		require.Nil(t, phaseOf(t, r, "main").Republished)
 	},
@@ -80,7 +81,7 @@ var promises = map[string]func(t *testing.T, r *Report){
 		}
 	},
 	"weibull": func(t *testing.T, r *Report) {
-		require.Less(t, phaseOf(t, r, "main").Records.Holders, 7.0, "no choice of holders saves them")
+		require.Less(t, phaseOf(t, r, "main").Records.Holders, 7.0, "holders leave, whichever are chosen")
 		require.Greater(t, phaseOf(t, r, "before-the-cycle").Records.Holders, 15.0, "republishing does")
 	},
 	"cycle": func(t *testing.T, r *Report) {

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// requireHeap fails if a parent is due after one of its children, or if an event is
-// not where its place says.
+// requireHeap fails if a parent is due after one of its children, or if place has the
+// wrong index for an event.
 func requireHeap(t require.TestingT, q *events) {
 	for i := 1; i < len(q.heap); i++ {
 		require.False(t, q.heap[i].before(&q.heap[(i-1)/4]), "place %d is due before its parent", i)

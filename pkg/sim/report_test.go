@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// measured is a phase with every measure set to a number that is easy to follow.
+// measured is a phase with every measure set to a number that is easy to check.
 func measured() *phase {
 	p := &phase{name: "busy", from: 10 * time.Minute, to: 40 * time.Minute}
 	for k := range p.ops {
@@ -60,7 +60,7 @@ func measured() *phase {
 	return p
 }
 
-// worldOf is a world whose report is made of the given phases.
+// worldOf is a world whose report has the given phases.
 func worldOf(phases ...*phase) *World {
 	o := DefaultOptions()
 	o.Nodes = 10
@@ -71,7 +71,7 @@ func worldOf(phases ...*phase) *World {
 	}
 }
 
-// The report of a phase, each number worked out by hand in the golden files.
+// The report of a phase. The numbers in the golden files were calculated by hand.
 func TestReportOfAPhase(t *testing.T) {
 	w := worldOf(measured())
 	w.violations = []string{"1m0s node 3: it broke"}
@@ -104,7 +104,8 @@ func file(t *testing.T, name, got string) {
 	require.Equal(t, string(want), got, "go test ./pkg/sim -rewrite writes it again")
 }
 
-// A phase in which nothing happened has no numbers that JSON cannot say, and no rows.
+// A phase in which nothing happened has no rows, and no numbers that JSON cannot
+// represent.
 func TestReportOfNothing(t *testing.T) {
 	for _, p := range []*phase{{}, {name: "x", to: time.Hour}, {records: recordStats{contents: 1}}} {
 		r := worldOf(p).Report()
@@ -134,7 +135,8 @@ func finite(t *testing.T, v reflect.Value) {
 	}
 }
 
-// Rates are by the length of the phase, those of a server by the servers at its end.
+// Rates divide by the length of the phase, and those per server by the servers at its
+// end.
 func TestRatesFollowTheLengthOfThePhase(t *testing.T) {
 	long, short := measured(), measured()
 	long.to = long.from + 2*(short.to-short.from)
@@ -148,7 +150,7 @@ func TestRatesFollowTheLengthOfThePhase(t *testing.T) {
 	require.Equal(t, a.Ops, b.Ops)
 }
 
-// Phases have names when there are several.
+// The text names phases only if there are several.
 func TestOnePhaseHasNoName(t *testing.T) {
 	one, two := measured(), measured()
 	two.name, two.from, two.to = "quiet", one.to, one.to+time.Hour
@@ -161,7 +163,7 @@ func TestOnePhaseHasNoName(t *testing.T) {
 	require.Contains(t, out.String(), "\n\nquiet: 1 h from 0.5 h, 10 servers at its end\n")
 }
 
-// full is a disk with room for a number of bytes.
+// full is a disk with space for a number of bytes.
 type full struct{ room int }
 
 var errFull = errors.New("disk full")
@@ -173,7 +175,7 @@ func (f *full) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Wherever the disk is full, the error comes back.
+// Wherever the disk fills up, writing returns the error.
 func TestReportsSayThatTheDiskIsFull(t *testing.T) {
 	r := worldOf(measured(), measured()).Report()
 	r.Violations = []string{"one"}

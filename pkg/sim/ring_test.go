@@ -39,7 +39,7 @@ func drawKeys(t *rapid.T, most int) []kad.Key {
 	return keys
 }
 
-// drawKey draws a key, or one of the given ones from which one bit on differs.
+// drawKey draws a key. It may be random from some bit on and equal to a given key before.
 func drawKey(t *rapid.T, like []kad.Key) (k kad.Key) {
 	for i := range 4 {
 		k[i] = rapid.Byte().Draw(t, "byte")
@@ -53,14 +53,14 @@ func drawKey(t *rapid.T, like []kad.Key) (k kad.Key) {
 	return near
 }
 
-// byDistance sorts nodes by hand: what every look at the ring must agree with.
+// byDistance sorts nodes by distance. The ring must agree with it.
 func byDistance(w *World, nums []uint32, target *kad.Key) []uint32 {
 	return slices.SortedFunc(slices.Values(nums), func(a, b uint32) int {
 		return kad.CompareDistance(target, &w.peer(a).Key, &w.peer(b).Key)
 	})
 }
 
-// The ring against a set that is sorted whenever somebody looks.
+// The ring against a set that is sorted for every query.
 func TestRingAgainstASortedSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		keys := drawKeys(t, 60)
@@ -102,8 +102,8 @@ func TestRingAgainstASortedSet(t *testing.T) {
 	})
 }
 
-// The servers of a bucket are found by halving the ring as often as the bucket's
-// number says, which a count of common bits must confirm.
+// halves finds the servers of a bucket by dividing the ring once per bit. Counting common
+// bits must give the same.
 func TestRingHalves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		keys := drawKeys(t, 60)
@@ -138,7 +138,7 @@ func TestRingSplit(t *testing.T) {
 	require.Equal(t, 3, w.truth.split(3, 3, 1), "nothing to split")
 }
 
-// The ring holds live honest servers and nobody else, whatever happens to them.
+// The ring has exactly the live honest servers, whatever happens to them.
 func TestTheTruthIsLiveHonestServers(t *testing.T) {
 	o := DefaultOptions()
 	o.Nodes, o.Clients = 60, 0.2
@@ -162,7 +162,7 @@ func TestTheTruthIsLiveHonestServers(t *testing.T) {
 	}
 }
 
-// requireTruth compares the ring with a look at every node.
+// requireTruth compares the ring with the state of every node.
 func requireTruth(t *testing.T, w *World) {
 	t.Helper()
 	var want, liars []uint32

@@ -13,8 +13,8 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden reports in testdata")
 
-// goldens are the shipped scenarios at the size that an ordinary test can afford.
-// Their full size is the scenario's own. Under the race detector only small ones run.
+// goldens are the shipped scenarios at a size that an ordinary test can afford; the
+// scenarios themselves are larger. Under the race detector only the small ones run.
 var goldens = []struct {
 	scenario, options string
 	small             bool
@@ -69,7 +69,7 @@ func TestGoldenReports(t *testing.T) {
 			require.NoError(t, r.Print(&out))
 			golden(t, g.scenario, out.String())
 			requireConsistent(t, r)
-			require.NotNil(t, promises[g.scenario], "what does it show?")
+			require.NotNil(t, promises[g.scenario], "%s has no promises", g.scenario)
 			promises[g.scenario](t, r)
 		})
 	}
@@ -85,7 +85,8 @@ func golden(t *testing.T, name, got string) {
 
 const small = "nodes=60 hours=0.05 warmup=1m churn=weibull loss=0.01 clients=0.1"
 
-// What is left out where nobody looks changes nothing: see World.unnamed.
+// With checks on, the run is the same, although the world leaves out peers that nothing
+// reads. See World.unnamed.
 func TestCheckChangesNothing(t *testing.T) {
 	w := prepare(t, "steady", small)
 	require.NoError(t, w.Run(nil))

@@ -20,8 +20,8 @@ func numbers(xs ...int64) *samples {
 
 var drawNumbers = rapid.SliceOfN(rapid.Int64Range(0, 1_000_000), 1, 60)
 
-// A quantile against a count: it is a sample, at most a share q of the samples lies
-// below it, and more than that up to it.
+// A quantile against a count: it is one of the samples, at most a share q of the samples
+// is below it, and more than q is at or below it.
 func TestQuantileAgainstACount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		xs := drawNumbers.Draw(t, "samples")
@@ -46,7 +46,7 @@ func TestQuantileAgainstACount(t *testing.T) {
 	})
 }
 
-// Samples may come after a quantile was asked for.
+// Samples may be added after a quantile was computed.
 func TestSamplesMayBeAddedLater(t *testing.T) {
 	s := numbers(5, 1)
 	require.Equal(t, int64(1), s.quantile(0))
@@ -120,14 +120,14 @@ func TestMeanAndSigma(t *testing.T) {
 
 func TestShare(t *testing.T) {
 	var s share
-	require.Zero(t, s.value(), "a part of nothing")
+	require.Zero(t, s.value(), "there is no whole")
 	s.add(1, 4)
 	s.add(2, 2)
 	s.add(0, 0)
 	require.Equal(t, 0.5, s.value())
 }
 
-// Five digits stay, and a number that was rounded stays as it is.
+// round keeps five digits, and does not change a rounded number.
 func TestRound(t *testing.T) {
 	for x, want := range map[float64]float64{
 		0: 0, 1: 1, 0.1: 0.1, 1.0 / 3: 0.33333, 2.0 / 3: 0.66667, 123.456: 123.46, 99999.6: 100000, 1234567: 1234567,

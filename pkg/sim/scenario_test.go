@@ -43,7 +43,7 @@ func TestAScenarioWithoutATitleHasItsName(t *testing.T) {
 	require.Empty(t, w.Report().Title, "no scenario, no title")
 }
 
-// What is written wrong is said with the line and what to write instead.
+// An error names the line and what to write instead.
 func TestBadScenarios(t *testing.T) {
 	const timeWanted = "want a time such as 90s or 22h, at most a year"
 	for text, want := range map[string]string{
@@ -91,7 +91,7 @@ func TestBadScenarios(t *testing.T) {
 	require.ErrorIs(t, err, ErrScenario)
 }
 
-// Whatever is in a file, it is a scenario or an error that names one of its lines.
+// Any text is either a scenario or gives an error that names one of its lines.
 func TestAnyTextIsParsed(t *testing.T) {
 	word := rapid.OneOf(
 		rapid.SampledFrom([]string{"at", "every", "from", "until", "title", "nodes", "kill", "lookup", "phase", "1m", "0", "0.5", "-1", "#", "\n", "\r", "\x00", "é"}),
@@ -112,8 +112,7 @@ func TestAnyTextIsParsed(t *testing.T) {
 	})
 }
 
-// A scenario that is written from its steps, with any blanks and comments, is read as
-// those steps.
+// A scenario written from steps, with any blanks and comments, parses to the same steps.
 func TestScenariosAreReadAsWritten(t *testing.T) {
 	acts := []string{
 		"lookup", "lookup 3", "seek 2", "provide", "put 7", "publish 5", "publish-values", "publish-all 10", "find", "find-hot 9",
@@ -151,7 +150,7 @@ func TestScenariosAreReadAsWritten(t *testing.T) {
 	})
 }
 
-// What ships is read, ends within its run, and is in the documentation.
+// Every shipped scenario parses, ends within its run and is documented.
 func TestShippedScenarios(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/SIMULATOR.md")
 	require.NoError(t, err)
@@ -183,8 +182,8 @@ func TestShippedScenarios(t *testing.T) {
 	}
 }
 
-// A step is taken at each of its times in the run, by a count on fingers, and at no
-// other.
+// A step runs at each of its times within the run, found by counting, and at no other
+// time.
 func TestStepsAreTakenAtTheirTimes(t *testing.T) {
 	times := rapid.Map(rapid.IntRange(0, 40), func(n int) time.Duration { return time.Duration(n) * time.Second })
 	rapid.Check(t, func(t *rapid.T) {
@@ -201,7 +200,7 @@ func TestStepsAreTakenAtTheirTimes(t *testing.T) {
 
 		for at := s.At; at <= o.Duration && (at == s.At || s.Until == 0 || at <= s.Until); at += s.Every {
 			if at == s.At && at == o.Duration {
-				break // it would begin when all is over
+				break // it would begin after the end
 			}
 			want = append(want, at)
 			if s.Every == 0 {

@@ -18,8 +18,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// TestScripts runs testdata/world/*.txt: each block is commands, "----" and what
-// happens then. doc of the commands: worldScript.run.
+// TestScripts runs testdata/world/*.txt: each block is commands, "----" and what happens
+// then. worldScript.run documents the commands.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/world/*.txt")
 	require.NoError(t, err)
@@ -151,7 +151,7 @@ func (s *worldScript) nodes(words []string) (out []*node) {
 	return out
 }
 
-// content returns the content of that name; its key is made of it.
+// content returns the content with that name. Its key is derived from the name.
 func (s *worldScript) content(name string) *content {
 	c := s.contents[name]
 	if c == nil {
@@ -162,7 +162,7 @@ func (s *worldScript) content(name string) *content {
 	return c
 }
 
-// find looks for a content's record, also where nobody stored any.
+// find looks for a content's record, even if no node stored one.
 func (s *worldScript) find(n *node, c *content) {
 	if c.value {
 		s.w.ask(n, &op{kind: opGet, target: c.at, content: c}, dht.Query{Kind: dht.FindValue, Key: c.key})
@@ -171,7 +171,7 @@ func (s *worldScript) find(n *node, c *content) {
 	s.w.ask(n, &op{kind: opFind, target: c.at, content: c}, dht.Query{Kind: dht.FindProviders, Key: c.key, Count: 1})
 }
 
-// pass lets time pass and returns the trace of it.
+// pass runs the world for a time and returns the trace.
 func (s *worldScript) pass(length string) string {
 	d, err := time.ParseDuration(length)
 	require.NoError(s.t, err)

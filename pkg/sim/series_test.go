@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A run of any length has about as many points, a minute apart at least, and the last
-// of them is not after its end.
+// A run of any length has about samplesPerRun points, at least a minute apart, and the
+// last is not after the end of the run.
 func TestPointsAreSpacedOverTheRun(t *testing.T) {
 	for _, tt := range []struct {
 		length, every time.Duration
@@ -36,7 +36,7 @@ func TestPointsAreSpacedOverTheRun(t *testing.T) {
 	}
 }
 
-// A point shows what has happened since the point before.
+// A point covers the time since the previous point.
 func TestAPointIsSinceTheOneBefore(t *testing.T) {
 	w := quiet(30)
 	w.sampleEvery = time.Minute
@@ -49,7 +49,7 @@ func TestAPointIsSinceTheOneBefore(t *testing.T) {
 
 	s := &w.phase.ops[opLookup]
 	s.count, s.succeeded = 4, 3
-	w.phase.ops[opProvide].count = 100 // success is of lookups and searches
+	w.phase.ops[opProvide].count = 100 // provides do not count towards success
 	w.phase.traffic[0].requests = 60
 	p := point()
 	require.Equal(t, 0.75, p.Success)
@@ -73,7 +73,7 @@ func TestAPointIsSinceTheOneBefore(t *testing.T) {
 	require.Zero(t, p.Holders)
 	require.Equal(t, 1, p.Lost)
 	require.Equal(t, 29, p.Servers)
-	require.InDelta(t, 1.0/29, p.Stale, 0.01, "each table has the one that stopped")
+	require.InDelta(t, 1.0/29, p.Stale, 0.01, "each table contains the stopped node")
 
 	n := len(w.series)
 	w.over = true

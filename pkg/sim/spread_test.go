@@ -11,10 +11,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// requireDrawn fails if samples do not follow a cumulative distribution, by the test
-// of Kolmogorov and Smirnov: the largest gap between the share of the samples up to x
-// and what the formula says. One honest set of samples in a thousand fails, so the
-// random numbers have a fixed seed.
+// requireDrawn fails if samples do not follow a cumulative distribution, by the test of
+// Kolmogorov and Smirnov: the largest gap between the share of the samples up to x and
+// what the formula says. One correct set of samples in a thousand fails, so the random
+// numbers have a fixed seed.
 func requireDrawn(t require.TestingT, samples []float64, cdf func(x float64) float64) {
 	samples = slices.Sorted(slices.Values(samples))
 	n := float64(len(samples))
@@ -36,7 +36,7 @@ func draw(n int, from func(*rand.Rand) time.Duration) []float64 {
 	return out
 }
 
-// The test above finds a distribution that is a little off.
+// requireDrawn detects a slightly wrong distribution.
 func TestRequireDrawnFindsAShift(t *testing.T) {
 	uniform := func(shift float64) []float64 {
 		return draw(20_000, func(rng *rand.Rand) time.Duration {
@@ -50,7 +50,7 @@ func TestRequireDrawnFindsAShift(t *testing.T) {
 	require.EqualValues(t, 1, r)
 }
 
-// failures counts what an assertion finds.
+// failures counts failed assertions.
 type failures int
 
 func (n *failures) Errorf(string, ...any) { *n++ }
@@ -73,7 +73,7 @@ func TestLogNormalQuantiles(t *testing.T) {
 	})
 }
 
-// A draw uses the upper bits of the random number, each value as often as any other.
+// A draw uses the upper bits of the random number, and every value is equally likely.
 func TestQuantilesAt(t *testing.T) {
 	q := make(quantiles, quantileCount)
 	for i := range q {
@@ -105,8 +105,9 @@ func TestDrawsFollowTheirFormulas(t *testing.T) {
 	})
 }
 
-// A session found under way has left what the integral of the survival says. With
-// shape 1 that is the whole session again: an exponential time has no memory.
+// The remaining time of a running session follows the integral of the survival function.
+// With shape 1 it is distributed like a whole session, because the exponential
+// distribution is memoryless.
 func TestResidualFollowsItsFormula(t *testing.T) {
 	const n = 20_000
 	memoryless := newWeibull(1, time.Hour)
@@ -114,7 +115,7 @@ func TestResidualFollowsItsFormula(t *testing.T) {
 
 	w := newWeibull(sessionShape, sessionScale)
 	scale := sessionScale.Seconds()
-	// residualSurvival is a sum over 250,000 steps: compare at some hours only.
+	// residualSurvival sums over 250,000 steps, so compare only at some hours.
 	samples := draw(n, w.residual)
 	for _, hours := range []float64{0.1, 0.5, 1, 3, 6, 12, 24, 48, 96} {
 		longer := 0
@@ -142,7 +143,7 @@ func TestWeibullTable(t *testing.T) {
 	})
 }
 
-// On paper the mean of a residual time is E[X^2] / 2 E[X].
+// The mean remaining time is E[X^2] / 2 E[X].
 func TestResidualMean(t *testing.T) {
 	w := newWeibull(sessionShape, sessionScale)
 	scale := sessionScale.Seconds()

@@ -54,7 +54,7 @@ func TestParseSweep(t *testing.T) {
 	}
 }
 
-// The first run that fails ends the sweep; the options of the caller stay as they are.
+// The first run that fails ends the sweep. The caller's options do not change.
 func TestASweepEndsWithTheFirstError(t *testing.T) {
 	stop := errors.New("stop")
 	s, err := ParseSweep("nodes=10,20,30")
@@ -72,7 +72,8 @@ func TestASweepEndsWithTheFirstError(t *testing.T) {
 	require.Equal(t, DefaultOptions(), o)
 }
 
-// A row for each operation of each phase of each run, and what was broken in which.
+// The text has a row for each operation of each phase of each run, and the violations of
+// each run.
 func TestSweepAsText(t *testing.T) {
 	s := sweepOf("alpha", "1", "3")
 	s.Runs[1].Violations = []string{"1m0s node 3: it broke"}

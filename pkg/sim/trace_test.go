@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// recorded lets events of each kind happen in the trace only.
+// recorded adds events of each kind to the trace without running them.
 func recorded(w *World) {
 	w.calls.add(call{from: 3, to: 12, msg: &wire.Message{Type: wire.FindNode}})
 	w.calls.add(call{from: 12, to: 3, msg: &wire.Message{Type: wire.AddProvider}})
@@ -48,7 +48,7 @@ func TestTraceIsALineForEachEvent(t *testing.T) {
 	require.Equal(t, recordedText, out.String())
 }
 
-// Each way in which a run can differ from its trace, and what is said about it.
+// Each way in which a run can differ from its trace, and its error.
 func TestCompareSaysTheLine(t *testing.T) {
 	for name, tt := range map[string]struct{ was, want string }{
 		"the same":      {recordedText, ""},

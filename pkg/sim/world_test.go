@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// busy is a world in which much happens.
+// busy is a world with many kinds of events.
 func busy(t require.TestingT, seed uint64) *World {
 	o := DefaultOptions()
 	o.Nodes, o.Seed, o.Churn, o.Loss, o.Clients, o.Check = 40, seed, ChurnWeibull, 0.02, 0.1, true
@@ -23,8 +23,8 @@ func busy(t require.TestingT, seed uint64) *World {
 	return New(o, s)
 }
 
-// A run depends on its options alone: in one go, in slices of any length, or with
-// another world in between.
+// A run depends only on its options: run whole, in slices of any length, or interleaved
+// with another world.
 func TestARunInSlicesIsTheRun(t *testing.T) {
 	whole := busy(t, 1)
 	require.NoError(t, whole.Run(nil))
@@ -41,7 +41,7 @@ func TestARunInSlicesIsTheRun(t *testing.T) {
 	}
 }
 
-// Another seed is another run from its first events on.
+// Runs with different seeds differ from their first events on.
 func TestSeedsDiffer(t *testing.T) {
 	seen := map[uint64]uint64{}
 	for _, seed := range []uint64{0, 1, 2, 1 << 40, 1<<64 - 1} {
@@ -53,8 +53,8 @@ func TestSeedsDiffer(t *testing.T) {
 	}
 }
 
-// More of one kind of chance does not change another: with loss, or churn, everybody
-// is who he was, where he was.
+// The random streams are independent: with loss or churn, every node keeps its ID and its
+// region.
 func TestStreamsOfChanceAreIndependent(t *testing.T) {
 	plain := network(60, ChurnNone)
 	o := plain.opts
@@ -77,7 +77,7 @@ func TestStreamsOfChanceAreIndependent(t *testing.T) {
 	require.Len(t, slices.Compact(first), 6, "no two streams are the same")
 }
 
-// A peer ID leads to its node, and what is not one leads nowhere.
+// number returns the node of a peer ID, and false for anything else.
 func TestNumberOfAPeer(t *testing.T) {
 	w := network(300, ChurnNone)
 	for i := range uint32(300) {
@@ -99,10 +99,10 @@ func TestNumberOfAPeer(t *testing.T) {
 	}
 }
 
-// Nodes beyond the first chunk have their places, and those before keep theirs.
+// Adding nodes beyond the first chunk does not move the peers in it.
 func TestPeersNeverMove(t *testing.T) {
 	o := DefaultOptions()
-	o.Nodes, o.Start = peerChunk-1, StartJoin // nobody is up
+	o.Nodes, o.Start = peerChunk-1, StartJoin // no node is up
 	w := New(o, nil)
 	first := w.peer(7)
 	for range 3 {
@@ -117,7 +117,7 @@ func TestPeersNeverMove(t *testing.T) {
 	}
 }
 
-// Of what happens at one time deadlines come last, and of those the lowest node first.
+// Among events at the same time deadlines come last, ordered by node.
 func TestDeadlinesComeLast(t *testing.T) {
 	w := &World{}
 	w.wakes.set(5, 10)
@@ -139,8 +139,8 @@ func TestDeadlinesComeLast(t *testing.T) {
 	require.Equal(t, uint32(3), e.arg)
 }
 
-// A node's life: who is up serves and is woken, who is down is not and forgets all but
-// its disk.
+// A node that is up serves and is woken. A node that is down is not, and loses everything
+// except its disk.
 func TestTheLifeOfANode(t *testing.T) {
 	w := network(30, ChurnNone)
 	w.RunUntil(2 * time.Minute)
@@ -167,7 +167,7 @@ func TestTheLifeOfANode(t *testing.T) {
 	require.Empty(t, w.Violations())
 }
 
-// An answer and a failure that are meant for an earlier life change nothing.
+// An answer or a failure for an earlier life of a node changes nothing.
 func TestAnEarlierLifeHearsNothing(t *testing.T) {
 	w := quiet(30)
 	w.ask(w.nodes[3], &op{kind: opLookup}, dht.Query{Kind: dht.FindClosest, Key: w.randomKey()})
@@ -186,7 +186,7 @@ func TestAnEarlierLifeHearsNothing(t *testing.T) {
 			}
 		}
 	}
-	require.Less(t, len(w.calls.list)-len(w.calls.free), flying, "their places are free")
+	require.Less(t, len(w.calls.list)-len(w.calls.free), flying, "their numbers are free")
 }
 
 // A node knows its own addresses and those of the peers in its table.
@@ -205,7 +205,7 @@ func TestFindAnswersForTheTable(t *testing.T) {
 	require.Empty(t, n.Said(nil, w.peer(4).ID, wire.Scope(0)))
 }
 
-// Tables share the world's copy of a peer; one that is nobody is kept as it is.
+// Tables share the world's copy of a peer. A peer that is no node is kept as it is.
 func TestShareIsTheOneCopy(t *testing.T) {
 	w := quiet(30)
 	require.Same(t, w.peer(4), w.share(kad.Peer{ID: w.peer(4).ID}))
@@ -213,7 +213,7 @@ func TestShareIsTheOneCopy(t *testing.T) {
 	require.Equal(t, invented, *w.share(invented))
 }
 
-// The value of a later version is greater, whatever the key.
+// The value of a later version is greater, whatever its key.
 func TestLaterVersionsAreNewer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := &content{key: rapid.SliceOf(rapid.Byte()).Draw(t, "key"), version: rapid.Uint64Range(0, 1<<60).Draw(t, "version")}

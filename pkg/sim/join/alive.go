@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// AliveReport is how the join of all sixteen nodes ended.
+// AliveReport is the result of all sixteen nodes joining.
 type AliveReport struct {
 	Seed   uint64  `json:"seed"`
 	Order  []ID    `json:"order"`  // in which they joined
@@ -18,8 +18,8 @@ type AliveReport struct {
 	Lookups int `json:"lookups"`
 }
 
-// AllAlive lets fifteen nodes join through 0110 in an order that seed chooses,
-// has every node refresh all its buckets once, and tries every lookup.
+// AllAlive has fifteen nodes join through 0110, in an order that depends on seed. Then
+// every node refreshes all its buckets once, and looks up every ID.
 func AllAlive(seed uint64) AliveReport {
 	w := newNetwork()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -38,7 +38,7 @@ func AllAlive(seed uint64) AliveReport {
 	return r
 }
 
-// joinAll brings up 0110 and then the others through it.
+// joinAll starts 0110, and then the others, which join through it.
 func (w *network) joinAll(rng *rand.Rand) (order []ID) {
 	w.enter(bob, bob.String())
 	order = append(order, bob)
@@ -55,7 +55,7 @@ func (w *network) joinAll(rng *rand.Rand) (order []ID) {
 	return order
 }
 
-// refreshAll is one round: the own ID first, then every bucket.
+// refreshAll is one refresh of a node: first its own ID, then every bucket.
 func (w *network) refreshAll(n *node, rng *rand.Rand) {
 	w.find(n, n.id)
 	for b := range Bits {
@@ -68,8 +68,8 @@ func randomOf(rng *rand.Rand, owner ID, bucket int) ID {
 	return firstOf(owner, bucket) | ID(rng.IntN(1<<bucket))
 }
 
-// full reports whether a table holds what sixteen live nodes allow: bucket 0
-// has one other node to hold, each farther one k of 2, 4 and 8.
+// full reports whether a table holds what sixteen live nodes allow: one other node in
+// bucket 0, and k of the 2, 4 and 8 nodes of the farther buckets.
 func full(t *Table) bool {
 	seen := map[ID]bool{t.Node: true}
 	for b, peers := range t.Buckets {
@@ -86,7 +86,8 @@ func full(t *Table) bool {
 	return true
 }
 
-// lookups has each node look for each ID and counts the exact ones.
+// lookups has each node look for each ID, and counts the lookups that found the two
+// nearest.
 func (w *network) lookups(r *AliveReport) {
 	for _, n := range w.nodes {
 		for target := ID(0); target < ids; target++ {
@@ -98,7 +99,7 @@ func (w *network) lookups(r *AliveReport) {
 	}
 }
 
-// truth returns the k IDs nearest to target, without the one that asks.
+// truth returns the k IDs nearest to target, without the asker.
 func truth(asker, target ID) []ID {
 	var out []ID
 	for d := ID(0); len(out) < BucketSize; d++ {

@@ -7,14 +7,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// Size of the played network.
+// Parameters of the network.
 const (
 	// Bits is the width of an ID.
 	Bits = 4
 	// BucketSize is k: peers in a bucket and in an answer.
 	BucketSize = 2
-	// Alpha is how many peers a lookup asks at once: one, so that its steps are
-	// in one order only.
+	// Alpha is how many peers a lookup asks at once: one, so that its steps have only one
+	// order.
 	Alpha = 1
 
 	ids = 1 << Bits
@@ -29,7 +29,7 @@ func (id ID) String() string { return fmt.Sprintf("%0*b", Bits, uint8(id)) }
 // MarshalText is String, for JSON.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// key is the first of the keys that begin with the ID's bits.
+// key is the smallest key that begins with the ID's bits.
 func (id ID) key() kad.Key { return kad.Key{byte(id) << (8 - Bits)} }
 
 func (id ID) peer() kad.Peer { return kad.Peer{ID: kad.PeerID(id.String()), Key: id.key()} }

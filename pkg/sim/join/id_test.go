@@ -34,8 +34,8 @@ func TestIDs(t *testing.T) {
 	require.Equal(t, []ID{}, idsOf(nil), "a list in JSON")
 }
 
-// Bucket i of the paper holds the distances from 2^i on, below 2^(i+1); that is the
-// bucket of the common prefix that the routing table counts.
+// Bucket i of the paper holds the distances from 2^i up to 2^(i+1). The routing table
+// numbers the same buckets by the length of the common prefix.
 func TestBuckets(t *testing.T) {
 	everyID(func(owner ID) {
 		require.Equal(t, -1, bucket(owner, owner))
@@ -52,7 +52,7 @@ func TestBuckets(t *testing.T) {
 	})
 }
 
-// The first of a bucket is the smallest of its IDs; a random one is any of them.
+// firstOf returns the smallest ID of a bucket, randomOf any of them.
 func TestIDsOfABucket(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	everyID(func(owner ID) {
@@ -77,7 +77,7 @@ func TestIDsOfABucket(t *testing.T) {
 	})
 }
 
-// The nearest by hand: all other IDs, sorted by distance.
+// truth against all other IDs, sorted by distance.
 func TestTruth(t *testing.T) {
 	everyID(func(asker ID) {
 		everyID(func(target ID) {
@@ -93,7 +93,7 @@ func TestTruth(t *testing.T) {
 	})
 }
 
-// A table is full when each bucket holds as many others as live there, up to k.
+// A table is full when each bucket holds as many live nodes as exist there, up to k.
 func TestFull(t *testing.T) {
 	good := func() *Table { return &Table{Node: 0, Buckets: [Bits][]ID{{1}, {2, 3}, {4, 7}, {8, 15}}} }
 	require.True(t, full(good()))

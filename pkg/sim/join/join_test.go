@@ -101,5 +101,5 @@ func TestAllAliveTranscript(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, r.Print(&out))
 	golden(t, "testdata/alive.txt", out.String())
-	require.Equal(t, r, AllAlive(1), "the same seed tells the same story")
+	require.Equal(t, r, AllAlive(1), "the same seed gives the same report")
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/lookup"
 )
 
-// node is a live participant.
+// node is a live node.
 type node struct {
 	id    ID
 	name  string
 	table *kbucket.Table
 }
 
-// network is all live nodes and what happens among them.
+// network is all live nodes and the steps so far.
 type network struct {
-	nodes [ids]*node // nil is not there
-	now   time.Time  // moves by a second with every dial
+	nodes [ids]*node // nil: no such node
+	now   time.Time  // advances by a second with every dial
 	steps []Step
 }
 
-// epoch is when a story begins; nothing depends on it.
+// epoch is the time at the start; nothing depends on it.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // lookupConfig is the shipping lookup at the size of this network: it ends when
@@ -32,7 +32,7 @@ var lookupConfig = lookup.Config{K: BucketSize, Alpha: Alpha, MaxAlpha: Alpha, B
 
 func newNetwork() *network { return &network{now: epoch} }
 
-// enter adds a live node that has heard from the given contacts before.
+// enter adds a live node whose table has the given contacts.
 func (w *network) enter(id ID, name string, contacts ...ID) *node {
 	n := &node{id: id, name: name, table: kbucket.New(id.key(), kbucket.Config{BucketSize: BucketSize, Replacements: BucketSize})}
 	for _, c := range contacts {
@@ -43,8 +43,8 @@ func (w *network) enter(id ID, name string, contacts ...ID) *node {
 	return n
 }
 
-// find is one lookup by n: it starts at what n knows and at seeds, and returns
-// the nearest nodes that answered.
+// find runs one lookup by n. It starts with the peers in n's table and with seeds, and
+// returns the nearest nodes that answered.
 func (w *network) find(n *node, target ID, seeds ...ID) []ID {
 	start := n.table.Nearest(nil, target.key(), BucketSize)
 	for _, s := range seeds {
@@ -62,7 +62,7 @@ func (w *network) find(n *node, target ID, seeds ...ID) []ID {
 	return closest
 }
 
-// ask dials one node and gives its answer, or its silence, to the lookup.
+// ask dials one node and reports its answer or its failure to the lookup.
 func (w *network) ask(n *node, to, target ID, l *lookup.Lookup, list *shortlist) {
 	w.now = w.now.Add(time.Second)
 	w.tell(Step{Who: n.name, Kind: Dial, Peer: to})
@@ -88,15 +88,15 @@ func (w *network) ask(n *node, to, target ID, l *lookup.Lookup, list *shortlist)
 	}
 }
 
-// answer returns the k nearest that n knows, without the one who asks.
+// answer returns the k nearest peers that n knows, without the asker.
 func (n *node) answer(target, asker ID) []kad.Peer {
 	ps := n.table.Nearest(nil, target.key(), BucketSize+1)
 	ps = slices.DeleteFunc(ps, func(p kad.Peer) bool { return idOf(p) == asker })
 	return ps[:min(len(ps), BucketSize)]
 }
 
-// meet enters a peer into the table of n: it has answered n, or it has asked and
-// then answered the probe that admits it.
+// meet adds a peer to the table of n: the peer has answered n, or it has sent a request
+// and then answered n's probe.
 func (w *network) meet(n *node, id ID) {
 	out := n.table.Add(id.peer(), "", w.now)
 	if out != kbucket.Updated {
@@ -111,7 +111,7 @@ type Table struct {
 	Node    ID         `json:"id"`
 	Name    string     `json:"name"`
 	Buckets [Bits][]ID `json:"buckets"`
-	// Connected says that no bucket is empty ("Kademlia connectivity").
+	// Connected reports that no bucket is empty ("Kademlia connectivity").
 	Connected bool `json:"connected"`
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Print writes the story as text.
+// Print writes the report as text.
 func (r *Report) Print(w io.Writer) error {
 	p := printer{w: w}
 	p.line("Before")
@@ -21,7 +21,7 @@ func (r *Report) Print(w io.Writer) error {
 	return p.err
 }
 
-// Print writes how it ended as text.
+// Print writes the report as text.
 func (r *AliveReport) Print(w io.Writer) error {
 	p := printer{w: w}
 	p.line("All sixteen join through %s, seed %d", bob, r.Seed)
@@ -32,7 +32,7 @@ func (r *AliveReport) Print(w io.Writer) error {
 	return p.err
 }
 
-// printer keeps the first error of a writer.
+// printer writes lines and keeps the first error of its writer.
 type printer struct {
 	w   io.Writer
 	err error

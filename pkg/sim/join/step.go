@@ -2,18 +2,18 @@ package join
 
 import "slices"
 
-// Kind says what happens in a Step.
+// Kind is the type of a Step.
 type Kind string
 
 // The kinds of steps.
 const (
-	Lookup     Kind = "lookup"      // Who begins to look for Target, with Peers
-	Candidate  Kind = "candidate"   // Who has Peer to begin with
+	Lookup     Kind = "lookup"      // Who starts a lookup for Target, with Peers
+	Candidate  Kind = "candidate"   // Who has Peer in the first shortlist
 	Dial       Kind = "dial"        // Who asks Peer
 	Silence    Kind = "silence"     // Peer does not answer Who
-	Answer     Kind = "answer"      // Who tells Peer the nearest to Target: Peers
+	Answer     Kind = "answer"      // Who answers Peer with the nearest to Target: Peers
 	Added      Kind = "added"       // Who has Peer in Bucket now, see Outcome
-	Shortlist  Kind = "shortlist"   // Entries are what the lookup of Who knows
+	Shortlist  Kind = "shortlist"   // Entries are the shortlist of the lookup of Who
 	NewClosest Kind = "new_closest" // Peer is the nearest to answer Who so far
 	Closest    Kind = "closest"     // the lookup of Who ended with Peers
 	Refresh    Kind = "refresh"     // Who refreshes Bucket by looking for Target
@@ -37,7 +37,7 @@ type Entry struct {
 	State State `json:"state"`
 }
 
-// State is what a lookup knows of a peer.
+// State is the state of a peer in a lookup.
 type State string
 
 // The states of a peer.
@@ -47,7 +47,7 @@ const (
 	failed    State = "failed"
 )
 
-// shortlist follows a lookup from outside, to tell what it knows.
+// shortlist mirrors the shortlist of a lookup, for the steps.
 type shortlist struct {
 	target  ID
 	entries []Entry // by distance to target

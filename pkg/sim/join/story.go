@@ -1,14 +1,14 @@
 package join
 
-// Report is what happened: the tables before, the steps, the tables after.
+// Report has the tables before, the steps, and the tables after.
 type Report struct {
 	Before []Table `json:"before"`
 	Steps  []Step  `json:"steps"`
 	After  []Table `json:"after"`
 }
 
-// Alice joins; the other three are there already. All other IDs they know of are
-// those of nodes that are gone.
+// Alice joins; the other three are up already. All other IDs in their tables belong to
+// nodes that have left.
 var (
 	alice   = ID(0b0000)
 	bob     = ID(0b0110)
@@ -16,9 +16,9 @@ var (
 	dan     = ID(0b0101)
 )
 
-// Story lets Alice, who knows Bob only, join a network of three live nodes: she
-// looks for her own ID, then refreshes every bucket farther than her nearest
-// neighbour (Kademlia, section 2.3).
+// Story has Alice, who knows only Bob, join a network of three live nodes. She looks for
+// her own ID, then refreshes every bucket farther than her nearest neighbour (Kademlia,
+// section 2.3).
 func Story() Report {
 	w := newNetwork()
 	a := w.enter(alice, "Alice", 0b0110)
@@ -36,7 +36,7 @@ func Story() Report {
 	return r
 }
 
-// refreshBeyond looks for one target in each bucket beyond the nearest neighbour.
+// refreshBeyond looks up one target in each bucket beyond the nearest neighbour.
 func (w *network) refreshBeyond(n *node, target func(bucket int) ID) {
 	nearest := n.table.Nearest(nil, n.id.key(), 1)
 	if len(nearest) == 0 {

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// requireTables fails if a table holds its own node, a peer in the wrong bucket or
-// twice, or more than k of a bucket.
+// requireTables fails if a table holds its own node, a peer in the wrong bucket or twice,
+// or more than k peers in a bucket.
 func requireTables(t require.TestingT, w *network) {
 	for _, n := range w.nodes {
 		if n == nil {
@@ -35,7 +35,7 @@ func requireTables(t require.TestingT, w *network) {
 	}
 }
 
-// told is what a story has told of a lookup.
+// told is what the steps so far say about a lookup.
 type told struct {
 	target ID
 	known  []ID // heard of
@@ -44,8 +44,7 @@ type told struct {
 	best   *ID
 }
 
-// requireToldRight follows a story from outside: each fact in it must be the consequence
-// of those before.
+// requireToldRight replays the steps: each must follow from the steps before it.
 func requireToldRight(t require.TestingT, w *network) {
 	lookups := map[string]*told{}
 	for i := range w.steps {
@@ -60,7 +59,7 @@ func requireToldRight(t require.TestingT, w *network) {
 			l.asked = &s.Peer
 		case Silence:
 			require.Equal(t, *l.asked, s.Peer)
-			require.Nil(t, w.nodes[s.Peer], "who is there answers")
+			require.Nil(t, w.nodes[s.Peer], "a live node answers")
 			l.done[s.Peer] = failed
 		case Answer:
 			lookups[w.nodes[s.Peer].name].answered(t, s)
@@ -76,10 +75,10 @@ func requireToldRight(t require.TestingT, w *network) {
 	}
 }
 
-// answered notes the answer that the lookup has got.
+// answered records an answer to the lookup.
 func (l *told) answered(t require.TestingT, s *Step) {
 	require.LessOrEqual(t, len(s.Peers), BucketSize)
-	require.NotContains(t, s.Peers, s.Peer, "nobody is told of itself")
+	require.NotContains(t, s.Peers, s.Peer, "no answer names its sender")
 	require.True(t, slices.IsSortedFunc(s.Peers, l.nearer))
 	require.Equal(t, l.target, s.Target)
 	l.done[*l.asked] = responded
@@ -88,7 +87,7 @@ func (l *told) answered(t require.TestingT, s *Step) {
 
 func (l *told) nearer(a, b ID) int { return int(a^l.target) - int(b^l.target) }
 
-// entries is the shortlist that follows from what was told.
+// entries is the shortlist that follows from the steps.
 func (l *told) entries() (want []Entry) {
 	slices.SortFunc(l.known, l.nearer)
 	for _, p := range slices.Compact(slices.Clone(l.known)) {
@@ -101,7 +100,7 @@ func (l *told) entries() (want []Entry) {
 	return want
 }
 
-// closest is the result that follows from what was told.
+// closest is the result that follows from the steps.
 func (l *told) closest() (want []ID) {
 	for _, e := range l.entries() {
 		if e.State == responded && len(want) < BucketSize {
@@ -111,8 +110,8 @@ func (l *told) closest() (want []ID) {
 	return want
 }
 
-// Any network of any nodes, some of whose contacts are gone: what is told is true and
-// the tables are tables.
+// In any network, with any contacts that have left, the steps are correct and the tables
+// are valid.
 func TestAnyStoryIsTrue(t *testing.T) {
 	anyID := rapid.Custom(func(t *rapid.T) ID { return ID(rapid.IntRange(0, ids-1).Draw(t, "id")) })
 	rapid.Check(t, func(t *rapid.T) {
@@ -136,7 +135,7 @@ func TestAnyStoryIsTrue(t *testing.T) {
 	})
 }
 
-// The stories that are printed are told right too.
+// The steps of Story and AllAlive are correct too.
 func TestThePrintedStoriesAreTrue(t *testing.T) {
 	w := newNetwork()
 	w.joinAll(rand.New(rand.NewPCG(1, 0)))
@@ -151,7 +150,7 @@ func TestThePrintedStoriesAreTrue(t *testing.T) {
 	requireToldRight(t, w)
 }
 
-// Every node but the first joins once, and seeds give different orders.
+// Every node except the first joins once, and seeds give different orders.
 func TestOrders(t *testing.T) {
 	orders := map[string]bool{}
 	for seed := range uint64(20) {
@@ -164,7 +163,7 @@ func TestOrders(t *testing.T) {
 	require.Len(t, orders, 20)
 }
 
-// The shortlist against a list that is sorted for every question.
+// The shortlist against a list that is sorted for every query.
 func TestShortlistAgainstASort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		target := ID(rapid.IntRange(0, ids-1).Draw(t, "target"))
@@ -201,7 +200,8 @@ func TestShortlistAgainstASort(t *testing.T) {
 	})
 }
 
-// A step has a line for each kind; what JSON has can be read again by name.
+// Every kind of step has a line of text, and its JSON has the names of its kind and
+// states.
 func TestEveryKindOfStepIsPrinted(t *testing.T) {
 	for kind, want := range map[Kind]string{
 		Lookup:     "[Bob]     looks for 0101, starts at 0011 1000",
@@ -232,7 +232,7 @@ func TestEveryKindOfStepIsPrinted(t *testing.T) {
 
 var errFull = errors.New("disk full")
 
-// fullDisk is a writer with room for a number of writes.
+// fullDisk is a writer with space for a number of writes.
 type fullDisk struct{ room int }
 
 func (f *fullDisk) Write(p []byte) (int, error) {

@@ -1,3 +1,3 @@
-// Package mutants injects bugs into the routing table and the lookup, one at a time,
-// and demands that the simulator finds each. It has tests only.
+// Package mutants injects bugs into the routing table and the lookup, one at a time, and
+// tests that the simulator finds each. It has only tests.
 package mutants

@@ -11,13 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What finds a bug: an invariant, by what it says, or the golden report of a
-// scenario, by what it says when a report differs.
+// differs is the failure of a golden report that differs.
 const differs = "-rewrite writes it again"
 
 var mutants = []struct {
 	name, file, was, is string // the bug
-	scenario, found     string // who finds it
+	scenario, found     string // the scenario that finds it, and the text of its failure
 }{
 	{
 		name: "a bucket takes one peer too many", file: "kbucket/table.go",
@@ -46,7 +45,7 @@ var mutants = []struct {
 	},
 }
 
-// packages is where the packages of this module are.
+// packages is the directory of this module's packages.
 const packages = "../.."
 
 func TestTheSimulatorFindsBugs(t *testing.T) {
@@ -56,7 +55,7 @@ func TestTheSimulatorFindsBugs(t *testing.T) {
 			require.NoError(t, err)
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
-			require.Equal(t, 1, strings.Count(string(text), m.was), "%s has changed: inject the bug anew", m.file)
+			require.Equal(t, 1, strings.Count(string(text), m.was), "%s has changed: update the bug to inject", m.file)
 
 			bug := filepath.Join(t.TempDir(), "bug.go")
 			require.NoError(t, os.WriteFile(bug, []byte(strings.Replace(string(text), m.was, m.is, 1)), 0o644))
@@ -68,7 +67,7 @@ func TestTheSimulatorFindsBugs(t *testing.T) {
 			cmd := exec.Command("go", "test", "-count=1", "-overlay", list, "-run", "^TestGoldenReports$/^"+m.scenario+"$", "./sim")
 			cmd.Dir = packages
 			out, err := cmd.CombinedOutput()
-			require.Error(t, err, "nobody has noticed")
+			require.Error(t, err, "the simulator did not find it")
 			require.Contains(t, string(out), m.found)
 		})
 	}
