@@ -34,14 +34,20 @@ func (n *Node) loop() {
 		case <-n.stop:
 			return
 		}
-		n.noteIsolation(time.Now())
-		n.noteJoined()
-		n.perform(n.machine.Take())
-		n.publishView()
+		n.settle()
 		if at, ok := n.machine.Deadline(); ok {
 			timer.Reset(time.Until(at))
 		}
 	}
+}
+
+// settle ends a turn of the loop: it performs what the Machine asks for and updates what
+// others read.
+func (n *Node) settle() {
+	n.noteIsolation(time.Now())
+	n.perform(n.machine.Take())
+	n.noteJoined() // after perform, which may end the first attempt
+	n.publishView()
 }
 
 // drain runs calls that already wait, so that their output is performed together.
@@ -98,11 +104,17 @@ func (n *Node) perform(out dht.Output) {
 		go n.request(ctx, s)
 	}
 	for _, id := range out.Cancel {
-		if cancel, ok := n.inflight[id]; ok {
-			cancel()
-			delete(n.inflight, id)
-		}
+		n.requestEnded(id)
 	}
+	n.deliver(&out)
+	n.publisher.load(out.Load)
+	n.publisher.published(out.Published)
+	n.performUpkeep(&out)
+}
+
+// deliver passes the news of queries to their callers. The trace and the last news of a
+// query come before its result.
+func (n *Node) deliver(out *dht.Output) {
 	for _, t := range out.Traces {
 		n.traces.add(t)
 		if w, ok := n.waiters[t.Query]; ok {
@@ -120,8 +132,10 @@ func (n *Node) perform(out dht.Output) {
 			w.finish(r)
 		}
 	}
-	n.publisher.load(out.Load)
-	n.publisher.published(out.Published)
+}
+
+// performUpkeep starts the periodic work that is due.
+func (n *Node) performUpkeep(out *dht.Output) {
 	if out.Bootstrap {
 		n.startBootstrap()
 	} else if out.Retry {
@@ -141,10 +155,15 @@ func (n *Node) perform(out dht.Output) {
 // ended posts the end of a request to the loop.
 func (n *Node) ended(id dht.RequestID, c call) {
 	_ = n.do(func(now time.Time, m *dht.Machine) {
-		if cancel, ok := n.inflight[id]; ok {
-			cancel()
-			delete(n.inflight, id)
-		}
+		n.requestEnded(id)
 		c(now, m)
 	})
+}
+
+// requestEnded releases the context of a request, once.
+func (n *Node) requestEnded(id dht.RequestID) {
+	if cancel, ok := n.inflight[id]; ok {
+		cancel()
+		delete(n.inflight, id)
+	}
 }
