@@ -133,6 +133,46 @@ func TestUnpublishDuringRenewal(t *testing.T) {
 	require.Empty(t, ps)
 }
 
+// lateReader is a store that calls a hook, once, after a value was read.
+type lateReader struct {
+	*records.Mem
+	hook atomic.Pointer[func()]
+}
+
+func (l *lateReader) Value(now time.Time, key []byte) (records.Value, error) {
+	v, err := l.Mem.Value(now, key)
+	if run := l.hook.Swap(nil); run != nil {
+		(*run)()
+	}
+	return v, err
+}
+
+// A value that is unpublished while the better one of another publisher is renewed in its
+// place is gone: the renewal does not store it again.
+func TestUnpublishDuringRenewalOfABetterValue(t *testing.T) {
+	ctx, key, end := testContext(t), []byte("/v/key"), time.Now().Add(time.Hour)
+	store := &lateReader{Mem: records.NewMem(nil)}
+	n := newNode(t, node.Config{
+		Validators: map[string]node.Validator{"v": versions{}},
+		Store:      store, Keystore: store.Mem, Snapshots: store.Mem,
+	})
+	f := joinForeign(t, n)
+	_, err := n.Publish(ctx, key, version(1, end))
+	require.NoError(t, err)
+	better := records.Value{Key: key, Value: version(2, end), Received: time.Now(), Expires: end}
+	require.NoError(t, store.PutValue(time.Now(), better, nil))
+
+	done := make(chan error, 1)
+	unpublish := func() { done <- n.Unpublish(ctx, key) }
+	store.hook.Store(&unpublish)
+	require.NoError(t, n.RepublishNow())
+	require.NoError(t, <-done)
+	waitFor(t, func() bool { s := n.Status(); return s.Republish.Active == 0 && s.Queries == 0 })
+	_, err = store.Value(time.Now(), key)
+	require.ErrorIs(t, err, records.ErrNotFound)
+	require.Equal(t, 1, f.count(wire.PutValue), "it is not published either")
+}
+
 // attempts counts the publications that are told as done or failed.
 type attempts struct {
 	dht.NopObserver

@@ -41,14 +41,14 @@ func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) 
 		return &found, n.takenBack(p), err
 	}
 	v := n.publishedValue(p, now)
-	if err = n.cfg.Store.PutValue(now, v, n.valid.improves); noRoom(err) {
+	if err = n.cfg.Store.PutValue(now, v, n.valid.improves); errors.Is(err, records.ErrOlder) {
+		v, err = n.renewNewer(now, v)
+	}
+	if noRoom(err) {
 		err = nil
 	}
-	if n.takenBack(p) {
+	if n.takenBack(p) { // after the last write
 		return nil, true, err
-	}
-	if errors.Is(err, records.ErrOlder) {
-		v, err = n.renewNewer(now, v)
 	}
 	return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: v}, false, err
 }
@@ -65,7 +65,7 @@ func (n *Node) renewNewer(now time.Time, v records.Value) (records.Value, error)
 	held.Received, held.Ends = now, n.valid.End(string(v.Key), held.Value)
 	held.Expires = records.Earlier(v.Expires, held.Ends)
 	err = n.cfg.Store.PutValue(now, held, n.valid.improves)
-	if noRoom(err) || errors.Is(err, records.ErrOlder) { // ErrOlder: yet another one came
+	if errors.Is(err, records.ErrOlder) { // a still better one has come
 		err = nil
 	}
 	return held, err
