@@ -143,7 +143,7 @@ func TestBehindANATInboundPeersArePublic(t *testing.T) {
 	m := ask(t, other, n, &wire.Message{Type: wire.FindNode, Key: []byte(h.ID())})
 	require.Empty(t, m.CloserPeers)
 	require.NoError(t, n.Close())
-	require.Equal(t, 1, strings.Count(log.String(), "a NAT hides where peers come from"), log.String())
+	require.Equal(t, 1, strings.Count(log.String(), "a NAT hides the addresses of peers"), log.String())
 
 	log.Reset()
 	inside := gated(t, newGate(t), slog.New(slog.NewTextHandler(&log, nil)), public, ma.StringCast("/ip4/10.0.0.1/tcp/4011"))
