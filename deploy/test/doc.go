@@ -1,5 +1,5 @@
-// Package deploytest holds what is shipped for Prometheus and Grafana to its rules,
-// and tries it on the real thing: a network of daemons scraped by Prometheus.
-// ./run does all of it. The tests of files alone are an ordinary go test -count=1: go
-// does not see that files outside of the module changed.
+// Package deploytest tests the dashboard and the alerts, both as files and on a network
+// of daemons that a real Prometheus scrapes. ./run runs everything. For the files alone,
+// go test -count=1 is enough; -count=1 because go does not notice changed files outside
+// of the module.
 package deploytest

@@ -21,7 +21,7 @@ const (
 	runbookFile   = "../../docs/OPERATIONS.md"
 )
 
-// board is a dashboard as Grafana knows it, as far as tests look at it.
+// board is the part of a Grafana dashboard that the tests read.
 type board struct {
 	UID           string           `json:"uid"`
 	Title         string           `json:"title"`
@@ -121,13 +121,13 @@ func readYAML(t testing.TB, path string, v any) {
 
 var metricsRow = regexp.MustCompile("(?m)^\\| `(holdfast_\\w+)` \\| (\\w+) \\|")
 
-// upstream are the metrics of others that dashboard and alerts use. The live test
-// compares them with what the node says of itself.
+// upstream are the metrics of Go, the process and libp2p that the dashboard and the
+// alerts use. The live test compares their types with those that the node exports.
 var upstream = map[string]string{
 	"go_gc_duration_seconds":                "summary",
 	"go_goroutines":                         "gauge",
 	"go_memstats_heap_inuse_bytes":          "gauge",
-	"libp2p_rcmgr_blocked_resources":        "counter", // a gauge by type, but only ever added to
+	"libp2p_rcmgr_blocked_resources":        "counter", // a gauge by type, but it only rises
 	"libp2p_rcmgr_connections":              "gauge",
 	"libp2p_rcmgr_limit":                    "gauge",
 	"libp2p_rcmgr_memory":                   "gauge",
@@ -189,7 +189,7 @@ func parse(t testing.TB, expr string) parser.Expr {
 	return e
 }
 
-// selectors calls f for each selector of an expression with what it stands in,
+// selectors calls f for each selector of an expression with the nodes around it,
 // outermost first.
 func selectors(e parser.Expr, f func(s *parser.VectorSelector, in []parser.Node)) {
 	parser.Inspect(e, func(n parser.Node, path []parser.Node) error {

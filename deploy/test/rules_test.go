@@ -13,8 +13,8 @@ import (
 
 const runbookURL = "https://github.com/holdfast-dht/holdfast/blob/main/docs/OPERATIONS.md#"
 
-// promised are the alerts that operators know: one that is added, removed or renamed
-// belongs here and in docs/CHANGELOG.md.
+// promised are the alerts that operators rely on. Whoever adds, removes or renames an
+// alert changes this list and docs/CHANGELOG.md.
 var promised = strings.Fields(`
 	TargetDown RestartLoop LoopHung FDsHigh ResourceManagerBlocking ConfigReloadFailed
 	Isolated RoutingTableLow RoutingTableCollapse NoInboundRPC ReachabilityLost LookupFailureRatio
@@ -34,7 +34,7 @@ func TestAlerts(t *testing.T) {
 }
 
 func checkAlert(t *testing.T, a alert) {
-	require.Regexp(t, `^Holdfast[A-Z]`, a.Alert, "names of alerts are shared with everything else that is watched")
+	require.Regexp(t, `^Holdfast[A-Z]`, a.Alert, "alerts of all programs share one namespace")
 	require.Contains(t, []string{"critical", "warning"}, a.Labels["severity"])
 	require.Regexp(t, `\$labels\.instance`, a.Annotations["summary"], "which node?")
 	require.NotEmpty(t, a.Annotations["description"])
@@ -49,7 +49,7 @@ func checkAlert(t *testing.T, a alert) {
 		require.True(t, known, "%s: no such metric", s.Name)
 		require.Equal(t, rises, inRate(in), "%s: rates are for counters, and counters for rates", s.Name)
 	})
-	require.True(t, keepsInstance(e), "the alert must tell the node")
+	require.True(t, keepsInstance(e), "the alert must name the node")
 }
 
 // keepsInstance reports whether no aggregation drops the labels job and instance.
@@ -64,8 +64,8 @@ func keepsInstance(e parser.Expr) bool {
 	return keeps
 }
 
-// TestAlertsAreTested: the unit tests see each alert fire and not fire. What they
-// say is promtool's to judge.
+// TestAlertsAreTested checks that the unit tests have a firing and a silent case for
+// each alert. promtool runs them.
 func TestAlertsAreTested(t *testing.T) {
 	var file struct {
 		Tests []struct {
@@ -87,8 +87,8 @@ func TestAlertsAreTested(t *testing.T) {
 		}
 	}
 	for _, a := range readAlerts(t) {
-		require.True(t, fires[a.Alert], "no test sees %s fire", a.Alert)
-		require.True(t, quiet[a.Alert], "no test sees %s keep quiet", a.Alert)
+		require.True(t, fires[a.Alert], "no test in which %s fires", a.Alert)
+		require.True(t, quiet[a.Alert], "no test in which %s stays silent", a.Alert)
 	}
 }
 
@@ -97,11 +97,11 @@ var (
 	entry   = regexp.MustCompile(`(?m)^### (Holdfast\w+)$`)
 )
 
-// runbookParts are what each entry answers.
+// runbookParts are the parts of each entry.
 var runbookParts = []string{"**Means:** ", "**Look at:** ", "**Do:** "}
 
-// TestRunbook: each alert has its entry in the chapter Alerts, in the order of the
-// rules, and no entry is left of an alert that is gone.
+// TestRunbook checks that the chapter Alerts has exactly one entry for each alert, in
+// the order of the rules.
 func TestRunbook(t *testing.T) {
 	data, err := os.ReadFile(runbookFile)
 	require.NoError(t, err)
@@ -126,6 +126,27 @@ func TestRunbook(t *testing.T) {
 	require.Equal(t, wanted, names)
 }
 
+var (
+	quotedTitle = regexp.MustCompile(`"([A-Z][^"\n]*)"`)
+	// statusLines are the lines of `holdfast status` that the runbook quotes.
+	statusLines = []string{"Disk", "Database"}
+)
+
+// TestRunbookPanels checks that the panels quoted in the chapter Alerts exist.
+func TestRunbookPanels(t *testing.T) {
+	data, err := os.ReadFile(runbookFile)
+	require.NoError(t, err)
+	titles := statusLines
+	for _, p := range readBoard(t).Panels {
+		titles = append(titles, p.Title)
+	}
+	quoted := quotedTitle.FindAllStringSubmatch(chapters(string(data))["Alerts"], -1)
+	require.Greater(t, len(quoted), 30)
+	for _, m := range quoted {
+		require.Contains(t, titles, m[1])
+	}
+}
+
 // chapters splits a document at its headings of the second level.
 func chapters(text string) map[string]string {
 	out := make(map[string]string)
@@ -140,7 +161,7 @@ func chapters(text string) map[string]string {
 	return out
 }
 
-// TestDashboardIsDescribed: the chapter Dashboard names every row.
+// TestDashboardIsDescribed checks that the chapter Dashboard names every row.
 func TestDashboardIsDescribed(t *testing.T) {
 	data, err := os.ReadFile(runbookFile)
 	require.NoError(t, err)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// UID is the address of the dashboard in Grafana; it never changes.
+// UID identifies the dashboard in Grafana; it never changes.
 const UID = "holdfast-node"
 
 // Sizes on Grafana's grid of 24 columns.
@@ -18,13 +18,13 @@ const (
 	graphHeight  = 8
 )
 
-// variables expands what the queries abbreviate.
+// variables expands the abbreviations in the queries.
 var variables = strings.NewReplacer(
 	"{@", `{job=~"$job",instance=~"$instance"`,
 	"[@]", "[$__rate_interval]",
 )
 
-// object is a JSON object; its keys are written in order of the alphabet.
+// object is a JSON object; its keys are written in alphabetical order.
 type object = map[string]any
 
 var datasource = object{"type": "prometheus", "uid": "${datasource}"}
@@ -38,7 +38,7 @@ func JSON() ([]byte, error) {
 	err := enc.Encode(object{
 		"uid":           UID,
 		"title":         "Holdfast",
-		"description":   "A Holdfast DHT node: is it up, is it connected, does it keep up, is it healthy on disk; then each part of it.",
+		"description":   "A Holdfast DHT node: is it up, is it connected, does it keep up, is its disk healthy; followed by each part in detail.",
 		"tags":          []string{"holdfast", "dht", "libp2p"},
 		"schemaVersion": 39,
 		"editable":      true,
@@ -80,7 +80,7 @@ func templates() []object {
 	}
 }
 
-// label is a variable that chooses values of a label. All includes those that
+// label returns a variable that selects values of a label. "All" includes nodes that
 // are down now.
 func label(name, title, from string) object {
 	return object{
@@ -91,7 +91,7 @@ func label(name, title, from string) object {
 	}
 }
 
-// panels lays out all rows from the top.
+// panels lays out all rows from top to bottom.
 func panels() []object {
 	var out []object
 	id, y := 0, 0
@@ -163,7 +163,7 @@ func (p *panel) buildNumber(out object) {
 	for i, s := range p.steps {
 		at := any(s.from)
 		if i == 0 {
-			at = nil // Grafana's first step has no bound
+			at = nil // Grafana's first step has no lower bound
 		}
 		steps = append(steps, object{"color": s.color, "value": at})
 	}
@@ -219,7 +219,7 @@ func (p *panel) buildGraph(out object) {
 	}
 }
 
-// buildHeat draws each series as a row of cells, in the order of their names.
+// buildHeat draws each series as a row of cells, ordered by name.
 func (p *panel) buildHeat(out object) {
 	out["type"] = "heatmap"
 	out["fieldConfig"] = object{

@@ -12,9 +12,9 @@ import (
 
 const file = "../../grafana/holdfast.json"
 
-var update = flag.Bool("update", false, "write the dashboard anew")
+var update = flag.Bool("update", false, "rewrite the dashboard")
 
-// TestGolden: what is imported is what is described here.
+// TestGolden checks that the JSON file is what this package generates.
 func TestGolden(t *testing.T) {
 	got, err := dashboard.JSON()
 	require.NoError(t, err)
@@ -23,5 +23,5 @@ func TestGolden(t *testing.T) {
 	}
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Equal(t, string(want), string(got), "go test ./dashboard -run TestGolden -update writes it anew")
+	require.Equal(t, string(want), string(got), "go test ./dashboard -run TestGolden -update rewrites it")
 }

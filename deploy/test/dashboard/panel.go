@@ -4,10 +4,10 @@ package dashboard
 type kind int
 
 const (
-	lines   kind = iota // one line a series
-	stacked             // areas on top of each other: parts of a whole
+	lines   kind = iota // one line per series
+	stacked             // stacked areas: parts of a whole
 	number              // one large number, green to red
-	heat                // one row a series, colour for the value
+	heat                // one row per series, coloured by value
 )
 
 // row is a titled group of panels.
@@ -16,42 +16,42 @@ type row struct {
 	panels []panel
 }
 
-// panel is one picture.
+// panel is one graph, heat map or number.
 type panel struct {
 	kind        kind
 	title       string
-	description string // what it shows, and what is good or bad about it
+	description string // what it shows, and which values are good or bad
 	unit        string // a unit of Grafana
 	queries     []query
 
-	width  int    // of 24; 0: 8
-	steps  []step // colours of a number; none: one colour
-	worst  bool   // a number: the largest of the time range instead of the last
-	absent string // what a number shows when nothing happened; "": Grafana's "No data"
-	top    float64
+	width  int     // in columns of 24; 0: the default of the kind
+	steps  []step  // colours of a number; none: one colour
+	worst  bool    // a number shows the largest value in the time range instead of the last
+	absent string  // text of a number without data; "": Grafana's "No data"
+	top    float64 // upper end of the axis or the colours; 0: automatic
 }
 
 // query is one expression and the name of its series.
 type query struct{ expr, legend string }
 
-// step is the value from which on a number has a colour.
+// step is a colour of a number and the value it starts at.
 type step struct {
 	from  float64
 	color string
 }
 
-// below is green from good on, orange under it and red under bad.
+// below returns steps: red below bad, orange below good, green from there.
 func below(bad, good float64) []step {
 	return []step{{0, "red"}, {bad, "orange"}, {good, "green"}}
 }
 
-// above is green, orange from warn on and red from bad on.
+// above returns steps: green, orange from warn, red from bad.
 func above(warn, bad float64) []step {
 	return []step{{0, "green"}, {warn, "orange"}, {bad, "red"}}
 }
 
-// quantiles are the queries of a histogram's median and 95th percentile, over all
-// series or by a label.
+// quantiles returns the queries for the median and the 95th percentile of a histogram,
+// over all series or by a label.
 func quantiles(histogram, by string) []query {
 	group, legend := "le", ""
 	if by != "" {
@@ -67,7 +67,7 @@ func quantiles(histogram, by string) []query {
 	return qs
 }
 
-// p95 is the query of a histogram's 95th percentile by a label.
+// p95 returns the query for the 95th percentile of a histogram by a label.
 func p95(histogram, by string) []query {
 	return []query{{
 		"histogram_quantile(0.95, sum by (le, " + by + ") (rate(" + histogram + "_bucket{@}[@])))",
@@ -75,7 +75,7 @@ func p95(histogram, by string) []query {
 	}}
 }
 
-// rates is the query of a counter's rate by a label.
+// rates returns the query for the rate of a counter by a label.
 func rates(counter, by string) []query {
 	return []query{{"sum by (" + by + ") (rate(" + counter + "{@}[@]))", "{{" + by + "}}"}}
 }
