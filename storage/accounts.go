@@ -212,7 +212,7 @@ func (db *DB) makeAccounts(force bool) error {
 		err = db.file.Update(func(tx *bbolt.Tx) error { return db.writeAccounts(tx, found) })
 	}
 	if err != nil {
-		return fmt.Errorf("storage: count the values by account: %w", err)
+		return fmt.Errorf("count the values by account: %w", err)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func (db *DB) Backup(w io.Writer) (n int64, err error) {
 		return n, err
 	}
 	if err != nil {
-		return n, fmt.Errorf("storage: backup: %w", err)
+		return n, fmt.Errorf("backup: %w", err)
 	}
 	return n, nil
 }
@@ -93,7 +93,7 @@ func Restore(dir string, r io.Reader, progress func(Progress)) (old string, err 
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("storage: restore: %w", err)
+		return "", fmt.Errorf("restore: %w", err)
 	}
 	return old, nil
 }
@@ -166,7 +166,7 @@ func Compact(dir string, progress func(Progress)) (before, after int64, err erro
 		return err
 	})
 	if err != nil {
-		return 0, 0, fmt.Errorf("storage: compact: %w", err)
+		return 0, 0, fmt.Errorf("compact: %w", err)
 	}
 	return before, after, nil
 }
@@ -175,7 +175,7 @@ func Compact(dir string, progress func(Progress)) (before, after int64, err erro
 // as Open does for files in which it finds damage.
 func Repair(dir string, o Options) (*Quarantine, error) {
 	if _, err := os.Stat(filepath.Join(dir, FileName)); err != nil {
-		return nil, fmt.Errorf("storage: repair: %w", err)
+		return nil, fmt.Errorf("repair: %w", err)
 	}
 	o.force = fmt.Errorf("%w: repair requested", ErrCorrupt)
 	db, err := Open(dir, o)

@@ -87,7 +87,7 @@ func (db *DB) checkState() (Report, error) {
 		err = nil
 	}
 	if err != nil {
-		return r, fmt.Errorf("storage: check: %w", err)
+		return r, fmt.Errorf("check: %w", err)
 	}
 	return r, nil
 }

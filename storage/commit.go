@@ -84,7 +84,7 @@ func (db *DB) answer(w write, err error) {
 		db.overQuota[records.QuotaBytes].Add(1)
 	}
 	if err != nil {
-		err = fmt.Errorf("storage: %s: %w", w.op, err)
+		err = fmt.Errorf("%s: %w", w.op, err)
 	}
 	w.done <- err
 }
@@ -167,7 +167,7 @@ func (db *DB) noteFailure(err error) error {
 	}
 	cause, first := db.failure.Set(err)
 	if first {
-		db.log.Error("storage: commit failed; no more writes until the next start", "file", db.path, "error", err)
+		db.log.Error("storage: commit failed; no more writes until the next start", "file", db.path, "err", err)
 	}
 	return cause
 }
@@ -196,7 +196,7 @@ func (db *DB) refuse(op string, err error) error {
 	if refused(err) {
 		db.refused.Add(1)
 	}
-	return fmt.Errorf("storage: %s: %w", op, err)
+	return fmt.Errorf("%s: %w", op, err)
 }
 
 // Flush makes everything queued before the call durable and visible.

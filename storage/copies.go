@@ -50,7 +50,7 @@ type oldCopy struct {
 func copiesIn(dir string) (found []oldCopy, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("storage: copies: %w", err)
+		return nil, fmt.Errorf("copies: %w", err)
 	}
 	for _, e := range entries {
 		of, suffix := splitCopy(e.Name())
@@ -80,7 +80,7 @@ func dropCopies(dir string, newest []string) error {
 		})
 		for _, c := range older[min(keptCopies-1, len(older)):] {
 			if err := os.Remove(c.path); err != nil {
-				return fmt.Errorf("storage: %w", err)
+				return err
 			}
 			removed = true
 		}
@@ -95,7 +95,7 @@ func dropCopies(dir string, newest []string) error {
 // remove: the copy only uses space.
 func (db *DB) dropCopies(newest []string) {
 	if err := dropCopies(db.dir, newest); err != nil {
-		db.log.Warn("storage: cannot remove old copies of the database; they keep using disk space", "error", err)
+		db.log.Warn("storage: cannot remove old copies of the database; they keep using disk space", "err", err)
 	}
 }
 

@@ -141,11 +141,11 @@ func (w *dsWrites) add(key ds.Key, o dsOp) error {
 	case k == "" && o.remove:
 		return nil
 	case k == "":
-		return fmt.Errorf("storage: datastore: %w: no key", records.ErrInvalid)
+		return fmt.Errorf("datastore: %w: no key", records.ErrInvalid)
 	case len(k) > MaxDatastoreKey || len(o.value) > MaxDatastoreValue:
-		return fmt.Errorf("storage: datastore: %w: key of %d bytes, value of %d", records.ErrTooLarge, len(k), len(o.value))
+		return fmt.Errorf("datastore: %w: key of %d bytes, value of %d", records.ErrTooLarge, len(k), len(o.value))
 	case w.size+dsOpCost+len(k)+len(o.value) > MaxDatastoreBatch:
-		return fmt.Errorf("storage: datastore: %w: over %d bytes in one transaction", records.ErrTooLarge, MaxDatastoreBatch)
+		return fmt.Errorf("datastore: %w: over %d bytes in one transaction", records.ErrTooLarge, MaxDatastoreBatch)
 	}
 	if w.ops == nil {
 		w.ops = make(map[string]dsOp)

@@ -17,7 +17,7 @@ import (
 
 // ErrConflict is returned by a Datastore transaction if another write has changed what the
 // transaction read. Nothing was written; the caller may start again.
-var ErrConflict = errors.New("storage: transaction conflicts with another write")
+var ErrConflict = errors.New("transaction conflicts with another write")
 
 // dsMaxReads bounds the keys that a transaction may read.
 const dsMaxReads = 1 << 16
@@ -283,7 +283,7 @@ func (t *dsTxn) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	defer t.end(fmt.Errorf("storage: transaction has ended: %w", records.ErrClosed))
+	defer t.end(fmt.Errorf("transaction has ended: %w", records.ErrClosed))
 	if len(t.writes.ops) == 0 {
 		return nil // each read has verified the earlier ones
 	}
@@ -304,7 +304,7 @@ func (t *dsTxn) Commit(ctx context.Context) error {
 func (t *dsTxn) Discard(context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.end(fmt.Errorf("storage: transaction was discarded: %w", records.ErrClosed))
+	t.end(fmt.Errorf("transaction was discarded: %w", records.ErrClosed))
 }
 
 // end releases the memory of the transaction. Only the first reason is kept.

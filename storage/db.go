@@ -86,7 +86,7 @@ func (db *DB) close() error {
 		}
 	}
 	if err := db.file.Close(last); err != nil {
-		errs = append(errs, fmt.Errorf("storage: close: %w", db.noteFailure(err)))
+		errs = append(errs, fmt.Errorf("close: %w", db.noteFailure(err)))
 	}
 	if db.providers != nil {
 		errs = append(errs, db.providers.Close())
@@ -109,9 +109,9 @@ func (db *DB) view(op string, fn func(*bbolt.Tx) error) error {
 	case err == nil || isOutcome(err):
 		return err
 	case errors.Is(err, records.ErrClosed):
-		return fmt.Errorf("storage: %s: %w", op, err)
+		return fmt.Errorf("%s: %w", op, err)
 	}
-	return fmt.Errorf("storage: %s: %w", op, db.report(op, err))
+	return fmt.Errorf("%s: %w", op, db.report(op, err))
 }
 
 // report passes an internal error of the store to the observer. At the first sign of damage
@@ -126,7 +126,7 @@ func (db *DB) report(op string, err error) error {
 
 // suspect marks a file, so that the next Open checks all of it.
 func (db *DB) suspect(path, op string, err error) {
-	db.log.Error("storage: damage found; the next start will check the file", "file", path, "op", op, "error", err)
+	db.log.Error("storage: damage found; the next start will check the file", "file", path, "op", op, "err", err)
 	if !db.opts.ReadOnly {
 		_ = os.WriteFile(path+suspectSuffix, []byte(err.Error()+"\n"), 0o600)
 	}

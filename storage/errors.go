@@ -31,7 +31,7 @@ var (
 	ErrDiskFull = disk.ErrDiskFull
 	// ErrBackupSlow is returned by Backup when its writer was too slow: records kept changing
 	// meanwhile, and the database needed the pages that the backup held.
-	ErrBackupSlow = errors.New("storage: backup cancelled: it was read too slowly while the database was being written; save it to faster storage, or when there is less traffic")
+	ErrBackupSlow = errors.New("backup cancelled: it was read too slowly while the database was being written; save it to faster storage, or when there is less traffic")
 	// ErrReadOnly is returned by writes to a DB opened with Options.ReadOnly.
 	ErrReadOnly = disk.ErrReadOnly
 )

@@ -64,13 +64,13 @@ func lockDir(dir string, shared bool, timeout time.Duration) (*dirLock, error) {
 		return &dirLock{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("storage: lock: %w", err)
+		return nil, fmt.Errorf("lock: %w", err)
 	}
 	for deadline := time.Now().Add(timeout); ; {
 		ok, err := disk.TryLock(f, shared)
 		if err != nil {
 			f.Close()
-			return nil, fmt.Errorf("storage: lock %s: %w", path, err)
+			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		if ok {
 			break

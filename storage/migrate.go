@@ -52,7 +52,7 @@ func (db *DB) migrate() error {
 		kept, err = adopt(db.dir, dbFiles, fmt.Sprintf("%s-%d", suffixSchema, oldSchema))
 	}
 	if err != nil {
-		return fmt.Errorf("storage: migrate: %w", err)
+		return fmt.Errorf("migrate: %w", err)
 	}
 	db.dropCopies(kept)
 	db.log.Info("storage: database migrated; the old file is kept", "kept", kept)

@@ -33,7 +33,7 @@ func Open(dir string, o Options) (*DB, error) {
 	o = o.WithDefaults()
 	if !o.ReadOnly {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("storage: open: %w", err)
+			return nil, fmt.Errorf("open: %w", err)
 		}
 	}
 	lock, err := lockDir(dir, o.ReadOnly, o.LockTimeout)
@@ -201,7 +201,7 @@ func (db *DB) create() error {
 		)
 	})
 	if err != nil {
-		return fmt.Errorf("storage: create %s: %w", db.path, err)
+		return fmt.Errorf("create %s: %w", db.path, err)
 	}
 	db.counters.Store(&c)
 	return disk.SyncDir(filepath.Dir(db.path))

@@ -83,7 +83,7 @@ type Observer = runs.Observer
 // Validate reports all violations together.
 func (o *Options) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("storage: "+format, args...)) }
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	provider := o.Options
 	if o.MaxBytes != 0 && o.MaxBytes < MinMaxBytes {
 		bad("MaxBytes %d is under %d", o.MaxBytes, MinMaxBytes)

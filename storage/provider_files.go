@@ -108,11 +108,11 @@ const salvageProviders = 2_000_000
 func (db *DB) replaceProviders(cause error) error {
 	q := &Quarantine{Reason: cause}
 	if err := db.buildProviders(q); err != nil {
-		return fmt.Errorf("storage: quarantine: %w", err)
+		return fmt.Errorf("quarantine: %w", err)
 	}
 	moved, err := adopt(db.dir, providerFiles, fmt.Sprintf("%s-%d", suffixCorrupt, time.Now().Unix()))
 	if err != nil {
-		return fmt.Errorf("storage: quarantine: %w", err)
+		return fmt.Errorf("quarantine: %w", err)
 	}
 	q.Files = moved
 	db.dropCopies(moved)

@@ -65,7 +65,7 @@ func (db *DB) replace(cause error) error {
 	}
 	old, err := adopt(db.dir, []string{FileName}, fmt.Sprintf("%s-%d", suffixCorrupt, time.Now().Unix()))
 	if err != nil {
-		return fmt.Errorf("storage: quarantine: %w", err)
+		return fmt.Errorf("quarantine: %w", err)
 	}
 	q.Files = old
 	db.dropCopies(old)
@@ -95,7 +95,7 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 	src, err := os.Open(db.path)
 	if err != nil {
 		_ = dst.file.Close(nil)
-		return fmt.Errorf("storage: quarantine: %w", err)
+		return fmt.Errorf("quarantine: %w", err)
 	}
 	defer src.Close()
 	r, err := pages.NewReader(src, FileName, db.opts.Progress)

@@ -60,7 +60,7 @@ func finishAdoption(dir string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("storage: %w", err)
+		return err
 	}
 	for _, name := range dbFiles {
 		if _, err := os.Lstat(staged(dir, name)); err != nil {
@@ -70,11 +70,11 @@ func finishAdoption(dir string) error {
 		if len(suffix) > 0 {
 			err = os.Rename(path, path+string(suffix))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("storage: %w", err)
+				return err
 			}
 		}
 		if err := disk.FirstErr(os.Rename(staged(dir, name), path), removeMark(path)); err != nil {
-			return fmt.Errorf("storage: %w", err)
+			return err
 		}
 	}
 	// The renames must be durable before the note is removed.
@@ -88,7 +88,7 @@ func finishAdoption(dir string) error {
 func discardStaged(dir string) error {
 	for _, name := range append([]string{adoptName}, dbFiles...) {
 		if err := os.Remove(staged(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("storage: %w", err)
+			return err
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -107,11 +106,9 @@ func reason(err error, code int) string {
 	return "failed"
 }
 
-// packagePrefix is what errors of the packages begin with; people need it not.
-var packagePrefix = regexp.MustCompile(`(?m)(^|: )(?:api|config|daemon|node|records|storage|workload): `)
-
-func forPeople(err error) string {
-	lines := strings.Split(packagePrefix.ReplaceAllString(err.Error(), "$1"), "\n")
+// message returns the text of an error, safe for a terminal, with its line breaks.
+func message(err error) string {
+	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
 		lines[i] = clean(line)
 	}

@@ -124,7 +124,7 @@ func (a *app) loadWithoutFile(broken error) (*config.Loaded, error) {
 	if err != nil {
 		return nil, broken
 	}
-	fmt.Fprintf(a.errs, "holdfast: going on without the configuration file: %s\n", forPeople(broken))
+	fmt.Fprintf(a.errs, "holdfast: going on without the configuration file: %s\n", message(broken))
 	return loaded, nil
 }
 

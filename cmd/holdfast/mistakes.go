@@ -129,7 +129,7 @@ type failure struct {
 
 // tell prints an error on stderr.
 func (a *app) tell(cmd *cobra.Command, err error, code int) {
-	text := forPeople(err)
+	text := message(err)
 	if a.json {
 		_ = json.NewEncoder(a.errs).Encode(failure{Error: text, Code: code, Reason: reason(err, code)}) // nobody reads any more
 		return

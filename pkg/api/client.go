@@ -60,11 +60,11 @@ func (c *Client) send(ctx context.Context, op string, args request) (io.ReadClos
 func (c *Client) request(ctx context.Context, op string, args request) (*http.Request, error) {
 	body, err := json.Marshal(args)
 	if err != nil {
-		return nil, fmt.Errorf("api: %s: %w", op, err)
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://holdfast"+pathPrefix+op, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("api: %s: %w", op, err)
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	return req, nil
 }

@@ -36,21 +36,21 @@ var statuses = map[Code]int{
 
 var (
 	// ErrInvalid is returned when an argument cannot be used.
-	ErrInvalid = &Error{CodeInvalid, "api: invalid argument"}
+	ErrInvalid = &Error{CodeInvalid, "invalid argument"}
 	// ErrNotFound is returned when the network has no such record or peer.
-	ErrNotFound = &Error{CodeNotFound, "api: not found"}
+	ErrNotFound = &Error{CodeNotFound, "not found"}
 	// ErrNoPeers is returned when no peer could be asked, or none has answered.
-	ErrNoPeers = &Error{CodeNoPeers, "api: no peers"}
+	ErrNoPeers = &Error{CodeNoPeers, "no peers"}
 	// ErrTooLarge is returned when a key, value or request is over its bound.
-	ErrTooLarge = &Error{CodeTooLarge, "api: too large"}
+	ErrTooLarge = &Error{CodeTooLarge, "too large"}
 	// ErrBusy is returned when too many requests are in progress.
-	ErrBusy = &Error{CodeBusy, "api: too many requests in progress"}
+	ErrBusy = &Error{CodeBusy, "too many requests in progress"}
 	// ErrTimeout is returned when the time given to a request has passed.
-	ErrTimeout = &Error{CodeTimeout, "api: timed out"}
+	ErrTimeout = &Error{CodeTimeout, "timed out"}
 	// ErrUnsupported is returned when this node cannot do it.
-	ErrUnsupported = &Error{CodeUnsupported, "api: not supported by this node"}
+	ErrUnsupported = &Error{CodeUnsupported, "not supported by this node"}
 	// ErrNoDaemon is returned when no daemon answers on the socket.
-	ErrNoDaemon = &Error{CodeNoDaemon, "api: no daemon reached"}
+	ErrNoDaemon = &Error{CodeNoDaemon, "no daemon reached"}
 )
 
 // Error is an error that keeps its code across the socket. Two are the same for

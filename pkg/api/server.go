@@ -31,7 +31,7 @@ func NewServer(l net.Listener, backend Backend, log *slog.Logger) *Server {
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the admin socket failed", "error", err)
+			log.Error("the admin socket failed", "err", err)
 		}
 	}()
 	return s

@@ -18,14 +18,14 @@ const socketMode = 0o660
 const maxSocketPath = 107
 
 // ErrSocketInUse is returned when another process answers on the socket.
-var ErrSocketInUse = errors.New("api: the admin socket is in use")
+var ErrSocketInUse = errors.New("the admin socket is in use")
 
 // Listen opens the admin socket at path. A socket left by a dead process is
 // replaced. Close of the listener removes it.
 func Listen(path string) (net.Listener, error) {
 	short, dir, err := shorten(path)
 	if err != nil {
-		return nil, fmt.Errorf("api: admin socket: %w", err)
+		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	l, err := listen(path, short)
 	if err != nil {
@@ -41,20 +41,20 @@ func listen(path, short string) (net.Listener, error) {
 		return nil, fmt.Errorf("%w: another process answers on %s; stop it or choose another path with api.socket", ErrSocketInUse, path)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {
-		return nil, fmt.Errorf("api: %s exists and is no socket; remove it or choose another path with api.socket", path)
+		return nil, fmt.Errorf("%s exists and is no socket; remove it or choose another path with api.socket", path)
 	} else if err == nil {
 		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("api: stale admin socket: %w", err)
+			return nil, fmt.Errorf("stale admin socket: %w", err)
 		}
 	}
 	l, err := net.Listen("unix", short)
 	if err != nil {
-		return nil, fmt.Errorf("api: admin socket %s: %w", path, err)
+		return nil, fmt.Errorf("admin socket %s: %w", path, err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false) // listener.Close does, by the full path
 	if err := os.Chmod(path, socketMode); err != nil {
 		l.Close()
-		return nil, fmt.Errorf("api: admin socket: %w", err)
+		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	return l, nil
 }

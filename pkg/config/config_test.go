@@ -210,7 +210,7 @@ func TestViolationsAreValues(t *testing.T) {
 		{"network.security", `has "tls" twice`, "", Origin{Source: "flag", Name: "--security"}},
 		{"refresh.interval", "is 1ms", "it is from 1s to 24h", Origin{Source: "file", Name: file, Line: 2}},
 	}, found)
-	require.Equal(t, "config: invalid configuration: refresh.interval is 1ms; it is from 1s to 24h (from file "+file+":2)", found[4:].Error())
+	require.Equal(t, "invalid configuration: refresh.interval is 1ms; it is from 1s to 24h (from file "+file+":2)", found[4:].Error())
 	require.Equal(t, `network.security has "tls" twice (from flag --security)`, found[3].String())
 }
 

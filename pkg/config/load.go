@@ -19,11 +19,11 @@ const maxFileSize = 1 << 20
 
 var (
 	// ErrFile is returned when the file cannot be read or is not valid TOML.
-	ErrFile = errors.New("config: cannot use the file")
+	ErrFile = errors.New("cannot use the file")
 	// ErrUnknownKey is returned for a key that no setting has.
-	ErrUnknownKey = errors.New("config: unknown key")
+	ErrUnknownKey = errors.New("unknown key")
 	// ErrInvalid is returned when values violate a rule.
-	ErrInvalid = errors.New("config: invalid configuration")
+	ErrInvalid = errors.New("invalid configuration")
 )
 
 // Setting is a key given on the command line.

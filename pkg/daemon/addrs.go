@@ -16,11 +16,11 @@ import (
 
 var (
 	// ErrAddr is returned for text that is not a usable multiaddr.
-	ErrAddr = errors.New("daemon: bad address")
+	ErrAddr = errors.New("bad address")
 	// ErrPortTaken is returned when another socket listens where we should.
-	ErrPortTaken = errors.New("daemon: port taken")
+	ErrPortTaken = errors.New("port taken")
 	// ErrNoListener is returned when none of the addresses can be listened on.
-	ErrNoListener = errors.New("daemon: no address to listen on")
+	ErrNoListener = errors.New("no address to listen on")
 )
 
 // ParseBootstrap reads full multiaddrs, with /p2p/<peer ID>, and merges those of
@@ -197,7 +197,7 @@ func listenable(listen []string) (usable []ma.Multiaddr, skipped []error, err er
 		case errors.Is(err, syscall.EADDRINUSE):
 			return nil, nil, fmt.Errorf("%w: another process listens on %s; stop it, or choose a port with --port or network.listen", ErrPortTaken, text)
 		default:
-			return nil, nil, fmt.Errorf("daemon: listen on %s: %w", text, err)
+			return nil, nil, fmt.Errorf("listen on %s: %w", text, err)
 		}
 	}
 	if len(usable) == 0 && len(listen) > 0 {

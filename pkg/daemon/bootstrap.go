@@ -15,7 +15,7 @@ import (
 )
 
 // ErrUnreachable is returned when none of the bootstrap peers could be used.
-var ErrUnreachable = errors.New("daemon: no bootstrap peer could be reached")
+var ErrUnreachable = errors.New("no bootstrap peer could be reached")
 
 // unreachable lists why each bootstrap peer failed.
 func unreachable(failures []error) error {
@@ -62,7 +62,7 @@ func (d *Daemon) reachBootstrap(ctx context.Context) {
 		}
 	}
 	for _, err := range failed {
-		d.log.Warn("bootstrap peer not reached; it will be tried again while the table is low", "error", DialFailure(err))
+		d.log.Warn("bootstrap peer not reached; it will be tried again while the table is low", "err", DialFailure(err))
 	}
 	d.log.Info("bootstrap peers asked", "reached", len(d.bootstrap.reached), "of", len(peers))
 }
@@ -121,5 +121,5 @@ func isAsking(n *node.Node) bool {
 var errNotSpoken = errors.New("none of them speaks it")
 
 func nobodyAnswers(n *node.Node, why error) error {
-	return fmt.Errorf("daemon: connected, but no peer answers %s: %w; is it the right network (network.protocol_prefix)?", n.Protocol(), why)
+	return fmt.Errorf("connected, but no peer answers %s: %w; is it the right network (network.protocol_prefix)?", n.Protocol(), why)
 }

@@ -121,14 +121,14 @@ func writeBundle(ctx context.Context, w io.Writer, now time.Time, files []bundle
 		}
 		h := &tar.Header{Name: "holdfast-debug/" + name, Mode: 0o600, Size: int64(len(data)), ModTime: now, Format: tar.FormatPAX}
 		if err := out.WriteHeader(h); err != nil {
-			return fmt.Errorf("daemon: debug bundle: %w", err)
+			return fmt.Errorf("debug bundle: %w", err)
 		}
 		if _, err := out.Write(data); err != nil {
-			return fmt.Errorf("daemon: debug bundle: %w", err)
+			return fmt.Errorf("debug bundle: %w", err)
 		}
 	}
 	if err := out.Close(); err != nil {
-		return fmt.Errorf("daemon: debug bundle: %w", err)
+		return fmt.Errorf("debug bundle: %w", err)
 	}
 	return zip.Close()
 }

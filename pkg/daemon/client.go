@@ -82,7 +82,7 @@ func (c *Client) join(ctx context.Context, peers []peer.AddrInfo) error {
 		return unreachable(failed)
 	}
 	for _, err := range failed {
-		c.logs.Logger("client").Warn("bootstrap peer not reached", "error", DialFailure(err))
+		c.logs.Logger("client").Warn("bootstrap peer not reached", "err", DialFailure(err))
 	}
 	return waitForPeer(ctx, c.node)
 }

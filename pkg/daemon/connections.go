@@ -52,7 +52,7 @@ func (c *connections) limit(low, high int) error {
 	next, err := basic.NewConnManager(low, high, c.options...)
 	if err != nil {
 		c.mu.Unlock()
-		return fmt.Errorf("daemon: connection limits: %w", err)
+		return fmt.Errorf("connection limits: %w", err)
 	}
 	c.hand(next)
 	last := c.now

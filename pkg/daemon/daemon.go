@@ -134,7 +134,7 @@ func (d *Daemon) startNode() error {
 		return err
 	}
 	for _, s := range skipped {
-		d.log.Info("address not available on this machine", "error", s)
+		d.log.Info("address not available on this machine", "err", s)
 	}
 	gate, holes := rpc.NewGate(nil), newBlackHoles()
 	hc := hostSettings(&d.config)
@@ -145,7 +145,7 @@ func (d *Daemon) startNode() error {
 	}
 	d.onClose("libp2p", closeHost, d.host.Close)
 	if open := d.host.Network().ListenAddresses(); len(open) < len(listen) { // libp2p is content with one
-		return fmt.Errorf("daemon: network.listen: libp2p listens on %s only, not on all of %s", open, listen)
+		return fmt.Errorf("network.listen: libp2p listens on %s only, not on all of %s", open, listen)
 	}
 	d.log.Info("identity", "peer_id", d.host.ID().String(), "created", created)
 
@@ -159,7 +159,7 @@ func (d *Daemon) startNode() error {
 	c.Observer, c.Housekeeping = d.metrics.DHT(), d.metrics.Housekeeping()
 	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage}}
 	if d.node, err = node.New(d.host, c); err != nil {
-		return fmt.Errorf("daemon: %w", err)
+		return err
 	}
 	d.onClose("node", closeNode, d.node.Close)
 	d.metrics.Watch(metrics.Source{Node: d.node, Database: d.store, Quotas: quotaLimits(&d.config, d.store), DiskFull: d.disk.full})
@@ -240,11 +240,11 @@ func (d *Daemon) undo() error {
 		select {
 		case err := <-done:
 			if err != nil {
-				errs = append(errs, fmt.Errorf("daemon: close %s: %w", s.name, err))
+				errs = append(errs, fmt.Errorf("close %s: %w", s.name, err))
 			}
 		case <-time.After(s.bound):
 			d.log.Error("a part did not stop in time and is left behind", "part", s.name, "after", s.bound.String())
-			errs = append(errs, fmt.Errorf("daemon: %s did not stop within %s", s.name, s.bound))
+			errs = append(errs, fmt.Errorf("%s did not stop within %s", s.name, s.bound))
 		}
 	}
 	d.stops = nil

@@ -109,12 +109,8 @@ func (b *Backend) peerError(target string, err error) error {
 	return b.lookupError(err)
 }
 
-// plain drops the package's name before a message and puts it on one line:
-// libp2p lists failed dials on lines of their own.
-func plain(err error) string {
-	text := strings.TrimPrefix(err.Error(), "node: ")
-	return strings.Join(strings.Fields(text), " ")
-}
+// plain puts a message on one line: libp2p lists failed dials on lines of their own.
+func plain(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // namespaces are those of value keys that the node takes.
 func (b *Backend) namespaces() []string {

@@ -53,7 +53,7 @@ func newHost(c hostConfig) (host.Host, error) {
 	}
 	h, err := libp2p.New(append(options, libp2p.ConnectionManager(conns), libp2p.ResourceManager(resources))...)
 	if err != nil {
-		err = fmt.Errorf("daemon: libp2p: %w", err)
+		err = fmt.Errorf("libp2p: %w", err)
 		return nil, err
 	}
 	return h, nil

@@ -22,16 +22,16 @@ const IdentityFile = "identity.key"
 var (
 	// ErrIdentity is returned when the key's file cannot be used. It is never
 	// replaced: the node's peer ID hangs on it.
-	ErrIdentity = errors.New("daemon: cannot use the identity")
+	ErrIdentity = errors.New("cannot use the identity")
 	// ErrIdentityExists is returned by SaveIdentity when another key is there.
-	ErrIdentityExists = errors.New("daemon: the data directory has another identity")
+	ErrIdentityExists = errors.New("the data directory has another identity")
 )
 
 // NewIdentity makes a random Ed25519 key.
 func NewIdentity() (crypto.PrivKey, error) {
 	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("daemon: new identity: %w", err)
+		return nil, fmt.Errorf("new identity: %w", err)
 	}
 	return key, nil
 }
@@ -42,7 +42,7 @@ func SeededIdentity(seed int64) (crypto.PrivKey, error) {
 	sum := sha256.Sum256([]byte("holdfast identity seed " + strconv.FormatInt(seed, 10)))
 	key, err := crypto.UnmarshalEd25519PrivateKey(ed25519.NewKeyFromSeed(sum[:]))
 	if err != nil {
-		return nil, fmt.Errorf("daemon: seeded identity: %w", err)
+		return nil, fmt.Errorf("seeded identity: %w", err)
 	}
 	return key, nil
 }
@@ -105,10 +105,10 @@ func SaveIdentity(dir string, key crypto.PrivKey) error {
 	}
 	data, err := crypto.MarshalPrivateKey(key)
 	if err != nil {
-		return fmt.Errorf("daemon: save identity: %w", err)
+		return fmt.Errorf("save identity: %w", err)
 	}
 	if err := writeFile(path, data); err != nil {
-		return fmt.Errorf("daemon: save identity: %w", err)
+		return fmt.Errorf("save identity: %w", err)
 	}
 	return giveBack(dir)
 }

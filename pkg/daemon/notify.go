@@ -28,7 +28,7 @@ const (
 // notify tells systemd a state; without NOTIFY_SOCKET it does nothing.
 func notify(log *slog.Logger, state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
-		log.Warn("systemd could not be notified", "state", state, "error", err)
+		log.Warn("systemd could not be notified", "state", state, "err", err)
 	}
 }
 
@@ -114,7 +114,7 @@ func notifyReloading(log *slog.Logger) {
 func watchdog(ctx context.Context, log *slog.Logger, alive func(context.Context) error) {
 	interval, err := sd.SdWatchdogEnabled(false)
 	if err != nil {
-		log.Warn("WATCHDOG_USEC cannot be used; the watchdog is off", "error", err)
+		log.Warn("WATCHDOG_USEC cannot be used; the watchdog is off", "err", err)
 	}
 	if err != nil || interval == 0 {
 		return
@@ -126,7 +126,7 @@ func watchdog(ctx context.Context, log *slog.Logger, alive func(context.Context)
 		if err := alive(probe); err == nil {
 			notify(log, sd.SdNotifyWatchdog)
 		} else if ctx.Err() == nil {
-			log.Error("no sign of life; the watchdog is not fed", "error", err)
+			log.Error("no sign of life; the watchdog is not fed", "err", err)
 		}
 		cancel()
 		select {

@@ -17,9 +17,9 @@ import (
 
 var (
 	// ErrNoStore is returned when a data directory has no database.
-	ErrNoStore = errors.New("daemon: no database")
+	ErrNoStore = errors.New("no database")
 	// ErrDamaged is returned by CheckStore when the database is not in order.
-	ErrDamaged = errors.New("daemon: the database is damaged")
+	ErrDamaged = errors.New("the database is damaged")
 )
 
 // StoreProgress is how far one step of work on the database has come.
@@ -92,7 +92,7 @@ func CompactStore(dir string, progress func(StoreProgress)) (before, after int64
 // of the backup is; it may be nil.
 func RestoreStore(dir string, backup io.Reader, progress func(StoreProgress)) (old string, err error) {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
-		return "", fmt.Errorf("daemon: data directory: %w", err)
+		return "", fmt.Errorf("data directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
 	if old, err = storage.Restore(dir, backup, progress); err != nil {
@@ -106,7 +106,7 @@ func storeFile(dir string) (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w in %s; name the data directory with --data-dir", ErrNoStore, dir)
 	} else if err != nil {
-		return "", fmt.Errorf("daemon: %w", err)
+		return "", err
 	}
 	return path, nil
 }

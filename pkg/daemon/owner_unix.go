@@ -24,11 +24,11 @@ func giveBack(dir string) error {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("daemon: owner of the data directory's files: %w", err)
+		return fmt.Errorf("owner of the data directory's files: %w", err)
 	}
 	for _, e := range entries {
 		if err := giveFile(filepath.Join(dir, e.Name()), to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("daemon: owner of the data directory's files: %w", err)
+			return fmt.Errorf("owner of the data directory's files: %w", err)
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ const (
 )
 
 // ErrNoDataDir is returned when nothing says where state belongs.
-var ErrNoDataDir = errors.New("daemon: no data directory: give --data-dir, storage.path, or set HOME")
+var ErrNoDataDir = errors.New("no data directory: give --data-dir, storage.path, or set HOME")
 
 // DataDir returns where state is kept: storage.path, $STATE_DIRECTORY,
 // $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. It does not create it.
@@ -41,7 +41,7 @@ func DataDir(c *config.Config, getenv func(string) string) (string, error) {
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return "", fmt.Errorf("daemon: data directory %q: %w", dir, err)
+		return "", fmt.Errorf("data directory %q: %w", dir, err)
 	}
 	return abs, nil
 }
@@ -100,10 +100,10 @@ func linkSocket(socket, dataDir string) (remove func(), err error) {
 		return func() {}, nil
 	}
 	if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("daemon: link to the admin socket: %w", err)
+		return nil, fmt.Errorf("link to the admin socket: %w", err)
 	}
 	if err := os.Symlink(socket, link); err != nil {
-		return nil, fmt.Errorf("daemon: link to the admin socket: %w", err)
+		return nil, fmt.Errorf("link to the admin socket: %w", err)
 	}
 	return func() { os.Remove(link) }, nil
 }
@@ -112,11 +112,11 @@ func linkSocket(socket, dataDir string) (remove func(), err error) {
 // written.
 func makeDataDir(dir string) error {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
-		return fmt.Errorf("daemon: data directory %s: %w; choose another with --data-dir", dir, err)
+		return fmt.Errorf("data directory %s: %w; choose another with --data-dir", dir, err)
 	}
 	probe, err := os.CreateTemp(dir, ".write-*")
 	if err != nil {
-		return fmt.Errorf("daemon: data directory %s cannot be written: %w; choose another with --data-dir", dir, err)
+		return fmt.Errorf("data directory %s cannot be written: %w; choose another with --data-dir", dir, err)
 	}
 	probe.Close()
 	return os.Remove(probe.Name())

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrNoReload is returned by Reload of a daemon that was given no way to.
-var ErrNoReload = errors.New("daemon: nothing to reload from")
+var ErrNoReload = errors.New("nothing to reload from")
 
 // Reload reads the configuration again and applies what may change at run time:
 // log.level, network.bootstrap, the limits of libp2p and the intervals of
@@ -23,7 +23,7 @@ func (d *Daemon) Reload() error {
 	err := d.reload()
 	d.metrics.ConfigLoaded(err)
 	if err != nil {
-		d.log.Error("configuration not reloaded; the old one stays", "error", err)
+		d.log.Error("configuration not reloaded; the old one stays", "err", err)
 		d.refused.Store(err.Error())
 		notifyStatus(d.log, "configuration not reloaded: %v", err)
 		return err
@@ -50,7 +50,7 @@ func (d *Daemon) reload() error {
 	applied, waiting := changes(&d.loaded.Config, &next.Config)
 	for _, key := range toApply(applied) {
 		if err := d.apply(key, &next.Config); err != nil {
-			return fmt.Errorf("daemon: reload %s: %w", key, err)
+			return fmt.Errorf("reload %s: %w", key, err)
 		}
 	}
 	d.loaded = next

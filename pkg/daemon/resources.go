@@ -48,7 +48,7 @@ func newResources(c hostConfig) (network.ResourceManager, error) {
 	}
 	r, err := rcmgr.NewResourceManager(newLimiter(c.protocol, c.limits), options...)
 	if err != nil {
-		return nil, fmt.Errorf("daemon: resource limits: %w", err)
+		return nil, fmt.Errorf("resource limits: %w", err)
 	}
 	return r, nil
 }

@@ -51,7 +51,7 @@ func noteStart(ctx context.Context, store ds.Datastore, n startNote) (s starts, 
 			s = starts{}
 		}
 	case !errors.Is(err, ds.ErrNotFound):
-		return s, fmt.Errorf("daemon: history of starts: %w", err)
+		return s, fmt.Errorf("history of starts: %w", err)
 	}
 	s.add(n)
 	row, err = json.Marshal(&s)
@@ -59,7 +59,7 @@ func noteStart(ctx context.Context, store ds.Datastore, n startNote) (s starts, 
 		err = store.Put(ctx, startsKey, row)
 	}
 	if err != nil {
-		return s, fmt.Errorf("daemon: history of starts: %w", err)
+		return s, fmt.Errorf("history of starts: %w", err)
 	}
 	return s, nil
 }
@@ -70,6 +70,6 @@ func (d *Daemon) countStart() {
 	var err error
 	n := startNote{At: d.started.UTC(), Version: Version, Clean: d.clean}
 	if d.starts, err = noteStart(d.ctx, d.store.Datastore(), n); err != nil {
-		d.log.Warn("history of starts not kept", "error", err)
+		d.log.Warn("history of starts not kept", "err", err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrInUse is returned when another process works on the data directory.
-var ErrInUse = errors.New("daemon: data directory in use")
+var ErrInUse = errors.New("data directory in use")
 
 // StoreError says what to do about a database that cannot be opened.
 func StoreError(dir string, err error) error {
@@ -21,13 +21,13 @@ func StoreError(dir string, err error) error {
 	case errors.Is(err, storage.ErrLocked):
 		return fmt.Errorf("%w: %s is used by another process; stop it, or choose another directory with --data-dir", ErrInUse, dir)
 	case errors.Is(err, storage.ErrSchema):
-		return fmt.Errorf("daemon: %w; use the newer version, or restore a backup", err)
+		return fmt.Errorf("%w; use the newer version, or restore a backup", err)
 	case errors.Is(err, storage.ErrNetwork):
-		return fmt.Errorf("daemon: %w; use network.protocol_prefix of that network, or another --data-dir for this one", err)
+		return fmt.Errorf("%w; use network.protocol_prefix of that network, or another --data-dir for this one", err)
 	case errors.Is(err, storage.ErrForeign):
-		return fmt.Errorf("daemon: %w; choose another directory with --data-dir", err)
+		return fmt.Errorf("%w; choose another directory with --data-dir", err)
 	}
-	return fmt.Errorf("daemon: database in %s: %w", dir, err)
+	return fmt.Errorf("database in %s: %w", dir, err)
 }
 
 // openStore takes the data directory for this process.
@@ -78,7 +78,7 @@ func (d *Daemon) openCompact(o storage.Options) (err error) {
 	notifyStatus(d.log, "compacting the database, %d of %d MiB are free", sizes.Free>>20, sizes.File>>20)
 	start := time.Now()
 	if before, after, err := storage.Compact(d.dataDir, nil); err != nil {
-		d.log.Warn("the database could not be compacted and stays as it is", "error", err)
+		d.log.Warn("the database could not be compacted and stays as it is", "err", err)
 	} else {
 		d.log.Info("database compacted", "bytes_before", before, "bytes_after", after, "took", time.Since(start).Round(time.Millisecond).String())
 	}

@@ -39,7 +39,7 @@ type web struct {
 func newWeb(key, listen string, log *slog.Logger, handler http.Handler, timeout time.Duration) (*web, error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		return nil, fmt.Errorf("daemon: %s: %w; choose another address, or \"off\"", key, err)
+		return nil, fmt.Errorf("%s: %w; choose another address, or \"off\"", key, err)
 	}
 	w := &web{
 		addr: l.Addr().String(),
@@ -53,7 +53,7 @@ func newWeb(key, listen string, log *slog.Logger, handler http.Handler, timeout 
 	go func() {
 		defer close(w.done)
 		if err := w.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("a listener failed", "key", key, "error", err)
+			log.Error("a listener failed", "key", key, "err", err)
 		}
 	}()
 	return w, nil

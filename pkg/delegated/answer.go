@@ -110,7 +110,7 @@ func (a *answer) refuse(err error) {
 	case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		h.Set("Retry-After", retryAfter)
 	case http.StatusInternalServerError:
-		a.log.Warn("a request for delegated routing failed", "error", err)
+		a.log.Warn("a request for delegated routing failed", "err", err)
 	}
 	w := a.ResponseWriter
 	if a.head {

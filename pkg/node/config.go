@@ -101,7 +101,7 @@ type HousekeepingObserver interface {
 }
 
 // ErrConfig is returned by New for a Config with violations; the error names them all.
-var ErrConfig = errors.New("node: bad config")
+var ErrConfig = errors.New("bad config")
 
 func (c *Config) setDefaults() error {
 	c.ProtocolPrefix = cmp.Or(c.ProtocolPrefix, PublicPrefix)

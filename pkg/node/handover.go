@@ -43,7 +43,7 @@ func (n *Node) ProvideMany(ctx context.Context, keys [][]byte) (h HandedOver, er
 		return HandedOver{}, err
 	}
 	if err := n.cfg.Keystore.Publish(pubs...); err != nil {
-		return HandedOver{}, fmt.Errorf("node: provide: %w", err)
+		return HandedOver{}, fmt.Errorf("provide: %w", err)
 	}
 	n.unannounced.add(items...)
 	err = n.steps(items, func(now time.Time, m *dht.Machine, it republish.Item) {
@@ -74,7 +74,7 @@ func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, announce []r
 			pubs = append(pubs, records.Published{Kind: records.KindProvider, Key: key, Added: now, Due: now})
 			announce = append(announce, it)
 		case err != nil:
-			return nil, nil, fmt.Errorf("node: provide: %w", err)
+			return nil, nil, fmt.Errorf("provide: %w", err)
 		case known.Last.IsZero():
 			announce = append(announce, it)
 		}
@@ -87,7 +87,7 @@ func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, announce []r
 func (n *Node) UnprovideMany(_ context.Context, keys [][]byte) (removed int, err error) {
 	removed, err = n.cfg.Keystore.UnpublishAll(records.KindProvider, keys)
 	if err != nil {
-		return removed, fmt.Errorf("node: unprovide: %w", err)
+		return removed, fmt.Errorf("unprovide: %w", err)
 	}
 	items := make([]republish.Item, len(keys))
 	for i, key := range keys {

@@ -25,20 +25,20 @@ import (
 
 var (
 	// ErrClosed is returned after Close.
-	ErrClosed = errors.New("node: closed")
+	ErrClosed = errors.New("node closed")
 	// ErrNoAnswer is returned when no peer is known (ErrNoPeers), or when none of the
 	// peers that were asked answered.
-	ErrNoAnswer = errors.New("node: no peer has answered")
+	ErrNoAnswer = errors.New("no peer has answered")
 	// ErrNoPeers is an ErrNoAnswer: the node knows no peer to ask.
 	ErrNoPeers = fmt.Errorf("%w: none is known that could be asked", ErrNoAnswer)
 	// ErrNotTaken is returned when peers answered but none stored the record.
-	ErrNotTaken = errors.New("node: no peer took the record")
+	ErrNotTaken = errors.New("no peer took the record")
 	// ErrNotFound is returned when peers answered and none had what was looked for.
 	// errors.Is also reports it as routing.ErrNotFound.
 	ErrNotFound error = notFoundError{}
 	// ErrStuck is returned by Close when the store does not return in time. Its goroutine
 	// is left running.
-	ErrStuck = errors.New("node: the store is stuck")
+	ErrStuck = errors.New("the store is stuck")
 )
 
 // closeTimeout limits each wait of Close: one for the requests being served and two for
@@ -242,7 +242,7 @@ func (n *Node) lastSnapshot() error {
 	case err := <-done:
 		return err
 	case <-time.After(closeTimeout):
-		return fmt.Errorf("node: last snapshot: %w", ErrStuck)
+		return fmt.Errorf("last snapshot: %w", ErrStuck)
 	}
 }
 

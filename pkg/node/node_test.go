@@ -132,7 +132,7 @@ func TestNotFoundIsThatOfRouting(t *testing.T) {
 		require.NotErrorIs(t, err, node.ErrNoAnswer)
 	}
 	require.NotErrorIs(t, node.ErrNoAnswer, routing.ErrNotFound)
-	require.EqualError(t, node.ErrNotFound, "node: not found")
+	require.EqualError(t, node.ErrNotFound, "not found")
 }
 
 func TestClosestEqualsBruteForce(t *testing.T) {

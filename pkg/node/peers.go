@@ -42,7 +42,7 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 			defer cancel()
 			n.cfg.Gate.Allow(wire.ScopeLoopback, ai.Addrs)
 			if err := n.host.Connect(n.dialing(ctx), ai); err != nil {
-				results[i] = fmt.Errorf("node: bootstrap peer: %w", rpc.NewDialError(ai.ID, err))
+				results[i] = fmt.Errorf("bootstrap peer: %w", rpc.NewDialError(ai.ID, err))
 			}
 		})
 	}
@@ -64,7 +64,7 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 // nearest to it know, nearest first. Errors: ErrNotFound, ErrNoAnswer.
 func (n *Node) FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error) {
 	if err := id.Validate(); err != nil {
-		return peer.AddrInfo{}, fmt.Errorf("node: find peer: %w", err)
+		return peer.AddrInfo{}, fmt.Errorf("find peer: %w", err)
 	}
 	if id == n.host.ID() {
 		return peer.AddrInfo{ID: id, Addrs: n.host.Addrs()}, nil
@@ -128,7 +128,7 @@ func (n *Node) Ping(ctx context.Context, ai peer.AddrInfo) (time.Duration, error
 	if len(ai.Addrs) == 0 && !n.connected(ai.ID) {
 		found, err := n.FindPeer(ctx, ai.ID)
 		if err != nil {
-			return 0, fmt.Errorf("node: ping: %w", err)
+			return 0, fmt.Errorf("ping: %w", err)
 		}
 		ai = found
 	} else {
@@ -136,7 +136,7 @@ func (n *Node) Ping(ctx context.Context, ai peer.AddrInfo) (time.Duration, error
 	}
 	rtt, err := n.roundTripTo(ctx, ai)
 	if err != nil {
-		return 0, fmt.Errorf("node: ping: %w", err)
+		return 0, fmt.Errorf("ping: %w", err)
 	}
 	return rtt, nil
 }

@@ -15,10 +15,10 @@ import (
 )
 
 // ErrNegative is returned for a count or a quorum below 0.
-var ErrNegative = errors.New("node: negative number")
+var ErrNegative = errors.New("negative number")
 
 // ErrKeyLength is returned for a provider key that is empty or over 80 bytes.
-var ErrKeyLength = fmt.Errorf("node: a provider key has 1 to %d bytes", records.MaxKeyLen)
+var ErrKeyLength = fmt.Errorf("a provider key has 1 to %d bytes", records.MaxKeyLen)
 
 // ProvideKey publishes a provider record: this node has the content of key, which is a
 // multihash or any 1 to 80 bytes. The record is republished every
@@ -57,7 +57,7 @@ func (n *Node) provideHere(key []byte) (expires time.Time, err error) {
 	expires = now.Add(n.cfg.ProviderTTL)
 	err = n.cfg.Store.AddProvider(now, key, records.Provider{ID: n.self.ID, Expires: expires}, true)
 	if err != nil && !noRoom(err) {
-		return expires, fmt.Errorf("node: provide: %w", err)
+		return expires, fmt.Errorf("provide: %w", err)
 	}
 	return expires, nil
 }
@@ -85,7 +85,7 @@ func (n *Node) UnprovideKey(_ context.Context, key []byte) error {
 // forgetProvided removes our own provider record; records.ErrNotFound if there is none.
 func (n *Node) forgetProvided(key []byte) error {
 	if err := n.cfg.Store.RemoveProvider(time.Now(), key, n.self.ID); err != nil {
-		return fmt.Errorf("node: unprovide: %w", err)
+		return fmt.Errorf("unprovide: %w", err)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func (n *Node) Providers(ctx context.Context, key []byte, count int, fn func(pee
 	}
 	local, err := n.cfg.Store.Providers(nil, time.Now(), key, limit)
 	if err != nil {
-		return 0, fmt.Errorf("node: providers: %w", err)
+		return 0, fmt.Errorf("providers: %w", err)
 	}
 	f := newFinder(n, count, fn)
 	if !f.takeLocal(local) {

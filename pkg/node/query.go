@@ -88,7 +88,7 @@ func (n *Node) begin(q dht.Query) (*waiter, dht.QueryID, error) {
 		return nil, 0, ErrClosed
 	}
 	if busy != nil {
-		return nil, 0, fmt.Errorf("node: %s: %w", q.Kind, busy)
+		return nil, 0, fmt.Errorf("%s: %w", q.Kind, busy)
 	}
 	return w, id, nil
 }

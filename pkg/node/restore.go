@@ -49,7 +49,7 @@ func (n *Node) restorePeers(from, most int) (peers []kad.Peer, s records.Snapsho
 		return nil, s, nil
 	}
 	if err != nil {
-		return nil, s, fmt.Errorf("node: restore: %w", err)
+		return nil, s, fmt.Errorf("restore: %w", err)
 	}
 	for i := range min(most, len(s.Peers)) {
 		p := &s.Peers[(from+i)%len(s.Peers)]

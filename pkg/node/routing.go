@@ -23,7 +23,7 @@ var (
 type notFoundError struct{}
 
 // Error implements error.
-func (notFoundError) Error() string { return "node: not found" }
+func (notFoundError) Error() string { return "not found" }
 
 // Is makes ErrNotFound a routing.ErrNotFound.
 func (notFoundError) Is(target error) bool { return target == routing.ErrNotFound }

@@ -14,7 +14,7 @@ import (
 
 // ErrProtocolTaken is returned by New if the host already has a node, or another stream
 // handler, of the same protocol: only one of them would receive requests.
-var ErrProtocolTaken = errors.New("node: the host already speaks the protocol")
+var ErrProtocolTaken = errors.New("the host already speaks the protocol")
 
 // taken holds the protocols of open nodes by the network of their host, because a node in
 // client mode has no stream handler that would show it.

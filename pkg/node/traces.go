@@ -26,7 +26,7 @@ const (
 )
 
 // errNoTrace is returned by Explain if the node keeps no traces or is closed.
-var errNoTrace = errors.New("node: explain: no trace was kept")
+var errNoTrace = errors.New("explain: no trace was kept")
 
 // traces holds the traces of the last queries. Safe for concurrent use.
 type traces struct {
@@ -127,7 +127,7 @@ func (n *Node) checkLookup(q *dht.Query) error {
 			return fmt.Errorf("%w: empty", ErrInvalidKey)
 		}
 	default:
-		return fmt.Errorf("node: explain: %s is no lookup", q.Kind)
+		return fmt.Errorf("explain: %s is no lookup", q.Kind)
 	}
 	return nil
 }

@@ -17,11 +17,11 @@ import (
 
 // ErrInvalidKey is returned for an empty key, and for a value key whose form or namespace
 // the node does not accept.
-var ErrInvalidKey = errors.New("node: invalid key")
+var ErrInvalidKey = errors.New("invalid key")
 
 // ErrValidatorPanic is returned for a value on which the namespace's validator panicked.
 // The value is refused.
-var ErrValidatorPanic = errors.New("node: validator panicked")
+var ErrValidatorPanic = errors.New("validator panicked")
 
 // Validator checks the values of one namespace and chooses among them; see
 // Config.Validators. Its methods are those of go-libp2p-record's Validator, so one of

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrTTL is returned for a value's TTL that is too short or too long.
-var ErrTTL = errors.New("node: TTL out of range")
+var ErrTTL = errors.New("TTL out of range")
 
 // Publish stores a value in the network and in this node's own store, and republishes it
 // every Config.RepublishInterval until Unpublish, also after a restart. Each copy has a
@@ -74,7 +74,7 @@ func (n *Node) holdValue(now time.Time, p *records.Published) (records.Value, er
 	}
 	v := n.publishedValue(p, now)
 	if err := n.cfg.Store.PutValue(now, v, n.valid.replaces); err != nil && !noRoom(err) {
-		return records.Value{}, fmt.Errorf("node: store value: %w", err)
+		return records.Value{}, fmt.Errorf("store value: %w", err)
 	}
 	return v, nil
 }
@@ -88,12 +88,12 @@ func noRoom(err error) bool {
 func (n *Node) checkValue(key, value []byte) error {
 	switch {
 	case len(value) > n.cfg.MaxValueSize:
-		return fmt.Errorf("node: a value of %d bytes, at most %d are allowed: %w", len(value), n.cfg.MaxValueSize, records.ErrTooLarge)
+		return fmt.Errorf("a value of %d bytes, at most %d are allowed: %w", len(value), n.cfg.MaxValueSize, records.ErrTooLarge)
 	case len(key) > records.MaxValueKeyLen:
-		return fmt.Errorf("node: a key of %d bytes, at most %d are allowed: %w", len(key), records.MaxValueKeyLen, records.ErrTooLarge)
+		return fmt.Errorf("a key of %d bytes, at most %d are allowed: %w", len(key), records.MaxValueKeyLen, records.ErrTooLarge)
 	}
 	if err := n.valid.Validate(string(key), value); err != nil {
-		return fmt.Errorf("node: store value: %w", err)
+		return fmt.Errorf("store value: %w", err)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht
 	now := time.Now()
 	pub.Due = now.Add(dht.PublishRetry) // so that it is published again after a crash
 	if err := n.cfg.Keystore.Publish(pub); err != nil {
-		return StoreResult{}, fmt.Errorf("node: publish: %w", err)
+		return StoreResult{}, fmt.Errorf("publish: %w", err)
 	}
 	it := republishItem(uint8(pub.Kind), pub.Key)
 	end, _ := n.end(&pub)
@@ -146,7 +146,7 @@ func (n *Node) Unpublish(_ context.Context, key []byte) error {
 		return err
 	}
 	if err := n.cfg.Store.DeleteValue(key); err != nil && !errors.Is(err, records.ErrNotFound) {
-		return fmt.Errorf("node: unpublish: %w", err)
+		return fmt.Errorf("unpublish: %w", err)
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (n *Node) stopPublishing(kind records.Kind, key []byte) error {
 	case errors.Is(err, records.ErrNotFound):
 		return ErrNotFound
 	case err != nil:
-		return fmt.Errorf("node: unpublish: %w", err)
+		return fmt.Errorf("unpublish: %w", err)
 	}
 	it := republishItem(uint8(kind), key)
 	n.unannounced.forget(it)
@@ -212,7 +212,7 @@ func (n *Node) localValue(key []byte) (records.Value, error) {
 	now := time.Now()
 	v, err := n.cfg.Store.Value(now, key)
 	if err != nil && !errors.Is(err, records.ErrNotFound) {
-		return v, fmt.Errorf("node: get: %w", err)
+		return v, fmt.Errorf("get: %w", err)
 	}
 	if err == nil {
 		n.judge(&v)

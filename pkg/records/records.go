@@ -28,21 +28,21 @@ const (
 
 var (
 	// ErrNotFound is returned when there is no live record under the key.
-	ErrNotFound = errors.New("records: not found")
+	ErrNotFound = errors.New("not found")
 	// ErrOlder is returned when the stored value is better than the offered one.
-	ErrOlder = errors.New("records: an equal or newer value is stored")
+	ErrOlder = errors.New("an equal or newer value is stored")
 	// ErrExpired is returned when the offered record's lifetime has passed.
-	ErrExpired = errors.New("records: expired")
+	ErrExpired = errors.New("expired")
 	// ErrTooLarge is returned when a key, value or address list exceeds its limit.
-	ErrTooLarge = errors.New("records: too large")
+	ErrTooLarge = errors.New("too large")
 	// ErrQuota is returned when a quota refuses a new record.
-	ErrQuota = errors.New("records: quota reached")
+	ErrQuota = errors.New("quota reached")
 	// ErrFull is returned when there is no disk space for a new record.
-	ErrFull = errors.New("records: no room")
+	ErrFull = errors.New("no room")
 	// ErrBusy is returned when the queue of writes is full.
-	ErrBusy = errors.New("records: too many writes are waiting")
+	ErrBusy = errors.New("too many writes are waiting")
 	// ErrClosed is returned after Close.
-	ErrClosed = errors.New("records: store closed")
+	ErrClosed = errors.New("store closed")
 )
 
 // Value is a signed or opaque value under a key.

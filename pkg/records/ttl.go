@@ -26,7 +26,7 @@ func Live(now, expires time.Time, most time.Duration) bool {
 const MaxPeerIDLen = 128
 
 // ErrInvalid is returned when a record lacks a required part.
-var ErrInvalid = errors.New("records: malformed record")
+var ErrInvalid = errors.New("malformed record")
 
 // CapTTL returns the lifetime of a record whose sender asks for ttl. An absent ttl (zero or
 // negative) means MaxTTL. The result exceeds neither MaxTTL nor most, this node's own

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -13,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	ma "github.com/multiformats/go-multiaddr"
+	"github.com/multiformats/go-multistream"
 
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
@@ -159,7 +159,7 @@ func openLimit(ctx context.Context, cfg *Config, t *target, hosts []host.Host, r
 // is a frame of 32 bytes.
 func openPing(ctx context.Context, hosts []host.Host, to peer.ID, streams int) (*load, error) {
 	l, err := open(ctx, hosts, to, ping.ID, streams, nil, sameAgain(frameOf(ping.PingSize-1)))
-	if err != nil && strings.Contains(err.Error(), "protocols not supported") {
+	if errors.As(err, new(multistream.ErrNotSupported[protocol.ID])) {
 		return nil, fmt.Errorf("rpcbench: %s does not answer libp2p's ping", to)
 	}
 	return l, err

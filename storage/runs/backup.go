@@ -37,7 +37,7 @@ func (s *Store) Snapshot(cut func()) (*Snapshot, error) {
 		return nil, e
 	}
 	if err != nil {
-		return nil, fmt.Errorf("storage: backup: %w", err)
+		return nil, fmt.Errorf("backup: %w", err)
 	}
 	return snap, nil
 }
@@ -69,7 +69,7 @@ func (n *Snapshot) Each(fn func(name string, size int64, write func(io.Writer) e
 			return disk.Guard(func() error { _, err := f.tx.WriteTo(w); return err })
 		}
 		if err := fn(f.name, f.tx.Size(), write); err != nil {
-			return fmt.Errorf("storage: backup %s: %w", f.name, err)
+			return fmt.Errorf("backup %s: %w", f.name, err)
 		}
 	}
 	return nil

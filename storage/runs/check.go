@@ -54,7 +54,7 @@ func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err
 		return c, nil
 	}
 	if err != nil {
-		return c, fmt.Errorf("storage: check: %w", err)
+		return c, fmt.Errorf("check: %w", err)
 	}
 	return c, nil
 }

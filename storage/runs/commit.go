@@ -439,7 +439,7 @@ func (s *Store) call(name string, fn func(x *txn) error) error {
 		err = t.result(i)
 	}
 	if err != nil {
-		return fmt.Errorf("storage: %s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

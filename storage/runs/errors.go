@@ -31,7 +31,7 @@ var (
 
 // errGone is returned, as a *goneError, by a read of a run that was merged or dropped
 // after the view was taken. The reader takes a new view.
-var errGone = errors.New("storage: run is gone")
+var errGone = errors.New("run is gone")
 
 // goneError names the run that is gone.
 type goneError struct{ run uint32 }

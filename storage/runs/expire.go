@@ -48,13 +48,13 @@ func (s *Store) await(op string, done <-chan struct{}) error {
 	for {
 		h := s.builder.health.Load()
 		if h.err != nil {
-			return fmt.Errorf("storage: %s: %w", op, h.err)
+			return fmt.Errorf("%s: %w", op, h.err)
 		}
 		select {
 		case <-done:
 			return nil
 		case <-s.builder.done:
-			return fmt.Errorf("storage: %s: %w", op, records.ErrClosed)
+			return fmt.Errorf("%s: %w", op, records.ErrClosed)
 		case <-h.changed:
 		}
 	}

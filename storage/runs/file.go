@@ -48,7 +48,7 @@ func readThrough(path string, _ bool) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("storage: open: %w", err)
+		return fmt.Errorf("open: %w", err)
 	}
 	defer f.Close()
 	buf := make([]byte, 4<<20)
@@ -56,7 +56,7 @@ func readThrough(path string, _ bool) error {
 		if _, err := f.Read(buf); err == io.EOF {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("storage: read %s: %w", path, err)
+			return fmt.Errorf("read %s: %w", path, err)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (s *Store) Providers(dst []records.Provider, now time.Time, key []byte, n i
 		return dst, nil
 	}
 	if s.closed.Load() {
-		return dst, fmt.Errorf("storage: providers: %w", records.ErrClosed)
+		return dst, fmt.Errorf("providers: %w", records.ErrClosed)
 	}
 	k := recordKeyOf(key)
 	g := gathers.Get().(*gather)
@@ -41,10 +41,10 @@ func (s *Store) Providers(dst []records.Provider, now time.Time, key []byte, n i
 // failed reports an error of a read and gives it its operation.
 func (s *Store) failed(op string, err error) error {
 	if errors.Is(err, records.ErrClosed) {
-		return fmt.Errorf("storage: %s: %w", op, err)
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	s.report(op, err)
-	return fmt.Errorf("storage: %s: %w", op, err)
+	return fmt.Errorf("%s: %w", op, err)
 }
 
 // lookup collects the records of a key, as readers see them. Runs in which nothing

@@ -66,7 +66,7 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 	}
 	s.builder = newBuilder(s, nextRun)
 	if err := s.builder.sweep(); err != nil {
-		return fmt.Errorf("storage: open: %w", err)
+		return fmt.Errorf("open: %w", err)
 	}
 	s.committed = make(chan struct{})
 	go s.builder.loop()
@@ -82,7 +82,7 @@ func (s *Store) present(logPath, runsPath string) error {
 	_, errLog := os.Stat(logPath)
 	_, errRuns := os.Stat(runsPath)
 	if err := errors.Join(errLog, errRuns); err != nil {
-		return fmt.Errorf("storage: open: %w", err)
+		return fmt.Errorf("open: %w", err)
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func (s *Store) create(id []byte) error {
 			return disk.FirstErr(meta.Put(keySeed, random[storeIDLen:]), meta.Put(keyFlushed, disk.U32(0)), meta.Put(keyNextRun, disk.U32(1)))
 		})
 		if err != nil {
-			return fmt.Errorf("storage: create %s: %w", s.runs.Path(), err)
+			return fmt.Errorf("create %s: %w", s.runs.Path(), err)
 		}
 	}
 	err := s.log.Update(func(tx *bbolt.Tx) error {
@@ -187,7 +187,7 @@ func (s *Store) create(id []byte) error {
 		return first.store(tx)
 	})
 	if err != nil {
-		return fmt.Errorf("storage: create %s: %w", s.log.Path(), err)
+		return fmt.Errorf("create %s: %w", s.log.Path(), err)
 	}
 	return disk.SyncDir(filepath.Dir(s.log.Path()))
 }
@@ -293,7 +293,7 @@ func (s *Store) close() error {
 		lastLog = nil
 	}
 	if err = errors.Join(err, s.log.Close(lastLog)); err != nil {
-		return fmt.Errorf("storage: close: %w", s.noteFailure(err))
+		return fmt.Errorf("close: %w", s.noteFailure(err))
 	}
 	return nil
 }

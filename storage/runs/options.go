@@ -159,7 +159,7 @@ func (noObserver) StorageError(string, error)   {}
 // Validate reports all violations at once.
 func (o *Options) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("storage: "+format, args...)) }
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if o.CommitWindow < 0 || o.CommitWindow > time.Minute {
 		bad("CommitWindow %s is not within 0s and 1m", o.CommitWindow)
 	}

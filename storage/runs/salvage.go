@@ -76,7 +76,7 @@ func (s *Store) Import(rows iter.Seq[Row]) (whole bool, err error) {
 	}
 	t.flush()
 	if t.err != nil {
-		err = fmt.Errorf("storage: import: %w", t.err)
+		err = fmt.Errorf("import: %w", t.err)
 	}
 	return !t.refused, err
 }

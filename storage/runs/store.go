@@ -95,7 +95,7 @@ func (s *Store) AddProvider(now time.Time, key []byte, p records.Provider, durab
 		return err
 	}
 	if err := s.enqueue(l.op[:], durable); err != nil {
-		return fmt.Errorf("storage: add_provider: %w", err)
+		return fmt.Errorf("add_provider: %w", err)
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (s *Store) AddProviders(now time.Time, adverts []Advert, durable bool) (ref
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("storage: add_providers: %w", err)
+		err = fmt.Errorf("add_providers: %w", err)
 	}
 	return refused, err
 }
@@ -247,7 +247,7 @@ func (s *Store) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("storage: remove_provider: %w", err)
+		return fmt.Errorf("remove_provider: %w", err)
 	}
 	return nil
 }
@@ -295,7 +295,7 @@ func (s *Store) noteFailure(err error) error {
 	}
 	cause, first := s.failure.Set(err)
 	if first {
-		s.opts.Logger.Error("storage: no more writes of provider records until the next start", "error", err)
+		s.opts.Logger.Error("storage: no more writes of provider records until the next start", "err", err)
 	}
 	return cause
 }

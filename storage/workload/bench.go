@@ -152,10 +152,10 @@ func (b *bench) lookups(hit, miss *latencies) error {
 	for begin := time.Now(); time.Since(begin) < b.cfg.Window && len(hit.all) < most; {
 		i := b.known(rng)
 		if n, err := look(i, hit); err != nil || n == 0 {
-			return fmt.Errorf("workload: %d providers of record %d: %w", n, i, err)
+			return fmt.Errorf("%d providers of record %d: %w", n, i, err)
 		}
 		if n, err := look(absent+i, miss); err != nil || n != 0 {
-			return fmt.Errorf("workload: %d providers of a key that has none: %w", n, err)
+			return fmt.Errorf("%d providers of a key that has none: %w", n, err)
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ type comparison struct {
 // begin measures the disk and starts the processes.
 func (c *comparison) begin(ctx context.Context, dir string, targets []Target) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("workload: %w", err)
+		return err
 	}
 	if c.report.Limits, err = measureLimits(dir); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (c *comparison) begin(ctx context.Context, dir string, targets []Target) (e
 		c.report.Stores = append(c.report.Stores, t.Name)
 		w := &worker{target: t, cfg: c.cfg, dir: filepath.Join(dir, t.Name), state: state{Start: start, Now: start}}
 		if err := os.Mkdir(w.dir, 0o700); err != nil {
-			return fmt.Errorf("workload: %w", err)
+			return err
 		}
 		c.workers = append(c.workers, w)
 		if _, err := w.open(ctx); err != nil {
@@ -132,13 +132,13 @@ func (w *worker) open(ctx context.Context) (_ []Figure, err error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, fmt.Errorf("workload: %s: %w", w.target.Name, err)
+		return nil, fmt.Errorf("%s: %w", w.target.Name, err)
 	}
 	if w.in, err = cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("workload: %s: %w", w.target.Name, err)
+		return nil, fmt.Errorf("%s: %w", w.target.Name, err)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("workload: %s: %w", w.target.Name, err)
+		return nil, fmt.Errorf("%s: %w", w.target.Name, err)
 	}
 	w.cmd, w.replies = cmd, json.NewDecoder(out)
 	return w.ask(ctx, askOpen)
@@ -158,7 +158,7 @@ func (w *worker) ask(ctx context.Context, step string) ([]Figure, error) {
 		err = errors.New(r.Error)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("workload: %s: %s: %w", w.target.Name, step, errors.Join(err, ctx.Err()))
+		return nil, fmt.Errorf("%s: %s: %w", w.target.Name, step, errors.Join(err, ctx.Err()))
 	}
 	w.state = r.State
 	return r.Figures, nil
@@ -169,7 +169,7 @@ func (w *worker) stop() error {
 	cmd := w.cmd
 	w.cmd = nil
 	if err := errors.Join(w.in.Close(), cmd.Wait()); err != nil {
-		return fmt.Errorf("workload: %s: %w", w.target.Name, err)
+		return fmt.Errorf("%s: %w", w.target.Name, err)
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c *Config) validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("workload: "+format, args...)) }
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Records < minRecords {
 		bad("%d records are under %s", c.Records, thousands(minRecords))
 	}

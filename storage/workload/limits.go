@@ -29,7 +29,7 @@ func measureLimits(dir string) (l Limits, err error) {
 	l = Limits{CPUs: runtime.NumCPU(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	f, err := os.Create(filepath.Join(dir, "limits"))
 	if err != nil {
-		return l, fmt.Errorf("workload: %w", err)
+		return l, err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
@@ -38,10 +38,10 @@ func measureLimits(dir string) (l Limits, err error) {
 	for range 500 {
 		begin := time.Now()
 		if _, err := f.Write(page); err != nil {
-			return l, fmt.Errorf("workload: %w", err)
+			return l, err
 		}
 		if err := f.Sync(); err != nil {
-			return l, fmt.Errorf("workload: %w", err)
+			return l, err
 		}
 		took.add(time.Since(begin))
 	}
@@ -51,11 +51,11 @@ func measureLimits(dir string) (l Limits, err error) {
 	begin := time.Now()
 	for n := 0; n < total; n += len(chunk) {
 		if _, err := f.Write(chunk); err != nil {
-			return l, fmt.Errorf("workload: %w", err)
+			return l, err
 		}
 	}
 	if err := f.Sync(); err != nil {
-		return l, fmt.Errorf("workload: %w", err)
+		return l, err
 	}
 	l.WriteMBs = total / 1e6 / time.Since(begin).Seconds()
 	return l, nil

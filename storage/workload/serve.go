@@ -48,7 +48,7 @@ func Serve(in io.Reader, out io.Writer, open Open) (err error) {
 		if err := requests.Decode(&req); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("workload: %w", err)
+			return err
 		}
 		var figures []Figure
 		var stepErr error
@@ -65,7 +65,7 @@ func Serve(in io.Reader, out io.Writer, open Open) (err error) {
 			r.Error = stepErr.Error()
 		}
 		if err := replies.Encode(&r); err != nil {
-			return fmt.Errorf("workload: %w", err)
+			return err
 		}
 	}
 }
@@ -82,7 +82,7 @@ func openBench(req *request, open Open) (*bench, []Figure, error) {
 		i := b.known(rand.New(rand.NewPCG(b.cfg.Seed, 4)))
 		n, err := s.Lookup(b.Now, b.data.appendKey(nil, i))
 		if err != nil || n == 0 {
-			return b, nil, fmt.Errorf("workload: %d providers of record %d after opening: %w", n, i, err)
+			return b, nil, fmt.Errorf("%d providers of record %d after opening: %w", n, i, err)
 		}
 	}
 	took := time.Since(begin)
@@ -95,7 +95,7 @@ func openBench(req *request, open Open) (*bench, []Figure, error) {
 // step runs one step.
 func (b *bench) step(name string) ([]Figure, error) {
 	if b == nil {
-		return nil, errors.New("workload: no store is open")
+		return nil, errors.New("no store is open")
 	}
 	if name == askLoad {
 		go func() {
@@ -109,5 +109,5 @@ func (b *bench) step(name string) ([]Figure, error) {
 			return s.run(b)
 		}
 	}
-	return nil, fmt.Errorf("workload: no step %q", name)
+	return nil, fmt.Errorf("no step %q", name)
 }

@@ -67,7 +67,7 @@ func OpenNode(dir string) (Store, error) {
 func (o own) Add(now time.Time, batch []Advert) error {
 	refused, err := o.s.AddProviders(now, batch, true)
 	if err == nil && refused > 0 {
-		err = errors.New("workload: records were refused")
+		err = errors.New("records were refused")
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package workload
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 )
 
 // errNoTracer is returned by countSyncs where strace cannot be had.
-var errNoTracer = errors.New("workload: no strace")
+var errNoTracer = errors.New("no strace")
 
 // countSyncs returns how many fsyncs and fdatasyncs this process made during fn. It has
 // strace attach for that time, which slows fn down: it is no time to measure
@@ -25,7 +24,7 @@ func countSyncs(fn func() error) (n int64, err error) {
 	}
 	dir, err := os.MkdirTemp("", "syncs")
 	if err != nil {
-		return 0, fmt.Errorf("workload: %w", err)
+		return 0, err
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "calls")
@@ -47,7 +46,7 @@ func countSyncs(fn func() error) (n int64, err error) {
 func attach(cmd *exec.Cmd) error {
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
-		return fmt.Errorf("workload: %w", err)
+		return err
 	}
 	if err := cmd.Start(); err != nil {
 		return errNoTracer

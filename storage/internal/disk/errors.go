@@ -18,18 +18,18 @@ import (
 // The errors that both stores return.
 var (
 	// ErrLocked is returned when another process has the file open.
-	ErrLocked = errors.New("storage: in use by another process")
+	ErrLocked = errors.New("in use by another process")
 	// ErrSchema is returned when another version wrote the file.
-	ErrSchema = errors.New("storage: written by another version")
+	ErrSchema = errors.New("written by another version")
 	// ErrForeign is returned when a file belongs to another program, network or store.
-	ErrForeign = errors.New("storage: not a file of this node")
+	ErrForeign = errors.New("not a file of this node")
 	// ErrCorrupt is returned when a read finds damage.
-	ErrCorrupt = errors.New("storage: file is damaged")
+	ErrCorrupt = errors.New("file is damaged")
 	// ErrFailed is returned by every write after a failed fsync: the content of the file is
 	// unknown until it is opened again. Reads keep working.
-	ErrFailed = errors.New("storage: writes stopped after a failed commit")
+	ErrFailed = errors.New("writes stopped after a failed commit")
 	// ErrReadOnly is returned by writes to a store that was opened read-only.
-	ErrReadOnly = errors.New("storage: opened read-only")
+	ErrReadOnly = errors.New("opened read-only")
 )
 
 // outcomes are the errors with which a write refuses a record. A write that returns one has
@@ -130,11 +130,11 @@ func FirstErr(errs ...error) error {
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		return fmt.Errorf("storage: sync %s: %w", dir, err)
+		return fmt.Errorf("sync %s: %w", dir, err)
 	}
 	defer d.Close()
 	if err := d.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) {
-		return fmt.Errorf("storage: sync %s: %w", dir, err)
+		return fmt.Errorf("sync %s: %w", dir, err)
 	}
 	return nil
 }

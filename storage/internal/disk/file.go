@@ -140,7 +140,7 @@ func openError(path string, err error) error {
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err)
 	}
-	return fmt.Errorf("storage: open %s: %w", path, err)
+	return fmt.Errorf("open %s: %w", path, err)
 }
 
 // Path returns the path with which the file was opened.

@@ -13,7 +13,7 @@ import (
 
 // ErrDiskFull is returned, together with records.ErrFull, when a file could not grow because
 // the file system is full, or because of a quota or a limit on the file size.
-var ErrDiskFull = errors.New("storage: no space left on the disk")
+var ErrDiskFull = errors.New("no space left on the disk")
 
 // Full wraps the error of a commit for which NoRoom is true.
 func Full(err error) error {
@@ -63,11 +63,11 @@ const spaceName = ".space"
 func TryWrite(dir string, size int) error {
 	f, err := os.OpenFile(filepath.Join(dir, spaceName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("storage: %w", err)
+		return err
 	}
 	_, err = f.Write(make([]byte, size))
 	if err = errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name())); err != nil {
-		return fmt.Errorf("storage: %w", err)
+		return err
 	}
 	return nil
 }

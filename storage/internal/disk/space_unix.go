@@ -11,7 +11,7 @@ import (
 func SpaceOf(dir string) (Space, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {
-		return Space{}, fmt.Errorf("storage: space of %s: %w", dir, err)
+		return Space{}, fmt.Errorf("space of %s: %w", dir, err)
 	}
 	size := int64(blockSize(&st))
 	return Space{Free: int64(st.Bavail) * size, Total: int64(st.Blocks) * size}, nil

@@ -51,7 +51,7 @@ type pageFile struct {
 func openPageFile(f *os.File) (*pageFile, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("storage: %w", err)
+		return nil, err
 	}
 	p := &pageFile{f: f, size: info.Size(), pageSize: int64(os.Getpagesize())}
 	var newest uint64

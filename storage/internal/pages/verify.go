@@ -39,7 +39,7 @@ func Verify(path string, budget int, lock bool, progress func(disk.Progress)) (u
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("storage: open: %w", err)
+		return 0, fmt.Errorf("open: %w", err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
@@ -47,7 +47,7 @@ func Verify(path string, budget int, lock bool, progress func(disk.Progress)) (u
 	}
 	if lock {
 		if ok, err := disk.TryLock(f, true); err != nil {
-			return 0, fmt.Errorf("storage: lock %s: %w", path, err)
+			return 0, fmt.Errorf("lock %s: %w", path, err)
 		} else if !ok {
 			return 0, fmt.Errorf("%w: %s", disk.ErrLocked, path)
 		}
