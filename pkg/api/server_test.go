@@ -130,7 +130,7 @@ func serve(t *testing.T, b Backend) *Client {
 	path := filepath.Join(t.TempDir(), "s.sock")
 	l, err := Listen(path)
 	require.NoError(t, err)
-	s := NewServer(l, b, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s := NewServer(l, b, slog.New(slog.DiscardHandler))
 	c := NewClient(path)
 	t.Cleanup(func() {
 		c.Close()
