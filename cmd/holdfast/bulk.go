@@ -139,6 +139,9 @@ func (k *bulk) each(ctx context.Context, what string, request func(ctx context.C
 			return err
 		}
 		if err := request(lasting, part); err != nil {
+			if lasting.Err() != nil {
+				return ctx.Err() // which says what ended it
+			}
 			return err
 		}
 		done += len(part)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"time"
 )
@@ -117,13 +116,7 @@ func (c *Client) Explain(ctx context.Context, lookup string, key []byte) (v Trac
 
 // Traces implements Backend.
 func (c *Client) Traces(ctx context.Context, count int, fn func(Trace) error) error {
-	return c.stream(ctx, opTraces, request{Count: count}, func(raw json.RawMessage) error {
-		var t Trace
-		if err := json.Unmarshal(raw, &t); err != nil {
-			return err
-		}
-		return fn(t)
-	})
+	return list(ctx, c, opTraces, request{Count: count}, fn)
 }
 
 // RepublishStatus implements Backend.
@@ -150,24 +143,12 @@ func (c *Client) SetLogLevel(ctx context.Context, subsystem, level string) error
 
 // Provides implements Backend.
 func (c *Client) Provides(ctx context.Context, fn func(Published) error) error {
-	return c.stream(ctx, opProvides, request{}, func(raw json.RawMessage) error {
-		var p Published
-		if err := json.Unmarshal(raw, &p); err != nil {
-			return err
-		}
-		return fn(p)
-	})
+	return list(ctx, c, opProvides, request{}, fn)
 }
 
 // FindProviders implements Backend.
 func (c *Client) FindProviders(ctx context.Context, key []byte, count int, fn func(Peer) error) error {
-	return c.stream(ctx, opFindProviders, request{Key: key, Count: count}, func(raw json.RawMessage) error {
-		var p Peer
-		if err := json.Unmarshal(raw, &p); err != nil {
-			return err
-		}
-		return fn(p)
-	})
+	return list(ctx, c, opFindProviders, request{Key: key, Count: count}, fn)
 }
 
 // Backup implements Backend.
@@ -180,11 +161,7 @@ func (c *Client) DebugBundle(ctx context.Context, w io.Writer) error {
 
 // chunks writes the items of an answer one after another.
 func (c *Client) chunks(ctx context.Context, op string, w io.Writer) error {
-	return c.stream(ctx, op, request{}, func(raw json.RawMessage) error {
-		var chunk []byte
-		if err := json.Unmarshal(raw, &chunk); err != nil {
-			return err
-		}
+	return list(ctx, c, op, request{}, func(chunk []byte) error {
 		_, err := w.Write(chunk)
 		return err
 	})

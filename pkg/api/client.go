@@ -79,8 +79,21 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 		return ctx.Err()
 	case errors.As(err, &dialing) && dialing.Op == "dial":
 		return Errorf(CodeNoDaemon, "no daemon reached at %s (%v)%s", c.socket, dialing.Err, c.Advice)
+	case isForeign(err):
+		return c.foreign(op)
 	}
 	return Errorf(CodeNoDaemon, "the daemon at %s went away during %s: %v", c.socket, op, err)
+}
+
+// isForeign reports whether err is of an answer that is whole but not of this protocol.
+func isForeign(err error) bool {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	return errors.As(err, &syntax) || errors.As(err, &kind)
+}
+
+func (c *Client) foreign(op string) error {
+	return Errorf(CodeInternal, "the daemon at %s answered %s with something else than expected; is it of the same version?", c.socket, op)
 }
 
 // call does one operation with one answer; answer may be nil.
@@ -106,7 +119,11 @@ func decodeLine(lines *bufio.Scanner, l *line) error {
 	if !lines.Scan() {
 		return cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
 	}
-	return json.Unmarshal(lines.Bytes(), l)
+	err := json.Unmarshal(lines.Bytes(), l)
+	if err != nil && !lines.Scan() {
+		return cmp.Or(lines.Err(), err) // the answer was cut in this line
+	}
+	return err
 }
 
 // stream does one operation and calls item with each item of the answer.
@@ -135,4 +152,15 @@ func (c *Client) stream(ctx context.Context, op string, args request, item func(
 			return err
 		}
 	}
+}
+
+// list does one operation and calls fn with each item of the answer.
+func list[T any](ctx context.Context, c *Client, op string, args request, fn func(T) error) error {
+	return c.stream(ctx, op, args, func(raw json.RawMessage) error {
+		var item T
+		if err := json.Unmarshal(raw, &item); err != nil {
+			return c.foreign(op)
+		}
+		return fn(item)
+	})
 }
