@@ -174,18 +174,18 @@ func TestGoServerRules(t *testing.T) {
 	other := wirePeer(idle(t).h)
 	bare := &dhtpb.Message_Peer{Id: []byte(p.h.ID())}
 	for what, m := range map[string]*dhtpb.Message{
-		"no_key":             {Type: dhtpb.Message_FIND_NODE},
-		"no_record":          {Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key)},
-		"other_key":          {Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key), Record: &recpb.Record{Key: []byte("/ipns/x"), Value: second}},
-		"forged_value":       put([]byte("forged")),
-		"no_namespace":       {Type: dhtpb.Message_PUT_VALUE, Key: []byte("raw"), Record: &recpb.Record{Key: []byte("raw"), Value: []byte("v")}},
-		"unknown_namespace":  {Type: dhtpb.Message_PUT_VALUE, Key: []byte("/no/x"), Record: &recpb.Record{Key: []byte("/no/x"), Value: []byte("v")}},
-		"advert_for_another": {Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{other}},
-		"advert_no_address":  {Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{bare}},
-		"advert_no_provider": {Type: dhtpb.Message_ADD_PROVIDER, Key: hash},
-		"advert_long_key":    {Type: dhtpb.Message_ADD_PROVIDER, Key: bytes.Repeat([]byte{1}, 81), ProviderPeers: add.ProviderPeers},
-		"get_long_key":       {Type: dhtpb.Message_GET_PROVIDERS, Key: bytes.Repeat([]byte{1}, 81)},
-		"unknown_type":       {Type: 6, Key: hash},
+		"no_key":                   {Type: dhtpb.Message_FIND_NODE},
+		"no_record":                {Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key)},
+		"other_key":                {Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key), Record: &recpb.Record{Key: []byte("/ipns/x"), Value: second}},
+		"forged_value":             put([]byte("forged")),
+		"no_namespace":             {Type: dhtpb.Message_PUT_VALUE, Key: []byte("raw"), Record: &recpb.Record{Key: []byte("raw"), Value: []byte("v")}},
+		"unknown_namespace":        {Type: dhtpb.Message_PUT_VALUE, Key: []byte("/no/x"), Record: &recpb.Record{Key: []byte("/no/x"), Value: []byte("v")}},
+		"announcement_for_another": {Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{other}},
+		"announcement_no_address":  {Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{bare}},
+		"announcement_no_provider": {Type: dhtpb.Message_ADD_PROVIDER, Key: hash},
+		"announcement_long_key":    {Type: dhtpb.Message_ADD_PROVIDER, Key: bytes.Repeat([]byte{1}, 81), ProviderPeers: add.ProviderPeers},
+		"get_long_key":             {Type: dhtpb.Message_GET_PROVIDERS, Key: bytes.Repeat([]byte{1}, 81)},
+		"unknown_type":             {Type: 6, Key: hash},
 	} {
 		t.Run("rejects_"+what, func(t *testing.T) {
 			c := p.open(t, n)

@@ -20,8 +20,8 @@ func (db *DB) AddProvider(now time.Time, key []byte, p records.Provider, durable
 }
 
 // AddProviders is AddProvider for many records (see runs.Store.AddProviders).
-func (db *DB) AddProviders(now time.Time, adverts []runs.Advert, durable bool) (refused int, err error) {
-	return db.providers.AddProviders(now, adverts, durable)
+func (db *DB) AddProviders(now time.Time, recs []runs.ProviderRecord, durable bool) (refused int, err error) {
+	return db.providers.AddProviders(now, recs, durable)
 }
 
 // Held returns how many records name each provider (see runs.Store.Held).

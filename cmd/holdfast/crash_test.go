@@ -182,12 +182,12 @@ func (a *asker) fill(to peer.ID, values, providers int) {
 		put(valueKey(i), 0)
 	}
 	put([]byte("/example/short"), 2)
-	var adverts []*wire.Message
+	var announcements []*wire.Message
 	for i := range providers {
-		adverts = append(adverts, &wire.Message{Type: wire.AddProvider, Key: providerKey(i),
+		announcements = append(announcements, &wire.Message{Type: wire.AddProvider, Key: providerKey(i),
 			ProviderPeers: []wire.Peer{{ID: a.self, Addrs: a.addrs}}})
 	}
-	sent, err := a.client.Notify(context.Background(), to, adverts...)
+	sent, err := a.client.Notify(context.Background(), to, announcements...)
 	require.NoError(a.t, err)
 	require.Equal(a.t, providers, sent)
 	for i := range providers {

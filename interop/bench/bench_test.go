@@ -23,19 +23,19 @@ func TestMain(m *testing.M) {
 // TestStores: what is measured does what it is measured for.
 func TestStores(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	advert := func(key, peer string) workload.Advert {
+	record := func(key, peer string) workload.ProviderRecord {
 		p := records.Provider{ID: kad.PeerID(peer), Expires: now.Add(records.MaxTTL)}
-		return workload.Advert{Key: []byte(key), Provider: p}
+		return workload.ProviderRecord{Key: []byte(key), Provider: p}
 	}
 	for _, s := range stores {
 		t.Run(s.name, func(t *testing.T) {
 			dir := t.TempDir()
 			store, err := s.open(dir)
 			must(t, err)
-			must(t, store.Add(now, []workload.Advert{advert("a", "p"), advert("a", "q"), advert("ab", "p"), advert("b", "p")}))
-			c := advert("c", "p")
+			must(t, store.Add(now, []workload.ProviderRecord{record("a", "p"), record("a", "q"), record("ab", "p"), record("b", "p")}))
+			c := record("c", "p")
 			must(t, store.Put(now, &c))
-			d := advert("d", "p")
+			d := record("d", "p")
 			must(t, store.Queue(now, &d))
 			must(t, store.Sync())
 			want := func(now time.Time, key string, n int) {

@@ -57,7 +57,7 @@ func (s *dsStore) put(rows []row) error {
 	return b.Commit(ctx)
 }
 
-func (s *dsStore) Add(now time.Time, batch []workload.Advert) error {
+func (s *dsStore) Add(now time.Time, batch []workload.ProviderRecord) error {
 	ctx := context.Background()
 	b, err := s.d.Batch(ctx)
 	if err != nil {
@@ -71,11 +71,11 @@ func (s *dsStore) Add(now time.Time, batch []workload.Advert) error {
 	return b.Commit(ctx)
 }
 
-func (s *dsStore) Put(now time.Time, a *workload.Advert) error {
+func (s *dsStore) Put(now time.Time, a *workload.ProviderRecord) error {
 	return s.d.Put(context.Background(), ds.RawKey(rowKey(a)), rowValue(now))
 }
 
-func (s *dsStore) Queue(now time.Time, a *workload.Advert) error { return s.add(now, a) }
+func (s *dsStore) Queue(now time.Time, a *workload.ProviderRecord) error { return s.add(now, a) }
 
 func (s *dsStore) Sync() error {
 	return errors.Join(s.flush(), s.d.Sync(context.Background(), ds.RawKey("/")))

@@ -29,7 +29,7 @@ var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 // keyPrefix is what the rows of a key begin with, the last slash included.
 func keyPrefix(key []byte) string { return providersPrefix + encoding.EncodeToString(key) + "/" }
 
-func rowKey(a *workload.Advert) string {
+func rowKey(a *workload.ProviderRecord) string {
 	return keyPrefix(a.Key) + encoding.EncodeToString([]byte(a.Provider.ID))
 }
 
@@ -95,7 +95,7 @@ func (p *pending) run() {
 	}
 }
 
-func (p *pending) add(now time.Time, a *workload.Advert) error {
+func (p *pending) add(now time.Time, a *workload.ProviderRecord) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rows = append(p.rows, row{rowKey(a), rowValue(now)})

@@ -80,7 +80,7 @@ func (s *pebbleStore) put(rows []row) error {
 	return b.Commit(pebble.Sync)
 }
 
-func (s *pebbleStore) Add(now time.Time, batch []workload.Advert) error {
+func (s *pebbleStore) Add(now time.Time, batch []workload.ProviderRecord) error {
 	b := s.db.NewBatch()
 	defer b.Close()
 	value := rowValue(now)
@@ -92,11 +92,11 @@ func (s *pebbleStore) Add(now time.Time, batch []workload.Advert) error {
 	return b.Commit(pebble.Sync)
 }
 
-func (s *pebbleStore) Put(now time.Time, a *workload.Advert) error {
+func (s *pebbleStore) Put(now time.Time, a *workload.ProviderRecord) error {
 	return s.db.Set([]byte(rowKey(a)), rowValue(now), pebble.Sync)
 }
 
-func (s *pebbleStore) Queue(now time.Time, a *workload.Advert) error { return s.add(now, a) }
+func (s *pebbleStore) Queue(now time.Time, a *workload.ProviderRecord) error { return s.add(now, a) }
 
 func (s *pebbleStore) Sync() error { return s.flush() }
 

@@ -247,14 +247,14 @@ func requireFullOfProviders(t *testing.T, d *Daemon, s *stranger) {
 	now, full := time.Now(), false
 	for n := 0; !full; n++ {
 		require.Less(t, n, 1000, "it must have become full")
-		adverts := make([]runs.Advert, 10_000)
-		for i := range adverts {
-			adverts[i] = runs.Advert{
+		recs := make([]runs.ProviderRecord, 10_000)
+		for i := range recs {
+			recs[i] = runs.ProviderRecord{
 				Key:      fmt.Appendf(nil, "key %d %d", n, i),
 				Provider: records.Provider{ID: kad.PeerID(fmt.Sprint("peer ", i%10)), Expires: now.Add(time.Hour)},
 			}
 		}
-		_, err := d.store.AddProviders(now, adverts, true)
+		_, err := d.store.AddProviders(now, recs, true)
 		if full = errors.Is(err, records.ErrFull); !full {
 			require.NoError(t, err)
 		}

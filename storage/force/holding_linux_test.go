@@ -69,11 +69,11 @@ func (h *holding) fill() (took time.Duration) {
 	began := time.Now()
 	for i := 0; i < h.n; i += batch {
 		now := began.Add(-47 * time.Hour / time.Duration(h.n) * time.Duration(h.n-i))
-		var adverts []runs.Advert
+		var recs []runs.ProviderRecord
 		for j := i; j < min(i+batch, h.n); j++ {
-			adverts = append(adverts, runs.Advert{Key: heldKey(j), Provider: heldProvider(j, now)})
+			recs = append(recs, runs.ProviderRecord{Key: heldKey(j), Provider: heldProvider(j, now)})
 		}
-		_, err := db.AddProviders(now, adverts, true)
+		_, err := db.AddProviders(now, recs, true)
 		require.NoError(h.t, err)
 	}
 	took = time.Since(began)
@@ -205,7 +205,7 @@ func (h *holding) busy(d *daemon, peers []*asker, seed uint64, most time.Duratio
 						h.t.Errorf("%x: %v", msg.Key, errLost)
 					}
 				}
-				_, _ = a.client.Notify(ctx, a.to, (&load{}).advert(a, fmt.Sprint("more ", rng.IntN(1_000_000))))
+				_, _ = a.client.Notify(ctx, a.to, (&load{}).announcement(a, fmt.Sprint("more ", rng.IntN(1_000_000))))
 			}
 		})
 	}

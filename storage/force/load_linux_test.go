@@ -70,7 +70,7 @@ func (l *load) fail(what string, err error) {
 func (l *load) begin(rng *rand.Rand) {
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	works := []func(*asker, *rand.Rand, int){
-		l.putValues, l.putValues, l.putShort, l.advertise, l.advertise, l.advertiseAcked,
+		l.putValues, l.putValues, l.putShort, l.announce, l.announce, l.announceAcked,
 		l.provide, l.put, l.provideMany, l.read, l.backup, l.crowd,
 	}
 	for range l.fillers {
@@ -167,36 +167,36 @@ func (l *load) rest(rng *rand.Rand, most int) {
 	}
 }
 
-func (l *load) advert(a *asker, key string) *wire.Message {
+func (l *load) announcement(a *asker, key string) *wire.Message {
 	return &wire.Message{Type: wire.AddProvider, Key: []byte(key), ProviderPeers: []wire.Peer{{ID: a.self, Addrs: a.addrs}}}
 }
 
 // recordOf names a provider record in the model.
 func recordOf(key string, id kad.PeerID) string { return "p:" + key + ":" + peer.ID(id).String() }
 
-func (l *load) advertChange(key string, id kad.PeerID) change {
+func (l *load) recordChange(key string, id kad.PeerID) change {
 	c := l.w.timed(recordOf(key, id), 0, l.ttl)
 	c.extends, c.most = true, c.lo // of the longest life: ttl is the daemon's
 	return c
 }
 
-// advertise sends provider records that nobody answers: they count once a reader
+// announce sends provider records that nobody answers: they count once a reader
 // was shown them. Some are refreshes.
-func (l *load) advertise(a *asker, rng *rand.Rand, i int) {
+func (l *load) announce(a *asker, rng *rand.Rand, i int) {
 	var messages []*wire.Message
 	var keys []string
 	var numbers []int
 	for range 1 + rng.IntN(60) {
-		key := fmt.Sprintf("advert %d-%d", i/100_000, rng.IntN(5000))
+		key := fmt.Sprintf("record %d-%d", i/100_000, rng.IntN(5000))
 		if slices.Contains(keys, key) {
 			continue
 		}
 		keys = append(keys, key)
-		numbers = append(numbers, l.m.begin(l.advertChange(key, a.self)))
-		messages = append(messages, l.advert(a, key))
+		numbers = append(numbers, l.m.begin(l.recordChange(key, a.self)))
+		messages = append(messages, l.announcement(a, key))
 	}
 	if _, err := a.client.Notify(l.ctx, a.to, messages...); err != nil {
-		l.fail("advertise", err)
+		l.fail("announce", err)
 		return
 	}
 	var shown []int
@@ -207,7 +207,7 @@ func (l *load) advertise(a *asker, rng *rand.Rand, i int) {
 		for l.ctx.Err() == nil {
 			there, err := l.w.provides(l.ctx, a, key, a.self)
 			if err != nil {
-				l.fail("look for advert", err)
+				l.fail("look for record", err)
 				return
 			}
 			if there {
@@ -222,13 +222,13 @@ func (l *load) advertise(a *asker, rng *rand.Rand, i int) {
 	}
 }
 
-// ask advertises with an answer, which a plain ADD_PROVIDER does not have.
+// ask announces with an answer, which a plain ADD_PROVIDER does not have.
 func (l *load) ask(a *asker, key string) {
-	number := l.m.begin(l.advertChange(key, a.self))
-	msg := l.advert(a, key)
+	number := l.m.begin(l.recordChange(key, a.self))
+	msg := l.announcement(a, key)
 	msg.WantsAck = true
 	if _, err := a.ask(l.ctx, msg); err != nil {
-		l.fail("advertise with answer", err)
+		l.fail("announce with answer", err)
 		return
 	}
 	l.answered(number, l.ttl)
@@ -239,7 +239,7 @@ func (l *load) ask(a *asker, key string) {
 func (l *load) crowd(a *asker, rng *rand.Rand, _ int) {
 	messages := make([]*wire.Message, 100)
 	for i := range messages {
-		messages[i] = l.advert(a, fmt.Sprint("crowd ", rng.IntN(20_000)))
+		messages[i] = l.announcement(a, fmt.Sprint("crowd ", rng.IntN(20_000)))
 	}
 	if _, err := a.client.Notify(l.ctx, a.to, messages...); err != nil {
 		l.fail("crowd", err)
@@ -247,7 +247,7 @@ func (l *load) crowd(a *asker, rng *rand.Rand, _ int) {
 	l.rest(rng, 40)
 }
 
-func (l *load) advertiseAcked(a *asker, rng *rand.Rand, i int) {
+func (l *load) announceAcked(a *asker, rng *rand.Rand, i int) {
 	l.ask(a, fmt.Sprintf("acked %d-%d", i/100_000, rng.IntN(2000)))
 }
 
@@ -266,7 +266,7 @@ func (l *load) provide(_ *asker, rng *rand.Rand, i int) {
 	number := l.m.begin(own("provider", key, true))
 	there := 0
 	if l.copies() { // with a moved clock it is renewed at any time, and ends early where that is behind
-		record := l.advertChange(key, kad.PeerID(l.w.askers[0].to))
+		record := l.recordChange(key, kad.PeerID(l.w.askers[0].to))
 		record.hi = never
 		there = l.m.begin(record)
 	}

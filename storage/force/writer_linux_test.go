@@ -123,7 +123,7 @@ func writer(dir string) int {
 	a.clock.Store(begin)
 	var wg sync.WaitGroup
 	for g, work := range []func(*rand.Rand, int){
-		a.values, a.durable, a.durable, a.adverts, a.adverts, a.published, a.snapshots, a.expiry, a.rows,
+		a.values, a.durable, a.durable, a.providers, a.providers, a.published, a.snapshots, a.expiry, a.rows,
 	} {
 		rng := rand.New(rand.NewPCG(uint64(a.round), uint64(g)))
 		wg.Go(func() {
@@ -206,16 +206,16 @@ func providerAt(id kad.PeerID, now time.Time, rng *rand.Rand) records.Provider {
 	}
 }
 
-// adverts adds provider records that nobody answers: they count once they are
+// providers adds provider records that nobody answers: they count once they are
 // seen, or once a flush was answered.
-func (a *author) adverts(rng *rand.Rand, g int) {
+func (a *author) providers(rng *rand.Rand, g int) {
 	for i := 0; ; {
 		now := a.now(rng)
 		var numbers []int
 		var key string
 		var last records.Provider
 		for range 20 + rng.IntN(200) {
-			k := fmt.Sprintf("advert%d-%d", g, a.unique(&i))
+			k := fmt.Sprintf("record%d-%d", g, a.unique(&i))
 			p := providerAt(kad.PeerID(fmt.Sprintf("peer%d-%d", g, rng.IntN(2000))), now, rng)
 			number := a.begin(providerChange(k, p.ID, now, p.Expires))
 			switch err := a.db.AddProvider(now, []byte(k), p, false); {

@@ -52,17 +52,17 @@ func (w *workload) key(i uint64) []byte {
 	return k
 }
 
-func (w *workload) advert(i uint64, expires time.Time) Advert {
+func (w *workload) record(i uint64, expires time.Time) ProviderRecord {
 	p := w.peers[i/500*7919%uint64(len(w.peers))]
 	p.Expires = expires
-	return Advert{Key: w.key(i), Provider: p}
+	return ProviderRecord{Key: w.key(i), Provider: p}
 }
 
 // batch makes n new records.
-func (w *workload) batch(n int, now time.Time) []Advert {
-	out := make([]Advert, 0, n)
+func (w *workload) batch(n int, now time.Time) []ProviderRecord {
+	out := make([]ProviderRecord, 0, n)
 	for range n {
-		out = append(out, w.advert(w.n, now.Add(records.MaxTTL)))
+		out = append(out, w.record(w.n, now.Add(records.MaxTTL)))
 		w.n++
 	}
 	return out

@@ -47,9 +47,9 @@ func TestAddProvidersInParts(t *testing.T) {
 	s := open(t, t.TempDir(), Options{NoSync: true, CommitWindow: time.Minute, MaxPending: pending})
 	require.NoError(t, s.AddProvider(start, []byte("waits"), records.Provider{ID: "peer", Expires: start.Add(time.Hour)}, false))
 	require.Equal(t, 1, s.queue.len())
-	var ads []Advert
+	var ads []ProviderRecord
 	for i := range 5*pending + 1 {
-		ads = append(ads, Advert{fmt.Appendf(nil, "key %d", i), records.Provider{ID: "peer", Expires: start.Add(time.Hour)}})
+		ads = append(ads, ProviderRecord{fmt.Appendf(nil, "key %d", i), records.Provider{ID: "peer", Expires: start.Add(time.Hour)}})
 	}
 	refused, err := s.AddProviders(start, ads, true)
 	require.NoError(t, err)
@@ -111,9 +111,9 @@ func TestMaxWritten(t *testing.T) {
 func TestMaxHot(t *testing.T) {
 	s := open(t, t.TempDir(), Options{NoSync: true, MaxProvidersPerKey: 1})
 	add := func(id kad.PeerID, from, to int) {
-		var ads []Advert
+		var ads []ProviderRecord
 		for i := from; i < to; i++ {
-			ads = append(ads, Advert{fmt.Appendf(nil, "key %d", i), records.Provider{ID: id, Expires: start.Add(time.Hour)}})
+			ads = append(ads, ProviderRecord{fmt.Appendf(nil, "key %d", i), records.Provider{ID: id, Expires: start.Add(time.Hour)}})
 		}
 		refused, err := s.AddProviders(start, ads, true)
 		if id == "newcomer" {
@@ -141,9 +141,9 @@ func TestMaxTables(t *testing.T) {
 	o := tiny()
 	s := open(t, t.TempDir(), o)
 	add := func(i int) error {
-		var ads []Advert
+		var ads []ProviderRecord
 		for j := range o.TableRecords {
-			ads = append(ads, Advert{fmt.Appendf(nil, "key %d %d", i, j), records.Provider{ID: "peer", Expires: start.Add(time.Hour)}})
+			ads = append(ads, ProviderRecord{fmt.Appendf(nil, "key %d %d", i, j), records.Provider{ID: "peer", Expires: start.Add(time.Hour)}})
 		}
 		_, err := s.AddProviders(start, ads, true)
 		return err
@@ -171,10 +171,10 @@ func TestMaxTables(t *testing.T) {
 // One call of Expire forgets expireStep providers and says whether there are more.
 func TestExpireStep(t *testing.T) {
 	s := open(t, t.TempDir(), Options{NoSync: true})
-	var ads []Advert
+	var ads []ProviderRecord
 	for i := range expireStep + 1 {
 		p := records.Provider{ID: kad.PeerID(fmt.Sprint("peer ", i)), Expires: start.Add(time.Hour)}
-		ads = append(ads, Advert{[]byte("key"), p})
+		ads = append(ads, ProviderRecord{[]byte("key"), p})
 	}
 	_, err := s.AddProviders(start, ads[:expireStep], true) // a key has as many providers
 	require.NoError(t, err)

@@ -210,12 +210,12 @@ func TestMaxBytes(t *testing.T) {
 	require.Positive(t, refused)
 	require.EqualValues(t, refused, st.Refused.Full)
 	require.Greater(t, st.Records, int64(200_000))
-	fresh := w.advert(5, now.Add(records.MaxTTL))
+	fresh := w.record(5, now.Add(records.MaxTTL))
 	require.NoError(t, s.AddProvider(now, fresh.Key, fresh.Provider, true), "a refresh")
 	for i := range uint64(200) { // until even those do not fit
-		var ads []Advert
+		var ads []ProviderRecord
 		for j := range uint64(10_000) {
-			ads = append(ads, w.advert((i*10_000+j)%uint64(st.Records), now.Add(records.MaxTTL)))
+			ads = append(ads, w.record((i*10_000+j)%uint64(st.Records), now.Add(records.MaxTTL)))
 		}
 		now = now.Add(time.Minute)
 		if _, err := s.AddProviders(now, ads, true); err != nil {

@@ -91,9 +91,9 @@ func (k *soak) record(place, round uint64) uint64 {
 }
 
 func (k *soak) announce(n int) {
-	ads := make([]Advert, 0, n)
+	ads := make([]ProviderRecord, 0, n)
 	for range n {
-		ads = append(ads, k.w.advert(k.record(k.next, k.round), k.now.Add(records.MaxTTL)))
+		ads = append(ads, k.w.record(k.record(k.next, k.round), k.now.Add(records.MaxTTL)))
 		if k.next++; k.next == k.live {
 			k.next, k.round = 0, k.round+1
 		}

@@ -108,8 +108,8 @@ type looseOp struct {
 
 var loose = sync.Pool{New: func() any { return new(looseOp) }}
 
-// Advert is a record to add.
-type Advert struct {
+// ProviderRecord is a record to add.
+type ProviderRecord struct {
 	Key      []byte // as on the wire
 	Provider records.Provider
 }
@@ -119,13 +119,13 @@ type Advert struct {
 // if they are not durable, that refers to the queue. A list longer than half of the
 // queue's limit goes to the queue in parts, so that it does not wait for an empty one;
 // each part is taken or refused as a whole.
-func (s *Store) AddProviders(now time.Time, adverts []Advert, durable bool) (refused int, err error) {
-	ops := make([]op, 0, len(adverts))
+func (s *Store) AddProviders(now time.Time, recs []ProviderRecord, durable bool) (refused int, err error) {
+	ops := make([]op, 0, len(recs))
 	var buf []byte
-	for i := range adverts {
+	for i := range recs {
 		var o op
 		var e error
-		if o, buf, e = newOp(now, adverts[i].Key, &adverts[i].Provider, buf); e != nil {
+		if o, buf, e = newOp(now, recs[i].Key, &recs[i].Provider, buf); e != nil {
 			refused, err = refused+1, e
 			continue
 		}

@@ -28,7 +28,7 @@ type bench struct {
 	store Store
 	data  *data
 	rng   *rand.Rand
-	batch []Advert
+	batch []ProviderRecord
 }
 
 func newBench(cfg Config, st state, dir string, store Store) *bench {
@@ -39,16 +39,16 @@ func newBench(cfg Config, st state, dir string, store Store) *bench {
 }
 
 // make returns n records from number i on, in memory that the next call uses again.
-func (b *bench) make(n int, i uint64, now time.Time) []Advert {
+func (b *bench) make(n int, i uint64, now time.Time) []ProviderRecord {
 	b.batch = slices.Grow(b.batch[:0], n)[:n]
 	for j := range b.batch {
-		b.data.advert(&b.batch[j], i+uint64(j), now)
+		b.data.record(&b.batch[j], i+uint64(j), now)
 	}
 	return b.batch
 }
 
 // fresh returns n new records.
-func (b *bench) fresh(n int) []Advert {
+func (b *bench) fresh(n int) []ProviderRecord {
 	b.Next += uint64(n)
 	return b.make(n, b.Next-uint64(n), b.Now)
 }
@@ -95,7 +95,7 @@ func (b *bench) fill() ([]Figure, error) {
 func (b *bench) ingest() (out []Figure, err error) {
 	for _, size := range b.cfg.Batches {
 		name := fmt.Sprintf("ingest, batches of %s", thousands(size))
-		figures, err := b.rate(name, name, func() []Advert { return b.fresh(size) })
+		figures, err := b.rate(name, name, func() []ProviderRecord { return b.fresh(size) })
 		if err != nil {
 			return nil, err
 		}
@@ -106,10 +106,10 @@ func (b *bench) ingest() (out []Figure, err error) {
 
 // refresh announces records again, chosen at random.
 func (b *bench) refresh() ([]Figure, error) {
-	return b.rate("refresh, batches of 10,000", "refresh", func() []Advert {
+	return b.rate("refresh, batches of 10,000", "refresh", func() []ProviderRecord {
 		batch := b.make(fillBatch, 0, b.Now)
 		for i := range batch {
-			b.data.advert(&batch[i], b.known(b.rng), b.Now)
+			b.data.record(&batch[i], b.known(b.rng), b.Now)
 		}
 		return batch
 	})
@@ -117,7 +117,7 @@ func (b *bench) refresh() ([]Figure, error) {
 
 // rate adds batches until the window is over, or a quarter of the fill has been
 // added. The rate leaves out the time to make the records.
-func (b *bench) rate(name, short string, next func() []Advert) ([]Figure, error) {
+func (b *bench) rate(name, short string, next func() []ProviderRecord) ([]Figure, error) {
 	n, inAdd, u := 0, time.Duration(0), measure()
 	for inAdd < b.cfg.Window && n < max(b.cfg.Records/4, 20*fillBatch) {
 		b.Now = b.Now.Add(time.Millisecond)
@@ -168,11 +168,11 @@ func (b *bench) lookupIdle() ([]Figure, error) {
 	return append(hit.percentiles("lookup, idle: hit", 0.5, 0.99), miss.percentiles("lookup, idle: miss", 0.5, 0.99)...), err
 }
 
-// lookupPaced looks up while 2,000 adverts a second come in.
+// lookupPaced looks up while 2,000 records a second come in.
 func (b *bench) lookupPaced() ([]Figure, error) {
 	var hit, miss latencies
 	err := b.beside(b.pace, func() error { return b.lookups(&hit, &miss) })
-	return hit.percentiles("lookup, 2,000 adverts/s come in: hit", 0.5, 0.99, 0.999), err
+	return hit.percentiles("lookup, 2,000 records/s come in: hit", 0.5, 0.99, 0.999), err
 }
 
 // lookupFlat looks up while batches of a thousand come in as fast as they can.
@@ -214,19 +214,19 @@ func ended(stop <-chan struct{}) bool {
 	}
 }
 
-// pace queues 2,000 adverts a second.
+// pace queues 2,000 records a second.
 func (b *bench) pace(stop <-chan struct{}) error {
 	_, err := b.pacing(stop, 0)
 	return err
 }
 
-// pacing queues 2,000 adverts a second until stop is closed or most (0: any
+// pacing queues 2,000 records a second until stop is closed or most (0: any
 // number) are queued.
 func (b *bench) pacing(stop <-chan struct{}, most int) (n int, err error) {
 	t := time.NewTicker(pacedTick)
 	defer t.Stop()
 	begin := time.Now()
-	var a Advert
+	var a ProviderRecord
 	for most == 0 || n < most {
 		select {
 		case <-stop:
@@ -234,7 +234,7 @@ func (b *bench) pacing(stop <-chan struct{}, most int) (n int, err error) {
 		case <-t.C:
 		}
 		for due := int(time.Since(begin).Seconds() * pacedRate); n < due; n++ {
-			b.data.advert(&a, b.Next, b.Now)
+			b.data.record(&a, b.Next, b.Now)
 			b.Next++
 			if err := b.store.Queue(b.Now, &a); err != nil {
 				return n, err
@@ -244,7 +244,7 @@ func (b *bench) pacing(stop <-chan struct{}, most int) (n int, err error) {
 	return n, nil
 }
 
-// paced measures what 2,000 adverts a second cost that nobody waits for.
+// paced measures what 2,000 records a second cost that nobody waits for.
 func (b *bench) paced() ([]Figure, error) {
 	quiet()
 	u := measure()
@@ -254,8 +254,8 @@ func (b *bench) paced() ([]Figure, error) {
 	}
 	took, cpu, wrote := u.since()
 	return []Figure{
-		less("2,000 adverts/s: written", "B/record", float64(wrote)/float64(n)),
-		less("2,000 adverts/s: processor", "%", 100*cpu.Seconds()/took.Seconds()),
+		less("2,000 records/s: written", "B/record", float64(wrote)/float64(n)),
+		less("2,000 records/s: processor", "%", 100*cpu.Seconds()/took.Seconds()),
 	}, err
 }
 
@@ -284,10 +284,10 @@ func (b *bench) calling(n int) (rate float64, all latencies, err error) {
 	for range n {
 		wg.Go(func() {
 			var l latencies
-			var a Advert
+			var a ProviderRecord
 			var failed error
 			for failed == nil && time.Since(begin) < b.cfg.Window {
-				b.data.advert(&a, next.Add(1)-1, b.Now)
+				b.data.record(&a, next.Add(1)-1, b.Now)
 				at := time.Now()
 				failed = b.store.Put(b.Now, &a)
 				l.add(time.Since(at))
@@ -328,7 +328,7 @@ func (b *bench) syncs() (out []Figure, err error) {
 		})
 	}
 	seconds := b.cfg.Window.Seconds()
-	count("fsyncs, 2,000 adverts/s", "a second", seconds, func() error {
+	count("fsyncs, 2,000 records/s", "a second", seconds, func() error {
 		_, err := b.pacing(nil, int(seconds*pacedRate)+1)
 		return err
 	})

@@ -40,7 +40,7 @@ const (
 	fillBatch = 10_000
 	// minRecords gives every step something to do.
 	minRecords = 1000
-	// pacedRate is the adverts a second of a busy public server.
+	// pacedRate is the provider records a second of a busy public server.
 	pacedRate = 2000
 	// pacedTick is how often the paced writer writes.
 	pacedTick = 10 * time.Millisecond

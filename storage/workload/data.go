@@ -77,8 +77,8 @@ func (d *data) appendKey(dst []byte, i uint64) []byte {
 	return dst
 }
 
-// advert makes record i in a's memory.
-func (d *data) advert(a *Advert, i uint64, now time.Time) {
+// record makes record i in a's memory.
+func (d *data) record(a *ProviderRecord, i uint64, now time.Time) {
 	a.Key = d.appendKey(a.Key[:0], i)
 	a.Provider = d.peers[mix(d.seed, i/burst)%peerCount]
 	a.Provider.Expires = now.Add(records.MaxTTL)

@@ -9,19 +9,19 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// Advert says that a peer has the content of a key.
-type Advert = runs.Advert
+// ProviderRecord says that a peer has the content of a key.
+type ProviderRecord = runs.ProviderRecord
 
 // Store is a store of provider records that is measured. Safe for concurrent use;
 // it keeps none of the memory it is given. Records live records.MaxTTL from now.
 type Store interface {
 	// Add stores records in one batch, durable on return.
-	Add(now time.Time, batch []Advert) error
+	Add(now time.Time, batch []ProviderRecord) error
 	// Put stores one record, durable on return.
-	Put(now time.Time, a *Advert) error
+	Put(now time.Time, a *ProviderRecord) error
 	// Queue stores one record that nobody waits for, durable within the store's
 	// commit window.
-	Queue(now time.Time, a *Advert) error
+	Queue(now time.Time, a *ProviderRecord) error
 	// Sync makes durable and visible what was queued.
 	Sync() error
 	// Lookup returns how many live providers of a key it finds, at most records'
@@ -43,7 +43,7 @@ const Window = storage.DefaultCommitWindow
 // providers is what the node's own stores offer.
 type providers interface {
 	AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error
-	AddProviders(now time.Time, adverts []Advert, durable bool) (refused int, err error)
+	AddProviders(now time.Time, recs []ProviderRecord, durable bool) (refused int, err error)
 	Providers(dst []records.Provider, now time.Time, key []byte, n int) ([]records.Provider, error)
 	Expire(now time.Time) (records.Expired, error)
 	Flush() error
@@ -64,7 +64,7 @@ func OpenNode(dir string) (Store, error) {
 	return own{s}, nil
 }
 
-func (o own) Add(now time.Time, batch []Advert) error {
+func (o own) Add(now time.Time, batch []ProviderRecord) error {
 	refused, err := o.s.AddProviders(now, batch, true)
 	if err == nil && refused > 0 {
 		err = errors.New("records were refused")
@@ -72,11 +72,11 @@ func (o own) Add(now time.Time, batch []Advert) error {
 	return err
 }
 
-func (o own) Put(now time.Time, a *Advert) error {
+func (o own) Put(now time.Time, a *ProviderRecord) error {
 	return o.s.AddProvider(now, a.Key, a.Provider, true)
 }
 
-func (o own) Queue(now time.Time, a *Advert) error {
+func (o own) Queue(now time.Time, a *ProviderRecord) error {
 	return o.s.AddProvider(now, a.Key, a.Provider, false)
 }
 

@@ -122,9 +122,9 @@ func TestData(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	keys, peers := map[string]int{}, map[string]bool{}
 	for i := range uint64(n) {
-		var a, b Advert
-		d.advert(&a, i, now)
-		again.advert(&b, i, now)
+		var a, b ProviderRecord
+		d.record(&a, i, now)
+		again.record(&b, i, now)
 		require.Equal(t, a, b)
 		require.NoError(t, records.ValidateProvider(a.Key, &a.Provider))
 		keys[string(a.Key)]++
