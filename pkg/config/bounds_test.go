@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// Each number may be what its bound says and nothing beyond.
+// Each number may be up to its bounds, and not beyond.
 func TestBounds(t *testing.T) {
 	duration := func(d *Duration) func(int64) { return func(n int64) { d.Duration = time.Duration(n) } }
 	size := func(s *Size) func(int64) { return func(n int64) { *s = Size(n) } }
@@ -64,7 +64,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// A file of maxFileSize is read; one byte more is refused, and so is what never ends.
+// A file of maxFileSize bytes is read. A longer file is rejected, and so is one that
+// never ends.
 func TestMaxFileSize(t *testing.T) {
 	load := func(size int) error {
 		path := filepath.Join(t.TempDir(), "config.toml")

@@ -22,7 +22,7 @@ func TestDefaultIsValid(t *testing.T) {
 	require.Empty(t, c.Validate())
 }
 
-// The file at the top of the repository is what Render writes.
+// config.toml in the repository is what Render writes.
 func TestFileEqualsDefaults(t *testing.T) {
 	const file = "../../config.toml"
 	if os.Getenv("UPDATE") != "" {
@@ -62,7 +62,8 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 	require.True(t, seen["HOLDFAST_NETWORK__PROTOCOL_PREFIX"])
 }
 
-// An empty list and a listener that is off do not show what a value looks like.
+// An empty list or a listener that is off does not show the format of a value, so its key
+// has an example.
 func TestExamples(t *testing.T) {
 	c := Default()
 	for _, k := range Keys() {
@@ -77,7 +78,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// The file does not say in words what its values show.
+// The comments do not repeat what the values show.
 func TestFileHasNoNoise(t *testing.T) {
 	require.NotContains(t, Render(), "Unit:")
 	require.NotContains(t, Render(), "Default:")
@@ -188,7 +189,7 @@ func TestEnvAndFlagErrors(t *testing.T) {
 	}
 }
 
-// What is wrong comes as values: nobody has to read the text.
+// Errors are values, so that callers do not need to parse text.
 func TestViolationsAreValues(t *testing.T) {
 	file := write(t, "[refresh]\ninterval = \"1ms\"\n")
 	l, err := Load(Sources{
@@ -326,8 +327,8 @@ func TestParseLevels(t *testing.T) {
 	require.ErrorContains(t, err, `"loud" is not a level`)
 }
 
-// A document either fails with an error that has a text, or what it gives can
-// be printed and read back to the same configuration.
+// A document either fails with an error that has a text, or its configuration can be
+// printed and parsed back to the same one.
 func FuzzParse(f *testing.F) {
 	f.Add(Render())
 	f.Add("[network]\nlisten = [\"\\u0000\"]\n")

@@ -16,7 +16,7 @@ const (
 	tableEnd   = "<!-- /config -->\n"
 )
 
-// takes says what a value of the key is: "duration", "list of multiaddrs".
+// takes returns the kind of value that a key takes: "duration", "list of multiaddrs".
 func takes(k Key) string {
 	if c := Default(); k.field(&c).Kind() == reflect.Slice {
 		return "list of " + k.Unit
@@ -48,7 +48,8 @@ func firstSentence(doc string) string {
 	return strings.TrimSuffix(first, ".")
 }
 
-// defaultText shows lists as the environment takes them.
+// defaultText returns the default of a key. Lists have the form that environment
+// variables take.
 func defaultText(k Key, c *Config) string {
 	list, ok := k.Raw(c).([]string)
 	switch {
@@ -60,7 +61,7 @@ func defaultText(k Key, c *Config) string {
 	return "`" + strings.Join(list, ",") + "`"
 }
 
-// docs/OPERATIONS.md lists the keys there are.
+// The table in docs/OPERATIONS.md lists exactly the existing keys.
 func TestTableInDocs(t *testing.T) {
 	const file = "../../docs/OPERATIONS.md"
 	data, err := os.ReadFile(file)

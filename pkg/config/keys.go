@@ -9,8 +9,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// EnvPrefix begins the environment variables that set keys:
-// HOLDFAST_SECTION__KEY, lists comma separated.
+// EnvPrefix is the prefix of the environment variables that set keys:
+// HOLDFAST_SECTION__KEY. Lists are comma separated.
 const EnvPrefix = "HOLDFAST_"
 
 // Key describes one setting.
@@ -25,7 +25,7 @@ type Key struct {
 	index []int // of the field in Config
 }
 
-// Path returns section.name, as errors and origins spell it.
+// Path returns section.name, the form used in errors and origins.
 func (k Key) Path() string {
 	if k.Section == "" {
 		return k.Name
@@ -33,13 +33,13 @@ func (k Key) Path() string {
 	return k.Section + "." + k.Name
 }
 
-// SectionDoc returns what the section of the key is about.
+// SectionDoc returns the description of the key's section.
 func (k Key) SectionDoc() string {
 	return reflect.TypeFor[Config]().Field(k.index[0]).Tag.Get("doc")
 }
 
-// Env returns the name of the environment variable that sets the key; "" for
-// config_version, which is a property of the file.
+// Env returns the name of the environment variable that sets the key; It returns "" for
+// config_version, which belongs to the file.
 func (k Key) Env() string {
 	if k.Section == "" {
 		return ""
@@ -47,7 +47,7 @@ func (k Key) Env() string {
 	return EnvPrefix + strings.ToUpper(k.Section) + "__" + strings.ToUpper(k.Name)
 }
 
-// keys in the order of the struct, which is the order of the file.
+// keys are in the order of the struct, which is also the order of the file.
 var keys = describe()
 
 // Keys returns every setting in the order of the file.
@@ -94,8 +94,8 @@ func unitOf(t reflect.Type) string {
 	return "text"
 }
 
-// syntax is how TOML writes a value of the key; "" if the key's type has an error of its
-// own for what it does not take.
+// syntax returns the TOML syntax of the key's values. It returns "" if the key's type has
+// its own error for bad values.
 func (k Key) syntax() (kind unstable.Kind, text string) {
 	var c Config
 	v := k.field(&c)
@@ -131,7 +131,8 @@ func keyByEnv(name string) (Key, bool) {
 	return Key{}, false
 }
 
-// meantEnv returns the variable that name is but for single underscores; "" if none.
+// meantEnv returns the variable that name would be with double underscores, or "" if
+// there is none.
 func meantEnv(name string) string {
 	for _, k := range keys {
 		if env := k.Env(); env != "" && strings.ReplaceAll(env, "__", "_") == name {
@@ -176,8 +177,8 @@ func (k Key) set(c *Config, text string) *ValueError {
 	return nil
 }
 
-// splitList reads a comma-separated list; empty items are dropped, so that an
-// empty variable is an empty list.
+// splitList parses a comma-separated list. It drops empty items, so that an empty
+// variable is an empty list.
 func splitList(text string) []string {
 	list := []string{}
 	for item := range strings.SplitSeq(text, ",") {

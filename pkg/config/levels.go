@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// LogSubsystems are those that may have a level of their own; libp2p's have names
-// below it, libp2p/swarm2 for one.
+// LogSubsystems are the subsystems that may have their own log level. Subsystems of
+// libp2p have names such as libp2p/swarm2.
 var LogSubsystems = []string{"daemon", "node", "rpc", "storage", "api", "web", "routing", "libp2p"}
 
-// CheckSubsystem refuses a name that nothing is logged under.
+// CheckSubsystem returns an error for an unknown subsystem.
 func CheckSubsystem(name string) error {
 	above, _, _ := strings.Cut(name, "/")
 	if slices.Contains(LogSubsystems, name) || above == "libp2p" {
@@ -20,8 +20,8 @@ func CheckSubsystem(name string) error {
 	return fmt.Errorf("%q is not a subsystem; they are %s, and libp2p/NAME", name, strings.Join(LogSubsystems, ", "))
 }
 
-// ParseLevels reads log.level: "info" or "info,node=debug,libp2p=warn". Without
-// a level of its own the root is info.
+// ParseLevels parses log.level: "info" or "info,node=debug,libp2p=warn". The root level
+// is info if text does not set it.
 func ParseLevels(text string) (root slog.Level, subsystems map[string]slog.Level, err error) {
 	subsystems = map[string]slog.Level{}
 	for item := range strings.SplitSeq(text, ",") {
@@ -45,7 +45,7 @@ func ParseLevels(text string) (root slog.Level, subsystems map[string]slog.Level
 	return root, subsystems, nil
 }
 
-// ParseLevel reads one level: debug, info, warn or error.
+// ParseLevel parses one level: debug, info, warn or error.
 func ParseLevel(text string) (slog.Level, error) {
 	switch strings.ToLower(text) {
 	case "debug":

@@ -7,14 +7,14 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// place is where a key stands in a document, and what its value is.
+// place is the position of a key in a document, and the kind of its value.
 type place struct {
 	line int // from 1
 	text string
-	kind unstable.Kind // Invalid: a list with something that is no text
+	kind unstable.Kind // Invalid: a list with an element that is not text
 }
 
-// places finds the keys of a valid TOML document.
+// places returns the position of every key of a valid TOML document.
 func places(data []byte) map[string]place {
 	found := map[string]place{}
 	p := unstable.Parser{}
@@ -31,7 +31,7 @@ func places(data []byte) map[string]place {
 	return found
 }
 
-// addPlaces notes the key of kv, and those of an inline table below it.
+// addPlaces adds the key of kv, and the keys of an inline table below it.
 func addPlaces(p *unstable.Parser, found map[string]place, prefix []string, kv *unstable.Node) {
 	parts, last := keyParts(kv)
 	path := append(slices.Clone(prefix), parts...)
@@ -63,9 +63,10 @@ func keyParts(n *unstable.Node) (parts []string, last *unstable.Node) {
 	return parts, last
 }
 
-// suggest names the known key that is most like path, or where to look.
+// suggest returns a hint with the known key most similar to path, or with the command
+// that prints all keys.
 func suggest(path string) string {
-	best, distance := "", 4 // more than three typing errors are another word
+	best, distance := "", 4 // more than three typing errors make another word
 	for _, k := range keys {
 		if d := editDistance(path, k.Path()); d < distance {
 			best, distance = k.Path(), d

@@ -14,13 +14,14 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// maxFileSize bounds the configuration file in bytes, against the wrong path.
+// maxFileSize bounds the configuration file in bytes, in case the path names another
+// file.
 const maxFileSize = 1 << 20
 
 var (
 	// ErrFile is returned when the file cannot be read or is not valid TOML.
 	ErrFile = errors.New("cannot use the file")
-	// ErrUnknownKey is returned for a key that no setting has.
+	// ErrUnknownKey is returned for a key that does not exist.
 	ErrUnknownKey = errors.New("unknown key")
 	// ErrInvalid is returned when values violate a rule.
 	ErrInvalid = errors.New("invalid configuration")
@@ -34,21 +35,21 @@ type Setting struct {
 	Flag  string   // "--listen", its origin
 }
 
-// Sources says where Load reads from.
+// Sources are the inputs of Load.
 type Sources struct {
 	File  string    // path of the TOML file; empty: none
 	Env   []string  // as os.Environ
 	Flags []Setting // in order, the last one wins
 }
 
-// Origin says where a key's value came from.
+// Origin is where the value of a key came from.
 type Origin struct {
 	Source string // "default", "file", "env" or "flag"
 	Name   string // path, variable or flag
 	Line   int    // in the file, from 1
 }
 
-// String returns the origin for people: "file /etc/holdfast/config.toml:12".
+// String returns the origin as readable text: "file /etc/holdfast/config.toml:12".
 func (o Origin) String() string {
 	switch o.Source {
 	case "":
@@ -62,15 +63,15 @@ func (o Origin) String() string {
 // Loaded is a configuration with the origin of each key.
 type Loaded struct {
 	Config  Config
-	File    string // that was read; empty: none
+	File    string // path of the file that was read; empty: none
 	origins map[string]Origin
 }
 
 // Origin returns where the value of section.name came from.
 func (l *Loaded) Origin(path string) Origin { return l.origins[path] }
 
-// Load layers defaults, file, environment and flags, then validates; one error
-// holds all that is wrong. It returns what it could load even then.
+// Load layers defaults, file, environment and flags, then validates. It returns one error
+// with all problems, together with the configuration that it could load.
 func Load(s Sources) (*Loaded, error) {
 	l := &Loaded{Config: Default(), origins: map[string]Origin{}}
 	var fileErr error
@@ -117,7 +118,7 @@ func (l *Loaded) readFile(path string) error {
 		return fmt.Errorf("%w: %w", ErrFile, err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1)) // a device or a pipe does not tell its size
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1)) // a device or a pipe does not report its size
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFile, err)
 	}
@@ -127,8 +128,8 @@ func (l *Loaded) readFile(path string) error {
 	return l.parse(path, data)
 }
 
-// parse reads one TOML document over the configuration; name is its path in
-// errors and origins.
+// parse applies one TOML document to the configuration. name is its path in errors and
+// origins.
 func (l *Loaded) parse(name string, data []byte) error {
 	c := l.Config
 	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c)
@@ -137,7 +138,7 @@ func (l *Loaded) parse(name string, data []byte) error {
 		return fileError(name, data, err)
 	}
 	l.Config, l.File = c, name
-	for path, at := range places(data) { // order-free: each path has an origin of its own
+	for path, at := range places(data) { // order-free: each path has its own origin
 		l.origins[path] = Origin{Source: "file", Name: name, Line: at.line}
 	}
 	if unknown != nil {
@@ -146,7 +147,8 @@ func (l *Loaded) parse(name string, data []byte) error {
 	return nil
 }
 
-// unknownKeys names each with its place: "config.toml:12: netwrk.listen".
+// unknownKeys returns an error that names each unknown key with its line:
+// "config.toml:12: netwrk.listen".
 func unknownKeys(name string, err *toml.StrictMissingError) error {
 	var all []error
 	for i := range err.Errors {
@@ -158,18 +160,19 @@ func unknownKeys(name string, err *toml.StrictMissingError) error {
 	return errors.Join(all...)
 }
 
-// fileError puts the place before the message and the line with a caret below.
+// fileError returns an error with the position before the message, and the line with a
+// caret below it.
 func fileError(name string, data []byte, err error) error {
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		row, column := bad.Position()
 		text, excerpt := strings.TrimPrefix(bad.Error(), "toml: "), bad.String()
-		if wanted := mistyped(data, row); wanted != "" { // instead of the names of Go's types
+		if wanted := mistyped(data, row); wanted != "" { // instead of a message with Go type names
 			text, excerpt = wanted, strings.ReplaceAll(excerpt, text, wanted)
 		}
 		return fmt.Errorf("%w: %s:%d:%d: %s\n%s", ErrFile, name, row, column, text, excerpt)
 	}
-	// The decoder gives no place for a number where a duration must stand.
+	// The decoder gives no position for a number in place of a duration.
 	found := places(data)
 	for _, k := range keys {
 		if at := found[k.Path()]; at.text != "" {
@@ -181,8 +184,8 @@ func fileError(name string, data []byte, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
 }
 
-// mistyped says what a key takes whose value has another type; "" if there is none up to
-// the line of the decoder's error.
+// mistyped finds the value of the wrong type on a line up to that of the decoder's error,
+// and returns what its key takes. It returns "" if there is none.
 func mistyped(data []byte, row int) string {
 	found := places(data)
 	for _, k := range keys {
@@ -194,8 +197,8 @@ func mistyped(data []byte, row int) string {
 	return ""
 }
 
-// readEnv returns the values that cannot be used, and an error of all keys that no setting
-// has.
+// readEnv applies the environment. It returns the invalid values, and an error with all
+// unknown keys.
 func (l *Loaded) readEnv(env []string) (wrong Violations, unknown error) {
 	var all []error
 	for _, e := range slices.Sorted(slices.Values(env)) {
@@ -220,7 +223,7 @@ func (l *Loaded) readEnv(env []string) (wrong Violations, unknown error) {
 	return wrong, errors.Join(all...)
 }
 
-// readFlags returns what readEnv does.
+// readFlags applies the flags. It returns the same as readEnv.
 func (l *Loaded) readFlags(flags []Setting) (wrong Violations, unknown error) {
 	var all []error
 	for _, f := range flags {
@@ -239,7 +242,7 @@ func (l *Loaded) readFlags(flags []Setting) (wrong Violations, unknown error) {
 	return wrong, errors.Join(all...)
 }
 
-// set gives a key the value that text stands for, or returns why it cannot.
+// set parses text into a key, or returns why it cannot.
 func (l *Loaded) set(k Key, text string, from Origin) Violations {
 	l.origins[k.Path()] = from
 	if err := k.set(&l.Config, text); err != nil {

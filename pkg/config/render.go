@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// lineWidth is where comments wrap, in characters.
+// lineWidth is the width at which comments wrap, in characters.
 const lineWidth = 96
 
-const header = `# Configuration of holdfast. Every key is here with its default.
+const header = `# Configuration of holdfast, with every key at its default.
 # Precedence: defaults < this file < environment (HOLDFAST_SECTION__KEY) < flags.
-# Looked for at --config, $HOLDFAST_CONFIG, /etc/holdfast/config.toml, $XDG_CONFIG_HOME/holdfast/config.toml.
-# Durations read "22h" or "1m30s"; sizes "512MiB" or "1GB".
+# Path: --config, $HOLDFAST_CONFIG, or the first that exists of /etc/holdfast/config.toml and
+# $XDG_CONFIG_HOME/holdfast/config.toml.
+# Durations are written "22h" or "1m30s", sizes "512MiB" or "1GB".
 # SIGHUP (systemctl reload) applies the keys marked "Reloads."; the others need a restart.
 `
 
@@ -38,8 +39,8 @@ func Render() string {
 	return b.String()
 }
 
-// Print returns the configuration in effect as TOML, with origins as comments
-// if asked for.
+// Print returns the effective configuration as TOML. With origin set, comments give the
+// origin of each key.
 func (l *Loaded) Print(origin bool) string {
 	var b strings.Builder
 	walk(&b, false, func(k Key) {
@@ -52,8 +53,8 @@ func (l *Loaded) Print(origin bool) string {
 	return strings.TrimPrefix(b.String(), "\n")
 }
 
-// walk writes the section headings, with their comments if docs, and calls
-// write for each key.
+// walk writes the section headings, with comments if docs is set, and calls write for
+// each key.
 func walk(b *strings.Builder, docs bool, write func(Key)) {
 	section := ""
 	for _, k := range keys {
@@ -84,7 +85,7 @@ func comment(b *strings.Builder, text string) {
 
 func tomlValue(v reflect.Value) string {
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
-		text, _ := m.MarshalText() // of Duration and Size, which cannot fail
+		text, _ := m.MarshalText() // those of Duration and Size cannot fail
 		return quote(string(text))
 	}
 	switch v.Kind() {
@@ -109,7 +110,7 @@ func tomlList(v reflect.Value) string {
 	return "[\n  " + strings.Join(items, ",\n  ") + ",\n]"
 }
 
-// quote writes a TOML basic string: escapes of Go that TOML lacks become \u.
+// quote writes a TOML basic string: Go escapes that TOML does not have become \u.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -10,7 +10,7 @@ import (
 // Duration is a time.Duration that is written as text: "22h", "1m30s".
 type Duration struct{ time.Duration }
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText accepts what time.ParseDuration accepts.
 func (d *Duration) UnmarshalText(text []byte) error { return orNil(d.parse(string(text))) }
 
 func (d *Duration) parse(text string) *ValueError {
@@ -48,7 +48,7 @@ const (
 	TiB
 )
 
-// units by their suffix, the longer ones before those they end in.
+// units has each suffix before the shorter suffixes that it ends in.
 var units = []struct {
 	suffix string
 	bytes  Size
@@ -57,7 +57,7 @@ var units = []struct {
 	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
 }
 
-// UnmarshalText reads a whole number and a unit: "512MiB", "1GB", "4096".
+// UnmarshalText parses a whole number and a unit: "512MiB", "1GB", "4096".
 func (s *Size) UnmarshalText(text []byte) error { return orNil(s.parse(string(text))) }
 
 func (s *Size) parse(text string) *ValueError {

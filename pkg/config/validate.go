@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// WithOrigins notes at each violation where its value came from, unless it says so. It
-// returns nil if there is none.
+// WithOrigins adds the origin of the value to each violation that has none. It returns
+// nil if there are no violations.
 func (l *Loaded) WithOrigins(v Violations) error {
 	if len(v) == 0 {
 		return nil
@@ -28,7 +28,7 @@ func (l *Loaded) WithOrigins(v Violations) error {
 // checks collects violations.
 type checks struct{ found Violations }
 
-// require notes a violation unless ok; what and detail are those of Violation.
+// require adds a violation unless ok. what and detail are the fields of Violation.
 func (c *checks) require(ok bool, key, what, detail string) {
 	if !ok {
 		c.found = append(c.found, Violation{Key: key, What: what, Detail: detail})
@@ -40,10 +40,10 @@ func within[T int | Size | time.Duration](c *checks, key string, value, low, hig
 	c.require(value >= low && value <= high, key, is(value), fmt.Sprintf("it is from %s to %s", text(low), text(high)))
 }
 
-// is says what value a key has.
+// is formats the value of a key as the What of a violation.
 func is(value any) string { return "is " + text(value) }
 
-// text writes a value for people: strings in quotes, durations without zeros.
+// text formats a value: strings in quotes, durations without zero units.
 func text(value any) string {
 	switch v := value.(type) {
 	case string:
@@ -145,7 +145,7 @@ func isListen(s string) bool {
 
 func oneOf(s string, allowed ...string) bool { return slices.Contains(allowed, s) }
 
-// isPlain reports whether s has printable ASCII without spaces only.
+// isPlain reports whether s is printable ASCII without spaces.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {

@@ -9,7 +9,7 @@ import (
 type Violation struct {
 	Key    string // section.name
 	What   string // what is wrong with the value: `is "boss"`
-	Detail string // what is right, and what to do: "it is auto, client or server"; may be empty
+	Detail string // what is allowed, or what to do: "it is auto, client or server"; may be empty
 	Origin Origin // where the value came from; the zero Origin is the default
 }
 
@@ -40,7 +40,7 @@ func (v Violations) Error() string {
 // Unwrap returns ErrInvalid.
 func (v Violations) Unwrap() error { return ErrInvalid }
 
-// ValueError says what is wrong with one value, whichever key it is for.
+// ValueError describes a bad value, independent of its key.
 type ValueError struct {
 	Value   string // as it was given
 	Problem string // "is not a duration"
@@ -56,8 +56,8 @@ func (e *ValueError) Error() string {
 	return s
 }
 
-// Violation returns the violation of a key that has the value. verb is "is", or "has" for
-// an element of a list.
+// Violation returns the violation of a key with this value. verb is "is", or "has" for an
+// element of a list.
 func (e *ValueError) Violation(key, verb string) Violation {
 	return Violation{Key: key, What: fmt.Sprintf("%s %q, which %s", verb, e.Value, e.Problem), Detail: e.Advice}
 }
