@@ -83,26 +83,37 @@ func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []
 	return b.reached, b.failed, err
 }
 
-// WaitForPeer waits until the node has joined its network (node.Joined).
+// WaitForPeer waits until the node has joined its network (node.Joined). It gives up when
+// the bootstrap peers have been dialled and no peer is left to ask for joinQuiet.
 func (d *Daemon) WaitForPeer(ctx context.Context) error { return waitForPeer(ctx, d.node) }
 
-// joinQuiet is for how long nobody may be left to ask before a connected node gives
-// up: a peer may register the protocol after it was identified (py-libp2p's demo).
-const joinQuiet = 3 * time.Second
+const (
+	// joinQuiet is how long a connected node waits for a peer to ask before it gives up: a
+	// peer may register the protocol after it was identified (py-libp2p's demo).
+	joinQuiet = 3 * time.Second
+	// joinLook is how often it looks whether there is one.
+	joinLook = 100 * time.Millisecond
+)
 
-// waitForPeer gives up when two looks in a row, joinQuiet apart, find nobody to ask.
+// waitForPeer gives up when the first attempt is over and no peer has been left to ask for
+// joinQuiet.
 func waitForPeer(ctx context.Context, n *node.Node) error {
-	for asking := isAsking(n); ; {
-		if err := joinedWithin(ctx, n, joinQuiet); err == nil {
+	if _, err := n.Bootstrapped(ctx); err != nil {
+		return fmt.Errorf("daemon: dialling the bootstrap peers: %w", err)
+	}
+	for asked := time.Now(); time.Since(asked) < joinQuiet; {
+		err := joinedWithin(ctx, n, joinLook)
+		if err == nil {
 			return nil
-		} else if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			return nobodyAnswers(n, err)
 		}
-		was := asking
-		if asking = isAsking(n); !was && !asking {
-			return nobodyAnswers(n, errNotSpoken)
+		if isAsking(n) {
+			asked = time.Now()
 		}
 	}
+	return nobodyAnswers(n, errNotSpoken)
 }
 
 func joinedWithin(ctx context.Context, n *node.Node, limit time.Duration) error {

@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/x/simlibp2p"
+	"github.com/marcopolo/simnet"
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/node"
+)
+
+// latency is that of the simulated network, one way.
+const latency = 20 * time.Millisecond
+
+// withTwoHosts runs a test in virtual time, on two hosts of a simulated network.
+func withTwoHosts(t *testing.T, test func(t *testing.T, h1, h2 host.Host)) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(latency)}
+		t.Cleanup(net.Close)
+		var hosts [2]host.Host
+		link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
+		for i := range hosts {
+			hosts[i] = simlibp2p.MustNewHost(t,
+				libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/%d.0.0.1/udp/8000/quic-v1", i+1)),
+				libp2p.DisableIdentifyAddressDiscovery(), libp2p.DisableMetrics(), libp2p.DisableRelay(),
+				simlibp2p.QUICSimnet(net, simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}))
+			t.Cleanup(func() { hosts[i].Close() })
+		}
+		net.Start()
+		test(t, hosts[0], hosts[1])
+	})
+}
+
+func nodeOn(t *testing.T, h host.Host, bootstrap ...peer.AddrInfo) *node.Node {
+	n, err := node.New(h, node.Config{Bootstrap: bootstrap})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	return n
+}
+
+func infoOf(h host.Host) peer.AddrInfo { return peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()} }
+
+// While a bootstrap peer is still dialled nobody gives up, though no other peer is left to
+// ask.
+func TestWaitForPeerWhileDialling(t *testing.T) {
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+		id, err := peer.Decode(peerA)
+		require.NoError(t, err)
+		absent := peer.AddrInfo{ID: id, Addrs: []ma.Multiaddr{ma.StringCast("/ip4/99.0.0.1/udp/8000/quic-v1")}}
+		n := nodeOn(t, h1, absent)
+		nodeOn(t, h2, infoOf(h1))
+		time.Sleep(time.Second)
+		begun := time.Now()
+		require.NoError(t, waitForPeer(t.Context(), n))
+		require.Greater(t, time.Since(begun), joinQuiet, "the dial took longer")
+	})
+}
+
+// A node gives up joinQuiet after the last probe has failed, give or take a look.
+func TestWaitForPeerGivesUp(t *testing.T) {
+	for _, silence := range []time.Duration{0, 4 * time.Second} {
+		withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+			n := nodeOn(t, h1)
+			var last time.Time
+			h2.SetStreamHandler(n.Protocol(), func(s network.Stream) {
+				time.Sleep(silence)
+				last = time.Now()
+				_ = s.Reset()
+			})
+			reached, _ := n.Connect(t.Context(), []peer.AddrInfo{infoOf(h2)})
+			require.Len(t, reached, 1)
+			require.ErrorIs(t, waitForPeer(t.Context(), n), errNotSpoken)
+			require.WithinDuration(t, last.Add(joinQuiet), time.Now(), joinLook+latency, silence)
+		})
+	}
+}
