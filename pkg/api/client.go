@@ -81,6 +81,8 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 		return Errorf(CodeNoDaemon, "no daemon reached at %s (%v)%s", c.socket, dialing.Err, c.Advice)
 	case isForeign(err):
 		return c.foreign(op)
+	case errors.Is(err, bufio.ErrTooLong):
+		return Errorf(CodeInternal, "the daemon at %s answered %s with more than %d MiB in one piece; is it of the same version?", c.socket, op, maxLine>>20)
 	}
 	return Errorf(CodeNoDaemon, "the daemon at %s went away during %s: %v", c.socket, op, err)
 }
@@ -108,7 +110,12 @@ func (c *Client) call(ctx context.Context, op string, args request, answer any) 
 	if answer == nil {
 		answer = &struct{}{}
 	}
-	if err := json.NewDecoder(io.LimitReader(body, maxLine)).Decode(answer); err != nil {
+	limited := &io.LimitedReader{R: body, N: maxLine + 1}
+	err = json.NewDecoder(limited).Decode(answer)
+	if limited.N == 0 {
+		err = bufio.ErrTooLong
+	}
+	if err != nil {
 		return c.transportError(ctx, op, err)
 	}
 	return nil

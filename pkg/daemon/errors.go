@@ -27,6 +27,7 @@ var codes = []struct {
 	{node.ErrInvalidKey, api.CodeInvalid, ""},
 	{node.ErrKeyLength, api.CodeInvalid, ""},
 	{node.ErrNegative, api.CodeInvalid, ""},
+	{node.ErrTTL, api.CodeInvalid, ""},
 	{records.ErrTooLarge, api.CodeTooLarge, ""},
 	{records.ErrBusy, api.CodeBusy, "too many writes wait for the database; try again later"},
 	{dht.ErrBusy, api.CodeBusy, "too many queries are running; try again later"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
 )
@@ -26,5 +27,20 @@ func TestNodeErrorOfTheStore(t *testing.T) {
 		var e *api.Error
 		require.ErrorAs(t, nodeError(err), &e)
 		require.Equal(t, says, e.Message)
+	}
+}
+
+// A wrong argument is told apart from a fault of the daemon.
+func TestNodeErrorOfAnArgument(t *testing.T) {
+	for cause, code := range map[error]api.Code{
+		node.ErrInvalidKey:  api.CodeInvalid,
+		node.ErrKeyLength:   api.CodeInvalid,
+		node.ErrNegative:    api.CodeInvalid,
+		node.ErrTTL:         api.CodeInvalid,
+		records.ErrTooLarge: api.CodeTooLarge,
+	} {
+		var e *api.Error
+		require.ErrorAs(t, nodeError(fmt.Errorf("%w: reason", cause)), &e, cause)
+		require.Equal(t, code, e.Code, cause)
 	}
 }
