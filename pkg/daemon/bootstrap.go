@@ -99,7 +99,7 @@ const (
 // joinQuiet.
 func waitForPeer(ctx context.Context, n *node.Node) error {
 	if _, err := n.Bootstrapped(ctx); err != nil {
-		return fmt.Errorf("daemon: dialling the bootstrap peers: %w", err)
+		return fmt.Errorf("dialling the bootstrap peers: %w", err)
 	}
 	for asked := time.Now(); time.Since(asked) < joinQuiet; {
 		err := joinedWithin(ctx, n, joinLook)
