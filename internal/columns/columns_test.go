@@ -74,8 +74,8 @@ CPL
 	}
 }
 
-// Whatever the texts, no line is wider than the terminal, nothing of them is lost, and
-// a table that fits is as it is without a terminal.
+// For any text, no line is wider than the terminal, no text is lost, and a table that
+// fits is the same as without a terminal.
 func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cell := rapid.StringMatching(`([a-zé]{1,30}|[a-z会]{1,30}|(/[a-z0-9]{1,20}){1,6})?( ([a-z0-9]{1,70}|(/[a-z0-9]{1,12}){1,5})){0,5}`)
@@ -101,8 +101,8 @@ func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 	})
 }
 
-// shown is how many columns a terminal gives to the letters of these tests: two to a
-// Chinese one.
+// shown is the width of a line on a terminal: two columns for a Chinese character, one
+// for any other.
 func shown(line string) (n int) {
 	for _, r := range line {
 		n++
@@ -113,7 +113,7 @@ func shown(line string) (n int) {
 	return n
 }
 
-// Columns stay aligned below text that is wider than it has letters.
+// Columns stay aligned below wide characters.
 func TestWideText(t *testing.T) {
 	require.Equal(t, "AGENT   SEEN\n会议/1  3s\nkubo    9s\n", print(t, 0, []string{"AGENT", "SEEN"}, []string{"会议/1", "3s"}, []string{"kubo", "9s"}))
 	require.Equal(t, "会\n会\n", Paragraph("会 会", 1)+"\n", "however narrow")

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// gap is between two columns.
+	// gap is the space between two columns.
 	gap = 2
-	// indent is that of the lines below the first of a folded row.
+	// indent is the indentation of a folded row's lines after the first.
 	indent = 4
-	// minLast is the least width at which the last column breaks its cells beside
-	// the others instead of going below them.
+	// minLast is the smallest width at which the last column breaks its cells beside the
+	// others instead of moving below them.
 	minLast = 24
 )
 
@@ -21,13 +21,13 @@ const (
 type Table struct {
 	Header []string
 	Rows   [][]string
-	// Width is that of the terminal; 0: rows are not folded.
+	// Width is the width of the terminal; 0: rows are not folded.
 	Width int
 	// Paint colours a piece of a cell, if it is not nil. The header is row -1.
 	Paint func(row, column int, piece string) string
 }
 
-// place is where a column stands in a row.
+// place is the position of a column in a row.
 type place struct {
 	line  int // of the row, from 0
 	left  int // of its first character
@@ -46,8 +46,9 @@ func (t *Table) Write(w io.Writer) error {
 	return err
 }
 
-// places gives each column its place: as wide as its widest cell if all fit beside
-// each other, else beside those before it or on a line of its own below.
+// places returns the position of each column. If all columns fit on one line, each is as
+// wide as its widest cell. Otherwise a column goes beside the previous one or on its own
+// line below.
 func (t *Table) places() []place {
 	places := make([]place, len(t.Header))
 	line, left := 0, 0
@@ -89,7 +90,7 @@ func (t *Table) measure(column int) (widest, word int) {
 	return widest, word
 }
 
-// writeRow writes a row, line by line of its columns.
+// writeRow writes a row, one line of columns after the other.
 func (t *Table) writeRow(b *strings.Builder, places []place, row int, cells []string) {
 	for from := 0; from < len(cells); {
 		to := from + 1
@@ -101,8 +102,8 @@ func (t *Table) writeRow(b *strings.Builder, places []place, row int, cells []st
 	}
 }
 
-// writeLine writes cells that stand beside each other, as many lines as the tallest
-// of them takes.
+// writeLine writes cells that are beside each other. It writes as many lines as the
+// tallest cell needs.
 func (t *Table) writeLine(b *strings.Builder, places []place, row, first int, cells []string) {
 	pieces, height := make([][]string, len(cells)), 0
 	for i, cell := range cells {

@@ -15,8 +15,8 @@ type Field struct {
 	Paint func(piece string) string
 }
 
-// Fields prints names and values in two columns; a value with a word that does not
-// fit stands below its name. A width of 0 is that of no terminal.
+// Fields prints names and values in two columns. A value with a word that does not fit
+// goes below its name. A width of 0 means no terminal.
 func Fields(w io.Writer, width int, fields []Field) error {
 	left := 0
 	for _, f := range fields {
@@ -54,7 +54,7 @@ func (f *Field) write(b *strings.Builder, width, left int) {
 	b.WriteByte('\n')
 }
 
-// Paragraph breaks text into lines of a width; 0 leaves it on one.
+// Paragraph breaks text into lines of a width; 0 leaves it on one line.
 func Paragraph(text string, width int) string {
 	if width == 0 || ansi.StringWidth(text) <= width {
 		return text
@@ -62,8 +62,8 @@ func Paragraph(text string, width int) string {
 	return strings.Join(wrap(text, width), "\n")
 }
 
-// Words prints words on one line, or, if they do not fit, the first alone and the
-// others below it. A width of 0 is that of no terminal.
+// Words prints words on one line. If they do not fit, the first is on its own line and
+// the others are below it. A width of 0 means no terminal.
 func Words(w io.Writer, width int, words []string) error {
 	text := strings.Join(words, " ")
 	if width > 0 && ansi.StringWidth(text) > width {
@@ -86,7 +86,7 @@ func longest(text string) (n int) {
 	return n
 }
 
-// wrap breaks text that is wider than width, 0 being any, between words.
+// wrap breaks text that is wider than width between words. A width of 0 never breaks.
 func wrap(text string, width int) []string {
 	if text == "" {
 		return nil
@@ -116,7 +116,7 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
-// parts cuts a word that is wider than width, before a slash if there is one.
+// parts cuts a word that is wider than width, if possible before a slash.
 func parts(word string, width int) []string {
 	var all []string
 	for ansi.StringWidth(word) > width {

@@ -1,4 +1,4 @@
-// Package httphost reads the Host header of a request: which address, or name, the
-// client believes it asks. A page under a name that its owner has pointed at this machine
-// sends that name (DNS rebinding), so listeners without authentication look at it.
+// Package httphost reads the Host header of a request: the address or name that the
+// client used. A page under a name that its owner resolves to this machine sends that
+// name (DNS rebinding), so listeners without authentication check it.
 package httphost

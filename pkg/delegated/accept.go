@@ -13,9 +13,9 @@ const (
 	typeIPNS   = "application/vnd.ipfs.ipns-record"
 )
 
-// chooseType returns the type of an answer for the values of Accept, "" if none is
-// wanted: usual, or records as a stream in place of JSON. A stream must be asked for
-// by name, and is taken if both are wanted as much.
+// chooseType returns the type of an answer for the values of Accept: usual, or a stream
+// of records instead of JSON. It returns "" if the client accepts neither. The client
+// must name the stream type to get a stream, which wins if both are wanted equally.
 func chooseType(accept []string, usual string) string {
 	if strings.TrimSpace(strings.Join(accept, "")) == "" {
 		return usual
@@ -33,8 +33,8 @@ func chooseType(accept []string, usual string) string {
 	return usual
 }
 
-// quality is how much a type is wanted (RFC 9110, 12.5.1): the q of the range that
-// names it most closely. Ranges that cannot be read count for nothing.
+// quality returns the weight of a type (RFC 9110, 12.5.1): the q of the most specific
+// range that matches it. Malformed ranges are ignored.
 func quality(ranges []string, kind string, wild bool) (q float64) {
 	closest := 0
 	major, _, _ := strings.Cut(kind, "/")
@@ -59,7 +59,7 @@ func quality(ranges []string, kind string, wild bool) (q float64) {
 	return q
 }
 
-// weight reads a q: 1 without one, 0 if it is none.
+// weight parses a q: 1 if it is missing, 0 if it is malformed.
 func weight(text string) float64 {
 	if text == "" {
 		return 1

@@ -14,29 +14,29 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// retryAfter is when to ask again while nobody can be asked, in seconds: twice the time
-// after which a node that has lost its peers tries again (dht.IsolatedRetry).
+// retryAfter is when a client should retry while the node has no peers, in seconds: twice
+// the interval at which an isolated node retries its peers (dht.IsolatedRetry).
 const retryAfter = "10"
 
-// statusClientGone is counted for a client that has not waited for its answer: no
-// status of HTTP means it, and proxies count it as this (nginx).
+// statusClientGone is the status that the metrics count for a client that disconnected
+// before its answer. HTTP has no such status; nginx logs 499.
 const statusClientGone = 499
 
-// answer is the response to one request, to which boxo's server writes. Of a router's
-// results that server knows 200 and 500 only: answer puts the right status in the place
-// of 500, and sets the headers that depend on it.
+// answer is the ResponseWriter that boxo's server writes to. For the result of a router
+// that server knows only the statuses 200 and 500. answer replaces 500 with the right
+// status and sets the headers that depend on it.
 type answer struct {
 	http.ResponseWriter
 	log   *slog.Logger
-	scope wire.Scope // of the addresses that may be told
+	scope wire.Scope // of the addresses that the answer may contain
 	head  bool       // the body is left out
 
-	failed  atomic.Pointer[error] // why the node has nothing to tell
+	failed  atomic.Pointer[error] // the error of the node, if it could not answer
 	begun   bool
-	refused bool // the error has been written; what boxo has to say is left out
+	refused bool // the error has been written; the body from boxo is dropped
 }
 
-// answerKey is where the context of a request has its answer.
+// answerKey is the context key of a request's answer.
 type answerKey struct{}
 
 func withAnswer(ctx context.Context, a *answer) context.Context {
@@ -45,8 +45,8 @@ func withAnswer(ctx context.Context, a *answer) context.Context {
 
 func answerOf(ctx context.Context) *answer { return ctx.Value(answerKey{}).(*answer) }
 
-// fail notes that the node could not answer, unless nothing was found, which is an
-// answer, and returns err.
+// fail records err as the reason that the node could not answer, and returns it.
+// node.ErrNotFound is not recorded, because "not found" is an answer.
 func (a *answer) fail(err error) error {
 	if err != nil && !errors.Is(err, node.ErrNotFound) {
 		a.failed.Store(&err)
@@ -54,24 +54,24 @@ func (a *answer) fail(err error) error {
 	return err
 }
 
-// problem is the status and the text for an error of the node. The error's own text is
-// not shown: it may contain addresses.
+// problem returns the status and the text for an error of the node. The text of the error
+// itself is not sent, because it may contain addresses.
 func problem(err error) (code int, text string) {
 	switch {
 	case errors.Is(err, records.ErrOlder):
-		return http.StatusConflict, "a newer record is known here"
+		return http.StatusConflict, "this node has a newer record"
 	case errors.Is(err, records.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge, "the record is too large"
 	case errors.Is(err, node.ErrInvalidKey):
-		return http.StatusBadRequest, "this network does not take such keys"
+		return http.StatusBadRequest, "this network does not accept this kind of key"
 	case errors.Is(err, node.ErrNoAnswer), errors.Is(err, node.ErrClosed):
 		return http.StatusServiceUnavailable, "no peer could be asked"
 	case errors.Is(err, dht.ErrBusy), errors.Is(err, records.ErrBusy):
 		return http.StatusServiceUnavailable, "the node is busy"
 	case errors.Is(err, node.ErrNotTaken):
-		return http.StatusBadGateway, "no peer took the record"
+		return http.StatusBadGateway, "no peer stored the record"
 	case errors.Is(err, context.Canceled):
-		return statusClientGone, "the client has gone"
+		return statusClientGone, "the client has disconnected"
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout, "the request took more than " + LookupTimeout.String()
 	}
@@ -98,7 +98,7 @@ func (a *answer) WriteHeader(code int) {
 	a.ResponseWriter.WriteHeader(code)
 }
 
-// refuse answers with the error in place of what boxo's server has to say.
+// refuse answers with the error instead of the answer from boxo's server.
 func (a *answer) refuse(err error) {
 	a.refused = true
 	code, text := problem(err)
@@ -128,7 +128,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// Flush implements http.Flusher: records are sent as they are found.
+// Flush implements http.Flusher, so that records are sent as they are found.
 func (a *answer) Flush() {
 	if f, ok := a.ResponseWriter.(http.Flusher); ok && a.begun {
 		f.Flush()
@@ -138,7 +138,7 @@ func (a *answer) Flush() {
 // end completes an answer to which boxo's server has written nothing.
 func (a *answer) end() { a.WriteHeader(http.StatusOK) }
 
-// bodiless drops the body of an answer to HEAD.
+// bodiless is a ResponseWriter that drops the body, for HEAD.
 type bodiless struct{ http.ResponseWriter }
 
 func (bodiless) Write(p []byte) (int, error) { return len(p), nil }

@@ -24,7 +24,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// request asks h and returns the answer.
+// request sends a request to h and returns the answer.
 func request(h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
@@ -35,7 +35,7 @@ func request(h http.Handler, method, target, body string, header ...string) *htt
 	return w
 }
 
-// reads are the paths of all lookups.
+// reads returns the paths of all lookups.
 func reads(t *testing.T, id peer.ID) []string {
 	c := someCID(t, "x").String()
 	return []string{
@@ -44,7 +44,7 @@ func reads(t *testing.T, id peer.ID) []string {
 	}
 }
 
-// An error is never an empty answer.
+// An error never looks like an empty answer.
 func TestErrorsAreNoEmptyAnswers(t *testing.T) {
 	_, who := newPeer(t)
 	secret := errors.New("dial /ip4/192.168.7.7/tcp/4011: refused")
@@ -82,7 +82,7 @@ func TestErrorsAreNoEmptyAnswers(t *testing.T) {
 	}
 }
 
-// An answer comes before clients give up, after 30 s.
+// An answer comes before clients time out, after 30 s.
 func TestLookupsEndInTime(t *testing.T) {
 	_, who := newPeer(t)
 	for _, target := range reads(t, who.ID) {
@@ -96,7 +96,7 @@ func TestLookupsEndInTime(t *testing.T) {
 	}
 }
 
-// A client that goes away is no failure of the node.
+// A client that disconnects does not count as a failure of the node.
 func TestClientThatGoesAway(t *testing.T) {
 	_, who := newPeer(t)
 	for _, target := range reads(t, who.ID) {
@@ -145,7 +145,7 @@ func TestMetricsCountWhatWasSent(t *testing.T) {
 	h := Handler(&network{err: node.ErrNoPeers}, registry, Options{})
 	for _, target := range reads(t, who.ID) {
 		request(h, http.MethodGet, target, "")
-		request(h, "ANYTHING", target, "") // each method would be a series of its own
+		request(h, "ANYTHING", target, "") // each method would be its own series
 	}
 	metrics, err := registry.Gather()
 	require.NoError(t, err)
@@ -226,7 +226,7 @@ func TestPreflight(t *testing.T) {
 		w := request(h, http.MethodOptions, target, "", "Origin", "https://app.example", "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "accept,content-type")
 		require.Equal(t, http.StatusNoContent, w.Code)
 		require.Equal(t, "*", w.Header().Get("Access-Control-Allow-Origin"))
-		require.Equal(t, "GET, HEAD, OPTIONS", w.Header().Get("Access-Control-Allow-Methods"), "pages of others read and do not store")
+		require.Equal(t, "GET, HEAD, OPTIONS", w.Header().Get("Access-Control-Allow-Methods"), "pages of other origins may read, not store")
 		for _, name := range []string{"Accept", "Content-Type", "User-Agent"} {
 			require.Contains(t, w.Header().Get("Access-Control-Allow-Headers"), name)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A body of maxBody bytes is read whole, and no more of a longer one.
+// A body of maxBody bytes is read whole; of a longer one, only maxBody bytes are read.
 func TestMaxBody(t *testing.T) {
 	for over := range 2 {
 		var got []byte

@@ -1,20 +1,19 @@
 // Package delegated offers a node's lookups over HTTP: the delegated routing API
-// /routing/v1 of the IPFS specifications, for clients that speak no DHT, such as
-// browsers.
+// /routing/v1 of the IPFS specifications, for clients that do not speak the DHT protocol,
+// such as browsers.
 //
-// It promises providers, peers, closest peers and IPNS records as the DHT has
-// them, with bounds on requests in progress, their time and the length of
-// answers. It refuses to announce content for others: a provider record names
-// who has the content, and that is never the one who asks over HTTP. An IPNS
-// record may be stored, since it carries its owner's signature; renewing it stays
-// the owner's business.
+// It returns providers, peers, closest peers and IPNS records as the DHT has them. The
+// requests in progress, their time and the length of answers are bounded. It does not
+// announce content for clients: a provider record names the peer that has the content,
+// and that is never the HTTP client. A client may store an IPNS record, because the
+// record carries its owner's signature; the owner must republish it.
 //
-// An error is never an empty answer: 503 while nobody can be asked, 504 when the time
-// is over, 409 to a record older than the one known here. Private and loopback
-// addresses are told to nobody by default. With Options.PrivateAddresses they are told
-// to clients that ask from such an address, directly and by IP address; never to a page
-// of another origin.
+// An error never looks like an empty answer: the status is 503 while there is no peer to
+// ask, 504 after the timeout, 409 for a record older than the stored one. By default no
+// answer contains private or loopback addresses. With Options.PrivateAddresses, clients
+// get them that connect from such an address, directly and by IP address; a page of
+// another origin never does.
 //
-// It owns no state but the count of requests in progress; Handler is safe for
-// concurrent use.
+// Its only state is the count of requests in progress. Handler is safe for concurrent
+// use.
 package delegated

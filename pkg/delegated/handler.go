@@ -13,28 +13,28 @@ import (
 	"github.com/slok/go-http-metrics/middleware/std"
 )
 
-// Bounds of the HTTP API. All of them are per listener: whoever needs them per
-// client puts a proxy in front.
+// Bounds of the HTTP API. All are per listener; for bounds per client, put a proxy in
+// front.
 const (
-	// MaxRequests bounds the requests in progress; more get 503. Each is a lookup
-	// or two of the 256 that a node runs at once.
+	// MaxRequests bounds the requests in progress; further ones get 503. Each takes one or
+	// two of the 256 queries that a node runs at once.
 	MaxRequests = 64
 	// MaxRecords bounds the records of a JSON answer (boxo's default: 20). A streamed
-	// answer has all that the lookup finds, which dht.MaxProviderBytes bounds.
+	// answer has all that the lookup finds, up to dht.MaxProviderBytes.
 	MaxRecords = 100
-	// LookupTimeout bounds one lookup. Clients give up after 30 s and must have the
+	// LookupTimeout bounds one lookup. Clients time out after 30 s and must have the
 	// answer before that.
 	LookupTimeout = 25 * time.Second
-	// maxBody bounds the body of a PUT in bytes: IPNS records have 10 KiB.
+	// maxBody bounds the body of a PUT in bytes: IPNS records have at most 10 KiB.
 	maxBody = 16 << 10
 )
 
-// Options are what a Handler may be told. Zero fields take their default.
+// Options configure a Handler. Zero fields take their default.
 type Options struct {
-	// PrivateAddresses tells private and loopback addresses to clients that ask from
-	// such an address, directly. Default: nobody is told any.
+	// PrivateAddresses returns private and loopback addresses to clients that connect from
+	// such an address, directly. Default: no client gets any.
 	PrivateAddresses bool
-	// Log gets what fails for no reason of the client's or the network's. Default:
+	// Log gets the failures that neither the client nor the network caused. Default:
 	// discarded.
 	Log *slog.Logger
 }
@@ -44,8 +44,9 @@ const (
 	storeMethods = readMethods + ", PUT"
 )
 
-// endpoints are what is served: the path, its name in the metrics (boxo's), the methods
-// and the usual type of an answer. Announcing for others is left out: see the package.
+// endpoints are the served paths, with the name in the metrics (boxo's names), the
+// methods and the usual type of an answer. Announcing for others is not offered, see the
+// package comment.
 var endpoints = []struct{ path, name, methods, accept string }{
 	{"/routing/v1/providers/{cid}", "/routing/v1/providers/{cid}", readMethods, typeJSON},
 	{"/routing/v1/peers/{id}", "/routing/v1/peers/{peer-id}", readMethods, typeJSON},
@@ -69,19 +70,20 @@ func Handler(n Node, registry prometheus.Registerer, o Options) http.Handler {
 	slots := make(chan struct{}, MaxRequests)
 	mux := http.NewServeMux()
 	for _, e := range endpoints {
-		// Counted here and not by boxo, which does not see the status that is sent. Only
-		// methods that are offered are counted: each has series of its own.
+		// Requests are counted here and not by boxo, which does not see the status that is
+		// sent. Only the offered methods are counted, because each method has its own
+		// series.
 		counted := std.Handler(e.name, count, &endpoint{next: api, options: o, methods: e.methods, accept: e.accept, slots: slots})
 		for _, method := range strings.Split(e.methods, ", ") {
 			mux.Handle(method+" "+e.path, counted)
 		}
 		mux.HandleFunc(e.path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Allow", e.methods)
-			refuse(w, http.StatusMethodNotAllowed, "this path takes "+e.methods)
+			refuse(w, http.StatusMethodNotAllowed, "the methods of this path are "+e.methods)
 		})
 	}
 	mux.HandleFunc("PUT /routing/v1/providers/{$}", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotImplemented, "providing for others is not offered")
+		refuse(w, http.StatusNotImplemented, "announcing content for clients is not offered")
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		allowReading(w.Header())
@@ -95,13 +97,13 @@ type endpoint struct {
 	next            http.Handler
 	options         Options
 	methods, accept string
-	slots           chan struct{} // of requests in progress
+	slots           chan struct{} // one for each request in progress
 }
 
 // ServeHTTP implements http.Handler.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Add("Vary", "Origin") // who may be told what depends on it
+	h.Add("Vary", "Origin") // the addresses in the answer depend on it
 	reading := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if reading {
 		allowReading(h)
@@ -145,14 +147,14 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, kind string) {
 	a.end()
 }
 
-// allowReading lets pages of any origin read an answer, as the specification asks
-// for: it holds nothing that the public DHT does not tell everybody.
+// allowReading lets pages of any origin read an answer, as the specification requires. An
+// answer contains nothing that the public DHT would not return to anyone.
 func allowReading(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", "Etag, Expires, Retry-After")
 }
 
-// preflight says what pages of other origins may send: they may read, and not store.
+// preflight answers a preflight request: pages of other origins may read, not store.
 func preflight(h http.Header, methods string) {
 	allowReading(h)
 	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
@@ -161,7 +163,7 @@ func preflight(h http.Header, methods string) {
 	h.Set("Allow", methods)
 }
 
-// refuse answers with an error that nobody may keep.
+// refuse answers with an error that must not be cached.
 func refuse(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
 	http.Error(w, text, code)

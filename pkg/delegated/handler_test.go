@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start")) // of boxo's client
 }
 
-// network is a Node that holds what it was given.
+// network is a Node that stores what it is given.
 type network struct {
 	err       error // of every call
 	providers []peer.AddrInfo
@@ -43,7 +43,7 @@ type network struct {
 	asked     string        // the last key
 	hangs     bool          // every call lasts until its context ends
 	hold      chan struct{} // if not nil, Get waits for it
-	ended     chan struct{} // closed when a Providers call was told to stop
+	ended     chan struct{} // closed when the context of a Providers call has ended
 }
 
 func (n *network) problem(ctx context.Context) error {
@@ -205,7 +205,7 @@ func TestBoxoClientPutsAndGetsIPNS(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, path.FromCid(someCID(t, "page")).String(), value.String())
 
-	// Another's name, and no record at all, are refused by the server.
+	// The server rejects a record of another name and an empty body.
 	_, other := newPeer(t)
 	raw, err := ipns.MarshalRecord(record)
 	require.NoError(t, err)
@@ -218,7 +218,7 @@ func TestBoxoClientPutsAndGetsIPNS(t *testing.T) {
 	}
 }
 
-// Nothing may keep a record beyond its own end.
+// No cache may keep a record beyond its expiry.
 func TestIPNSIsCachedUntilItsEnd(t *testing.T) {
 	key, who := newPeer(t)
 	name, end := ipns.NameFromPeer(who.ID), time.Now().Add(30*time.Second)
@@ -283,7 +283,7 @@ func TestPopularContent(t *testing.T) {
 	require.NoError(t, errors.Join(json.NewDecoder(resp.Body).Decode(&answer), resp.Body.Close()))
 	http.DefaultClient.CloseIdleConnections()
 	require.Len(t, answer.Providers, MaxRecords)
-	<-n.ended // the lookup does not go on
+	<-n.ended // the lookup ends
 }
 
 func TestRequestsInProgressAreBounded(t *testing.T) {

@@ -17,10 +17,10 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// ErrNotOffered is returned for what this API does not do.
+// ErrNotOffered is returned for operations that this API does not offer.
 var ErrNotOffered = errors.New("delegated: not offered")
 
-// Node is what the API asks of a node. Safe for concurrent use.
+// Node is the part of a node that the API uses. It must be safe for concurrent use.
 type Node interface {
 	Providers(ctx context.Context, key []byte, count int, fn func(peer.AddrInfo) bool) (int, error)
 	FindPeer(ctx context.Context, id peer.ID) (peer.AddrInfo, error)
@@ -31,12 +31,12 @@ type Node interface {
 
 var _ Node = (*node.Node)(nil)
 
-// router is a Node as boxo's server wants it.
+// router adapts a Node to the interface of boxo's server.
 type router struct{ node Node }
 
 var _ server.DelegatedRouter = router{}
 
-// FindProviders implements server.DelegatedRouter: records as they are found,
+// FindProviders implements server.DelegatedRouter. It returns records as they are found,
 // until Close.
 func (r router) FindProviders(ctx context.Context, c cid.Cid, limit int) (iter.ResultIter[types.Record], error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -54,14 +54,14 @@ func (r router) FindProviders(ctx context.Context, c cid.Cid, limit int) (iter.R
 				return false
 			}
 		})
-		if told == 0 { // else the records found are the answer
+		if told == 0 { // otherwise the records found are the answer
 			_ = answerOf(ctx).fail(err)
 		}
 	})
 	return found, nil
 }
 
-// providers iterates over what a lookup finds. Owned by one goroutine.
+// providers iterates over the providers that a lookup finds. One goroutine owns it.
 type providers struct {
 	more   chan peer.AddrInfo
 	last   peer.AddrInfo
@@ -80,7 +80,7 @@ func (p *providers) Val() iter.Result[types.Record] {
 	return iter.Result[types.Record]{Val: peerRecord(p.last)}
 }
 
-// Close implements iter.Iter: it ends the lookup.
+// Close implements iter.Iter. It ends the lookup.
 func (p *providers) Close() error {
 	p.cancel()
 	p.work.Wait()
@@ -114,8 +114,8 @@ func (r router) GetIPNS(ctx context.Context, name ipns.Name) (*ipns.Record, erro
 	return ipns.UnmarshalRecord(found.Value)
 }
 
-// PutIPNS implements server.DelegatedRouter. The record was checked against its
-// name.
+// PutIPNS implements server.DelegatedRouter. boxo's server has validated the record
+// against its name.
 func (r router) PutIPNS(ctx context.Context, name ipns.Name, record *ipns.Record) error {
 	value, err := ipns.MarshalRecord(record)
 	if err != nil {
@@ -127,13 +127,13 @@ func (r router) PutIPNS(ctx context.Context, name ipns.Name, record *ipns.Record
 
 // ProvideBitswap implements server.DelegatedRouter.
 //
-//nolint:staticcheck // deprecated, and still a part of the interface
+//nolint:staticcheck // deprecated, but still part of the interface
 func (r router) ProvideBitswap(context.Context, *server.BitswapWriteProvideRequest) (time.Duration, error) {
 	return 0, ErrNotOffered
 }
 
-// notFound gives the error that boxo's server takes for an empty answer; any other
-// becomes the answer's.
+// notFound converts node.ErrNotFound to the error that boxo's server answers as empty.
+// Any other error becomes that of the answer.
 func notFound(ctx context.Context, err error) error {
 	if errors.Is(err, node.ErrNotFound) {
 		return routing.ErrNotFound

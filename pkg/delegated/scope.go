@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// ownHeaders are those that a client sends by itself, beside Sec-Fetch-* and
-// Sec-Ch-*. Any other may be a proxy's, of which there are more than a list could
-// name: a request that has one is taken for one that somebody has passed on.
+// ownHeaders are the headers that a client itself sends, besides Sec-Fetch-* and
+// Sec-Ch-*. Any other header may come from a proxy. No list could name all headers of
+// proxies, so a request with any other header is treated as forwarded.
 var ownHeaders = map[string]bool{
 	"Accept": true, "Accept-Encoding": true, "Accept-Language": true, "Accept-Charset": true, "Cache-Control": true,
 	"Connection": true, "Content-Length": true, "Content-Type": true, "Dnt": true, "If-Modified-Since": true,
@@ -24,11 +24,12 @@ var ownHeaders = map[string]bool{
 	"Sec-Gpc": true, "Te": true, "Upgrade-Insecure-Requests": true, "User-Agent": true, "X-Requested-With": true,
 }
 
-// askerScope returns the scope of who asks: that of the remote end of the connection
-// if it asks for itself, else public. It does not if there is a sign of a proxy (a
-// header, or HTTP/1.0, which proxies speak and clients do not), of a page of another
-// origin, or of one under a name that leads here (DNS rebinding). A proxy that gives
-// no sign looks like a client of its machine: that is why Options has a switch.
+// askerScope returns the scope of the client: the scope of the remote address if the
+// request comes directly from it, otherwise public. A request is not direct if there is a
+// sign of a proxy (a header, or HTTP/1.0, which proxies use and clients do not), of a
+// page of another origin, or of a page under a name that resolves to this machine (DNS
+// rebinding). A proxy without any sign looks like a client on its own machine, which is
+// why Options.PrivateAddresses is off by default.
 func askerScope(r *http.Request) wire.Scope {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !r.ProtoAtLeast(1, 1) || passedOn(r.Header) || foreignPage(r) || !hostIsInside(r.Host) {
@@ -41,7 +42,7 @@ func askerScope(r *http.Request) wire.Scope {
 	return rpc.ScopeOf(a)
 }
 
-// passedOn reports whether there is a header that no client sends by itself.
+// passedOn reports whether there is a header that clients themselves do not send.
 func passedOn(h http.Header) bool {
 	for name := range h {
 		if !ownHeaders[name] && !strings.HasPrefix(name, "Sec-Fetch-") && !strings.HasPrefix(name, "Sec-Ch-") {
@@ -51,7 +52,7 @@ func passedOn(h http.Header) bool {
 	return false
 }
 
-// foreignPage reports whether a page of another origin has made the request.
+// foreignPage reports whether a page of another origin sent the request.
 func foreignPage(r *http.Request) bool {
 	if o, ok := r.Header["Origin"]; ok && (len(o) != 1 || o[0] != "http://"+r.Host) {
 		return true
@@ -63,8 +64,8 @@ func foreignPage(r *http.Request) bool {
 	return true
 }
 
-// hostIsInside reports whether a request is for an IP address, and one of the inside:
-// a name may be anybody's, and a public address is what a proxy is asked for.
+// hostIsInside reports whether the request's host is a private or loopback IP address. A
+// name may belong to anyone, and a public address may be that of a proxy.
 func hostIsInside(host string) bool {
 	ip, ok := httphost.Addr(host)
 	if !ok {
@@ -74,7 +75,7 @@ func hostIsInside(host string) bool {
 	return err == nil && rpc.ScopeOf(a) != wire.ScopePublic
 }
 
-// fitting returns the addresses that who asks may be told.
+// fitting returns the addresses that the client may get.
 func fitting(ctx context.Context, addrs []ma.Multiaddr) []ma.Multiaddr {
 	return rpc.FilterAddrs(nil, addrs, answerOf(ctx).scope)
 }

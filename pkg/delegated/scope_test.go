@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Private addresses are told only where that is wanted, and then to who asks from
-// such an address, for itself, by IP address, and is no page of another origin.
+// Only clients that connect from a private address, directly, by IP address and not from
+// a page of another origin get private addresses, and only if the option is on.
 func TestWhoIsToldPrivateAddresses(t *testing.T) {
 	_, p := newPeer(t)
 	p.Addrs = []ma.Multiaddr{
@@ -91,7 +91,7 @@ func TestWhoIsToldPrivateAddresses(t *testing.T) {
 	}
 }
 
-// nginx asks in HTTP/1.0 unless it is told otherwise, and may add nothing else.
+// nginx sends HTTP/1.0 by default, and may add no header.
 func TestAProxyThatSpeaksHTTP10(t *testing.T) {
 	_, p := newPeer(t)
 	p.Addrs = []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/1"), ma.StringCast("/ip4/8.8.8.8/tcp/1")}

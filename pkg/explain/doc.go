@@ -1,6 +1,6 @@
-// Package explain shows the story of a lookup (api.Trace) to people: as text for a
-// terminal, and as one HTML page that refers to nothing outside itself.
+// Package explain renders the trace of a lookup (api.Trace): as text for a terminal, and
+// as one self-contained HTML page.
 //
-// It is pure: the same trace gives the same bytes. Everything in a trace that came
-// from other peers is made harmless here.
+// It is pure: the same trace gives the same bytes. The package escapes everything in a
+// trace that came from other peers.
 package explain

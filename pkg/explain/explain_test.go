@@ -54,7 +54,7 @@ func TestText(t *testing.T) {
 
 func plain(text string) string { return text }
 
-// On a terminal no line is wider than it, and failed requests stand out.
+// No line is wider than the terminal, and failed requests are coloured.
 func TestTextFolds(t *testing.T) {
 	for width := 60; width <= 200; width++ {
 		var out bytes.Buffer
@@ -69,10 +69,10 @@ func TestTextFolds(t *testing.T) {
 func TestTextOfNothing(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, Text(&out, &api.Trace{Kind: "find_closest", Outcome: "failed", End: "nobody"}, "k\x1b[2J", 0, plain))
-	require.Equal(t, "find_closest k?[2J: failed after 0s\nThere was nobody to ask. 0 peers known at the start, 0 asked, 0 answered, 0 failed, 0 hops deep.\n", out.String())
+	require.Equal(t, "find_closest k?[2J: failed after 0s\nThere was no peer to ask. 0 peers known at the start, 0 asked, 0 answered, 0 failed, 0 hops deep.\n", out.String())
 }
 
-// A full disk, or a pipe that nobody reads any more, is an error wherever it happens.
+// A full disk or a closed pipe gives an error, wherever it happens.
 func TestTextSaysThatItCannotBeWritten(t *testing.T) {
 	for _, trace := range []*api.Trace{story(), {Kind: "find_closest", Outcome: "failed", End: "nobody"}} {
 		for room := range 2 {
@@ -81,7 +81,7 @@ func TestTextSaysThatItCannotBeWritten(t *testing.T) {
 	}
 }
 
-// narrow takes so many bytes.
+// narrow is a writer with space for a number of bytes.
 type narrow struct{ room int }
 
 func (n *narrow) Write(b []byte) (int, error) {
@@ -98,7 +98,7 @@ func TestPage(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, HTML(&out, story(), "<img src=x>/k"))
 	text := out.String()
-	require.Empty(t, attribute.FindAllString(strings.ReplaceAll(text, "&lt;img src=x&gt;", ""), -1), "it needs nothing from elsewhere")
+	require.Empty(t, attribute.FindAllString(strings.ReplaceAll(text, "&lt;img src=x&gt;", ""), -1), "it loads nothing")
 	require.NotContains(t, text, "\x1b")
 	require.Contains(t, text, "&lt;script&gt;", "an error of a peer is text")
 	require.Contains(t, text, "prefers-color-scheme: dark")

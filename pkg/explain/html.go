@@ -16,11 +16,11 @@ var pageText string
 
 var page = template.Must(template.New("page").Parse(pageText))
 
-// HTML writes a trace as one self-contained page: how the lookup came nearer to
-// the key, and a timeline with a row for each request. key is how people write the
-// trace's key.
+// HTML writes a trace as one self-contained page: a plot of how the lookup came nearer to
+// the key, and a timeline with a row for each request. key is the trace's key as users
+// write it.
 func HTML(w io.Writer, t *api.Trace, key string) error {
-	p := picture{trace: t, end: total(t)}
+	p := layout{trace: t, end: total(t)}
 	err := page.Execute(w, map[string]any{
 		"Trace": t, "Key": clean(key), "Outcome": outcome(t), "Took": span(t.TookMs), "Lookup": span(t.LookupMs),
 		"Why": Why(t), "Summary": Summary(t), "Started": t.Started.UTC().Format(time.RFC3339),
@@ -33,8 +33,8 @@ func HTML(w io.Writer, t *api.Trace, key string) error {
 	return nil
 }
 
-// picture computes places; x runs from 0 to 100 over the time of the trace.
-type picture struct {
+// layout computes positions. x runs from 0 to 100 over the time of the trace.
+type layout struct {
 	trace *api.Trace
 	end   float64
 }
@@ -52,7 +52,7 @@ type row struct {
 // minWidth keeps a quick request visible, in percent.
 const minWidth = 0.6
 
-func (p *picture) rows() []row {
+func (p *layout) rows() []row {
 	rows := make([]row, len(p.trace.Steps))
 	for i := range p.trace.Steps {
 		s := &p.trace.Steps[i]
@@ -78,11 +78,11 @@ func (p *picture) rows() []row {
 	return rows
 }
 
-// peer is one that was asked.
+// peer is a peer that the lookup asked.
 type peer struct{ ID, Addr string }
 
 // peers returns each peer once.
-func (p *picture) peers() []peer {
+func (p *layout) peers() []peer {
 	var out []peer
 	seen := map[string]bool{}
 	for i := range p.trace.Steps {
@@ -106,7 +106,7 @@ func class(s *api.TraceStep) string {
 	return "answered"
 }
 
-// short is the end of a peer ID: the beginnings are all alike.
+// short returns the end of a peer ID, because all begin the same.
 func short(id string) string {
 	const n = 8
 	if len(id) <= n {
@@ -115,13 +115,13 @@ func short(id string) string {
 	return "…" + id[len(id)-n:]
 }
 
-// tick is a mark on the axis of time.
+// tick is a mark on the time axis.
 type tick struct {
 	X    float64
 	Text string
 }
 
-func (p *picture) ticks() []tick {
+func (p *layout) ticks() []tick {
 	step := niceStep(p.end / 5)
 	var out []tick
 	for ms := 0.0; ms <= p.end*0.96; ms += step {
@@ -141,7 +141,7 @@ func niceStep(x float64) float64 {
 	return 10 * base
 }
 
-// plot is how near to the key the lookup asked, over time.
+// plot shows how near to the key the asked peers are, over time.
 type plot struct {
 	Marks  []mark
 	Levels []level
@@ -164,7 +164,7 @@ const (
 	plotInner = 190
 )
 
-func (p *picture) plot() plot {
+func (p *layout) plot() plot {
 	out := plot{Height: plotTop + plotInner + 10}
 	low, high := math.MaxInt, 0
 	for i := range p.trace.Steps {
@@ -174,7 +174,7 @@ func (p *picture) plot() plot {
 		return out
 	}
 	high = max(high, low+4)
-	unit := plotInner / float64(high-low+1) // room below the lowest for those drawn apart
+	unit := plotInner / float64(high-low+1) // with space below the lowest for shifted marks
 	y := func(cpl int) float64 { return math.Round(10*(plotTop+unit*float64(high-cpl))) / 10 }
 	seen := map[int]int{}
 	for i := range p.trace.Steps {
@@ -182,7 +182,7 @@ func (p *picture) plot() plot {
 		if s.Role == "store" {
 			continue
 		}
-		// Peers of one CPL are drawn a little apart.
+		// Marks of the same CPL are shifted a little, so that they do not overlap.
 		shift := 0.14 * unit * float64(seen[s.CPL]%6)
 		seen[s.CPL]++
 		out.Marks = append(out.Marks, mark{

@@ -14,9 +14,9 @@ import (
 // barWidth is the width of the timeline in a terminal, in characters.
 const barWidth = 24
 
-// Text writes a trace for a terminal: what happened, then a line for each request
-// with its place in time. key is how people write the trace's key. width is that of
-// the terminal, 0 without one; alarm colours what went wrong.
+// Text writes a trace for a terminal: a summary, then a line for each request with its
+// place in time. key is the trace's key as users write it. width is the width of the
+// terminal, 0 without one. alarm colours failures.
 func Text(w io.Writer, t *api.Trace, key string, width int, alarm func(string) string) error {
 	var text strings.Builder
 	line := func(format string, args ...any) {
@@ -61,7 +61,7 @@ func writeSteps(w io.Writer, t *api.Trace, width int, alarm func(string) string)
 	return table.Write(w)
 }
 
-// cells are the row of a request.
+// cells returns the row of a request.
 func cells(s *api.TraceStep, end float64) []string {
 	hop, rank := fmt.Sprint(s.Hop), "-"
 	if s.Role == "store" {
@@ -73,8 +73,7 @@ func cells(s *api.TraceStep, end float64) []string {
 	return []string{hop, fmt.Sprint(s.CPL), span(s.SentMs), span(s.EndedMs - s.SentMs), bar(s, end), rank, clean(s.PeerID), Answer(s)}
 }
 
-// Marks of the timeline: who answers, who is late, who fails, who is not waited
-// for.
+// Marks of the timeline, by the state of the request.
 const (
 	markAnswered  = '█'
 	markSlow      = '▒'
@@ -82,7 +81,7 @@ const (
 	markCancelled = '·'
 )
 
-// bar draws when a request was under way.
+// bar draws the time during which a request was in flight.
 func bar(s *api.TraceStep, end float64) string {
 	mark := markAnswered
 	switch s.State {

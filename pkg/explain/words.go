@@ -11,23 +11,23 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// Why returns in a sentence why the lookup ended.
+// Why returns a sentence that says why the lookup ended.
 func Why(t *api.Trace) string {
 	switch t.End {
 	case "nearest":
-		return "It ended because the nearest peers known had all answered"
+		return "It ended because the nearest known peers had all answered"
 	case "enough":
-		return "It ended because what was looked for had been found"
+		return "It ended because it had found enough"
 	case "exhausted":
-		return "It ended because everybody known had been asked"
+		return "It ended because it had asked every known peer"
 	case "nobody":
-		return "There was nobody to ask"
+		return "There was no peer to ask"
 	case "timeout":
-		return "It ran out of time"
+		return "It timed out"
 	case "cancelled":
-		return "Its caller wanted no more"
+		return "The caller cancelled it"
 	}
-	return "There was no lookup: the record went to peers already known"
+	return "There was no lookup: the record went to peers that were already known"
 }
 
 // outcomes are the outcomes of a query in words.
@@ -40,7 +40,7 @@ func outcome(t *api.Trace) string {
 	return t.Outcome
 }
 
-// Summary returns in a sentence what the query did.
+// Summary returns a sentence that says what the query did.
 func Summary(t *api.Trace) string {
 	s := fmt.Sprintf("%s known at the start, %d asked, %d answered, %d failed, %s deep",
 		english.Plural(t.Seeds, "peer", ""), t.Asked, t.Responded, t.Failed, english.Plural(t.Hops, "hop", ""))
@@ -50,7 +50,7 @@ func Summary(t *api.Trace) string {
 	return s
 }
 
-// Answer returns what came of a step.
+// Answer returns the result of a step in words.
 func Answer(s *api.TraceStep) string {
 	var parts []string
 	if s.SlowMs > 0 {
@@ -69,7 +69,7 @@ func Answer(s *api.TraceStep) string {
 	return strings.Join(parts, ", ")
 }
 
-// came lists what was in an answer.
+// came lists the contents of an answer.
 func came(s *api.TraceStep) []string {
 	if s.Role == "store" {
 		return []string{"stored"}
@@ -90,7 +90,7 @@ func came(s *api.TraceStep) []string {
 	return parts
 }
 
-// span rounds milliseconds to what a person reads.
+// span formats milliseconds, rounded.
 func span(ms float64) string {
 	d := time.Duration(ms * float64(time.Millisecond))
 	switch {
@@ -104,7 +104,7 @@ func span(ms float64) string {
 	return d.Round(10 * time.Millisecond).String()
 }
 
-// clean makes text of other peers safe for a terminal.
+// clean makes text from other peers safe for a terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -114,11 +114,11 @@ func clean(s string) string {
 	}, s)
 }
 
-// total is how long the picture of a trace lasts in milliseconds: the last end.
+// total returns the time of the last event of a trace, in milliseconds.
 func total(t *api.Trace) float64 {
 	end := t.TookMs
 	for i := range t.Steps {
 		end = max(end, t.Steps[i].EndedMs)
 	}
-	return max(end, 0.01) // not by zero
+	return max(end, 0.01) // avoids a division by zero
 }

@@ -1,9 +1,9 @@
-// Package statuspage is the page at / of the metrics listener: how the node is
-// doing, for a person with a browser.
+// Package statuspage is the page at / of the metrics listener, which shows the state of
+// the node in a browser.
 //
-// It promises one page that needs nothing from elsewhere, works in light and dark
-// and on a phone, and asks /status.json every two seconds. It can only be read,
-// it names no peer but the node itself, and its ID and addresses only to who asks by
-// IP address or localhost (DNS rebinding). However many look at it, the node is asked
-// at most once a second.
+// The page is self-contained, works in light and dark mode and on a phone, and reads
+// /status.json every two seconds. It is read-only and names no peer except the node
+// itself. It shows the node's ID and addresses only if the request's host is an IP
+// address or localhost (against DNS rebinding). However many clients read the page, the
+// node is asked at most once a second.
 package statuspage

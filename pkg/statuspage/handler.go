@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// fresh is how long an overview is given to everybody who asks.
+	// fresh is how long an overview is cached for all clients.
 	fresh = time.Second
 	// patience is how long the node may take to make one.
 	patience = 5 * time.Second
@@ -26,8 +26,8 @@ const (
 //go:embed page.html
 var page []byte
 
-// policy lets the page run its own script and style and ask this listener, and
-// nothing else: what it shows can do no harm even if the page has a mistake.
+// policy lets the page run its own script and style and read from this listener, and
+// nothing else. Data from peers can do no harm, even if the page has a bug.
 var policy = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 	"img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" + scriptHash() + "'"
 
@@ -39,7 +39,7 @@ func scriptHash() string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// Source makes an overview of the node.
+// Source returns an overview of the node.
 type Source func(context.Context) (api.Overview, error)
 
 // Register adds the page and its data to a listener.
@@ -54,7 +54,7 @@ func servePage(w http.ResponseWriter, _ *http.Request) {
 	secure(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
-	_, _ = w.Write(page) // the reader is gone if this fails
+	_, _ = w.Write(page) // it fails only if the client has disconnected
 }
 
 func secure(h http.Header) {
@@ -67,9 +67,9 @@ func secure(h http.Header) {
 type cache struct {
 	source Source
 
-	mu     sync.Mutex // held while the node is asked: the others wait for its answer
+	mu     sync.Mutex // held while the node is asked: other requests wait for the same answer
 	body   []byte
-	masked []byte // what is shown under a name
+	masked []byte // shown to requests for a host name
 	taken  time.Time
 }
 
@@ -87,24 +87,24 @@ func (c *cache) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// underName reports whether a listener was asked under a name that may be anybody's:
-// a page of that name can read what it says (DNS rebinding). Browsers ask nobody
-// where localhost is.
+// underName reports whether the request's host is a name that anyone may own. A page
+// under that name can read the answer (DNS rebinding). localhost is safe, because
+// browsers do not resolve it by DNS.
 func underName(host string) bool {
 	_, isAddr := httphost.Addr(host)
 	return !isAddr && !strings.EqualFold(httphost.Name(host), "localhost")
 }
 
-// mask leaves of an overview what the metrics tell too: not who and where the node
-// is.
+// mask removes the node's ID and addresses from an overview. The rest is also in the
+// metrics.
 func mask(o api.Overview) api.Overview {
 	o.Identity = api.Identity{Addrs: []string{}, Agent: o.Identity.Agent, Protocol: o.Identity.Protocol}
 	o.Status.PeerID = ""
 	return o
 }
 
-// get returns the overview, a fresh one if the last is old. It does not end with
-// the one who asked: others may be waiting for the same.
+// get returns the cached overview, or a new one if the cache is stale. It does not stop
+// when its client disconnects, because other requests may wait for the same overview.
 func (c *cache) get() (body, masked []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -49,15 +49,15 @@ func TestPage(t *testing.T) {
 	require.Equal(t, "text/html; charset=utf-8", h.Get("Content-Type"))
 	require.Contains(t, h.Get("Content-Security-Policy"), "default-src 'none'")
 	require.Equal(t, "no-store", h.Get("Cache-Control"))
-	text = strings.Replace(text, `"http://www.w3.org/2000/svg"`, "", 1) // a name, not an address
-	require.Empty(t, elsewhere.FindAllString(text, -1), "it needs nothing from elsewhere")
+	text = strings.Replace(text, `"http://www.w3.org/2000/svg"`, "", 1) // an XML namespace, not an address
+	require.Empty(t, elsewhere.FindAllString(text, -1), "it loads nothing from elsewhere")
 	require.Equal(t, 1, strings.Count(text, "<script"), "the policy names one script")
 	require.NotContains(t, text, "innerHTML", "what the node says is text")
 	require.Contains(t, text, "prefers-color-scheme: dark")
 	require.Contains(t, text, `name="viewport"`)
 }
 
-// What the page's script reads must be what the API writes.
+// The fields that the page's script reads must be fields that the API writes.
 func TestScriptKnowsTheFields(t *testing.T) {
 	o := api.Overview{Buckets: []api.Bucket{{}}, Ring: []api.Sector{{}}, Traffic: api.Traffic{Lookups: map[string]api.LookupCount{"refresh": {}}}}
 	now := time.Unix(1, 0)
@@ -96,8 +96,8 @@ func TestData(t *testing.T) {
 	require.Equal(t, "me", o.Status.PeerID)
 }
 
-// Under a name, which a foreign page may have pointed here, the page says neither who
-// nor where the node is.
+// For a host name, which may resolve here by DNS rebinding, the answer has neither the ID
+// nor the addresses of the node.
 func TestUnderANameItSaysNoAddress(t *testing.T) {
 	url := serve(t, func(context.Context) (api.Overview, error) {
 		o := api.Overview{Status: api.Status{PeerID: "12D3KooW", TablePeers: 7}}
@@ -135,7 +135,7 @@ func TestItCanOnlyBeRead(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, code)
 }
 
-// However many look, the node is asked once in a while.
+// However many clients read the page, the node is asked once per interval.
 func TestManyReadersAskOnce(t *testing.T) {
 	var asked atomic.Int64
 	c := &cache{source: func(context.Context) (api.Overview, error) {

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// MaxPeers bounds the peers that are told apart: about 250 bytes each.
+	// MaxPeers bounds the peers that are counted separately, at about 250 bytes each.
 	MaxPeers = 4096
-	// shards is how many locks share the peers, so that requests served at once
-	// seldom meet.
+	// shards is how many locks divide the peers, so that concurrent requests rarely
+	// contend.
 	shards = 64
-	// NumTypes counts the types of requests and, at the end, the unknown.
+	// NumTypes is the number of request types, plus one for unknown types at the end.
 	NumTypes = wire.NumTypes + 1
 )
 
@@ -26,7 +26,7 @@ const (
 type Account struct {
 	seed   maphash.Seed
 	now    func() time.Time
-	others counters // of peers that had to make room
+	others counters // of peers that were evicted
 	shards [shards]shard
 }
 
@@ -34,18 +34,18 @@ var _ rpc.Observer = (*Account)(nil)
 
 // shard holds a part of the peers.
 type shard struct {
-	mu    sync.RWMutex // write: for a change of peers; read: while one is counted
+	mu    sync.RWMutex // write lock: to change peers; read lock: to count a request
 	peers map[peer.ID]*entry
-	ring  []*entry // all of peers, for the hand
-	hand  int      // of the clock that chooses who goes
+	ring  []*entry // all of peers, in the order of the hand
+	hand  int      // of the clock that chooses the peer to evict
 
-	_ [64]byte // keeps the locks of two shards off one cache line
+	_ [64]byte // keeps the locks of two shards in different cache lines
 }
 
 // entry is one peer.
 type entry struct {
 	id   peer.ID
-	used atomic.Bool // since the hand came by
+	used atomic.Bool // since the hand last passed
 	counters
 }
 
@@ -58,7 +58,8 @@ func New() *Account {
 	return a
 }
 
-// Outbound implements rpc.Observer: what we ask of others is no cost of theirs.
+// Outbound implements rpc.Observer. It does nothing, because our own requests are not a
+// cost that peers cause.
 func (a *Account) Outbound(rpc.Stats) {}
 
 // Inbound implements rpc.Observer.
@@ -78,17 +79,17 @@ func (a *Account) Inbound(s rpc.Stats) {
 	sh.mu.RUnlock()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	a.newcomer(sh, s.Peer).count(&s, now) // not yet used: who comes but once goes first
+	a.newcomer(sh, s.Peer).count(&s, now) // not marked as used: a peer with one request is evicted first
 }
 
 func (e *entry) note(s *rpc.Stats, now time.Time) {
-	if !e.used.Load() { // a write each time would make the line bounce
+	if !e.used.Load() { // a write for each request would move the cache line between cores
 		e.used.Store(true)
 	}
 	e.count(s, now)
 }
 
-// newcomer returns the entry of a peer, made now if it has none. sh.mu is held.
+// newcomer returns the entry of a peer, and creates it if needed. The caller holds sh.mu.
 func (a *Account) newcomer(sh *shard, id peer.ID) *entry {
 	if e, ok := sh.peers[id]; ok {
 		return e
@@ -107,8 +108,8 @@ func (a *Account) newcomer(sh *shard, id peer.ID) *entry {
 	return e
 }
 
-// leastUsed returns the place of a peer that was not used since the hand last came
-// by (the clock algorithm: near to LRU, without a list to keep on each request).
+// leastUsed returns the index of a peer that was not used since the hand last passed.
+// This is the clock algorithm: close to LRU, without a list to update on each request.
 func (sh *shard) leastUsed() int {
 	for {
 		at := sh.hand

@@ -18,7 +18,7 @@ func request(id string, t wire.Type) rpc.Stats {
 	return rpc.Stats{Peer: peer.ID(id), Type: t, Outcome: rpc.Replied, BytesIn: 10, BytesOut: 100, Duration: time.Millisecond}
 }
 
-// totalOf is what all peers of a report have cost together.
+// totalOf is the total cost of all peers of a report.
 func totalOf(r Report) Cost {
 	sum := r.Others
 	for i := range r.Peers {
@@ -59,7 +59,7 @@ func TestCounts(t *testing.T) {
 	require.EqualValues(t, 1, one.Requests[wire.NumTypes])
 	require.EqualValues(t, 27, one.BytesIn)
 	require.EqualValues(t, 200, one.BytesOut)
-	require.Equal(t, 2*time.Millisecond, one.Busy, "the time of what was never a request does not count")
+	require.Equal(t, 2*time.Millisecond, one.Busy, "only the time of whole requests counts")
 	require.Equal(t, time.Minute, one.Last.Sub(one.First))
 	require.Zero(t, r.Others.Total())
 	require.True(t, r.Others.Last.IsZero())
@@ -67,8 +67,8 @@ func TestCounts(t *testing.T) {
 	require.EqualValues(t, 7, total.Total())
 }
 
-// Whoever comes, the memory is bounded, nothing is lost, and those who are busy
-// stay.
+// However many peers send requests, memory is bounded, totals lose nothing, and busy
+// peers are not evicted.
 func TestManyPeers(t *testing.T) {
 	a := New()
 	const strangers = 3 * MaxPeers

@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// counters are the costs of one peer, or of many. Safe for concurrent use.
+// counters are the costs of one peer, or of several together. Safe for concurrent use.
 type counters struct {
 	requests [NumTypes]atomic.Uint64
 	rejected atomic.Uint64
@@ -26,7 +26,7 @@ func (c *counters) count(s *rpc.Stats, now time.Time) {
 	c.requests[t].Add(1)
 	c.bytesIn.Add(uint64(s.BytesIn))
 	c.bytesOut.Add(uint64(s.BytesOut))
-	if t < wire.NumTypes { // else it may be the time of a silent stream
+	if t < wire.NumTypes { // otherwise it may be the time of a silent stream
 		c.busy.Add(int64(s.Duration))
 	}
 	seconds := now.Unix()
@@ -42,7 +42,7 @@ func (c *counters) count(s *rpc.Stats, now time.Time) {
 	}
 }
 
-// merge adds the counters of a peer that goes.
+// merge adds the counters of an evicted peer.
 func (c *counters) merge(o *counters) {
 	for t := range c.requests {
 		c.requests[t].Add(o.requests[t].Load())

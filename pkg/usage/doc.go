@@ -1,10 +1,9 @@
-// Package usage keeps account of what each peer has cost this node: requests by
-// type, bytes, time, records taken, requests refused.
+// Package usage counts what each peer costs this node: requests by type, bytes, time,
+// records stored, requests rejected.
 //
-// It promises a bounded memory whoever comes (MaxPeers; those used longest ago are
-// summed up together), totals that lose nothing, exact counts, and a cost of about a
-// tenth of a microsecond for each request. How many records a peer has here is for
-// the store to tell.
+// Memory is bounded: beyond MaxPeers, the least recently used peers are evicted and their
+// counts are added together. Counts are exact and totals lose nothing. A request costs
+// about 0.1 µs. The number of records that a peer has here comes from the store.
 //
 // Account owns its state and is safe for concurrent use.
 package usage

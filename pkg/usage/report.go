@@ -8,14 +8,14 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Cost is what one peer has cost, or several together.
+// Cost is the cost of one peer, or of several together.
 type Cost struct {
-	Requests [NumTypes]uint64 // inbound, by wire.Type; the last: of no known type
+	Requests [NumTypes]uint64 // inbound, by wire.Type; the last: unknown types
 	Rejected uint64           // of Requests
-	BytesIn  uint64           // content of frames: requests
+	BytesIn  uint64           // requests, without frame prefixes
 	BytesOut uint64           // replies
 	Busy     time.Duration    // from each whole request to its written reply
-	Stored   uint64           // records taken, renewals included
+	Stored   uint64           // records stored, republished ones included
 	First    time.Time        // zero: never
 	Last     time.Time
 }
@@ -34,13 +34,13 @@ type Peer struct {
 	Cost
 }
 
-// Report is an account at one moment.
+// Report is a snapshot of an Account.
 type Report struct {
-	Peers  []Peer // those that are told apart, most bytes first
-	Others Cost   // of all that are not
+	Peers  []Peer // peers that are counted separately, most bytes first
+	Others Cost   // of all others together
 }
 
-// Report returns what was counted until now.
+// Report returns the counts up to now.
 func (a *Account) Report() Report {
 	r := Report{Others: a.others.cost()}
 	for i := range a.shards {
