@@ -40,11 +40,16 @@ func (c *republishStatusCommand) print(s *api.RepublishStatus) error {
 	if s.Keys > 0 {
 		next = until(s.NextDue)
 	}
-	err := c.fields(
-		"Keys", fmt.Sprint(s.Keys), "Overdue", alarmIf(s.OverdueKeys > 0, fmt.Sprint(s.OverdueKeys)),
-		"Running", fmt.Sprint(s.Active), "Cycle", span(time.Duration(s.CycleSeconds*float64(time.Second))),
-		"Next due", next, "Last success", ago(s.LastSuccess), "Fewest holders", fewestHolders(s), "Unannounced", fmt.Sprint(s.Unannounced),
-	)
+	err := c.fields([]field{
+		{"Keys", fmt.Sprint(s.Keys), false},
+		{"Overdue", fmt.Sprint(s.OverdueKeys), s.OverdueKeys > 0},
+		{"Running", fmt.Sprint(s.Active), false},
+		{"Cycle", span(time.Duration(s.CycleSeconds * float64(time.Second))), false},
+		{"Next due", next, false},
+		{"Last success", ago(s.LastSuccess), false},
+		{"Fewest holders", fewestHolders(s), false},
+		{"Unannounced", fmt.Sprint(s.Unannounced), false},
+	})
 	if err != nil {
 		return err
 	}

@@ -56,32 +56,32 @@ func (c *statusCommand) print(s *api.Status) error {
 		starts = fmt.Sprintf("%d, %d of them unclean", s.Starts, s.UncleanStarts)
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	return c.fields(
-		"State", alarmIf(s.State != "ready", stateText(s)),
-		"Peer ID", s.PeerID,
-		"Version", s.Version,
-		"Uptime", span(time.Duration(s.UptimeSeconds*float64(time.Second))),
-		"Starts", alarmIf(s.UncleanStarts > 0, starts),
-		"Mode", fmt.Sprintf("%s (%s, reachability %s)", s.Mode, role, s.Reachability),
-		"Table", alarmIf(s.VerifiedPeers == 0, fmt.Sprintf("%s, %d verified, %d restored at start",
-			counted(s.TablePeers, "peer"), s.VerifiedPeers, s.RestoredPeers)),
-		"Connections", number(int64(s.ConnectedPeers)),
-		"Network size", size,
-		"Records held", fmt.Sprintf("%s, %s", counted(s.ProviderRecords, "provider record"), counted(s.ValueRecords, "value")),
-		"Published keys", alarmIf(s.OverdueKeys > 0, fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys)),
-		"Refused by quotas", alarmIf(len(s.Refused) > 0, refusedText(s.Refused)),
-		"Database", alarmIf(s.DBFill > nearlyFull, databaseText(s)),
-		"Disk", alarmIf(!s.DiskFullSince.IsZero(), diskText(s)),
-		"Old copies", copiesText(s),
-		"Data directory", orDash(s.DataDir),
-		"Status page", webText(s.MetricsAddr),
-		"Delegated routing", orDash(s.RoutingAddr),
-		"Running queries", number(int64(s.Queries)),
-		"Last snapshot", ago(s.LastSnapshot),
-		"Last expiry", ago(s.LastExpiry),
-		"Last refresh", ago(s.LastRefresh),
-		"Last republish", ago(s.LastRepublish),
-	)
+	return c.fields([]field{
+		{"State", stateText(s), s.State != "ready"},
+		{"Peer ID", s.PeerID, false},
+		{"Version", s.Version, false},
+		{"Uptime", span(time.Duration(s.UptimeSeconds * float64(time.Second))), false},
+		{"Starts", starts, s.UncleanStarts > 0},
+		{"Mode", fmt.Sprintf("%s (%s, reachability %s)", s.Mode, role, s.Reachability), false},
+		{"Table", fmt.Sprintf("%s, %d verified, %d restored at start",
+			counted(s.TablePeers, "peer"), s.VerifiedPeers, s.RestoredPeers), s.VerifiedPeers == 0},
+		{"Connections", number(int64(s.ConnectedPeers)), false},
+		{"Network size", size, false},
+		{"Records held", fmt.Sprintf("%s, %s", counted(s.ProviderRecords, "provider record"), counted(s.ValueRecords, "value")), false},
+		{"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys), s.OverdueKeys > 0},
+		{"Refused by quotas", refusedText(s.Refused), len(s.Refused) > 0},
+		{"Database", databaseText(s), s.DBFill > nearlyFull},
+		{"Disk", diskText(s), !s.DiskFullSince.IsZero()},
+		{"Old copies", copiesText(s), false},
+		{"Data directory", orDash(s.DataDir), false},
+		{"Status page", webText(s.MetricsAddr), false},
+		{"Delegated routing", orDash(s.RoutingAddr), false},
+		{"Running queries", number(int64(s.Queries)), false},
+		{"Last snapshot", ago(s.LastSnapshot), false},
+		{"Last expiry", ago(s.LastExpiry), false},
+		{"Last refresh", ago(s.LastRefresh), false},
+		{"Last republish", ago(s.LastRepublish), false},
+	})
 }
 
 // nearlyFull is the share of the database's capacity above which it is told as a

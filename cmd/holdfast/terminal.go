@@ -50,31 +50,21 @@ func (a *app) style() style {
 	return style{on: isTerminal(a.out) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"}
 }
 
-// attention is text that needs somebody's attention: it is coloured on a terminal.
-type attention string
-
-// alarmIf is text that needs attention if something is wrong.
-func alarmIf(wrong bool, text string) any {
-	if wrong {
-		return attention(text)
-	}
-	return text
+// field is a name and its value. An alarm is red on a terminal.
+type field struct {
+	name, value string
+	alarm       bool
 }
 
-// fields prints names and values in two columns. A value is text, or attention.
-func (a *app) fields(pairs ...any) error {
+// fields prints names and values in two columns.
+func (a *app) fields(fields []field) error {
 	s := a.style()
-	var all []columns.Field
-	for i := 0; i+1 < len(pairs); i += 2 {
-		name, _ := pairs[i].(string)
-		f := columns.Field{Name: name}
-		switch v := pairs[i+1].(type) {
-		case attention:
-			f.Value, f.Paint = clean(string(v)), s.red
-		case string:
-			f.Value = clean(v)
+	all := make([]columns.Field, len(fields))
+	for i, f := range fields {
+		all[i] = columns.Field{Name: f.name, Value: clean(f.value)}
+		if f.alarm {
+			all[i].Paint = s.red
 		}
-		all = append(all, f)
 	}
 	return columns.Fields(a.out, a.width(), all)
 }

@@ -50,7 +50,7 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 			ExpiryInterval:   c.Storage.ExpiryInterval.Duration,
 			Trace:            true,
 		},
-		RPCObserver: rpcTrace{log: logs.Logger("rpc"), next: rpc.NoObserver{}},
+		RPCObserver: rpcTrace{log: logs.Logger("rpc"), next: rpc.NopObserver{}},
 		Logger:      logs.Logger("node"),
 	}
 }

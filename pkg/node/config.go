@@ -117,7 +117,7 @@ func (c *Config) setDefaults() error {
 		c.Store, c.Keystore, c.Snapshots = mem, mem, mem
 	}
 	if c.RPCObserver == nil {
-		c.RPCObserver = rpc.NoObserver{}
+		c.RPCObserver = rpc.NopObserver{}
 	}
 	if c.Housekeeping == nil {
 		c.Housekeeping = nopHousekeeping{}

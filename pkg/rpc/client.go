@@ -50,7 +50,7 @@ type Reply struct {
 func NewClient(h host.Host, proto protocol.ID, cfg ClientConfig, obs Observer) *Client {
 	cfg.setDefaults()
 	if obs == nil {
-		obs = NoObserver{}
+		obs = NopObserver{}
 	}
 	c := &Client{host: h, proto: proto, cfg: cfg, obs: obs, conducts: newLRU[peer.ID, conduct](cfg.MaxMemory)}
 	c.life, c.close = context.WithCancelCause(context.Background())

@@ -69,13 +69,13 @@ type Observer interface {
 	Inbound(s Stats)
 }
 
-// NoObserver ignores everything; New functions use it for a nil Observer.
-type NoObserver struct{}
+// NopObserver does nothing. New functions use it for a nil Observer.
+type NopObserver struct{}
 
-var _ Observer = NoObserver{}
+var _ Observer = NopObserver{}
 
 // Outbound implements Observer.
-func (NoObserver) Outbound(Stats) {}
+func (NopObserver) Outbound(Stats) {}
 
 // Inbound implements Observer.
-func (NoObserver) Inbound(Stats) {}
+func (NopObserver) Inbound(Stats) {}

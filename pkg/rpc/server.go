@@ -60,7 +60,7 @@ type Server struct {
 func NewServer(h host.Host, protos []protocol.ID, handle HandleFunc, cfg ServerConfig, obs Observer) *Server {
 	cfg.setDefaults()
 	if obs == nil {
-		obs = NoObserver{}
+		obs = NopObserver{}
 	}
 	return &Server{
 		host: h, protos: protos, handle: handle, cfg: cfg, obs: obs,

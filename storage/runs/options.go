@@ -151,10 +151,10 @@ type Observer interface {
 	StorageError(op string, err error)
 }
 
-type noObserver struct{}
+type nopObserver struct{}
 
-func (noObserver) Committed(int, time.Duration) {}
-func (noObserver) StorageError(string, error)   {}
+func (nopObserver) Committed(int, time.Duration) {}
+func (nopObserver) StorageError(string, error)   {}
 
 // Validate reports all violations at once.
 func (o *Options) Validate() error {
@@ -214,7 +214,7 @@ func (o Options) WithDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Observer == nil {
-		o.Observer = noObserver{}
+		o.Observer = nopObserver{}
 	}
 	if o.Shuffle == nil {
 		o.Shuffle = rand.Shuffle
