@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/kbucket"
 	"github.com/holdfast-dht/holdfast/pkg/lookup"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 	"github.com/holdfast-dht/holdfast/republish"
 )
@@ -204,13 +205,11 @@ func (m *Machine) Failed(now time.Time, id RequestID, err error) {
 // Deadline returns when Tick must be called next.
 func (m *Machine) Deadline() (time.Time, bool) {
 	m.dropStale()
-	at, ok := m.timers.next()
+	at, _ := m.timers.next()
 	for _, t := range []time.Time{m.upkeep.next(), m.scheduleDeadline(), m.isolationDeadline(), m.candidates.pausing.next()} {
-		if !t.IsZero() && (!ok || t.Before(at)) {
-			at, ok = t, true
-		}
+		at = records.Earlier(at, t)
 	}
-	return at, ok
+	return at, !at.IsZero()
 }
 
 // Tick does what is due.

@@ -31,9 +31,7 @@ type upkeep struct {
 func (u *upkeep) next() time.Time {
 	var at time.Time
 	for _, t := range []time.Time{u.maintain, u.expire, u.snapshot, u.bootstrap, u.rejoin, u.moved} {
-		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
-			at = t
-		}
+		at = records.Earlier(at, t)
 	}
 	return at
 }

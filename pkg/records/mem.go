@@ -61,11 +61,7 @@ func (m *Mem) state() *memState {
 }
 
 // due lowers the bound below which nothing expires.
-func (s *memState) due(expires time.Time) {
-	if s.earliest.IsZero() || expires.Before(s.earliest) {
-		s.earliest = expires
-	}
-}
+func (s *memState) due(expires time.Time) { s.earliest = Earlier(s.earliest, expires) }
 
 // Value implements Store.
 func (m *Mem) Value(now time.Time, key []byte) (Value, error) {
