@@ -18,8 +18,8 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// TestClockStore moves the time of a store: writers do it at random (TestKillStore);
-// here each promise by itself.
+// TestClockStore moves the clock of a store and checks each guarantee separately.
+// (TestKillStore moves it at random.)
 func TestClockStore(t *testing.T) {
 	forced(t, 1, 1)
 	dir := t.TempDir()
@@ -46,8 +46,8 @@ func TestClockStore(t *testing.T) {
 			more = x.More
 		}
 	}
-	// served counts what is served at a time, as value and as provider record, and
-	// holds both against the expiries.
+	// served counts the values and provider records that are served at a time, and compares
+	// both with their expiries.
 	served := func(at time.Time) (n int) {
 		for key, expires := range expiries {
 			ps, err := db.Providers(nil, at, []byte(key), 10)
@@ -67,14 +67,14 @@ func TestClockStore(t *testing.T) {
 	}
 	require.Equal(t, 200-8, served(now.Add(2*time.Hour)))
 
-	// A jump of less than an hour and back again kills nothing.
+	// A jump of less than an hour and back removes nothing.
 	for _, jump := range []time.Duration{59 * time.Minute, -59 * time.Minute} {
 		expire(now.Add(jump))
 		reopen()
 		require.Equal(t, 200, served(now), "after %s and back", jump)
 	}
-	// A jump back makes nothing live longer, neither what is there nor what comes: what
-	// expires later than its longest life and an hour from now is not served, and kept.
+	// After a jump back, nothing lives longer, neither stored nor new records. A record that
+	// expires more than its maximum lifetime plus an hour from now is kept but not served.
 	back := now.Add(-48 * time.Hour)
 	expire(back)
 	require.Equal(t, 4, served(back))
@@ -86,7 +86,8 @@ func TestClockStore(t *testing.T) {
 	require.ErrorIs(t, db.AddProvider(back, []byte("x"), records.Provider{ID: "p", Expires: back}, true), records.ErrExpired)
 	now = then
 	require.Equal(t, 200, served(now))
-	// A jump forward serves nothing that is over, and what is new lives its time.
+	// After a jump forward, expired records are not served, and new records live their full
+	// time.
 	ahead := now.Add(48 * time.Hour)
 	expired := 0
 	for _, e := range expiries {
@@ -101,7 +102,7 @@ func TestClockStore(t *testing.T) {
 	now = ahead
 	put("in the future", time.Hour)
 	now = then
-	require.NotZero(t, served(now), "what was to live longer is still there after the way back")
+	require.NotZero(t, served(now), "records with a longer life are still stored after the jump back")
 	expire(now)
 	require.NotZero(t, served(ahead))
 	require.NoError(t, db.Close())
@@ -109,13 +110,13 @@ func TestClockStore(t *testing.T) {
 	t.Log("FORCE store: clock moved by 59 minutes and by 48 hours, both ways, with the store open and closed between: nothing expired served, nothing lost by less than an hour")
 }
 
-// clockEnv names the file with the seconds that a daemon's clock is off.
+// clockEnv names the file that contains the offset of a daemon's clock in seconds.
 const clockEnv = "HOLDFAST_FORCE_CLOCK"
 
-// The linux kernel has no namespace for the time of day, and Go asks for it without
-// a system call. So the program is built with another time.Now: it adds what a file
-// says, read again every 20 ms. The monotonic clock goes on as it does when
-// somebody sets the time of day.
+// Linux has no namespace for the time of day, and Go reads it without a system call. The
+// program is therefore built with a different time.Now, which adds the offset in a file. It
+// reads the file again every 20 ms. The monotonic clock is not affected, as when an operator
+// sets the time of day.
 const clockSource = `package time
 
 import (
@@ -174,7 +175,7 @@ func buildMovable(t *testing.T) string {
 	file, err := os.ReadFile(filepath.Join(src, "time.go"))
 	require.NoError(t, err)
 	const line = "sec, nsec, mono := runtimeNow()"
-	require.Equal(t, 1, strings.Count(string(file), line), "another time.Now in this version of Go")
+	require.Equal(t, 1, strings.Count(string(file), line), "this version of Go has a different time.Now")
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -192,11 +193,11 @@ func buildMovable(t *testing.T) string {
 	return path
 }
 
-// TestClockDaemon moves the clock of a daemon, while it runs and while it does not.
+// TestClockDaemon moves the clock of a daemon, both while it runs and while it is stopped.
 func TestClockDaemon(t *testing.T) {
 	moves := forced(t, 0, 60)
 	if moves == 0 {
-		t.Skip("in the full form only: the standard library is compiled anew")
+		t.Skip("in the full form only: the standard library is recompiled")
 	}
 	rng := random(t)
 	w := newWorld(t)
@@ -231,7 +232,7 @@ func TestClockDaemon(t *testing.T) {
 				require.NoError(t, err)
 				return o.Taken.Sub(w.now()).Abs() < 10*time.Second
 			})
-			pause(time.Duration(rng.IntN(2500)) * time.Millisecond) // expiry comes every second
+			pause(time.Duration(rng.IntN(2500)) * time.Millisecond) // expired records are removed every second
 			require.NoError(t, w.verify(p, h.model, h.began), "moved to %s: %s", off, p.logs)
 			continue
 		}

@@ -24,9 +24,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// environment is that of every daemon: a private network that takes any value
-// under /example/, upkeep every second, and so small a store that its tables of
-// provider records are soon full and are written out.
+// environment is the environment of every daemon: a private network that accepts any value
+// under /example/, maintenance every second, and a store so small that its tables of provider
+// records are soon full and written out.
 var environment = []string{
 	"HOLDFAST_NETWORK__PROTOCOL_PREFIX=" + prefix,
 	"HOLDFAST_VALUES__UNVALIDATED_NAMESPACES=example",
@@ -34,12 +34,12 @@ var environment = []string{
 	"HOLDFAST_SNAPSHOT__INTERVAL=1s",
 	"HOLDFAST_STORAGE__EXPIRY_INTERVAL=1s",
 	"HOLDFAST_STORAGE__MAX_BYTES=32MiB",
-	"HOLDFAST_QUOTAS__VALUES_SIZE=32MiB", // a few peers write all there is
+	"HOLDFAST_QUOTAS__VALUES_SIZE=32MiB", // a few peers write all values
 	"HOLDFAST_QUOTAS__VALUES_SIZE_PER_PEER=32MiB",
 }
 
-// shortLived is added where provider records are to expire, and own ones to be
-// renewed, while one looks on.
+// shortLived is added if provider records must expire, and own ones be republished, during
+// the test.
 var shortLived = []string{
 	fmt.Sprint("HOLDFAST_STORAGE__PROVIDER_TTL=", shortTTL),
 	fmt.Sprint("HOLDFAST_REPUBLISH__INTERVAL=", shortTTL/2),
@@ -51,32 +51,32 @@ const (
 	longTTL  = 48 * time.Hour
 )
 
-// daemon is a `holdfast serve`.
+// daemon is a running `holdfast serve`.
 type daemon struct {
 	*victim
 	t     *testing.T
 	dir   string
 	id    string
-	addr  string // TCP on loopback, with the peer ID
+	addr  string // TCP on loopback, including the peer ID
 	api   *api.Client
 	logs  *tail
 	ready bool
-	ended chan struct{} // closed when it has closed its output
-	at    time.Time     // when; read after ended
+	ended chan struct{} // closed when the daemon has closed its output
+	at    time.Time     // time of ended; read only after ended
 }
 
-// launch describes a start.
+// launch contains the options of a start.
 type launch struct {
-	program string // another than usual
+	program string // a program other than the default
 	tracer  []string
 	env     []string
 	args    []string
-	listen  string // other than any port of 127.0.0.1
-	// killAfter, if positive, kills it that long after its start, ready or not.
+	listen  string // an address other than any port of 127.0.0.1
+	// killAfter, if positive, kills the daemon this long after its start, ready or not.
 	killAfter time.Duration
 }
 
-// serve starts a daemon on a directory and waits until it is ready or has ended.
+// serve starts a daemon in a directory and waits until it is ready or has exited.
 func serve(t *testing.T, dir string, l launch) *daemon {
 	t.Helper()
 	if l.program == "" {
@@ -122,7 +122,7 @@ func (d *daemon) hasEnded() {
 	close(d.ended)
 }
 
-// end kills the daemon and waits for its end.
+// end kills the daemon and waits for its exit.
 func (d *daemon) end() {
 	d.kill()
 	<-d.ended
@@ -135,13 +135,13 @@ func (d *daemon) end() {
 	d.api.Close()
 }
 
-// exited waits for the daemon to end by itself and returns its exit code.
+// exited waits until the daemon exits by itself and returns its exit code.
 func (d *daemon) exited() int {
 	d.t.Helper()
 	select {
 	case <-d.ended:
 	case <-time.After(patience):
-		d.t.Fatalf("the daemon goes on: %s", d.logs)
+		d.t.Fatalf("the daemon does not exit: %s", d.logs)
 	}
 	d.reap()
 	return d.ProcessState.ExitCode()
@@ -159,7 +159,7 @@ func (d *daemon) status() (s api.Status, err error) {
 	return d.api.Status(ctx)
 }
 
-// metric returns the sum of a metric's values over its labels.
+// metric returns the sum of a metric over its labels.
 func (d *daemon) metric(name string) (sum float64) {
 	d.t.Helper()
 	s, err := d.status()
@@ -178,7 +178,7 @@ func (d *daemon) metric(name string) (sum float64) {
 	return sum
 }
 
-// healthy reports what /healthz says.
+// healthy returns the result of /healthz.
 func (d *daemon) healthy() bool {
 	d.t.Helper()
 	s, err := d.status()
@@ -189,7 +189,7 @@ func (d *daemon) healthy() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// page returns what the metrics listener answers at a path.
+// page returns a page of the metrics listener.
 func (d *daemon) page(path string) (code int, body string) {
 	d.t.Helper()
 	s, err := d.status()
@@ -202,7 +202,7 @@ func (d *daemon) page(path string) (code int, body string) {
 	return resp.StatusCode, string(b)
 }
 
-// command runs the program against a directory.
+// command runs the program on a directory.
 func command(t *testing.T, dir string, args ...string) (out string, code int) {
 	t.Helper()
 	cmd := exec.Command(program(t), append(args, "--data-dir", dir)...)
@@ -224,7 +224,7 @@ func requireClean(t *testing.T, dir string) {
 	require.True(t, report.OK, out)
 }
 
-// tail keeps the last of what is written to it. Safe for concurrent use.
+// tail keeps the last part of what is written to it. Safe for concurrent use.
 type tail struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

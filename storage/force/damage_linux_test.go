@@ -20,8 +20,7 @@ import (
 
 const page = 4096
 
-// damages are ways to hurt the contents of a file; each says what it did and
-// returns the file.
+// damages are ways to damage a file. Each returns a description and the damaged file.
 var damages = []func(rng *rand.Rand, file []byte) (string, []byte){
 	func(rng *rand.Rand, file []byte) (string, []byte) {
 		n := rng.IntN(len(file))
@@ -32,7 +31,7 @@ var damages = []func(rng *rand.Rand, file []byte) (string, []byte){
 		file[at] ^= 1 << rng.IntN(8)
 		return fmt.Sprint("bit flipped at ", at), file
 	},
-	func(rng *rand.Rand, file []byte) (string, []byte) { // headers hurt most
+	func(rng *rand.Rand, file []byte) (string, []byte) { // damage in headers has the worst effects
 		at := rng.IntN(len(file)/page)*page + rng.IntN(64)
 		file[at] ^= 1 << rng.IntN(8)
 		return fmt.Sprint("bit flipped at ", at), file
@@ -49,7 +48,7 @@ var damages = []func(rng *rand.Rand, file []byte) (string, []byte){
 		}
 		return fmt.Sprint("bits flipped: ", n), file
 	},
-	func(rng *rand.Rand, file []byte) (string, []byte) { // another's page, as a lost write leaves it
+	func(rng *rand.Rand, file []byte) (string, []byte) { // another page in its place, as a misdirected write leaves it
 		from, to := rng.IntN(len(file)/page), rng.IntN(len(file)/page)
 		copy(file[to*page:(to+1)*page], bytes.Clone(file[from*page:(from+1)*page]))
 		return fmt.Sprintf("page %d in the place of %d", from, to), file
@@ -57,12 +56,12 @@ var damages = []func(rng *rand.Rand, file []byte) (string, []byte){
 	func(*rand.Rand, []byte) (string, []byte) { return "empty", nil },
 	func(_ *rand.Rand, file []byte) (string, []byte) {
 		clear(file[:2*page])
-		return "no way in", file
+		return "no meta pages", file
 	},
 }
 
-// filled makes a data directory with a few thousand records of every kind and
-// stops its daemon properly.
+// filled creates a data directory with a few thousand records of every kind. Its daemon was
+// stopped cleanly.
 func filled(w *world, rng *rand.Rand, dir string) *home {
 	h := newHome(w, rng, dir)
 	for range 3 {
@@ -76,12 +75,12 @@ func filled(w *world, rng *rand.Rand, dir string) *home {
 	return h
 }
 
-// TestDamage damages a file of a stopped daemon: the next one starts, as the same
-// peer, serves nothing that was never written, takes writes, and after it, at the
-// latest after a repair, the files are in order.
+// TestDamage damages a file of a stopped daemon. The next daemon starts, is the same peer,
+// serves nothing that was never written, and accepts writes. Afterwards, at the latest after
+// a repair, the files are valid.
 func TestDamage(t *testing.T) {
 	rounds := forced(t, 3, 80)
-	step := 1 // over the ways
+	step := 1 // step through the ways
 	if rounds < len(damages) {
 		step = len(damages) / rounds
 	}
@@ -101,14 +100,14 @@ func TestDamage(t *testing.T) {
 		file, err := os.ReadFile(path)
 		require.NoError(t, err)
 		used := min((len(bytes.TrimRight(file, "\x00"))/page+1)*page, len(file))
-		what, hurtFile := hurt(rng, file[:used:used]) // the rest is empty
+		what, hurtFile := hurt(rng, file[:used:used]) // the rest of the file is empty
 		if len(hurtFile) == used {
 			hurtFile = append(hurtFile, file[used:]...)
 		}
 		require.NoError(t, os.WriteFile(path, hurtFile, 0o600))
 		what = filepath.Base(path) + " " + what
 
-		if rng.IntN(4) == 0 { // killed while it saves what it can
+		if rng.IntN(4) == 0 { // killed during the salvage
 			call := injected{call: []string{"rename,renameat,renameat2", "fdatasync", "pwrite64"}[rng.IntN(3)], when: 1 + rng.IntN(4), fault: "signal=SIGKILL"}
 			serve(t, h.dir, launch{tracer: call.tracer(h.dir)}).end()
 		}
@@ -129,7 +128,7 @@ func TestDamage(t *testing.T) {
 		require.NotContains(t, d.logs.String(), "goroutine ", "it crashed: %s", what)
 
 		h.published(h.dir)                                      // starts once more
-		if out, code := command(t, h.dir, "check"); code != 0 { // met by nobody until now
+		if out, code := command(t, h.dir, "check"); code != 0 { // damage that no read has found until now
 			repaired++
 			out2, code := command(t, h.dir, "check", "--repair")
 			require.Zero(t, code, "%s: %s: %s", what, out, out2)
@@ -171,8 +170,8 @@ func (h *home) published(dir string) int {
 	return h.count(d)
 }
 
-// requireNothingNew looks for values and provider records: what is there was
-// written once.
+// requireNothingNew checks values and provider records: everything found must have been
+// written at some time.
 func (h *home) requireNothingNew(d *daemon, hurt string) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -187,7 +186,7 @@ func (h *home) requireNothingNew(d *daemon, hurt string) {
 		}
 	}
 	for _, what := range h.model.choose(0, 0, "p:")[:200] {
-		_, _, _ = h.w.look(ctx, a, h.model, what) // an error, or none, but an answer
+		_, _, _ = h.w.look(ctx, a, h.model, what) // any answer, even an error
 	}
 }
 

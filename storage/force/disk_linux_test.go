@@ -19,10 +19,10 @@ import (
 type disk struct {
 	t     *testing.T
 	image string
-	dir   string // where it is mounted
+	dir   string // mount point
 }
 
-// newDisk makes and mounts a file system of a size in MiB.
+// newDisk creates and mounts a file system of a given size in MiB.
 func newDisk(t *testing.T, size int) *disk {
 	t.Helper()
 	require.Zero(t, os.Getuid(), "only root may mount a file system")
@@ -43,7 +43,7 @@ func run(t *testing.T, name string, args ...string) {
 	require.NoError(t, err, "%s %v: %s", name, args, out)
 }
 
-// mount mounts the disk, with further options; the journal is replayed.
+// mount mounts the disk with additional options, which replays the journal.
 func (d *disk) mount(options string) {
 	d.t.Helper()
 	if options != "" {
@@ -52,7 +52,7 @@ func (d *disk) mount(options string) {
 	run(d.t, "mount", "-t", "ext4", "-o", "loop"+options, d.image, d.dir)
 }
 
-// unmount waits for those who have died to let go.
+// unmount unmounts the disk after killed processes have released it.
 func (d *disk) unmount() {
 	d.t.Helper()
 	until(d.t, "unmount", func() bool {
@@ -62,15 +62,15 @@ func (d *disk) unmount() {
 	})
 }
 
-// The ioctl that stops a file system at once (linux/fs.h: FS_IOC_SHUTDOWN), and
-// its argument for not even writing out the journal that is in memory.
+// The ioctl that stops a file system at once (linux/fs.h: FS_IOC_SHUTDOWN), and its argument
+// that discards the journal in memory.
 const (
 	shutdownIoctl = 0x8004587d
 	noLogFlush    = 2
 )
 
-// cutPower stops the file system: nothing reaches the disk any more, and every
-// write and fsync fails.
+// cutPower stops the file system: nothing more reaches the disk, and every write and fsync
+// fails.
 func (d *disk) cutPower() {
 	d.t.Helper()
 	f, err := os.Open(d.dir)
@@ -81,7 +81,7 @@ func (d *disk) cutPower() {
 	require.Zero(d.t, errno, "FS_IOC_SHUTDOWN: %v", errno)
 }
 
-// fill takes all space but for some MiB, until release.
+// fill uses all space except the given number of MiB, until release.
 func (d *disk) fill(left int) (release func()) {
 	d.t.Helper()
 	var st syscall.Statfs_t

@@ -1,13 +1,13 @@
-// Package force has no code: its tests prove by force what package storage and
-// the daemon on it promise. They kill processes at random moments and at chosen
-// system calls, cut the power of a file system, let fsync fail, fill disks, damage
-// files and move the clock, and after each look for everything that had been
-// acknowledged or shown before.
+// Package force contains no code. Its tests force failures to check the guarantees of package
+// storage and of the daemon. They kill processes at random moments and at selected system
+// calls, cut the power of a file system, make fsync fail, fill disks, damage files and move
+// the clock. After each failure they look for everything that was acknowledged or visible
+// before.
 //
-// They need root, loop devices, mkfs.ext4 and strace, and take minutes: run them
-// with storage/force/run, which sets the build tag force.
+// They need root, loop devices, mkfs.ext4 and strace, and take minutes. Run them with
+// storage/force/run, which sets the build tag force.
 //
-// A model holds what the process under test was asked to do and what it has
-// answered. What was answered must be there; what was asked without an answer may
-// be there; anything else may not. See model in the tests.
+// A model contains the requests to the process under test and its answers. A write that was
+// answered must be present, a write without an answer may be present, and nothing else may
+// be. See model in the tests.
 package force

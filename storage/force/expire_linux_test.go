@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// pauses are how long calls took, one after the other.
+// pauses are the durations of consecutive calls.
 type pauses struct {
 	took []time.Duration
 }
@@ -38,8 +38,8 @@ func (p *pauses) at(share float64) time.Duration {
 	return p.took[int(float64(len(p.took)-1)*share)].Round(time.Microsecond)
 }
 
-// TestExpireMillion removes a million expired records while a reader and a writer
-// work, and tells the longest pause of each, beside those of a time without expiry.
+// TestExpireMillion removes a million expired records while a reader and a writer are
+// running, and logs the longest pause of each, next to those without expiry.
 func TestExpireMillion(t *testing.T) {
 	n := forced(t, 100_000, 1_000_000)
 	dir := t.TempDir()
@@ -79,7 +79,7 @@ func TestExpireMillion(t *testing.T) {
 			removed, more = removed+x.Records[records.KindProvider], x.More
 		}
 		took = time.Since(began)
-		pause(2 * time.Second) // what is done afterwards counts too
+		pause(2 * time.Second) // include the background work afterwards
 	})
 	require.EqualValues(t, n, removed)
 	require.NoError(t, db.Close())
@@ -89,7 +89,7 @@ func TestExpireMillion(t *testing.T) {
 		write.longest(), beforeWrite.longest(), write.at(.999), beforeWrite.at(.999))
 }
 
-// both has a reader and a writer work while something is done.
+// both runs a reader and a writer during an operation.
 func both(t *testing.T, db *storage.DB, now time.Time, live int, do func()) (read, write pauses) {
 	t.Helper()
 	var stop atomic.Bool

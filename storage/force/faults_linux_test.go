@@ -19,19 +19,19 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// givenUp is what the log says once no more is written.
+// givenUp is part of the log message after which nothing more is written.
 const givenUp = "no more writes"
 
-// filesOf are the files of a data directory, and the kinds of things in the model
-// that need them.
+// filesOf maps the files of a data directory to the kinds of things in the model that need
+// them.
 var filesOf = []struct{ name, kinds string }{
 	{storage.FileName, "vk"}, {runs.LogName, "p"}, {runs.RunsName, "p"},
 }
 
-// TestFailedFsync lets fsync of a file fail once, at its n-th call in a thread: the
-// daemon says so, is not healthy any more, acknowledges nothing further that needs
-// the file and goes on to answer; or it does not start, with a word. Then the power
-// fails too, so that what was not synced is lost in earnest.
+// TestFailedFsync makes fsync of a file fail once, at its n-th call in a thread. The daemon
+// logs this, is no longer healthy, acknowledges no more writes to the file and keeps
+// answering reads; or it does not start, with an error. Then the power fails too, so that
+// data that was not synced is really lost.
 func TestFailedFsync(t *testing.T) {
 	rounds := forced(t, 3, 25)
 	rng := random(t)
@@ -71,7 +71,7 @@ func TestFailedFsync(t *testing.T) {
 	t.Logf("FORCE daemon: fsync failed in %d runs: %d did not start, %d gave up writing, the others never came to that call; nothing acknowledged was lost", rounds, refusedStarts, refusedWrites)
 }
 
-// failed waits until the daemon has given up writing, at most for a time.
+// failed waits until the daemon has stopped writing, up to a limit.
 func (h *home) failed(p *daemon, most time.Duration) bool {
 	for began := time.Now(); time.Since(began) < most; pause(50 * time.Millisecond) {
 		if strings.Contains(p.logs.String(), givenUp) {
@@ -81,19 +81,19 @@ func (h *home) failed(p *daemon, most time.Duration) bool {
 	return false
 }
 
-// requireSilent: a daemon that has given up writing to a file acknowledges nothing
-// more of the kinds that need it, is not healthy, and answers.
+// requireSilent checks that a daemon that has stopped writing to a file acknowledges no more
+// writes of the kinds that need it, is not healthy, and still answers.
 func (h *home) requireSilent(p *daemon, l *load, kinds string) {
 	h.t.Helper()
 	now := h.model.now()
 	require.False(h.t, p.healthy())
 	require.Positive(h.t, p.metric("holdfast_db_errors_total"))
 	pause(500 * time.Millisecond)
-	require.LessOrEqual(h.t, h.model.newestOf(kinds), now, "it acknowledges what it cannot write")
+	require.LessOrEqual(h.t, h.model.newestOf(kinds), now, "it acknowledges writes that it cannot make")
 	h.requireReads(p, l)
 }
 
-// requireReads looks for some of what was acknowledged, while nothing is written.
+// requireReads looks up some acknowledged records while nothing is written.
 func (h *home) requireReads(p *daemon, l *load) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -104,9 +104,8 @@ func (h *home) requireReads(p *daemon, l *load) {
 	}
 }
 
-// TestFullDisk fills a small disk under a daemon: it goes on to answer, refuses
-// writes and counts them, starts all the same after a kill, and heals when there is
-// room again.
+// TestFullDisk fills a small disk under a daemon. The daemon keeps answering, refuses writes
+// and counts them, can start again after a kill, and recovers when there is space again.
 func TestFullDisk(t *testing.T) {
 	rounds := forced(t, 1, 8)
 	rng := random(t)
@@ -114,7 +113,7 @@ func TestFullDisk(t *testing.T) {
 	for range rounds {
 		d := newDisk(t, 96)
 		h := newHome(w, rng, filepath.Join(d.dir, "home"))
-		room := launch{env: []string{"HOLDFAST_STORAGE__MAX_BYTES=1GiB"}} // more than the disk has
+		room := launch{env: []string{"HOLDFAST_STORAGE__MAX_BYTES=1GiB"}} // more than the capacity of the disk
 		p := h.start(room)
 		l := h.load(p, longTTL, false)
 		pause(time.Second)
@@ -130,7 +129,7 @@ func TestFullDisk(t *testing.T) {
 		l.wg.Wait()
 		h.requireReads(p, l)
 		require.NotContains(t, p.logs.String(), givenUp)
-		require.True(t, p.healthy(), "a full disk is no reason for a restart")
+		require.True(t, p.healthy(), "a full disk does not make the daemon unhealthy")
 		h.tellsFull(p)
 		p.kill()
 		l.finish()
@@ -157,8 +156,8 @@ func TestFullDisk(t *testing.T) {
 	t.Logf("FORCE daemon: %d full disks: answered throughout, refused and counted, started while full, healed, nothing lost", rounds)
 }
 
-// tellsFull: everything that an operator looks at says that the disk is full, and how
-// little it leaves to the database.
+// tellsFull checks that everything an operator looks at says that the disk is full and how
+// little space is left for the database.
 func (h *home) tellsFull(p *daemon) {
 	h.t.Helper()
 	until(h.t, "it notices that the disk is full", func() bool { return p.metric("holdfast_disk_full") == 1 })
@@ -185,11 +184,11 @@ func (h *home) tellsFull(p *daemon) {
 			h.model.end(number)
 		}
 	}
-	require.NotZero(h.t, exit, "a key that cannot be written down")
+	require.NotZero(h.t, exit, "a key that cannot be stored")
 	require.Contains(h.t, out, "the disk of the database is full")
 }
 
-// tellsSpace: once there is space again everything says so, without a write.
+// tellsSpace checks that everything reports the space again, without a write.
 func (h *home) tellsSpace(p *daemon) {
 	h.t.Helper()
 	until(h.t, "it notices the space", func() bool { return p.metric("holdfast_disk_full") == 0 })
@@ -213,8 +212,8 @@ func (h *home) heals(p *daemon) {
 	h.model.end(h.model.begin(own("provider", "healed", true)))
 }
 
-// TestReadOnly starts a daemon on files that it may not write: it says so and
-// leaves them as they are.
+// TestReadOnly starts a daemon on files that it may not write. It reports this and leaves
+// them unchanged.
 func TestReadOnly(t *testing.T) {
 	forced(t, 1, 1)
 	rng := random(t)
@@ -269,8 +268,8 @@ func names(t *testing.T, dir string) (list []string) {
 	return list
 }
 
-// TestTwoDaemons starts a second daemon on a directory, and the tools for a stopped
-// one: each says who has it, and the first does not notice.
+// TestTwoDaemons starts a second daemon, and the offline tools, in the directory of a running
+// daemon. Each names the process that holds it, and the first daemon is not affected.
 func TestTwoDaemons(t *testing.T) {
 	forced(t, 1, 1)
 	rng := random(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// copyHome copies the files of a data directory, but for sockets.
+// copyHome copies the files of a data directory, except sockets.
 func copyHome(t *testing.T, to, from string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {

@@ -33,7 +33,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// holding is a daemon that has many provider records.
+// holding is a daemon with many provider records.
 type holding struct {
 	t      *testing.T
 	w      *world
@@ -43,7 +43,7 @@ type holding struct {
 	ai     *peer.AddrInfo
 }
 
-// holders is how many peers the records name.
+// holders is the number of peers with records.
 const holders = 20_000
 
 func heldKey(i int) []byte {
@@ -60,7 +60,7 @@ func heldProvider(i int, now time.Time) records.Provider {
 	return p
 }
 
-// fill stores what has come in over the last 47 hours.
+// fill stores the records of the last 47 hours.
 func (h *holding) fill() (took time.Duration) {
 	h.t.Helper()
 	const batch = 10_000
@@ -82,8 +82,8 @@ func (h *holding) fill() (took time.Duration) {
 	return took
 }
 
-// start starts the daemon and returns how long it took, from before exec, to the
-// first answer to GET_PROVIDERS and to FIND_NODE.
+// start starts the daemon and returns the time from before exec to the first answers to
+// GET_PROVIDERS and to FIND_NODE.
 func (h *holding) start() (d *daemon, providers, node time.Duration) {
 	h.t.Helper()
 	var wg sync.WaitGroup
@@ -121,7 +121,7 @@ func (h *holding) start() (d *daemon, providers, node time.Duration) {
 	return d, providers, node
 }
 
-// forget takes the files out of the page cache.
+// forget evicts the files from the page cache.
 func (h *holding) forget() {
 	h.t.Helper()
 	files, err := filepath.Glob(filepath.Join(h.dir, "*.db"))
@@ -135,7 +135,7 @@ func (h *holding) forget() {
 	}
 }
 
-// bytes is the length of the files.
+// bytes returns the length of the files.
 func (h *holding) bytes() (sum int64) {
 	files, err := filepath.Glob(filepath.Join(h.dir, "*.db"))
 	require.NoError(h.t, err)
@@ -147,7 +147,7 @@ func (h *holding) bytes() (sum int64) {
 	return sum
 }
 
-// memory returns what a process has in memory, in MiB: of its own, and of files.
+// memory returns the memory of a process in MiB: anonymous memory, and pages of files.
 func memory(t *testing.T, pid int) (anon, file int) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -168,7 +168,7 @@ func memory(t *testing.T, pid int) (anon, file int) {
 	return anon, file
 }
 
-// connect has further peers connect to the daemon.
+// connect connects more peers to the daemon.
 func (h *holding) connect(n int) (all []*asker) {
 	h.t.Helper()
 	for range n {
@@ -185,8 +185,8 @@ func (h *holding) connect(n int) (all []*asker) {
 	return all
 }
 
-// busy has peers ask for records and announce others for a time, and returns the
-// most memory that the daemon has had of its own meanwhile.
+// busy has peers request and announce records for a time, and returns the maximum anonymous
+// memory of the daemon meanwhile.
 func (h *holding) busy(d *daemon, peers []*asker, seed uint64, most time.Duration) (anon, asked int) {
 	h.t.Helper()
 	ctx, stop := context.WithTimeout(h.t.Context(), most)
@@ -218,7 +218,7 @@ func (h *holding) busy(d *daemon, peers []*asker, seed uint64, most time.Duratio
 	return anon, int(count.Load())
 }
 
-// restart is a way to end a daemon and start the next one.
+// restart is a way to stop a daemon and start the next one.
 type restart struct {
 	name         string
 	clean, cache bool
@@ -229,8 +229,8 @@ var restarts = []restart{
 	{"kill -9", false, true}, {"kill -9, files not cached", false, false},
 }
 
-// restart restarts a daemon some times, tells how long it took to the first
-// answers, and returns the last daemon.
+// restart restarts a daemon several times, logs the time to the first answers, and returns
+// the last daemon.
 func (h *holding) restart(d *daemon, way restart, rounds int) *daemon {
 	h.t.Helper()
 	providers, nodes := make([]time.Duration, rounds), make([]time.Duration, rounds)
@@ -255,7 +255,7 @@ func (h *holding) restart(d *daemon, way restart, rounds int) *daemon {
 	return d
 }
 
-// freePort returns an address nobody listens on.
+// freePort returns an address without a listener.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -264,9 +264,9 @@ func freePort(t *testing.T) string {
 	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port)
 }
 
-// TestHolding serves a directory with ten million provider records and tells what
-// that takes: files, memory, and time from exec to the first answers, after a clean
-// stop and after kill -9, with the files in the page cache and not.
+// TestHolding serves a directory with ten million provider records and logs what that costs:
+// file sizes, memory, and the time from exec to the first answers, after a clean stop and
+// after kill -9, with and without the files in the page cache.
 func TestHolding(t *testing.T) {
 	n := forced(t, 100_000, 10_000_000)
 	rounds, peers, seconds := forced(t, 1, 5), forced(t, 10, 500), forced(t, 1, 60)

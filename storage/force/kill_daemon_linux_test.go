@@ -14,8 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// home is a data directory in which daemons are killed, with the model of what it
-// must hold.
+// home is a data directory in which daemons are killed, with the model of its contents.
 type home struct {
 	t     *testing.T
 	w     *world
@@ -23,21 +22,20 @@ type home struct {
 	dir   string
 	model *model
 	round int
-	id    string // of the first daemon, and of all
+	id    string // peer ID of the first daemon, and of all later ones
 	began int    // order of the model when the last load began
-	// restored: a snapshot with peers has been saved, so that the next daemon
-	// needs no bootstrap.
+	// restored: a snapshot with peers has been saved, so the next daemon needs no bootstrap
+	// peers.
 	restored bool
-	ready    int // daemons that were
+	ready    int // number of daemons that became ready
 }
 
 func newHome(w *world, rng *rand.Rand, dir string) *home {
 	return &home{t: w.t, w: w, rng: rng, dir: dir, model: newModel()}
 }
 
-// start starts a daemon, which has to become ready unless l says otherwise, and
-// looks for everything. One that is traced may end at any moment: it is met if it
-// has become ready.
+// start starts a daemon and checks for everything. The daemon must become ready unless l says
+// otherwise. A traced daemon may exit at any moment and is only checked if it became ready.
 func (h *home) start(l launch) *daemon {
 	h.t.Helper()
 	if !h.restored {
@@ -62,7 +60,7 @@ func (h *home) start(l launch) *daemon {
 	return d
 }
 
-// meet makes sure that a daemon is ready and the same peer as ever.
+// meet checks that a daemon is ready and has the same peer ID as before.
 func (h *home) meet(d *daemon) {
 	h.t.Helper()
 	d.requireReady()
@@ -70,11 +68,11 @@ func (h *home) meet(d *daemon) {
 	if h.id == "" {
 		h.id = d.id
 	}
-	require.Equal(h.t, h.id, d.id, "it is another peer")
+	require.Equal(h.t, h.id, d.id, "it is a different peer")
 	h.w.meet(d)
 }
 
-// load writes to a daemon until it ends.
+// load writes to a daemon until it exits.
 func (h *home) load(d *daemon, ttl time.Duration, big bool) *load {
 	return h.put(&load{d: d, ttl: ttl, big: big})
 }
@@ -88,7 +86,7 @@ func (h *home) put(l *load) *load {
 	return l
 }
 
-// watch waits for a snapshot that has peers.
+// watch waits for a snapshot with peers.
 func (h *home) watch(l *load) {
 	var verified time.Time
 	for l.ctx.Err() == nil && !h.restored {
@@ -109,8 +107,8 @@ func (h *home) watch(l *load) {
 	}
 }
 
-// lifetimes is the environment of a start and the lifetime of its provider
-// records: one in four is short.
+// lifetimes returns the environment of a start and the lifetime of its provider records. One
+// in four lifetimes is short.
 func (h *home) lifetimes() ([]string, time.Duration) {
 	if h.rng.IntN(4) == 0 {
 		return shortLived, shortTTL
@@ -118,8 +116,8 @@ func (h *home) lifetimes() ([]string, time.Duration) {
 	return nil, longTTL
 }
 
-// TestKillDaemon kills a daemon under load, at random moments, again and again on
-// the same data directory.
+// TestKillDaemon kills a daemon under load at random moments, repeatedly in the same data
+// directory.
 func TestKillDaemon(t *testing.T) {
 	rounds := forced(t, 14, 500)
 	rng := random(t)
@@ -141,7 +139,7 @@ func TestKillDaemon(t *testing.T) {
 			h = newHome(w, rng, filepath.Join(t.TempDir(), "home"))
 		}
 		env, ttl := h.lifetimes()
-		if rng.IntN(6) == 0 && h.id != "" { // while it starts
+		if rng.IntN(6) == 0 && h.id != "" { // during its start
 			h.start(launch{env: env, killAfter: time.Duration(rng.IntN(200)) * time.Millisecond}).end()
 			requireClean(t, h.dir)
 			continue
@@ -157,8 +155,8 @@ func TestKillDaemon(t *testing.T) {
 	t.Logf("FORCE daemon: %d kills, %d writes answered or shown: nothing lost, nothing expired served, check clean, %d starts", rounds, answered, ready)
 }
 
-// TestKillDaemonAtCalls kills a daemon when it enters a chosen system call: on an
-// empty directory, and on one that has been in use.
+// TestKillDaemonAtCalls kills a daemon when it enters a selected system call, in an empty
+// directory and in one with data.
 func TestKillDaemonAtCalls(t *testing.T) {
 	full := forced(t, 0, 1) == 1
 	rng := random(t)
@@ -195,8 +193,8 @@ func TestKillDaemonAtCalls(t *testing.T) {
 	t.Logf("FORCE daemon: killed at %d chosen calls; not reached within eight seconds, killed then: %s", reached, strings.Join(missed, " "))
 }
 
-// TestRollbackSeen puts an older database under a daemon: the tests above would
-// see what that loses.
+// TestRollbackSeen gives a daemon an older database, to show that the tests above would
+// detect the loss.
 func TestRollbackSeen(t *testing.T) {
 	forced(t, 1, 1)
 	h := newHome(newWorld(t), random(t), filepath.Join(t.TempDir(), "home"))

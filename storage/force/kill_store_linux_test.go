@@ -16,11 +16,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// generation is after how many kills a new directory is begun.
+// generation is the number of kills after which a new directory is used.
 const generation = 50
 
-// TestKillStore kills a process that writes to a store, at random moments, again
-// and again on the same files.
+// TestKillStore kills a process that writes to a store at random moments, repeatedly on the
+// same files.
 func TestKillStore(t *testing.T) {
 	rounds := forced(t, 12, 500)
 	rng := random(t)
@@ -54,7 +54,7 @@ func TestKillStore(t *testing.T) {
 		rounds, opened, answered, flushes, merges, checked)
 }
 
-// afterKill holds the promises against what a kill has left.
+// afterKill checks the guarantees after a kill.
 func (s *store) afterKill(w written, readOnly bool) {
 	s.t.Helper()
 	require.Empty(s.t, w.errors)
@@ -66,21 +66,21 @@ func (s *store) afterKill(w written, readOnly bool) {
 	s.restore(w.backups)
 }
 
-// injected is a fault at a chosen system call.
+// injected is a fault at a selected system call.
 type injected struct {
 	call  string
 	when  int
 	fault string // signal=SIGKILL, error=EIO
-	file  string // of the data directory, to which the call is; empty: any
+	file  string // file of the data directory that the call must refer to; empty: any
 }
 
 func (i injected) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s:%s:when=%d", i.file, i.call, i.fault, i.when))
 }
 
-// tracer is the command before the program's own. It counts the calls of each
-// thread apart, and reports nothing. With --seccomp-bpf it would be quicker, but
-// then it sends no signals.
+// tracer returns the prefix of the program's command line. strace counts the calls of each
+// thread separately and prints nothing. It would be faster with --seccomp-bpf, but then it
+// sends no signals.
 func (i injected) tracer(dir string) []string {
 	args := []string{"strace", "-f", "-qqq", "-o", os.DevNull, "-e", "trace=" + i.call}
 	if i.file != "" {
@@ -89,12 +89,12 @@ func (i injected) tracer(dir string) []string {
 	return append(args, "-e", fmt.Sprintf("inject=%s:%s:when=%d", i.call, i.fault, i.when))
 }
 
-// killFiles are the files of a data directory: everything but provider records,
-// their log, and their runs, to which only flushes, merges and drops write.
+// killFiles are the files of a data directory: everything except provider records, the log of
+// provider records, and their runs, which are only written by flushes, merges and drops.
 var killFiles = []string{storage.FileName, runs.LogName, runs.RunsName}
 
-// killCalls are the calls at which processes are killed, each at its first to its
-// n-th in a thread: those that write to each file, and others to any.
+// killCalls are the calls at which processes are killed, each at its first to n-th occurrence
+// in a thread: the calls that write to each file, and calls on any file.
 func killCalls(full bool) (calls []injected) {
 	add := func(call, file string, n int, steps ...int) {
 		if full {
@@ -118,8 +118,8 @@ func killCalls(full bool) (calls []injected) {
 	return calls
 }
 
-// TestKillStoreAtCalls kills a writer when it enters a chosen system call: on an
-// empty directory, and on one that has been in use.
+// TestKillStoreAtCalls kills a writer when it enters a selected system call, in an empty
+// directory and in one with data.
 func TestKillStoreAtCalls(t *testing.T) {
 	full := forced(t, 0, 1) == 1
 	random(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestKillTools kills compact and restore at chosen system calls: the next daemon
-// has everything, from the files before or from those after.
+// TestKillTools kills compact and restore at selected system calls. The next daemon has all
+// data, from either the old files or the new ones.
 func TestKillTools(t *testing.T) {
 	rounds := forced(t, 2, 40)
 	rng := random(t)

@@ -17,18 +17,18 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// load writes to a daemon and keeps the model of what that must hold.
+// load writes to a daemon and maintains the model of its contents.
 type load struct {
 	w     *world
 	d     *daemon
 	m     *model
 	round int
-	ttl   time.Duration // of provider records
+	ttl   time.Duration // lifetime of provider records
 	big   bool          // values of several KiB
-	// fillers are further writers of such values, each under a new key.
+	// fillers are additional writers of such values, each value under a new key.
 	fillers int
-	// full: there may be no room for copies of what the daemon publishes itself;
-	// others have them all the same.
+	// full: there may be no space for local copies of the keys that the daemon publishes.
+	// Other peers still have them.
 	full bool
 
 	ctx  context.Context
@@ -37,21 +37,21 @@ type load struct {
 
 	mu     sync.Mutex
 	failed []failure
-	acked  []string // values, for readers
+	acked  []string // values, for the readers
 }
 
-// failure is an error and when it came.
+// failure is an error and the time at which it occurred.
 type failure struct {
 	at  time.Time
 	err error
 }
 
-// GoString is what a failed assertion shows.
+// GoString formats the error for failed assertions.
 func (f failure) GoString() string { return f.String() }
 
 func (f failure) String() string { return f.at.Format("15:04:05.000 ") + f.err.Error() }
 
-// maxFailures bounds what is kept of errors.
+// maxFailures bounds the errors that are kept.
 const maxFailures = 1000
 
 func (l *load) fail(what string, err error) {
@@ -60,7 +60,7 @@ func (l *load) fail(what string, err error) {
 		l.failed = append(l.failed, failure{time.Now(), fmt.Errorf("%s: %w", what, err)})
 	}
 	l.mu.Unlock()
-	select { // whoever is refused tries again, but not at once
+	select { // back off after a refusal
 	case <-l.ctx.Done():
 	case <-time.After(10 * time.Millisecond):
 	}
@@ -87,14 +87,14 @@ func (l *load) begin(rng *rand.Rand) {
 	}
 }
 
-// finish waits for the writers, after the daemon has ended, and returns the errors
-// that came well before its end.
+// finish waits for the writers after the daemon has exited, and returns the errors that
+// occurred well before that.
 func (l *load) finish() []failure {
 	<-l.d.ended
 	return l.halt(l.d.at.Add(-500 * time.Millisecond))
 }
 
-// halt stops the writers and returns the errors that came before a time.
+// halt stops the writers and returns the errors before a time.
 func (l *load) halt(before time.Time) (early []failure) {
 	l.stop()
 	l.wg.Wait()
@@ -107,17 +107,17 @@ func (l *load) halt(before time.Time) (early []failure) {
 	return early
 }
 
-// unique is a number that no other write of this kind has.
+// unique returns a number that no other write of this kind has.
 func (l *load) unique(i int) int64 { return int64(l.round)*10_000_000 + int64(i) }
 
-// timed is a change that stands for ttl from some moment between now and its
-// answer on. A holder tells nothing that ends within a second.
+// timed is a change with a lifetime of ttl that begins between now and its answer. A holder
+// does not return records that expire within a second.
 func (w *world) timed(what string, n int64, ttl time.Duration) change {
 	now := w.now()
 	return change{what: what, stands: true, n: n, lo: now.Add(ttl - time.Second).UnixNano(), hi: now.Add(ttl + time.Minute).UnixNano()}
 }
 
-// answered ends a change of timed.
+// answered ends a change made by timed.
 func (l *load) answered(number int, ttl time.Duration) {
 	l.m.endBy(number, l.w.now().Add(ttl).UnixNano())
 }
@@ -148,18 +148,18 @@ func (l *load) putValues(a *asker, rng *rand.Rand, i int) {
 	l.putValue(a, fmt.Sprintf("/example/%d-%d", i/100_000, rng.IntN(300)), l.unique(i), longTTL, size)
 }
 
-// fillValues puts values that need room.
+// fillValues puts large values.
 func (l *load) fillValues(a *asker, _ *rand.Rand, i int) {
 	l.putValue(a, fmt.Sprintf("/example/fill-%d", l.unique(i)), l.unique(i), longTTL, 9000)
 }
 
-// putShort puts values that do not live to the end of the next round.
+// putShort puts values that expire before the end of the next round.
 func (l *load) putShort(a *asker, rng *rand.Rand, i int) {
 	l.putValue(a, fmt.Sprintf("/example/short-%d", l.unique(i)), l.unique(i), time.Duration(2+rng.IntN(4))*time.Second, 10)
 	l.rest(rng, 10)
 }
 
-// rest makes way for others, up to some milliseconds.
+// rest yields to other writers for up to some milliseconds.
 func (l *load) rest(rng *rand.Rand, most int) {
 	select {
 	case <-l.ctx.Done():
@@ -171,17 +171,17 @@ func (l *load) announcement(a *asker, key string) *wire.Message {
 	return &wire.Message{Type: wire.AddProvider, Key: []byte(key), ProviderPeers: []wire.Peer{{ID: a.self, Addrs: a.addrs}}}
 }
 
-// recordOf names a provider record in the model.
+// recordOf returns the name of a provider record in the model.
 func recordOf(key string, id kad.PeerID) string { return "p:" + key + ":" + peer.ID(id).String() }
 
 func (l *load) recordChange(key string, id kad.PeerID) change {
 	c := l.w.timed(recordOf(key, id), 0, l.ttl)
-	c.extends, c.most = true, c.lo // of the longest life: ttl is the daemon's
+	c.extends, c.most = true, c.lo // of maximum lifetime: ttl is the daemon's
 	return c
 }
 
-// announce sends provider records that nobody answers: they count once a reader
-// was shown them. Some are refreshes.
+// announce sends provider records without an answer. They count once a reader has seen them.
+// Some of them are republished.
 func (l *load) announce(a *asker, rng *rand.Rand, i int) {
 	var messages []*wire.Message
 	var keys []string
@@ -202,12 +202,12 @@ func (l *load) announce(a *asker, rng *rand.Rand, i int) {
 	var shown []int
 	for j, key := range keys {
 		if l.m.known(recordOf(key, a.self)) {
-			continue // it was there before: being shown says nothing
+			continue // it was present before, so seeing it proves nothing
 		}
 		for l.ctx.Err() == nil {
 			there, err := l.w.provides(l.ctx, a, key, a.self)
 			if err != nil {
-				l.fail("look for record", err)
+				l.fail("look for provider record", err)
 				return
 			}
 			if there {
@@ -234,8 +234,8 @@ func (l *load) ask(a *asker, key string) {
 	l.answered(number, l.ttl)
 }
 
-// crowd sends provider records that nobody looks for, so many that tables of the
-// others are soon full. They are a bounded number of keys.
+// crowd sends provider records that are not checked, enough of them to fill the tables. The
+// number of their keys is bounded.
 func (l *load) crowd(a *asker, rng *rand.Rand, _ int) {
 	messages := make([]*wire.Message, 100)
 	for i := range messages {
@@ -251,21 +251,21 @@ func (l *load) announceAcked(a *asker, rng *rand.Rand, i int) {
 	l.ask(a, fmt.Sprintf("acked %d-%d", i/100_000, rng.IntN(2000)))
 }
 
-// copies reports whether the daemon is bound to have a copy of what it publishes.
+// copies reports whether the daemon must have a local copy of the keys it publishes.
 func (l *load) copies() bool { return !l.w.moved && !l.full }
 
-// own is the change that a key is published by the daemon itself.
+// own is the change that the daemon itself publishes a key.
 func own(kind, key string, stands bool) change {
 	return change{what: "k:" + kind + ":" + key, stands: stands, lo: never, hi: never}
 }
 
-// provide has the daemon itself provide keys, and some no longer.
+// provide lets the daemon provide keys and stop providing some.
 func (l *load) provide(_ *asker, rng *rand.Rand, i int) {
 	key := fmt.Sprintf("own %d", l.unique(i))
 	kept := rng.IntN(3) > 0
 	number := l.m.begin(own("provider", key, true))
 	there := 0
-	if l.copies() { // with a moved clock it is renewed at any time, and ends early where that is behind
+	if l.copies() { // with a moved clock, it is republished at any time and expires early where the clock is behind
 		record := l.recordChange(key, kad.PeerID(l.w.askers[0].to))
 		record.hi = never
 		there = l.m.begin(record)
@@ -289,13 +289,13 @@ func (l *load) provide(_ *asker, rng *rand.Rand, i int) {
 	l.m.end(number)
 }
 
-// put has the daemon itself publish values.
+// put lets the daemon publish values.
 func (l *load) put(_ *asker, rng *rand.Rand, i int) {
 	key := fmt.Sprintf("/example/own-%d", rng.IntN(100))
 	n := l.unique(i)
 	number := l.m.begin(own("value", key, true))
 	there := 0
-	if l.copies() { // as with provide
+	if l.copies() { // as in provide
 		value := l.w.timed("v:"+key, n, longTTL)
 		value.hi = never
 		there = l.m.begin(value)
@@ -311,7 +311,7 @@ func (l *load) put(_ *asker, rng *rand.Rand, i int) {
 	l.rest(rng, 20)
 }
 
-// provideMany has the daemon provide many keys at once, rarely.
+// provideMany occasionally lets the daemon provide many keys at once.
 func (l *load) provideMany(_ *asker, rng *rand.Rand, i int) {
 	l.rest(rng, 1000)
 	var keys [][]byte
@@ -333,7 +333,7 @@ func (l *load) provideMany(_ *asker, rng *rand.Rand, i int) {
 	}
 }
 
-// read looks for values that were acknowledged a moment ago.
+// read looks up values that were acknowledged recently.
 func (l *load) read(a *asker, rng *rand.Rand, _ int) {
 	l.mu.Lock()
 	var key string
@@ -350,7 +350,7 @@ func (l *load) read(a *asker, rng *rand.Rand, _ int) {
 	}
 }
 
-// backup copies the database while it is written to, rarely.
+// backup occasionally copies the database while it is being written.
 func (l *load) backup(_ *asker, rng *rand.Rand, _ int) {
 	l.rest(rng, 2000)
 	if l.ctx.Err() != nil {

@@ -16,13 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// forceEnv chooses how much is done: "ci" or "full". Unset: nothing.
+// forceEnv selects how much is done: "ci" or "full". Unset: nothing.
 const forceEnv = "HOLDFAST_FORCE"
 
-// seedEnv repeats a run; unset: a new seed each time.
+// seedEnv repeats a run. Unset: a new seed each time.
 const seedEnv = "HOLDFAST_FORCE_SEED"
 
-// TestMain doubles as the process that writes to a store until it is killed.
+// TestMain also runs the process that writes to a store until it is killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(writerEnv); dir != "" {
 		os.Exit(writer(dir))
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// forced skips a test unless force is asked for, and returns how many rounds to do.
+// forced skips a test unless forceEnv is set, and returns the number of rounds.
 func forced(t *testing.T, ci, full int) int {
 	t.Helper()
 	switch os.Getenv(forceEnv) {
@@ -47,7 +47,7 @@ func forced(t *testing.T, ci, full int) int {
 	return 0
 }
 
-// random returns the test's source of chance and prints its seed.
+// random returns the random source of the test and logs its seed.
 func random(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed, err := strconv.ParseUint(os.Getenv(seedEnv), 10, 64)
@@ -95,8 +95,8 @@ func until(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// patience bounds what must happen soon; nothing waits for it to pass.
+// patience bounds the wait for events that should be quick. No test waits for it to pass.
 const patience = 90 * time.Second
 
-// pause lets other processes go on.
+// pause lets other processes run.
 func pause(d time.Duration) { <-time.After(d) }

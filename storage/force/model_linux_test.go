@@ -12,62 +12,62 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// change is a write. After it, what it is about stands with n until it expires, or
-// is gone.
+// change is a write. After it, its subject has the value n until it expires, or is absent.
 type change struct {
-	what   string // kind and key, see writer and load
+	what   string // kind and key; see writer and load
 	stands bool
-	n      int64 // a sequence number or whatever else is to come back
-	// Live before lo, never served at or after hi; unix nanoseconds. They differ
-	// where a store may choose.
+	n      int64 // a sequence number or another value to be read back
+	// Live before lo, and never served at or after hi, in Unix nanoseconds. They differ where
+	// a store has a choice.
 	lo, hi int64
-	// extends: the later of two expiries stands (provider records), but a store may
-	// cut the earlier record's to most: no life is longer, also when the clock has
-	// gone back.
+	// extends: the later of two expiries counts (provider records). But a store may reduce
+	// the expiry of the earlier record to most, because no lifetime is longer, even after the
+	// clock has gone back.
 	extends bool
 	most    int64
-	order   int // when it began
+	order   int // position of its begin
 }
 
-// never is the expiry of what does not expire.
+// never is the expiry of a change that does not expire.
 const never = math.MaxInt64
 
-// entity is what is known of one thing that is written to.
+// entity is what is known about one subject of writes.
 type entity struct {
-	is    change   // as last answered
-	maybe []change // begun since, without an answer
+	is    change   // the last answered change
+	maybe []change // changes begun since then without an answer
 }
 
-// sweep is a run of expiry: it may remove what expired at limit or before.
+// sweep is a run of expiry, which may remove everything that expired at limit or before.
 type sweep struct {
 	limit int64
-	order int  // when it ended
-	whole bool // it was not cut short
+	order int  // position of its end
+	whole bool // it was not interrupted
 }
 
-// late is how long after its time a provider record may still be there: an epoch's
-// records go together. A clock that is set back brings it back until then.
+// late is how long after its expiry a provider record may still be present, because the
+// records of an epoch are dropped together. If the clock is set back, it may be visible again
+// until then.
 const late = int64(3 * time.Hour)
 
-// model holds what a process was asked to write and what it has answered. Writes
-// to one thing come one after the other. Safe for concurrent use.
+// model contains the writes to a process and its answers. Writes to one subject are
+// sequential. Safe for concurrent use.
 type model struct {
 	mu       sync.Mutex
 	order    int
 	entities map[string]*entity
 	open     map[int]change
-	sweeps   []sweep // each with a lower limit than the one before
-	keeps    bool    // what has expired, for the clock may go back
+	sweeps   []sweep // each with a lower limit than the previous one
+	keeps    bool    // keep expired entities, because the clock may go back
 	answered int
-	newest   map[byte]int // order of the newest that was answered, by kind
+	newest   map[byte]int // position of the newest answered write, by kind
 }
 
 func newModel() *model {
 	return &model{entities: map[string]*entity{}, open: map[int]change{}, newest: map[byte]int{}}
 }
 
-// begin notes that a write is about to be asked for. Only writes that are done
-// with have a number: see end.
+// begin records that a write is about to be sent. Only completed writes release their number;
+// see end.
 func (m *model) begin(c change) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,7 +83,7 @@ func (m *model) begin(c change) int {
 	return c.order
 }
 
-// end notes that a write was answered: it is durable, or was seen by a reader.
+// end records that a write was answered: it is durable, or a reader has seen it.
 func (m *model) end(number int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,7 +104,7 @@ func (m *model) end(number int) {
 	m.newest[c.what[0]] = max(m.newest[c.what[0]], c.order)
 }
 
-// newestOf returns when the newest write of some kinds that was answered began.
+// newestOf returns the position at which the newest answered write of some kinds began.
 func (m *model) newestOf(kinds string) (order int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,14 +114,14 @@ func (m *model) newestOf(kinds string) (order int) {
 	return order
 }
 
-// now returns the order of the last write that was begun.
+// now returns the position of the last write that began.
 func (m *model) now() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.order
 }
 
-// endBy is end for a write that by now has an expiry of at most hi.
+// endBy is end for a write whose expiry is now at most hi.
 func (m *model) endBy(number int, hi int64) {
 	m.mu.Lock()
 	if c, ok := m.open[number]; ok {
@@ -132,7 +132,7 @@ func (m *model) endBy(number int, hi int64) {
 	m.end(number)
 }
 
-// known reports whether something may stand apart from the last write to it.
+// known reports whether a subject may exist independently of its last write.
 func (m *model) known(what string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,7 +140,7 @@ func (m *model) known(what string) bool {
 	return e != nil && (e.is.stands || len(e.maybe) > 1)
 }
 
-// entity returns a copy of what is known of something.
+// entity returns a copy of what is known about a subject.
 func (m *model) entity(what string) (entity, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -151,8 +151,8 @@ func (m *model) entity(what string) (entity, bool) {
 	return entity{is: e.is, maybe: append([]change(nil), e.maybe...)}, true
 }
 
-// choose returns all that was written to since an order, and some of the rest, of
-// the given kinds.
+// choose returns all subjects of the given kinds written since a position, and some of the
+// others.
 func (m *model) choose(since, rest int, kinds ...string) (whats []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -172,8 +172,9 @@ func (m *model) choose(since, rest int, kinds ...string) (whats []string) {
 	return whats
 }
 
-// ahead reports whether what c says may end later than its longest life and the grace
-// from at: a clock was ahead, and it is not served. Of addresses lo is half of a life.
+// ahead reports whether c may expire later than its maximum lifetime plus the grace period
+// from at. Then a clock was ahead, and c is not served. For addresses, lo is half of a
+// lifetime.
 func (c *change) ahead(at int64) bool {
 	switch {
 	case c.lo == never:
@@ -184,11 +185,11 @@ func (c *change) ahead(at int64) bool {
 	return c.hi > at+int64(records.MaxTTL+records.ExpireGrace)
 }
 
-// replaces reports whether c may have taken the place of what stands though it ends
-// earlier: a clock was ahead.
+// replaces reports whether c may have replaced the current state although it expires earlier,
+// because a clock was ahead.
 func (c *change) replaces(is *change) bool { return is.hi > c.most+int64(records.ExpireGrace) }
 
-// after is what stands after a change.
+// after is the state after a change.
 func (m *model) after(is, c change) change {
 	if c.extends && is.stands {
 		if !m.swept(is) && !c.replaces(&is) {
@@ -199,7 +200,7 @@ func (m *model) after(is, c change) change {
 	return c
 }
 
-// swept reports whether expiry may have removed what stands.
+// swept reports whether expiry may have removed the current state.
 func (m *model) swept(is change) bool {
 	for i := len(m.sweeps) - 1; i >= 0; i-- {
 		if s := m.sweeps[i]; s.order >= is.order && s.limit >= is.lo {
@@ -209,7 +210,7 @@ func (m *model) swept(is change) bool {
 	return false
 }
 
-// dropped reports whether expiry has removed what stands.
+// dropped reports whether expiry has removed the current state.
 func (m *model) dropped(is change) bool {
 	for _, s := range m.sweeps {
 		if s.whole && s.order >= is.order && is.hi != never && s.limit >= is.hi+late {
@@ -219,7 +220,7 @@ func (m *model) dropped(is change) bool {
 	return false
 }
 
-// sweep notes that expiry begins, with the time up to which it may remove.
+// sweep records that expiry begins, and the time up to which it may remove.
 func (m *model) sweep(limit int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -229,7 +230,7 @@ func (m *model) sweep(limit int64) {
 	m.sweeps = append(m.sweeps, sweep{limit: limit, order: math.MaxInt})
 }
 
-// swept ends the last sweep.
+// swept records the end of the last sweep.
 func (m *model) sweepEnds() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -237,7 +238,7 @@ func (m *model) sweepEnds() {
 	last.order, last.whole = m.order, true
 }
 
-// cut notes that the process has been killed: it answers nothing any more.
+// cut records that the process has been killed and sends no more answers.
 func (m *model) cut() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -247,15 +248,14 @@ func (m *model) cut() {
 	}
 }
 
-// must reports whether e has to be there at a time, with one of the values of
-// allows.
+// must reports whether e has to be present at a time, with one of the values of allows.
 func (m *model) must(e *entity, at int64) bool {
 	if !e.is.stands || at >= e.is.lo || e.is.ahead(at) || m.swept(e.is) {
 		return false
 	}
 	for _, c := range e.maybe {
 		if c.extends && m.keeps {
-			return false // it may be taken only once the clock has been set back, and replace what is ahead then
+			return false // it may be accepted only after the clock was set back, and then replace a state that is ahead
 		}
 		if !c.stands || c.ahead(at) || (!c.extends || c.replaces(&e.is)) && (at >= c.lo || m.swept(c)) {
 			return false
@@ -264,7 +264,7 @@ func (m *model) must(e *entity, at int64) bool {
 	return true
 }
 
-// until is when e may be served no longer.
+// until returns when e may no longer be served.
 func (e *entity) until() (hi int64) {
 	if e.is.stands {
 		hi = e.is.hi
@@ -277,7 +277,7 @@ func (e *entity) until() (hi int64) {
 	return hi
 }
 
-// allows reports whether n may be what is found of e at a time.
+// allows reports whether e may have the value n at a time.
 func (e *entity) allows(n, at int64) bool {
 	if e.is.stands && n == e.is.n && at < e.is.hi {
 		return true
@@ -290,7 +290,7 @@ func (e *entity) allows(n, at int64) bool {
 	return false
 }
 
-// resolve settles what was found of something at a time, and forgets it once its
+// resolve settles what was found of a subject at a time, and forgets the subject after its
 // time is over.
 func (m *model) resolve(what string, there bool, n, at int64) {
 	m.mu.Lock()
@@ -302,27 +302,27 @@ func (m *model) resolve(what string, there bool, n, at int64) {
 	}
 }
 
-// settle takes over what was found of e after a kill at a time: there with n, or
-// not there. What cannot be told apart stays open.
+// settle adopts what was found of e at a time after a kill: present with n, or absent. Cases
+// that cannot be distinguished stay open.
 func (m *model) settle(e *entity, there bool, n, at int64) {
 	var open []change
 	for _, c := range e.maybe {
 		switch {
-		case c.extends && e.is.stands: // which expiry it has cannot be seen
+		case c.extends && e.is.stands: // its expiry is not visible
 			if len(open) > 0 {
 				c.hi, open = max(c.hi, open[0].hi), open[:0]
 			}
 			open = append(open, c)
 		case there && c.stands && c.n == n, !there && !c.stands && !e.is.ahead(at):
 			e.is = c
-		case !there && (at >= c.lo || c.ahead(at) || m.swept(c)): // it may be there and not served
+		case !there && (at >= c.lo || c.ahead(at) || m.swept(c)): // it may be present but not served
 			open = append(open, c)
 		}
 	}
 	e.maybe = open
 }
 
-// forget drops what says nothing any more.
+// forget removes entries that no longer matter.
 func (m *model) forget(e *entity) bool {
 	gone := len(e.maybe) == 0 && (!e.is.stands || m.dropped(e.is))
 	if gone {

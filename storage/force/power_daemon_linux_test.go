@@ -10,8 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPowerDaemon cuts the power under a daemon, again and again on the same file
-// system.
+// TestPowerDaemon cuts the power under a daemon, repeatedly on the same file system.
 func TestPowerDaemon(t *testing.T) {
 	rounds := forced(t, 5, 50)
 	rng := random(t)

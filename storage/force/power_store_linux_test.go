@@ -12,12 +12,12 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// modes are the mount options of power cuts, in turn: in the second data may
-// reach the disk after what refers to it.
+// modes are the mount options of the power cuts, in turn. In the second mode, data may reach
+// the disk after the metadata that refers to it.
 var modes = []string{"", "data=writeback", "noauto_da_alloc"}
 
-// TestPowerStore cuts the power under a process that writes to a store, again and
-// again on the same file system.
+// TestPowerStore cuts the power under a process that writes to a store, repeatedly on the
+// same file system.
 func TestPowerStore(t *testing.T) {
 	rounds := forced(t, 5, 50)
 	rng := random(t)
@@ -44,8 +44,8 @@ func TestPowerStore(t *testing.T) {
 		rounds, s.model.answered, refused, s.flushes, s.merges)
 }
 
-// TestPowerSeen cuts the power under a writer that leaves out fsync: the tests
-// above would see what that loses.
+// TestPowerSeen cuts the power under a writer without fsync, to show that the tests above
+// would detect the loss.
 func TestPowerSeen(t *testing.T) {
 	forced(t, 1, 1)
 	d := newDisk(t, 512)
@@ -56,7 +56,7 @@ func TestPowerSeen(t *testing.T) {
 	d.unmount()
 	d.mount("")
 	db, err := storage.Open(s.dir, storeOptions())
-	require.NoError(t, err, "it always starts")
+	require.NoError(t, err, "a store always starts")
 	wrong := s.compare(db)
 	require.NoError(t, db.Close())
 	require.NotEmpty(t, wrong)

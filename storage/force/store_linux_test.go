@@ -22,31 +22,30 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// store is a directory that writers are killed in, with the model of what it must
-// hold.
+// store is a directory in which writers are killed, with the model of its contents.
 type store struct {
 	t       *testing.T
 	dir     string
 	model   *model
-	numbers map[int]int // of the running writer -> of the model
+	numbers map[int]int // number in the current writer -> number in the model
 	round   int
-	began   int // order of the model when the last writer began
+	began   int // position in the model when the last writer began
 	clock   int64
 	opened  int
-	checked int // backups
+	checked int // number of backups checked
 	lines   int
-	flushes int // of provider records into runs
+	flushes int // flushes of provider records into runs
 	merges  int
 }
 
-// epochStart is where the writers' time begins.
+// epochStart is the time at which the writers begin.
 var epochStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
 func newStore(t *testing.T, dir string) *store {
 	return &store{t: t, dir: dir, model: newModel(), clock: epochStart.Unix()}
 }
 
-// command is the writer, under the tracer if there is one.
+// command returns the command of the writer, run by the tracer if there is one.
 func (s *store) command(tracer ...string) *victim {
 	exe, err := os.Executable()
 	require.NoError(s.t, err)
@@ -57,7 +56,7 @@ func (s *store) command(tracer ...string) *victim {
 	return cmd
 }
 
-// written is what a writer has said until its end.
+// written is the output of a writer until its end.
 type written struct {
 	opened  bool
 	errors  []string
@@ -66,8 +65,8 @@ type written struct {
 	merges  int
 }
 
-// write runs a writer until it is killed or ends by itself, and keeps the model.
-// started and opened, if not nil, are called once it runs and has opened the store.
+// write runs a writer until it is killed or exits by itself, and updates the model. It calls
+// started and opened, if set, once the writer runs and has opened the store.
 func (s *store) write(cmd *victim, started, opened func()) written {
 	s.t.Helper()
 	s.round++
@@ -85,7 +84,7 @@ func (s *store) write(cmd *victim, started, opened func()) written {
 		line, err := lines.ReadString('\n')
 		if err != nil {
 			require.ErrorIs(s.t, err, io.EOF)
-			break // a line that was cut has not been said
+			break // a truncated line does not count
 		}
 		if line = strings.TrimSuffix(line, "\n"); line == "opened" {
 			w.opened = true
@@ -135,7 +134,7 @@ func (s *store) line(line string, w *written) {
 		w.backups = append(w.backups, rest)
 	case "error":
 		w.errors = append(w.errors, rest)
-	default: // of the test binary itself
+	default: // output of the test binary itself
 		s.t.Logf("writer: %s", line)
 	}
 }
@@ -148,24 +147,24 @@ func requireSound(t *testing.T, dir string) {
 	require.Empty(t, r.Problems)
 }
 
-// verify opens the store and looks for everything. Closed properly, the next
-// writer finds it clean; read-only, as the kill has left it.
+// verify opens the store and checks for everything. With a clean close afterwards, the next
+// writer finds the store clean; read-only, it finds the store as the kill left it.
 func (s *store) verify(readOnly bool) {
 	s.t.Helper()
 	o := storeOptions()
 	o.ReadOnly = readOnly
 	db, err := storage.Open(s.dir, o)
-	require.NoError(s.t, err, "it always starts")
+	require.NoError(s.t, err, "a store always starts")
 	require.Nil(s.t, db.Quarantined())
 	require.Empty(s.t, s.compare(db))
 	require.NoError(s.t, db.Close())
 }
 
-// maxOld bounds the provider records of earlier rounds that a comparison looks
-// for; which, is chance.
+// maxOld bounds the provider records of earlier rounds that a comparison looks up. They are
+// chosen at random.
 const maxOld = 4000
 
-// compare holds the store against the model and says what is wrong.
+// compare compares the store with the model and reports differences.
 func (s *store) compare(db *storage.DB) (wrong []string) {
 	old := 0
 	for what, e := range s.model.entities {
@@ -180,7 +179,7 @@ func (s *store) compare(db *storage.DB) (wrong []string) {
 			}
 			err = s.compareProvider(db, key, e)
 		case "a":
-			continue // with the provider records
+			continue // checked together with the provider records
 		default:
 			err = s.compareAt(db, kind, key, e)
 		}
@@ -198,7 +197,7 @@ var (
 	errBack   = errors.New("is not what it was or may be")
 )
 
-// found returns what the store has of something at a time.
+// found returns what the store contains of a subject at a time.
 func found(db *storage.DB, at time.Time, kind, key string) (n int64, there bool, err error) {
 	switch kind {
 	case "v":
@@ -227,7 +226,7 @@ func lookedUp(err error, number func() (int64, error)) (n int64, there bool, _ e
 	return n, err == nil, err
 }
 
-// compareAt looks at something just before its time is over and at that time.
+// compareAt looks a subject up just before its expiry and at its expiry.
 func (s *store) compareAt(db *storage.DB, kind, key string, e *entity) error {
 	if hi := e.until(); hi > 0 && hi != never {
 		if _, there, err := found(db, time.Unix(0, hi), kind, key); there || err != nil {
@@ -256,8 +255,8 @@ func (s *store) compareAt(db *storage.DB, kind, key string, e *entity) error {
 	return nil
 }
 
-// latest is when something that may not be there would be there if it were: the
-// latest expiry that was asked for, or now.
+// latest returns the latest expiry that was requested for a subject that may be absent, or
+// now.
 func (s *store) latest(e *entity) int64 {
 	if hi := e.until(); hi > 0 {
 		return hi
@@ -304,7 +303,7 @@ func foundProvider(db *storage.DB, at int64, key, id string) (p records.Provider
 	return p, false, err
 }
 
-// restore checks that backups are whole, and removes them.
+// restore checks and removes the backups.
 func (s *store) restore(paths []string) {
 	s.t.Helper()
 	for _, path := range paths {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// victim is a process that is to be killed, with whoever traces it.
+// victim is a process that will be killed, including its tracer.
 type victim struct {
 	*exec.Cmd
 
@@ -16,14 +16,14 @@ type victim struct {
 	reaped bool
 }
 
-// newVictim makes a process the leader of a group of its own.
+// newVictim makes a process the leader of its own process group.
 func newVictim(args ...string) *victim {
 	v := &victim{Cmd: exec.Command(args[0], args[1:]...)}
 	v.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return v
 }
 
-// kill kills the process and its tracer, if they still run.
+// kill kills the process and its tracer if they are still running.
 func (v *victim) kill() { v.signal(syscall.SIGKILL) }
 
 func (v *victim) signal(s syscall.Signal) {
@@ -34,8 +34,8 @@ func (v *victim) signal(s syscall.Signal) {
 	}
 }
 
-// reap waits for the end of a process that has closed its output, after which its
-// number may be another's.
+// reap waits for the exit of a process that has closed its output. Afterwards its PID may be
+// reused.
 func (v *victim) reap() {
 	v.mu.Lock()
 	v.reaped = true

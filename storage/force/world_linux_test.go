@@ -28,17 +28,17 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// world is what a daemon lives among: some nodes of its network, and peers that
-// write to it and ask it.
+// world is the surroundings of a daemon: some nodes of its network, and peers that write to
+// it and query it.
 type world struct {
 	t          *testing.T
 	neighbours []*node.Node
 	askers     []*asker
-	offset     atomic.Int64 // of the daemon's clock, in nanoseconds
+	offset     atomic.Int64 // offset of the daemon's clock in nanoseconds
 	moved      bool         // offset is not always zero
 }
 
-// now is the time of the daemon.
+// now returns the time of the daemon.
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }
 
 const (
@@ -46,8 +46,8 @@ const (
 	askers     = 3
 )
 
-// newHost speaks Noise only: the certificates of libp2p's TLS are not yet valid to
-// peers whose clock is more than an hour behind.
+// newHost uses Noise only: peers whose clock is more than an hour behind do not accept
+// libp2p's TLS certificates yet.
 func newHost(t *testing.T) host.Host {
 	t.Helper()
 	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.Security(noise.ID, noise.New),
@@ -72,8 +72,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// bootstrap are the arguments by which a daemon finds the network for the first
-// time.
+// bootstrap returns the arguments with which a daemon finds the network for the first time.
 func (w *world) bootstrap() (args []string) {
 	for _, n := range w.neighbours {
 		args = append(args, "--bootstrap", fmt.Sprintf("%s/p2p/%s", n.Host().Addrs()[0], n.Host().ID()))
@@ -81,7 +80,7 @@ func (w *world) bootstrap() (args []string) {
 	return args
 }
 
-// asker speaks the raw protocol to a daemon.
+// asker sends raw protocol messages to a daemon.
 type asker struct {
 	host   host.Host
 	client *rpc.Client
@@ -98,7 +97,7 @@ func newAsker(h host.Host) *asker {
 	return a
 }
 
-// meet points the askers at a daemon that has just started.
+// meet points the askers to a daemon that has just started.
 func (w *world) meet(d *daemon) {
 	w.t.Helper()
 	ai, err := peer.AddrInfoFromString(d.addr)
@@ -129,8 +128,8 @@ func (a *asker) ask(ctx context.Context, msg *wire.Message) (*wire.Message, erro
 	return r.Message, nil
 }
 
-// provides reports whether the daemon names a provider of a key, with addresses
-// unless the clock was moved: those have lives of their own.
+// provides reports whether the daemon returns a provider of a key. Unless the clock was
+// moved, the provider must have addresses: these have a lifetime of their own.
 func (w *world) provides(ctx context.Context, a *asker, key string, id kad.PeerID) (bool, error) {
 	resp, err := a.ask(ctx, &wire.Message{Type: wire.GetProviders, Key: []byte(key)})
 	if err != nil {
@@ -141,7 +140,7 @@ func (w *world) provides(ctx context.Context, a *asker, key string, id kad.PeerI
 	}), nil
 }
 
-// look asks the daemon for something and holds the answer against the model.
+// look queries the daemon for a subject and compares the answer with the model.
 func (w *world) look(ctx context.Context, a *asker, m *model, what string) (n int64, there bool, err error) {
 	began := w.now().UnixNano()
 	before, ok := m.entity(what)
@@ -189,12 +188,11 @@ func (a *asker) value(ctx context.Context, key string) (n int64, there bool, err
 	return n, true, err
 }
 
-// maxLooks bounds the records of earlier rounds that are looked for after a
-// restart; which, is chance.
+// maxLooks bounds the records of earlier rounds that are looked up after a restart. They are
+// chosen at random.
 const maxLooks = 1500
 
-// wrongs are things that are not as they must be: the first few, and a count. Safe
-// for concurrent use.
+// wrongs are the differences found: the first few, and their number. Safe for concurrent use.
 type wrongs struct {
 	mu    sync.Mutex
 	first []error
@@ -218,7 +216,7 @@ func (w *wrongs) err() error {
 	return fmt.Errorf("%d things are wrong, the first:\n%w", w.count, errors.Join(w.first...))
 }
 
-// verify looks for everything that the model says a daemon has.
+// verify checks for everything that the daemon must have according to the model.
 func (w *world) verify(d *daemon, m *model, began int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -22,16 +22,15 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// The environment of a writer: its directory, its round, and the time at which it
-// begins (unix seconds).
+// The environment of a writer: its directory, its round, and its start time (Unix seconds).
 const (
 	writerEnv = "HOLDFAST_FORCE_WRITER"
 	roundEnv  = "HOLDFAST_FORCE_ROUND"
 	beginEnv  = "HOLDFAST_FORCE_BEGIN"
-	noSyncEnv = "HOLDFAST_FORCE_NOSYNC" // to see that a loss is seen
+	noSyncEnv = "HOLDFAST_FORCE_NOSYNC" // to show that a loss is detected
 )
 
-// Lines of a writer, each written at once, so that what was said has been said:
+// Output lines of a writer. Each is written at once, so that none is lost in a kill:
 //
 //	opened
 //	begin NUMBER WHAT STANDS N LO HI EXTENDS MOST    before a write is asked for
@@ -63,7 +62,7 @@ func (v *voice) begin(c change) int {
 	return v.next
 }
 
-// end reports the answer to a write. Those that refuse say that nothing stands.
+// end reports the answer to a write. A refusal means that nothing is stored.
 func (v *voice) end(number int, err error, refusals ...error) {
 	for _, r := range refusals {
 		if errors.Is(err, r) {
@@ -77,14 +76,13 @@ func (v *voice) end(number int, err error, refusals ...error) {
 	v.say("end %d", number)
 }
 
-// fail reports what must not be, and does not flood who listens.
+// fail reports a violation, at a limited rate.
 func (v *voice) fail(err error) {
 	v.say("error %v", err)
 	pause(20 * time.Millisecond)
 }
 
-// author writes to a store in a time of its own, in which a write takes a second
-// or two.
+// author writes to a store on a clock of its own, on which a write takes one or two seconds.
 type author struct {
 	voice
 	db    *storage.DB
@@ -97,9 +95,9 @@ func (a *author) now(rng *rand.Rand) time.Time {
 	return time.Unix(a.clock.Add(1+rng.Int64N(2)), 0)
 }
 
-// storeOptions are those of a writer's store: nothing waits long, and what a large
-// store does to its provider records once an hour happens all the time: tables are
-// full, runs are written, merged and dropped.
+// storeOptions returns the options of a writer's store. Waits are short, and work that a
+// large store does once an hour happens all the time: tables fill up, and runs are written,
+// merged and dropped.
 func storeOptions() storage.Options {
 	return storage.Options{Options: runs.Options{CommitWindow: 5 * time.Millisecond, TableRecords: 300, RotateEvery: 50 * time.Millisecond}}
 }
@@ -136,7 +134,7 @@ func writer(dir string) int {
 	return 0
 }
 
-// unique returns a number that no other write of this kind has had.
+// unique returns a number that no earlier write of this kind has.
 func (a *author) unique(i *int) int64 {
 	*i++
 	return int64(a.round)*1_000_000 + int64(*i)
@@ -170,14 +168,14 @@ func providerChange(key string, id kad.PeerID, now, expires time.Time) change {
 	}
 }
 
-// addrsChange is what an announcement at now says of the addresses of a peer: a
-// store may keep those it has while half of their time remains.
+// addrsChange is the effect of an announcement at now on the addresses of a peer. A store may
+// keep its addresses while more than half of their lifetime is left.
 func addrsChange(id kad.PeerID, now time.Time) change {
 	lo := now.Add(records.ProviderAddrTTL / 2).UnixNano()
 	return change{what: "a:" + string(id), stands: true, lo: lo, hi: never, extends: true, most: lo}
 }
 
-// durable adds, refreshes and removes provider records that are answered.
+// durable adds, republishes and removes provider records and waits for each.
 func (a *author) durable(rng *rand.Rand, g int) {
 	for {
 		now := a.now(rng)
@@ -206,8 +204,8 @@ func providerAt(id kad.PeerID, now time.Time, rng *rand.Rand) records.Provider {
 	}
 }
 
-// providers adds provider records that nobody answers: they count once they are
-// seen, or once a flush was answered.
+// providers adds provider records without waiting. They count once they have been seen, or once
+// a later flush was answered.
 func (a *author) providers(rng *rand.Rand, g int) {
 	for i := 0; ; {
 		now := a.now(rng)
@@ -227,7 +225,7 @@ func (a *author) providers(rng *rand.Rand, g int) {
 		}
 		if len(numbers) > 0 && rng.IntN(2) == 0 {
 			a.see(now, key, last.ID, numbers[len(numbers)-1])
-			continue // the others may or may not be there
+			continue // the others may or may not be present
 		}
 		if err := a.db.Flush(); err != nil {
 			a.fail(err)
@@ -239,7 +237,7 @@ func (a *author) providers(rng *rand.Rand, g int) {
 	}
 }
 
-// see waits until a reader is shown a record.
+// see waits until a reader sees a record.
 func (a *author) see(now time.Time, key string, id kad.PeerID, number int) {
 	for {
 		ps, err := a.db.Providers(nil, now, []byte(key), 100)
@@ -269,7 +267,7 @@ func (a *author) published(rng *rand.Rand, _ int) {
 		case 0:
 			number := a.begin(change{what: what})
 			a.end(number, a.db.Unpublish(kind, []byte(key)), records.ErrNotFound)
-		case 1: // the schedule, of what is known only
+		case 1: // the schedule, of known keys only
 			if _, err := a.db.Load(kind, []byte(key)); err == nil {
 				number := a.begin(change{what: what, stands: true, n: n, lo: never, hi: never})
 				a.end(number, a.db.Done(kind, []byte(key), now, due))
@@ -297,7 +295,7 @@ func (a *author) snapshots(rng *rand.Rand, _ int) {
 	}
 }
 
-// backup copies the store beside its directory.
+// backup copies the store into a file beside its directory.
 func (a *author) backup(n int64) {
 	path := fmt.Sprintf("%s.backup-%d", filepath.Clean(a.dir), n)
 	f, err := os.Create(path)
@@ -313,8 +311,8 @@ func (a *author) backup(n int64) {
 	a.say("backup %s", path)
 }
 
-// expiry removes what is due, and moves the clock: ten minutes now and then, two
-// days forward or back rarely.
+// expiry removes expired records and moves the clock: ten minutes occasionally, two days
+// forward or back rarely.
 func (a *author) expiry(rng *rand.Rand, _ int) {
 	for {
 		switch rng.IntN(400) {

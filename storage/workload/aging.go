@@ -10,7 +10,7 @@ import (
 
 func freeOSMemory() { debug.FreeOSMemory() }
 
-// expire removes the first tenth of the fill while a reader and a writer work.
+// expire removes the first tenth of the fill while a reader and a writer are running.
 func (b *bench) expire() ([]Figure, error) {
 	quiet()
 	at := b.expiredAt()
@@ -47,11 +47,10 @@ func (b *bench) expire() ([]Figure, error) {
 	}, nil
 }
 
-// pauses are the calls of a reader and of a writer.
+// pauses are the latencies of a reader and of a writer.
 type pauses struct{ read, write latencies }
 
-// pauses has a reader and a writer work while fn runs, and at least a quarter of a
-// second.
+// pauses runs a reader and a writer while fn runs, and for at least a quarter of a second.
 func (b *bench) pauses(fn func() error) (p pauses, err error) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -88,12 +87,12 @@ func (b *bench) pauses(fn func() error) (p pauses, err error) {
 	return p, err
 }
 
-// steadyAfter is when sizes are steady: every record has been announced twice and
-// what came before is gone.
+// steadyAfter is the time after which sizes are steady: every record has been republished
+// twice, and everything older is gone.
 const steadyAfter = 3 * 24 * time.Hour
 
-// days announces every record of the fill again each 22 hours and removes what has
-// expired from time to time: what a server does all its life.
+// days republishes every record of the fill every 22 hours and removes expired records
+// periodically: the normal operation of a server.
 func (b *bench) days() ([]Figure, error) {
 	var top peak
 	stop := make(chan struct{})
@@ -136,18 +135,18 @@ func (b *bench) days() ([]Figure, error) {
 	return append(out, less("memory after that", "MiB", float64(settled())/(1<<20))), nil
 }
 
-// aging is what the days have led to.
+// aging contains the results of days.
 type aging struct {
 	added    int
 	inAdd    time.Duration
-	longest  time.Duration // batch
+	longest  time.Duration // of one batch
 	removals int
-	removal  time.Duration // all of them
+	removal  time.Duration // sum of all removals
 	size     int64         // of the files after the last cycle
 	steady   int64         // the same on day 3
 }
 
-// cycle announces every record once.
+// cycle republishes every record once.
 func (b *bench) cycle(a *aging) error {
 	begin := b.Now
 	swept := begin

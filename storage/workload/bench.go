@@ -13,14 +13,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// state is what a process must know to go on with the work of another.
+// state is what a new process needs to continue the work of a previous one.
 type state struct {
-	Start time.Time `json:"start"` // of the fill, simulated
+	Start time.Time `json:"start"` // start of the fill, simulated
 	Now   time.Time `json:"now"`   // simulated
 	Next  uint64    `json:"next"`  // number of the next new record
 }
 
-// bench measures one store. Owned by one goroutine, which starts others.
+// bench measures one store. One goroutine owns it and starts others.
 type bench struct {
 	state
 	cfg   Config
@@ -38,7 +38,7 @@ func newBench(cfg Config, st state, dir string, store Store) *bench {
 	}
 }
 
-// make returns n records from number i on, in memory that the next call uses again.
+// make returns n records starting at number i. The next call reuses their memory.
 func (b *bench) make(n int, i uint64, now time.Time) []ProviderRecord {
 	b.batch = slices.Grow(b.batch[:0], n)[:n]
 	for j := range b.batch {
@@ -53,15 +53,15 @@ func (b *bench) fresh(n int) []ProviderRecord {
 	return b.make(n, b.Next-uint64(n), b.Now)
 }
 
-// known returns the number of a record of the newer four fifths of the fill: none
-// of the steps lets those expire.
+// known returns the number of a record in the newer four fifths of the fill, which do not
+// expire in any step.
 func (b *bench) known(rng *rand.Rand) uint64 {
 	n := b.data.fill
 	return n/5 + rng.Uint64N(n-n/5)
 }
 
-// fill stores the records that the other steps find, as they would arrive in 44
-// hours.
+// fill stores the records that the other steps look up, in the order in which they would
+// arrive in 44 hours.
 func (b *bench) fill() ([]Figure, error) {
 	var top peak
 	stop := make(chan struct{})
@@ -91,7 +91,7 @@ func (b *bench) fill() ([]Figure, error) {
 	}, nil
 }
 
-// ingest adds new records at each size of batches.
+// ingest adds new records with each batch size.
 func (b *bench) ingest() (out []Figure, err error) {
 	for _, size := range b.cfg.Batches {
 		name := fmt.Sprintf("ingest, batches of %s", thousands(size))
@@ -104,7 +104,7 @@ func (b *bench) ingest() (out []Figure, err error) {
 	return out, nil
 }
 
-// refresh announces records again, chosen at random.
+// refresh republishes random records.
 func (b *bench) refresh() ([]Figure, error) {
 	return b.rate("refresh, batches of 10,000", "refresh", func() []ProviderRecord {
 		batch := b.make(fillBatch, 0, b.Now)
@@ -115,8 +115,8 @@ func (b *bench) refresh() ([]Figure, error) {
 	})
 }
 
-// rate adds batches until the window is over, or a quarter of the fill has been
-// added. The rate leaves out the time to make the records.
+// rate adds batches until the window is over or a quarter of the fill has been added. The
+// rate excludes the time to generate the records.
 func (b *bench) rate(name, short string, next func() []ProviderRecord) ([]Figure, error) {
 	n, inAdd, u := 0, time.Duration(0), measure()
 	for inAdd < b.cfg.Window && n < max(b.cfg.Records/4, 20*fillBatch) {
@@ -137,7 +137,7 @@ func (b *bench) rate(name, short string, next func() []ProviderRecord) ([]Figure
 	}, nil
 }
 
-// lookups looks keys up until the window is over: known ones and others in turns.
+// lookups looks up existing and absent keys alternately until the window is over.
 func (b *bench) lookups(hit, miss *latencies) error {
 	const most = 200_000
 	rng := rand.New(rand.NewPCG(b.cfg.Seed, 2))
@@ -168,14 +168,14 @@ func (b *bench) lookupIdle() ([]Figure, error) {
 	return append(hit.percentiles("lookup, idle: hit", 0.5, 0.99), miss.percentiles("lookup, idle: miss", 0.5, 0.99)...), err
 }
 
-// lookupPaced looks up while 2,000 records a second come in.
+// lookupPaced looks up keys while 2,000 records arrive per second.
 func (b *bench) lookupPaced() ([]Figure, error) {
 	var hit, miss latencies
 	err := b.beside(b.pace, func() error { return b.lookups(&hit, &miss) })
 	return hit.percentiles("lookup, 2,000 records/s come in: hit", 0.5, 0.99, 0.999), err
 }
 
-// lookupFlat looks up while batches of a thousand come in as fast as they can.
+// lookupFlat looks up keys while batches of a thousand are added as fast as possible.
 func (b *bench) lookupFlat() ([]Figure, error) {
 	var hit, miss latencies
 	var n int
@@ -214,14 +214,14 @@ func ended(stop <-chan struct{}) bool {
 	}
 }
 
-// pace queues 2,000 records a second.
+// pace queues 2,000 records per second.
 func (b *bench) pace(stop <-chan struct{}) error {
 	_, err := b.pacing(stop, 0)
 	return err
 }
 
-// pacing queues 2,000 records a second until stop is closed or most (0: any
-// number) are queued.
+// pacing queues 2,000 records per second until stop is closed, or until most records are
+// queued (0: no limit).
 func (b *bench) pacing(stop <-chan struct{}, most int) (n int, err error) {
 	t := time.NewTicker(pacedTick)
 	defer t.Stop()
@@ -244,7 +244,7 @@ func (b *bench) pacing(stop <-chan struct{}, most int) (n int, err error) {
 	return n, nil
 }
 
-// paced measures what 2,000 records a second cost that nobody waits for.
+// paced measures the cost of 2,000 records per second without waiting callers.
 func (b *bench) paced() ([]Figure, error) {
 	quiet()
 	u := measure()
@@ -259,7 +259,7 @@ func (b *bench) paced() ([]Figure, error) {
 	}, err
 }
 
-// callers has goroutines that each wait for one record after the other.
+// callers runs goroutines that each store one record after another and wait for it.
 func (b *bench) callers() (out []Figure, err error) {
 	for _, n := range b.cfg.Callers {
 		rate, l, err := b.calling(n)
@@ -333,19 +333,19 @@ func (b *bench) syncs() (out []Figure, err error) {
 		return err
 	})
 	if errors.Is(err, errNoTracer) {
-		return nil, nil // the table shows that there is no figure
+		return nil, nil // the table shows that the figure is missing
 	}
 	return out, err
 }
 
-// settled gives memory back to the system, so that what is left is in use.
+// settled returns unused memory to the system and returns the memory that remains in use.
 func settled() int64 {
 	runtime.GC()
 	freeOSMemory()
 	return anonymous()
 }
 
-// expiredAt is when the first tenth of the fill has expired.
+// expiredAt returns the time at which the first tenth of the fill has expired.
 func (b *bench) expiredAt() time.Time {
 	return b.Start.Add(b.data.arrival(b.data.fill / 10)).Add(records.MaxTTL)
 }

@@ -15,15 +15,14 @@ import (
 
 // Target is a store to measure.
 type Target struct {
-	Name string // of its column and of its directory
-	// Command returns a process that calls Serve with its standard input and
-	// output.
+	Name string // of its column and its directory
+	// Command returns a process that calls Serve with its standard input and output.
 	Command func(ctx context.Context) *exec.Cmd
 }
 
-// Compare measures targets side by side, each in a process of its own and a
-// directory below dir, which is made and must be empty. After each step it calls
-// progress, if it is not nil, with what was measured.
+// Compare measures targets side by side, each in a process of its own and in a directory
+// below dir. It creates these directories, which must not exist. After each step it calls
+// progress, which may be nil, with the figures.
 func Compare(ctx context.Context, cfg Config, dir string, targets []Target, progress func(step, target string, f []Figure)) (*Report, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -39,7 +38,7 @@ func Compare(ctx context.Context, cfg Config, dir string, targets []Target, prog
 	}
 	for i, step := range cfg.ordered() {
 		for j := range c.workers {
-			// Nobody always goes first.
+			// The targets take turns in going first.
 			if err := c.measure(ctx, step, c.workers[(i+j)%len(c.workers)]); err != nil {
 				return c.report, err
 			}
@@ -53,12 +52,12 @@ func Compare(ctx context.Context, cfg Config, dir string, targets []Target, prog
 	return c.report, nil
 }
 
-// ordered returns the steps to do, in the order of steps.
+// ordered returns the configured steps in the order of steps.
 func (c *Config) ordered() []string {
 	return slices.DeleteFunc(Steps(), func(s string) bool { return !slices.Contains(c.Steps, s) })
 }
 
-// comparison is a call of Compare.
+// comparison is the state of one call of Compare.
 type comparison struct {
 	cfg      Config
 	report   *Report
@@ -89,7 +88,7 @@ func (c *comparison) begin(ctx context.Context, dir string, targets []Target) (e
 	return nil
 }
 
-// measure does one step with one store.
+// measure runs one step with one store.
 func (c *comparison) measure(ctx context.Context, step string, w *worker) (err error) {
 	var figures []Figure
 	switch step {
@@ -108,7 +107,7 @@ func (c *comparison) measure(ctx context.Context, step string, w *worker) (err e
 	return nil
 }
 
-// kill ends the processes that still run.
+// kill ends the processes that are still running.
 func (c *comparison) kill() {
 	for _, w := range c.workers {
 		w.kill()
@@ -121,12 +120,12 @@ type worker struct {
 	cfg     Config
 	dir     string
 	state   state
-	cmd     *exec.Cmd // nil: none runs
+	cmd     *exec.Cmd // nil: no process is running
 	in      io.WriteCloser
 	replies *json.Decoder
 }
 
-// open starts a process and has it open the store.
+// open starts a process and lets it open the store.
 func (w *worker) open(ctx context.Context) (_ []Figure, err error) {
 	cmd := w.target.Command(ctx)
 	cmd.Stderr = os.Stderr
@@ -144,7 +143,7 @@ func (w *worker) open(ctx context.Context) (_ []Figure, err error) {
 	return w.ask(ctx, askOpen)
 }
 
-// ask has the process do something and waits for what it has measured.
+// ask sends a request to the process and returns the figures of its reply.
 func (w *worker) ask(ctx context.Context, step string) ([]Figure, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -164,7 +163,7 @@ func (w *worker) ask(ctx context.Context, step string) ([]Figure, error) {
 	return r.Figures, nil
 }
 
-// stop has the process close its store and end.
+// stop lets the process close its store and exit.
 func (w *worker) stop() error {
 	cmd := w.cmd
 	w.cmd = nil
@@ -179,11 +178,11 @@ func (w *worker) kill() {
 		return
 	}
 	_ = w.cmd.Process.Kill()
-	_ = w.cmd.Wait() // it was killed
+	_ = w.cmd.Wait() // returns the error of the kill
 	w.cmd = nil
 }
 
-// reopen opens the store after a clean stop.
+// reopen measures opening the store after a clean stop.
 func (w *worker) reopen(ctx context.Context) ([]Figure, error) {
 	if err := w.stop(); err != nil {
 		return nil, err
@@ -191,7 +190,7 @@ func (w *worker) reopen(ctx context.Context) ([]Figure, error) {
 	return w.openedAfter(ctx, "a clean stop")
 }
 
-// killed opens the store after the process was killed while it added records.
+// killed measures opening the store after the process was killed while it added records.
 func (w *worker) killed(ctx context.Context) ([]Figure, error) {
 	if _, err := w.ask(ctx, askLoad); err != nil {
 		return nil, err

@@ -8,45 +8,45 @@ import (
 	"time"
 )
 
-// Config says how much work is done. The zero value of each field stands for its
-// default.
+// Config says how much work is done. The zero value of each field selects its default.
 type Config struct {
-	// Records of the fill. Default a million.
+	// Records is the number of records of the fill. Default: one million.
 	Records int `json:"records"`
-	// Batches are the sizes at which ingest is measured. Default 100, 1,000 and
+	// Batches are the batch sizes for which ingest is measured. Default: 100, 1,000 and
 	// 10,000.
 	Batches []int `json:"batches"`
-	// Callers are the numbers of goroutines that each wait for records of their
-	// own. Default 1, 64 and 1,024.
+	// Callers are the numbers of goroutines that each wait for their own records. Default: 1,
+	// 64 and 1,024.
 	Callers []int `json:"callers"`
-	// Window is how long a rate or a latency is measured. Default 3 s.
+	// Window is how long a rate or a latency is measured. Default: 3 s.
 	Window time.Duration `json:"window"`
-	// Days are the simulated days in which all records are announced again every
-	// 22 hours. Default 2, after which the sizes are steady; the growth of the
-	// file is told from 6 on.
+	// Days is the number of simulated days in which all records are republished every 22
+	// hours. Default: 2, after which the sizes are steady. From 6 days on, the growth of the
+	// files is reported too.
 	Days int `json:"days"`
-	// RemoveEvery is how often, in those days, what has expired is removed.
-	// Default an hour, as go-libp2p-kad-dht does. It looks at every row each time;
-	// with ten million of them, longer than an hour saves hours.
+	// RemoveEvery is how often expired records are removed in those days. Default: one hour,
+	// as in go-libp2p-kad-dht, which looks at every row each time. With ten million records,
+	// a longer interval saves hours.
 	RemoveEvery time.Duration `json:"remove_every"`
-	// Steps are what is measured, see Steps. Default all.
+	// Steps are the steps to run (see Steps). Default: all.
 	Steps []string `json:"steps"`
-	// Seed makes the records. Default 1.
+	// Seed is the seed of the records. Default: 1.
 	Seed uint64 `json:"seed"`
 }
 
 const (
-	// fillBatch is the size of batches where the batch is not what is measured.
+	// fillBatch is the batch size in steps that do not measure batches.
 	fillBatch = 10_000
-	// minRecords gives every step something to do.
+	// minRecords is the number of records with which every step has work.
 	minRecords = 1000
-	// pacedRate is the provider records a second of a busy public server.
+	// pacedRate is the number of records per second on a busy public server.
 	pacedRate = 2000
-	// pacedTick is how often the paced writer writes.
+	// pacedTick is the interval of the paced writer.
 	pacedTick = 10 * time.Millisecond
 )
 
-// steps in their order: each takes the store as the one before leaves it.
+// steps are the steps in order. Each uses the store in the state in which the previous one
+// left it.
 var steps = []struct {
 	name string
 	run  func(*bench) ([]Figure, error)
@@ -62,11 +62,11 @@ var steps = []struct {
 	{"syncs", (*bench).syncs},
 	{"expire", (*bench).expire},
 	{"days", (*bench).days},
-	{"reopen", nil}, // by Compare, for it takes two processes
+	{"reopen", nil}, // done by Compare, because it needs two processes
 	{"kill", nil},
 }
 
-// Steps returns the names of what is measured, in order.
+// Steps returns the names of the steps in order.
 func Steps() (names []string) {
 	for _, s := range steps {
 		names = append(names, s.name)
@@ -74,14 +74,13 @@ func Steps() (names []string) {
 	return names
 }
 
-// Validate reports all violations at once.
+// Validate reports all violations together.
 func (c Config) Validate() error {
 	_, err := c.withDefaults()
 	return err
 }
 
-// withDefaults returns a copy in which no default is left open, or all that is
-// wrong with it.
+// withDefaults returns a copy in which every field has a value, or all violations.
 func (c Config) withDefaults() (Config, error) {
 	c.Records = cmp.Or(c.Records, 1_000_000)
 	if len(c.Batches) == 0 {

@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// peerCount is how many providers announce; a server of the public network
-	// sees some ten thousand.
+	// peerCount is the number of providers; a server in the public network sees some ten
+	// thousand.
 	peerCount = 15_000
 	// burst is how many records a provider announces at once.
 	burst = 500
-	// fillSpan is the time in which the records of the fill arrive: short of
-	// records.MaxTTL, so that none has expired at its end.
+	// fillSpan is the time in which the records of the fill arrive: less than records.MaxTTL,
+	// so that none has expired when it ends.
 	fillSpan = 44 * time.Hour
-	// reannounce is when a record is announced again (go-libp2p-kad-dht: 22 h).
+	// reannounce is the age at which a record is republished (go-libp2p-kad-dht: 22 h).
 	reannounce = 22 * time.Hour
 )
 
-// Spaces of record numbers.
+// Ranges of record numbers.
 const (
 	popular = 1 << 60 // keys that many records share
-	absent  = 1 << 61 // keys that nobody has
+	absent  = 1 << 61 // keys without providers
 )
 
-// data makes records. Record i is always the same; it is made anew each time, so
-// that the memory measured is the store's.
+// data generates records. Record i is always the same. It is generated again each time, so
+// that only the memory of the store is measured.
 type data struct {
 	seed  uint64
 	fill  uint64 // records of the fill
@@ -48,7 +48,7 @@ func newData(seed, fill uint64) *data {
 	return d
 }
 
-// addrsOf returns addresses over TCP and QUIC.
+// addrsOf returns one TCP and one QUIC address.
 func addrsOf(r uint64) [][]byte {
 	ip := binary.BigEndian.AppendUint32([]byte{4}, uint32(r)) // ip4
 	tcp := append(append([]byte{}, ip...), 6, 0x0f, 0xa1)     // tcp 4001
@@ -56,7 +56,7 @@ func addrsOf(r uint64) [][]byte {
 	return [][]byte{tcp, quic}
 }
 
-// mix returns a number that looks random for each pair.
+// mix returns a pseudo-random number for each pair.
 func mix(a, b uint64) uint64 {
 	x := a + b*0x9e3779b97f4a7c15
 	for _, m := range [...]uint64{0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93} {
@@ -77,7 +77,7 @@ func (d *data) appendKey(dst []byte, i uint64) []byte {
 	return dst
 }
 
-// record makes record i in a's memory.
+// record generates record i, reusing the memory of a.
 func (d *data) record(a *ProviderRecord, i uint64, now time.Time) {
 	a.Key = d.appendKey(a.Key[:0], i)
 	a.Provider = d.peers[mix(d.seed, i/burst)%peerCount]
@@ -85,7 +85,7 @@ func (d *data) record(a *ProviderRecord, i uint64, now time.Time) {
 	a.Provider.AddrsExpire = now.Add(records.ProviderAddrTTL)
 }
 
-// arrival returns when record i of the fill arrives, counted from its start.
+// arrival returns when record i of the fill arrives, as an offset from the start.
 func (d *data) arrival(i uint64) time.Duration {
 	return time.Duration(float64(fillSpan) * (float64(i) / float64(d.fill)))
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Figure is one thing measured.
+// Figure is one measured value.
 type Figure struct {
 	Name  string  `json:"name"`
 	Unit  string  `json:"unit"`
 	Value float64 `json:"value"`
-	// Less says that a smaller value is the better one.
+	// Less means that smaller values are better.
 	Less bool `json:"less"`
 }
 
@@ -19,7 +19,7 @@ func less(name, unit string, v float64) Figure {
 	return Figure{Name: name, Unit: unit, Value: v, Less: true}
 }
 
-// latencies are durations of single calls. Owned by one goroutine.
+// latencies are the durations of single calls. One goroutine owns them.
 type latencies struct {
 	all    []time.Duration
 	sorted bool
@@ -39,10 +39,10 @@ func (l *latencies) us(p float64) float64 {
 	return float64(l.all[min(int(float64(len(l.all))*p), len(l.all)-1)].Nanoseconds()) / 1e3
 }
 
-// ms returns a percentile in milliseconds; 1 is the longest.
+// ms returns a percentile in milliseconds. At 1 it is the maximum.
 func (l *latencies) ms(p float64) float64 { return l.us(p) / 1e3 }
 
-// percentiles returns some of them as figures in microseconds.
+// percentiles returns percentiles as figures in microseconds.
 func (l *latencies) percentiles(name string, ps ...float64) (out []Figure) {
 	names := map[float64]string{0.5: " p50", 0.99: " p99", 0.999: " p999"}
 	for _, p := range ps {

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// Limits are what the disk and the machine can do at all.
+// Limits are the limits of the disk and the machine.
 type Limits struct {
 	FsyncP50 float64 `json:"fsync_p50_us"` // append 4 KiB, fdatasync
 	FsyncP99 float64 `json:"fsync_p99_us"`
-	WriteMBs float64 `json:"sequential_write_mb_s"` // 256 MiB with its fsync
+	WriteMBs float64 `json:"sequential_write_mb_s"` // 256 MiB including its fsync
 	CPUs     int     `json:"cpus"`
 	Go       string  `json:"go"`
 	Platform string  `json:"platform"`
 }
 
-// String is the line above the table.
+// String returns the line above the table.
 func (l *Limits) String() string {
 	return fmt.Sprintf("this disk: append of 4 KiB with fsync p50 %.0f us, p99 %.0f us; sequential write %.0f MB/s; %d CPUs, %s, %s",
 		l.FsyncP50, l.FsyncP99, l.WriteMBs, l.CPUs, l.Go, l.Platform)

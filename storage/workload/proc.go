@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// usage is what the process has used so far.
+// usage is what the process has used since its start.
 type usage struct {
 	at    time.Time
 	cpu   time.Duration
-	wrote int64 // bytes given to write calls
+	wrote int64 // bytes passed to write calls
 }
 
 func measure() usage {
@@ -23,13 +23,13 @@ func measure() usage {
 	return usage{at: time.Now(), cpu: time.Duration(r.Utime.Nano() + r.Stime.Nano()), wrote: procNumber("io", "wchar:")}
 }
 
-// since returns what was used since u.
+// since returns what the process has used since u.
 func (u usage) since() (took, cpu time.Duration, wrote int64) {
 	now := measure()
 	return now.at.Sub(u.at), now.cpu - u.cpu, now.wrote - u.wrote
 }
 
-// procNumber reads a number of this process from /proc; 0 where there is none.
+// procNumber reads a number of this process from /proc. It returns 0 if there is none.
 func procNumber(file, name string) (n int64) {
 	b, err := os.ReadFile("/proc/self/" + file)
 	if err != nil {
@@ -43,13 +43,13 @@ func procNumber(file, name string) (n int64) {
 	return n
 }
 
-// anonymous returns the memory of this process that no file backs, in bytes: heap
-// and stacks, but not pages of a mapped file, which the system takes back at will.
+// anonymous returns the memory of this process that is not backed by a file, in bytes: heap
+// and stacks, but not the pages of mapped files, which the system can reclaim at any time.
 func anonymous() int64 { return procNumber("status", "RssAnon:") << 10 }
 
-// quiet waits until the process has stopped writing, so that what the work before
-// has left to do is not taken for the cost of what follows. Not for ever: a store
-// may have a lot to do.
+// quiet waits until the process has stopped writing, so that background work of the previous
+// step is not counted for the next. The wait is bounded, because a store may have a lot of
+// background work.
 func quiet() {
 	const still, poll, most = 5, 100 * time.Millisecond, 30 * time.Second
 	begin, n, last := time.Now(), 0, int64(-1)
@@ -63,10 +63,10 @@ func quiet() {
 	}
 }
 
-// peak is the most anonymous memory seen.
+// peak is the maximum of the anonymous memory.
 type peak struct{ bytes atomic.Int64 }
 
-// watch samples until stop is closed.
+// watch samples the memory until stop is closed.
 func (p *peak) watch(stop <-chan struct{}) {
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
@@ -80,7 +80,7 @@ func (p *peak) watch(stop <-chan struct{}) {
 	}
 }
 
-// dirBytes returns the lengths of all files below dir.
+// dirBytes returns the combined length of all files below dir.
 func dirBytes(dir string) (n int64, err error) {
 	err = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
 		if os.IsNotExist(err) {

@@ -9,23 +9,23 @@ import (
 	"text/tabwriter"
 )
 
-// Report is what Compare has measured.
+// Report is the result of Compare.
 type Report struct {
 	Config Config   `json:"config"`
 	Limits Limits   `json:"limits"`
-	Stores []string `json:"stores"` // the first is compared with the others
+	Stores []string `json:"stores"` // the first one is compared with the others
 	Rows   []Row    `json:"rows"`
 }
 
-// Row is a figure of every store.
+// Row is one figure of every store.
 type Row struct {
 	Name   string             `json:"name"`
 	Unit   string             `json:"unit"`
-	Less   bool               `json:"less"` // the smaller the better
+	Less   bool               `json:"less"` // smaller values are better
 	Values map[string]float64 `json:"values"`
 }
 
-// add takes figures of one store.
+// add adds the figures of one store.
 func (r *Report) add(store string, figures []Figure) {
 	for _, f := range figures {
 		r.row(f).Values[store] = f.Value
@@ -42,8 +42,8 @@ func (r *Report) row(f Figure) *Row {
 	return &r.Rows[len(r.Rows)-1]
 }
 
-// WriteTable writes the report for people: a column for each store, then how many
-// times better the first is than each of the others.
+// WriteTable writes the report as a table: a column per store, then how many times better the
+// first store is than each of the others.
 func (r *Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s records; %s\n\n", thousands(r.Config.Records), r.Limits.String())
@@ -73,7 +73,7 @@ func (r *Report) cells(row *Row) []string {
 	return cells
 }
 
-// ratio says how many times better store a is than b.
+// ratio returns how many times better store a is than b.
 func (r *Row) ratio(a, b string) string {
 	x, okA := r.Values[a]
 	y, okB := r.Values[b]
@@ -86,7 +86,7 @@ func (r *Row) ratio(a, b string) string {
 	return "-"
 }
 
-// number writes three digits or more, thousands apart.
+// number formats a number with at least three digits and thousands separators.
 func number(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 100:

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// What Compare asks besides the steps.
+// The requests of Compare other than steps.
 const (
 	askOpen = "open" // open the store and answer one lookup
 	askLoad = "load" // add records until killed
 )
 
-// request is a line that Compare writes to a process.
+// request is a line that Compare sends to a process.
 type request struct {
 	Step   string `json:"step"`
 	Config Config `json:"config"`
@@ -23,18 +23,18 @@ type request struct {
 	State  state  `json:"state"`
 }
 
-// reply is the line it gets back.
+// reply is the line that the process sends back.
 type reply struct {
 	Figures []Figure `json:"figures"`
 	State   state    `json:"state"`
 	Error   string   `json:"error,omitempty"`
 }
 
-// Open opens the store in a directory that exists.
+// Open opens the store in an existing directory.
 type Open func(dir string) (Store, error)
 
-// Serve measures the store that open opens as Compare asks for it on in, until in
-// ends. It is what a Target's command runs.
+// Serve opens a store with open and executes the requests of Compare on in, until in ends. A
+// Target's command calls it.
 func Serve(in io.Reader, out io.Writer, open Open) (err error) {
 	var b *bench
 	defer func() {
@@ -70,7 +70,7 @@ func Serve(in io.Reader, out io.Writer, open Open) (err error) {
 	}
 }
 
-// openBench opens the store and looks one record up, if there must be one.
+// openBench opens the store and, after the fill, looks up one record.
 func openBench(req *request, open Open) (*bench, []Figure, error) {
 	begin := time.Now()
 	s, err := open(req.Dir)

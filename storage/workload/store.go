@@ -9,38 +9,38 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// ProviderRecord says that a peer has the content of a key.
+// ProviderRecord is a provider record to store.
 type ProviderRecord = runs.ProviderRecord
 
-// Store is a store of provider records that is measured. Safe for concurrent use;
-// it keeps none of the memory it is given. Records live records.MaxTTL from now.
+// Store is a store of provider records that can be measured. Safe for concurrent use. It does
+// not keep any memory it is given. Records live records.MaxTTL from now.
 type Store interface {
-	// Add stores records in one batch, durable on return.
+	// Add stores records in one batch. They are durable on return.
 	Add(now time.Time, batch []ProviderRecord) error
-	// Put stores one record, durable on return.
+	// Put stores one record. It is durable on return.
 	Put(now time.Time, a *ProviderRecord) error
-	// Queue stores one record that nobody waits for, durable within the store's
-	// commit window.
+	// Queue stores one record without waiting. It becomes durable within the store's commit
+	// window.
 	Queue(now time.Time, a *ProviderRecord) error
-	// Sync makes durable and visible what was queued.
+	// Sync makes everything queued durable and visible.
 	Sync() error
-	// Lookup returns how many live providers of a key it finds, at most records'
-	// answer of 20, after decoding each.
+	// Lookup returns how many live providers of a key it finds, at most answerPeers. It
+	// decodes each of them.
 	Lookup(now time.Time, key []byte) (int, error)
-	// Expire removes what had expired at now, or whole parts of it, and tells how
-	// many records that were.
+	// Expire removes records that expired at now or before, or whole groups of them, and
+	// returns how many it removed.
 	Expire(now time.Time) (int64, error)
-	// Close makes durable what was queued and lets go of the files.
+	// Close makes everything queued durable and closes the files.
 	Close() error
 }
 
-// answerPeers is how many providers an answer names at most.
+// answerPeers is the maximum number of providers in an answer.
 const answerPeers = 20
 
-// Window is the commit window to give to stores that have none of their own.
+// Window is the commit window for stores that do not have one of their own.
 const Window = storage.DefaultCommitWindow
 
-// providers is what the node's own stores offer.
+// providers is the interface of the node's own stores.
 type providers interface {
 	AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error
 	AddProviders(now time.Time, recs []ProviderRecord, durable bool) (refused int, err error)
@@ -50,12 +50,12 @@ type providers interface {
 	Close() error
 }
 
-// own measures one of the node's own stores.
+// own adapts one of the node's own stores.
 type own struct{ s providers }
 
 var _ Store = own{}
 
-// OpenNode opens the store that a node keeps its provider records in.
+// OpenNode opens the store in which a node keeps its provider records.
 func OpenNode(dir string) (Store, error) {
 	s, err := storage.Open(dir, storage.Options{})
 	if err != nil {
@@ -88,8 +88,8 @@ func (o own) Lookup(now time.Time, key []byte) (int, error) {
 	return len(ps), err
 }
 
-// Expire looks an hour ahead: the node keeps what has expired for that long,
-// unseen, because clocks jump.
+// Expire passes a time one hour ahead: the node keeps expired records that long, invisible,
+// because clocks may jump.
 func (o own) Expire(now time.Time) (removed int64, err error) {
 	for {
 		x, err := o.s.Expire(now.Add(records.ExpireGrace))

@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// errNoTracer is returned by countSyncs where strace cannot be had.
+// errNoTracer is returned by countSyncs if strace is not available.
 var errNoTracer = errors.New("no strace")
 
-// countSyncs returns how many fsyncs and fdatasyncs this process made during fn. It has
-// strace attach for that time, which slows fn down: it is no time to measure
-// anything else.
+// countSyncs returns how many fsyncs and fdatasyncs this process made during fn. It attaches
+// strace meanwhile, which slows fn down, so that fn must not measure anything else.
 func countSyncs(fn func() error) (n int64, err error) {
 	path, err := exec.LookPath("strace")
 	if err != nil {
@@ -34,7 +33,7 @@ func countSyncs(fn func() error) (n int64, err error) {
 	}
 	err = fn()
 	_ = cmd.Process.Signal(os.Interrupt)
-	_ = cmd.Wait() // it dies of the signal, after writing
+	_ = cmd.Wait() // it dies of the signal after writing its table
 	table, readErr := os.ReadFile(out)
 	if err = errors.Join(err, readErr); err != nil {
 		return 0, err
@@ -42,7 +41,7 @@ func countSyncs(fn func() error) (n int64, err error) {
 	return sumCalls(string(table)), nil
 }
 
-// attach starts strace and waits until it has hold of this process.
+// attach starts strace and waits until it has attached to this process.
 func attach(cmd *exec.Cmd) error {
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
@@ -56,7 +55,7 @@ func attach(cmd *exec.Cmd) error {
 		lines := bufio.NewScanner(pipe)
 		ok := lines.Scan() && strings.Contains(lines.Text(), "attached")
 		attached <- ok
-		for lines.Scan() { // it must not wait for us
+		for lines.Scan() { // drain the pipe so that strace does not block
 		}
 	}()
 	select {
@@ -68,7 +67,7 @@ func attach(cmd *exec.Cmd) error {
 		_ = cmd.Process.Kill()
 	}
 	_ = cmd.Wait()
-	return errNoTracer // not allowed to, in most containers
+	return errNoTracer // most containers do not permit it
 }
 
 // sumCalls adds up the calls in strace's table: percent, seconds, usecs, calls,

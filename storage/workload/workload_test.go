@@ -17,7 +17,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// serveEnv makes the test's program a process that Compare drives.
+// serveEnv turns the test binary into a process that Compare controls.
 const serveEnv = "HOLDFAST_WORKLOAD_SERVE"
 
 func TestMain(m *testing.M) {
@@ -38,12 +38,12 @@ func target(name string) Target {
 	}}
 }
 
-// small is work for a test.
+// small returns the config of a short run.
 func small() Config {
 	return Config{Records: 5000, Window: 60 * time.Millisecond, Callers: []int{1, 16}, Batches: []int{100}}
 }
 
-// TestCompare does all steps with two stores.
+// TestCompare runs all steps with two stores.
 func TestCompare(t *testing.T) {
 	var done []string
 	r, err := Compare(t.Context(), small(), t.TempDir(), []Target{target("a"), target("b")}, func(step, target string, f []Figure) {
@@ -81,9 +81,9 @@ func TestCompareSomeSteps(t *testing.T) {
 	dir := t.TempDir()
 	c.Steps = []string{"lookup"}
 	_, err = Compare(t.Context(), c, dir, []Target{target("a")}, nil)
-	require.ErrorContains(t, err, "providers of record", "nothing was filled in")
+	require.ErrorContains(t, err, "providers of record", "the fill was skipped")
 	_, err = Compare(t.Context(), c, dir, []Target{target("a")}, nil)
-	require.ErrorIs(t, err, os.ErrExist, "measured on an old store")
+	require.ErrorIs(t, err, os.ErrExist, "runs on an existing store")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = Compare(ctx, c, t.TempDir(), []Target{target("a")}, nil)
@@ -101,7 +101,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestServeReports: what a store fails at arrives as the error of Compare.
+// TestServeReports checks that an error of a store reaches Compare.
 func TestServeReports(t *testing.T) {
 	broken := errors.New("broken")
 	in := `{"step":"open","config":{"records":1000}}
@@ -114,8 +114,8 @@ func TestServeReports(t *testing.T) {
 	require.Error(t, Serve(strings.NewReader("no JSON"), io.Discard, nil))
 }
 
-// TestData: records are the same each time, and as many keys have one provider as
-// should.
+// TestData checks that the records are always the same, and that the expected number of keys
+// has one provider.
 func TestData(t *testing.T) {
 	const n = 20_000
 	d, again := newData(7, n), newData(7, n)
