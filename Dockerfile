@@ -1,8 +1,8 @@
-# An image of holdfast alone: no shell, no libraries, no root.
+# An image with only the holdfast binary: no shell, no libraries, no root user.
 #
 #   docker build --build-arg VERSION=v1.2.3 --build-arg REVISION="$(git rev-parse HEAD)" -t holdfast .
 #
-# docs/OPERATIONS.md, "Docker", says how to run it.
+# docs/OPERATIONS.md, "Docker", describes how to run it.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -27,14 +27,14 @@ LABEL org.opencontainers.image.title="holdfast" \
 COPY --from=build /out/holdfast /usr/local/bin/holdfast
 COPY --from=build --chown=65532:65532 /out/state/ /
 USER 65532:65532
-# Metrics and health are for others on the container's network; publish the port
-# to trusted ones only.
+# Metrics and health are reachable from the container's network; publish the port only
+# to trusted networks.
 ENV HOLDFAST_STORAGE__PATH=/data \
     HOLDFAST_METRICS__LISTEN=0.0.0.0:9474
 VOLUME /data
 EXPOSE 4011/tcp 4011/udp 9474/tcp
 STOPSIGNAL SIGTERM
-# Busy is not dead: only five failures in a row are.
+# A busy node may miss a check: only five failures in a row make it unhealthy.
 HEALTHCHECK --interval=30s --timeout=15s --start-period=20s --retries=5 CMD ["/usr/local/bin/holdfast", "health"]
 ENTRYPOINT ["/usr/local/bin/holdfast"]
 CMD ["serve"]

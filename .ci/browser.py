@@ -12,14 +12,14 @@ import urllib.error
 import urllib.request
 
 HOLDFAST, WORK, SHOTS = sys.argv[1:4]
-PATIENCE = 60  # seconds that anything may take
+PATIENCE = 60  # seconds that any step may take
 ENV = dict(
     os.environ,
     HOLDFAST_NETWORK__PROTOCOL_PREFIX="/browser",
     HOLDFAST_METRICS__LISTEN="127.0.0.1:0",
     HOLDFAST_NETWORK__LISTEN="/ip4/127.0.0.1/tcp/0",
 )
-# Without the last ones Chromium speaks to the world at every start.
+# The last options keep Chromium from connecting to the internet at each start.
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars --disable-dev-shm-usage"
@@ -27,7 +27,7 @@ FLAGS = (
 
 
 def until(what, ready):
-    """Waits until ready() gives something, and returns it."""
+    """Waits until ready() returns a true value, and returns it."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         got = ready()
@@ -109,7 +109,7 @@ def fits(browser, what):
 
 
 def live(browser, daemon):
-    """Has the daemon ask, and says whether the first tiles show it."""
+    """Makes the daemon send a request, and returns whether the first tiles show it."""
     daemon.ask("closest", "some key")
     return browser.js("[...document.querySelectorAll('.tiles b')].slice(0, 4).some(b => !b.innerText.startsWith('0'))")
 
@@ -143,7 +143,7 @@ def silence(browser, url, daemon):
 
 
 def isolation(browser, daemon, others):
-    """Takes all peers of a daemon away."""
+    """Removes all peers of a daemon."""
     browser.open(daemon.url(), 1180, "light")
     for other in others:
         other.process.send_signal(signal.SIGKILL)

@@ -10,34 +10,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rateInterval stands in queries for $__rate_interval where they are only parsed;
-// no query may write it.
+// rateInterval replaces $__rate_interval in queries that are only parsed. No query
+// contains it otherwise.
 const rateInterval = 7919 * time.Second
 
-// substitute replaces what Grafana would.
+// substitute replaces the variables as Grafana does.
 func substitute(expr, job, instance string, interval time.Duration) string {
 	return strings.NewReplacer(
 		"$__rate_interval", interval.String(), "$job", job, "$instance", instance,
 	).Replace(expr)
 }
 
-// parseQuery parses a query of the dashboard; its variables stay what they are.
+// parseQuery parses a query of the dashboard; the variables keep their names.
 func parseQuery(t testing.TB, expr string) parser.Expr {
 	t.Helper()
 	return parse(t, substitute(expr, "$job", "$instance", rateInterval))
 }
 
-// pictures are the panels that are no rows.
-func (b board) pictures() []panel {
+// graphs returns the panels that are not rows.
+func (b board) graphs() []panel {
 	return slices.DeleteFunc(slices.Clone(b.Panels), func(p panel) bool { return p.Type == "row" })
 }
 
 func TestDashboardIdentity(t *testing.T) {
 	b := readBoard(t)
-	require.Equal(t, "holdfast-node", b.UID, "bookmarks and links use it")
+	require.Equal(t, "holdfast-node", b.UID, "bookmarks and links depend on it")
 	require.Equal(t, 39, b.SchemaVersion)
-	require.Nil(t, b.Inputs, "an import must not ask questions")
-	require.Nil(t, b.ID, "an ID belongs to one Grafana")
+	require.Nil(t, b.Inputs, "an import must not require input")
+	require.Nil(t, b.ID, "an ID is valid in one Grafana only")
 	require.NotEmpty(t, b.Title)
 }
 
@@ -66,10 +66,10 @@ func TestDashboardRestarts(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("there is no annotation of restarts")
+	t.Fatal("no annotation for restarts")
 }
 
-// units are those of Grafana that are used; a misspelt one would be shown as text.
+// units are the Grafana units in use. Grafana shows a misspelt one as text.
 var units = strings.Fields("none short s bytes Bps percentunit reqps ops cps wps")
 
 func TestDashboardPanels(t *testing.T) {
@@ -77,13 +77,13 @@ func TestDashboardPanels(t *testing.T) {
 	ids, titles := map[int]bool{}, map[string]bool{}
 	for _, p := range b.Panels {
 		require.NotEmpty(t, p.Title)
-		require.False(t, ids[p.ID], "%s: panel %d is there twice", p.Title, p.ID)
-		require.False(t, titles[p.Title], "two panels are called %q", p.Title)
+		require.False(t, ids[p.ID], "%s: two panels have the ID %d", p.Title, p.ID)
+		require.False(t, titles[p.Title], "two panels have the title %q", p.Title)
 		ids[p.ID], titles[p.Title] = true, true
-		require.Empty(t, p.Panels, "%s: panels of a closed row escape these tests", p.Title)
+		require.Empty(t, p.Panels, "%s: these tests do not see panels in a collapsed row", p.Title)
 	}
-	for _, p := range b.pictures() {
-		require.GreaterOrEqual(t, len(p.Description), 20, "%s: what does it show, and what is good or bad?", p.Title)
+	for _, p := range b.graphs() {
+		require.GreaterOrEqual(t, len(p.Description), 20, "%s: describe what it shows, and which values are good or bad", p.Title)
 		require.Contains(t, units, p.FieldConfig.Defaults.Unit, p.Title)
 		require.Equal(t, datasource{"prometheus", "${datasource}"}, p.Datasource, p.Title)
 		require.NotEmpty(t, p.Targets, p.Title)
@@ -98,8 +98,8 @@ func TestDashboardPanels(t *testing.T) {
 	}
 }
 
-// TestDashboardLayout: the first row is numbers, the others are pictures over
-// time; nothing overlaps or leaves the grid.
+// TestDashboardLayout checks that the first row has numbers and the others have graphs
+// over time, and that no panel overlaps another or leaves the grid.
 func TestDashboardLayout(t *testing.T) {
 	b := readBoard(t)
 	rows := 0
@@ -118,7 +118,7 @@ func TestDashboardLayout(t *testing.T) {
 		require.True(t, g.X >= 0 && g.W > 0 && g.X+g.W <= 24 && g.H > 0, "%s leaves the grid", p.Title)
 		for x := g.X; x < g.X+g.W; x++ {
 			for y := g.Y; y < g.Y+g.H; y++ {
-				require.Empty(t, taken[x][y], "%s lies on it", p.Title)
+				require.Empty(t, taken[x][y], "%s overlaps it", p.Title)
 				taken[x][y] = p.Title
 			}
 		}
@@ -127,11 +127,11 @@ func TestDashboardLayout(t *testing.T) {
 	require.Equal(t, 10, rows)
 }
 
-// rateFunctions take a range of a counter.
+// rateFunctions are the functions that take a range of a counter.
 var rateFunctions = []string{"rate", "increase", "irate"}
 
-// checkQuery holds a query to the rules: it is about the chosen nodes only, and
-// counters are rates over $__rate_interval.
+// checkQuery checks that a query selects only the chosen nodes, and that it uses
+// counters as rates over $__rate_interval.
 func checkQuery(t *testing.T, expr string) {
 	t.Helper()
 	types := metricTypes(t)
@@ -141,18 +141,18 @@ func checkQuery(t *testing.T, expr string) {
 		n++
 		require.Equal(t, `job=~"$job"`, matcher(s, "job"), s.Name)
 		require.Equal(t, `instance=~"$instance"`, matcher(s, "instance"), s.Name)
-		require.Zero(t, s.OriginalOffset, "%s: an offset", s.Name)
+		require.Zero(t, s.OriginalOffset, "%s has an offset", s.Name)
 		_, rises, known := metricOf(types, s.Name)
 		require.True(t, known, "%s: no such metric", s.Name)
-		require.Equal(t, rises, inRate(in), "%s: rates are for counters, and counters for rates", s.Name)
+		require.Equal(t, rises, inRate(in), "%s: only counters have rates, and counters are only used in rates", s.Name)
 	})
 	require.Positive(t, n, "no selector")
 	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
 		switch n := n.(type) {
 		case *parser.MatrixSelector:
-			require.Equal(t, rateInterval, n.Range, "a range other than $__rate_interval")
+			require.Equal(t, rateInterval, n.Range, "a range must be $__rate_interval")
 		case *parser.SubqueryExpr:
-			require.Fail(t, "a subquery")
+			require.Fail(t, "subqueries are not allowed")
 		}
 		return nil
 	})
@@ -169,12 +169,12 @@ func inRate(in []parser.Node) bool {
 	return false
 }
 
-// TestDashboardShowsEverything: each metric of the node has its place, but for
-// those named here.
+// TestDashboardShowsEverything checks that every metric of the node, and every upstream
+// metric listed, is in a panel.
 func TestDashboardShowsEverything(t *testing.T) {
 	shown := map[string]bool{}
 	types := metricTypes(t)
-	for _, p := range readBoard(t).pictures() {
+	for _, p := range readBoard(t).graphs() {
 		for _, q := range p.Targets {
 			selectors(parseQuery(t, q.Expr), func(s *parser.VectorSelector, _ []parser.Node) {
 				name, _, _ := metricOf(types, s.Name)

@@ -17,11 +17,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// emptyFile lists what may return nothing, with reasons.
+// emptyFile lists the queries that may return nothing, with reasons.
 const emptyFile = "empty.txt"
 
-// TestLive lets Prometheus watch a network under traffic: every panel and every
-// alert finds its data, the healthy nodes raise no alert, the others do.
+// TestLive runs Prometheus on a network under traffic. Every panel and every alert must
+// have data. Alerts must fire for the nodes with a fault and for no others.
 func TestLive(t *testing.T) {
 	if os.Getenv(binaryEnv) == "" {
 		t.Skip("deploy/test/run builds the daemon and sets " + binaryEnv)
@@ -53,7 +53,7 @@ func TestLive(t *testing.T) {
 	deadline := time.Now().Add(patience)
 	for len(missing()) > 0 && time.Now().Before(deadline) {
 	}
-	require.Empty(t, missing(), "no data for these, and %s gives no reason", emptyFile)
+	require.Empty(t, missing(), "no data for these, and %s does not list them", emptyFile)
 	t.Logf("all panels and alerts have data after %s and %d rounds of traffic", time.Since(start).Round(time.Second), rounds)
 
 	t.Run("types", func(t *testing.T) { checkTypes(t, p) })
@@ -66,7 +66,7 @@ func TestLive(t *testing.T) {
 type query struct{ name, expr string }
 
 func panelChecks(t *testing.T) (all []query) {
-	for _, panel := range readBoard(t).pictures() {
+	for _, panel := range readBoard(t).graphs() {
 		for _, q := range panel.Targets {
 			all = append(all, query{panel.Title + " " + q.RefID, substitute(q.Expr, ".+", ".+", 10*scrapeInterval)})
 		}
@@ -74,8 +74,8 @@ func panelChecks(t *testing.T) (all []query) {
 	return exceptEmpty(t, all)
 }
 
-// alertChecks are the alerts without their comparisons: what these compare must
-// be there, and match.
+// alertChecks returns the alerts without their comparisons: the values that they compare
+// must exist, and their labels must match.
 func alertChecks(t *testing.T) (all []query) {
 	for _, a := range readAlerts(t) {
 		var bounds []parser.Expr
@@ -88,7 +88,7 @@ func alertChecks(t *testing.T) (all []query) {
 	return exceptEmpty(t, all)
 }
 
-// hasten has subqueries take a value at each scrape: their own steps are longer
+// hasten makes subqueries evaluate at each scrape, because their own steps are longer
 // than the test.
 func hasten(e parser.Expr) {
 	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
@@ -99,9 +99,9 @@ func hasten(e parser.Expr) {
 	})
 }
 
-// uncompared replaces each comparison within e by its left side, and appends the
-// right sides that are no constants to bounds. It does the same with "unless", whose
-// right side stands for a fault that a healthy network does not have.
+// uncompared replaces each comparison within e by its left side, and appends right sides
+// that are not constants to bounds. It does the same with "unless", whose right side is a
+// fault that a healthy network does not have.
 func uncompared(e parser.Expr, bounds *[]parser.Expr) parser.Expr {
 	switch n := e.(type) {
 	case *parser.ParenExpr:
@@ -130,8 +130,8 @@ func uncompared(e parser.Expr, bounds *[]parser.Expr) parser.Expr {
 	return e
 }
 
-// unanswered returns the queries that have no data yet. One that Prometheus
-// refuses ends the test.
+// unanswered returns the queries that have no data yet. A query that Prometheus rejects
+// fails the test.
 func unanswered(t *testing.T, p *prometheus, start time.Time, all []query) (left []query) {
 	for _, q := range all {
 		n, err := p.over(start, q.expr)
@@ -145,8 +145,8 @@ func unanswered(t *testing.T, p *prometheus, start time.Time, all []query) (left
 
 var emptyLine = regexp.MustCompile(`^(.+?): (.{20,})$`)
 
-// exceptEmpty leaves out the queries that the list excuses. The names in it must
-// exist, in this call or the other.
+// exceptEmpty returns the queries that emptyFile does not list. TestEmptyNames checks the
+// names in that file.
 func exceptEmpty(t *testing.T, all []query) (kept []query) {
 	file, err := os.Open(emptyFile)
 	require.NoError(t, err)
@@ -167,10 +167,10 @@ func exceptEmpty(t *testing.T, all []query) (kept []query) {
 	return kept
 }
 
-// TestEmptyNames: the list excuses nothing that is not there.
+// TestEmptyNames checks that every query that emptyFile lists exists.
 func TestEmptyNames(t *testing.T) {
 	var names []string
-	for _, p := range readBoard(t).pictures() {
+	for _, p := range readBoard(t).graphs() {
 		for _, q := range p.Targets {
 			names = append(names, p.Title+" "+q.RefID)
 		}
@@ -187,7 +187,7 @@ func TestEmptyNames(t *testing.T) {
 	}
 }
 
-// checkTypes: what the tests of files believe of the metrics of others is so.
+// checkTypes compares the metric types that the file tests assume with those exported.
 func checkTypes(t *testing.T, p *prometheus) {
 	var said map[string][]struct {
 		Type string `json:"type"`
@@ -197,12 +197,12 @@ func checkTypes(t *testing.T, p *prometheus) {
 		if name == "up" || name == "libp2p_rcmgr_blocked_resources" {
 			continue // made by Prometheus; appears with the first block
 		}
-		require.NotEmpty(t, said[name], "%s is not there", name)
+		require.NotEmpty(t, said[name], "%s is not exported", name)
 		require.Equal(t, kind, said[name][0].Type, name)
 	}
 }
 
-// lint has promtool look at the metrics of a node that are ours.
+// lint runs promtool on the node's own metrics.
 func lint(t *testing.T, addr string) {
 	resp, err := http.Get("http://" + addr + "/metrics")
 	require.NoError(t, err)
@@ -218,7 +218,7 @@ func lint(t *testing.T, addr string) {
 	require.Empty(t, string(out))
 }
 
-// checkRules: Prometheus evaluates every rule without an error.
+// checkRules checks that Prometheus evaluates every rule without an error.
 func checkRules(t *testing.T, p *prometheus) {
 	var r struct {
 		Groups []struct {
@@ -238,8 +238,8 @@ func checkRules(t *testing.T, p *prometheus) {
 	require.Len(t, readAlerts(t), n)
 }
 
-// checkAlarms: the conditions hold for the nodes that are in trouble and for no
-// other. (How long they must hold is for the unit tests.)
+// checkAlarms checks that the conditions of the alerts hold for the nodes with a fault
+// and for no others. (The unit tests check how long they must hold.)
 func checkAlarms(t *testing.T, p *prometheus, w *network) {
 	down := w.nodes[1]
 	down.kill()

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// binaryEnv names the built program; without it the tests that need it are left out.
+// binaryEnv is the path of the built program; without it the tests that need it are skipped.
 const binaryEnv = "HOLDFAST_BIN"
 
 // settings make every background task run within seconds.
@@ -31,7 +31,7 @@ var settings = []string{
 	"HOLDFAST_LOG__FORMAT=text",
 }
 
-// anyLocal is any free port of this machine.
+// anyLocal is any free port on loopback.
 const anyLocal = "127.0.0.1:0"
 
 // process is a running program whose output is kept.
@@ -42,7 +42,7 @@ type process struct {
 	logs logs
 }
 
-// logs is what a program wrote. Safe for concurrent use.
+// logs is the output of a program. Safe for concurrent use.
 type logs struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -60,7 +60,7 @@ func (l *logs) String() string {
 	return l.text.String()
 }
 
-// spawn starts a program, which the end of the test kills.
+// spawn starts a program and kills it at the end of the test.
 func spawn(t testing.TB, name string, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{name: name, cmd: cmd, done: make(chan struct{})}
@@ -79,7 +79,7 @@ func spawn(t testing.TB, name string, cmd *exec.Cmd) *process {
 	return p
 }
 
-// kill ends the program at once and waits. It may be called again.
+// kill kills the program and waits for it. It may be called again.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
@@ -140,10 +140,10 @@ func serve(t testing.TB, dir, metrics string, listen []string, args ...string) *
 	return nil
 }
 
-// addr is where others find the node: over TCP, with the peer ID.
+// addr returns the node's TCP address with its peer ID.
 func (d *daemon) addr() string { return d.listen[0] + "/p2p/" + d.id }
 
-// status is a part of what `holdfast status --json` prints.
+// status is a part of the output of `holdfast status --json`.
 type status struct {
 	Metrics  string `json:"metrics_addr"`
 	Verified int    `json:"verified_peers"`
@@ -157,7 +157,7 @@ func (d *daemon) status() (s status) {
 	return s
 }
 
-// do runs a command at the node.
+// do runs a command against the node.
 func (d *daemon) do(args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -169,14 +169,14 @@ func (d *daemon) do(args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// network is some nodes that know each other, and traffic between them.
+// network is a network of nodes, and one node without peers.
 type network struct {
 	t     testing.TB
 	nodes []*daemon
-	alone *daemon // knows nobody
+	alone *daemon // has no peers
 }
 
-// newNetwork starts n nodes, and one that is alone.
+// newNetwork starts n connected nodes, and one without peers.
 func newNetwork(t testing.TB, n int) *network {
 	t.Helper()
 	dir := t.TempDir()
@@ -197,7 +197,7 @@ func newNetwork(t testing.TB, n int) *network {
 	return w
 }
 
-// patience bounds what must happen soon; nothing waits for it to pass.
+// patience is how long tests wait for a condition at most.
 const patience = 60 * time.Second
 
 func (w *network) eventually(ok func() bool, format string, args ...any) {
@@ -205,17 +205,17 @@ func (w *network) eventually(ok func() bool, format string, args ...any) {
 	require.Eventually(w.t, ok, patience, 100*time.Millisecond, append([]any{format}, args...)...)
 }
 
-// rareRounds is how seldom a record is stored that nobody takes: often enough to
-// be seen, too seldom for the alert of failing lookups.
+// rareRounds is the number of rounds per record that every peer refuses: often enough to
+// appear in the metrics, too rare for the alert on failing lookups.
 const rareRounds = 10
 
-// round lets the nodes do one of everything.
+// round makes the nodes do one of each operation.
 func (w *network) round(i int) {
 	n := len(w.nodes)
 	from, to := w.nodes[i%n], w.nodes[(i+1)%n]
 	key := fmt.Sprintf("/example/%d", i)
 	content := fmt.Sprintf("content %d", i)
-	// Some must fail. What counts is what Prometheus sees.
+	// Some of them must fail. The test checks what Prometheus sees.
 	_, _ = from.do("put", "--ttl", "2s", key, "soon gone")
 	_, _ = to.do("get", key)
 	_, _ = to.do("get", key+"-missing")
@@ -230,8 +230,8 @@ func (w *network) round(i int) {
 	}
 }
 
-// crash kills the last node, lets the first look for it, and starts it again at
-// the same place.
+// crash kills the last node, makes the first one search for it, and starts it again on
+// the same directory and addresses.
 func (w *network) crash() {
 	last := len(w.nodes) - 1
 	old := w.nodes[last]
@@ -240,7 +240,7 @@ func (w *network) crash() {
 	w.nodes[last] = serve(w.t, old.dir, old.metrics, old.listen, "--bootstrap", w.nodes[0].addr())
 }
 
-// refuseReload gives the node that is alone a bad configuration.
+// refuseReload reloads an invalid configuration on the node without peers.
 func (w *network) refuseReload() {
 	config := filepath.Join(filepath.Dir(w.alone.dir), "alone.toml")
 	require.NoError(w.t, os.WriteFile(config, []byte("no_such_key = 1\n"), 0o644))

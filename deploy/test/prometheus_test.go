@@ -28,7 +28,7 @@ type prometheus struct {
 	url string
 }
 
-// startPrometheus starts one that scrapes the targets and evaluates the rules.
+// startPrometheus starts a Prometheus that scrapes the targets and evaluates the rules.
 func startPrometheus(t testing.TB, targets []string) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,7 +42,7 @@ scrape_configs:
   - job_name: holdfast
     static_configs: [{targets: ["%s"]}]
 `, scrapeInterval, scrapeInterval, scrapeInterval, rules, strings.Join(targets, `", "`)), 0o644))
-	for range 3 { // another program may take the port first
+	for range 3 { // another program may take the port first, so retry
 		addr := freeAddr(t)
 		p := &prometheus{t: t, url: "http://" + addr, process: spawn(t, "prometheus", exec.Command("prometheus",
 			"--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr))}
@@ -72,7 +72,7 @@ func (p *prometheus) ready() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// ask calls the HTTP API; an error of Prometheus is returned, others end the test.
+// ask calls the HTTP API. It returns errors of Prometheus; other errors fail the test.
 func (p *prometheus) ask(path string, args url.Values, data any) error {
 	p.t.Helper()
 	resp, err := http.Get(p.url + "/api/v1/" + path + "?" + args.Encode())
@@ -90,7 +90,7 @@ func (p *prometheus) ask(path string, args url.Values, data any) error {
 	return nil
 }
 
-// series is one of a result: its labels and values.
+// series is one series of a result: its labels and values.
 type series struct {
 	Metric map[string]string `json:"metric"`
 	Value  [2]any            `json:"value"`

@@ -47,7 +47,7 @@ func checkAlert(t *testing.T, a alert) {
 		require.Empty(t, matcher(s, "instance"), s.Name)
 		_, rises, known := metricOf(types, s.Name)
 		require.True(t, known, "%s: no such metric", s.Name)
-		require.Equal(t, rises, inRate(in), "%s: rates are for counters, and counters for rates", s.Name)
+		require.Equal(t, rises, inRate(in), "%s: only counters have rates, and counters are only used in rates", s.Name)
 	})
 	require.True(t, keepsInstance(e), "the alert must name the node")
 }

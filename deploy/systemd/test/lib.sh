@@ -1,11 +1,11 @@
-# Makes a small Debian and boots it in systemd-nspawn; sourced by the tests of
-# deploy. Needs root. The Debian is kept in ${XDG_CACHE_HOME:-~/.cache}/holdfast-nspawn.
+# Builds a small Debian and boots it in systemd-nspawn; sourced by the tests in
+# deploy. Needs root. The Debian is cached in ${XDG_CACHE_HOME:-~/.cache}/holdfast-nspawn.
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 me=$(realpath --relative-to="$repo" "$0")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast-nspawn
 packages=systemd,systemd-sysv,dbus,ca-certificates,curl,git,procps
-machine=hf$$        # also names the network interface, which has room for 15 bytes
+machine=hf$$        # also names the network interface, whose name has at most 15 bytes
 net=10.$((RANDOM % 200 + 20)).$((RANDOM % 250)) # of the link between host and machine
 work=$(mktemp -d)
 root=$work/root
@@ -16,8 +16,8 @@ die() { echo "$me: FAILED: $*" >&2; exit 1; }
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 ok() { echo "   ok: $*"; }
 
-# tree makes the cached Debian and prints its path. One with other packages, or
-# older than 30 days, is made anew.
+# tree builds the cached Debian and prints its path. It is rebuilt if the list of
+# packages has changed, or after 30 days.
 tree() {
   local dir=$cache/bookworm-$(cksum <<<"$packages" | cut -d' ' -f1)
   mkdir -p "$cache"
@@ -36,7 +36,7 @@ tree() {
   echo "$dir"
 }
 
-# copy_tree gives this run its own copy, in $root.
+# copy_tree copies it to $root for this run.
 copy_tree() {
   local from
   from=$(tree) || die "no Debian tree"
@@ -44,8 +44,8 @@ copy_tree() {
   rm "$root/made"
 }
 
-# boot [NSPAWN OPTION...] starts $root and joins it to the host by a link of its
-# own: the machine is $net.2, the host $net.1. Ports of the host are not used.
+# boot [NSPAWN OPTION...] boots $root and connects it to the host by its own link: the
+# machine is $net.2, the host $net.1. No ports of the host are used.
 boot() {
   systemd-nspawn -q -D "$root" -M "$machine" --register=no --keep-unit --network-veth "$@" \
     -b --console=pipe </dev/null >"$work/console" 2>&1 &
@@ -66,7 +66,7 @@ m() {
     HOME=/root LANG=C.UTF-8 NO_COLOR=1 SYSTEMD_PAGER= "$@"
 }
 
-# wait_for SECONDS WHAT COMMAND... asks until the command succeeds.
+# wait_for SECONDS WHAT COMMAND... repeats COMMAND until it succeeds.
 wait_for() {
   local end=$((SECONDS + $1)) what=$2
   shift 2
@@ -75,13 +75,13 @@ wait_for() {
       cat "$work/console" >&2
       die "systemd-nspawn ended while waiting for $what"
     fi
-    ((SECONDS < end)) || die "no sign of $what in time"
+    ((SECONDS < end)) || die "$what: not in time"
     sleep 0.2
   done
 }
 
-# finish powers the machine off and removes it; a trap calls it at exit. A test
-# that starts more than processes stops that in clean_up.
+# finish powers the machine off and removes it; a trap calls it at exit. A test that
+# starts anything besides processes defines clean_up to stop it.
 clean_up() { :; }
 finish() {
   local rc=$?
@@ -89,11 +89,11 @@ finish() {
   set +e
   clean_up
   if [[ $rc -ne 0 && -n $leader ]]; then
-    echo "--- the last of the machine's journal"
+    echo "--- end of the machine's journal"
     m journalctl -q --no-pager -o short-monotonic -n 60 | cut -c1-400
   fi
   finish_jobs
-  # A mount left below would make rm delete what is not ours.
+  # If a mount is left below $work, rm would delete files of the host.
   grep -q " $work/" /proc/self/mounts || rm -rf --one-file-system "$work"
   [[ $rc -eq 0 ]] || echo "$me: FAILED"
   exit "$rc"
