@@ -33,7 +33,7 @@ func readHex(t testing.TB, file string) []byte {
 }
 
 // TestFrames reads every recorded frame with Holdfast's codec and with
-// go-libp2p-kad-dht's schema: both must see the same.
+// go-libp2p-kad-dht's schema: both must decode the same message.
 func TestFrames(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(framesDir, "*.hex"))
 	require.NoError(t, err)

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// village is a network of ours among peers that break the protocol.
+// village is a network of Holdfast nodes among peers that break the protocol.
 type village struct {
 	*mixedNet
 	fakes map[string]*rawPeer
 }
 
-// polite is a correct answer, as far as a peer can give one that stores nothing.
+// polite is a correct answer of a peer that stores nothing.
 func (v *village) polite(r *request) *dhtpb.Message {
 	m := &dhtpb.Message{Type: r.msg.Type, Key: r.msg.Key}
 	switch r.msg.Type {
@@ -34,11 +34,11 @@ func (v *village) polite(r *request) *dhtpb.Message {
 	return m
 }
 
-// behaviours are the ways in which peers in the wild, or on purpose, are wrong.
-// Each returns false when it stops reading the stream.
+// behaviours are the ways in which real or hostile peers break the protocol. Each returns
+// false when it stops reading the stream.
 func (v *village) behaviours() map[string]func(*request) bool {
 	return map[string]func(*request) bool{
-		// Every py-libp2p up to 0.4.0: go-libp2p-kad-dht dies of it.
+		// py-libp2p up to 0.4.0 does this; it crashes go-libp2p-kad-dht.
 		"acks without a record": func(r *request) bool {
 			m := v.polite(r)
 			m.Record = nil
@@ -103,8 +103,9 @@ func write(r *request, b []byte) bool {
 	return err == nil
 }
 
-// TestHostileNeighbours: five of ours live among one peer of each kind. Whatever
-// those do, every operation between ours works, and all of ours are alive after.
+// TestHostileNeighbours runs five Holdfast nodes among one peer of each kind. Whatever
+// those peers do, every operation between the Holdfast nodes works, and all five are
+// still up at the end.
 func TestHostileNeighbours(t *testing.T) {
 	v := &village{mixedNet: newNetwork(t, 5, 0), fakes: map[string]*rawPeer{}}
 	for how, serve := range v.behaviours() {
@@ -129,7 +130,7 @@ func TestHostileNeighbours(t *testing.T) {
 	t.Run("value", v.testValueOurs)
 	t.Run("ping", v.testPingOurs)
 
-	// The ones that look well-behaved from afar are in the table, so records go to them.
+	// The peers that look well-behaved are in routing tables, so they get records.
 	for _, how := range []string{"acks without a record", "serves one request a stream", "answers ADD_PROVIDER and goes on"} {
 		for _, typ := range []dhtpb.Message_MessageType{dhtpb.Message_PUT_VALUE, dhtpb.Message_ADD_PROVIDER} {
 			require.NotZero(t, v.fakes[how].count(typ, ""), "the peer that %s got no %s", how, typ)

@@ -11,13 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// jsInfo is a peer as js-libp2p names it.
+// jsInfo is a peer in the JSON of js/node.mjs.
 type jsInfo struct {
 	Peer  string   `json:"peer"`
 	Addrs []string `json:"addrs"`
 }
 
-// jsResult is what a query of the js node came to.
+// jsResult is the result of an operation of the js node.
 type jsResult struct {
 	Answered  []string `json:"answered"`
 	Errors    []string `json:"errors"`
@@ -93,8 +93,8 @@ func (n *jsNode) must(op string, args map[string]any) jsResult {
 	return r
 }
 
-// needed says that a suite was not set up: an error under interop/run, which sets
-// everything up; otherwise the test is skipped.
+// needed reports that a suite is not installed. Under interop/run, which installs
+// everything, that is an error; otherwise it skips the test.
 func needed(t testing.TB, name string) {
 	t.Helper()
 	if os.Getenv("HOLDFAST_INTEROP") != "" {

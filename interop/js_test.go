@@ -15,7 +15,8 @@ import (
 	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// jsNetwork is a net of five of ours and a js-libp2p server that knows one of them.
+// jsNetwork is a network of five Holdfast nodes and a js-libp2p server that knows one of
+// them.
 func jsNetwork(t *testing.T) (*mixedNet, *jsNode) {
 	nw := newNetwork(t, 5, 0)
 	js := newJS(t)
@@ -31,8 +32,8 @@ func (j *jsNode) join(n node) {
 		opTimeout, 100*time.Millisecond, "js did not take %s into its table", n.name())
 }
 
-// TestJSThroughOurs: a js node that knows one of ours finds through it peers,
-// providers and IPNS records of the others.
+// TestJSThroughOurs: a js node that knows one Holdfast node finds peers, providers and
+// IPNS records of the others through it.
 func TestJSThroughOurs(t *testing.T) {
 	nw, js := jsNetwork(t)
 	far := nw.nodes[4]
@@ -54,7 +55,7 @@ func TestJSThroughOurs(t *testing.T) {
 			require.Contains(t, r.Closest, n.host().ID().String())
 		}
 	})
-	t.Run("any_key", func(t *testing.T) { // js resets GET_PROVIDERS whose key is no multihash
+	t.Run("any_key", func(t *testing.T) { // js resets GET_PROVIDERS if the key is not a multihash
 		asker := newOursWith(t, holdfast.Config{Mode: holdfast.ModeClient, DHT: dht.Config{Trace: true}})
 		js.must("connect", map[string]any{"addr": hostAddr(t, asker.Host())})
 		require.Eventually(t, func() bool { return asker.tableSize() > 0 }, opTimeout, 100*time.Millisecond)
@@ -104,8 +105,8 @@ func TestJSThroughOurs(t *testing.T) {
 	})
 }
 
-// TestJSBetween: one of ours that knows a js node only finds through it what
-// another js node, which knows that one only, has published.
+// TestJSBetween: a Holdfast node and a js node both know only a second js node. Through
+// it, the Holdfast node finds what the first js node has published.
 func TestJSBetween(t *testing.T) {
 	nw := &mixedNet{t: t, nodes: nil}
 	middle := newJS(t)

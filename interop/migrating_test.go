@@ -53,7 +53,7 @@ func TestMigratingNamesAll(t *testing.T) {
 	}
 }
 
-// TestMigratingNamesExist checks that the page names only what Holdfast has.
+// TestMigratingNamesExist checks that every name of Holdfast on the page exists.
 func TestMigratingNamesExist(t *testing.T) {
 	b, err := os.ReadFile("../docs/MIGRATING.md")
 	require.NoError(t, err)
@@ -129,8 +129,8 @@ func ourNames(t *testing.T) map[string]string {
 	return known
 }
 
-// typeName returns the name of a type with its package, "" if it has none. Of a list or a
-// pointer it is that of the element.
+// typeName returns the name of a type with its package, or "" if it has none. For a list
+// or a pointer it is the name of the element.
 func typeName(pkg string, x ast.Expr) string {
 	switch x := x.(type) {
 	case *ast.StarExpr:
@@ -164,7 +164,7 @@ func migratingRows(t *testing.T) map[string][][2]string {
 	return rows
 }
 
-// declarations returns those of the Go files in dir, without tests.
+// declarations returns the declarations of the Go files in dir, without tests.
 func declarations(t *testing.T, dir string) (all []ast.Decl) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	require.NoError(t, err)
@@ -223,7 +223,7 @@ func fields(s *ast.TypeSpec, names map[string]ast.Expr) {
 	}
 }
 
-// receiver returns the type a method belongs to, "" for a function.
+// receiver returns the type a method belongs to, or "" for a function.
 func receiver(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return ""

@@ -26,11 +26,11 @@ import (
 	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// opTimeout bounds one operation. Nothing here waits for it: an operation that
-// comes near it has stalled.
+// opTimeout bounds one operation. No operation should take nearly as long: one that does
+// has stalled.
 const opTimeout = 30 * time.Second
 
-// node is what both implementations can do.
+// node is the interface that both implementations satisfy.
 type node interface {
 	routing.Routing
 	host() host.Host
@@ -48,8 +48,8 @@ type mixedNet struct {
 	rng   *mrand.Rand
 }
 
-// newNetwork starts ours nodes of Holdfast and theirs of go-libp2p-kad-dht, in
-// turns, and joins each through one earlier node of either kind.
+// newNetwork starts nodes of Holdfast (ours) and of go-libp2p-kad-dht (theirs) in turns.
+// Each joins through one earlier node of either kind.
 func newNetwork(t *testing.T, ours, theirs int) *mixedNet {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -81,8 +81,8 @@ func (nw *mixedNet) connect(a, b node) {
 	require.NoError(nw.t, a.host().Connect(ctx, info), "%s to %s", a.name(), b.name())
 }
 
-// settle refreshes every node, at least twice, until all know 20 others, or all
-// there are. A node that has just joined may know nobody yet.
+// settle refreshes every node, at least twice, until each knows 20 others, or all others
+// if there are fewer. A node that has just joined may know no peer yet.
 func (nw *mixedNet) settle() {
 	nw.t.Helper()
 	want := min(20, len(nw.nodes)-1)
@@ -111,13 +111,14 @@ func (nw *mixedNet) of(name string) []node {
 	return slices.DeleteFunc(slices.Clone(nw.nodes), func(n node) bool { return n.name() != name })
 }
 
-// pick returns a random node of one implementation, not one of not.
+// pick returns a random node of one implementation that is not in not.
 func (nw *mixedNet) pick(name string, not ...node) node {
 	all := slices.DeleteFunc(nw.of(name), func(n node) bool { return slices.Contains(not, n) })
 	return all[nw.rng.IntN(len(all))]
 }
 
-// nearest is the answer by brute force: the k nodes nearest to key but self.
+// nearest returns the correct answer, by brute force: the k nodes nearest to key, without
+// self.
 func (nw *mixedNet) nearest(key string, self peer.ID, k int) []peer.ID {
 	target := kad.KeyOf([]byte(key))
 	var ids []peer.ID
@@ -139,7 +140,7 @@ func (nw *mixedNet) ctx() context.Context {
 	return ctx
 }
 
-// pairs calls fn with every combination of implementations, own ones included.
+// pairs calls fn with every combination of implementations, also of one with itself.
 func pairs(t *testing.T, fn func(t *testing.T, from, to string)) {
 	for _, from := range []string{"holdfast", "kad-dht"} {
 		for _, to := range []string{"holdfast", "kad-dht"} {
@@ -189,7 +190,7 @@ func (n ipnsName) record(t testing.TB, seq uint64) []byte {
 	return b
 }
 
-// TestGoNetwork runs all five operations between 15 nodes of ours and 15 of
+// TestGoNetwork runs all five operations between 15 Holdfast nodes and 15 of
 // go-libp2p-kad-dht, in every direction.
 func TestGoNetwork(t *testing.T) {
 	nw := newNetwork(t, 15, 15)
@@ -203,8 +204,8 @@ func TestGoNetwork(t *testing.T) {
 	t.Run("after_churn", nw.testChurn)
 }
 
-// testClosest compares lookups with brute force. Of kad-dht, which stops once the
-// 3 nearest have answered, one wrong entry in 20 is tolerated.
+// testClosest compares lookups with brute force. It tolerates one wrong entry in 20 from
+// kad-dht, which stops once the 3 nearest have answered.
 func (nw *mixedNet) testClosest(t *testing.T) {
 	for range 10 {
 		key := randomKey()
@@ -224,8 +225,8 @@ func (nw *mixedNet) testClosest(t *testing.T) {
 	}
 }
 
-// newcomer starts a client of one implementation that has heard of one other node
-// only, of either kind, and is no part of nw.
+// newcomer starts a client of one implementation. It knows one other node, of either
+// kind, and is not part of nw.
 func (nw *mixedNet) newcomer(name string) node {
 	var n node
 	if name == "holdfast" {
@@ -292,8 +293,8 @@ func (nw *mixedNet) testValue(t *testing.T) {
 	})
 }
 
-// testNewerValue has one implementation replace what the other stored; then an
-// older record may win nowhere.
+// testNewerValue has one implementation replace what the other stored. No node may then
+// return or accept an older record.
 func (nw *mixedNet) testNewerValue(t *testing.T) {
 	pairs(t, func(t *testing.T, from, to string) {
 		name := newName(t)
@@ -341,8 +342,8 @@ func (nw *mixedNet) testPing(t *testing.T) {
 	})
 }
 
-// testChurn closes a third of the nodes of either kind; what was stored before is
-// still found, and lookups still end.
+// testChurn closes a third of the nodes of each kind. Records stored before are still
+// found, and lookups still end.
 func (nw *mixedNet) testChurn(t *testing.T) {
 	name, c := newName(t), randomCID(t)
 	value := name.record(t, 7)

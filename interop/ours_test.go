@@ -21,8 +21,8 @@ func newOurs(t testing.TB, mode holdfast.Mode) *ours {
 	return newOursWith(t, holdfast.Config{Mode: mode})
 }
 
-// newLenient is a server that also takes the keys of py-libp2p's demo: raw ones and
-// those of the namespace "example". It stores nothing of its own.
+// newLenient is a server that also accepts the keys of py-libp2p's demo: raw keys and the
+// namespace "example". It publishes nothing.
 func newLenient(t testing.TB) *ours {
 	t.Helper()
 	return newOursWith(t, holdfast.Config{
@@ -51,8 +51,8 @@ func (n *ours) closest(ctx context.Context, key string) ([]peer.ID, error) {
 	return ids, err
 }
 
-// refresh looks up the node itself and a random key. The node refreshes on its own
-// too, every 10 minutes.
+// refresh looks up the node itself and a random key. The node also refreshes itself every
+// 10 minutes.
 func (n *ours) refresh(ctx context.Context) error {
 	for _, key := range []string{string(n.Host().ID()), randomKey()} {
 		if _, err := n.Closest(ctx, []byte(key)); err != nil {

@@ -22,9 +22,9 @@ import (
 	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// TestGoPopularContent: go-libp2p-kad-dht answers with all providers it has, in up to
-// 4 MiB. All of them are found, by the library and over HTTP, and the first ones while
-// the others are still on their way.
+// TestGoPopularContent: go-libp2p-kad-dht answers with all providers it has, in up to 4
+// MiB. The library and HTTP find all of them, and return the first ones while the others
+// are still arriving.
 func TestGoPopularContent(t *testing.T) {
 	ids := randomIDs(t, 12_000)
 	for _, count := range []int{500, 4000, 8000, 12_000} {
@@ -54,7 +54,7 @@ func TestGoPopularContent(t *testing.T) {
 	}
 }
 
-// overHTTP returns who provides c as /routing/v1 streams it.
+// overHTTP returns the providers of c that /routing/v1 streams.
 func overHTTP(t *testing.T, ctx context.Context, us *ours, c cid.Cid) map[string]bool {
 	s := httptest.NewServer(delegated.Handler(us.Node, prometheus.NewRegistry(), delegated.Options{}))
 	defer s.Close()
@@ -74,7 +74,7 @@ func overHTTP(t *testing.T, ctx context.Context, us *ours, c cid.Cid) map[string
 	return found
 }
 
-// announce has a server hold a record of each provider, with four addresses.
+// announce stores a record of each provider, with four addresses, at a server.
 func announce(t *testing.T, ctx context.Context, s *theirs, c cid.Cid, ids []peer.ID) {
 	for i, id := range ids {
 		port := 1 + i%60_000

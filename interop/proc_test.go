@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// line is one line a child process printed.
+// line is one line of a child process's output.
 type line struct {
 	at   time.Time
 	text string
@@ -148,7 +148,7 @@ func (p *proc) output() string {
 	return b.String()
 }
 
-// run runs a program to its end and returns its exit code, stdout and stderr.
+// run runs a program until it exits, and returns its exit code, stdout and stderr.
 func run(t testing.TB, dir string, env []string, program string, args ...string) (int, string, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)

@@ -12,8 +12,8 @@ import (
 	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// py-libp2p 0.8.1 takes 10 announcements in 10 s from one peer: of 40 keys all are there
-// after little more than the time that takes, and each is reported as stored.
+// py-libp2p 0.8.1 accepts 10 announcements in 10 s from one peer. All of 40 keys are
+// stored after little more than the time that this takes, and each is reported as stored.
 func TestPyTakesAllAnnouncements(t *testing.T) {
 	server := findPy(t, py081).start(t, "server", "--mode", "server")
 	server.waitFor(`DHT service started`, 30*time.Second)
@@ -40,8 +40,8 @@ func TestPyTakesAllAnnouncements(t *testing.T) {
 	}
 }
 
-// py-libp2p 0.6.0 takes what our command line's node announces for what it is: as a TLS
-// server it would take the node for another peer and drop the record.
+// py-libp2p 0.6.0 stores what our command line's node announces. As a TLS server it would
+// mistake the node for another peer and drop the record.
 func TestPyKnowsWhoAnnounces(t *testing.T) {
 	server := findPy(t, py060).start(t, "server", "--mode", "server")
 	server.waitFor(`DHT service started`, 30*time.Second)
@@ -55,7 +55,7 @@ func TestPyKnowsWhoAnnounces(t *testing.T) {
 	require.NotEmpty(t, asker.providers(t, info.ID, key.Hash()))
 }
 
-// providers asks a server who has the content of a key.
+// providers asks a server for the providers of a key.
 func (p *rawPeer) providers(t *testing.T, server peer.ID, key []byte) (ids []peer.ID) {
 	t.Helper()
 	req, err := proto.Marshal(&dhtpb.Message{Type: dhtpb.Message_GET_PROVIDERS, Key: key})

@@ -13,17 +13,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The releases of py-libp2p that are run: the first and last of each behaviour on
-// the wire. 0.2.9 has no signed records; 0.3.0 sends them and still takes raw keys;
-// 0.4.0 decodes every key as UTF-8, so that its own demo fails in the server role
-// before it touches the network; 0.8.1 is the newest: namespaced keys, acks with a
-// record, ADD_PROVIDER without waiting.
+// The releases of py-libp2p that the tests run: the first and last of each behaviour on
+// the wire. 0.2.9 has no signed records. 0.3.0 sends them and still accepts raw keys.
+// 0.4.0 decodes every key as UTF-8, so its own demo fails in the server role before it
+// sends anything. 0.8.1 is the newest: namespaced keys, acks with a record, ADD_PROVIDER
+// without waiting.
 const (
 	py029 = "0.2.9"
 	py030 = "0.3.0"
 	py040 = "0.4.0"
 	py081 = "0.8.1"
-	// py060 as a TLS server does not learn who the client is; only
+	// py060 as a TLS server does not learn the client's peer ID. Only
 	// TestPyKnowsWhoAnnounces runs it.
 	py060 = "0.6.0"
 )
@@ -34,11 +34,11 @@ var pyVersions = []string{py029, py030, py040, py081}
 type pyDemo struct {
 	version string
 	python  string
-	script  string // as unpacked from the release's source distribution
+	script  string // unpacked from the release's source distribution
 }
 
-// findPy locates what interop/run installed: VERSION/venv and VERSION/kademlia.py
-// below $HOLDFAST_INTEROP_PY.
+// findPy returns the demo that interop/run installed: VERSION/venv and
+// VERSION/kademlia.py below $HOLDFAST_INTEROP_PY.
 func findPy(t testing.TB, version string) pyDemo {
 	t.Helper()
 	root := os.Getenv("HOLDFAST_INTEROP_PY")
@@ -57,8 +57,8 @@ func findPy(t testing.TB, version string) pyDemo {
 	return d
 }
 
-// start runs the demo in a directory of its own: the script keeps its address file
-// beside itself, so a copy of the script is run.
+// start runs a copy of the demo in its own directory, because the script writes its
+// address file beside itself.
 func (d pyDemo) start(t testing.TB, name string, args ...string) *proc {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,7 +70,7 @@ func (d pyDemo) start(t testing.TB, name string, args ...string) *proc {
 	return start(t, "py-"+d.version+" "+name, dir, env, d.python, args...)
 }
 
-// Ports of the demos lie below those the kernel gives out (32768 and up on Linux).
+// The ports of the demos are below the ephemeral ports (32768 and up on Linux).
 const (
 	firstPort = 15000
 	numPorts  = 15000
@@ -78,9 +78,9 @@ const (
 
 var portsGiven atomic.Int64
 
-// freePort returns a port that is free on all addresses. A demo left to itself takes
-// one at random, among those that connections of the other tests use, and goes on
-// without the loopback address if the port is taken there.
+// freePort returns a port that is free on all addresses. By default a demo takes a random
+// port from the range that connections of other tests use, and continues without the
+// loopback address if the port is in use there.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range numPorts {
@@ -101,7 +101,7 @@ func (d pyDemo) newKeys() bool {
 	return !strings.HasPrefix(d.version, "0.2") && d.version != py030 && d.version != py040
 }
 
-// pyAddr is the loopback address a running demo prints.
+// pyAddr returns the loopback address that a running demo prints.
 func pyAddr(p *proc) string {
 	p.t.Helper()
 	m, _ := p.waitFor(`(/(?:ip4/127\.0\.0\.1|ip6/::1)/tcp/\d+/p2p/\w+)`, 30*time.Second)

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The keys and the values of the demo: raw 32-byte keys up to py-libp2p 0.4.0, text
-// since.
+// The keys and the values of the demo: raw 32-byte keys up to py-libp2p 0.4.0, text in
+// later releases.
 const (
 	oldKey     = "FVDjasarSFDoLPMdgnp1dHSbW2ZAfN8NU2zNbCQeczgP"                     // base58
 	oldValue   = "Hello message from Sumanjeet"                                     //
@@ -39,11 +39,11 @@ func (d pyDemo) keys(t testing.TB) (key, value, content string) {
 	return string(k), oldValue, string(c)
 }
 
-// broken reports whether the release's demo fails on its own 32-byte key: as a
-// server before it sends anything, as a client when it has retrieved the value.
+// broken reports whether the release's demo fails on its own 32-byte key: as a server
+// before it sends anything, as a client after it has retrieved the value.
 func (d pyDemo) broken() bool { return d.version == py040 }
 
-// readsKeys is printed by the demo's client, in the words of its release.
+// readsKeys returns patterns of the client's output, in the words of its release.
 func (d pyDemo) readsKeys() (value, providers string) {
 	if d.newKeys() {
 		return `Retrieved value: ` + newValue, `Found (\d+) providers: (.*)`
@@ -80,8 +80,8 @@ func holdfastBinary(t testing.TB) string {
 	return path
 }
 
-// startDemo runs `holdfast demo` as a server and returns it with its peer ID and a
-// loopback address of its own.
+// startDemo runs `holdfast demo` as a server and returns it with a loopback address,
+// which includes its peer ID.
 func startDemo(t testing.TB, name string, args ...string) (p *proc, addr string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -106,14 +106,14 @@ func eachPy(t *testing.T, fn func(t *testing.T, py pyDemo)) {
 	}
 }
 
-// requireClean fails on the words py-libp2p uses for answers it does not take.
+// requireClean fails if py-libp2p has logged that it rejected an answer.
 func requireClean(t testing.TB, p *proc) {
 	t.Helper()
 	require.False(t, p.has(`invalid-signed-record|Traceback|Failed to parse`), "%s complains", p.name)
 }
 
-// requireFound waits until the demo in the client role has retrieved the value and
-// found server. 0.4.0 fails where it has the value in hand.
+// requireFound waits until the demo in the client role has retrieved the value and found
+// server. 0.4.0 fails once it has retrieved the value.
 func (d pyDemo) requireFound(t testing.TB, client *proc, server peer.ID) {
 	t.Helper()
 	if d.broken() {
@@ -138,8 +138,8 @@ func TestPyClientOfOurs(t *testing.T) {
 }
 
 // TestPyServerOfOurs: the unmodified demo in the server role stores its value and
-// advertises at one of ours, in about no time; its value and its provider record
-// are found from ours after it is gone.
+// advertises at a Holdfast node, without delay. After the demo has stopped, Holdfast
+// still finds its value and its provider record.
 func TestPyServerOfOurs(t *testing.T) {
 	eachPy(t, func(t *testing.T, py pyDemo) {
 		if py.broken() {
@@ -186,8 +186,9 @@ func requireProviderID(t *testing.T, n *ours, content string, id peer.ID) {
 	t.Fatalf("%s is not among the providers %v", id, found)
 }
 
-// TestPyTakesAnyKey: py-libp2p resets FIND_NODE for a key of one byte, or of more than
-// 50 that is no multihash. It takes part in lookups of them all the same.
+// TestPyTakesAnyKey: py-libp2p resets FIND_NODE for a key of one byte, and for a key of
+// more than 50 bytes that is not a multihash. It still takes part in lookups of such
+// keys.
 func TestPyTakesAnyKey(t *testing.T) {
 	eachPy(t, func(t *testing.T, py pyDemo) {
 		if py.broken() {
@@ -206,9 +207,9 @@ func TestPyTakesAnyKey(t *testing.T) {
 	})
 }
 
-// TestPyServerAndOurDemo: the same against `holdfast demo`, which holds the same
-// keys itself: py-libp2p is one more server of the content. Our demo client finds
-// both, also when it knows py-libp2p only, and still does after py-libp2p is gone.
+// TestPyServerAndOurDemo: the same against `holdfast demo`, which has the same keys, so
+// py-libp2p is a second provider of the content. Our demo client finds both, even if it
+// knows only py-libp2p, and still finds both after py-libp2p has stopped.
 func TestPyServerAndOurDemo(t *testing.T) {
 	eachPy(t, func(t *testing.T, py pyDemo) {
 		if py.broken() {
@@ -237,8 +238,8 @@ func TestPyServerAndOurDemo(t *testing.T) {
 	})
 }
 
-// TestPyServerAlone: a server of the unmodified demo that knows nobody; our demo
-// client finds its value and itself.
+// TestPyServerAlone: the unmodified demo as a server without peers. Our demo client finds
+// its value and its provider record.
 func TestPyServerAlone(t *testing.T) {
 	eachPy(t, func(t *testing.T, py pyDemo) {
 		if py.broken() {
@@ -254,8 +255,8 @@ func TestPyServerAlone(t *testing.T) {
 	})
 }
 
-// TestPyFindsWhatOursLeft: our demo server is killed; the unmodified demo in the
-// client role finds value and provider at a third node.
+// TestPyFindsWhatOursLeft: after our demo server was killed, the unmodified demo in the
+// client role finds its value and provider record at a third node.
 func TestPyFindsWhatOursLeft(t *testing.T) {
 	third := newLenient(t)
 	demo, addr := startDemo(t, "origin", "--bootstrap", hostAddr(t, third.Host()))
@@ -272,9 +273,10 @@ func TestPyFindsWhatOursLeft(t *testing.T) {
 	})
 }
 
-// TestPy040: the demo's calls with text keys (py/demo040.py), since 0.4.0 cannot use
-// those of its own demo. What the server publishes is found through it only, by
-// another 0.4.0 through ours, and at ours when it is gone.
+// TestPy040 makes the demo's calls with text keys (py/demo040.py), because 0.4.0 cannot
+// use the keys of its own demo. What the server publishes is found through the server
+// alone, by another 0.4.0 through a Holdfast node, and at the Holdfast node after the
+// server has stopped.
 func TestPy040(t *testing.T) {
 	py := findPy(t, py040)
 	script, err := filepath.Abs("py/demo040.py")

@@ -23,8 +23,8 @@ import (
 
 const kadProtocol protocol.ID = "/ipfs/kad/1.0.0"
 
-// signedRecordField is Message.11: a signed peer record, which py-libp2p sends and
-// go-libp2p-kad-dht's schema does not know.
+// signedRecordField is field 11 of Message: a signed peer record, which py-libp2p sends
+// and go-libp2p-kad-dht's schema does not have.
 const signedRecordField = 11
 
 // request is one frame a raw peer received.
@@ -54,8 +54,8 @@ func (r *request) hasField11() bool {
 	return false
 }
 
-// rawPeer speaks the bytes of the protocol and nothing else: no routing table, no
-// rules. What it does is up to serve, which returns false to stop reading.
+// rawPeer reads and writes frames of the protocol and nothing else: it has no routing
+// table and no rules. serve decides what it does, and returns false to stop reading.
 type rawPeer struct {
 	h     host.Host
 	serve func(*request) bool
@@ -143,8 +143,8 @@ func reply(s network.Stream, m *dhtpb.Message) bool {
 	return err == nil
 }
 
-// ask sends one raw frame on a new stream and returns the first frame that comes
-// back; with wait false nothing is read, and the stream is closed for writing.
+// ask sends one raw frame on a new stream and returns the first frame of the answer. If
+// wait is false it reads nothing and closes the stream for writing.
 func (p *rawPeer) ask(t testing.TB, to peer.ID, content []byte, wait bool) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

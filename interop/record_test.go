@@ -53,8 +53,8 @@ func (r *recorder) save(kind, how string, frame []byte) {
 	r.t.Logf("%s: %d bytes", name, len(frame))
 }
 
-// recordingPeer answers like a server that stores nothing but what it is given, and
-// saves every request.
+// recordingPeer answers like a server with only the records it has been given, and saves
+// every request.
 func recordingPeer(t *testing.T, rec *recorder) *rawPeer {
 	var mu sync.Mutex
 	values := map[string]*recpb.Record{}
@@ -82,11 +82,11 @@ func recordingPeer(t *testing.T, rec *recorder) *rawPeer {
 	return p
 }
 
-// interview asks a server each question once and saves what it answers.
+// interview sends a server each type of request once and saves the answers.
 func (p *rawPeer) interview(t *testing.T, rec *recorder, server peer.AddrInfo, key, value []byte) {
 	t.Helper()
 	hash := sha256.Sum256([]byte("content from the recorder"))
-	provided := append([]byte{0x12, 32}, hash[:]...) // js-libp2p takes multihashes only
+	provided := append([]byte{0x12, 32}, hash[:]...) // js-libp2p accepts only multihashes
 	require.NoError(t, p.h.Connect(t.Context(), server))
 	for _, q := range []struct {
 		m    *dhtpb.Message
@@ -113,7 +113,7 @@ func (p *rawPeer) interview(t *testing.T, rec *recorder, server peer.AddrInfo, k
 	}
 }
 
-// TestRecord renews testdata/frames. It runs only when asked to:
+// TestRecord records testdata/frames again. It runs only with this variable set:
 //
 //	HOLDFAST_INTEROP_RECORD=1 go test -run TestRecord .
 func TestRecord(t *testing.T) {
@@ -133,7 +133,7 @@ func recordPy(t *testing.T, demo pyDemo) {
 	client := demo.start(t, "client", "--mode", "client", "--bootstrap", hostAddr(t, p.h))
 	client.waitFor(`Found \d+ (servers|providers)`, time.Minute)
 	if demo.version == py040 {
-		return // its server fails on its own key
+		return // the demo's server fails on its own key
 	}
 	server.waitFor(`dvertised as (server|provider)|Failed to advertise`, time.Minute)
 	key, value := []byte("a key from the recorder"), []byte("a value from the recorder")

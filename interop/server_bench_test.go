@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpcbench"
 )
 
-// BenchmarkServers asks a server of ours and one of theirs in turns, from the same
-// hosts' code and with the same 24 peers to tell of. Client and server share the
-// process, so that the figures of processor time are of both.
+// BenchmarkServers sends requests to a server of Holdfast and one of go-libp2p-kad-dht in
+// turns. Both use the same host code and have the same 24 peers in their tables. Client
+// and server share the process, so the CPU times include both.
 func BenchmarkServers(b *testing.B) {
 	a, z := newOurs(b, holdfast.ModeServer), newTheirs(b, dht.ModeServer)
 	for range 24 {

@@ -22,7 +22,7 @@ import (
 	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// client is one stream to a server, spoken with go-libp2p-kad-dht's messages.
+// client is one stream to a server, with go-libp2p-kad-dht's messages.
 type client struct {
 	t testing.TB
 	s network.Stream
@@ -75,7 +75,7 @@ func (c *client) rejected() {
 	require.False(c.t, errors.Is(err, os.ErrDeadlineExceeded), "neither answered nor rejected")
 }
 
-// field11 is an unknown field as py-libp2p appends it.
+// field11 is the unknown field that py-libp2p appends.
 func field11() []byte {
 	b := protowire.AppendTag(nil, signedRecordField, protowire.BytesType)
 	return protowire.AppendBytes(b, []byte("a signed record"))
@@ -85,8 +85,8 @@ func idle(t testing.TB) *rawPeer {
 	return newRawPeer(t, func(r *request) bool { return reply(r.stream, &dhtpb.Message{Type: r.msg.Type, Key: r.msg.Key}) })
 }
 
-// TestGoServerRules holds a node of ours to the wire rules, byte by byte, as a
-// go-libp2p-kad-dht peer sees them.
+// TestGoServerRules checks the wire rules of a Holdfast node, byte by byte, from the side
+// of a go-libp2p-kad-dht peer.
 func TestGoServerRules(t *testing.T) {
 	n := newOurs(t, holdfast.ModeServer)
 	p := idle(t)
@@ -119,7 +119,7 @@ func TestGoServerRules(t *testing.T) {
 		m = c.read()
 		require.Equal(t, dhtpb.Message_PUT_VALUE, m.Type)
 		require.Equal(t, []byte(name.key), m.Key)
-		require.NotNil(t, m.Record, "go-libp2p-kad-dht dies without it")
+		require.NotNil(t, m.Record, "go-libp2p-kad-dht crashes without it")
 		require.Equal(t, first, m.Record.Value)
 
 		c.send(&dhtpb.Message{Type: dhtpb.Message_GET_VALUE, Key: []byte(name.key)})
@@ -146,7 +146,7 @@ func TestGoServerRules(t *testing.T) {
 		require.Equal(t, []byte(hash), m.Key)
 		require.Empty(t, m.ProviderPeers)
 	})
-	t.Run("put_of_py", func(t *testing.T) { // unknown fields of the request must not come back
+	t.Run("put_of_py", func(t *testing.T) { // the answer must not contain unknown fields of the request
 		c := p.open(t, n)
 		c.send(put(first), field11()...)
 		require.NotNil(t, c.read().Record)

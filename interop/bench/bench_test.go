@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestStores: what is measured does what it is measured for.
+// TestStores checks that every store works as a provider store.
 func TestStores(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	record := func(key, peer string) workload.ProviderRecord {
@@ -72,7 +72,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// TestCompare does all of the work, a little of it, with all stores.
+// TestCompare runs a small amount of every step of the work with all stores.
 func TestCompare(t *testing.T) {
 	var targets []workload.Target
 	for _, s := range stores {

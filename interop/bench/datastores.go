@@ -113,7 +113,7 @@ func (s *dsStore) Lookup(now time.Time, key []byte) (n int, err error) {
 	return n, err
 }
 
-// Expire looks at every row, as the provider manager does once an hour.
+// Expire reads every row, as the provider manager does once an hour.
 func (s *dsStore) Expire(now time.Time) (removed int64, err error) {
 	ctx := context.Background()
 	var b ds.Batch

@@ -16,17 +16,17 @@ import (
 //
 //	/providers/<base32 of the multihash>/<base32 of the peer ID>
 //
-// whose value is the time of the announcement as a varint of nanoseconds. Its
-// buffer of 256 writes and its cache of 256 keys, both in memory, are left out: a
-// batch is a batch here, and durable.
+// whose value is the time of the announcement as a varint of nanoseconds. Its buffer of
+// 256 writes and its cache of 256 keys, both in memory, are left out: here every batch is
+// written durably.
 const providersPrefix = "/providers/"
 
-// collectBatch is how many expired rows it removes at once.
+// collectBatch is how many expired rows the provider manager removes at once.
 const collectBatch = 256
 
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// keyPrefix is what the rows of a key begin with, the last slash included.
+// keyPrefix is the prefix of the rows of a key, including the last slash.
 func keyPrefix(key []byte) string { return providersPrefix + encoding.EncodeToString(key) + "/" }
 
 func rowKey(a *workload.ProviderRecord) string {
@@ -35,10 +35,10 @@ func rowKey(a *workload.ProviderRecord) string {
 
 func rowValue(now time.Time) []byte { return binary.AppendVarint(nil, now.UnixNano()) }
 
-// errRow is returned for a row that is none of ours.
+// errRow is returned for a row that does not parse.
 var errRow = errors.New("row does not parse")
 
-// expired reports whether a row's record has lived its 48 hours.
+// expired reports whether a row's record is older than 48 hours.
 func expired(value []byte, now time.Time) (bool, error) {
 	at, n := binary.Varint(value)
 	if n <= 0 {
@@ -47,8 +47,7 @@ func expired(value []byte, now time.Time) (bool, error) {
 	return now.Sub(time.Unix(0, at)) >= records.MaxTTL, nil
 }
 
-// live reports whether a row is a live record, and decodes its peer as an answer
-// would.
+// live reports whether a row is a live record. It decodes the peer, as an answer would.
 func live(key string, value []byte, now time.Time) (bool, error) {
 	if gone, err := expired(value, now); gone || err != nil {
 		return false, err
@@ -57,14 +56,14 @@ func live(key string, value []byte, now time.Time) (bool, error) {
 	return err == nil, err
 }
 
-// row is a write that waits.
+// row is a queued write.
 type row struct {
 	key   string
 	value []byte
 }
 
-// pending gives a store a commit window: what is queued becomes one batch every
-// workload.Window, as it does in the node's own.
+// pending gives a store a commit window: queued writes become one batch every
+// workload.Window, as in the node's own store.
 type pending struct {
 	commit func([]row) error
 	stop   chan struct{}
@@ -117,7 +116,7 @@ func (p *pending) flush() error {
 	return err
 }
 
-// close ends the window and commits what waits.
+// close ends the window and commits the queued writes.
 func (p *pending) close() error {
 	close(p.stop)
 	<-p.done

@@ -1,10 +1,10 @@
-// Command bench measures Holdfast's store of provider records side by side with
-// what other nodes keep them in: go-ds-leveldb and Pebble with the key layout of
-// go-libp2p-kad-dht, and that layout on this project's own go-datastore.
+// Command bench measures Holdfast's provider store side by side with the stores of other
+// nodes: go-ds-leveldb and Pebble with the key layout of go-libp2p-kad-dht, and the same
+// layout on this project's own go-datastore.
 //
-// It is a module of its own so that Holdfast does not depend on what it is measured
-// against. Every store runs in a process of its own, in turns; see package
-// workload for the work and for how far to trust the figures.
+// It is a separate module, so that Holdfast does not depend on the other stores. Every
+// store runs in its own process, in turns. Package workload describes the work and how
+// far to trust the figures.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/workload"
 )
 
-// stores are what can be measured, by the names of their columns.
+// stores are the stores to measure, with the names of their columns.
 var stores = []struct {
 	name string
 	open workload.Open
@@ -33,7 +33,7 @@ var stores = []struct {
 	{"datastore", openDatastore, "Holdfast's go-datastore (bbolt rows), go-libp2p-kad-dht's keys; slow at 10 million"},
 }
 
-// serveEnv names the store that this process is to serve.
+// serveEnv is the environment variable with the store that this process serves.
 const serveEnv = "HOLDFAST_BENCH_SERVE"
 
 func main() {
@@ -55,14 +55,14 @@ func run() error {
 	var cfg workload.Config
 	flag.IntVar(&cfg.Records, "records", 1_000_000, "number of records")
 	flag.DurationVar(&cfg.Window, "window", 0, "how long each rate is measured (0: 3s)")
-	flag.IntVar(&cfg.Days, "days", 2, "simulated days in which all records are renewed every 22 hours")
-	flag.DurationVar(&cfg.RemoveEvery, "remove-every", 0, "how often what expired is removed meanwhile (0: 1h); at ten million records 11h saves hours")
+	flag.IntVar(&cfg.Days, "days", 2, "simulated days in which all records are republished every 22 hours")
+	flag.DurationVar(&cfg.RemoveEvery, "remove-every", 0, "how often expired records are removed meanwhile (0: 1h); at ten million records 11h saves hours")
 	flag.Func("steps", "steps to do, separated by commas: "+strings.Join(workload.Steps(), ", "), func(s string) error {
 		cfg.Steps = strings.Split(s, ",")
 		return cfg.Validate()
 	})
 	names := flag.String("stores", "holdfast,pebble,leveldb", "stores to measure; the first is compared with the others")
-	dir := flag.String("dir", ".", "directory on the disk to measure; what is put there is removed")
+	dir := flag.String("dir", ".", "directory on the disk to measure; the files written there are removed")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Usage = usage
 	flag.Parse()
@@ -107,7 +107,7 @@ func compare(cfg workload.Config, names []string, parent string, asJSON bool) er
 	return report.WriteTable(os.Stdout)
 }
 
-// progress shows figures as they come.
+// progress prints figures as they arrive.
 func progress(step, store string, figures []workload.Figure) {
 	fmt.Fprintf(os.Stderr, "%-12s %-10s", step, store)
 	for _, f := range figures[:min(3, len(figures))] {

@@ -14,7 +14,7 @@ import (
 const (
 	pebbleCache    = 128 << 20
 	pebbleMemTable = 32 << 20
-	bloomBits      = 10 // to a key: one false answer in a hundred
+	bloomBits      = 10 // per key: one false positive in a hundred
 )
 
 // pebbleStore is go-libp2p-kad-dht's layout on Pebble.
@@ -25,8 +25,8 @@ type pebbleStore struct {
 
 var _ workload.Store = (*pebbleStore)(nil)
 
-// comparer orders by bytes and tells the bloom filters that what stands before the
-// peer ID is what is looked up.
+// comparer orders keys by bytes. The bloom filters use the part of a key before the peer
+// ID, because lookups search for that part.
 func comparer() *pebble.Comparer {
 	c := *pebble.DefaultComparer
 	c.Name = "holdfast.bench.providers"
@@ -62,7 +62,7 @@ func openPebble(dir string) (workload.Store, error) {
 	return s, nil
 }
 
-// silent is a logger of nothing but the end.
+// silent is a logger that drops everything except fatal errors.
 type silent struct{}
 
 func (silent) Infof(string, ...any)           {}

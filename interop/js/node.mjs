@@ -1,7 +1,7 @@
 // A js-libp2p node with @libp2p/kad-dht that is driven over standard input and
-// output, one JSON object a line. Request: {"id": 1, "op": "findPeer", ...};
+// output, one JSON object per line. Request: {"id": 1, "op": "findPeer", ...};
 // answer: {"id": 1, "ok": {...}} or {"id": 1, "error": "..."}. The first line
-// printed is {"ready": {"peer": ..., "addrs": [...]}}. Bytes travel as hex.
+// printed is {"ready": {"peer": ..., "addrs": [...]}}. Bytes are sent as hex.
 //
 //   node --import ./node20.mjs node.mjs [--client]
 import { createInterface } from 'node:readline'
@@ -45,7 +45,7 @@ const dht = libp2p.services.dht
 
 const info = (peer) => ({ peer: peer.id.toString(), addrs: peer.multiaddrs.map(String) })
 
-// The events of one query, reduced to what the tests look at.
+// The events of one query, reduced to what the tests read.
 async function collect (events) {
   const out = { answered: [], errors: [], providers: [], closest: [], value: null, peer: null }
   for await (const e of events) {
@@ -102,7 +102,7 @@ const ops = {
       value: hex(marshalIPNSRecord(record))
     }
   },
-  // Reads and validates an IPNS record that came from elsewhere.
+  // Parses and validates an IPNS record of another node.
   async checkIpns ({ key, value }) {
     await ipnsValidator(unhex(key), unhex(value))
     const record = unmarshalIPNSRecord(unhex(value))

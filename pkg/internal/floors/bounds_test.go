@@ -16,10 +16,10 @@ import (
 	"testing/fstest"
 )
 
-// boundName is the name of a constant or a field that says how much there may be.
+// boundName matches the name of a constant or a field that is a bound.
 var boundName = regexp.MustCompile(`^[mM]ax[A-Z]`)
 
-// bounds returns the constants and the fields of p that are named as bounds.
+// bounds returns the constants and the fields of p with the name of a bound.
 func bounds(p *pkg) (names []*ast.Ident) {
 	for _, file := range p.files {
 		ast.Inspect(file, func(n ast.Node) bool {
@@ -39,8 +39,8 @@ func bounds(p *pkg) (names []*ast.Ident) {
 	return slices.DeleteFunc(names, func(n *ast.Ident) bool { return !boundName.MatchString(n.Name) })
 }
 
-// tested returns, for each directory, the names that its tests mention. A package
-// that serves tests only counts as tests of the one above it.
+// tested returns, for each directory, the names that its tests mention. A package that
+// only serves tests counts as tests of its parent.
 func tested(module fs.FS) (map[string]map[string]bool, error) {
 	names := map[string]map[string]bool{}
 	return names, fs.WalkDir(module, ".", func(name string, d fs.DirEntry, err error) error {
@@ -103,7 +103,7 @@ func untested(module fs.FS) (found []string, err error) {
 	return found, nil
 }
 
-// Every bound is named by a test of its package, which has to reach it.
+// A test of its package names every bound, and must reach it.
 func TestBoundsAreTested(t *testing.T) {
 	found, err := untested(os.DirFS("../../.."))
 	if err != nil {

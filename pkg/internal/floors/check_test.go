@@ -19,15 +19,15 @@ type finding struct {
 
 func (f finding) String() string { return fmt.Sprintf("%s:%d: %s", f.pos.Filename, f.pos.Line, f.rule) }
 
-// under reports whether p is prefix or lies below it.
+// under reports whether p is prefix or a path below it.
 func under(p, prefix string) bool { return p == prefix || strings.HasPrefix(p, prefix+"/") }
 
 func underAny(p string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(prefix string) bool { return under(p, prefix) })
 }
 
-// place returns the floor of the directory dir: its own, or that of the nearest
-// directory above.
+// place returns the floor of the directory dir: its own, or that of its nearest parent
+// directory.
 func place(dir string) (name string, f floor, ok bool) {
 	for name = dir; name != "."; name = path.Dir(name) {
 		if f, ok = floors[name]; ok {
@@ -37,11 +37,11 @@ func place(dir string) (name string, f floor, ok bool) {
 	return "", floor{}, false
 }
 
-// forTests reports whether a package serves tests only, such as storetest: it
-// may do anything its parent's tests may.
+// forTests reports whether a package only serves tests, such as storetest. It may do
+// whatever the tests of its parent may.
 func forTests(dir string) bool { return strings.HasSuffix(dir, "test") }
 
-// check returns the rules that a package breaks without leave.
+// check returns the rules that a package breaks without an exception.
 func check(w *world, p *pkg) []finding { return slices.DeleteFunc(broken(w, p), excepted) }
 
 // broken returns the rules that a package breaks.
@@ -113,7 +113,7 @@ func (c *checker) checkImport(imp *ast.ImportSpec, name string, f floor) {
 	}
 }
 
-// checkPure looks for what a pure package may not contain.
+// checkPure reports what a pure package may not contain.
 func (c *checker) checkPure(file *ast.File) {
 	c.free = orderFree(c.w, file)
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -164,7 +164,7 @@ func (c *checker) isMap(e ast.Expr) bool {
 	return is
 }
 
-// isFree reports whether n's line, or the one above, says why order is no matter.
+// isFree reports whether n's line, or the one above, says why the order does not matter.
 func (c *checker) isFree(n ast.Node) bool {
 	line := c.w.position(n).Line
 	return c.free[line] || c.free[line-1]

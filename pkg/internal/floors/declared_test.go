@@ -16,8 +16,8 @@ import (
 	"testing/fstest"
 )
 
-// needless returns the declarations that nothing leads to but tests, and the entries of
-// list that are not needed for that.
+// needless returns the declarations that only tests use, and the entries of list that are
+// not needed.
 func needless(g *graph, list []allowance) []finding {
 	entries, found := g.entries(list)
 	seen := g.reach(slices.Collect(maps.Values(entries))...)
@@ -37,7 +37,7 @@ func needless(g *graph, list []allowance) []finding {
 	return found
 }
 
-// listed is where the list of allowances stands.
+// listed is the position of the list of allowances.
 var listed = token.Position{Filename: "pkg/internal/floors/allowed_test.go", Line: 11}
 
 // entries looks up the declarations that list names.
@@ -73,8 +73,8 @@ func TestDeclared(t *testing.T) {
 	}
 }
 
-// compiled imports the packages of other modules that w imports, and those that they
-// need, as the compiler has seen them.
+// compiled returns an importer of the compiled packages of other modules: those that w
+// imports, and their dependencies.
 func compiled(t *testing.T, w *world) types.Importer {
 	list := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}"}
 	for _, p := range w.pkgs {
@@ -98,7 +98,8 @@ func compiled(t *testing.T, w *world) types.Importer {
 	return importer.ForCompiler(w.fset, "gc", func(p string) (io.ReadCloser, error) { return os.Open(files[p]) })
 }
 
-// unusedAt is what needless says of names that are declared in a line of the package kad.
+// unusedAt returns the findings of needless for names that a line of package kad
+// declares.
 func unusedAt(line int, names ...string) (want []string) {
 	for _, name := range names {
 		want = append(want, fmt.Sprintf("pkg/kad/x.go:%d: pkg/kad.%s has no use outside tests", line, name))
@@ -106,8 +107,8 @@ func unusedAt(line int, names ...string) (want []string) {
 	return want
 }
 
-// declaredRules has a case for each rule that can fail. src is the package kad, main what a
-// program does that imports it.
+// declaredRules has a case for each rule. src is package kad, main is the code of a
+// program that imports it.
 var declaredRules = []struct {
 	name, src, main string
 	allowed         []allowance
@@ -177,7 +178,8 @@ func TestDeclaredRules(t *testing.T) {
 	}
 }
 
-// What two files declare for two systems is used if one of them uses it.
+// A name that two files declare, for two operating systems, is used if one of them uses
+// it.
 func TestDeclaredForSystems(t *testing.T) {
 	w, err := load(fstest.MapFS{
 		"cmd/m/main.go":      {Data: []byte("package main\nfunc main() { lock() }")},

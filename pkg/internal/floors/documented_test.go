@@ -10,8 +10,8 @@ import (
 	"testing/fstest"
 )
 
-// undocumented returns the packages whose promise a reader does not find where it belongs:
-// in doc.go, or of a program beside its main function.
+// undocumented returns the packages without a package comment in doc.go or, for a
+// program, beside its main function.
 func undocumented(w *world) (found []finding) {
 	for _, dir := range w.dirs() {
 		p := w.pkgs[dir]

@@ -52,7 +52,7 @@ func errorText(n ast.Node) (string, bool) {
 	return text, err == nil
 }
 
-// The command line prints errors as they are, so their texts say what failed and not in
+// The command line prints errors as they are, so their texts say what failed, not in
 // which package.
 func TestErrorsNameNoPackage(t *testing.T) {
 	w, err := load(os.DirFS("../../.."))

@@ -20,7 +20,7 @@ func TestModule(t *testing.T) {
 	}
 }
 
-// The table itself must not lead upwards, or in a circle.
+// The table itself must not point upwards or contain a cycle.
 func TestTableHasFloors(t *testing.T) {
 	height := map[string]int{}
 	var climb func(name string, seen []string) int
@@ -46,7 +46,7 @@ func TestTableHasFloors(t *testing.T) {
 	}
 }
 
-// Every rule must be able to fail.
+// Each rule must report what breaks it.
 func TestChecker(t *testing.T) {
 	const head = "package x\n"
 	tests := []struct {
@@ -103,7 +103,7 @@ func TestChecker(t *testing.T) {
 	}
 }
 
-// A map type of another package of the module is seen through its import.
+// The checker sees the map type of an imported package of the module.
 func TestCheckerSeesImportedMaps(t *testing.T) {
 	w, err := load(fstest.MapFS{
 		"go.mod":               {Data: []byte("module " + module)},

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// graph says which declarations of a module mention which others, outside tests.
-// A declaration is a function, method, type, constant or variable of a package, or a
-// field or method of a struct or interface type declared there.
+// graph records which declarations of a module mention which others, outside tests. A
+// declaration is a function, method, type, constant or variable of a package, or a field
+// or method of a struct or interface type declared there.
 type graph struct {
 	w     *world
 	names map[types.Object]string         // the declarations, as "pkg/kad.Key.String"
-	from  map[types.Object][]types.Object // what each mentions
+	from  map[types.Object][]types.Object // the declarations that each mentions
 	roots []types.Object                  // main and init of each package
 	meets []meeting
 }
@@ -21,7 +21,7 @@ type graph struct {
 type meeting struct {
 	of     types.Object // the type that has the method
 	method types.Object
-	called types.Object // the method of an interface of the module; nil: of others, which may call it
+	called types.Object // the method of an interface of the module; nil: an interface of another module, which may call it
 }
 
 func newGraph(w *world) *graph {
@@ -39,7 +39,7 @@ func newGraph(w *world) *graph {
 	return g
 }
 
-// reach returns what main, init and the given declarations lead to.
+// reach returns the declarations that are reachable from main, init and the given ones.
 func (g *graph) reach(more ...types.Object) map[types.Object]bool {
 	seen := map[types.Object]bool{}
 	next := append(slices.Clone(g.roots), more...)
@@ -102,14 +102,14 @@ func (r *reader) function(d *ast.FuncDecl) {
 	}
 }
 
-// declare notes what name stands for, and what n mentions. A blank name, as in
-// "var _ I = T{}", uses nothing.
+// declare records the object of name, and what n mentions. A blank name, as in "var _ I =
+// T{}", uses nothing.
 func (r *reader) declare(name *ast.Ident, of string, n ast.Node) types.Object {
 	if name.Name == "_" {
 		return nil
 	}
 	o := r.info.Defs[name]
-	if o == nil { // declared for another system too
+	if o == nil { // also declared for another operating system
 		o = r.pkg.types.Scope().Lookup(name.Name)
 	}
 	if o == nil {
@@ -119,15 +119,15 @@ func (r *reader) declare(name *ast.Ident, of string, n ast.Node) types.Object {
 		r.names[o] = r.pkg.dir + "." + of + name.Name
 	}
 	if t := namedOf(o.Type()); t != nil {
-		r.mention(o, t.Obj()) // of a constant or variable whose declaration does not say it
+		r.mention(o, t.Obj()) // the type of a constant or variable, if its declaration does not name it
 	}
 	m := mentions{reader: r, by: o, written: map[ast.Expr]bool{}}
 	ast.Inspect(n, m.visit)
 	return o
 }
 
-// fields names the fields or methods of the type t. A field with a tag is read by
-// whoever reads the encoded form.
+// fields names the fields or methods of the type t. A field with a tag counts as used,
+// because readers of the encoded form read it.
 func (r *reader) fields(of string, t ast.Expr) {
 	var list *ast.FieldList
 	switch t := t.(type) {

@@ -33,9 +33,9 @@ func (p *pkg) imports() (paths []string) {
 	return paths
 }
 
-// heights returns the floor of each package: 0 if it imports no other of the
-// module, otherwise one above the highest that it imports. The compiler allows no
-// circle.
+// heights returns the floor of each package: 0 if it imports no other of the module,
+// otherwise one above the highest that it imports. There is no cycle, because the
+// compiler allows none.
 func (w *world) heights() map[string]int {
 	height := map[string]int{}
 	var climb func(dir string) int
@@ -75,7 +75,7 @@ func rows(text string) map[string]row {
 	return found
 }
 
-// rows returns the table of packages that the module asks for.
+// rows returns the table of packages that follows from the imports.
 func (w *world) rows() map[string]row {
 	built := map[string]row{}
 	for dir, height := range w.heights() {
@@ -85,8 +85,7 @@ func (w *world) rows() map[string]row {
 	return built
 }
 
-// differences returns what a table of packages says that is not so, and what it
-// leaves out.
+// differences returns the wrong rows of a table of packages, and the missing ones.
 func differences(said, built map[string]row) (wrong []string) {
 	for _, dir := range slices.Sorted(maps.Keys(built)) {
 		switch r, ok := said[dir]; {
@@ -104,7 +103,7 @@ func differences(said, built map[string]row) (wrong []string) {
 	return wrong
 }
 
-// The table of packages in docs/ARCHITECTURE.md is that of the imports.
+// The table of packages in docs/ARCHITECTURE.md agrees with the imports.
 func TestArchitectureHasFloors(t *testing.T) {
 	w, err := load(os.DirFS("../../.."))
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"go/types"
 )
 
-// errorMethods are what package errors calls without a named interface.
+// errorMethods are the methods that package errors calls without a named interface.
 var errorMethods = []string{"Is", "As", "Unwrap"}
 
 // meet pairs the methods of the module's types with those of the interfaces that they
@@ -44,8 +44,8 @@ func (g *graph) meetAll(t *types.TypeName, methods *types.MethodSet, i types.Typ
 	}
 }
 
-// satisfies reports whether the methods are at least those of i. Of an interface with
-// type parameters it compares the names alone.
+// satisfies reports whether the methods include those of i. For an interface with type
+// parameters it compares only names.
 func satisfies(methods *types.MethodSet, i types.Type) bool {
 	named, _ := i.(*types.Named)
 	generic := named != nil && named.TypeParams().Len() > 0
@@ -58,7 +58,7 @@ func satisfies(methods *types.MethodSet, i types.Type) bool {
 	return true
 }
 
-// interfaces returns those that the module writes down, and the exported ones of the
+// interfaces returns the interfaces of the module, and the exported interfaces of the
 // packages that it imports.
 func (g *graph) interfaces() (ours, others []types.Type) {
 	imported := map[*types.Package]bool{}

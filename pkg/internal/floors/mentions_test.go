@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// mentions collects what one declaration uses. To assign to a field, or to name it in
-// a literal, does not use it.
+// mentions collects what one declaration uses. Assigning to a field, or naming it in a
+// literal, is not a use.
 type mentions struct {
 	*reader
 	by      types.Object
 	written map[ast.Expr]bool
 }
 
-// reflecting are packages whose functions read the fields of what they are given, or
-// compare it as a whole, as sync.Map does with its keys.
+// reflecting are packages whose functions read the fields of their arguments by
+// reflection, or compare them as a whole, as sync.Map compares keys.
 var reflecting = []string{"encoding", "fmt", "html/template", "sync", "github.com/pelletier/go-toml"}
 
 func (m *mentions) visit(n ast.Node) bool {
@@ -48,7 +48,7 @@ func (m *mentions) visit(n ast.Node) bool {
 	return true
 }
 
-// compared looks for arguments of type parameters that are comparable.
+// compared finds type arguments of comparable type parameters.
 func (m *mentions) compared(n *ast.Ident) {
 	inst, ok := m.info.Instances[n]
 	if !ok {
@@ -68,8 +68,8 @@ func (m *mentions) compared(n *ast.Ident) {
 	}
 }
 
-// call looks for structs that are read as a whole: converted, or given to a package
-// that reads by reflection.
+// call finds structs that are read as a whole: converted, or passed to a package that
+// uses reflection.
 func (m *mentions) call(n *ast.CallExpr) {
 	if m.info.Types[n.Fun].IsType() {
 		if len(n.Args) == 1 && !types.IsInterface(m.info.TypeOf(n.Fun)) {
@@ -93,7 +93,8 @@ func (m *mentions) call(n *ast.CallExpr) {
 	}
 }
 
-// literal looks into the values of a literal, whose types may be lost with it: any.
+// literal visits the values of a literal, because the literal's type may hide theirs
+// (any).
 func (m *mentions) literal(lit *ast.CompositeLit) {
 	for _, e := range lit.Elts {
 		if pair, ok := e.(*ast.KeyValueExpr); ok {

@@ -3,15 +3,15 @@ package floors
 // module is the path of the module whose packages are checked.
 const module = "github.com/holdfast-dht/holdfast"
 
-// floor says what one package, and those below its directory, may do.
+// floor is what one package, and the packages below its directory, may do.
 type floor struct {
 	imports []string // packages of the module, by directory
 	outside []string // packages of other modules, by path or a prefix of it; nil above the line: see owners
 	pure    bool     // below the I/O line: standard library and outside only, and the bans hold
 }
 
-// floors is the house, bottom up. A package that is not in it has no place: add
-// it here and to docs/ARCHITECTURE.md.
+// floors lists the packages, bottom up. Add a new package here and to
+// docs/ARCHITECTURE.md.
 var floors = map[string]floor{
 	"pkg/kad": {pure: true},
 
