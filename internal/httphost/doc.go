@@ -1,4 +1,5 @@
-// Package httphost reads the Host header of a request: the address or name that the
-// client used. A page under a name that its owner resolves to this machine sends that
-// name (DNS rebinding), so listeners without authentication check it.
+// Package httphost parses the Host header of a request: the address or name that the client
+// believes it is talking to. In a DNS rebinding attack, a web page whose name resolves to
+// this machine sends that
+// name, so listeners without authentication check the header.
 package httphost

@@ -18,7 +18,7 @@ func TestHost(t *testing.T) {
 		{"localhost:9474", "localhost", ""},
 		{"evil.example", "evil.example", ""},
 		{"192.0.2.1.evil.example:80", "192.0.2.1.evil.example", ""},
-		{"0x7f.1", "0x7f.1", ""}, // browsers send it as 127.0.0.1
+		{"0x7f.1", "0x7f.1", ""}, // browsers send this name as 127.0.0.1
 		{":80", "", ""},
 		{"", "", ""},
 	} {

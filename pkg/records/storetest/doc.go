@@ -1,7 +1,7 @@
-// Package storetest is the suite that every implementation of the stores passes:
-// package records' in-memory twin and package storage's bbolt file.
+// Package storetest is the test suite for implementations of the stores: the in-memory
+// implementation in package records, and the bbolt files of package storage.
 //
-// It promises that two stores which pass are exchangeable: every documented
-// method, expiry to the second, survival of a reopen, and a random walk against a
-// naive model. It uses no clock: time is what the tests say it is.
+// Two stores that pass are interchangeable. The suite covers every documented method, expiry
+// to the second, data after a reopen, and a random walk that is compared with a simple model.
+// It uses no clock: the tests pass the time.
 package storetest

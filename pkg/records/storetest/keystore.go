@@ -48,7 +48,7 @@ func testPublished(t *testing.T, f *fixture) {
 	require.Equal(t, [records.NumKinds]int64{1, 1}, f.Stats().Published)
 
 	require.NoError(t, f.Done(records.KindValue, want.Key, start.Add(time.Minute), start.Add(time.Hour)))
-	require.NoError(t, f.Done(records.KindProvider, want.Key, start, start), "another kind is another key")
+	require.NoError(t, f.Done(records.KindProvider, want.Key, start, start), "a key of another kind is a different key")
 	f.restart()
 	want.Last, want.Due = start.Add(time.Minute), start.Add(time.Hour)
 	requirePublished(t, want, load(records.KindValue, "/ipns/me"))
@@ -86,7 +86,7 @@ func testPublishedRefused(t *testing.T, f *fixture) {
 		require.ErrorIs(t, f.Publish(good, c.bad), c.want)
 	}
 	_, err := f.Load(records.KindProvider, good.Key)
-	require.ErrorIs(t, err, records.ErrNotFound, "published beside a refused one")
+	require.ErrorIs(t, err, records.ErrNotFound, "published together with a refused key")
 	require.ErrorIs(t, f.Unpublish(7, []byte("k")), records.ErrNotFound)
 	require.NoError(t, f.Done(7, []byte("k"), start, start))
 }
@@ -148,18 +148,18 @@ func testRange(t *testing.T, f *fixture) {
 	}
 	n := 0
 	require.NoError(t, f.Range(kad.Prefix{}, func(records.Published) bool { n++; return n < 5 }))
-	require.Equal(t, 5, n, "false ends it")
+	require.Equal(t, 5, n, "false ends the iteration")
 }
 
 func testRangeMany(t *testing.T, f *fixture) {
-	all := publishMany(t, f, 5000) // more than one transaction writes or reads
+	all := publishMany(t, f, 5000) // more than one transaction
 	requireSame(t, all, collect(t, f, kad.Prefix{}))
 	st := f.Stats().Published
 	require.EqualValues(t, len(all), st[0]+st[1])
 }
 
 func testUnpublishAll(t *testing.T, f *fixture) {
-	all := publishMany(t, f, 18000) // more than one transaction removes
+	all := publishMany(t, f, 18000) // more than one transaction
 	keys := [][]byte{[]byte("not there")}
 	var want []records.Published
 	for i := range all {
@@ -230,7 +230,7 @@ func testSnapshotBounds(t *testing.T, f *fixture) {
 	require.Equal(t, peerID(3), got.Peers[2].ID)
 }
 
-// testOwnership checks that slices are neither kept nor shared.
+// testOwnership checks that a store neither keeps nor returns shared slices.
 func testOwnership(t *testing.T, f *fixture) {
 	b := []byte("bytes")
 	spoil := func(bs ...[]byte) {
@@ -249,7 +249,7 @@ func testOwnership(t *testing.T, f *fixture) {
 	require.NoError(t, f.SaveSnapshot(records.Snapshot{Peers: []records.SnapshotPeer{{ID: "p", Addrs: [][]byte{addr}}}}))
 	spoil(key, val, pub, addr)
 	f.flush()
-	for range 2 { // the second time after what came back was spoilt
+	for range 2 { // the second time after the returned slices were overwritten
 		v, err := f.Value(start, b)
 		require.NoError(t, err)
 		ps, err := f.Providers(nil, start, b, 1)

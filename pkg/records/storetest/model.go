@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// model is the naive twin: maps and the rules of the documentation, nothing more.
+// model is the simple reference implementation: maps and the documented rules.
 type model struct {
 	values    map[string]records.Value
 	providers map[string]map[kad.PeerID]time.Time
@@ -22,8 +22,8 @@ type model struct {
 	snapshot  *records.Snapshot
 }
 
-// modelAddrs are a provider's addresses. When they expire is only known within
-// bounds, for a store need not write the same ones again at once.
+// modelAddrs are the addresses of a provider. Their expiry is only known within bounds,
+// because a store does not have to write the same addresses again at once.
 type modelAddrs struct {
 	addrs            string
 	earliest, latest time.Time
@@ -34,14 +34,14 @@ var (
 	modelPeers = []kad.PeerID{"p", "q", "r", "s", "t"}
 )
 
-// walk drives a store and its model through the same calls.
+// walk applies the same calls to a store and to its model.
 type walk struct {
 	*rapid.T
 	s      Stores
 	reopen Reopen
 	m      model
 	now    time.Time
-	floor  time.Time // what was due once may be gone: the clock goes back no further
+	floor  time.Time // lower bound for the clock: what was due may be gone
 }
 
 func testModel(t *testing.T, open Open) {
@@ -78,7 +78,7 @@ func (w *walk) key() string        { return rapid.SampledFrom(modelKeys).Draw(w.
 func (w *walk) peer() kad.PeerID   { return rapid.SampledFrom(modelPeers).Draw(w.T, "peer") }
 func (w *walk) kind() records.Kind { return records.Kind(rapid.IntRange(0, 1).Draw(w.T, "kind")) }
 
-// ttl draws a lifetime in whole seconds, at times longer than MaxTTL.
+// ttl draws a lifetime in whole seconds, sometimes longer than MaxTTL.
 func (w *walk) ttl() time.Duration {
 	return time.Duration(rapid.IntRange(1, 50*3600).Draw(w.T, "ttl")) * time.Second
 }
@@ -89,7 +89,7 @@ func (w *walk) want(got, want error) {
 	}
 }
 
-// live reports whether what expires then, and lives for most at longest, is live.
+// live reports whether something with this expiry and a maximum lifetime of most is live.
 func (w *walk) live(expires time.Time, most time.Duration) bool {
 	return expires.After(w.now) && !expires.After(w.now.Add(most+records.ExpireGrace))
 }
@@ -126,7 +126,7 @@ func earlier(a, b time.Time) time.Time {
 func (w *walk) delete() {
 	key := w.key()
 	err := w.s.DeleteValue([]byte(key))
-	// What has expired may be gone already or not.
+	// An expired value may or may not have been removed.
 	if v, ok := w.m.values[key]; ok && w.live(v.Expires, records.MaxTTL) {
 		w.want(err, nil)
 	}
@@ -153,7 +153,7 @@ func (w *walk) provide() {
 		w.m.addrs[id] = modelAddrs{addrs: addr, earliest: until, latest: until}
 		return
 	}
-	switch half := w.now.Add(records.ProviderAddrTTL / 2); { // later ones may stay as they are
+	switch half := w.now.Add(records.ProviderAddrTTL / 2); { // later addresses may stay unchanged
 	case a.latest.Before(half):
 		a.earliest = until
 	case a.earliest.Before(half):
@@ -163,7 +163,7 @@ func (w *walk) provide() {
 	if until.After(a.latest) {
 		a.latest = until
 	}
-	a.latest = earlier(a.latest, until.Add(records.ExpireGrace)) // what is later is replaced
+	a.latest = earlier(a.latest, until.Add(records.ExpireGrace)) // later expiries are replaced
 	w.m.addrs[id] = a
 }
 
@@ -225,7 +225,7 @@ func (w *walk) save() {
 	w.m.snapshot = &s
 }
 
-// expire also settles in the model what a jump back can no longer revive.
+// expire also removes from the model what a clock set back can no longer make live again.
 func (w *walk) expire() {
 	for {
 		out, err := w.s.Expire(w.now)
@@ -252,7 +252,7 @@ func (w *walk) expire() {
 	}
 }
 
-// jump lets time pass, or sets the clock.
+// jump lets time pass or sets the clock.
 func (w *walk) jump() {
 	const week = 7 * 24 * 3600
 	s := rapid.OneOf(rapid.IntRange(1, 60), rapid.IntRange(1, 30*3600), rapid.IntRange(-3599, -1), rapid.IntRange(-week, week)).Draw(w.T, "seconds")
@@ -268,7 +268,7 @@ func (w *walk) restart() {
 	}
 }
 
-// compare holds everything that can be read against the model.
+// compare compares everything that can be read with the model.
 func (w *walk) compare() {
 	live := [records.NumKinds]int64{}
 	for _, key := range modelKeys {

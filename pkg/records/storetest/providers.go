@@ -34,14 +34,14 @@ func testProviderRefresh(t *testing.T, f *fixture) {
 	first := start.Add(time.Hour)
 	require.NoError(t, f.provide(start, "k", "p", first))
 	last := first
-	for i := range 40 { // through many epochs of expiry, with removal on the way
+	for i := range 40 { // across many epochs of expiry, with removal in between
 		now := start.Add(time.Duration(i) * 50 * time.Minute)
 		last = now.Add(70 * time.Minute)
 		require.NoError(t, f.provide(now, "k", "p", last))
-		require.NoError(t, f.provide(now, "k", "p", now.Add(time.Minute)), "a shorter life does not cut the longer")
+		require.NoError(t, f.provide(now, "k", "p", now.Add(time.Minute)), "a shorter lifetime does not shorten a longer one")
 		require.True(t, f.providers(now, "k")["p"].Expires.Equal(last))
 		f.expire(now)
-		require.Len(t, f.providers(now, "k"), 1, "refresh %d did not beat expiry", i)
+		require.Len(t, f.providers(now, "k"), 1, "republish %d did not extend the record", i)
 		require.EqualValues(t, 1, f.Stats().Records[records.KindProvider])
 	}
 	f.restart()
@@ -50,7 +50,7 @@ func testProviderRefresh(t *testing.T, f *fixture) {
 	f.expire(last.Add(200 * time.Hour))
 	require.Zero(t, f.Stats().Records)
 	require.Zero(t, f.Stats().Bytes)
-	require.Zero(t, f.Stats().Providers, "a provider without records stayed")
+	require.Zero(t, f.Stats().Providers, "a provider without records was kept")
 }
 
 func testProviderAddrs(t *testing.T, f *fixture) {
@@ -75,16 +75,16 @@ func testProviderAddrs(t *testing.T, f *fixture) {
 	require.Len(t, f.providers(start.Add(time.Hour), "a"), 1, "the record outlives its addresses")
 
 	now := start.Add(time.Minute)
-	add(now, "b", time.Time{}) // no addresses: those known stay
+	add(now, "b", time.Time{}) // no addresses: the known ones stay
 	require.Equal(t, "x y", addrs(now, "b"))
-	add(now, "b", time.Time{}, "z") // new ones are the provider's, whatever the key
+	add(now, "b", time.Time{}, "z") // new addresses apply to the provider, whatever the key
 	require.Equal(t, "z", addrs(now, "a"))
 	require.Empty(t, addrs(now.Add(records.ProviderAddrTTL), "a"), "outlived ProviderAddrTTL")
 
-	now = now.Add(13 * time.Hour) // over half of their time is gone
+	now = now.Add(13 * time.Hour) // more than half of their lifetime has passed
 	add(now, "b", time.Time{}, "z")
 	f.restart()
-	require.Equal(t, "z", addrs(now.Add(records.ProviderAddrTTL-1), "a"), "a refresh extends the addresses")
+	require.Equal(t, "z", addrs(now.Add(records.ProviderAddrTTL-1), "a"), "republishing extends the addresses")
 }
 
 func testProviderRemove(t *testing.T, f *fixture) {
@@ -93,7 +93,7 @@ func testProviderRemove(t *testing.T, f *fixture) {
 		require.NoError(t, f.provide(start, "k", id, exp))
 		require.NoError(t, f.provide(start, "l", id, exp))
 	}
-	require.NoError(t, f.provide(start, "k", "p", exp.Add(20*time.Hour))) // two copies in an epoch store
+	require.NoError(t, f.provide(start, "k", "p", exp.Add(20*time.Hour))) // two copies in a store with epochs
 	require.NoError(t, f.RemoveProvider(start, []byte("k"), "p"))
 	f.restart()
 	require.ErrorIs(t, f.RemoveProvider(start, []byte("k"), "p"), records.ErrNotFound)
@@ -121,7 +121,7 @@ func testProviderSubset(t *testing.T, f *fixture) {
 	given := []records.Provider{{ID: "given"}}
 	seen := make(map[kad.PeerID]bool)
 	var orders int
-	for range 200 { // each time a provider is left out with 0.9: never seen, with 1e-9
+	for range 200 { // a provider is omitted each time with probability 0.9, and always with probability 1e-9
 		list, err := f.Providers(given, start, []byte("hot"), want)
 		require.NoError(t, err)
 		require.Equal(t, kad.PeerID("given"), list[0].ID, "it appends")
@@ -136,7 +136,7 @@ func testProviderSubset(t *testing.T, f *fixture) {
 			orders++
 		}
 	}
-	require.Len(t, seen, have, "some providers are never told")
+	require.Len(t, seen, have, "some providers are never returned")
 	require.NotContains(t, []int{0, 200}, orders, "the order is not random")
 	list, err := f.Providers(nil, start, []byte("hot"), have)
 	require.NoError(t, err)
@@ -144,7 +144,7 @@ func testProviderSubset(t *testing.T, f *fixture) {
 	list, err = f.Providers(given, start, []byte("hot"), 0)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
-	require.Len(t, f.providers(start.Add(50*20*time.Minute), "hot"), have/2, "the expired do not count")
+	require.Len(t, f.providers(start.Add(50*20*time.Minute), "hot"), have/2, "expired records do not count")
 }
 
 func testProviderQuota(t *testing.T, f *fixture) {
@@ -159,14 +159,14 @@ func testProviderQuota(t *testing.T, f *fixture) {
 	require.ErrorIs(t, f.provide(start, "hot", "newcomer", exp), records.ErrQuota)
 	require.Positive(t, f.Stats().RefusedWrites)
 	require.NoError(t, f.provide(start, "other", "newcomer", exp))
-	require.NoError(t, f.provide(start, "hot", peerID(7), exp.Add(5*time.Hour)), "a refresh is always taken")
+	require.NoError(t, f.provide(start, "hot", peerID(7), exp.Add(5*time.Hour)), "a republished record is always accepted")
 	require.NotContains(t, f.providers(start, "hot"), kad.PeerID("newcomer"))
 	f.restart()
 	require.ErrorIs(t, f.provide(start, "hot", "newcomer", exp.Add(time.Hour)), records.ErrQuota)
 	require.NoError(t, f.RemoveProvider(start, []byte("hot"), peerID(8)))
 	require.NoError(t, f.provide(start, "hot", "newcomer", exp))
 	require.ErrorIs(t, f.provide(start, "hot", peerID(8), exp), records.ErrQuota)
-	require.NoError(t, f.provide(exp, "hot", peerID(9), exp.Add(time.Hour)), "the expired make room")
+	require.NoError(t, f.provide(exp, "hot", peerID(9), exp.Add(time.Hour)), "expired records free capacity")
 	require.Len(t, f.providers(exp, "hot"), 2)
 }
 
@@ -196,7 +196,7 @@ func testProviderRefused(t *testing.T, f *fixture) {
 
 func testProviderExpire(t *testing.T, f *fixture) {
 	const n = 300
-	for i := range n { // over 50 h, three to a key
+	for i := range n { // over 50 h, three per key
 		now := start.Add(time.Duration(i) * 10 * time.Minute)
 		key := string(rune('a' + i/3))
 		p := records.Provider{ID: peerID(i), Addrs: [][]byte{{1}}, Expires: now.Add(time.Hour)}
@@ -206,7 +206,7 @@ func testProviderExpire(t *testing.T, f *fixture) {
 	f.restart()
 	require.EqualValues(t, n, f.Stats().Records[records.KindProvider])
 	require.EqualValues(t, n, f.Stats().Providers)
-	// An epoch store removes up to some hours late, never early.
+	// A store with epochs may remove records some hours late, but never early.
 	at := start.Add(30 * time.Hour)
 	removed := f.expire(at)[records.KindProvider]
 	due := int64((30*time.Hour-time.Hour-records.ExpireGrace)/(10*time.Minute)) + 1
@@ -236,7 +236,7 @@ func testProviderQueued(t *testing.T, f *fixture) {
 		require.Len(t, f.providers(start, string(rune(i))), 5)
 	}
 	require.NoError(t, f.AddProvider(start, []byte("last"), records.Provider{ID: "p", Expires: exp}, false))
-	f.restart() // closing makes durable what was queued
+	f.restart() // Close makes queued writes durable
 	require.Len(t, f.providers(start, "last"), 1)
 }
 
@@ -244,12 +244,12 @@ func testClockJumps(t *testing.T, f *fixture) {
 	exp := start.Add(time.Hour)
 	require.NoError(t, f.put(start, "k", "v", exp, nil))
 	require.NoError(t, f.provide(start, "k", "p", exp))
-	// Forward by less than the grace, and back: nothing is gone.
+	// Forward by less than the grace period, and back: nothing is removed.
 	f.expire(exp.Add(records.ExpireGrace - time.Second))
 	require.Empty(t, f.value(exp, "k"))
 	require.Equal(t, "v", f.value(start, "k"))
 	require.Len(t, f.providers(start, "k"), 1)
-	// Back: life is not extended, neither by reading nor by a refresh.
+	// Back: neither reads nor republishing extend a lifetime.
 	back := start.Add(-10 * time.Hour)
 	require.NoError(t, f.put(back, "k", "v", exp, nil))
 	require.NoError(t, f.provide(back, "k", "p", exp))
@@ -258,7 +258,7 @@ func testClockJumps(t *testing.T, f *fixture) {
 	require.Empty(t, f.providers(exp, "k"))
 	require.NoError(t, f.put(back, "far", "v", start.Add(records.MaxTTL), nil))
 	require.Empty(t, f.value(back.Add(records.MaxTTL), "far"))
-	// Forward by years: everything is due, and the store works on.
+	// Forward by years: everything is due, and the store keeps working.
 	far := start.Add(5 * 365 * 24 * time.Hour)
 	require.NotZero(t, f.expire(far))
 	require.Zero(t, f.Stats().Records)
@@ -266,12 +266,12 @@ func testClockJumps(t *testing.T, f *fixture) {
 	require.NoError(t, f.provide(start, "k", "q", exp))
 	f.restart()
 	require.Contains(t, f.providers(start, "k"), kad.PeerID("q"))
-	require.Len(t, f.providers(start, "k"), 1, "a clock that was ahead is no reason to serve a record for years")
+	require.Len(t, f.providers(start, "k"), 1, "a record stored while the clock was ahead must not be served for years")
 	require.Contains(t, f.providers(far, "k"), kad.PeerID("p"))
 	require.Len(t, f.providers(far, "k"), 1)
 }
 
-// testClockAhead stores while the clock is a year ahead, and sets it right.
+// testClockAhead stores records while the clock is a year ahead, and then corrects the clock.
 func testClockAhead(t *testing.T, f *fixture) {
 	ahead := start.Add(365 * 24 * time.Hour)
 	never := func(_, _, _ []byte) bool { return false }
@@ -284,7 +284,7 @@ func testClockAhead(t *testing.T, f *fixture) {
 	require.NoError(t, provide(ahead))
 	f.restart()
 
-	// Each is live from the moment at which its lifetime explains its expiry.
+	// Each record is live from the moment at which its lifetime can explain its expiry.
 	first := ahead.Add(-records.ExpireGrace)
 	require.Empty(t, f.value(first.Add(-time.Second), "k"))
 	require.NotEmpty(t, f.value(first, "k"))
@@ -292,15 +292,15 @@ func testClockAhead(t *testing.T, f *fixture) {
 	require.NotEmpty(t, f.providers(first, "k")["p"].Addrs)
 	for _, days := range []int{0, 3, 30, 300} {
 		now := start.AddDate(0, 0, days)
-		require.Zero(t, f.expire(now), "the clock may be behind, not have been ahead")
+		require.Zero(t, f.expire(now), "the clock may be behind now instead of having been ahead")
 		require.Empty(t, f.value(now, "k"))
 		require.Empty(t, f.providers(now, "k"))
 	}
 	require.NotEmpty(t, f.value(ahead, "k"))
 	require.NotEmpty(t, f.providers(ahead, "k"))
 
-	// What comes now takes their places, and ends in its time.
-	require.NoError(t, put(start), "the stored one is not live, whatever its worth")
+	// New records replace them and expire at their own time.
+	require.NoError(t, put(start), "the stored record is not live, however good it is")
 	require.NoError(t, provide(start))
 	f.restart()
 	end := start.Add(records.MaxTTL)
@@ -316,11 +316,11 @@ func testClockAhead(t *testing.T, f *fixture) {
 	require.EqualValues(t, 1, f.Stats().Records[records.KindProvider])
 	f.expire(end.Add(10 * time.Hour))
 	require.Zero(t, f.Stats().Records)
-	require.Zero(t, f.Stats().Providers, "a provider stayed until the clock catches up")
+	require.Zero(t, f.Stats().Providers, "a provider is kept until the clock catches up")
 }
 
-// testClockAheadAddrs stores while the clock is ahead by so little that the record is
-// live once the clock is right. Its addresses live shorter, and are not.
+// testClockAheadAddrs stores a record while the clock is ahead by so little that the record
+// is live once the clock is correct. Its addresses have a shorter lifetime and are not.
 func testClockAheadAddrs(t *testing.T, f *fixture) {
 	ahead := start.Add(10 * time.Hour)
 	require.NoError(t, f.provide(ahead, "k", "p", ahead.Add(time.Hour)))
@@ -333,7 +333,8 @@ func testClockAheadAddrs(t *testing.T, f *fixture) {
 	}
 }
 
-// testClockAheadQuota fills a key while the clock is ahead: that keeps nobody out.
+// testClockAheadQuota fills a key while the clock is ahead. This must not exclude other
+// providers.
 func testClockAheadQuota(t *testing.T, f *fixture) {
 	ahead := start.Add(365 * 24 * time.Hour)
 	most := records.DefaultMaxProvidersPerKey
@@ -349,5 +350,5 @@ func testClockAheadQuota(t *testing.T, f *fixture) {
 	require.ErrorIs(t, f.provide(start, "hot", peerID(most-1), start.Add(time.Hour)), records.ErrQuota)
 	require.Len(t, f.providers(start, "hot"), most)
 	require.ErrorIs(t, f.RemoveProvider(start, []byte("hot"), peerID(most-1)), records.ErrNotFound, "it is not live")
-	require.Empty(t, f.providers(ahead, "hot"), "and it is gone")
+	require.Empty(t, f.providers(ahead, "hot"), "it is removed")
 }

@@ -12,22 +12,21 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// Stores is what is tested: all of a node's stores in one.
+// Stores is the subject of the tests: all stores of a node.
 type Stores interface {
 	records.Store
 	records.Keystore
 	records.Snapshots
 }
 
-// Reopen closes a store and opens it again on what it left. It is nil if a store
-// lives in memory only.
+// Reopen closes a store and opens it again on the same data. It is nil for a store in memory.
 type Reopen func() Stores
 
-// Open makes an empty store with default settings. The suite closes those that
-// are io.Closers; what the test leaves behind is removed with t.
+// Open creates an empty store with default settings. The suite closes stores that are
+// io.Closers. Open registers all other cleanup with t.
 type Open func(t *testing.T) (Stores, Reopen)
 
-// start is the time at which the tests begin: a whole second, far from an hour.
+// start is the time at which the tests begin: a whole second, not close to a full hour.
 var start = time.Date(2026, 3, 1, 12, 34, 56, 0, time.UTC)
 
 // Run runs the whole suite.
@@ -84,7 +83,7 @@ type fixture struct {
 	reopen Reopen
 }
 
-// restart reopens the store, if it can be.
+// restart reopens the store if possible.
 func (f *fixture) restart() {
 	if f.reopen != nil {
 		f.Stores = f.reopen()
@@ -97,14 +96,14 @@ func (f *fixture) close() {
 	}
 }
 
-// flush waits for what was queued, if the store queues.
+// flush waits for queued writes, if the store has a queue.
 func (f *fixture) flush() {
 	if q, ok := f.Stores.(interface{ Flush() error }); ok {
 		require.NoError(f, q.Flush())
 	}
 }
 
-// expire removes everything that is due and returns how much that was.
+// expire removes everything that is due and returns how much it removed.
 func (f *fixture) expire(now time.Time) (removed [records.NumKinds]int64) {
 	for more := true; more; {
 		out, err := f.Expire(now)
@@ -133,7 +132,7 @@ func (f *fixture) value(now time.Time, key string) string {
 	return string(v.Value)
 }
 
-// provide stores that id has key, with one address, durably.
+// provide stores durably that id provides key, with one address.
 func (f *fixture) provide(now time.Time, key string, id kad.PeerID, expires time.Time) error {
 	p := records.Provider{ID: id, Addrs: [][]byte{[]byte("addr of " + id)}, Expires: expires}
 	return f.AddProvider(now, []byte(key), p, true)
@@ -145,7 +144,7 @@ func (f *fixture) providers(now time.Time, key string) map[kad.PeerID]records.Pr
 	require.NoError(f, err)
 	out := make(map[kad.PeerID]records.Provider)
 	for _, p := range list {
-		require.NotContains(f, out, p.ID, "a provider was told twice")
+		require.NotContains(f, out, p.ID, "a provider was returned twice")
 		require.True(f, now.Before(p.Expires), "an expired record was served")
 		if len(p.Addrs) > 0 {
 			require.True(f, now.Before(p.AddrsExpire), "expired addresses were served")

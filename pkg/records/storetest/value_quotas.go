@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// OpenQuotas makes an empty store with bounds on the values of others.
+// OpenQuotas creates an empty store with bounds on the values of others.
 type OpenQuotas func(t *testing.T, q records.ValueQuotas) (Stores, Reopen)
 
 // RunValueQuotas runs the tests of the bounds on values.
@@ -40,7 +40,7 @@ func RunValueQuotas(t *testing.T, open OpenQuotas) {
 	t.Run("Model", func(t *testing.T) { testQuotaModel(t, open) })
 }
 
-// putFrom stores a value on an account for an hour; "" is nobody's.
+// putFrom stores a value for an hour on an account. "" means no account.
 func (f *fixture) putFrom(now time.Time, peer, group, key, value string) error {
 	return f.PutValue(now, records.Value{
 		Key: []byte(key), Value: []byte(value), Expires: now.Add(time.Hour),
@@ -48,7 +48,8 @@ func (f *fixture) putFrom(now time.Time, peer, group, key, value string) error {
 	}, larger)
 }
 
-// requireOver: a quota has refused a value, its first, and counted that.
+// requireOver checks that a quota has refused the first value, and that the refusal was
+// counted.
 func (f *fixture) requireOver(err error, q records.Quota) {
 	f.Helper()
 	require.ErrorIs(f, err, records.ErrQuota)
@@ -69,12 +70,12 @@ func testValuesPerPeer(t *testing.T, f *fixture) {
 	require.Equal(t, "", f.value(start, "k3"))
 	require.NoError(t, f.putFrom(start, "b", "g", "k3", "1"), "another peer")
 	require.NoError(t, f.putFrom(start, "", "", "own", "1"))
-	for i := range 3 { // renewed and replaced, by anybody
+	for i := range 3 { // republished and replaced, by anyone
 		require.NoError(t, f.putFrom(start, "a", "g", fmt.Sprint("k", i), "1"))
 		require.NoError(t, f.putFrom(start, "b", "g", fmt.Sprint("k", i), "2"))
 		require.Equal(t, "2", f.value(start, fmt.Sprint("k", i)))
 	}
-	require.Error(t, f.putFrom(start, "a", "g", "k4", "1"), "what others renew stays on the account")
+	require.Error(t, f.putFrom(start, "a", "g", "k4", "1"), "a value that others republish stays on the account")
 	require.NoError(t, f.putFrom(start, "b", "g", "k4", "1"))
 }
 
@@ -96,12 +97,12 @@ func testValuesOfAll(t *testing.T, f *fixture) {
 	}
 	f.requireOver(f.putFrom(start, "peer", "g", "k3", "1"), records.QuotaValues)
 	require.NoError(t, f.putFrom(start, "", "", "own", "1"))
-	require.NoError(t, f.putFrom(start, "peer", "g", "own", "2"), "on nobody's account, and stays there")
+	require.NoError(t, f.putFrom(start, "peer", "g", "own", "2"), "it is on no account and stays so")
 	require.Equal(t, "2", f.value(start, "own"))
 }
 
-// Stores estimate what a value takes up: here its 4,000 bytes and up to 175 more. The
-// quotas leave room for 10, 15 and 20 of any such size, and not for one more of 4,000.
+// Stores estimate the size of a value: here its 4,000 bytes and up to 175 more. The quotas
+// allow 10, 15 and 20 values of any such size, but not one more value of 4,000 bytes.
 func testValuesSize(t *testing.T, f *fixture) {
 	value := func(n int) string { return string(make([]byte, n)) }
 	for _, c := range []struct {
@@ -120,9 +121,9 @@ func testValuesSize(t *testing.T, f *fixture) {
 	}
 	require.NoError(t, f.putFrom(start, "a", "g", "a0", value(4000)), "a renewal")
 	require.Error(t, f.putFrom(start, "a", "g", "a0", value(8000)), "growth")
-	require.Equal(t, value(4000), f.value(start, "a0"), "what is there stays")
-	require.NoError(t, f.putFrom(start, "", "", "a0", value(8000)), "the node's own")
-	require.NoError(t, f.putFrom(start, "a", "g", "freed", value(4000)), "a0 has left the account")
+	require.Equal(t, value(4000), f.value(start, "a0"), "stored values stay")
+	require.NoError(t, f.putFrom(start, "", "", "a0", value(8000)), "a value of the node itself")
+	require.NoError(t, f.putFrom(start, "a", "g", "freed", value(4000)), "a0 is no longer on the account")
 }
 
 func testValuesFreed(t *testing.T, f *fixture) {
@@ -132,14 +133,14 @@ func testValuesFreed(t *testing.T, f *fixture) {
 	require.NoError(t, f.putFrom(start, "a", "", "l", "1"))
 	f.restart()
 	later := start.Add(2 * time.Hour)
-	require.Error(t, f.putFrom(later, "a", "", "m", "1"), "expired, and not yet removed")
-	require.NoError(t, f.putFrom(later, "a", "", "l", "1"), "in its own place")
+	require.Error(t, f.putFrom(later, "a", "", "m", "1"), "expired but not yet removed")
+	require.NoError(t, f.putFrom(later, "a", "", "l", "1"), "it replaces itself")
 	later = later.Add(records.ExpireGrace + 2*time.Hour)
 	require.EqualValues(t, 1, f.expire(later)[records.KindValue])
 	require.NoError(t, f.putFrom(later, "a", "", "m", "1"))
 }
 
-// testQuotaModel compares a store with one that counts everything each time.
+// testQuotaModel compares a store with a model that counts everything each time.
 func testQuotaModel(t *testing.T, open OpenQuotas) {
 	q := records.ValueQuotas{All: records.Tally{Values: 6}, PerGroup: records.Tally{Values: 4}, PerPeer: records.Tally{Values: 2}}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -183,13 +184,13 @@ func testQuotaModel(t *testing.T, open OpenQuotas) {
 	})
 }
 
-// quotaKeys are more than any quota of the model allows.
+// quotaKeys are more keys than any quota of the model allows.
 var quotaKeys = strings.Split("abcdefghij", "")
 
-// quotaModel knows nothing but the values.
+// quotaModel stores nothing but the values.
 type quotaModel struct{ values map[string]records.Value }
 
-// put returns what PutValue does.
+// put returns the same as PutValue.
 func (m *quotaModel) put(q records.ValueQuotas, now time.Time, v records.Value) error {
 	old, ok := m.values[string(v.Key)]
 	known := ok && old.Live(now)
@@ -213,7 +214,8 @@ func (m *quotaModel) put(q records.ValueQuotas, now time.Time, v records.Value) 
 	return nil
 }
 
-// fits reports whether one more value fits an account if the one under key was gone.
+// fits reports whether one more value fits on an account after the value under key is
+// removed.
 func (m *quotaModel) fits(q records.ValueQuotas, key string, a records.Account) bool {
 	var all, group, peer int64
 	for k, v := range m.values {
