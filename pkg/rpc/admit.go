@@ -17,8 +17,8 @@ type inPeer struct {
 	limiter *rate.Limiter
 }
 
-// SetMaxStreams changes ServerConfig.MaxStreams of a running server. Idle streams
-// above a lower bound are ended at once.
+// SetMaxStreams changes ServerConfig.MaxStreams of a running server. If the new bound is
+// lower, idle streams above it are ended at once.
 func (s *Server) SetMaxStreams(n int) {
 	setDefault(&n, DefaultMaxStreams)
 	var ended []*inStream
@@ -38,14 +38,14 @@ func (s *Server) SetMaxStreams(n int) {
 	}
 }
 
-// end resets a stream that was taken off the books.
+// end resets a stream that has been unregistered.
 func (s *Server) end(in *inStream) {
 	_ = in.st.ResetWithError(network.StreamResourceLimitExceeded)
 	s.obs.Inbound(Stats{Type: wire.NumTypes, Peer: in.in.From, At: time.Now(), Outcome: Rejected, Reason: ReasonIdle})
 }
 
-// admit registers a stream. At a bound it ends an idle stream for the newcomer;
-// if every stream is at work, it refuses the newcomer and says why.
+// admit registers a stream. At a bound it ends an idle stream to admit the new one. If all
+// streams are busy, it refuses the new stream and returns the reason.
 func (s *Server) admit(st network.Stream) (*inStream, string) {
 	from := st.Conn().RemotePeer()
 	s.mu.Lock()
@@ -57,7 +57,7 @@ func (s *Server) admit(st network.Stream) (*inStream, string) {
 	return in, reason
 }
 
-// register is the part of admit that holds s.mu.
+// register is the part of admit that needs s.mu.
 func (s *Server) register(st network.Stream, from peer.ID) (in, ended *inStream, reason string) {
 	if !s.serving {
 		return nil, nil, ReasonClosed
@@ -87,8 +87,8 @@ func (s *Server) register(st network.Stream, from peer.ID) (in, ended *inStream,
 	return in, ended, ReasonNone
 }
 
-// longestIdle returns the longest idle stream of the peer with most streams; nil if
-// none is idle. s.mu is held.
+// longestIdle returns the longest idle stream of the peer with the most streams, or nil if no
+// stream is idle. The caller holds s.mu.
 func (s *Server) longestIdle() *inStream {
 	var found *inStream
 	most := 0
@@ -114,7 +114,7 @@ func (p *inPeer) longestIdle() *inStream {
 	return found
 }
 
-// limiterOf returns the limiter of a peer that had no streams. s.mu is held.
+// limiterOf returns the limiter of a peer without streams. The caller holds s.mu.
 func (s *Server) limiterOf(from peer.ID) *rate.Limiter {
 	if l, ok := s.gone.load(from); ok {
 		s.gone.remove(from)
@@ -127,7 +127,7 @@ func (s *Server) limiterOf(from peer.ID) *rate.Limiter {
 	return rate.NewLimiter(s.cfg.Rate, burst)
 }
 
-// leave undoes admit, when the goroutine of a stream ends.
+// leave undoes admit when the goroutine of a stream ends.
 func (s *Server) leave(in *inStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,9 +135,9 @@ func (s *Server) leave(in *inStream) {
 	s.workers.Done()
 }
 
-// remove takes a stream off the books, at once when it is ended for a newcomer. The
-// limiter of a peer outlasts its streams; otherwise a new stream would be a way
-// round it. s.mu is held.
+// remove unregisters a stream. It is called early if the stream is ended to admit another.
+// The limiter of a peer outlives its streams; otherwise a peer could reset its rate with a
+// new stream. The caller holds s.mu.
 func (s *Server) remove(in *inStream) {
 	if _, ok := s.streams[in]; !ok {
 		return

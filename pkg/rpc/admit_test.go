@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// idleStreams opens n streams from h that have been answered once and stay open.
+// idleStreams opens n streams from h. Each has received one answer and stays open.
 func idleStreams(t *testing.T, h, remote host.Host, n int) []network.Stream {
 	t.Helper()
 	open := make([]network.Stream, n)
@@ -32,7 +32,7 @@ func ask(s network.Stream) error {
 	return err
 }
 
-// idle waits until the server knows that all n streams wait for a request.
+// idle waits until the server has registered all n streams as idle.
 func idle(t *testing.T, srv *Server, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -48,7 +48,7 @@ func idle(t *testing.T, srv *Server, n int) {
 	}, 10*time.Second, time.Millisecond)
 }
 
-// At each bound the longest idle stream makes room, and the bound holds.
+// At each bound, the longest idle stream is ended for a new one, and the bound holds.
 func TestIdleStreamMakesRoom(t *testing.T) {
 	for name, cfg := range map[string]ServerConfig{
 		"in all":   {MaxStreams: 3},
@@ -60,7 +60,7 @@ func TestIdleStreamMakesRoom(t *testing.T) {
 			srv := newServer(t, remote, echo, cfg, rec)
 			open := idleStreams(t, h, remote, 3)
 			idle(t, srv, 3)
-			require.NoError(t, ask(open[0])) // open[1] is the longest idle one now
+			require.NoError(t, ask(open[0])) // open[1] is now the longest idle one
 			idle(t, srv, 3)
 			open = append(open, idleStreams(t, h, remote, 1)...)
 			require.Equal(t, 3, srv.InboundStreams())
@@ -86,7 +86,7 @@ func TestIdleStreamMakesRoom(t *testing.T) {
 	}
 }
 
-// A newcomer costs the peer with most streams one of them, not a modest peer.
+// A new stream ends one stream of the peer with the most streams, not one of a peer with few.
 func TestPeerWithMostStreamsMakesRoom(t *testing.T) {
 	greedy, remote := newHosts(t, transports["tcp"])
 	modest, newcomer := connected(t, transports["tcp"], remote), connected(t, transports["tcp"], remote)
@@ -96,13 +96,13 @@ func TestPeerWithMostStreamsMakesRoom(t *testing.T) {
 	idle(t, srv, 4)
 	idleStreams(t, newcomer, remote, 1)
 	require.Equal(t, 4, srv.InboundStreams())
-	require.NoError(t, ask(first[0]), "though it was idle for longest")
+	require.NoError(t, ask(first[0]), "although it was idle the longest")
 	srv.mu.Lock()
 	require.Len(t, srv.peers[greedy.ID()].streams, 2)
 	srv.mu.Unlock()
 }
 
-// Streams whose requests are at work are not ended: the newcomer is refused.
+// Busy streams are not ended: the new one is refused.
 func TestStreamsAtWorkAreKept(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -144,8 +144,8 @@ func TestSetMaxStreams(t *testing.T) {
 	require.Equal(t, 3, srv.InboundStreams(), "the default")
 }
 
-// The buffer of a large request is reserved with the resource manager, released
-// when it shrinks, and refused when the manager has no memory left.
+// The buffer of a large request is reserved with the resource manager, released when it
+// shrinks, and refused when the manager is out of memory.
 func TestBuffersAreReserved(t *testing.T) {
 	limits := rcmgr.PartialLimitConfig{ProtocolDefault: rcmgr.ResourceLimits{Memory: 64 << 10}}.Build(rcmgr.InfiniteLimits)
 	manager, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits), rcmgr.WithMetricsDisabled())

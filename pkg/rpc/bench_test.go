@@ -18,16 +18,16 @@ import (
 
 const echoProto = protocol.ID("/test/echo/1.0.0")
 
-// benchStreams is how many streams ask at once, all over one connection.
+// benchStreams is the number of concurrent streams, all on one connection.
 const benchStreams = 64
 
-// BenchmarkFindNode measures the server with an answer of 20 peers with two
-// addresses each, encoded before, against BenchmarkEcho: the same bytes over the
-// same hosts without a server. The client side is the same raw loop.
+// BenchmarkFindNode measures the server with a pre-encoded answer of 20 peers with two
+// addresses each. BenchmarkEcho exchanges the same bytes between the same hosts without a
+// server. The client side is the same loop in both.
 func BenchmarkFindNode(b *testing.B) { onTransports(b, benchFindNode) }
 
-// BenchmarkEcho is the limit of libp2p here: a handler that reads a request of
-// known size and writes an answer of the size of BenchmarkFindNode's.
+// BenchmarkEcho is the limit of libp2p here: a handler that reads a request of known size and
+// writes an answer as large as that of BenchmarkFindNode.
 func BenchmarkEcho(b *testing.B) { onTransports(b, benchEcho) }
 
 func onTransports(b *testing.B, f func(b *testing.B, listen string)) {
@@ -80,7 +80,7 @@ func bench(b *testing.B, client, server host.Host, proto protocol.ID) {
 		defer func() { _ = s.Reset() }()
 		streams[i] = s
 	}
-	askAll(b, streams, benchStreams) // negotiates
+	askAll(b, streams, benchStreams) // negotiates the protocol
 	b.SetBytes(int64(len(findNodeReply())))
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -110,9 +110,8 @@ func askAll(b *testing.B, streams []network.Stream, n int) {
 	wg.Wait()
 }
 
-// TestFindNodeShare prints the share of the echo that FIND_NODE reaches, measured
-// in turns in one run. It measures rather than tests, so it runs only if
-// HOLDFAST_BENCH is set.
+// TestFindNodeShare logs the throughput of FIND_NODE relative to the echo, measured
+// alternately in one run. It is a measurement, so it runs only if HOLDFAST_BENCH is set.
 func TestFindNodeShare(t *testing.T) {
 	if os.Getenv("HOLDFAST_BENCH") == "" {
 		t.Skip("HOLDFAST_BENCH is not set")
@@ -127,7 +126,7 @@ func TestFindNodeShare(t *testing.T) {
 	}
 }
 
-// BenchmarkRequest is a whole round trip of Client and Server.
+// BenchmarkRequest measures a whole round trip of Client and Server.
 func BenchmarkRequest(b *testing.B) {
 	client, server := newHosts(b, transports["tcp"])
 	raw := rawPeers(twentyPeers())

@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// The defaults that the fields of the configurations promise.
+// The defaults documented on the fields of the configurations.
 func TestDefaults(t *testing.T) {
 	require.Equal(t, []int{4 << 20, 64 << 10, 256 << 10, 4096, 128}, []int{
 		DefaultMaxReply, DefaultMaxField, DefaultMaxRequest, DefaultMaxStreams, DefaultMaxStreamsPerPeer,
@@ -49,7 +49,7 @@ func padded(size int) *wire.Message {
 	return m
 }
 
-// A request may have MaxRequest bytes, and a reply MaxReply; one more is refused.
+// A request may have MaxRequest bytes and a reply MaxReply bytes; one byte more is refused.
 func TestMaxRequestAndReply(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	rec := newRecorder()
@@ -66,8 +66,8 @@ func TestMaxRequestAndReply(t *testing.T) {
 	require.Equal(t, ReasonTooLarge, rec.wait(t, 3)[2].Reason)
 }
 
-// A reply may have the size of its type, to the byte; of a larger one addresses and
-// peers are left out.
+// A reply may have exactly the maximum size of its type; from a larger one, addresses and
+// peers are removed.
 func TestMaxProvidersReply(t *testing.T) {
 	s := &Server{cfg: ServerConfig{MaxProvidersReply: 30 << 10}}
 	for kind, limit := range map[wire.Type]int{wire.FindNode: wire.MaxReply, wire.GetValue: wire.MaxReply, wire.GetProviders: 30 << 10} {
@@ -83,7 +83,7 @@ func TestMaxProvidersReply(t *testing.T) {
 	}
 }
 
-// So much memory is kept for reuse and no more.
+// A bounded amount of memory is kept for reuse.
 func TestMaxPooled(t *testing.T) {
 	for over := range 2 {
 		require.Equal(t, over == 0, pooled(make([]byte, maxPooled+over)[:0:maxPooled+over]))
@@ -100,7 +100,8 @@ func TestMaxPooled(t *testing.T) {
 	}
 }
 
-// The conduct of MaxMemory peers is remembered, and the rate of as many that have left.
+// The conduct of MaxMemory peers is remembered, and the rate of the same number of peers
+// without streams.
 func TestMaxMemory(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	c := newClient(t, h, ClientConfig{MaxMemory: 2}, nil)
@@ -118,25 +119,25 @@ func TestMaxMemory(t *testing.T) {
 	require.Equal(t, 2, srv.gone.order.Len())
 }
 
-// The longest names lead where they say; one byte more leads nowhere.
+// The longest valid names are accepted; one byte more makes them invalid.
 func TestMaxName(t *testing.T) {
 	label := strings.Repeat("a", maxLabel)
 	longest := label[1:] + "." + label + "." + label + "." + label[:maxName-3*maxLabel-2]
 	require.Len(t, longest, maxName)
 	require.Equal(t, wire.ScopePublic, nameScope(longest))
-	require.Equal(t, wire.ScopePublic, nameScope(longest+"."), "the dot at the end does not count")
+	require.Equal(t, wire.ScopePublic, nameScope(longest+"."), "the trailing dot does not count")
 	require.Equal(t, notUsable, nameScope("a"+longest), "%d bytes", maxName+1)
 	require.Equal(t, wire.ScopePublic, nameScope(label+".com"))
 	require.Equal(t, notUsable, nameScope(label+"a.com"))
 }
 
-// After notifyGiveUp failures in a row the rest is not sent.
+// After notifyGiveUp consecutive failures, the rest is not sent.
 func TestNotifyGivesUp(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	tried := make(chan struct{}, 100)
 	foreign(t, remote, func(n int, s network.Stream) {
 		tried <- struct{}{}
-		if n == notifyGiveUp { // a success ends the row
+		if n == notifyGiveUp { // a success resets the count
 			_, _ = io.ReadAll(s)
 			_ = s.Close()
 			return
@@ -152,7 +153,7 @@ func TestNotifyGivesUp(t *testing.T) {
 	require.Len(t, tried, 2*notifyGiveUp)
 }
 
-// lostHost is a host whose one connection is lost and which does not see it.
+// lostHost is a host whose only connection is lost without the host noticing.
 type lostHost struct {
 	host.Host
 	opened []time.Time
@@ -175,7 +176,7 @@ func (h *lostHost) NewStream(ctx context.Context, _ peer.ID, _ ...protocol.ID) (
 }
 
 // A stream whose connection is lost is opened once more, after reopenAfter or when the
-// caller goes away.
+// context of the caller ends.
 func TestReopenAfter(t *testing.T) {
 	for _, patience := range []time.Duration{time.Second, reopenAfter, reopenAfter - 1} {
 		synctest.Test(t, func(t *testing.T) {

@@ -2,7 +2,7 @@ package rpc
 
 import "sync"
 
-// maxPooled is the largest buffer that is kept for reuse, in bytes.
+// maxPooled is the largest buffer kept for reuse, in bytes.
 const maxPooled = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}

@@ -17,7 +17,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// Client sends requests to peers. It is safe for concurrent use.
+// Client sends requests to peers. Safe for concurrent use.
 type Client struct {
 	host  host.Host
 	proto protocol.ID
@@ -25,7 +25,7 @@ type Client struct {
 	obs   Observer
 	pool  *pool
 
-	// life ends with Close, and with it every RPC under way.
+	// life ends with Close, and ends every running RPC.
 	life  context.Context
 	close context.CancelCauseFunc
 
@@ -35,18 +35,18 @@ type Client struct {
 
 // Reply is the answer to a Request.
 type Reply struct {
-	// Message has the type of the request; every field may be missing. Addresses
-	// that do not fit Scope have been removed. It is the caller's.
+	// Message has the type of the request; every other field may be missing. Addresses
+	// outside Scope have been removed. The caller owns the message.
 	Message *wire.Message
-	// RTT is the time from the written request to the whole reply.
+	// RTT is the time from the written request to the complete reply.
 	RTT time.Duration
-	// Addr is the remote address of the connection, Scope its scope; see GroupOf.
+	// Addr is the remote address of the connection, and Scope its scope (see GroupOf).
 	Addr  ma.Multiaddr
 	Scope wire.Scope
 }
 
-// NewClient returns a client that opens streams of proto on h. The host must
-// outlive it. A nil obs observes nothing.
+// NewClient returns a client that opens streams of proto on h. The host must outlive it. obs
+// may be nil.
 func NewClient(h host.Host, proto protocol.ID, cfg ClientConfig, obs Observer) *Client {
 	cfg.setDefaults()
 	if obs == nil {
@@ -58,17 +58,18 @@ func NewClient(h host.Host, proto protocol.ID, cfg ClientConfig, obs Observer) *
 	return c
 }
 
-// Request sends req to a peer, dialling it if need be, and returns its reply. It
-// returns within ClientConfig.Timeout. Errors: ErrUnreachable, ErrUnsupported,
-// ErrTimeout, ErrNoReply, ErrConnLost, ErrReplyType, ErrClosed, those of wire,
-// context.Canceled.
+// Request sends req to a peer and returns its reply. It dials the peer if necessary, and
+// returns within ClientConfig.Timeout. Errors: ErrUnreachable, ErrUnsupported, ErrTimeout,
+// ErrNoReply, ErrConnLost, ErrReplyType, ErrClosed, context.Canceled, and the errors of
+// package wire.
 func (c *Client) Request(ctx context.Context, to peer.ID, req *wire.Message) (Reply, error) {
 	return c.RequestParts(ctx, to, req, nil)
 }
 
-// RequestParts is Request for replies with many providers. Those of a reply that is
-// longer than some 64 KiB are given to more as they arrive, from this goroutine; the
-// returned reply has the others. What came before an error was given too.
+// RequestParts is Request for replies with many providers. If a reply is longer than about 64
+// KiB, its providers are passed to more as they arrive, in the calling goroutine, and the
+// returned reply contains the rest. Providers that arrived before an error have been passed
+// to more too.
 func (c *Client) RequestParts(ctx context.Context, to peer.ID, req *wire.Message, more func(Reply)) (Reply, error) {
 	start := time.Now()
 	s := Stats{Type: req.Type, Peer: to, Key: req.Key}
@@ -116,19 +117,19 @@ func (c *Client) request(ctx context.Context, to peer.ID, req *wire.Message, mor
 	}
 	reply, err = c.exchange(ctx, op, st, *out, req, more, s)
 	if err == nil && idle != nil && !idle.Conn().IsClosed() {
-		c.doubt(to) // it does answer, but not twice on a stream
+		c.doubt(to) // the peer answers, but only once per stream
 	}
 	return reply, err
 }
 
-// mayBeUnread reports whether the peer may never have read the request: the connection
-// was lost, or a reused stream ended, before any byte of the reply. Such a request is
+// mayBeUnread reports whether the peer may not have read the request, because the connection
+// was lost or a reused stream ended before the first byte of the reply. Such a request is
 // sent once more.
 func mayBeUnread(err error, reused bool, s *Stats) bool {
 	return s.BytesIn == 0 && (errors.Is(err, ErrConnLost) || reused && errors.Is(err, ErrNoReply))
 }
 
-// exchange does one request on st and then pools or ends it.
+// exchange sends one request on st, and then returns the stream to the pool or ends it.
 func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out []byte, req *wire.Message, more func(Reply), s *Stats) (Reply, error) {
 	stop := st.watch(ctx)
 	deadline, _ := ctx.Deadline()
@@ -151,8 +152,8 @@ func (c *Client) exchange(ctx context.Context, op *outPeer, st *outStream, out [
 	return Reply{Message: m, RTT: rtt, Addr: st.Conn().RemoteMultiaddr(), Scope: st.scope}, nil
 }
 
-// open opens a fresh stream, dialling the peer if it is not connected. A stream whose
-// connection is lost while it opens is opened once more on another.
+// open opens a new stream and dials the peer if it is not connected. If the connection is
+// lost meanwhile, open retries once on another connection.
 func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 	ctx = network.WithDialPeerTimeout(ctx, c.cfg.DialTimeout)
 	conns := c.host.Network().ConnsToPeer(to)
@@ -176,17 +177,16 @@ func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 	return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
 
-// anyLost reports whether a stream to a peer failed to open because one of its
-// connections is lost.
+// anyLost reports whether opening a stream failed because a connection to the peer is lost.
 func anyLost(conns []network.Conn, err error) bool {
 	return len(conns) > 0 && isConnLost(err) || slices.ContainsFunc(conns, network.Conn.IsClosed)
 }
 
-// reopenAfter is the pause before a stream is opened once more. A host on a busy machine
-// needs a moment to see that a connection is lost, and until then opens streams on it.
+// reopenAfter is the pause before open retries. A host on a busy machine may take a moment to
+// notice that a connection is lost, and opens streams on it until then.
 const reopenAfter = 20 * time.Millisecond
 
-// bind returns ctx bounded by the life of the client.
+// bind returns a context that also ends when the client is closed.
 func (c *Client) bind(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
@@ -196,20 +196,20 @@ func (c *Client) bind(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 }
 
-// StreamsInFlight returns how many outbound streams are in use.
+// StreamsInFlight returns the number of outbound streams in use.
 func (c *Client) StreamsInFlight() int {
 	busy, _ := c.pool.counts()
 	return busy
 }
 
-// StreamsIdle returns how many outbound streams wait for reuse.
+// StreamsIdle returns the number of outbound streams that wait for reuse.
 func (c *Client) StreamsIdle() int {
 	_, idle := c.pool.counts()
 	return idle
 }
 
-// Close ends all RPCs with ErrClosed, resets the streams and waits. It is
-// idempotent.
+// Close ends all RPCs with ErrClosed, resets the streams and waits for them. It may be called
+// more than once.
 func (c *Client) Close() error {
 	c.pool.close()
 	c.close(ErrClosed)

@@ -50,7 +50,7 @@ func TestRequest(t *testing.T) {
 	})
 }
 
-// Answers are the caller's: a later one on the same stream does not change them.
+// The caller owns an answer: a later answer on the same stream does not change it.
 func TestRepliesAreTheCallers(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	newServer(t, remote, echo, ServerConfig{}, nil)
@@ -74,8 +74,8 @@ func TestReplyAddressesAreFiltered(t *testing.T) {
 	require.Equal(t, [][]byte{addrBytes(t, "/ip4/1.2.3.4/tcp/1")}, reply.Message.CloserPeers[0].Addrs)
 }
 
-// Requests to one peer do not queue behind one another: the later is answered
-// while the earlier still waits.
+// Requests to one peer do not queue behind each other: a later one is answered while an
+// earlier one still waits.
 func TestRequestsAreNotSerialised(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		release, entered := make(chan struct{}), make(chan struct{})
@@ -169,7 +169,7 @@ func TestWrongReplies(t *testing.T) {
 	})
 }
 
-// A PUT_VALUE ack without a record must come through as it is.
+// A PUT_VALUE acknowledgement without a record must arrive unchanged.
 func TestAckWithoutRecord(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	newServer(t, remote, echo, ServerConfig{}, nil)
@@ -179,7 +179,7 @@ func TestAckWithoutRecord(t *testing.T) {
 	require.Nil(t, reply.Message.Record)
 }
 
-// A stream that has unread bytes behind the reply is not reused.
+// A stream with unread bytes after the reply is not reused.
 func TestUncleanStreamIsNotPooled(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	foreign(t, remote, func(_ int, s network.Stream) {
@@ -193,7 +193,7 @@ func TestUncleanStreamIsNotPooled(t *testing.T) {
 	require.Zero(t, c.StreamsIdle())
 }
 
-// oneRequestPerStream is py-libp2p's way to serve: one answer, then the end.
+// oneRequestPerStream serves as py-libp2p does: one answer, then the end of the stream.
 func oneRequestPerStream(t *testing.T, h host.Host, answer func(req *wire.Message) bool) (keys func() []string) {
 	var mu sync.Mutex
 	var got []string
@@ -226,7 +226,7 @@ func TestOneRequestPerStreamServer(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "k", string(reply.Message.Key))
 		}
-		require.Equal(t, habitOne, c.habit(remote.ID()), "the second request has shown it")
+		require.Equal(t, habitOne, c.habit(remote.ID()), "learned from the second request")
 		require.Zero(t, c.StreamsIdle())
 	})
 }
@@ -244,12 +244,12 @@ func TestStaleStreamIsRetried(t *testing.T) {
 		srv.SetServing(true)
 		_, err := c.Request(t.Context(), remote.ID(), ping("k"))
 		require.NoError(t, err)
-		require.Equal(t, habitUnknown, c.habit(remote.ID()), "a restart is no proof of one request per stream")
+		require.Equal(t, habitUnknown, c.habit(remote.ID()), "a restart does not prove one request per stream")
 	})
 }
 
-// A connection that has ended takes its idle streams with it: the next request goes
-// over a new one, and nothing is learnt of the peer's habits.
+// When a connection ends, so do its idle streams: the next request uses a new connection, and
+// nothing is learned about the peer's habits.
 func TestClosedConnectionIsDialledAgain(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		newServer(t, remote, echo, ServerConfig{}, nil)
@@ -296,7 +296,7 @@ func TestSilentServer(t *testing.T) {
 	})
 }
 
-// A server that never reads must not hold a request for ever, nor a Notify.
+// A server that never reads must not block a request or a Notify forever.
 func TestServerThatStopsReading(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		foreign(t, remote, func(int, network.Stream) {})
@@ -328,7 +328,7 @@ func TestUnreachableAndUnsupported(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	rec := newRecorder()
 	c := newClient(t, h, ClientConfig{}, rec)
-	for range 2 { // known from identify, then only by asking
+	for range 2 { // known from identify, then from the negotiation
 		_, err := c.Request(t.Context(), remote.ID(), ping("k"))
 		require.ErrorIs(t, err, ErrUnsupported)
 		require.NoError(t, h.Peerstore().RemoveProtocols(remote.ID(), testProto))
@@ -342,9 +342,9 @@ func TestUnreachableAndUnsupported(t *testing.T) {
 	}
 }
 
-// A dial has a limit of its own, far under that of the request.
+// A dial has its own timeout, far below that of the request.
 func TestDialIsBounded(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and sends nothing
 	require.NoError(t, err)
 	defer l.Close()
 	h, remote := newHosts(t, transports["tcp"])
@@ -390,7 +390,7 @@ func TestIdleStreamsAreBounded(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, 1, c.StreamsIdle())
-	require.NotContains(t, c.pool.peers, a.ID(), "the oldest goes first")
+	require.NotContains(t, c.pool.peers, a.ID(), "the oldest is closed first")
 	require.Contains(t, c.pool.peers, b.ID())
 	require.NoError(t, c.Close())
 	require.Zero(t, c.StreamsIdle())

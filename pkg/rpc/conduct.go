@@ -2,19 +2,19 @@ package rpc
 
 import "github.com/libp2p/go-libp2p/core/peer"
 
-// conduct is what is remembered of how a peer treats streams.
+// conduct is what the client has learned about a peer's use of streams.
 type conduct struct {
 	habit habit
 	acks  acks
 }
 
-// habit is how a peer treats the second message of a stream.
+// habit is how a peer handles a second message on a stream.
 type habit uint8
 
 const (
 	habitUnknown habit = iota
-	habitMany          // it has answered a second request on one stream
-	habitOne           // it ends the stream after the first (py-libp2p)
+	habitMany          // it has answered a second request on a stream
+	habitOne           // it ends the stream after the first message (py-libp2p)
 )
 
 // acks is whether a peer answers messages that have no reply.
@@ -22,11 +22,11 @@ type acks uint8
 
 const (
 	acksUnknown acks = iota
-	acksNever        // it ends the stream when it has read them
-	acksAlways       // it answers, and resets the stream at the end of our side (py-libp2p 0.8.1)
+	acksNever        // it ends the stream after reading them
+	acksAlways       // it answers, and resets the stream when our side ends (py-libp2p 0.8.1)
 )
 
-// conduct returns what is remembered of a peer.
+// conduct returns what is known about a peer.
 func (c *Client) conduct(id peer.ID) conduct {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -34,7 +34,7 @@ func (c *Client) conduct(id peer.ID) conduct {
 	return known
 }
 
-// remember changes what is remembered of a peer.
+// remember updates what is known about a peer.
 func (c *Client) remember(id peer.ID, change func(*conduct)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,8 +49,8 @@ func (c *Client) learn(id peer.ID, h habit) {
 	c.remember(id, func(known *conduct) { known.habit = h })
 }
 
-// doubt notes that a stream ended before its second answer: once from a peer that
-// was seen to serve many may be a restart.
+// doubt records that a stream ended before its second answer. If the peer has served several
+// requests on a stream before, this may only be a restart.
 func (c *Client) doubt(id peer.ID) {
 	c.remember(id, func(known *conduct) {
 		if known.habit == habitMany {
@@ -61,8 +61,8 @@ func (c *Client) doubt(id peer.ID) {
 	})
 }
 
-// took notes that a peer has taken a message that has no reply, and whether it
-// answered all the same.
+// took records that a peer has accepted a message that has no reply, and whether it answered
+// nevertheless.
 func (c *Client) took(id peer.ID, answered bool) {
 	c.remember(id, func(known *conduct) {
 		known.acks = acksNever

@@ -9,60 +9,60 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// Bounds of messages in bytes, unless larger values are configured.
+// Default bounds of messages in bytes.
 const (
-	// DefaultMaxReply: go-libp2p-kad-dht sends as much, all providers it has. It is read
-	// in parts.
+	// DefaultMaxReply is the size up to which go-libp2p-kad-dht sends all its providers.
+	// Replies are read in parts.
 	DefaultMaxReply = wire.MaxFrame
-	// DefaultMaxField: an entry of a peer has at most 8 KiB, a record little over 10.
+	// DefaultMaxField exceeds a peer entry, which has at most 8 KiB, and a record, which has
+	// little more than 10 KiB.
 	DefaultMaxField = partSize
-	// DefaultMaxRequest: values have 10 KiB, provider records under 5 KiB.
+	// DefaultMaxRequest exceeds a value of 10 KiB and a provider record of less than 5 KiB.
 	DefaultMaxRequest = 256 << 10
 )
 
-// Bounds of inbound streams, unless others are configured.
+// Default bounds of inbound streams.
 const (
 	DefaultMaxStreams        = 4096
 	DefaultMaxStreamsPerPeer = 128
 )
 
-// ClientConfig is what a Client may be told. Fields of zero or less take their default.
+// ClientConfig configures a Client. Fields that are zero or negative have their default.
 type ClientConfig struct {
-	// Timeout of one Request from start to end, dialling included; also of each
-	// write of a Notify. Default 10 s (go-libp2p-kad-dht).
+	// Timeout of one Request, including the dial, and of each write of a Notify. Default: 10
+	// s, as in go-libp2p-kad-dht.
 	Timeout time.Duration
-	// DialTimeout of a peer that is not connected. Default 5 s: two lost packets of
-	// a handshake are forgiven, and a peer that has vanished is given up in half the
-	// time of a slow one.
+	// DialTimeout of a peer that is not connected. Default: 5 s. This tolerates two lost
+	// packets of a handshake, and detects a peer that has disappeared in half the time of a
+	// slow one.
 	DialTimeout time.Duration
-	// ConfirmTimeout is how long a Notify waits for the peer to end its side of
-	// the stream, which confirms that it read everything. Default 2 s: a round
-	// trip round the globe and some work.
+	// ConfirmTimeout is how long a Notify waits for the peer to end its side of the stream,
+	// which confirms that the peer has read everything. Default: 2 s, a round trip around the
+	// globe and some work.
 	ConfirmTimeout time.Duration
-	// IdleTimeout after which an unused stream is closed. Default 30 s, well
-	// below the 60 s after which servers reset it.
+	// IdleTimeout is how long an unused stream stays open. Default: 30 s, well below the 60 s
+	// after which servers reset it.
 	IdleTimeout time.Duration
-	// MaxReply bounds a reply in bytes. Default 4 MiB. Raise it with the size of
-	// values.
+	// MaxReply bounds a reply in bytes. Default: 4 MiB. Increase it if values are larger.
 	MaxReply int
-	// MaxField bounds one field of a reply in bytes, which is an entry of a peer or a
-	// record, and with it the buffer of a stream: it is rounded up to a power of two.
-	// Default 64 KiB, which is also the least. Raise it with the size of values.
+	// MaxField bounds one field of a reply in bytes, which is a peer entry or a record. It
+	// also bounds the buffer of a stream, rounded up to a power of two. Default and minimum:
+	// 64 KiB. Increase it if values are larger.
 	MaxField int
-	// MaxStreamsPerPeer bounds concurrent RPCs to one peer; more wait. Default
-	// 8: enough that one slow answer holds up nothing, few enough not to hit
-	// limits of the peer's resource manager.
+	// MaxStreamsPerPeer bounds the concurrent RPCs to one peer; further RPCs wait. Default:
+	// 8. This is enough that one slow answer does not delay the others, and low enough to
+	// stay within the limits of the peer's resource manager.
 	MaxStreamsPerPeer int
-	// MaxIdlePerPeer bounds streams kept for reuse to one peer. Default 2.
+	// MaxIdlePerPeer bounds the idle streams kept per peer. Default: 2.
 	MaxIdlePerPeer int
-	// MaxIdle bounds streams kept for reuse in all; the oldest go first. Default
-	// 512, a few KiB each.
+	// MaxIdle bounds all idle streams; the oldest are closed first. Default: 512, a few KiB
+	// each.
 	MaxIdle int
-	// MaxMemory bounds the peers whose conduct is remembered: whether they serve many
-	// requests on one stream, and whether they answer messages that have no reply.
-	// Default 8192, about 100 bytes each.
+	// MaxMemory bounds the peers whose conduct is remembered: whether they serve several
+	// requests on one stream, and whether they answer messages that have no reply. Default:
+	// 8192, about 100 bytes each.
 	MaxMemory int
-	// Scope judges a connection. Default: ScopeOf its remote address.
+	// Scope returns the scope of a connection. Default: ScopeOf its remote address.
 	Scope func(network.Conn) wire.Scope
 }
 
@@ -82,44 +82,44 @@ func (c *ClientConfig) setDefaults() {
 	}
 }
 
-// ServerConfig is what a Server may be told. Zero fields take their default, and negative
-// ones too unless they say otherwise.
+// ServerConfig configures a Server. Zero fields have their default, and so do negative ones
+// unless documented otherwise.
 type ServerConfig struct {
-	// IdleTimeout after which a stream without requests is reset. Default 60 s
-	// (go-libp2p-kad-dht). A stream ends after three quarters of it at the
-	// earliest; see deadline.
+	// IdleTimeout is how long a stream without requests stays open before it is reset.
+	// Default: 60 s, as in go-libp2p-kad-dht. A stream may end after three quarters of it
+	// (see deadline).
 	IdleTimeout time.Duration
-	// ReadTimeout in which a request that has begun must be complete. Default 10 s.
+	// ReadTimeout is the time in which a peer must complete a request that it has begun.
+	// Default: 10 s.
 	ReadTimeout time.Duration
-	// WriteTimeout in which a peer must take a reply. Default 10 s.
+	// WriteTimeout is the time in which a peer must read a reply. Default: 10 s.
 	WriteTimeout time.Duration
-	// CloseTimeout is how long Close waits for handlers that are still at work.
-	// Default 10 s.
+	// CloseTimeout is how long Close waits for running handlers. Default: 10 s.
 	CloseTimeout time.Duration
-	// MaxRequest bounds a request in bytes. Default 256 KiB. Raise it with the size
-	// of values.
+	// MaxRequest bounds a request in bytes. Default: 256 KiB. Increase it if values are
+	// larger.
 	MaxRequest int
-	// MaxProvidersReply bounds a GET_PROVIDERS reply in bytes. Default 64 KiB.
-	// FIND_NODE and GET_VALUE replies are bounded by wire.MaxReply.
+	// MaxProvidersReply bounds a GET_PROVIDERS reply in bytes. Default: 64 KiB. Replies to
+	// FIND_NODE and GET_VALUE are bounded by wire.MaxReply.
 	MaxProvidersReply int
-	// MaxStreams bounds inbound streams in all. Default DefaultMaxStreams, about 12
-	// KiB each when idle. At the bound the longest idle stream of the peer with most
-	// is ended for a newcomer. The host's resource manager must admit more, or it
-	// refuses newcomers before the server can make room.
+	// MaxStreams bounds all inbound streams. Default: DefaultMaxStreams, about 12 KiB each
+	// when idle. At the bound, the longest idle stream of the peer with the most streams is
+	// ended to admit a new one. The host's resource manager must admit more streams than
+	// this, or it refuses new ones before the server can end an idle one.
 	MaxStreams int
-	// MaxStreamsPerPeer bounds inbound streams of one peer, whose own longest idle
-	// one is ended for the next. Default DefaultMaxStreamsPerPeer.
+	// MaxStreamsPerPeer bounds the inbound streams of one peer. At the bound, the peer's own
+	// longest idle stream is ended to admit the next. Default: DefaultMaxStreamsPerPeer.
 	MaxStreamsPerPeer int
-	// Rate bounds the requests of one peer per second, with bursts of as many.
-	// Default 50,000: it stops one peer from taking all of a machine, not a bulk
+	// Rate bounds the requests of one peer per second, with bursts of the same size. Default:
+	// 50,000. This keeps one peer from using a whole machine, but does not restrict a bulk
 	// provider. Negative: no limit.
 	Rate rate.Limit
-	// MaxMemory bounds the peers without a stream whose rate is remembered.
-	// Default 4096, about 200 bytes each.
+	// MaxMemory bounds the peers without streams whose rate is remembered. Default: 4096,
+	// about 200 bytes each.
 	MaxMemory int
-	// Scope judges a connection. Default: ScopeOf its remote address.
+	// Scope returns the scope of a connection. Default: ScopeOf its remote address.
 	Scope func(network.Conn) wire.Scope
-	// Reason names an error of the handler for Stats; it must choose from few
+	// Reason maps an error of the handler to a reason in Stats, which must be one of a few
 	// constants. Default: ReasonRefused.
 	Reason func(error) string
 }
@@ -150,8 +150,7 @@ func (c *ServerConfig) setDefaults() {
 
 func scopeOfConn(c network.Conn) wire.Scope { return ScopeOf(c.RemoteMultiaddr()) }
 
-// setDefault also replaces a negative value: such a limit would refuse or admit
-// everything.
+// setDefault also replaces negative values: such a limit would refuse or admit everything.
 func setDefault[T int | time.Duration](v *T, d T) {
 	if *v <= 0 {
 		*v = d

@@ -10,25 +10,25 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// DialError says why a peer could not be dialled.
+// DialError describes why a peer could not be dialled.
 type DialError struct {
 	Peer    peer.ID
 	Reasons DialReasons // at least one
-	err     error       // as libp2p returned it
+	err     error       // the error of libp2p
 }
 
-// DialReasons are why the addresses of a peer could not be dialled, in the order of the
-// attempts: libp2p keeps 16.
+// DialReasons are the reasons why the addresses of a peer could not be dialled, in the order
+// of the attempts. libp2p keeps 16.
 type DialReasons []DialReason
 
-// DialReason is why one address could not be dialled.
+// DialReason is the reason why one address could not be dialled.
 type DialReason struct {
-	Addr ma.Multiaddr // nil: the reason is of the peer as a whole
+	Addr ma.Multiaddr // nil: the reason applies to the peer as a whole
 	Err  error
 }
 
-// NewDialError returns what the error of libp2p for a dial of p means, as that of the host's
-// Connect.
+// NewDialError interprets the error that libp2p returned for a dial of p, for example from
+// the host's Connect.
 func NewDialError(p peer.ID, err error) *DialError {
 	e := &DialError{Peer: p, err: err}
 	var dial *swarm.DialError
@@ -48,7 +48,7 @@ func NewDialError(p peer.ID, err error) *DialError {
 	return e
 }
 
-// wholeReason is why a dial failed that tried no address.
+// wholeReason returns why a dial failed that did not try any address.
 func wholeReason(dial *swarm.DialError) error {
 	if dial.Cause == nil {
 		return dial
@@ -56,16 +56,16 @@ func wholeReason(dial *swarm.DialError) error {
 	return dial.Cause
 }
 
-// isDialError reports whether err is a dial that libp2p says failed.
+// isDialError reports whether err is libp2p's error of a failed dial.
 func isDialError(err error) bool { return errors.As(err, new(*swarm.DialError)) }
 
-// Error names the peer, then the reasons, on one line.
+// Error returns the peer and the reasons on one line.
 func (e *DialError) Error() string { return "dial " + e.Peer.String() + ": " + e.Reasons.String() }
 
 // Unwrap returns the error of libp2p.
 func (e *DialError) Unwrap() error { return e.err }
 
-// String lists the reasons on one line: "[address] reason; [address] reason".
+// String returns the reasons on one line: "[address] reason; [address] reason".
 func (r DialReasons) String() string {
 	texts := make([]string, len(r))
 	for i, x := range r {

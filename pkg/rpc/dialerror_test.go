@@ -48,7 +48,7 @@ func TestDialErrorReasons(t *testing.T) {
 	}
 }
 
-// What libp2p says of a real dial is understood: each address has its reason.
+// The error of a real dial is parsed: each address has its reason.
 func TestDialErrorOfAHost(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	c := newClient(t, h, ClientConfig{}, nil)

@@ -18,33 +18,32 @@ import (
 var (
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("rpc: closed")
-	// ErrReplyType is returned when the reply is of another type than the request.
+	// ErrReplyType is returned when the type of the reply differs from the request.
 	ErrReplyType = errors.New("rpc: reply of another type")
-	// ErrTimeout is returned when the peer did not take the request or did not
-	// answer in time.
+	// ErrTimeout is returned when the peer did not read the request or answer in time.
 	ErrTimeout = errors.New("rpc: timed out")
-	// ErrUnreachable is returned when no stream to the peer could be opened. If the peer
-	// could not be dialled, it comes with a DialError.
+	// ErrUnreachable is returned when no stream to the peer could be opened. If the dial
+	// failed, it wraps a DialError.
 	ErrUnreachable = errors.New("rpc: peer unreachable")
-	// ErrUnsupported is returned when the peer does not speak the protocol.
+	// ErrUnsupported is returned when the peer does not support the protocol.
 	ErrUnsupported = errors.New("rpc: protocol not supported by peer")
-	// ErrNoReply is returned when the peer ended the stream instead of
-	// answering: it rejects the request.
+	// ErrNoReply is returned when the peer ended the stream instead of answering, which
+	// rejects the request.
 	ErrNoReply = errors.New("rpc: stream ended without a reply")
-	// ErrConnLost is returned when the connection ended under the request: the peer left,
-	// or closed one of two connections that both sides had opened at once.
+	// ErrConnLost is returned when the connection ended during the request: the peer left, or
+	// it closed one of two connections that both sides had opened simultaneously.
 	ErrConnLost = errors.New("rpc: connection lost")
 	// ErrLimited is returned by Notify when a peer that answers such messages resets one
-	// instead: it limits how many it takes, as py-libp2p 0.8.1 does (10 in 10 s).
+	// instead: it limits how many it accepts, as py-libp2p 0.8.1 does (10 in 10 s).
 	ErrLimited = errors.New("rpc: peer takes no more for now")
 )
 
-// errUnread is returned when a peer answers more than it was asked.
+// errUnread is returned when a peer sends more answers than it received requests.
 var errUnread = fmt.Errorf("%w: more answers than requests", wire.ErrMalformed)
 
-// describe gives a failure of a stream its sentinel: the causes of the wire stay
-// as they are, the end of ctx and deadlines become ErrTimeout unless ctx was
-// cancelled, a lost connection becomes ErrConnLost and an ended stream ErrNoReply.
+// describe maps a failure of a stream to a sentinel. Errors of package wire stay unchanged.
+// Deadlines and the end of ctx become ErrTimeout, unless ctx was cancelled. A lost connection
+// becomes ErrConnLost, and an ended stream ErrNoReply.
 func describe(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrClosed), errors.Is(err, wire.ErrMalformed),
@@ -66,17 +65,17 @@ func describe(ctx context.Context, err error) error {
 	return err
 }
 
-// isConnLost reports whether a stream failed with its connection: libp2p says so, or
-// QUIC in the way of package net.
+// isConnLost reports whether a stream failed because its connection failed: libp2p returns a
+// ConnError, and QUIC an error of package net.
 func isConnLost(err error) bool {
 	return errors.As(err, new(*network.ConnError)) || errors.Is(err, net.ErrClosed)
 }
 
-// connLost keeps the words of err alone: as an error it is a reset or a timeout too.
+// connLost keeps only the text of err, because err also matches a reset or a timeout.
 func connLost(err error) error { return fmt.Errorf("%w: %s", ErrConnLost, err.Error()) }
 
-// isNegotiation reports whether the peer reset the stream because it does not
-// speak the protocol: go-libp2p sends that after the refusal itself.
+// isNegotiation reports whether the peer reset the stream because it does not support the
+// protocol: go-libp2p sends this code after the refusal itself.
 func isNegotiation(err error) bool {
 	var s *network.StreamError
 	return errors.As(err, &s) && s.Remote && s.ErrorCode == network.StreamProtocolNegotiationFailed
@@ -88,7 +87,7 @@ func isTimeout(err error) bool {
 		errors.As(err, &t) && t.Timeout()
 }
 
-// classify names the outcome of a failure for observers.
+// classify maps a failure to an outcome for observers.
 func classify(err error) (Outcome, string) {
 	switch {
 	case err == nil:

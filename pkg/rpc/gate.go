@@ -15,29 +15,29 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// maxAllowed bounds the addresses that a Gate lets through beside public ones: four
-// for each of 8,192 peers, at some 150 bytes each. A node of the public network has
-// none but those of its bootstrap peers.
+// maxAllowed bounds the addresses that a Gate permits in addition to public ones: four for
+// each of 8,192 peers, at about 150 bytes each. A node in the public network only has those
+// of its bootstrap peers.
 const maxAllowed = 32 << 10
 
-// Gate is the connection gater and the resolver of a host on which a node runs. Of
-// the addresses that a name has turned out to lead to, as of those that libp2p
-// learned by itself, it lets the host dial public ones and those that somebody who
-// may tell such an address has told (Allow): a peer on a private network, or the
-// operator. So nobody on a public address can make the node dial inside.
+// Gate is the connection gater and the resolver of the host of a node. It lets the host dial
+// public addresses. Other addresses, whether a name resolves to them or libp2p learned them
+// by itself, can only be dialled if a source that may announce such an address has announced
+// it (Allow): a peer in a private network, or the operator. So a peer on a public address
+// cannot make the node dial into a private network.
 //
-// It judges dials only. Give it to the host by both options,
+// It only restricts dials. Pass it to the host in both options,
 //
 //	libp2p.New(libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate), ...)
 //
-// and to the node by node.Config.Gate. Without the second option, names that lead
-// inside are never dialled. Safe for concurrent use; a nil Gate allows nothing and
-// is not asked.
+// and to the node in node.Config.Gate. Without the second option, names that resolve to
+// private addresses are never dialled. Safe for concurrent use. A nil Gate must not be passed
+// to the host; its Allow does nothing.
 type Gate struct {
 	resolver network.MultiaddrDNSResolver
 
 	mu      sync.Mutex
-	allowed *lru[string, wire.Scope] // by placeKey: the widest scope of the peers that told it
+	allowed *lru[string, wire.Scope] // by placeKey: the widest scope of the peers that announced it
 }
 
 var (
@@ -45,7 +45,7 @@ var (
 	_ network.MultiaddrDNSResolver = (*Gate)(nil)
 )
 
-// NewGate returns a gate that resolves names by resolver; nil is libp2p's own.
+// NewGate returns a gate that resolves names with resolver. Nil: libp2p's own resolver.
 func NewGate(resolver network.MultiaddrDNSResolver) *Gate {
 	if resolver == nil {
 		resolver = swarm.ResolverFromMaDNS{Resolver: madns.DefaultResolver}
@@ -53,8 +53,8 @@ func NewGate(resolver network.MultiaddrDNSResolver) *Gate {
 	return &Gate{resolver: resolver, allowed: newLRU[string, wire.Scope](maxAllowed)}
 }
 
-// Allow lets addresses be dialled, and what they resolve to, as far as somebody of
-// the given scope may tell them: wire.ScopeLoopback is the operator.
+// Allow permits dials to addresses, and to what they resolve to, as far as a source of the
+// given scope may announce them. wire.ScopeLoopback is the operator.
 func (g *Gate) Allow(scope wire.Scope, addrs []ma.Multiaddr) {
 	if g == nil || scope == wire.ScopePublic {
 		return
@@ -71,7 +71,7 @@ func (g *Gate) Allow(scope wire.Scope, addrs []ma.Multiaddr) {
 	}
 }
 
-// placeKey is the host and port that an address leads to; without a port, what comes
+// placeKey returns the host and port of an address. Without a port, it returns the part
 // before a peer ID.
 func placeKey(a ma.Multiaddr) string {
 	for i := range a {
@@ -89,12 +89,12 @@ func placeKey(a ma.Multiaddr) string {
 func (g *Gate) scope(a ma.Multiaddr) wire.Scope {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s, _ := g.allowed.load(placeKey(a)) // else the zero value, public
+	s, _ := g.allowed.load(placeKey(a)) // otherwise the zero value, public
 	return s
 }
 
-// InterceptAddrDial implements connmgr.ConnectionGater. A name that comes here is
-// one that a transport resolves by itself, unseen.
+// InterceptAddrDial implements connmgr.ConnectionGater. A name that reaches it is one that a
+// transport resolves by itself, so the gate cannot check the result.
 func (g *Gate) InterceptAddrDial(_ peer.ID, a ma.Multiaddr) bool {
 	s := scopeOf(a)
 	if isName(a) {

@@ -15,8 +15,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// A name is dialled where it leads only if somebody has told it who may tell such an
-// address; and so is what libp2p has learned by itself.
+// A name that resolves to a private address is dialled only if a source that may announce
+// such an address has announced the name. The same applies to addresses that libp2p has
+// learned by itself.
 func TestGateJudgesWhatIsDialled(t *testing.T) {
 	inside := newHost(t, transports["tcp"])
 	port, err := inside.Addrs()[0].ValueForProtocol(ma.P_TCP)
@@ -52,9 +53,9 @@ func TestGateJudgesWhatIsDialled(t *testing.T) {
 	}
 
 	gate.Allow(wire.ScopePublic, []ma.Multiaddr{ma.StringCast(told)})
-	refused(told, "a peer on a public address has told it")
+	refused(told, "a peer on a public address has announced it")
 	gate.Allow(wire.ScopePrivate, []ma.Multiaddr{ma.StringCast(told)})
-	refused(told, "it leads further inside than a private peer may tell")
+	refused(told, "its scope is wider than a private peer may announce")
 	gate.Allow(wire.ScopeLoopback, []ma.Multiaddr{ma.StringCast(told)})
 	require.NoError(t, dial(told))
 
@@ -71,13 +72,13 @@ func TestGateRemembersWithinBounds(t *testing.T) {
 	for i := range maxAllowed + 1 {
 		gate.Allow(wire.ScopePrivate, []ma.Multiaddr{at(i), ma.StringCast("/ip4/8.8.8.8/tcp/1")})
 	}
-	require.Equal(t, maxAllowed, gate.allowed.order.Len(), "public addresses take no place")
+	require.Equal(t, maxAllowed, gate.allowed.order.Len(), "public addresses are not stored")
 	require.False(t, gate.InterceptAddrDial("", at(0)))
 	require.True(t, gate.InterceptAddrDial("", at(1)))
 	require.True(t, gate.InterceptAddrDial("", ma.StringCast("/ip4/10.0.0.1/tcp/1/p2p/"+relayID+"/p2p-circuit")))
 	require.False(t, gate.InterceptAddrDial("", ma.StringCast("/ip4/10.0.0.1/tcp/2")), "another port")
 	require.True(t, gate.InterceptAddrDial("", ma.StringCast("/ip4/8.8.8.8/tcp/9")))
-	require.False(t, gate.InterceptAddrDial("", ma.StringCast("/dns4/example.com/tcp/443/tls/ws")), "nobody has seen where it leads")
+	require.False(t, gate.InterceptAddrDial("", ma.StringCast("/dns4/example.com/tcp/443/tls/ws")), "where it leads is unknown")
 	var none *Gate
 	none.Allow(wire.ScopeLoopback, []ma.Multiaddr{at(0)})
 }

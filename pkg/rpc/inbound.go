@@ -14,17 +14,18 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// inBuffer is the first size of an inbound stream's read buffer in bytes: most
-// requests have 40 to 200, and most streams are idle.
+// inBuffer is the initial size of an inbound stream's read buffer in bytes. Most requests
+// have 40 to 200 bytes, and most streams are idle.
 const inBuffer = 1 << 10
 
-// reserveAbove is the size in bytes above which memory for a reply is reserved: smaller
-// ones are a few KiB a stream, and a reservation costs as much as making one.
+// reserveAbove is the size in bytes above which memory for a reply is reserved with the
+// resource manager. Smaller replies have a few KiB per stream, and a reservation costs as
+// much as encoding one.
 const reserveAbove = 8 << 10
 
-// errRefused wraps what a handler returns, errMemory what the resource manager
-// does; errUnknownType and errRate are refusals of this package. Each ends the
-// stream and goes to the observer.
+// errRefused wraps errors of the handler, and errMemory errors of the resource manager.
+// errUnknownType and errRate are refusals of this package. Each ends the stream and is
+// reported to the observer.
 var (
 	errUnknownType = errors.New("rpc: unknown message type")
 	errRate        = errors.New("rpc: too many requests")
@@ -32,7 +33,7 @@ var (
 	errMemory      = errors.New("rpc: no memory left for the stream")
 )
 
-// inStream is one inbound stream, owned by its goroutine.
+// inStream is one inbound stream. Its goroutine owns it.
 type inStream struct {
 	s       *Server
 	st      network.Stream
@@ -41,10 +42,10 @@ type inStream struct {
 	limiter *rate.Limiter
 
 	read, write deadline
-	begun       bool // a request is incomplete and the read deadline is its own
+	begun       bool // a request is incomplete, and the read deadline applies to it
 
-	// idleSince is when the stream began to wait for a request, in nanoseconds of
-	// Unix time; 0 while a request is at work. Others read it: see Server.longestIdle.
+	// idleSince is when the stream began to wait for a request, in nanoseconds of Unix time;
+	// 0 while a request is being handled. Other goroutines read it (see Server.longestIdle).
 	idleSince atomic.Int64
 }
 
@@ -63,8 +64,8 @@ func newInStream(s *Server, st network.Stream, l *rate.Limiter) *inStream {
 	return c
 }
 
-// reserve tells libp2p's resource manager how much more or less memory the stream
-// takes. What is reserved at its end is released with the stream's scope.
+// reserve changes the amount of memory that the stream has reserved with libp2p's resource
+// manager. When the stream ends, its scope releases the rest.
 func (c *inStream) reserve(delta int) error {
 	if delta < 0 {
 		c.st.Scope().ReleaseMemory(-delta)
@@ -76,7 +77,7 @@ func (c *inStream) reserve(delta int) error {
 	return nil
 }
 
-// run answers requests until the peer ends the stream (nil) or an error does.
+// run answers requests until the peer ends the stream (nil) or an error occurs.
 func (c *inStream) run() error {
 	if err := c.reserve(inBuffer); err != nil {
 		c.observeUnread(err)
@@ -97,9 +98,9 @@ func (c *inStream) run() error {
 	}
 }
 
-// next reads the next frame, which is valid until the call after. A peer may be
-// silent for IdleTimeout, but a request that has begun must be complete within
-// ReadTimeout, however slowly it drips.
+// next reads the next frame, which is valid until the following call. A peer may be silent
+// for IdleTimeout, but once a request has begun, it must be complete within ReadTimeout,
+// however slowly it arrives.
 func (c *inStream) next() ([]byte, error) {
 	for {
 		frame, ok, err := c.frames.Next()
@@ -121,7 +122,7 @@ func (c *inStream) next() ([]byte, error) {
 	}
 }
 
-// arm sets the read deadline for the next read.
+// arm sets the deadline of the next read.
 func (c *inStream) arm() error {
 	switch {
 	case c.frames.Buffered() == 0:
@@ -148,12 +149,12 @@ func (c *inStream) answer(frame []byte) error {
 	}
 	now := time.Now()
 	stats.At, stats.Duration = now, now.Sub(c.in.Now)
-	c.in.Now = now // of the next request if it is in the buffer already
+	c.in.Now = now // start time of the next request, if it is already in the buffer
 	c.s.obs.Inbound(stats)
 	return err
 }
 
-// respond returns the frame to send, empty if none.
+// respond returns the frame to send, which is empty if there is no reply.
 func (c *inStream) respond(x *exchange, frame []byte, stats *Stats) ([]byte, error) {
 	if !c.limiter.AllowN(c.in.Now, 1) {
 		return nil, errRate
@@ -177,8 +178,8 @@ func (c *inStream) respond(x *exchange, frame []byte, stats *Stats) ([]byte, err
 	return x.encode(c.s.limitOf(x.resp.Type)), nil
 }
 
-// send writes a reply in one piece. A large one is reserved with the resource
-// manager: a peer that does not read holds it until WriteTimeout.
+// send writes a reply in one piece. Memory for a large reply is reserved with the resource
+// manager, because a peer that does not read it holds it until WriteTimeout.
 func (c *inStream) send(out []byte) error {
 	if len(out) > reserveAbove {
 		if err := c.reserve(len(out)); err != nil {
@@ -207,8 +208,8 @@ func (c *inStream) outcome(err error, reply bool) (Outcome, string) {
 	return classify(err)
 }
 
-// observeUnread reports a request that was never complete; a stream that ends
-// between requests is no event.
+// observeUnread reports a request that was never completed. A stream that ends between
+// requests is not reported.
 func (c *inStream) observeUnread(err error) {
 	outcome, reason := classify(err)
 	if outcome != Rejected && c.frames.Buffered() == 0 {
@@ -221,7 +222,7 @@ func (c *inStream) observeUnread(err error) {
 	})
 }
 
-// limitOf returns the largest reply of a type in bytes.
+// limitOf returns the maximum size of a reply of a type in bytes.
 func (s *Server) limitOf(t wire.Type) int {
 	if t == wire.GetProviders {
 		return s.cfg.MaxProvidersReply
@@ -229,14 +230,14 @@ func (s *Server) limitOf(t wire.Type) int {
 	return wire.MaxReply
 }
 
-// deadline is a read or write deadline that is moved rarely: setting one makes a
-// timer, which costs more than a small request.
+// deadline is a read or write deadline that is rarely moved, because setting a deadline
+// creates a timer, which costs more than a small request.
 type deadline struct {
 	set   func(time.Time) error
 	until time.Time
 }
 
-// arm sees that the deadline lies between three quarters of d and d from now.
+// arm makes sure that the deadline is between three quarters of after and after from now.
 func (d *deadline) arm(now time.Time, after time.Duration) error {
 	if left := d.until.Sub(now); left <= after && left >= after-after/4 {
 		return nil
@@ -248,8 +249,8 @@ func (d *deadline) arm(now time.Time, after time.Duration) error {
 	return nil
 }
 
-// exchange is the memory of one request and its reply. It is borrowed while a
-// request is at work, so that idle streams hold none.
+// exchange is the memory of one request and its reply. It is borrowed from a pool while a
+// request is handled, so that idle streams do not hold any.
 type exchange struct {
 	req, resp wire.Message
 	out       []byte
@@ -257,16 +258,16 @@ type exchange struct {
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
-// maxKeptPeers is how large a list of peers is kept for reuse.
+// maxKeptPeers is the maximum capacity of a list of peers kept for reuse.
 const maxKeptPeers = 256
 
-// free gives the memory back.
+// free returns the memory to the pool.
 func (x *exchange) free() {
 	x.shrink()
 	exchanges.Put(x)
 }
 
-// shrink lets go of what the memory refers to, and of more than is kept.
+// shrink drops references, and memory above what is kept.
 func (x *exchange) shrink() {
 	x.resp = wire.Message{CloserPeers: recycle(x.resp.CloserPeers), ProviderPeers: recycle(x.resp.ProviderPeers)}
 	if cap(x.req.CloserPeers) > maxKeptPeers || cap(x.req.ProviderPeers) > maxKeptPeers {
@@ -285,9 +286,9 @@ func recycle(peers []wire.Peer) []wire.Peer {
 	return peers[:0]
 }
 
-// encode returns the reply as a frame of at most limit bytes of content, as far
-// as its peers can be trimmed. The length prefix is put in front afterwards, so
-// that the usual reply is walked over once.
+// encode returns the reply as a frame with at most limit bytes of content, as far as its
+// lists of peers can be trimmed. The length prefix is added afterwards, so that a normal
+// reply is encoded only once.
 func (x *exchange) encode(limit int) []byte {
 	const room = binary.MaxVarintLen64
 	x.out = append(x.out[:0], make([]byte, room)...)

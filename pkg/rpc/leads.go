@@ -9,16 +9,16 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// notUsable stands for the scope of an address that nobody can dial.
+// notUsable is the scope of an address that cannot be dialled.
 const notUsable = wire.Scope(wire.NumScopes)
 
-// verdict is what the components of an address, added one after another, say of
-// where it leads. The address must begin with a place (an IP address, a name), and
-// may hold no second one: transports differ in which of two they dial.
+// verdict computes the scope of an address from its components, which are added in order. The
+// address must begin with a place (an IP address or a name) and must not contain a second
+// one, because transports differ in which of them they dial.
 type verdict struct {
 	scope wire.Scope
-	begun bool // there was a component
-	zone  bool // it was an IPv6 zone: the IPv6 address follows
+	begun bool // at least one component was added
+	zone  bool // the last component was an IPv6 zone; the IPv6 address follows
 }
 
 func (v *verdict) add(code int, value []byte) {
@@ -26,7 +26,7 @@ func (v *verdict) add(code int, value []byte) {
 	case !v.begun && code == ma.P_IP6ZONE:
 		v.begun, v.zone = true, true
 	case v.zone && code == ma.P_IP6:
-		v.zone, v.scope = false, max(placeScope(code, value), wire.ScopePrivate) // zones are of this machine's links
+		v.zone, v.scope = false, max(placeScope(code, value), wire.ScopePrivate) // zones name links of this machine
 	case v.zone:
 		v.zone, v.scope = false, notUsable
 	case !v.begun:
@@ -36,7 +36,7 @@ func (v *verdict) add(code int, value []byte) {
 	}
 }
 
-// result is the scope of the whole address.
+// result returns the scope of the whole address.
 func (v *verdict) result() wire.Scope {
 	if !v.begun || v.zone {
 		return notUsable
@@ -44,7 +44,7 @@ func (v *verdict) result() wire.Scope {
 	return v.scope
 }
 
-// isPlace reports whether a component says where an address leads.
+// isPlace reports whether a component determines where an address leads.
 func isPlace(code int) bool {
 	switch code {
 	case ma.P_IP4, ma.P_IP6, ma.P_IP6ZONE, ma.P_IPCIDR, ma.P_DNS, ma.P_DNS4, ma.P_DNS6, ma.P_DNSADDR,
@@ -54,7 +54,7 @@ func isPlace(code int) bool {
 	return false
 }
 
-// placeScope returns the scope of the component that an address begins with.
+// placeScope returns the scope of the first component of an address.
 func placeScope(code int, value []byte) wire.Scope {
 	switch code {
 	case ma.P_IP4, ma.P_IP6:
@@ -71,14 +71,14 @@ func placeScope(code int, value []byte) wire.Scope {
 	return notUsable
 }
 
-// IPv6 addresses that lead to the IPv4 address they hold.
+// IPv6 prefixes whose addresses contain the IPv4 address to which they lead.
 var (
 	nat64     = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
 	sixToFour = netip.MustParsePrefix("2002::/16")    // RFC 3056
 )
 
-// leadsTo returns the IPv4 address that an IPv6 address holds and packets to it
-// reach; any other address as it is.
+// leadsTo returns the IPv4 address to which an IPv6 address leads, if it contains one,
+// otherwise the address itself.
 func leadsTo(ip netip.Addr) netip.Addr {
 	switch b := ip.As16(); {
 	case nat64.Contains(ip):
@@ -89,7 +89,7 @@ func leadsTo(ip netip.Addr) netip.Addr {
 	return ip.Unmap()
 }
 
-// globalUnicast6 is what IANA gives out of IPv6.
+// globalUnicast6 is the IPv6 range that IANA assigns.
 var globalUnicast6 = netip.MustParsePrefix("2000::/3")
 
 // notPublic are ranges that look public but are not routed on the internet (IANA
@@ -99,17 +99,17 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("100.64.0.0/10"), // shared NAT
 	netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"),    // documentation
-	netip.MustParsePrefix("192.88.99.0/24"),  // relays of 6to4, given up (RFC 7526)
+	netip.MustParsePrefix("192.88.99.0/24"),  // 6to4 relays, deprecated (RFC 7526)
 	netip.MustParsePrefix("198.18.0.0/15"),   // benchmarks
 	netip.MustParsePrefix("198.51.100.0/24"), // documentation
 	netip.MustParsePrefix("203.0.113.0/24"),  // documentation
 	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("2001::/23"),     // IETF protocols, with Teredo, whose relays are gone
+	netip.MustParsePrefix("2001::/23"),     // IETF protocols, including Teredo, whose relays no longer exist
 	netip.MustParsePrefix("2001:db8::/32"), // documentation
 	netip.MustParsePrefix("3fff::/20"),     // documentation
 }
 
-// ipScope judges an address that leadsTo has returned.
+// ipScope returns the scope of an address that leadsTo has returned.
 func ipScope(ip netip.Addr) wire.Scope {
 	switch {
 	case ip.IsUnspecified(), ip.IsMulticast():
@@ -127,10 +127,9 @@ func ipScope(ip netip.Addr) wire.Scope {
 	return wire.ScopePublic
 }
 
-// lastLabels are the ends of names that the public DNS does not have: RFC 6761,
-// RFC 6762 with its appendix G, RFC 7686, RFC 8375, RFC 9476, what ICANN keeps free
-// (home, corp, mail, internal), and those of the hosts file. Nobody's peer is under
-// arpa.
+// lastLabels are the last labels of names that do not exist in the public DNS: RFC 6761, RFC
+// 6762 and its appendix G, RFC 7686, RFC 8375, RFC 9476, the ones that ICANN reserves (home,
+// corp, mail, internal), and those of the hosts file. No peer has a name under arpa.
 var lastLabels = map[string]wire.Scope{
 	"localhost": wire.ScopeLoopback, "localhost4": wire.ScopeLoopback, "localhost6": wire.ScopeLoopback,
 	"localdomain": wire.ScopeLoopback, "localdomain4": wire.ScopeLoopback, "localdomain6": wire.ScopeLoopback,
@@ -147,9 +146,9 @@ const (
 	maxLabel = 63
 )
 
-// nameScope judges a DNS name: public if it has two labels or more and the public
-// DNS has its last. Where a public name leads is seen when it is resolved: see Gate.
-// An IP address written as a name is judged as that address.
+// nameScope returns the scope of a DNS name: public if it has two labels or more and its last
+// label can exist in the public DNS. Where a public name leads is checked when it is resolved
+// (see Gate). An IP address written as a name has the scope of that address.
 func nameScope(name string) wire.Scope {
 	name = strings.TrimSuffix(name, ".")
 	if ip, err := netip.ParseAddr(name); err == nil {
@@ -167,13 +166,13 @@ func nameScope(name string) wire.Scope {
 		return s
 	}
 	if len(labels) == 1 {
-		return wire.ScopePrivate // completed with this machine's search domains
+		return wire.ScopePrivate // completed with the search domains of this machine
 	}
 	return wire.ScopePublic
 }
 
-// isNumber reports whether a resolver may take a name that ends in this label for
-// an IPv4 address in one of its old spellings: 127.1, 0x7f.1, 017700000001.
+// isNumber reports whether a resolver may interpret a name with this last label as an IPv4
+// address in an old notation: 127.1, 0x7f.1, 017700000001.
 func isNumber(label string) bool {
 	if hex, ok := strings.CutPrefix(label, "0x"); ok {
 		return strings.Trim(hex, "0123456789abcdef") == ""
@@ -181,8 +180,8 @@ func isNumber(label string) bool {
 	return strings.Trim(label, "0123456789") == ""
 }
 
-// areLabels reports whether all are labels of a host name in lower case, with the _
-// that some have.
+// areLabels reports whether all labels are lower-case labels of host names. The underscore is
+// allowed, because some names have it.
 func areLabels(labels []string) bool {
 	for _, l := range labels {
 		if l == "" || len(l) > maxLabel || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {

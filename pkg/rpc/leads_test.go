@@ -13,11 +13,11 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// An address is judged by what it leads to, however it is spelled.
+// The scope of an address depends on where it leads, in every notation.
 func TestWhereAddressesLead(t *testing.T) {
 	long := strings.Repeat("a", maxLabel)
 	for text, want := range map[string]wire.Scope{
-		// Names: case, the dot at the end, one label, special ends.
+		// Names: upper case, trailing dot, one label, special last labels.
 		"/dns4/LOCALHOST/tcp/1":                          wire.ScopeLoopback,
 		"/dns4/LocalHost./tcp/1":                         wire.ScopeLoopback,
 		"/dns4/a.LOCALHOST/tcp/1":                        wire.ScopeLoopback,
@@ -61,7 +61,7 @@ func TestWhereAddressesLead(t *testing.T) {
 		"/dns4/example.com%00.lan/tcp/1":                 notUsable,
 		"/dns4/" + strings.Repeat("a.", 127) + "a/tcp/1": notUsable,
 
-		// Addresses written as names, in every spelling that a resolver may take.
+		// Addresses written as names, in every notation that a resolver may accept.
 		"/dns4/10.1.2.3/tcp/1":          wire.ScopePrivate,
 		"/dns4/10.1.2.3./tcp/1":         wire.ScopePrivate,
 		"/dns4/127.0.0.1/tcp/1":         wire.ScopeLoopback,
@@ -84,7 +84,7 @@ func TestWhereAddressesLead(t *testing.T) {
 		"/dns4/010.0.0.1/tcp/1":         notUsable,
 		"/dns4/300.1.1.1/tcp/1":         notUsable,
 
-		// IPv6 that holds IPv4.
+		// IPv6 addresses that contain IPv4 addresses.
 		"/ip6/::ffff:10.0.0.1/tcp/80":           wire.ScopePrivate,
 		"/ip6/::ffff:127.0.0.1/tcp/80":          wire.ScopeLoopback,
 		"/ip6/::ffff:8.8.8.8/tcp/80":            wire.ScopePublic,
@@ -117,7 +117,7 @@ func TestWhereAddressesLead(t *testing.T) {
 		"/ip6zone/eth0/ip6/2a00:1450::1/tcp/1":  wire.ScopePrivate,
 		"/ip6zone/eth0/ip6/::1/tcp/1":           wire.ScopeLoopback,
 
-		// A second place in one address.
+		// A second place in an address.
 		"/ip4/8.8.8.8/tcp/80/ip4/127.0.0.1/tcp/1":                               notUsable,
 		"/ip4/8.8.8.8/tcp/80/ip4/8.8.4.4/tcp/1":                                 notUsable,
 		"/ip4/8.8.8.8/tcp/80/ip6/::1":                                           notUsable,
@@ -143,7 +143,7 @@ func TestWhereAddressesLead(t *testing.T) {
 	}
 }
 
-// What is not well formed leads nowhere, wherever it breaks.
+// A malformed address is not usable, wherever it is malformed.
 func TestMalformedAddressesLeadNowhere(t *testing.T) {
 	good := hex.EncodeToString(addrBytes(t, "/ip4/8.8.8.8/tcp/80"))
 	require.Equal(t, wire.ScopePublic, binaryScope(unhex(t, good)))
@@ -171,8 +171,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// inside are the addresses that are nobody's on the internet, as the registries list
-// them: the test's own list.
+// inside are addresses that are not public, as the registries list them: the test's own list.
 var inside = func() (list []netip.Prefix) {
 	for _, p := range strings.Fields(`0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12
 		192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3
@@ -182,7 +181,7 @@ var inside = func() (list []netip.Prefix) {
 	return list
 }()
 
-// leadsInside is a second, dumb implementation of the rule for IP addresses.
+// leadsInside is a second, simple implementation of the rule for IP addresses.
 func leadsInside(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if ip.Is6() {
@@ -197,8 +196,8 @@ func leadsInside(ip netip.Addr) bool {
 	return slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// What a peer on a public address may tell parses, and holds no address that is not
-// public, neither as one nor as a name.
+// Addresses that a peer on a public address may announce are valid and contain no address
+// that is not public, neither as an address nor as a name.
 func FuzzPublicAddressesLeadOutside(f *testing.F) {
 	for text := range scopes {
 		f.Add(addrBytes(f, text))
@@ -226,7 +225,7 @@ func FuzzPublicAddressesLeadOutside(f *testing.F) {
 				places++
 				requirePublicName(t, c.Value())
 			case ma.P_IP6ZONE, ma.P_UNIX, ma.P_MEMORY:
-				require.Fail(t, "not of the internet", a)
+				require.Fail(t, "not a public address", a)
 			}
 		}
 		require.Equal(t, 1, places, a)

@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// losing serves as echo does, but closes the connection at the requests whose numbers,
-// from 0, are in lose, and returns the keys it has answered.
+// losing serves like echo, but closes the connection at the requests whose numbers, starting
+// at 0, are in lose. It returns the keys it has answered.
 func losing(t *testing.T, h host.Host, lose ...int) (answered func() []string) {
 	t.Helper()
 	doomed, n := map[int]bool{}, 0
@@ -20,7 +20,7 @@ func losing(t *testing.T, h host.Host, lose ...int) (answered func() []string) {
 	}
 	keys := make(chan string, 100)
 	newServer(t, h, func(in Inbound, req, resp *wire.Message) (bool, error) {
-		n++ // one request after the other
+		n++ // requests arrive one after another
 		if doomed[n-1] {
 			_ = h.Network().ClosePeer(in.From)
 			return false, nil
@@ -36,8 +36,9 @@ func losing(t *testing.T, h host.Host, lose ...int) (answered func() []string) {
 	}
 }
 
-// A connection that is lost under a request says nothing of the peer: two hosts that
-// dial each other at once close one of two connections. The request goes over another.
+// A connection that is lost during a request implies nothing about the peer: two hosts that
+// dial each other simultaneously close one of the two connections. The request is sent on
+// another one.
 func TestLostConnection(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		answered := losing(t, remote, 0, 2)
@@ -47,13 +48,13 @@ func TestLostConnection(t *testing.T) {
 			_, err := c.Request(t.Context(), remote.ID(), ping(key))
 			require.NoError(t, err)
 			require.Equal(t, []string{key}, answered())
-			require.NotEqual(t, habitOne, c.habit(remote.ID()), "a lost connection is no proof of one request per stream")
+			require.NotEqual(t, habitOne, c.habit(remote.ID()), "a lost connection does not prove one request per stream")
 		}
 		require.Len(t, rec.outbound(), 3)
 	})
 }
 
-// A request is sent twice at most, and a lost connection is no refusal.
+// A request is sent at most twice, and a lost connection is not a refusal.
 func TestLostTwice(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		answered := losing(t, remote, 0, 1)
@@ -87,8 +88,7 @@ func keysOf(ms []*wire.Message) (keys []string) {
 	return keys
 }
 
-// A peer that is known to answer announcements and whose connection is lost does not
-// limit how many it takes.
+// If the connection to a peer that answers announcements is lost, this is not ErrLimited.
 func TestLostIsNotLimited(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		losing(t, remote, 0, 1)
@@ -100,7 +100,7 @@ func TestLostIsNotLimited(t *testing.T) {
 	})
 }
 
-// The connection may be lost while the protocol of a stream is still negotiated.
+// The connection may be lost while the protocol of a stream is still being negotiated.
 func TestLostInNegotiation(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		answered := losing(t, remote)

@@ -2,8 +2,8 @@ package rpc
 
 import "container/list"
 
-// lru is a map of bounded size that forgets what was set or read longest ago.
-// It is not safe for concurrent use.
+// lru is a map of bounded size that evicts the least recently used entry. It is not safe for
+// concurrent use.
 type lru[K comparable, V any] struct {
 	limit int
 	order *list.List // of lruEntry, newest first
@@ -19,7 +19,7 @@ func newLRU[K comparable, V any](limit int) *lru[K, V] {
 	return &lru[K, V]{limit: limit, order: list.New(), byKey: make(map[K]*list.Element)}
 }
 
-// load returns the value of k, if known, and makes it the newest.
+// load returns the value of k, if it is known, and makes it the most recently used.
 func (l *lru[K, V]) load(k K) (V, bool) {
 	e, ok := l.byKey[k]
 	if !ok {
@@ -30,7 +30,7 @@ func (l *lru[K, V]) load(k K) (V, bool) {
 	return e.Value.(lruEntry[K, V]).value, true
 }
 
-// store sets the value of k and forgets the oldest beyond the limit.
+// store sets the value of k and evicts the oldest entries above the limit.
 func (l *lru[K, V]) store(k K, v V) {
 	if e, ok := l.byKey[k]; ok {
 		e.Value = lruEntry[K, V]{k, v}

@@ -14,63 +14,63 @@ import (
 )
 
 const (
-	// notifyChunk is how many bytes of frames one write carries at most, unless
-	// one frame is larger.
+	// notifyChunk is the maximum number of bytes of frames per write, unless one frame is
+	// larger.
 	notifyChunk = 16 << 10
-	// notifyGiveUp is after how many failures in a row the rest of a Notify is
-	// given up, when each message has its own stream.
+	// notifyGiveUp is the number of consecutive failures after which the rest of a Notify is
+	// skipped, when each message has its own stream.
 	notifyGiveUp = 3
-	// answerWait is how long a peer that is not known to answer messages without a
-	// reply, or not to, has to answer the first one before our side of the stream is
-	// closed: a round trip and some work. Others have ConfirmTimeout.
+	// answerWait is how long a peer has to answer the first message without a reply before
+	// our side of the stream is closed, as long as it is unknown whether the peer answers
+	// such messages: a round trip and some work. Known peers have ConfirmTimeout.
 	answerWait = 500 * time.Millisecond
 )
 
-// confirm says how it is known that a peer has read what was written.
+// confirm is how a peer confirms that it has read the messages.
 type confirm uint8
 
 const (
-	confirmEnd     confirm = iota // it ends the stream after we have ended our side
+	confirmEnd     confirm = iota // it ends the stream after our side has ended
 	confirmFence                  // it answers the fence
-	confirmAnswers                // it answers each message, and only then we end our side
+	confirmAnswers                // it answers each message; only then our side ends
 	confirmEither                 // it answers soon, or ends the stream as with confirmEnd
 )
 
-// errResetAtEnd is returned by pipeline when a peer that had a while to answer or to
-// reject a message has reset the stream only at the end of our side.
+// errResetAtEnd is returned by pipeline when a peer had time to answer or reject a message,
+// but reset the stream only when our side ended.
 var errResetAtEnd = errors.New("rpc: peer reset the stream at its end")
 
-// errEndedEarly is returned by writeAll when the peer has ended the stream before
-// our side did; drain knows how.
+// errEndedEarly is returned by writeAll when the peer ended the stream before our side did.
+// drain returns the cause.
 var errEndedEarly = errors.New("rpc: peer ended the stream early")
 
-// Notify sends messages that have no reply (ADD_PROVIDER) and returns how many
-// the peer has taken, as far as can be known; err tells why not all.
+// Notify sends messages that have no reply (ADD_PROVIDER). It returns how many of them the
+// peer has accepted, as far as this can be known, and in err why the others failed.
 //
-// A message written to a stream that the peer has already ended is lost without
-// an error, so nothing is written to pooled streams, the streams used here are
-// never pooled, and what is written is confirmed:
+// A message written to a stream that the peer has already ended is lost without an error.
+// Therefore Notify does not write to pooled streams, does not pool its own, and has every
+// message confirmed:
 //
-//   - One message travels alone: its stream is half-closed, and the peer ends its
-//     side when it has read it. An answer confirms it too, however the stream ends. A
-//     reset without one means that it was rejected.
-//   - A peer that answers may reset the stream when it reads the end of our side, and
-//     its answer is lost with that. So our side is not closed before the answer. A peer
-//     not yet known has a moment to answer; if it resets the stream later, it gets the
-//     message once more and has ConfirmTimeout to answer. One that then resets the
-//     stream at the end of our side alone (js-libp2p) has taken the message; it ends
-//     the stream well if our side ends at once, which is done from then on.
-//   - Many messages to a peer known to serve many requests on one stream are
-//     pipelined on one and confirmed in the same way.
-//   - To a peer not yet known, a FIND_NODE follows the messages as a fence:
-//     streams are served in order, so its reply proves that all were read. If the
-//     stream ends instead, the peer serves one request per stream.
-//   - To such peers, and after a failed pipeline, each message travels alone.
-//     Some may thus arrive twice, which only refreshes them.
+//   - A single message has its own stream. Our side is half-closed, and the peer ends its
+//     side after reading the message. An answer also confirms it, however the stream ends. A
+//     reset without an answer means that the message was rejected.
+//   - A peer that answers may reset the stream when it reads the end of our side, and its
+//     answer is lost. So our side stays open until the answer. If it is unknown whether the
+//     peer answers, it has a moment to do so. If it resets the stream after that, Notify
+//     sends the message once more and waits for ConfirmTimeout. If the peer then resets the
+//     stream only when our side ends (js-libp2p), it has accepted the message. Such a peer
+//     ends the stream cleanly if our side ends at once, so later messages do that.
+//   - Several messages to a peer that is known to serve several requests per stream share one
+//     stream and are confirmed in the same way.
+//   - If this is unknown, a FIND_NODE follows the messages as a fence. Streams are served in
+//     order, so its reply proves that the peer has read everything before. If the stream ends
+//     instead, the peer serves one request per stream.
+//   - For such peers, and after a failed pipeline, each message has its own stream. Some
+//     messages may therefore arrive twice, which only republishes them.
 //
-// A peer that takes the bytes and neither ends the stream nor resets it within
-// ConfirmTimeout is believed. A peer that is known to answer and resets a message
-// instead limits how many it takes: ErrLimited.
+// If a peer receives the bytes but neither ends nor resets the stream within ConfirmTimeout,
+// the messages count as accepted. If a peer that is known to answer resets a message instead,
+// it limits how many it accepts: ErrLimited.
 func (c *Client) Notify(ctx context.Context, to peer.ID, reqs ...*wire.Message) (sent int, err error) {
 	start := time.Now()
 	ctx, cancel := c.bind(ctx)
@@ -106,7 +106,7 @@ func (c *Client) notify(ctx context.Context, to peer.ID, reqs []*wire.Message) (
 	case err == nil:
 		return len(reqs), nil
 	case !errors.Is(err, ErrNoReply):
-		return taken, err // unreachable, silent or cancelled: another way would do no better
+		return taken, err // unreachable, silent or cancelled: a retry would not help
 	case errors.Is(err, io.EOF):
 		c.doubt(to)
 	}
@@ -151,7 +151,7 @@ func (c *Client) notifyEach(ctx context.Context, to peer.ID, reqs []*wire.Messag
 	return sent, err
 }
 
-// pipeline is pipelineOnce, once more if the connection is lost.
+// pipeline calls pipelineOnce, and once more if the connection is lost.
 func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message, how confirm) (taken int, err error) {
 	taken, err = c.pipelineOnce(ctx, to, reqs, how)
 	if !errors.Is(err, ErrConnLost) {
@@ -161,9 +161,8 @@ func (c *Client) pipeline(ctx context.Context, to peer.ID, reqs []*wire.Message,
 	return taken + rest, err
 }
 
-// pipelineOnce writes messages back to back on a fresh stream and waits for the
-// confirmation that the peer has read them all. If it has not, the first taken ones
-// were answered.
+// pipelineOnce writes messages back to back on a new stream and waits until the peer has
+// confirmed all of them. On failure, taken is the number of messages that were answered.
 func (c *Client) pipelineOnce(ctx context.Context, to peer.ID, reqs []*wire.Message, how confirm) (taken int, err error) {
 	st, err := c.openWithin(ctx, to)
 	if err != nil {
@@ -177,10 +176,10 @@ func (c *Client) pipelineOnce(ctx context.Context, to peer.ID, reqs []*wire.Mess
 	closed, failed := c.writeAll(ctx, st, reqs, how, ended)
 	wait := c.cfg.ConfirmTimeout
 	if how == confirmFence {
-		wait = c.cfg.Timeout // the fence takes an answer, as a request does
+		wait = c.cfg.Timeout // the fence needs an answer, like a request
 	}
 	if isTimeout(failed) || ctx.Err() != nil || st.SetReadDeadline(time.Now().Add(wait)) != nil {
-		st.reset() // which ends drain
+		st.reset() // this ends drain
 	}
 	got := <-ended
 	switch err = got.err; {
@@ -189,10 +188,10 @@ func (c *Client) pipelineOnce(ctx context.Context, to peer.ID, reqs []*wire.Mess
 		c.took(to, got.answers > 0)
 		return len(reqs), nil
 	case err == nil:
-		err = io.EOF // before the peer can have read all
-	case st.lost(err): // nothing says what the peer has read; describe makes it ErrConnLost
+		err = io.EOF // before the peer can have read everything
+	case st.lost(err): // unknown what the peer has read; describe returns ErrConnLost
 	case failed == nil && how != confirmFence && isTimeout(err) && ctx.Err() == nil:
-		c.closeSlowly(st) // a reset could still take away what the peer has not read
+		c.closeSlowly(st) // a reset could discard what the peer has not read yet
 		return len(reqs), nil
 	case isTimeout(failed):
 		err = failed
@@ -213,9 +212,9 @@ func (c *Client) openWithin(ctx context.Context, to peer.ID) (*outStream, error)
 	return c.open(ctx, to)
 }
 
-// writeAll writes the messages and then the fence or, without one, the end of our
-// side (closed), if need be after the answers. It stops when the peer ends the stream
-// before it can have read all.
+// writeAll writes the messages, and then the fence or, without one, the end of our side
+// (closed), after the answers if necessary. It stops when the peer ends the stream before it
+// can have read everything.
 func (c *Client) writeAll(ctx context.Context, st *outStream, reqs []*wire.Message, how confirm, ended chan drained) (closed bool, err error) {
 	fence := how == confirmFence
 	out := takeBuffer()
@@ -231,7 +230,7 @@ func (c *Client) writeAll(ctx context.Context, st *outStream, reqs []*wire.Messa
 		if err := st.SetWriteDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
 			return false, fmt.Errorf("set deadline: %w", err)
 		}
-		if hasEnded(ended) { // looked at after the deadline is set, which drain's end moves
+		if hasEnded(ended) { // check after setting the deadline, because the end of drain changes it
 			return false, errEndedEarly
 		}
 		if _, err := st.Write(*out); err != nil && hasEnded(ended) {
@@ -257,7 +256,7 @@ func (c *Client) writeAll(ctx context.Context, st *outStream, reqs []*wire.Messa
 	return true, nil
 }
 
-// hasEnded reports whether drain has returned; what it returned stays in ended.
+// hasEnded reports whether drain has returned. The result of drain stays in ended.
 func hasEnded(ended chan drained) bool {
 	select {
 	case got := <-ended:
@@ -268,7 +267,7 @@ func hasEnded(ended chan drained) bool {
 	}
 }
 
-// awaitEnd waits for drain for at most the time given; it returns what hasEnded would.
+// awaitEnd waits for drain, at most for most, and returns the result of hasEnded.
 func awaitEnd(ctx context.Context, ended chan drained, most time.Duration) bool {
 	wait := time.NewTimer(most)
 	defer wait.Stop()
@@ -282,15 +281,15 @@ func awaitEnd(ctx context.Context, ended chan drained, most time.Duration) bool 
 	return false
 }
 
-// fence is the request whose reply proves that all before it were read. It asks
-// for the peers nearest to ourselves: every implementation answers it, PING is
-// refused by rust-libp2p.
+// fence returns the request whose reply proves that everything before it was read. It
+// requests the peers closest to ourselves, which every implementation answers. rust-libp2p
+// refuses PING.
 func (c *Client) fence() *wire.Message {
 	return &wire.Message{Type: wire.FindNode, Key: []byte(c.host.ID())}
 }
 
-// closeSlowly closes a stream whose peer has not ended its side. That may block
-// until the peer has negotiated the protocol, 10 s at most.
+// closeSlowly closes a stream whose peer has not ended its side. This may block until the
+// peer has negotiated the protocol, at most 10 s.
 func (c *Client) closeSlowly(st *outStream) {
 	if !c.pool.join() {
 		st.reset()
@@ -304,15 +303,15 @@ func (c *Client) closeSlowly(st *outStream) {
 	}()
 }
 
-// drained is how the reading of a stream has ended: err is nil when the peer has
-// read everything.
+// drained is the result of reading a stream to its end. err is nil if the peer has read
+// everything.
 type drained struct {
 	answers int // to messages that have no reply
 	err     error
 }
 
-// drainAside runs drain beside the writing. ended gets its result, upon which a
-// write that is under way is ended too: nobody reads it. done closes at last.
+// drainAside runs drain concurrently with the writes. It sends the result to ended and then
+// interrupts a pending write, which the peer will not read. Finally it closes done.
 func (s *outStream) drainAside(messages int, how confirm) (ended chan drained, done chan struct{}) {
 	ended, done = make(chan drained, 1), make(chan struct{})
 	go func() {
@@ -323,9 +322,9 @@ func (s *outStream) drainAside(messages int, how confirm) (ended chan drained, d
 	return ended, done
 }
 
-// drain reads answers to ADD_PROVIDER. The peer has read everything at the reply to
-// the fence; without one at the last answer or, if it gives none, at the end of the
-// stream.
+// drain reads answers to ADD_PROVIDER. The reply to the fence proves that the peer has read
+// everything. Without a fence, the last answer does, or the end of the stream if the peer
+// does not answer.
 func (s *outStream) drain(messages int, fence bool) (d drained) {
 	for range messages + 1 {
 		var m wire.Message
@@ -351,8 +350,8 @@ func (s *outStream) drain(messages int, fence bool) (d drained) {
 	return d
 }
 
-// observeNotify reports every message, without its key: which of them a failure
-// has hit is not always known.
+// observeNotify reports every message, without its key, because it is not always known which
+// of them failed.
 func (c *Client) observeNotify(start time.Time, to peer.ID, reqs []*wire.Message, sent int, err error) {
 	took := time.Since(start)
 	outcome, reason := classify(err)

@@ -16,12 +16,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// keeper counts the ADD_PROVIDERs it is given and answers everything else.
+// keeper counts the ADD_PROVIDERs it receives and answers everything else.
 type keeper struct {
 	mu     sync.Mutex
 	keys   map[string]int
 	other  int
-	answer bool // ADD_PROVIDER too
+	answer bool // answer ADD_PROVIDER too
 }
 
 func (k *keeper) handle(in Inbound, req, resp *wire.Message) (bool, error) {
@@ -58,7 +58,7 @@ func TestNotify(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, 500, sent)
 				keys, other := k.counts()
-				require.Equal(t, 500, keys, "all are there when Notify returns")
+				require.Equal(t, 500, keys, "all have arrived when Notify returns")
 				require.Equal(t, 1, other, "the fence")
 
 				sent, err = c.Notify(t.Context(), remote.ID(), provide(1000)...)
@@ -69,7 +69,7 @@ func TestNotify(t *testing.T) {
 				require.Equal(t, 1, sent)
 				keys, other = k.counts()
 				require.Equal(t, 1000, keys)
-				require.Equal(t, 1, other, "no fence for a peer that is known")
+				require.Equal(t, 1, other, "no fence for a known peer")
 
 				require.Zero(t, c.StreamsIdle(), "streams of a Notify are not reused")
 				reply, err := c.Request(t.Context(), remote.ID(), ping("k"))
@@ -89,7 +89,7 @@ func TestNotifyNothing(t *testing.T) {
 	require.Zero(t, sent)
 }
 
-// py-libp2p reads one message per stream, whether it answers or not.
+// py-libp2p reads one message per stream, whether or not it answers.
 func TestNotifyOneRequestPerStream(t *testing.T) {
 	for _, answers := range []bool{false, true} {
 		t.Run(fmt.Sprintf("answered=%v", answers), func(t *testing.T) {
@@ -107,9 +107,9 @@ func TestNotifyOneRequestPerStream(t *testing.T) {
 					keys[k] = true
 				}
 				require.Len(t, keys, 20, "none is lost")
-				total := 41 // one was sent twice: with the first, failed pipeline
+				total := 41 // one was sent twice: in the first, failed pipeline too
 				if answers {
-					total = 40 // its answer has told that it was taken
+					total = 40 // its answer confirmed it
 				}
 				require.Len(t, got(), total)
 			})
@@ -117,7 +117,7 @@ func TestNotifyOneRequestPerStream(t *testing.T) {
 	}
 }
 
-// A peer that was known to serve many requests per stream no longer does.
+// A peer that served several requests per stream no longer does.
 func TestNotifyHabitChanged(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	got := oneRequestPerStream(t, remote, func(*wire.Message) bool { return false })
@@ -125,7 +125,7 @@ func TestNotifyHabitChanged(t *testing.T) {
 	c.learn(remote.ID(), habitMany)
 	big := provide(200)
 	for _, m := range big {
-		m.Key = append(m.Key, make([]byte, 8<<10)...) // more than a stream's window: the end is seen while writing
+		m.Key = append(m.Key, make([]byte, 8<<10)...) // larger than a stream's window, so the end is noticed during the write
 	}
 	sent, err := c.Notify(t.Context(), remote.ID(), big...)
 	require.NoError(t, err)
@@ -153,7 +153,7 @@ func TestNotifyRejected(t *testing.T) {
 		require.ErrorIs(t, err, ErrNoReply, "one was rejected")
 		require.Equal(t, 5, sent)
 		keys, _ := k.counts()
-		require.Equal(t, 5, keys, "one bad message does not take the others along")
+		require.Equal(t, 5, keys, "one bad message does not fail the others")
 
 		sent, err = c.Notify(t.Context(), remote.ID(), bad, bad, bad, bad, bad, bad)
 		require.ErrorIs(t, err, ErrNoReply)
@@ -161,7 +161,8 @@ func TestNotifyRejected(t *testing.T) {
 	})
 }
 
-// A peer that neither answers nor ends its stream is believed after a while.
+// If a peer neither answers nor ends its stream, the message counts as accepted after a
+// while.
 func TestNotifySilentPeer(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		keep := make(chan network.Stream, 1)
@@ -172,16 +173,16 @@ func TestNotifySilentPeer(t *testing.T) {
 		require.Equal(t, 1, sent)
 		s := <-keep
 		m, err := frameOf(wire.NewFrameReader(64, 1<<20), s)
-		require.NoError(t, err, "the message was not taken back")
+		require.NoError(t, err, "the message counts as accepted")
 		require.Equal(t, wire.AddProvider, m.Type)
 		_ = s.Reset()
 		_, err = c.Notify(t.Context(), remote.ID(), provide(2)...)
-		require.ErrorIs(t, err, ErrTimeout, "a fence wants an answer")
+		require.ErrorIs(t, err, ErrTimeout, "a fence needs an answer")
 		_ = (<-keep).Reset()
 	})
 }
 
-// A peer that talks without end is not listened to.
+// A peer that never stops sending is cut off.
 func TestNotifyChatteringPeer(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	foreign(t, remote, func(_ int, s network.Stream) {
@@ -194,10 +195,9 @@ func TestNotifyChatteringPeer(t *testing.T) {
 	require.ErrorIs(t, err, wire.ErrMalformed)
 }
 
-// answersThenResets is a server as py-libp2p 0.8.1 is: it answers ADD_PROVIDER and
-// serves many requests a stream, but resets it when it reads the end of our side. Of
-// one peer it takes limit messages and resets the next. It returns the keys it has
-// taken.
+// answersThenResets serves like py-libp2p 0.8.1: it answers ADD_PROVIDER and serves several
+// requests per stream, but resets the stream when it reads the end of our side. It accepts
+// limit messages of one peer and resets the next. It returns the keys it has accepted.
 func answersThenResets(t *testing.T, h host.Host, limit int) func() []string {
 	var mu sync.Mutex
 	var keys []string
@@ -232,8 +232,8 @@ func answersThenResets(t *testing.T, h host.Host, limit int) func() []string {
 	}
 }
 
-// A peer that answers has taken the message, however it ends the stream; it gets it
-// no more often than once when it is known.
+// A peer that answers has accepted the message, however it ends the stream. Once it is known,
+// it receives each message only once.
 func TestNotifyAnsweredThenReset(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		got := answersThenResets(t, remote, 1000)
@@ -248,8 +248,8 @@ func TestNotifyAnsweredThenReset(t *testing.T) {
 	})
 }
 
-// A peer that takes no more for now is told apart from one that rejects, and what it
-// has taken before counts.
+// A peer that limits messages is distinguished from one that rejects a message, and the
+// messages it accepted before count.
 func TestNotifyLimited(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		got := answersThenResets(t, remote, 10)
@@ -270,8 +270,8 @@ func TestNotifyLimited(t *testing.T) {
 	})
 }
 
-// js-libp2p gives no answer. It resets the stream if the end of our side comes while it
-// waits for the next message, and ends it well if that has come with the message.
+// js-libp2p does not answer. It resets the stream if our side ends while it waits for the
+// next message, and ends it cleanly if the end arrives together with the message.
 func TestNotifyResetAtTheEnd(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		var streams atomic.Int32
@@ -295,11 +295,11 @@ func TestNotifyResetAtTheEnd(t *testing.T) {
 			require.Equal(t, 1, sent)
 		}
 		require.Equal(t, acksNever, c.conduct(remote.ID()).acks)
-		require.EqualValues(t, 4, streams.Load(), "our side ends at once from then on")
+		require.EqualValues(t, 4, streams.Load(), "from then on our side ends at once")
 	})
 }
 
-// Who has never answered and resets the stream rejects the message.
+// A peer that has never answered and resets the stream rejects the message.
 func TestNotifyRejectedIsNotLimited(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	got := answersThenResets(t, remote, 0)

@@ -8,34 +8,34 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// Outcome says how an RPC ended.
+// Outcome is how an RPC ended.
 type Outcome uint8
 
-// How an RPC can end.
+// The outcomes of an RPC.
 const (
 	Replied   Outcome = iota
-	NoReply           // done, and no reply belongs to it
-	Rejected          // by the receiver of the message: request or reply was not acceptable
+	NoReply           // success; the message has no reply
+	Rejected          // the receiver refused the request or the reply
 	TimedOut          // the peer did not read or write in time
-	Failed            // the stream could not be opened or ended early
-	Cancelled         // by the caller, or by Close
+	Failed            // the stream could not be opened, or ended early
+	Cancelled         // by the caller or by Close
 
 	NumOutcomes = 6
 )
 
 var outcomeNames = [NumOutcomes]string{"reply", "no_reply", "rejected", "timeout", "error", "cancelled"}
 
-// String returns the name of the outcome as metrics label it.
+// String returns the name of the outcome in metrics.
 func (o Outcome) String() string { return outcomeNames[o] }
 
-// Reasons of an outcome, as metrics label them. ServerConfig.Reason may add the
-// ones of the handler.
+// Reasons of an outcome, with their names in metrics. ServerConfig.Reason may add reasons of
+// the handler.
 const (
 	ReasonNone        = ""
 	ReasonClosed      = "closed"       // this side is shutting down
 	ReasonUnreachable = "unreachable"  // no connection or no stream
-	ReasonUnsupported = "unsupported"  // the peer does not speak the protocol
-	ReasonEnded       = "stream_ended" // EOF or reset where a message was due
+	ReasonUnsupported = "unsupported"  // the peer does not support the protocol
+	ReasonEnded       = "stream_ended" // EOF or reset instead of a message
 	ReasonReplyType   = "reply_type"
 	ReasonTooLarge    = "too_large"
 	ReasonMalformed   = "malformed"
@@ -43,33 +43,33 @@ const (
 	ReasonUnknownType = "unknown_type"
 	ReasonRefused     = "refused" // the handler returned an error
 	ReasonStreams     = "too_many_streams"
-	ReasonIdle        = "idle_stream" // ended for a newcomer at the bound of streams
+	ReasonIdle        = "idle_stream" // ended to admit another at the bound of streams
 	ReasonMemory      = "memory"      // refused by libp2p's resource manager
 	ReasonRate        = "rate_limited"
 	ReasonOther       = "other"
 )
 
-// Stats describes one RPC that has ended.
+// Stats describes a completed RPC.
 type Stats struct {
-	Type     wire.Type // wire.NumTypes or more if it never became known
+	Type     wire.Type // wire.NumTypes or more if it is unknown
 	Peer     peer.ID
-	Key      []byte    // the message's; valid during the call only
+	Key      []byte    // key of the message; valid only during the call
 	At       time.Time // when it ended
 	Outcome  Outcome
 	Reason   string        // one of the Reason constants, or of ServerConfig.Reason
-	Duration time.Duration // outbound: all of it; inbound: from the whole request to the written reply
+	Duration time.Duration // outbound: the whole RPC; inbound: from the complete request to the written reply
 	BytesIn  int           // content of frames, without length prefixes
 	BytesOut int
 }
 
-// Observer receives the RPCs of a Client or Server. It is called concurrently
-// and must not block.
+// Observer receives the completed RPCs of a Client or Server. It is called concurrently and
+// must not block.
 type Observer interface {
 	Outbound(s Stats)
 	Inbound(s Stats)
 }
 
-// NopObserver does nothing. New functions use it for a nil Observer.
+// NopObserver does everything. It replaces a nil Observer.
 type NopObserver struct{}
 
 var _ Observer = NopObserver{}

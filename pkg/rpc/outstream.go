@@ -13,25 +13,25 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// outBuffer is the first size of an outbound stream's read buffer in bytes: a
-// usual answer of 20 peers with two addresses has 1.5 to 3 KiB.
+// outBuffer is the initial size of an outbound stream's read buffer in bytes. A typical
+// answer of 20 peers with two addresses has 1.5 to 3 KiB.
 const outBuffer = 2 << 10
 
-// partSize is how many bytes of a long reply are parsed and given on at once. So a
-// reply of 4 MiB takes little more memory than one of 64 KiB, and its first providers
-// are known before the last have arrived. Of its other lists only the first and the
+// partSize is the number of bytes of a long reply that are parsed and passed on at a time. So
+// a reply of 4 MiB needs little more memory than one of 64 KiB, and its first providers are
+// available before the last have arrived. Of the other lists, only those in the first and the
 // last part are kept.
 const partSize = 64 << 10
 
-// outStream is an outbound stream, owned by one caller or by the pool.
+// outStream is an outbound stream. Either one caller or the pool owns it.
 type outStream struct {
 	network.Stream
 	frames *wire.FrameReader
 	scope  wire.Scope
-	field  int  // bytes of the longest field of a reply
+	field  int  // maximum length of a field of a reply
 	reused bool // it has carried a request before
 
-	// owned by the pool
+	// Used by the pool only.
 	owner *outPeer
 	place *list.Element
 	since time.Time
@@ -46,15 +46,15 @@ func newOutStream(s network.Stream, cfg *ClientConfig) *outStream {
 	}
 }
 
-// readReply reads the reply to a request of type want and returns it with its length,
-// or with what came of it before an error. What more is given of it: see
-// Client.RequestParts.
+// readReply reads the reply to a request of type want. It returns the reply, or the part that
+// arrived before an error, and its length. more receives parts of it (see
+// Client.RequestParts).
 func (s *outStream) readReply(want wire.Type, more func(Reply)) (*wire.Message, int, error) {
 	m := new(wire.Message)
 	first := true
 	n, err := s.readMessage(func(part []byte, last bool) error {
 		closer, providers := len(m.CloserPeers), len(m.ProviderPeers)
-		err := m.ParsePart(bytes.Clone(part)) // the message keeps its bytes, the buffer is reused
+		err := m.ParsePart(bytes.Clone(part)) // the message keeps the bytes, but the buffer is reused
 		switch ahead := more != nil && len(m.ProviderPeers) > 0 && !last; {
 		case err != nil:
 			return err
@@ -63,7 +63,7 @@ func (s *outStream) readReply(want wire.Type, more func(Reply)) (*wire.Message, 
 		case ahead:
 			s.giveAhead(m, more)
 		}
-		if !first && !last { // servers send closer peers before the providers or after them
+		if !first && !last { // servers send closer peers before or after the providers
 			m.CloserPeers, m.ProviderPeers = m.CloserPeers[:closer], m.ProviderPeers[:min(providers, len(m.ProviderPeers))]
 		}
 		first = false
@@ -72,7 +72,7 @@ func (s *outStream) readReply(want wire.Type, more func(Reply)) (*wire.Message, 
 	return m, n, err
 }
 
-// giveAhead moves the providers that m has so far to the caller.
+// giveAhead passes the providers that m has so far to more, and removes them from m.
 func (s *outStream) giveAhead(m *wire.Message, more func(Reply)) {
 	part := &wire.Message{Type: m.Type, Key: m.Key, ProviderPeers: m.ProviderPeers}
 	m.ProviderPeers = nil
@@ -80,8 +80,8 @@ func (s *outStream) giveAhead(m *wire.Message, more func(Reply)) {
 	more(Reply{Message: part, Addr: s.Conn().RemoteMultiaddr(), Scope: s.scope})
 }
 
-// readMessage reads one message, in parts if it is long, gives each to take, which
-// must not keep it, and returns how many bytes came.
+// readMessage reads one message, in parts if it is long, and passes each part to take, which
+// must not keep it. It returns the number of bytes received.
 func (s *outStream) readMessage(take func(part []byte, last bool) error) (n int, err error) {
 	for {
 		part, last, err := s.readPart()
@@ -112,8 +112,8 @@ func (s *outStream) readPart() (part []byte, last bool, err error) {
 	}
 }
 
-// roundTrip sends the frame out and reads the reply to a request of type want,
-// until deadline. It tells when the request was written.
+// roundTrip sends the frame out and reads the reply to a request of type want, both until
+// deadline. sent is when the request was written.
 func (s *outStream) roundTrip(deadline time.Time, out []byte, want wire.Type, more func(Reply)) (m *wire.Message, n int, sent time.Time, err error) {
 	if err := s.SetDeadline(deadline); err != nil {
 		return nil, 0, sent, fmt.Errorf("set deadline: %w", err)
@@ -126,36 +126,37 @@ func (s *outStream) roundTrip(deadline time.Time, out []byte, want wire.Type, mo
 	return m, n, sent, err
 }
 
-// clean reports whether nothing is unread, as far as is known.
+// clean reports whether there is no unread data, as far as is known.
 func (s *outStream) clean() bool { return s.frames.Buffered() == 0 }
 
-// close ends a stream that is done. It is a no-op on nil.
+// close ends a completed stream. It does nothing if s is nil.
 func (s *outStream) close() {
 	if s != nil {
-		_ = s.Close() // nothing depends on it any more
+		_ = s.Close() // the error no longer matters
 	}
 }
 
 func (s *outStream) reset() { _ = s.Reset() }
 
-// describe gives a failure on the stream its sentinel, as the function describe does. It
-// closes a lost connection: the host would open more streams on it until it sees that.
+// describe maps a failure on the stream to a sentinel, as the function describe does. It
+// closes a lost connection, because the host would open more streams on it until it notices
+// the loss.
 func (s *outStream) describe(ctx context.Context, err error) error {
 	err = describe(ctx, err)
 	if errors.Is(err, ErrNoReply) && s.Conn().IsClosed() {
 		err = connLost(err)
 	}
 	if errors.Is(err, ErrConnLost) {
-		_ = s.Conn().Close() // it is closed already
+		_ = s.Conn().Close() // usually already closed
 	}
 	return err
 }
 
-// lost reports whether a failure on the stream is that of its connection.
+// lost reports whether a failure on the stream is a failure of its connection.
 func (s *outStream) lost(err error) bool { return isConnLost(err) || s.Conn().IsClosed() }
 
-// watch resets the stream when ctx ends, which interrupts reads and writes. The
-// returned function stops that and reports whether the stream was left alone.
+// watch resets the stream when ctx ends, which interrupts reads and writes. stop ends the
+// watch and reports whether the stream was not reset.
 func (s *outStream) watch(ctx context.Context) (stop func() bool) {
 	done := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {

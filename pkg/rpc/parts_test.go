@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// popular is an answer to GET_PROVIDERS with so many providers of some 80 bytes.
+// popular is an answer to GET_PROVIDERS with this many providers of about 80 bytes each.
 func popular(n int) *wire.Message {
 	m := &wire.Message{Type: wire.GetProviders, Key: []byte("k")}
 	for i := range n {
@@ -28,7 +28,7 @@ func popular(n int) *wire.Message {
 	return m
 }
 
-// Every provider of an answer of up to 4 MiB comes, the first before the last have
+// Every provider in an answer of up to 4 MiB is returned, the first ones before the last have
 // been sent.
 func TestLongReplyComesInParts(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
@@ -67,7 +67,7 @@ func TestLongReplyComesInParts(t *testing.T) {
 	})
 }
 
-// What came before an answer was cut is not lost.
+// Providers that arrived before an answer was truncated are not lost.
 func TestCutReply(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	foreign(t, remote, func(_ int, s network.Stream) {
@@ -86,7 +86,7 @@ func TestCutReply(t *testing.T) {
 	require.Equal(t, popular(4000).ProviderPeers[:len(got)], got)
 }
 
-// A value may be as long as MaxField allows, with more behind it.
+// A value may be as long as MaxField allows, even with more data after it.
 func TestMaxField(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	const limit = 128 << 10
@@ -101,7 +101,7 @@ func TestMaxField(t *testing.T) {
 		_ = s.Close()
 	})
 	c := newClient(t, h, ClientConfig{MaxField: limit}, nil)
-	around := protowire.SizeTag(1) + protowire.SizeBytes(limit) - limit // of a field: of the record and of its value
+	around := protowire.SizeTag(1) + protowire.SizeBytes(limit) - limit // overhead of a field: of the record and of its value
 	for over := range int64(2) {
 		size.Store(limit - 2*int64(around) + over)
 		reply, err := c.Request(t.Context(), remote.ID(), &wire.Message{Type: wire.GetValue, Key: []byte("k")})
@@ -114,7 +114,7 @@ func TestMaxField(t *testing.T) {
 	}
 }
 
-// Providers in an answer of another type are given to nobody.
+// Providers in an answer of the wrong type are not returned.
 func TestLongReplyOfAnotherType(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	foreign(t, remote, func(_ int, s network.Stream) {
@@ -126,7 +126,7 @@ func TestLongReplyOfAnotherType(t *testing.T) {
 	require.ErrorIs(t, err, ErrReplyType)
 }
 
-// What is not given on of a long reply takes the memory of two parts, however much the
+// The part of a long reply that is not passed on needs memory for two parts, however much the
 // peer sends.
 func TestLongReplyIsNotKept(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
@@ -139,7 +139,7 @@ func TestLongReplyIsNotKept(t *testing.T) {
 			}
 			m := &wire.Message{Type: req.Type, Key: req.Key}
 			var b []byte
-			for range 60 { // closer peers among the providers of each part
+			for range 60 { // closer peers between the providers in each part
 				part := popular(800)
 				part.Type, part.Key = m.Type, m.Key
 				part.CloserPeers = []wire.Peer{{ID: kad.PeerID(fmt.Sprintf("%038d", len(b)))}}

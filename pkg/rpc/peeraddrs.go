@@ -9,17 +9,16 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// FilterBytes appends to dst the addresses of the peer id that a peer on a
-// connection of the given scope may tell or be told: at most 16. Each is well
-// formed, has at most wire.MaxAddrLen bytes, and comes once, without a
-// /p2p/<id> at its end. Addresses that name another peer are dropped. The bytes are
-// not copied. dst may be addrs[:0].
+// FilterBytes appends to dst the addresses of peer id that may be exchanged with a peer on a
+// connection of the given scope: at most 16. Each of them is well formed, has at most
+// wire.MaxAddrLen bytes, occurs once, and does not end in /p2p/<id>. Addresses that end in
+// the ID of another peer are dropped. The bytes are not copied. dst may be addrs[:0].
 func FilterBytes(dst [][]byte, id kad.PeerID, addrs [][]byte, scope wire.Scope) [][]byte {
 	return filterMost(dst, id, addrs, scope, maxAddrs)
 }
 
-// InScope is FilterBytes for addresses that are bounded elsewhere: at most
-// wire.MaxPeerAddrs.
+// InScope is FilterBytes with a limit of wire.MaxPeerAddrs, for addresses that are bounded
+// elsewhere.
 func InScope(dst [][]byte, id kad.PeerID, addrs [][]byte, scope wire.Scope) [][]byte {
 	return filterMost(dst, id, addrs, scope, wire.MaxPeerAddrs)
 }
@@ -49,8 +48,8 @@ func hasAddr(addrs [][]byte, a []byte) bool {
 	return false
 }
 
-// withoutID strips /p2p/<id> from the end of a well-formed address; nil if it ends
-// with the ID of another peer. A relay's ID is not at the end.
+// withoutID removes /p2p/<id> from the end of a well-formed address. It returns nil if the
+// address ends in the ID of another peer. The ID of a relay is not at the end.
 func withoutID(a []byte, id kad.PeerID) []byte {
 	for {
 		end, code, value := lastComponent(a)
@@ -64,8 +63,7 @@ func withoutID(a []byte, id kad.PeerID) []byte {
 	}
 }
 
-// lastComponent returns the last component of a well-formed address and where it
-// begins.
+// lastComponent returns the last component of a well-formed address and its offset.
 func lastComponent(a []byte) (at, code int, value []byte) {
 	for rest := a; len(rest) > 0; {
 		at = len(a) - len(rest)

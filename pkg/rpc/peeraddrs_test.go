@@ -15,7 +15,7 @@ import (
 
 const someID = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
 
-// What is told of a peer's addresses, by what it says they are.
+// The addresses of a peer that are passed on, depending on the peer IDs in them.
 func TestPeerAddrs(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -48,7 +48,7 @@ func TestPeerAddrs(t *testing.T) {
 	}
 }
 
-// What is of no use takes none of the 16 places.
+// Unusable addresses do not count towards the 16.
 func TestPeerAddrsAreCleanedBeforeTheyAreCounted(t *testing.T) {
 	var given, want [][]byte
 	for i := range maxAddrs {
@@ -60,7 +60,7 @@ func TestPeerAddrsAreCleanedBeforeTheyAreCounted(t *testing.T) {
 	require.Equal(t, want, FilterBytes(given[:0], kadID(someID), given, wire.ScopePublic), "in place")
 }
 
-// The walk over bytes agrees with go-libp2p's own reading of an address.
+// The walk over bytes agrees with go-libp2p's own parser.
 func TestPeerAddrsAgreeWithSplitAddr(t *testing.T) {
 	parts := []string{"/p2p/" + someID, "/p2p/" + relayID, "/p2p-circuit", "/tcp/1", "/ip4/1.2.3.4"}
 	self := peer.ID(kadID(someID))

@@ -2,8 +2,7 @@ package rpc
 
 import ma "github.com/multiformats/go-multiaddr"
 
-// Multiaddrs parses binary multiaddrs and leaves out what does not parse. The
-// result does not alias them.
+// Multiaddrs parses binary multiaddrs and skips invalid ones. The result does not alias them.
 func Multiaddrs(addrs [][]byte) []ma.Multiaddr {
 	var out []ma.Multiaddr
 	for _, b := range addrs {

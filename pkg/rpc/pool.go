@@ -9,8 +9,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// pool keeps a client's idle streams and limits the streams per peer. A stream
-// in it is clean: every request on it was answered and no byte is unread.
+// pool holds the idle streams of a client and limits the streams per peer. Its streams are
+// clean: every request on them was answered, and no byte is unread.
 type pool struct {
 	cfg *ClientConfig
 
@@ -23,11 +23,11 @@ type pool struct {
 	users  sync.WaitGroup
 }
 
-// outPeer is a peer with streams in use or idle.
+// outPeer is a peer with streams that are in use or idle.
 type outPeer struct {
 	id    peer.ID
-	slots chan struct{} // one taken per stream in use
-	users int           // callers that hold or wait for a slot
+	slots chan struct{} // one element per stream in use
+	users int           // callers that hold a slot or wait for one
 	idle  []*outStream  // newest last
 }
 
@@ -35,7 +35,7 @@ func newPool(cfg *ClientConfig) *pool {
 	return &pool{cfg: cfg, peers: make(map[peer.ID]*outPeer), idle: list.New()}
 }
 
-// acquire waits for a slot of the peer. release must follow unless it failed.
+// acquire waits for a slot of the peer. After success the caller must call release.
 func (p *pool) acquire(ctx context.Context, id peer.ID) (*outPeer, error) {
 	p.mu.Lock()
 	if p.closed {
@@ -62,7 +62,7 @@ func (p *pool) acquire(ctx context.Context, id peer.ID) (*outPeer, error) {
 	return op, nil
 }
 
-// release gives the slot back.
+// release returns the slot.
 func (p *pool) release(op *outPeer) {
 	<-op.slots
 	p.leave(op, 1)
@@ -77,7 +77,7 @@ func (p *pool) leave(op *outPeer, busy int) {
 	p.users.Done()
 }
 
-// forget drops a peer that nothing needs any more. p.mu is held.
+// forget removes a peer that is no longer needed. The caller holds p.mu.
 func (p *pool) forget(op *outPeer) {
 	if op.users == 0 && len(op.idle) == 0 && p.peers[op.id] == op {
 		delete(p.peers, op.id)
@@ -96,7 +96,7 @@ func (p *pool) take(op *outPeer) *outStream {
 	return s
 }
 
-// put keeps a clean stream for reuse, or closes it if there are enough.
+// put keeps a clean stream for reuse, or closes it if enough are kept.
 func (p *pool) put(op *outPeer, s *outStream) {
 	p.mu.Lock()
 	if p.closed || len(op.idle) >= p.cfg.MaxIdlePerPeer {
@@ -119,7 +119,7 @@ func (p *pool) put(op *outPeer, s *outStream) {
 	oldest.close()
 }
 
-// remove takes an idle stream out of the pool. p.mu is held.
+// remove removes an idle stream from the pool. The caller holds p.mu.
 func (p *pool) remove(s *outStream) {
 	op := s.owner
 	for i, t := range op.idle {
@@ -133,7 +133,7 @@ func (p *pool) remove(s *outStream) {
 	p.forget(op)
 }
 
-// join makes close wait for users.Done; false if it no longer can.
+// join makes close wait for users.Done. It returns false if the pool is already closed.
 func (p *pool) join() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,7 +143,7 @@ func (p *pool) join() bool {
 	return !p.closed
 }
 
-// schedule arms the reaper. p.mu is held.
+// schedule arms the reaper. The caller holds p.mu.
 func (p *pool) schedule(d time.Duration) {
 	if p.reaper == nil {
 		p.reaper = time.AfterFunc(d, p.reap)
@@ -152,7 +152,7 @@ func (p *pool) schedule(d time.Duration) {
 	p.reaper.Reset(d)
 }
 
-// reap closes the streams that have been idle too long.
+// reap closes streams that have been idle for too long.
 func (p *pool) reap() {
 	var old []*outStream
 	p.mu.Lock()
@@ -178,8 +178,7 @@ func (p *pool) reap() {
 	}
 }
 
-// drop closes the idle streams of a peer.
-// close refuses new users and closes idle streams; it does not wait.
+// close refuses new users and resets idle streams. It does not wait.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true

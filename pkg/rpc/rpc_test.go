@@ -29,7 +29,7 @@ var transports = map[string]string{
 	"quic": "/ip4/127.0.0.1/udp/0/quic-v1",
 }
 
-// onEachTransport runs a test over TCP and QUIC.
+// onEachTransport runs a test over TCP and over QUIC.
 func onEachTransport(t *testing.T, f func(t *testing.T, client, server host.Host)) {
 	for name, listen := range transports {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func onEachTransport(t *testing.T, f func(t *testing.T, client, server host.Host
 	}
 }
 
-// newHosts returns two hosts, the first connected to the second.
+// newHosts returns two hosts; the first is connected to the second.
 func newHosts(tb testing.TB, listen string) (client, server host.Host) {
 	tb.Helper()
 	server = newHost(tb, listen)
@@ -52,8 +52,8 @@ func connected(tb testing.TB, listen string, server host.Host) host.Host {
 	client := newHost(tb, listen)
 	client.Peerstore().AddAddrs(server.ID(), server.Addrs(), time.Hour)
 	require.NoError(tb, client.Connect(context.Background(), peer.AddrInfo{ID: server.ID()}))
-	// As if the server had registered the protocol before it was identified: then
-	// it is not negotiated before the first message but with it.
+	// As if the server had registered the protocol before the identify exchange: then the
+	// protocol is negotiated together with the first message, not before it.
 	require.NoError(tb, client.Peerstore().AddProtocols(server.ID(), testProto))
 	return client
 }
@@ -87,17 +87,17 @@ func newServer(tb testing.TB, h host.Host, handle HandleFunc, cfg ServerConfig, 
 	return s
 }
 
-// echo answers every request with its type and key, but ADD_PROVIDER.
+// echo answers every request except ADD_PROVIDER with its type and key.
 func echo(_ Inbound, req, resp *wire.Message) (bool, error) {
 	resp.Key = req.Key
 	return req.Type != wire.AddProvider, nil
 }
 
-// recorder is an Observer that keeps everything.
+// recorder is an Observer that records everything.
 type recorder struct {
 	mu      sync.Mutex
 	in, out []Stats
-	seen    chan struct{} // a token per inbound RPC
+	seen    chan struct{} // one element per inbound RPC
 }
 
 func newRecorder() *recorder { return &recorder{seen: make(chan struct{}, 1<<16)} }
@@ -117,7 +117,7 @@ func (r *recorder) Inbound(s Stats) {
 	r.seen <- struct{}{}
 }
 
-// wait returns the inbound stats once there are n.
+// wait returns the inbound stats when there are at least n.
 func (r *recorder) wait(t *testing.T, n int) []Stats {
 	t.Helper()
 	for range n {
@@ -140,7 +140,8 @@ func (r *recorder) outbound() []Stats {
 	return append([]Stats(nil), r.out...)
 }
 
-// foreign is a server that is not ours: serve gets each stream, ordinal from 1.
+// foreign serves with the given function instead of a Server: serve gets each stream and its
+// number, starting at 1.
 func foreign(t *testing.T, h host.Host, serve func(n int, s network.Stream)) {
 	var mu sync.Mutex
 	streams := 0
@@ -154,7 +155,7 @@ func foreign(t *testing.T, h host.Host, serve func(n int, s network.Stream)) {
 	t.Cleanup(func() { h.RemoveStreamHandler(testProto) })
 }
 
-// frameOf reads one message from a foreign server's stream.
+// frameOf reads one message from a stream of a foreign server.
 func frameOf(f *wire.FrameReader, s io.Reader) (*wire.Message, error) {
 	for {
 		b, ok, err := f.Next()

@@ -11,13 +11,13 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// maxAddrs bounds the addresses of one peer that pass FilterAddrs: more than any
-// honest peer needs to be reached.
+// maxAddrs bounds the addresses of one peer that pass FilterAddrs. An honest peer does not
+// need more to be reached.
 const maxAddrs = 16
 
-// ScopeOf returns the scope of a connection from the address of its remote end.
-// A relayed connection has the scope of its relay. A remote without an IP address
-// is judged public, the narrowest.
+// ScopeOf returns the scope of a connection, based on its remote address. A relayed
+// connection has the scope of its relay. Without a usable IP address the scope is public, the
+// narrowest.
 func ScopeOf(remote ma.Multiaddr) wire.Scope {
 	if s := scopeOf(remote); s != notUsable {
 		return s
@@ -25,7 +25,7 @@ func ScopeOf(remote ma.Multiaddr) wire.Scope {
 	return wire.ScopePublic
 }
 
-// scopeOf judges an address by where it leads.
+// scopeOf returns the scope of an address.
 func scopeOf(a ma.Multiaddr) wire.Scope {
 	var v verdict
 	for i := range a {
@@ -34,8 +34,8 @@ func scopeOf(a ma.Multiaddr) wire.Scope {
 	return v.result()
 }
 
-// binaryScope is scopeOf for a binary multiaddr. It is notUsable if any component,
-// wherever it stands, is not well formed.
+// binaryScope is scopeOf for a binary multiaddr. It returns notUsable if any component is
+// malformed.
 func binaryScope(b []byte) wire.Scope {
 	if len(b) > wire.MaxAddrLen {
 		return notUsable
@@ -60,10 +60,10 @@ func nextComponent(b []byte) (code int, value, rest []byte, ok bool) {
 	}
 	b = b[n:]
 	p := ma.ProtocolWithCode(code)
-	size := p.Size / 8 // in bits
+	size := p.Size / 8 // p.Size is in bits
 	switch {
 	case p.Code == 0:
-		return 0, nil, nil, false // unknown: its size is too
+		return 0, nil, nil, false // unknown, so its size is unknown too
 	case p.Size == 0:
 		return code, nil, b, true
 	case p.Size == ma.LengthPrefixedVarSize:
@@ -78,9 +78,9 @@ func nextComponent(b []byte) (code int, value, rest []byte, ok bool) {
 	return code, b[:size], b[size:], true
 }
 
-// FilterAddrs appends to dst the addresses that a peer on a connection of the
-// given scope may tell or be told: at most 16, each parsable and of at most
-// wire.MaxAddrLen bytes. dst may be addrs[:0].
+// FilterAddrs appends to dst the addresses that may be exchanged with a peer on a connection
+// of the given scope: at most 16, each valid and with at most wire.MaxAddrLen bytes. dst may
+// be addrs[:0].
 func FilterAddrs(dst, addrs []ma.Multiaddr, scope wire.Scope) []ma.Multiaddr {
 	n := 0
 	for _, a := range addrs {
@@ -96,8 +96,8 @@ func FilterAddrs(dst, addrs []ma.Multiaddr, scope wire.Scope) []ma.Multiaddr {
 	return dst
 }
 
-// filterMessage removes, in place, the addresses that do not fit scope. How many of
-// the others are used is for the one who gets the message to say.
+// filterMessage removes, in place, the addresses outside scope. The receiver of the message
+// decides how many of the others it uses.
 func filterMessage(m *wire.Message, scope wire.Scope) {
 	for _, peers := range [...][]wire.Peer{m.CloserPeers, m.ProviderPeers} {
 		for i := range peers {
@@ -106,10 +106,10 @@ func filterMessage(m *wire.Message, scope wire.Scope) {
 	}
 }
 
-// GroupOf returns the IP group of a connection's remote address for the
-// diversity limits of the table: the /16 of IPv4, the autonomous system of IPv6,
-// or its /32 where that is not known. Connections of another scope than public, and
-// addresses without an IP, are exempt: "".
+// GroupOf returns the IP group of a connection's remote address for the diversity limits of
+// the routing table: the /16 of an IPv4 address, or the autonomous system of an IPv6 address,
+// or its /32 if the system is unknown. It returns "" (no limit) for connections whose scope
+// is not public and for addresses without an IP.
 func GroupOf(remote ma.Multiaddr, scope wire.Scope) string {
 	if scope != wire.ScopePublic {
 		return ""

@@ -16,7 +16,7 @@ import (
 
 const relayID = "QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ"
 
-// relayKadID is relayID in bytes.
+// relayKadID is relayID in binary form.
 var relayKadID = kadID(relayID)
 
 func kadID(text string) kad.PeerID {
@@ -123,7 +123,7 @@ func TestFiltersAreBounded(t *testing.T) {
 	require.Empty(t, FilterBytes(nil, relayKadID, [][]byte{a.Bytes()}, wire.ScopeLoopback))
 }
 
-// What the quick walk over binary addresses lets through must not panic later.
+// An address that passes the fast walk over binary addresses must not cause a panic later.
 func TestBinaryScopeOnNoise(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := rapid.SliceOf(rapid.Byte()).Draw(t, "addr")

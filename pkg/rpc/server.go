@@ -16,10 +16,10 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// ErrStillServing is returned by Server.Close when a handler did not return in time.
+// ErrStillServing is returned by Server.Close if a handler did not return in time.
 var ErrStillServing = errors.New("rpc: handlers still at work")
 
-// Inbound says where a request comes from.
+// Inbound describes the origin of a request.
 type Inbound struct {
 	From  peer.ID
 	Addr  ma.Multiaddr // remote address of the connection
@@ -27,16 +27,16 @@ type Inbound struct {
 	Now   time.Time    // when the request was complete
 }
 
-// HandleFunc answers one request. It is called concurrently, for one stream in
-// order. req and resp are valid during the call only; all bytes of req belong to
-// a buffer that is reused, so what is kept must be copied. Addresses in req that
-// do not fit Inbound.Scope have been removed. resp comes with the type of the
-// request and no other field; its lists are to be appended to, never replaced by
-// slices that others read: they are trimmed and cleared. With reply false nothing
-// is sent; an error rejects the request by resetting the stream.
+// HandleFunc answers one request. It is called concurrently for different streams, and in
+// order for each stream. req and resp are valid only during the call. The bytes of req are in
+// a buffer that is reused, so the handler must copy what it keeps. Addresses in req outside
+// Inbound.Scope have been removed. resp has the type of the request and no other field. The
+// handler must append to its lists and must not replace them with slices that other
+// goroutines read, because they are trimmed and cleared. If reply is false, nothing is sent.
+// An error rejects the request by resetting the stream.
 type HandleFunc func(in Inbound, req, resp *wire.Message) (reply bool, err error)
 
-// Server answers the requests of peers. It is safe for concurrent use.
+// Server answers the requests of peers. Safe for concurrent use.
 type Server struct {
 	host   host.Host
 	protos []protocol.ID
@@ -44,19 +44,19 @@ type Server struct {
 	cfg    ServerConfig
 	obs    Observer
 
-	switching sync.Mutex // held while handlers are set or removed
+	switching sync.Mutex // held while stream handlers are set or removed
 
 	mu      sync.Mutex
 	serving bool
 	closed  bool
 	streams map[*inStream]struct{}
 	peers   map[peer.ID]*inPeer          // with open streams
-	gone    *lru[peer.ID, *rate.Limiter] // without
+	gone    *lru[peer.ID, *rate.Limiter] // peers without open streams
 	workers sync.WaitGroup
 }
 
-// NewServer returns a server that does not serve yet; see SetServing. The host
-// must outlive it. A nil obs observes nothing.
+// NewServer returns a server that is not serving yet (see SetServing). The host must outlive
+// it. obs may be nil.
 func NewServer(h host.Host, protos []protocol.ID, handle HandleFunc, cfg ServerConfig, obs Observer) *Server {
 	cfg.setDefaults()
 	if obs == nil {
@@ -70,8 +70,8 @@ func NewServer(h host.Host, protos []protocol.ID, handle HandleFunc, cfg ServerC
 	}
 }
 
-// SetServing switches between server and client mode: on, the protocols are
-// announced; off, they are not and open streams are reset. After Close it does
+// SetServing switches between server mode and client mode. In server mode, the protocols are
+// announced. In client mode they are not, and open streams are reset. After Close it does
 // nothing.
 func (s *Server) SetServing(on bool) {
 	s.switching.Lock()
@@ -96,7 +96,7 @@ func (s *Server) SetServing(on bool) {
 	}
 }
 
-// Serving reports whether the server is switched on.
+// Serving reports whether the server is in server mode.
 func (s *Server) Serving() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,19 +111,20 @@ func (s *Server) resetAll() {
 	}
 	s.mu.Unlock()
 	for _, st := range open {
-		_ = st.ResetWithError(network.StreamShutdown) // its goroutine sees the end
+		_ = st.ResetWithError(network.StreamShutdown) // its goroutine notices
 	}
 }
 
-// InboundStreams returns how many inbound streams are open.
+// InboundStreams returns the number of open inbound streams.
 func (s *Server) InboundStreams() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.streams)
 }
 
-// Close stops serving, resets open streams and waits for their handlers, at most
-// ServerConfig.CloseTimeout: then it returns ErrStillServing. It is idempotent.
+// Close stops serving, resets open streams and waits for their handlers, at most for
+// ServerConfig.CloseTimeout. After that it returns ErrStillServing. It may be called more
+// than once.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -144,7 +145,7 @@ func (s *Server) Close() error {
 	}
 }
 
-// serve is the stream handler.
+// serve handles an inbound stream.
 func (s *Server) serve(st network.Stream) {
 	in, reason := s.admit(st)
 	if in == nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// rejects sends bytes on a stream and expects the server to reset it and to
-// report the reason. The server does not wait for a whole request to reject it, so
-// the reset may arrive while the bytes are still being written.
+// rejects sends bytes on a stream and expects the server to reset it and to report the
+// reason. The server may reject a request before it is complete, so the reset may arrive
+// while the bytes are still being written.
 func rejects(t *testing.T, h, remote host.Host, rec *recorder, in []byte, reason string) {
 	t.Helper()
 	s := openStream(t, h, remote.ID())
@@ -117,13 +117,13 @@ func TestServerFiltersAndTrims(t *testing.T) {
 	require.LessOrEqual(t, rec.outbound()[0].BytesIn, 30<<10)
 }
 
-// A request that drips in is cut off, however steadily it drips.
+// A request that arrives too slowly is cut off, however steadily it arrives.
 func TestSlowLoris(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		rec := newRecorder()
 		newServer(t, remote, echo, ServerConfig{ReadTimeout: 100 * time.Millisecond}, rec)
 		s := openStream(t, h, remote.ID())
-		_, err := s.Write([]byte{200, 1}) // 200 bytes to come
+		_, err := s.Write([]byte{200, 1}) // 200 more bytes announced
 		require.NoError(t, err)
 		drip := time.NewTicker(5 * time.Millisecond)
 		defer drip.Stop()
@@ -151,7 +151,7 @@ func TestSilentStreamIsReset(t *testing.T) {
 	})
 }
 
-// A client that asks and never reads must not hold its worker.
+// A client that sends requests but never reads must not block its worker.
 func TestClientThatStopsReading(t *testing.T) {
 	onEachTransport(t, func(t *testing.T, h, remote host.Host) {
 		rec := newRecorder()
@@ -174,7 +174,7 @@ func TestClientThatStopsReading(t *testing.T) {
 	})
 }
 
-// A peer's rate is remembered over its streams.
+// The rate of a peer is remembered across its streams.
 func TestRateLimit(t *testing.T) {
 	h, remote := newHosts(t, transports["tcp"])
 	rec := newRecorder()
@@ -260,7 +260,7 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 	srv.workers.Wait()
 }
 
-// A limit below zero would refuse or admit everything.
+// A negative limit would refuse or admit everything.
 func TestNegativeLimitsTakeTheDefault(t *testing.T) {
 	client, defaults := ClientConfig{Timeout: -1, MaxIdle: -1, MaxField: -1}, ClientConfig{}
 	client.setDefaults()

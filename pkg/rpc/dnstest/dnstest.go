@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Names says what a name has: an IP address, or the text of a TXT record. A name with
-// neither has "".
+// Names maps a name to its IP address or to the text of its TXT record. A name with neither
+// maps to "".
 type Names func(name string) string
 
-// Resolver returns a resolver of multiaddrs that asks names.
+// Resolver returns a multiaddr resolver that uses names.
 func Resolver(t testing.TB, names Names) network.MultiaddrDNSResolver {
 	t.Helper()
 	r, err := madns.NewResolver(madns.WithDefaultResolver(names))

@@ -1,3 +1,3 @@
-// Package dnstest is the DNS of tests: names lead where the test says, and no server is
-// asked.
+// Package dnstest provides a DNS resolver for tests: the test determines the answers, and no
+// server is contacted.
 package dnstest
