@@ -46,7 +46,7 @@ func (n *ipnsName) record(sequence uint64, end time.Time) []byte {
 	return b
 }
 
-// A published record is held and renewed until its own end, and then told of as ended,
+// A published record is held and republished until its own end, and then told of as ended,
 // also after a restart. What it stood for may then be anything that is valid.
 func TestPublishedRecordEnds(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
@@ -82,7 +82,7 @@ func TestPublishedRecordEnds(t *testing.T) {
 			require.ErrorIs(t, err, node.ErrNotFound)
 		}
 		s := first.Status().Republish
-		require.Zero(t, s.Keys, "it is renewed for ever")
+		require.Zero(t, s.Keys, "it is republished for ever")
 		require.Empty(t, s.Failures)
 		require.Equal(t, 1, s.EndedNum)
 		require.Equal(t, string(name.wireKey()), string(s.Ended[0].Key))

@@ -194,8 +194,8 @@ func TestUnprovideTellsWhatTheStoreSays(t *testing.T) {
 	require.ErrorIs(t, n.UnprovideKey(ctx, one), node.ErrNotFound)
 }
 
-// A record that a renewal stored again, and that cannot be removed then, is in the log.
-func TestRenewedRecordThatStaysIsLogged(t *testing.T) {
+// A record that republish stored again, and that cannot be removed then, is in the log.
+func TestRepublishedRecordThatStaysIsLogged(t *testing.T) {
 	ctx, key := testContext(t), []byte("content")
 	var log lines
 	store := &failing{Mem: records.NewMem(nil)}

@@ -99,8 +99,8 @@ func (k *hooked) Range(region kad.Prefix, fn func(records.Published) bool) error
 	return err
 }
 
-// What is taken back while it is being renewed stays away.
-func TestUnpublishDuringRenewal(t *testing.T) {
+// What is taken back while it is being republished stays away.
+func TestUnpublishDuringRepublication(t *testing.T) {
 	ctx := testContext(t)
 	mem := records.NewMem(nil)
 	keys := &hooked{Keystore: mem}
@@ -147,9 +147,9 @@ func (l *lateReader) Value(now time.Time, key []byte) (records.Value, error) {
 	return v, err
 }
 
-// A value that is unpublished while the better one of another publisher is renewed in its
-// place is gone: the renewal does not store it again.
-func TestUnpublishDuringRenewalOfABetterValue(t *testing.T) {
+// A value that is unpublished while the better one of another publisher is republished in its
+// place is gone: republish does not store it again.
+func TestUnpublishDuringRepublicationOfABetterValue(t *testing.T) {
 	ctx, key, end := testContext(t), []byte("/v/key"), time.Now().Add(time.Hour)
 	store := &lateReader{Mem: records.NewMem(nil)}
 	n := newNode(t, node.Config{

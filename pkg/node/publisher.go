@@ -12,23 +12,23 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// publisher does the disk work for published keys: it reads keys that are due, renews the
-// own copies of their records, and saves the outcome of publications. Its slots are safe
+// publisher does the disk work for published keys: it reads keys that are due, stores
+// their records locally again, and saves the outcome of publications. Its slots are safe
 // for concurrent use.
 type publisher struct {
 	worker
 	n *Node
 
-	mu      sync.Mutex
-	toLoad  []republish.Item // at most the schedule's MaxActive
-	toNote  []dht.Published  // at most dht.MaxQueries
-	alone   bool             // no peer of the table answers
-	renewed time.Time        // last successful publication
-	failed  failures         // of publications
-	ended   ends             // of publications
+	mu          sync.Mutex
+	toLoad      []republish.Item // at most the schedule's MaxActive
+	toNote      []dht.Published  // at most dht.MaxQueries
+	alone       bool             // no peer of the table answers
+	republished time.Time        // last successful publication
+	failed      failures         // of publications
+	ended       ends             // of publications
 
 	// Owned by the goroutine.
-	renewedHere time.Time // when the copies here of overdue keys were last renewed
+	republishedLocally time.Time // when republishLocally last ran
 }
 
 func newPublisher(n *Node) *publisher {
@@ -37,7 +37,7 @@ func newPublisher(n *Node) *publisher {
 	return p
 }
 
-// load makes the publisher read and renew keys that are due.
+// load makes the publisher read and republish keys that are due.
 func (p *publisher) load(items []republish.Item) {
 	if len(items) > 0 {
 		p.leave(&p.mu, func() { p.toLoad = append(p.toLoad, items...) })
@@ -51,8 +51,7 @@ func (p *publisher) published(ps []dht.Published) {
 	}
 }
 
-// noPeers makes the publisher renew the own copies of overdue keys, because no peer
-// answers.
+// noPeers makes the publisher republish overdue keys locally, because no peer answers.
 func (p *publisher) noPeers() { p.leave(&p.mu, func() { p.alone = true }) }
 
 func (p *publisher) publish() {
@@ -62,9 +61,9 @@ func (p *publisher) publish() {
 	p.mu.Unlock()
 	each(publishWorkers, note, p.note)
 	each(publishWorkers, load, p.loadOne)
-	if alone && time.Since(p.renewedHere) >= p.n.renewHereEvery() {
-		p.renewedHere = time.Now()
-		p.renewHere()
+	if alone && time.Since(p.republishedLocally) >= p.n.republishLocallyEvery() {
+		p.republishedLocally = time.Now()
+		p.republishLocally()
 	}
 }
 
@@ -72,20 +71,21 @@ func (p *publisher) publish() {
 // share a commit.
 const publishWorkers = 16
 
-// renewHereEvery is how often the own copies are renewed while there is no peer to publish
+// republishLocallyEvery is how often republishLocally runs while there is no peer to publish
 // to. It is short enough that a key due just after one run does not expire before the next.
-func (n *Node) renewHereEvery() time.Duration {
+func (n *Node) republishLocallyEvery() time.Duration {
 	return (min(n.cfg.DefaultValueTTL, n.cfg.ProviderTTL) - n.republishInterval()) / 2
 }
 
-// renewHere renews the own copies of overdue keys. Without peers the schedule hands out no
-// keys, so these copies would expire. It reads a 256th of the keys at a time.
-func (p *publisher) renewHere() {
+// republishLocally stores the records of overdue keys locally again. Without peers the
+// schedule hands out no keys, so the local copies would expire. It reads a 256th of the
+// keys at a time.
+func (p *publisher) republishLocally() {
 	for first := range 256 {
 		var due []records.Published
 		region := kad.PrefixOf(kad.Key{byte(first)}, 8)
 		err := p.n.cfg.Keystore.Range(region, func(x records.Published) bool {
-			if !x.Due.After(p.renewedHere) {
+			if !x.Due.After(p.republishedLocally) {
 				due = append(due, x)
 			}
 			return true
@@ -94,11 +94,11 @@ func (p *publisher) renewHere() {
 			if p.closing() {
 				return
 			}
-			_, _, e := p.n.renew(&due[i])
+			_, _, e := p.n.republish(&due[i])
 			err = errors.Join(err, e)
 		}
 		if err != nil {
-			p.n.log.Error("published keys could not be renewed", "err", err)
+			p.n.log.Error("published keys could not be republished", "err", err)
 			return
 		}
 	}
@@ -109,7 +109,7 @@ func (p *publisher) note(x dht.Published) {
 	var last time.Time
 	p.mu.Lock()
 	if x.OK {
-		last, p.renewed = x.At, x.At
+		last, p.republished = x.At, x.At
 		p.failed.forget(x.Kind, x.Key)
 	} else {
 		p.failed.add(PublishFailure{Kind: x.Kind, Key: x.Key, At: x.At, Problem: problem(&x)})
@@ -121,8 +121,8 @@ func (p *publisher) note(x dht.Published) {
 	}
 }
 
-// loadOne reads a published key that is due, renews the own copy and passes the query that
-// publishes it to the Machine.
+// loadOne reads a published key that is due, stores its record locally again and passes
+// the query that publishes it to the Machine.
 func (p *publisher) loadOne(it republish.Item) {
 	var pub *records.Published
 	err := p.n.cfg.Keystore.Range(kad.PrefixOf(it.Key, kad.KeyBits), func(x records.Published) bool {
@@ -134,14 +134,14 @@ func (p *publisher) loadOne(it republish.Item) {
 	gone := err == nil && pub == nil
 	var q *dht.Query
 	if pub != nil {
-		if q, gone, err = p.n.renew(pub); err != nil {
+		if q, gone, err = p.n.republish(pub); err != nil {
 			p.mu.Lock()
 			p.failed.add(PublishFailure{Kind: pub.Kind, Key: pub.Key, At: time.Now(), Problem: err.Error()})
 			p.mu.Unlock()
 		}
 	}
 	if err != nil {
-		p.n.log.Error("published key could not be renewed", "err", err)
+		p.n.log.Error("published key could not be republished", "err", err)
 	}
 	if gone {
 		p.n.unannounced.forget(it)
@@ -157,11 +157,11 @@ func (p *publisher) noteEnd(x PublishEnd) {
 	p.ended.add(x)
 }
 
-// lastRenewed returns when a publication last succeeded.
-func (p *publisher) lastRenewed() time.Time {
+// lastRepublished returns when a publication last succeeded.
+func (p *publisher) lastRepublished() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.renewed
+	return p.republished
 }
 
 // failures returns the keys whose last publication failed.

@@ -110,7 +110,7 @@ func (n *Node) Status() Status {
 		s.Records.Refused[q] += n.over[q].Load()
 	}
 	s.LastSnapshot, s.LastExpiry = n.cleaner.last()
-	s.LastRepublish = n.publisher.lastRenewed()
+	s.LastRepublish = n.publisher.lastRepublished()
 	unannounced, done, failed := n.unannounced.counts()
 	_ = n.ask(func(now time.Time, m *dht.Machine) {
 		s.TablePeers, s.VerifiedPeers = m.Table().Len()

@@ -116,7 +116,7 @@ func providersOf(t *testing.T, n *node.Node, key []byte) []peer.AddrInfo {
 	return found
 }
 
-// TestFiftyHours lets five nodes live for 50 hours: provided keys are renewed
+// TestFiftyHours lets five nodes live for 50 hours: provided keys are republished
 // each 22 h; after the provider has left, its addresses are told for 24 h more
 // and its record for 48 h; buckets are refreshed each 10 minutes.
 func TestFiftyHours(t *testing.T) {
@@ -165,7 +165,7 @@ func TestFiftyHours(t *testing.T) {
 		require.Len(t, providersOf(t, nodes[3], leaves), 1)
 		time.Sleep(2 * time.Minute)
 		require.Zero(t, addrs(leaves), "addresses are told for 24 h")
-		require.Positive(t, addrs(stays), "renewed at 22 h")
+		require.Positive(t, addrs(stays), "republished at 22 h")
 
 		time.Sleep(time.Until(start.Add(47*time.Hour + 59*time.Minute)))
 		require.Len(t, providersOf(t, nodes[3], leaves), 1)
@@ -174,9 +174,9 @@ func TestFiftyHours(t *testing.T) {
 		time.Sleep(time.Until(start.Add(50 * time.Hour)))
 		require.Len(t, providersOf(t, nodes[3], stays), 1)
 
-		renewals := counters[1].republished // the first is the provide itself
-		require.Len(t, renewals, 3)
-		for i, at := range renewals {
+		republished := counters[1].republished // the first is the provide itself
+		require.Len(t, republished, 3)
+		for i, at := range republished {
 			require.InDelta(t, (time.Duration(i) * 22 * time.Hour).Seconds(), at.Sub(start).Seconds(), 60)
 		}
 		requireRefreshes(t, counters[0], start)

@@ -127,7 +127,7 @@ func TestAnyValidatorMayKnowAnEnd(t *testing.T) {
 		require.True(t, got.Expires.Equal(end))
 		pub := n.publishedValue(&records.Published{Key: key, Value: value, TTL: records.MaxTTL}, time.Now())
 		require.True(t, pub.Expires.Equal(end))
-		held, err := n.renewNewer(time.Now(), records.Value{Key: key, Expires: end.Add(time.Hour)})
+		held, err := n.republishNewer(time.Now(), records.Value{Key: key, Expires: end.Add(time.Hour)})
 		require.NoError(t, err)
 		require.True(t, held.Expires.Equal(end), "what is published instead of an older one of ours")
 

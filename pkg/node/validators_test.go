@@ -142,7 +142,7 @@ func TestCustomValidator(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(third), string(reply.Message.Record.Value))
 
-		// It is renewed beyond the life of a record, until its own end.
+		// It is republished beyond the life of a record, until its own end.
 		fourth := version(4, end)
 		_, err = v.nodes[0].Publish(ctx, []byte(key), fourth)
 		require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestCustomValidator(t *testing.T) {
 	})
 }
 
-// A better value of another publisher stays: whoever publishes an older value renews the
+// A better value of another publisher stays: whoever publishes an older value republishes the
 // better one from then on, here and at the others.
 func TestBetterValueOfAnotherStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

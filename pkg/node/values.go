@@ -139,7 +139,7 @@ func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht
 	return sr, err
 }
 
-// Unpublish stops renewing a value and forgets the copy here; copies at other peers live
+// Unpublish stops republishing a value and forgets the copy here; copies at other peers live
 // until they expire. ErrNotFound if it was not published here.
 func (n *Node) Unpublish(_ context.Context, key []byte) error {
 	if err := n.stopPublishing(records.KindValue, key); err != nil {

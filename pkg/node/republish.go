@@ -22,9 +22,9 @@ func (n *Node) end(p *records.Published) (at time.Time, reason string) {
 	return at, "it was stored with a lifetime of " + p.TTL.String()
 }
 
-// renew renews the own copy of a published record and returns the query that publishes it;
+// republish stores a published record locally again and returns the query that publishes it;
 // gone if the publication has ended.
-func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) {
+func (n *Node) republish(p *records.Published) (q *dht.Query, gone bool, err error) {
 	now := time.Now()
 	if end, reason := n.end(p); !end.IsZero() && !now.Before(end) {
 		level := slog.LevelWarn
@@ -42,7 +42,7 @@ func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) 
 	}
 	v := n.publishedValue(p, now)
 	if err = n.cfg.Store.PutValue(now, v, n.valid.improves); errors.Is(err, records.ErrOlder) {
-		v, err = n.renewNewer(now, v)
+		v, err = n.republishNewer(now, v)
 	}
 	if noRoom(err) {
 		err = nil
@@ -53,11 +53,11 @@ func (n *Node) renew(p *records.Published) (q *dht.Query, gone bool, err error) 
 	return &dht.Query{Kind: dht.StoreValue, Key: p.Key, Value: v}, false, err
 }
 
-// renewNewer renews the value that is stored here under v's key, because it is better than
-// v: another publisher has sent it. Without that our copy would expire, and v, the older
-// one, would be published again. It returns what is to be published: v if the stored value
-// has gone meanwhile.
-func (n *Node) renewNewer(now time.Time, v records.Value) (records.Value, error) {
+// republishNewer republishes the value that is stored locally under v's key, because it is
+// better than v: another publisher has sent it. Without that our copy would expire, and v,
+// the older one, would be published again. It returns what is to be published: v if the
+// stored value has gone meanwhile.
+func (n *Node) republishNewer(now time.Time, v records.Value) (records.Value, error) {
 	held, err := n.localValue(v.Key)
 	if err != nil || held.Value == nil {
 		return v, err
@@ -71,8 +71,8 @@ func (n *Node) renewNewer(now time.Time, v records.Value) (records.Value, error)
 	return held, err
 }
 
-// takenBack reports whether a key was unpublished while it was being renewed. It
-// then takes back what the renewal has stored here after that.
+// takenBack reports whether a key was unpublished while it was being republished.
+// It then removes what republish has stored locally since.
 func (n *Node) takenBack(p *records.Published) bool {
 	if _, err := n.cfg.Keystore.Load(p.Kind, p.Key); !errors.Is(err, records.ErrNotFound) {
 		return false
