@@ -26,22 +26,22 @@ type dhtObserver struct {
 	restored  [2]prometheus.Gauge
 	refreshes [2]prometheus.Counter
 
-	republished [records.NumKinds][numRepublished]prometheus.Counter
-	replicas    prometheus.Observer
-	lag         prometheus.Observer
-	findNode    prometheus.Counter
-	renewed     prometheus.Gauge
+	republished     [records.NumKinds][numRepublished]prometheus.Counter
+	replicas        prometheus.Observer
+	lag             prometheus.Observer
+	findNode        prometheus.Counter
+	lastRepublished prometheus.Gauge
 }
 
 var _ dht.Observer = (*dhtObserver)(nil)
 
 func newDHTObserver(r registrar) *dhtObserver {
 	o := &dhtObserver{
-		hops:     r.histogram("lookup_hops", "Longest chain of answers that led a lookup to one of the closest peers.", hopBuckets),
-		queried:  r.histogram("lookup_peers_queried", "Peers that one lookup asked.", queriedBuckets),
-		replicas: r.histogram("republish_replicas", "Peers that took a republished record.", replicaBuckets),
-		lag:      r.histogram("republish_lag_seconds", "How long after its due time the republication of a key began.", lagBuckets),
-		renewed:  r.gauge("republish_last_success_timestamp_seconds", "When a key was last republished; 0: not since the start."),
+		hops:            r.histogram("lookup_hops", "Longest chain of answers that led a lookup to one of the closest peers.", hopBuckets),
+		queried:         r.histogram("lookup_peers_queried", "Peers that one lookup asked.", queriedBuckets),
+		replicas:        r.histogram("republish_replicas", "Peers that took a republished record.", replicaBuckets),
+		lag:             r.histogram("republish_lag_seconds", "How long after its due time the republication of a key began.", lagBuckets),
+		lastRepublished: r.gauge("republish_last_success_timestamp_seconds", "When a key was last republished; 0: not since the start."),
 	}
 	o.findNode = r.counter("republish_find_node_total", "Peers asked by the lookups of republications.")
 	o.addLookups(r)
@@ -150,6 +150,6 @@ func (o *dhtObserver) Republished(kind records.Kind, ok bool, replicas int, lag 
 	o.replicas.Observe(float64(replicas))
 	o.lag.Observe(lag.Seconds())
 	if ok {
-		setNow(o.renewed)
+		setNow(o.lastRepublished)
 	}
 }

@@ -24,14 +24,14 @@ type job struct {
 	failures uint8 // in a row, saturating
 	again    bool  // added while active: due is its next time
 	holders  uint8 // peers that stored it when last published, plus one, saturating; 0: not published since the start
-	pos      int32 // index in the heap; inWork: handed out by Due, not yet reported by Done
+	pos      int32 // index in the heap; handedOut: returned by Due, not yet reported by Done
 	due      int64 // unix nanoseconds
 }
 
-// inWork is the pos of an active job, which is not in the heap.
-const inWork = -1
+// handedOut is the pos of an active job, which is not in the heap.
+const handedOut = -1
 
-func (j *job) active() bool { return j.pos == inWork }
+func (j *job) active() bool { return j.pos == handedOut }
 
 // New returns an empty schedule.
 func New(cfg Config) *Schedule {
@@ -163,7 +163,7 @@ func (s *Schedule) Due(dst []Item, now time.Time) []Item {
 			break
 		}
 		s.detach(0)
-		j.pos = inWork
+		j.pos = handedOut
 		s.active++
 		dst = append(dst, j.item)
 	}

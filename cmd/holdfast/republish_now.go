@@ -63,7 +63,7 @@ func (c *republishNowCommand) untilTried(ctx context.Context, b api.Backend, bef
 	if restarted(before, &s) {
 		return errors.New("the daemon was restarted meanwhile; `holdfast republish status` shows how many keys are overdue")
 	}
-	renewed, failed := s.Succeeded-before.Succeeded, s.Failed-before.Failed
+	succeeded, failed := s.Succeeded-before.Succeeded, s.Failed-before.Failed
 	if s.VerifiedPeers == 0 && s.Keys > 0 {
 		return api.Errorf(api.CodeNoPeers, "%s not republished because no peer answers; the daemon does it when one does", areKeys(s.Active+s.OverdueKeys))
 	}
@@ -72,9 +72,9 @@ func (c *republishNowCommand) untilTried(ctx context.Context, b api.Backend, bef
 			Keys      int    `json:"keys"`
 			Succeeded uint64 `json:"succeeded"`
 			Failed    uint64 `json:"failed"`
-		}{s.Keys, renewed, failed})
+		}{s.Keys, succeeded, failed})
 	}
-	text := fmt.Sprintf("Republished %s", counted(int(renewed), "key"))
+	text := fmt.Sprintf("Republished %s", counted(int(succeeded), "key"))
 	if failed > 0 {
 		text += fmt.Sprintf("; %d failed and are tried again, see `holdfast republish status`", failed)
 	}

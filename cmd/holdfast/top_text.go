@@ -48,12 +48,12 @@ func topLines(o, before *api.Overview, width int, s style) []string {
 	lines := append(topHead(o, s), "")
 	r := rates{now: o, before: before}
 	left, right := topRequests(r, s), topLookups(r, s)
-	buckets, renewal := topBuckets(o, s), topRenewal(o, s)
+	buckets, republish := topBuckets(o, s), topRepublish(o, s)
 	if width >= 2*halfWidth {
 		lines = append(append(lines, beside(left, right)...), "")
-		lines = append(lines, beside(buckets, renewal)...)
+		lines = append(lines, beside(buckets, republish)...)
 	} else {
-		for _, part := range [][]string{left, right, renewal, buckets} {
+		for _, part := range [][]string{left, right, republish, buckets} {
 			lines = append(append(lines, part...), "")
 		}
 	}
@@ -168,7 +168,7 @@ func topBuckets(o *api.Overview, s style) []string {
 	return lines
 }
 
-func topRenewal(o *api.Overview, s style) []string {
+func topRepublish(o *api.Overview, s style) []string {
 	r := &o.Republish
 	lines := []string{
 		s.bold("PUBLISHED KEYS"),

@@ -29,16 +29,16 @@ type Phase struct {
 	Hours   float64 `json:"hours"`
 	Servers int     `json:"servers"` // live and honest, at its end
 
-	Ops         []Op      `json:"ops"`
-	Tables      Tables    `json:"tables"`
-	Size        Size      `json:"network_size"`
-	Traffic     []Traffic `json:"traffic"`
-	Roles       []Role    `json:"roles"`
-	Load        Load      `json:"load"`
-	Records     *Records  `json:"records,omitempty"`
-	Republished *Cycle    `json:"republished,omitempty"`
-	Joined      *Dist     `json:"joined,omitempty"`   // from start to the end of the first self-lookup
-	Restored    *Dist     `json:"restored,omitempty"` // from restart to 95 % of the saved table verified again
+	Ops         []Op           `json:"ops"`
+	Tables      Tables         `json:"tables"`
+	Size        Size           `json:"network_size"`
+	Traffic     []Traffic      `json:"traffic"`
+	Roles       []Role         `json:"roles"`
+	Load        Load           `json:"load"`
+	Records     *Records       `json:"records,omitempty"`
+	Republished *Republication `json:"republished,omitempty"`
+	Joined      *Dist          `json:"joined,omitempty"`   // from start to the end of the first self-lookup
+	Restored    *Dist          `json:"restored,omitempty"` // from restart to 95 % of the saved table verified again
 }
 
 // Dist summarises samples.
@@ -112,8 +112,8 @@ type Records struct {
 	Lost     int     `json:"lost"` // before their expiry
 }
 
-// Cycle is the cost of republishing.
-type Cycle struct {
+// Republication is the cost of republishing.
+type Republication struct {
 	Keys      int64   `json:"keys"` // keys republished by the schedule
 	Messages  float64 `json:"messages_per_key"`
 	FindNodes float64 `json:"find_nodes_per_key"`
@@ -176,7 +176,7 @@ func (p *phase) reportRest(r *Phase) {
 	}
 	if x := &p.republished; x.keys > 0 {
 		keys := float64(x.keys)
-		r.Republished = &Cycle{
+		r.Republished = &Republication{
 			Keys: x.keys, Messages: round(float64(x.asked+x.stores) / keys), FindNodes: round(float64(x.asked) / keys),
 			PerServer: round(float64(x.asked) / float64(max(1, p.size.servers))), Replicas: round(float64(x.replicas) / keys),
 		}

@@ -58,15 +58,15 @@ type soak struct {
 	longest   time.Duration
 }
 
-// cycle is after which time a record is announced again.
-const cycle = 22 * time.Hour
+// republishEvery is after which time a record is announced again.
+const republishEvery = 22 * time.Hour
 
 // day passes a day in batches of ten minutes at most.
 func (k *soak) day() {
 	const batches = 24 * 6
 	for i := range batches {
 		k.now = k.now.Add(24 * time.Hour / batches)
-		n := int(float64(k.live) * float64(24*time.Hour/batches) / float64(cycle))
+		n := int(float64(k.live) * float64(24*time.Hour/batches) / float64(republishEvery))
 		for n > 0 {
 			k.announce(min(n, 10_000))
 			n -= 10_000

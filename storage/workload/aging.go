@@ -105,7 +105,7 @@ func (b *bench) days() ([]Figure, error) {
 	var a aging
 	u := measure()
 	for b.Now.Before(end) {
-		if err := b.cycle(&a); err != nil {
+		if err := b.republish(&a); err != nil {
 			return nil, err
 		}
 		if b.Now.Sub(begin) <= steadyAfter || a.steady == 0 {
@@ -142,12 +142,12 @@ type aging struct {
 	longest  time.Duration // of one batch
 	removals int
 	removal  time.Duration // sum of all removals
-	size     int64         // of the files after the last cycle
+	size     int64         // of the files after all records were last added
 	steady   int64         // the same on day 3
 }
 
 // cycle republishes every record once.
-func (b *bench) cycle(a *aging) error {
+func (b *bench) republish(a *aging) error {
 	begin := b.Now
 	swept := begin
 	for i := uint64(0); i < b.data.fill; {
