@@ -15,14 +15,14 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// announcer is one host that announces. Owned by one goroutine.
+// announcer is a host that announces. One goroutine owns it.
 type announcer struct {
 	host   host.Host
-	frames [][]byte // of the round, encoded before
+	frames [][]byte // frames of the round, encoded in advance
 }
 
-// announce measures announcements from many peers until all are visible, in turns
-// with a protocol that only reads as many bytes.
+// announce measures announcements from many peers until all of them are visible, alternately
+// with a protocol that only reads the same number of bytes.
 func announce(ctx context.Context, cfg *Config, t *target) (Result, error) {
 	hosts, err := askingHosts(ctx, cfg.Announcers, cfg.Transport, t)
 	defer closeAll(hosts)
@@ -80,7 +80,7 @@ func together(all []*announcer, f func(*announcer) error) error {
 	return errors.Join(errs...)
 }
 
-// encode makes the frames of a round, for keys that nobody has announced.
+// encode encodes the frames of a round, for keys that were not announced before.
 func (a *announcer) encode(count int, next uint64) uint64 {
 	var addrs [][]byte
 	for _, addr := range a.host.Addrs() {
@@ -97,7 +97,7 @@ func (a *announcer) encode(count int, next uint64) uint64 {
 	return next
 }
 
-// send announces all and waits until the node has read them.
+// send announces everything and waits until the node has read it.
 func (a *announcer) send(ctx context.Context, t *target) error {
 	s, err := a.host.NewStream(ctx, t.ai.ID, t.kad)
 	if err != nil {
@@ -111,7 +111,7 @@ func (a *announcer) send(ctx context.Context, t *target) error {
 		return err
 	}
 	if _, err := s.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("the node did not take all announcements: %w", err)
+		return fmt.Errorf("the node did not accept all announcements: %w", err)
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (a *announcer) write(s network.Stream) error {
 	return nil
 }
 
-// drain sends the same to a protocol that only reads it.
+// drain sends the same bytes to a protocol that only reads them.
 func (a *announcer) drain(ctx context.Context, t *target) error {
 	s, err := a.host.NewStream(ctx, t.ai.ID, sinkProtocol)
 	if err != nil {

@@ -17,18 +17,18 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// types are the messages of the operations that have a reply.
+// types are the message types of the operations that have a reply.
 var types = map[string]wire.Type{Ping: wire.Ping, FindNode: wire.FindNode, GetProviders: wire.GetProviders}
 
-// target is the node that is measured.
+// target is the measured node.
 type target struct {
 	ai      peer.AddrInfo
 	kad     protocol.ID
-	records int  // held, known by their keys
-	own     *own // nil: somebody else's
+	records int  // number of stored records, whose keys are known
+	own     *own // nil: a remote node
 }
 
-// Own measures a daemon of one's own, which lives in cfg.Dir for the time.
+// Own starts a daemon, measures it, and stops it. Its data is in cfg.Dir.
 func Own(ctx context.Context, cfg Config, tell func(string), each func(Result)) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -43,8 +43,8 @@ func Own(ctx context.Context, cfg Config, tell func(string), each func(Result)) 
 	return measure(ctx, &cfg, &target{ai: ai, kad: kadID, records: cfg.Records, own: o}, tell, each)
 }
 
-// Other measures the node at an address, which is asked and never written to. Its
-// limit is libp2p's own ping of 32 bytes each way, which every host answers.
+// Other measures the node at an address. It sends requests but never writes to the node. The
+// limit is libp2p's own ping of 32 bytes in each direction, which every host answers.
 func Other(ctx context.Context, cfg Config, ai peer.AddrInfo, prefix string, tell func(string), each func(Result)) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -53,7 +53,7 @@ func Other(ctx context.Context, cfg Config, ai peer.AddrInfo, prefix string, tel
 	return measure(ctx, &cfg, &target{ai: ai, kad: protocol.ID(prefix + "/kad/1.0.0")}, tell, each)
 }
 
-// measure runs the operations one after another.
+// measure runs the operations one after the other.
 func measure(ctx context.Context, cfg *Config, t *target, tell func(string), each func(Result)) error {
 	hosts, err := askingHosts(ctx, cfg.Peers, cfg.Transport, t)
 	defer closeAll(hosts)
@@ -80,7 +80,7 @@ func measure(ctx context.Context, cfg *Config, t *target, tell func(string), eac
 	return nil
 }
 
-// askingHosts returns hosts connected to the target over a transport.
+// askingHosts returns hosts that are connected to the target over a transport.
 func askingHosts(ctx context.Context, count int, transport string, t *target) ([]host.Host, error) {
 	to := overTransport(t.ai, transport)
 	if len(to.Addrs) == 0 {
@@ -101,7 +101,7 @@ func askingHosts(ctx context.Context, count int, transport string, t *target) ([
 	return hosts, nil
 }
 
-// overTransport keeps the addresses of one transport.
+// overTransport returns ai with the addresses of one transport only.
 func overTransport(ai peer.AddrInfo, transport string) peer.AddrInfo {
 	want := ma.P_TCP
 	if transport == "quic" {
@@ -118,11 +118,11 @@ func overTransport(ai peer.AddrInfo, transport string) peer.AddrInfo {
 
 func closeAll[C io.Closer](list []C) {
 	for _, c := range list {
-		_ = c.Close() // the measurement is over
+		_ = c.Close() // the measurement is complete
 	}
 }
 
-// ask measures an operation with a reply, in turns with its limit.
+// ask measures an operation with a reply, alternately with its limit.
 func ask(ctx context.Context, cfg *Config, t *target, hosts []host.Host, op string) (Result, error) {
 	requests := func(stream int) func() []byte { return requestsOf(types[op], t.records, uint64(stream)) }
 	load, err := open(ctx, hosts, t.ai.ID, t.kad, cfg.Streams, nil, requests)
@@ -130,7 +130,7 @@ func ask(ctx context.Context, cfg *Config, t *target, hosts []host.Host, op stri
 		return Result{}, err
 	}
 	defer load.close()
-	warm, err := load.run(ctx, cfg.Window/4) // it also tells the size of a reply
+	warm, err := load.run(ctx, cfg.Window/4) // also determines the size of a reply
 	if err != nil {
 		return Result{}, err
 	}
@@ -144,8 +144,7 @@ func ask(ctx context.Context, cfg *Config, t *target, hosts []host.Host, op stri
 	return r, err
 }
 
-// openLimit opens the echo of a message's sizes, or, of another's node, libp2p's
-// ping.
+// openLimit opens the echo with the sizes of a message, or libp2p's ping for a remote node.
 func openLimit(ctx context.Context, cfg *Config, t *target, hosts []host.Host, request, reply int) (*load, string, error) {
 	if t.own == nil {
 		l, err := openPing(ctx, hosts, t.ai.ID, cfg.Streams)
@@ -155,8 +154,8 @@ func openLimit(ctx context.Context, cfg *Config, t *target, hosts []host.Host, r
 	return l, "echo of as many bytes", err
 }
 
-// openPing opens streams of libp2p's ping. Its reply is the request, here one that
-// is a frame of 32 bytes.
+// openPing opens streams of libp2p's ping, whose reply equals the request. The request is a
+// frame of 32 bytes.
 func openPing(ctx context.Context, hosts []host.Host, to peer.ID, streams int) (*load, error) {
 	l, err := open(ctx, hosts, to, ping.ID, streams, nil, sameAgain(frameOf(ping.PingSize-1)))
 	if errors.As(err, new(multistream.ErrNotSupported[protocol.ID])) {

@@ -8,41 +8,41 @@ import (
 	"time"
 )
 
-// The operations that can be measured.
+// The operations.
 const (
 	Ping         = "PING"
 	FindNode     = "FIND_NODE"
 	GetProviders = "GET_PROVIDERS"
-	AddProvider  = "ADD_PROVIDER" // until visible; a node of its own only
+	AddProvider  = "ADD_PROVIDER" // until the record is visible; only on a daemon started by Own
 )
 
-// Operations lists them in the order of measuring.
+// Operations returns the operations in the order in which they are measured.
 func Operations() []string { return []string{Ping, FindNode, GetProviders, AddProvider} }
 
-// Config is what to measure. Zero fields take their default.
+// Config configures a measurement. Zero fields have their default.
 type Config struct {
-	// Operations to measure. Default: all.
+	// Operations are the operations to measure. Default: all.
 	Operations []string
-	// Transport is "tcp" or "quic". Default tcp.
+	// Transport is "tcp" or "quic". Default: tcp.
 	Transport string
-	// Peers is how many hosts ask, each over one connection. Default 4: a node
-	// bounds what a single peer may ask in a second.
+	// Peers is the number of hosts that send requests, each on one connection. Default: 4,
+	// because a node limits the requests of a single peer per second.
 	Peers int
-	// Streams that ask at once, of all peers together. Default 64.
+	// Streams is the number of concurrent streams of all peers together. Default: 64.
 	Streams int
-	// Announcers is how many hosts announce for ADD_PROVIDER. Default 64.
+	// Announcers is the number of hosts that announce for ADD_PROVIDER. Default: 64.
 	Announcers int
-	// Announcements sent in one round of ADD_PROVIDER. Default 100,000.
+	// Announcements is the number of announcements per round of ADD_PROVIDER. Default:
+	// 100,000.
 	Announcements int
-	// Records held by the node of one's own. Default 1,000,000.
+	// Records is the number of records stored in the daemon of Own. Default: 1,000,000.
 	Records int
-	// Rounds of each operation, a limit and a measurement each; the medians count.
-	// Default 5.
+	// Rounds is the number of rounds per operation. Each measures the limit and the
+	// operation; the medians count. Default: 5.
 	Rounds int
-	// Window is how long each measurement lasts. Default 1 s.
+	// Window is the duration of each measurement. Default: 1 s.
 	Window time.Duration
-	// Dir is where the node of one's own keeps its database for the time; it must
-	// be empty.
+	// Dir is the data directory of the daemon of Own. It must be empty.
 	Dir string
 }
 
@@ -54,7 +54,7 @@ const (
 	maxRecords       = 50_000_000
 )
 
-// ErrConfig wraps every violation that Validate finds.
+// ErrConfig is wrapped by every violation that Validate returns.
 var ErrConfig = errors.New("rpcbench: bad config")
 
 func (c *Config) setDefaults() {
@@ -71,7 +71,7 @@ func (c *Config) setDefaults() {
 	c.Window = cmp.Or(c.Window, time.Second)
 }
 
-// Validate reports every field that is out of range.
+// Validate reports all fields that are out of range.
 func (c Config) Validate() error {
 	c.setDefaults()
 	var errs []error
@@ -100,22 +100,22 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Result is one operation, medians of the rounds.
+// Result is the result of one operation: medians of the rounds.
 type Result struct {
 	Operation    string  `json:"operation"`
 	Transport    string  `json:"transport"`
 	PerSecond    float64 `json:"per_second"`
 	LimitName    string  `json:"limit"`
 	Limit        float64 `json:"limit_per_second"`
-	Share        float64 `json:"share"` // of the limit, in each round by itself
+	Share        float64 `json:"share"` // PerSecond/Limit, computed per round
 	ShareLow     float64 `json:"share_low"`
 	ShareHigh    float64 `json:"share_high"`
-	CPU          float64 `json:"cpu_us"`       // processor time of both sides for one, in microseconds
-	LimitCPU     float64 `json:"limit_cpu_us"` // the same of the limit
-	CPUShare     float64 `json:"cpu_share"`    // LimitCPU of CPU: the share of a machine that does nothing else
+	CPU          float64 `json:"cpu_us"`       // processor time of both sides per operation, in microseconds
+	LimitCPU     float64 `json:"limit_cpu_us"` // the same for the limit
+	CPUShare     float64 `json:"cpu_share"`    // LimitCPU/CPU: the share on an otherwise idle machine
 	RequestBytes int     `json:"request_bytes"`
 	ReplyBytes   int     `json:"reply_bytes"` // mean
 	Streams      int     `json:"streams"`
-	Records      int     `json:"records,omitempty"` // held
+	Records      int     `json:"records,omitempty"` // stored
 	Rounds       int     `json:"rounds"`
 }

@@ -4,5 +4,5 @@ package rpcbench
 
 import "time"
 
-// cpuTime returns 0: it cannot be asked for here.
+// cpuTime returns 0: it is not available on this system.
 func cpuTime() time.Duration { return 0 }

@@ -1,9 +1,9 @@
-// Package rpcbench measures how many requests a node answers, beside what libp2p
-// itself can carry: an echo protocol on the same hosts with as many bytes, which
-// does nothing else. A figure alone says how fast the machine is; the share of the
-// echo says how much the node costs on top.
+// Package rpcbench measures how many requests a node answers per second, and compares this
+// with the limit of libp2p: an echo protocol on the same hosts with the same number of bytes
+// that does nothing else. A rate alone depends on the machine; the share of the echo shows
+// the cost of the node itself.
 //
-// Both are measured in turns in one run, so that what else the machine does meets
-// both. The client side is the same loop for both: it writes a request and reads a
-// frame, without looking into it.
+// Both are measured alternately in one run, so that other load on the machine affects both.
+// The client side is the same loop for both: it writes a request and reads a frame without
+// parsing it.
 package rpcbench

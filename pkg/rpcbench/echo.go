@@ -9,18 +9,18 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
-// The protocols of the limits. A stream begins with two numbers of four bytes: of
-// the echo the size of a request and of the content of a reply, of the sink the
-// size and the count of messages.
+// The protocols of the limits. A stream begins with two numbers of four bytes: for the echo,
+// the size of a request and the content size of a reply; for the sink, the size and the
+// number of messages.
 const (
 	echoProtocol = protocol.ID("/holdfast/bench/echo/1.0.0")
 	sinkProtocol = protocol.ID("/holdfast/bench/sink/1.0.0")
 )
 
-// maxMessage bounds what a message of the limits may be in bytes.
+// maxMessage bounds a message of these protocols in bytes.
 const maxMessage = 1 << 20
 
-// serveLimits has h serve the limits.
+// serveLimits registers the protocols of the limits on h.
 func serveLimits(h host.Host) {
 	h.SetStreamHandler(echoProtocol, func(s network.Stream) {
 		defer func() { _ = s.Reset() }()
@@ -31,7 +31,7 @@ func serveLimits(h host.Host) {
 			_ = s.Reset()
 			return
 		}
-		_ = s.Close() // the other side has what it waits for
+		_ = s.Close() // the peer has received the byte it waits for
 	})
 }
 
@@ -48,8 +48,8 @@ func twoNumbers(a, b int) []byte {
 	return binary.BigEndian.AppendUint32(head, uint32(b))
 }
 
-// echo answers each request of a size with a reply of a size, until the stream
-// ends: the least that a server can do.
+// echo answers requests of a fixed size with replies of a fixed size until the stream ends:
+// the minimum work of a server.
 func echo(s io.ReadWriter) {
 	request, reply, err := readTwo(s)
 	if err != nil || request < 1 || request > maxMessage || reply < 1 || reply > maxMessage {
@@ -66,12 +66,12 @@ func echo(s io.ReadWriter) {
 	}
 }
 
-// frameOf returns a frame with so many bytes of content.
+// frameOf returns a frame with the given number of content bytes.
 func frameOf(content int) []byte {
 	return append(binary.AppendUvarint(nil, uint64(content)), make([]byte, content)...)
 }
 
-// sink reads a count of messages of a size and then writes a byte.
+// sink reads the announced number of messages and then writes one byte.
 func sink(s io.ReadWriter) error {
 	size, count, err := readTwo(s)
 	if err != nil || size < 1 || size > maxMessage {

@@ -17,12 +17,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// asker is one stream that asks one request after another. Owned by one goroutine.
+// asker is a stream that sends one request after the other. One goroutine owns it.
 type asker struct {
 	stream  network.Stream
 	frames  *wire.FrameReader
 	request func() []byte // the next frame to send
-	read    int           // bytes of replies, prefixes left out
+	read    int           // bytes of replies, without prefixes
 }
 
 // once sends a request and reads its reply.
@@ -45,17 +45,18 @@ func (a *asker) once() error {
 	}
 }
 
-// load is a number of streams that ask at once.
+// load is a set of streams that send requests concurrently.
 type load struct {
 	askers []*asker
-	sent   int // bytes of a request, its prefix included
+	sent   int // bytes of a request, including its prefix
 }
 
 // replyLimit bounds a reply in bytes.
 const replyLimit = 1 << 20
 
-// open opens the streams of a load, spread over the hosts. request returns what one
-// stream sends; first, if not nil, is written ahead.
+// open opens the streams of a load, spread over the hosts. request returns the function that
+// generates the requests of a stream. first, if not nil, is written to each stream before the
+// requests.
 func open(ctx context.Context, hosts []host.Host, to peer.ID, p protocol.ID, streams int, first []byte, request func(stream int) func() []byte) (*load, error) {
 	l := &load{}
 	for i := range streams {
@@ -73,7 +74,7 @@ func open(ctx context.Context, hosts []host.Host, to peer.ID, p protocol.ID, str
 		}
 	}
 	l.sent = len(request(0)())
-	for _, a := range l.askers { // negotiates
+	for _, a := range l.askers { // this negotiates the protocol
 		if err := a.once(); err != nil {
 			l.close()
 			return nil, fmt.Errorf("rpcbench: %s: the first request: %w", p, err)
@@ -88,14 +89,14 @@ func (l *load) close() {
 	}
 }
 
-// measured is one measurement.
+// measured is the result of one measurement.
 type measured struct {
 	perSecond float64
-	cpu       float64 // microseconds of processor time for one
+	cpu       float64 // microseconds of processor time per request
 	reply     int     // mean size in bytes
 }
 
-// run asks on all streams for a while.
+// run sends requests on all streams during the window.
 func (l *load) run(ctx context.Context, window time.Duration) (m measured, err error) {
 	var stop atomic.Bool
 	var wg sync.WaitGroup
@@ -137,12 +138,12 @@ func (l *load) run(ctx context.Context, window time.Duration) (m measured, err e
 	return measured{float64(total) / took.Seconds(), float64(used.Microseconds()) / float64(total), bytes / total}, nil
 }
 
-// runs returns run for rounds.
+// runs returns run as a function for rounds.
 func (l *load) runs(ctx context.Context, window time.Duration) func() (measured, error) {
 	return func() (measured, error) { return l.run(ctx, window) }
 }
 
-// rounds measures limit and rate in turns and returns their medians.
+// rounds measures limit and rate alternately and returns their medians.
 func rounds(n int, limit, rate func() (measured, error)) (r Result, err error) {
 	var limits, rates, shares, cpus, limitCPUs []float64
 	for range n {

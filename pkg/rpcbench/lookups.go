@@ -21,14 +21,14 @@ const (
 	maxParallel = 256
 )
 
-// LookupConfig is which lookups to measure.
+// LookupConfig configures Lookups.
 type LookupConfig struct {
-	Lookup   string // api.LookupClosest or api.LookupFindProviders, of random keys
+	Lookup   string // api.LookupClosest or api.LookupFindProviders, with random keys
 	Count    int
-	Parallel int // at once
+	Parallel int // concurrent lookups
 }
 
-// Validate reports every field that is out of range.
+// Validate reports all fields that are out of range.
 func (c LookupConfig) Validate() error {
 	var errs []error
 	if c.Lookup != api.LookupClosest && c.Lookup != api.LookupFindProviders {
@@ -43,12 +43,12 @@ func (c LookupConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// LookupResult is what lookups took. Its limit is the time of the round trips that
-// led to the closest peers, one after another, at the median of all round trips.
+// LookupResult is the result of Lookups. Limit is the time of the consecutive round trips
+// that led to the closest peers, each at the median of all round trips.
 type LookupResult struct {
 	Lookup    string  `json:"lookup"`
 	Lookups   int     `json:"lookups"`
-	Failed    int     `json:"failed"` // nobody answered
+	Failed    int     `json:"failed"` // no peer answered
 	Parallel  int     `json:"parallel"`
 	PerSecond float64 `json:"per_second"`
 	P50       float64 `json:"p50_ms"`
@@ -56,18 +56,19 @@ type LookupResult struct {
 	P99       float64 `json:"p99_ms"`
 	RTT       float64 `json:"rtt_ms"` // median of single requests
 	Limit     float64 `json:"limit_ms"`
-	Share     float64 `json:"share"` // Limit of P50
+	Share     float64 `json:"share"` // Limit/P50
 	Hops      float64 `json:"hops"`  // mean
-	Asked     float64 `json:"asked"` // peers, mean
+	Asked     float64 `json:"asked"` // mean number of peers
 	Silent    float64 `json:"silent"`
 }
 
-// Explainer runs a lookup and tells its story; an api.Backend is one.
+// Explainer runs a lookup and returns its trace; an api.Backend is one.
 type Explainer interface {
 	Explain(ctx context.Context, lookup string, key []byte) (api.Trace, error)
 }
 
-// Lookups measures lookups of random keys by a node. done is told how many are.
+// Lookups measures lookups of random keys by a node. It calls done with the number of
+// completed lookups.
 func Lookups(ctx context.Context, node Explainer, cfg LookupConfig, done func(int)) (LookupResult, error) {
 	if err := cfg.Validate(); err != nil {
 		return LookupResult{}, err
@@ -105,13 +106,13 @@ func Lookups(ctx context.Context, node Explainer, cfg LookupConfig, done func(in
 	return sumUp(cfg, traces, time.Since(begun)), nil
 }
 
-// randomKey is the multihash of nothing.
+// randomKey returns a random multihash, which is not the hash of any content.
 func randomKey() []byte {
 	digest := make([]byte, 32)
-	_, _ = rand.Read(digest) // it never fails
+	_, _ = rand.Read(digest) // never fails
 	key, err := multihash.Encode(digest, multihash.SHA2_256)
 	if err != nil {
-		panic(err) // a digest of the right length
+		panic(err) // the digest has the right length
 	}
 	return key
 }
@@ -146,7 +147,7 @@ func sumUp(cfg LookupConfig, traces []api.Trace, took time.Duration) LookupResul
 	return r
 }
 
-// quantile sorts the values; 0 if there are none.
+// quantile returns a quantile of v, or 0 if v is empty. It sorts v.
 func quantile(v []float64, q float64) float64 {
 	if len(v) == 0 {
 		return 0

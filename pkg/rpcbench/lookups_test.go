@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// stories is an Explainer that tells the same ones in turn.
+// stories is an Explainer that returns the same traces in turn.
 type stories struct {
 	all  []api.Trace
 	told atomic.Int64

@@ -23,24 +23,24 @@ import (
 )
 
 const (
-	// prefix of the protocol of the bench's own network.
+	// prefix is the protocol prefix of the bench's own network.
 	prefix = "/holdfast-bench"
 	kadID  = protocol.ID(prefix + "/kad/1.0.0")
-	// neighbours of the node that is measured: more than the answer's 20, which is how
-	// many must be there, each with two addresses.
+	// neighbours is the number of neighbours of the measured node. It exceeds answer, the
+	// number of peers that must have answered, which have two addresses each.
 	neighbours = 24
 	answer     = 20
-	// providers is how many peers the records held are of.
+	// providers is the number of peers that provide the stored records.
 	providers = 10_000
 	// joinPatience bounds the wait for the neighbours.
 	joinPatience = 2 * time.Minute
 )
 
-// own is a daemon of one's own with neighbours and records. Its settings are those
-// of any daemon; only what it listens on is not.
+// own is a daemon with neighbours and records. Except for its listen addresses, it has
+// default settings.
 type own struct {
 	daemon *daemon.Daemon
-	closes []io.Closer // in order of start
+	closes []io.Closer // in the order in which they were started
 }
 
 func (o *own) close() error {
@@ -51,8 +51,8 @@ func (o *own) close() error {
 	return errors.Join(errs...)
 }
 
-// startOwn starts the daemon and waits until its table is as a bucket's size and
-// more. tell is told what is going on.
+// startOwn starts the daemon and waits until its routing table has enough peers for a full
+// answer. It reports its progress to tell.
 func startOwn(ctx context.Context, cfg *Config, tell func(string)) (*own, error) {
 	o := &own{}
 	if err := o.start(ctx, cfg, tell); err != nil {
@@ -89,7 +89,7 @@ func (o *own) start(ctx context.Context, cfg *Config, tell func(string)) error {
 	return o.fill(ctx, cfg.Records, tell)
 }
 
-// surround starts the neighbours and waits for them.
+// surround starts the neighbours and waits until they have answered.
 func (o *own) surround(ctx context.Context) error {
 	ai := peer.AddrInfo{ID: o.daemon.ID(), Addrs: o.daemon.Host().Addrs()}
 	for range neighbours {
@@ -122,8 +122,8 @@ func (o *own) surround(ctx context.Context) error {
 	}
 }
 
-// dialTimeout is what a handshake may take beside the load of a measurement; libp2p has 5
-// seconds on a local network.
+// dialTimeout bounds a handshake during a measurement, when the machine is busy; libp2p's
+// default is 5 seconds on a local network.
 const dialTimeout = 30 * time.Second
 
 func newHost(listen ...string) (host.Host, error) {
@@ -136,13 +136,13 @@ func newHost(listen ...string) (host.Host, error) {
 	return h, nil
 }
 
-// fill has the daemon hold records of one provider each.
+// fill stores records in the daemon, each with one provider.
 func (o *own) fill(ctx context.Context, count int, tell func(string)) error {
 	store := o.daemon.Records()
 	var key []byte
 	for i := range count {
 		if i%100_000 == 0 {
-			tell(fmt.Sprintf("filling in %d records: %d", count, i))
+			tell(fmt.Sprintf("storing %d records: %d", count, i))
 		}
 		now := time.Now()
 		p := records.Provider{ID: providerID(i % providers), Addrs: addrsOf(i % providers), Expires: now.Add(records.MaxTTL), AddrsExpire: now.Add(records.ProviderAddrTTL)}
@@ -163,7 +163,7 @@ func (o *own) fill(ctx context.Context, count int, tell func(string)) error {
 	return o.awaitRecords(ctx, int64(count))
 }
 
-// awaitRecords waits until so many provider records are visible.
+// awaitRecords waits until count provider records are visible.
 func (o *own) awaitRecords(ctx context.Context, count int64) error {
 	for o.held() < count {
 		if err := sleep(ctx, time.Millisecond); err != nil {
@@ -173,17 +173,17 @@ func (o *own) awaitRecords(ctx context.Context, count int64) error {
 	return nil
 }
 
-// held counts the visible provider records.
+// held returns the number of visible provider records.
 func (o *own) held() int64 { return o.daemon.Records().Stats().Records[records.KindProvider] }
 
-// providerID is the ID of a made-up peer, in the form of an Ed25519 one.
+// providerID returns the ID of an artificial peer, in the form of an Ed25519 ID.
 func providerID(i int) kad.PeerID {
 	id := append([]byte{0x00, 0x24, 0x08, 0x01, 0x12, 0x20}, make([]byte, 32)...)
 	binary.BigEndian.PutUint64(id[6:], uint64(i)*0x9e3779b97f4a7c15)
 	return kad.PeerID(id)
 }
 
-// addrsOf are two addresses of a made-up peer: TCP and QUIC.
+// addrsOf returns two addresses of an artificial peer: TCP and QUIC.
 func addrsOf(i int) [][]byte {
 	ip := []byte{0x04, 10, byte(i >> 16), byte(i >> 8), byte(i)}
 	tcp := append(append([]byte(nil), ip...), 0x06, 0x0f, 0xab)

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// small is a measurement that shows that it works, and nothing about speed.
+// small is a short measurement, which says nothing about speed.
 func small(t *testing.T, transport string) Config {
 	return Config{
 		Transport: transport, Peers: 2, Streams: 4, Announcers: 3, Announcements: 300, Records: 500,
@@ -42,10 +42,10 @@ func TestOwn(t *testing.T) {
 			}
 			require.Equal(t, got[0].RequestBytes, got[1].RequestBytes)
 			require.Greater(t, got[1].ReplyBytes, 20*50, "twenty peers with two addresses")
-			require.Greater(t, got[2].ReplyBytes, got[1].ReplyBytes, "a provider more")
+			require.Greater(t, got[2].ReplyBytes, got[1].ReplyBytes, "one more provider")
 			left, err := os.ReadDir(cfg.Dir)
 			require.NoError(t, err)
-			require.NotEmpty(t, left, "the directory is the caller's to remove")
+			require.NotEmpty(t, left, "the caller removes the directory")
 		})
 	}
 }
@@ -65,7 +65,7 @@ func TestOther(t *testing.T) {
 		require.Equal(t, "ping of 32 bytes", r.LimitName)
 		require.Positive(t, r.Share)
 	}))
-	require.Equal(t, []string{Ping, FindNode, GetProviders}, got, "nothing is written to another's node")
+	require.Equal(t, []string{Ping, FindNode, GetProviders}, got, "nothing is written to a remote node")
 
 	require.ErrorContains(t, Other(t.Context(), cfg, ai, "/wrong", func(string) {}, func(Result) {}), "/wrong/kad/1.0.0")
 	cfg.Transport = "quic"
@@ -89,7 +89,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// Each number may be what its bound says and nothing beyond.
+// Each number may have the value of its bound, but no more.
 func TestBounds(t *testing.T) {
 	type validator interface{ Validate() error }
 	for name, c := range map[string]struct {
@@ -113,7 +113,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// The limits serve messages of maxMessage bytes and end a stream that wants larger ones.
+// The protocols of the limits serve messages of up to maxMessage bytes and end streams that
+// request larger ones.
 func TestMaxMessage(t *testing.T) {
 	for over := range 2 {
 		var out bytes.Buffer
@@ -142,7 +143,7 @@ func TestKeysDiffer(t *testing.T) {
 	require.Len(t, seen, 10_000)
 }
 
-// A daemon that cannot start, and neighbours that do not come, leave nothing behind.
+// If a daemon cannot start, or its neighbours do not appear, nothing is left behind.
 func TestOwnThatCannotStart(t *testing.T) {
 	cfg := small(t, "tcp")
 	cfg.Dir = "/dev/null/nowhere"
