@@ -1,7 +1,9 @@
 package deploytest
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -144,6 +146,32 @@ func TestRunbookPanels(t *testing.T) {
 	require.Greater(t, len(quoted), 30)
 	for _, m := range quoted {
 		require.Contains(t, titles, m[1])
+	}
+}
+
+var quotedLog = regexp.MustCompile("(?:log for|before each) `([^`]+)`")
+
+// TestRunbookLogs checks that the log texts that the runbook tells operators to search for
+// are in the source.
+func TestRunbookLogs(t *testing.T) {
+	data, err := os.ReadFile(runbookFile)
+	require.NoError(t, err)
+	var source strings.Builder
+	for _, dir := range []string{"../../cmd", "../../pkg", "../../storage"} {
+		require.NoError(t, filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+				return err
+			}
+			file, err := os.ReadFile(name)
+			source.Write(file)
+			return err
+		}))
+	}
+	quoted := quotedLog.FindAllStringSubmatch(string(data), -1)
+	require.GreaterOrEqual(t, len(quoted), 4)
+	for _, m := range quoted {
+		text := regexp.MustCompile(`"[^"\n]*` + regexp.QuoteMeta(m[1]) + `[^"\n]*"`)
+		require.True(t, text.MatchString(source.String()), "no source file has the text %q", m[1])
 	}
 }
 
