@@ -149,7 +149,7 @@ func TestRunbookPanels(t *testing.T) {
 	}
 }
 
-var quotedLog = regexp.MustCompile("(?:log for|before each) `([^`]+)`")
+var quotedLog = regexp.MustCompile("(?:log for|before each|fails with) `([^`]+)`")
 
 // TestRunbookLogs checks that the log texts that the runbook tells operators to search for
 // are in the source.
@@ -168,7 +168,7 @@ func TestRunbookLogs(t *testing.T) {
 		}))
 	}
 	quoted := quotedLog.FindAllStringSubmatch(string(data), -1)
-	require.GreaterOrEqual(t, len(quoted), 4)
+	require.GreaterOrEqual(t, len(quoted), 5)
 	for _, m := range quoted {
 		text := regexp.MustCompile(`"[^"\n]*` + regexp.QuoteMeta(m[1]) + `[^"\n]*"`)
 		require.True(t, text.MatchString(source.String()), "no source file has the text %q", m[1])
