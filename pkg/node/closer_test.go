@@ -74,6 +74,22 @@ func TestCloser(t *testing.T) {
 	require.Len(t, b.Closer(nil, target, 20, "x", wire.ScopePublic), len(peers))
 }
 
+// An answer looks at the closerScratch nearest peers, not at one more.
+func TestCloserScratch(t *testing.T) {
+	target := kad.KeyOf([]byte("target"))
+	b, _ := neighboursOf(200, func(int) bool { return false })
+	near := b.n.view.Load().table.Nearest(nil, target, closerScratch+1)
+	require.Len(t, near, closerScratch+1)
+	only := func(i int) []wire.Peer {
+		c := b.n.view.Load().contacts[near[i].ID]
+		c.raw[wire.ScopePublic] = []byte("raw")
+		defer func() { c.raw[wire.ScopePublic] = nil }()
+		return b.Closer(nil, target, kad.K, "x", wire.ScopePublic)
+	}
+	require.Len(t, only(closerScratch-1), 1)
+	require.Empty(t, only(closerScratch))
+}
+
 func BenchmarkCloser(b *testing.B) {
 	nb, _ := neighboursOf(2000, func(int) bool { return true })
 	dst := make([]wire.Peer, 0, 40)
