@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// gate is a collector at which scrapes wait.
+// gate is a collector that blocks scrapes.
 type gate struct{ entered, open chan struct{} }
 
 func (g gate) Describe(chan<- *prometheus.Desc) {}
@@ -23,7 +23,7 @@ func (g gate) Collect(chan<- prometheus.Metric) {
 	<-g.open
 }
 
-// maxScrapes are answered at once; one more is refused.
+// maxScrapes scrapes are answered concurrently; one more is refused.
 func TestMaxScrapes(t *testing.T) {
 	m := New("v1.2.3", "abc")
 	g := gate{make(chan struct{}), make(chan struct{})}

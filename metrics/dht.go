@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// dhtObserver counts what the Machine does. Safe for concurrent use.
+// dhtObserver counts the events of the Machine. Safe for concurrent use.
 type dhtObserver struct {
 	lookups  [dht.NumQueryKinds][dht.NumQueryOutcomes]prometheus.Counter
 	duration [dht.NumQueryKinds]prometheus.Histogram
@@ -38,16 +38,16 @@ var _ dht.Observer = (*dhtObserver)(nil)
 func newDHTObserver(r registrar) *dhtObserver {
 	o := &dhtObserver{
 		hops:            r.histogram("lookup_hops", "Longest chain of answers that led a lookup to one of the closest peers.", hopBuckets),
-		queried:         r.histogram("lookup_peers_queried", "Peers that one lookup asked.", queriedBuckets),
-		replicas:        r.histogram("republish_replicas", "Peers that took a republished record.", replicaBuckets),
-		lag:             r.histogram("republish_lag_seconds", "How long after its due time the republication of a key began.", lagBuckets),
-		lastRepublished: r.gauge("republish_last_success_timestamp_seconds", "When a key was last republished; 0: not since the start."),
+		queried:         r.histogram("lookup_peers_queried", "Peers queried by one lookup.", queriedBuckets),
+		replicas:        r.histogram("republish_replicas", "Peers that stored a republished record.", replicaBuckets),
+		lag:             r.histogram("republish_lag_seconds", "Delay between the due time of a key and the start of its republishing.", lagBuckets),
+		lastRepublished: r.gauge("republish_last_success_timestamp_seconds", "Time when a key was last republished; 0: not since the start."),
 	}
-	o.findNode = r.counter("republish_find_node_total", "Peers asked by the lookups of republications.")
+	o.findNode = r.counter("republish_find_node_total", "Peers queried by the lookups that republishing needs.")
 	o.addLookups(r)
 	o.addRequests(r)
 	o.addTable(r)
-	total := r.counterVec("republish_total", "Republications of one key by how they ended; partial: fewer than half of the peers took it, or it was cut short, and it is tried again.", "kind", "outcome")
+	total := r.counterVec("republish_total", "Attempts to republish one key, by outcome; partial: fewer than half of the peers stored it, or the attempt was interrupted, and it is retried.", "kind", "outcome")
 	for k := range o.republished {
 		for i, outcome := range republishOutcomes {
 			o.republished[k][i] = total.WithLabelValues(records.Kind(k).String(), outcome)
@@ -56,10 +56,10 @@ func newDHTObserver(r registrar) *dhtObserver {
 	return o
 }
 
-// How a republication can end.
+// The outcomes of republishing a key.
 const (
-	republishFailed  = iota // nobody took it
-	republishPartial        // too few took it
+	republishFailed  = iota // no peer stored it
+	republishPartial        // too few peers stored it
 	republishOK
 
 	numRepublished = 3
@@ -68,8 +68,8 @@ const (
 var republishOutcomes = [numRepublished]string{"failed", "partial", "ok"}
 
 func (o *dhtObserver) addLookups(r registrar) {
-	total := r.counterVec("lookups_total", "Queries by purpose and how they ended.", "op", "outcome")
-	duration := r.histogramVec("lookup_duration_seconds", "Time from the start to the end of a query, stores included.", lookupBuckets, "op")
+	total := r.counterVec("lookups_total", "Queries by purpose and outcome.", "op", "outcome")
+	duration := r.histogramVec("lookup_duration_seconds", "Duration of a query, including its stores.", lookupBuckets, "op")
 	for k := range o.lookups {
 		op := dht.QueryKind(k).String()
 		o.duration[k] = duration.WithLabelValues(op).(prometheus.Histogram)
@@ -80,8 +80,8 @@ func (o *dhtObserver) addLookups(r registrar) {
 }
 
 func (o *dhtObserver) addRequests(r registrar) {
-	total := r.counterVec("requests_total", "Requests by purpose and whether they were answered.", "role", "outcome")
-	duration := r.histogramVec("request_duration_seconds", "Time from a request, its dial included, to its answer or failure.", rpcBuckets, "role")
+	total := r.counterVec("requests_total", "Requests by purpose and outcome.", "role", "outcome")
+	duration := r.histogramVec("request_duration_seconds", "Time from a request, including its dial, to its answer or failure.", rpcBuckets, "role")
 	for i := range o.requests {
 		role := dht.Role(i).String()
 		o.requests[i] = okFailed(total, role)
@@ -94,10 +94,10 @@ func (o *dhtObserver) addTable(r registrar) {
 	for a := range o.table {
 		o.table[a] = changes.WithLabelValues(dht.TableAction(a).String())
 	}
-	o.probes = okFailed(r.counterVec("probes_total", "Probes of peers, for admission or liveness, by how they ended.", "outcome"))
-	restored := r.gaugeVec("routing_table_restored_peers", "Peers restored from the snapshot at start that have answered or failed their probe.", "result")
+	o.probes = okFailed(r.counterVec("probes_total", "Probes of peers, for admission or liveness, by outcome.", "outcome"))
+	restored := r.gaugeVec("routing_table_restored_peers", "Peers restored from the snapshot at start, by the result of their probe.", "result")
 	o.restored = [2]prometheus.Gauge{restored.WithLabelValues("failed"), restored.WithLabelValues("answered")}
-	o.refreshes = okFailed(r.counterVec("bucket_refreshes_total", "Refreshes of one bucket by how they ended.", "outcome"))
+	o.refreshes = okFailed(r.counterVec("bucket_refreshes_total", "Refreshes of one bucket, by outcome.", "outcome"))
 }
 
 // QueryStarted implements dht.Observer.
@@ -108,7 +108,7 @@ func (o *dhtObserver) QueryDone(s dht.QueryStats) {
 	o.running[s.Kind].Add(-1)
 	o.lookups[s.Kind][s.Outcome].Inc()
 	o.duration[s.Kind].Observe(s.Duration.Seconds())
-	if s.Kind != dht.Correct { // stores only
+	if s.Kind != dht.Correct { // a pure store has no lookup
 		o.hops.Observe(float64(s.Hops))
 		o.queried.Observe(float64(s.Asked))
 	}

@@ -1,9 +1,8 @@
-// Package metrics turns what the node does into Prometheus metrics.
+// Package metrics exports Prometheus metrics of a node.
 //
-// Events arrive through the observer interfaces of the packages that have them
-// (dht, rpc, node, storage) and change counters and histograms; what is a state
-// and not an event is read from a Source when Prometheus scrapes. A program with a node
-// of its own gets its metrics by
+// Events arrive through the observer interfaces of the packages dht, rpc, node and storage,
+// and update counters and histograms. States are read from a Source when Prometheus scrapes.
+// A program that embeds a node gets its metrics with
 //
 //	m := metrics.New(version, revision)
 //	var o storage.Options
@@ -18,18 +17,18 @@
 //	m.Watch(metrics.Source{Node: n, Database: db})
 //	http.Handle("GET /metrics", m.Handler())
 //
-// What it promises: all names begin with holdfast_, in base units; every label
-// has a bounded set of values, never a peer, key or address; the combinations
-// that can be expected stand at 0 from the start; moments are gauges named
-// _timestamp_seconds, 0 meaning never; a node whose loop hangs can still be
-// scraped; and an observer call on the path of a request allocates nothing.
+// Guarantees: all names begin with holdfast_ and use base units. Every label has a bounded
+// set of values and never contains a peer, key or address. Expected combinations of labels
+// exist with value 0 from the start. Times are gauges named _timestamp_seconds, where 0 means
+// never. A node whose loop hangs can still be scraped. An observer call on the path of a
+// request allocates nothing.
 //
-// What it refuses: global state. Each Metrics has its own registry, beside ours
-// with the collectors of the Go runtime, the process and the build; go-libp2p's
-// are to be registered there too, see Registerer.
+// There is no global state. Each Metrics has its own registry, which also contains the
+// collectors of the Go runtime, the process and the build. Register go-libp2p's collectors
+// there too (see Registerer).
 //
-// A new gauge changes two files: the one where its value is computed, as a field of
+// A new gauge changes two files: the file where its value is computed, as a field of
 // node.Status (pkg/node/status.go) or storage.Sizes (storage/sizes.go), and families.go,
-// which gives it its name and meaning. TestGolden -update then writes the table of all
-// metrics, testdata/metrics.md.
+// which defines its name and help. TestGolden -update then writes the table of all metrics,
+// testdata/metrics.md.
 package metrics

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// A program that runs a node of its own serves its metrics.
+// A program that embeds a node serves its metrics.
 func Example() {
 	if err := serveMetrics(); err != nil {
 		fmt.Println(err)

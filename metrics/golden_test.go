@@ -16,9 +16,9 @@ import (
 	"github.com/holdfast-dht/holdfast/metrics"
 )
 
-var update = flag.Bool("update", false, "write testdata/metrics.md anew")
+var update = flag.Bool("update", false, "rewrite testdata/metrics.md")
 
-// ours gathers the families of our namespace.
+// ours gathers the families in our namespace.
 func ours(t testing.TB, m *metrics.Metrics) []*dto.MetricFamily {
 	t.Helper()
 	all, err := m.Gatherer().Gather()
@@ -28,7 +28,7 @@ func ours(t testing.TB, m *metrics.Metrics) []*dto.MetricFamily {
 	})
 }
 
-// describe is the row of a family in the table of all metrics.
+// describe returns the row of a family in the table of all metrics.
 func describe(f *dto.MetricFamily) string {
 	var labels []string
 	for _, l := range f.GetMetric()[0].GetLabel() {
@@ -37,8 +37,8 @@ func describe(f *dto.MetricFamily) string {
 	return fmt.Sprintf("| `%s` | %s | %s | %s |", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
 }
 
-// TestGolden holds every metric of a node that has seen nothing yet to the table
-// in testdata. A changed line there breaks somebody's dashboard.
+// TestGolden compares every metric of a node without any events with the table in testdata. A
+// changed line there breaks an operator's dashboard.
 func TestGolden(t *testing.T) {
 	rows := []string{"| metric | type | labels | meaning |", "|---|---|---|---|"}
 	for _, f := range ours(t, metrics.New("v1.2.3", "abc")) {
@@ -51,10 +51,10 @@ func TestGolden(t *testing.T) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(want), got, "go test ./metrics -run TestGolden -update writes the table anew")
+	require.Equal(t, string(want), got, "go test ./metrics -run TestGolden -update rewrites the table")
 }
 
-// wanted are the metrics operators were promised.
+// wanted are the metrics that operators rely on.
 var wanted = strings.Fields(`
 	build_info state
 	routing_table_peers routing_table_bucket_peers routing_table_changes_total routing_table_restored_peers
@@ -76,8 +76,8 @@ var wanted = strings.Fields(`
 	network_size_estimate connected_peers bootstrap_attempts_total reachability
 	config_last_reload_successful config_last_reload_success_timestamp_seconds`)
 
-// TestWanted: each exists before anything has happened, so that alerts on it do
-// not wait for the first event.
+// TestWanted checks that each of them exists before any event, so that alerts on it do not
+// have to wait for the first one.
 func TestWanted(t *testing.T) {
 	var names []string
 	for _, f := range ours(t, metrics.New("v1.2.3", "abc")) {
@@ -98,7 +98,7 @@ func TestLint(t *testing.T) {
 	require.Empty(t, problems)
 }
 
-// TestLabels holds the labels to the few that are known to be bounded.
+// TestLabels restricts the labels to those that are known to be bounded.
 func TestLabels(t *testing.T) {
 	allowed := strings.Fields("version revision goversion state status cpl action result op outcome type reason part kind role dir quota")
 	m := metrics.New("v1.2.3", "abc")

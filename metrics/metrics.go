@@ -16,11 +16,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// Namespace is what the names of all our metrics begin with.
+// Namespace is the prefix of the names of all our metrics.
 const Namespace = "holdfast"
 
-// maxScrapes bounds the scrapes at once, a second Prometheus and a person
-// included; more get 503.
+// maxScrapes bounds concurrent scrapes, which allows for a second Prometheus and a manual
+// request. Further scrapes get 503.
 const maxScrapes = 4
 
 // Metrics holds the metrics of one node. Safe for concurrent use.
@@ -37,7 +37,7 @@ type Metrics struct {
 	reloadAt prometheus.Gauge
 }
 
-// New returns the metrics of a program of this version and source revision.
+// New returns the metrics of a program with this version and source revision.
 func New(version, revision string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(
@@ -46,10 +46,10 @@ func New(version, revision string) *Metrics {
 		collectors.NewBuildInfoCollector(),
 	)
 	r := registrar{m.registry}
-	r.gaugeVec("build_info", "Always 1; the labels tell the build that runs.", "version", "revision", "goversion").
+	r.gaugeVec("build_info", "Always 1; the labels describe the running build.", "version", "revision", "goversion").
 		WithLabelValues(version, revision, runtime.Version()).Set(1)
-	m.reloadOK = r.gauge("config_last_reload_successful", "1 if the configuration was taken when it was last loaded, 0 if it was refused.")
-	m.reloadAt = r.gauge("config_last_reload_success_timestamp_seconds", "When a configuration was last taken.")
+	m.reloadOK = r.gauge("config_last_reload_successful", "1 if the last load of the configuration succeeded, 0 if it failed.")
+	m.reloadAt = r.gauge("config_last_reload_success_timestamp_seconds", "Time of the last successful load of the configuration.")
 	m.dht = newDHTObserver(r)
 	m.rpc = newRPCObserver(r)
 	m.keeping = newDiskObserver(r)
@@ -60,15 +60,15 @@ func New(version, revision string) *Metrics {
 	return m
 }
 
-// Registerer is where other collectors of the process belong, such as those of
+// Registerer returns the registry, for other collectors of the process such as those of
 // go-libp2p (libp2p.PrometheusRegisterer).
 func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
 
-// Gatherer gives all metrics, as the Handler serves them.
+// Gatherer returns all metrics that the Handler serves.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 
-// Handler serves the metrics over HTTP. A collector that fails costs its own
-// metrics only; promhttp_metric_handler_errors_total counts it.
+// Handler serves the metrics over HTTP. If a collector fails, only its own metrics are
+// missing; promhttp_metric_handler_errors_total counts this.
 func (m *Metrics) Handler() http.Handler {
 	h := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		Registry:            m.registry,
@@ -90,14 +90,14 @@ func (m *Metrics) Housekeeping() node.HousekeepingObserver { return m.keeping }
 // Storage observes the database (storage.Options.Observer).
 func (m *Metrics) Storage() storage.Observer { return m.storage }
 
-// Watch sets what is read at each scrape, in place of what was set before.
+// Watch sets the Source that is read at each scrape. It replaces the previous one.
 func (m *Metrics) Watch(s Source) { m.pull.watch(s) }
 
-// Stopping notes that the node is shutting down, for the state metric.
+// Stopping records that the node is shutting down, for the state metric.
 func (m *Metrics) Stopping() { m.stopping.Store(true) }
 
-// ConfigLoaded reports that a configuration was read again: taken (nil) or
-// refused. New counts as the first load.
+// ConfigLoaded records a load of the configuration: successful (nil) or failed. New counts as
+// the first load.
 func (m *Metrics) ConfigLoaded(err error) {
 	if err != nil {
 		m.reloadOK.Set(0)
@@ -109,7 +109,7 @@ func (m *Metrics) ConfigLoaded(err error) {
 
 func setNow(g prometheus.Gauge) { g.Set(seconds(time.Now())) }
 
-// seconds returns t as Unix time; 0 for the zero time.
+// seconds returns t as Unix time, or 0 for the zero time.
 func seconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0

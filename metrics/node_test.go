@@ -24,13 +24,13 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// patience bounds what must happen soon; nothing waits for it to pass.
+// patience bounds the wait for events that should be quick. No test waits for it to pass.
 const patience = 60 * time.Second
 
-// aside is in a file that a restore put aside.
+// aside is the content of a file that a restore moved aside.
 const aside = "an old database"
 
-// start runs a node with metrics and a database, as the daemon does.
+// start runs a node with metrics and a database, like the daemon.
 func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metrics) {
 	t.Helper()
 	m := metrics.New("v1.2.3", "abc")
@@ -59,7 +59,7 @@ func start(t *testing.T, bootstrap ...peer.AddrInfo) (*node.Node, *metrics.Metri
 	return n, m
 }
 
-// page is what Prometheus gets: name{labels} -> value.
+// page returns what Prometheus receives: name{labels} -> value.
 func page(t *testing.T, m *metrics.Metrics) map[string]float64 {
 	t.Helper()
 	server := httptest.NewServer(m.Handler())
@@ -82,7 +82,7 @@ func page(t *testing.T, m *metrics.Metrics) map[string]float64 {
 	return out
 }
 
-// TestRealNodes: what a scrape of two nodes under traffic says is what happened.
+// TestRealNodes compares the metrics of two nodes under traffic with what happened.
 func TestRealNodes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -149,7 +149,7 @@ func requirePage(t *testing.T, got, want map[string]float64) {
 	}
 }
 
-// sum adds what the series of a name have, whatever further labels they carry.
+// sum returns the sum of all series with a name, whatever their other labels.
 func sum(page map[string]float64, name string) (total float64) {
 	for series, v := range page {
 		if series == name || strings.HasPrefix(series, name+"{") {

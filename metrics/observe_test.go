@@ -26,11 +26,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// fixed is a node and a database of which the same is read always.
+// fixed is a node and a database that always return the same values.
 type fixed struct {
 	status node.Status
 	sizes  storage.Sizes
-	unread error // of Sizes
+	unread error // error of Sizes
 	copies int64
 	failed error
 }
@@ -43,7 +43,7 @@ func (f *fixed) CopiesSize() (int, int64, error) { return 2, f.copies, nil }
 
 func (f *fixed) Err() error { return f.failed }
 
-// statusOnly is the source of a node that keeps its records elsewhere.
+// statusOnly returns the source of a node that stores its records elsewhere.
 func statusOnly(s node.Status) metrics.Source { return metrics.Source{Node: &fixed{status: s}} }
 
 func busy() metrics.Source {
@@ -80,7 +80,7 @@ func busy() metrics.Source {
 	}
 }
 
-// values reads our metrics: name{labels} -> value, a histogram as its count and
+// values returns our metrics: name{labels} -> value. A histogram is returned as its count and
 // sum.
 func values(t testing.TB, m *metrics.Metrics) map[string]float64 {
 	t.Helper()
@@ -123,8 +123,8 @@ func requireValues(t *testing.T, m *metrics.Metrics, want map[string]float64) {
 	}
 }
 
-// observe feeds the observers n events of each kind from n different peers about
-// n different keys, with every outcome there is and some there are not.
+// observe sends the observers n events of each kind, from n different peers about n different
+// keys, with every known outcome and some unknown ones.
 func observe(m *metrics.Metrics, n int) {
 	reasons := append(strings.Fields(`closed unreachable unsupported stream_ended reply_type too_large malformed empty_frame
 		unknown_type refused too_many_streams idle_stream memory rate_limited other no_key key_too_long no_record key_mismatch
@@ -159,17 +159,17 @@ func observe(m *metrics.Metrics, n int) {
 	}
 }
 
-// TestCardinality: the series of a node that has met 10,000 peers are those of one
+// TestCardinality checks that a node that has met 10,000 peers has no more series than one
 // that has met a few.
 func TestCardinality(t *testing.T) {
 	m := metrics.New("v1.2.3", "abc")
 	before := len(values(t, m))
-	observe(m, 4000) // every combination of types, outcomes and reasons that is fed
+	observe(m, 4000) // every combination of types, outcomes and reasons in observe
 	m.Watch(busy())
 	few := len(values(t, m))
 	observe(m, 10_000)
 	require.Len(t, values(t, m), few)
-	require.Less(t, before, few, "impossible combinations need no series beforehand")
+	require.Less(t, before, few, "impossible combinations have no series in advance")
 	require.Less(t, few, 1000)
 	t.Logf("%d series at the start, %d in the end", before, few)
 }
@@ -222,7 +222,7 @@ func TestRequests(t *testing.T) {
 	o.Inbound(rpc.Stats{Type: wire.FindNode, Duration: time.Second, BytesIn: 40, BytesOut: 1000})
 	o.Inbound(rpc.Stats{Type: wire.AddProvider, Outcome: rpc.NoReply})
 	o.Inbound(rpc.Stats{Type: wire.AddProvider, Outcome: rpc.Rejected, Reason: "no_provider"})
-	o.Inbound(rpc.Stats{Type: wire.PutValue, Outcome: rpc.TimedOut}) // stored, the reply was not taken
+	o.Inbound(rpc.Stats{Type: wire.PutValue, Outcome: rpc.TimedOut}) // stored, but the reply was not read
 	o.Inbound(rpc.Stats{Type: wire.PutValue, Outcome: rpc.Rejected, Reason: "older_record"})
 	o.Inbound(rpc.Stats{Type: wire.PutValue, Outcome: rpc.Rejected, Reason: "storage"})
 	o.Inbound(rpc.Stats{Type: wire.PutValue, Outcome: rpc.Rejected, Reason: "busy"})
@@ -338,12 +338,13 @@ func TestConfigLoaded(t *testing.T) {
 	requireValues(t, m, map[string]float64{"config_last_reload_successful": 1})
 }
 
-// TestHandler: one page with ours, the runtime's and whatever others registered.
+// TestHandler checks that one page contains our metrics, those of the runtime and those that
+// others registered.
 func TestHandler(t *testing.T) {
 	m := metrics.New("v1.2.3", "abc")
 	other := prometheus.NewCounter(prometheus.CounterOpts{Name: "libp2p_something_total", Help: "Of another library."})
 	m.Registerer().MustRegister(other)
-	for range 2 { // one may be asked for twice
+	for range 2 { // it may be requested twice
 		rec := httptest.NewRecorder()
 		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "/metrics", nil)
 		require.NoError(t, err)
@@ -360,7 +361,7 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// TestConcurrent is for the race detector.
+// TestConcurrent is meant for the race detector.
 func TestConcurrent(t *testing.T) {
 	m := metrics.New("v1.2.3", "abc")
 	var wg sync.WaitGroup

@@ -2,17 +2,17 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Bounds of histogram buckets in seconds. An exponential step of about 2.5 keeps
-// a quantile within a factor that a person would still call the same.
+// Bounds of histogram buckets in seconds. With steps of about 2.5, the error of a quantile
+// stays within a factor that an operator would not notice.
 var (
 	// rpcBuckets: 100 us is a request served from memory, 10 s its timeout.
 	rpcBuckets = []float64{1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	// lookupBuckets: from one round trip nearby to the timeout of a query.
 	lookupBuckets = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60}
-	// diskBuckets: 100 us is a commit to a cache, 10 s a disk in distress. Also
-	// for what writes many pages, such as expiry.
+	// diskBuckets: 100 us is a commit to a cache, 10 s a failing disk. Also used for
+	// operations that write many pages, such as expiry.
 	diskBuckets = rpcBuckets
-	// lagBuckets: a key started at once, a second late, up to a day late.
+	// lagBuckets: from a key that started on time or a second late up to a day late.
 	lagBuckets = []float64{1, 10, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600}
 )
 
@@ -21,10 +21,10 @@ var (
 	hopBuckets     = []float64{0, 1, 2, 3, 4, 5, 6, 8, 10, 15}
 	queriedBuckets = []float64{0, 1, 3, 5, 10, 20, 30, 50, 75, 100, 150, 200}
 	replicaBuckets = []float64{0, 1, 3, 5, 10, 15, 18, 19, 20}
-	batchBuckets   = []float64{1, 4, 16, 64, 256, 1024, 4096} // storage commits 4096 writes at most
+	batchBuckets   = []float64{1, 4, 16, 64, 256, 1024, 4096} // a storage transaction has at most 4096 writes
 )
 
-// registrar makes metrics of our namespace and registers them.
+// registrar creates metrics in our namespace and registers them.
 type registrar struct{ reg prometheus.Registerer }
 
 func (r registrar) counter(name, help string) prometheus.Counter {
@@ -63,7 +63,7 @@ func (r registrar) histogramVec(name, help string, buckets []float64, labels ...
 	return v
 }
 
-// outcome labels what either worked or did not.
+// outcome returns the label of an operation that succeeded or failed.
 func outcome(ok bool) string {
 	if ok {
 		return "ok"
@@ -71,7 +71,7 @@ func outcome(ok bool) string {
 	return "failed"
 }
 
-// okFailed resolves the children of such a counter: [0] failed, [1] ok.
+// okFailed returns the children of such a counter: [0] failed, [1] ok.
 func okFailed(v *prometheus.CounterVec, before ...string) (c [2]prometheus.Counter) {
 	for i := range c {
 		c[i] = v.WithLabelValues(append(before[:len(before):len(before)], outcome(i == 1))...)

@@ -12,13 +12,13 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// numTypes counts the types of requests and, at the end, the unknown.
+// numTypes is the number of request types, plus one at the end for unknown types.
 const numTypes = wire.NumTypes + 1
 
-// reasonOther stands for every reason that is not in knownReasons.
+// reasonOther replaces every reason that is not in knownReasons.
 const reasonOther = rpc.ReasonOther
 
-// Reasons that the node gives, see node.RejectReasons; a test compares them.
+// Reasons of the node (see node.RejectReasons). A test compares them.
 const (
 	reasonNoKey      = "no_key"
 	reasonLongKey    = "key_too_long"
@@ -33,15 +33,15 @@ const (
 	reasonStorage    = "storage"
 )
 
-// knownReasons are all values of the label reason; others are counted as "other".
+// knownReasons are all values of the label reason. Others are counted as "other".
 var knownReasons = append([]string{
 	reasonOther, rpc.ReasonClosed, rpc.ReasonUnreachable, rpc.ReasonUnsupported, rpc.ReasonEnded, rpc.ReasonReplyType,
 	rpc.ReasonTooLarge, rpc.ReasonMalformed, rpc.ReasonEmpty, rpc.ReasonUnknownType, rpc.ReasonRefused,
 	rpc.ReasonStreams, rpc.ReasonIdle, rpc.ReasonMemory, rpc.ReasonRate,
 }, node.RejectReasons()...)
 
-// inboundReasons are those expected for inbound requests of each type, the last
-// before the request is known; others appear when they first happen.
+// inboundReasons are the expected reasons by request type; the last type applies before the
+// request is known. Other reasons appear when they first occur.
 var inboundReasons = [numTypes][]string{
 	wire.PutValue: {
 		reasonNoKey, reasonLongKey, reasonNoRecord, reasonMismatch, rpc.ReasonTooLarge, reasonInvalid,
@@ -57,23 +57,23 @@ var inboundReasons = [numTypes][]string{
 	},
 }
 
-// outboundReasons are those expected for every outbound request.
+// outboundReasons are the expected reasons of every outbound request.
 var outboundReasons = []string{
 	rpc.ReasonUnreachable, rpc.ReasonUnsupported, rpc.ReasonEnded, rpc.ReasonReplyType, rpc.ReasonTooLarge,
 	rpc.ReasonMalformed, rpc.ReasonEmpty, reasonOther,
 }
 
-// The outcomes of a record that a peer wants stored here.
+// The outcomes of a record that a peer wants to store here.
 const (
 	putStored  = "stored"
 	putOlder   = "older"   // the stored value is better
 	putInvalid = "invalid" // see record_validation_failures_total
-	putRefused = "refused" // quota reached, no room, queue full
-	putFailed  = "failed"  // our doing
+	putRefused = "refused" // quota reached, disk or file full, queue full
+	putFailed  = "failed"  // internal error
 )
 
-// putReasons maps the reason of a refused record to its outcome; putFailed for
-// others.
+// putReasons maps the reason of a rejected record to its outcome. Other reasons map to
+// putFailed.
 var putReasons = map[string]string{
 	reasonOlder: putOlder,
 	reasonQuota: putRefused, reasonFull: putRefused, reasonBusy: putRefused,
@@ -81,8 +81,8 @@ var putReasons = map[string]string{
 	reasonInvalid: putInvalid, reasonNoProvider: putInvalid, rpc.ReasonTooLarge: putInvalid,
 }
 
-// rpcObserver counts requests. Inbound is called for every request served: its
-// children are resolved beforehand. Safe for concurrent use.
+// rpcObserver counts requests. Inbound is called for every served request, so its children
+// are resolved in advance. Safe for concurrent use.
 type rpcObserver struct {
 	in, out side
 	puts    [records.NumKinds]puts
@@ -91,24 +91,24 @@ type rpcObserver struct {
 
 var _ rpc.Observer = (*rpcObserver)(nil)
 
-// side is the metrics of one direction.
+// side contains the metrics of one direction.
 type side struct {
 	requests [numTypes][rpc.NumOutcomes]prometheus.Counter
 	duration [wire.NumTypes]prometheus.Observer
 	bytes    [numTypes]struct{ request, reply prometheus.Counter }
 	rejected [numTypes]map[string]prometheus.Counter // the expected ones, by reason
-	others   *prometheus.CounterVec                  // of rejected
+	others   *prometheus.CounterVec                  // other rejections
 }
 
-// puts counts the records of one kind that peers wanted stored.
+// puts counts the records of one kind that peers wanted to store.
 type puts struct {
 	stored, failed prometheus.Counter
-	rejected       map[string]prometheus.Counter // by reason; failed for others
+	rejected       map[string]prometheus.Counter // by reason; other reasons count as failed
 }
 
 func newRPCObserver(r registrar) *rpcObserver {
 	o := &rpcObserver{
-		in:  newSide(r, "inbound", "Requests of peers"),
+		in:  newSide(r, "inbound", "Requests from peers"),
 		out: newSide(r, "outbound", "Requests to peers"),
 	}
 	for t := range wire.Type(numTypes) {
@@ -117,11 +117,11 @@ func newRPCObserver(r registrar) *rpcObserver {
 			o.out.expect(t, outboundReasons)
 		}
 	}
-	total := r.counterVec("record_puts_total", "Records that peers wanted stored here, by what became of them. A quota may refuse a provider record after it was taken, see quota_refusals_total.", "kind", "outcome")
+	total := r.counterVec("record_puts_total", "Records that peers wanted to store here, by outcome. A quota may refuse a provider record after it was queued, see quota_refusals_total.", "kind", "outcome")
 	o.puts[records.KindValue] = newPuts(total, records.KindValue, inboundReasons[wire.PutValue])
 	o.puts[records.KindProvider] = newPuts(total, records.KindProvider, inboundReasons[wire.AddProvider])
 	o.invalid = make(map[string]prometheus.Counter)
-	failures := r.counterVec("record_validation_failures_total", "Records of peers that were refused as invalid.", "reason")
+	failures := r.counterVec("record_validation_failures_total", "Records from peers that were refused as invalid.", "reason")
 	for reason, outcome := range putReasons {
 		if outcome == putInvalid {
 			o.invalid[reason] = failures.WithLabelValues(reason)
@@ -131,9 +131,9 @@ func newRPCObserver(r registrar) *rpcObserver {
 }
 
 func newSide(r registrar, dir, what string) side {
-	s := side{others: r.counterVec("rpc_"+dir+"_rejected_total", what+" that were not answered, by reason: the message, the peer, or want of room.", "type", "reason")}
-	total := r.counterVec("rpc_"+dir+"_requests_total", what+" by type and how they ended.", "type", "outcome")
-	duration := r.histogramVec("rpc_"+dir+"_duration_seconds", what+": time each took.", rpcBuckets, "type")
+	s := side{others: r.counterVec("rpc_"+dir+"_rejected_total", what+" that were not answered, by reason: the message, the peer, or lack of capacity.", "type", "reason")}
+	total := r.counterVec("rpc_"+dir+"_requests_total", what+" by type and outcome.", "type", "outcome")
+	duration := r.histogramVec("rpc_"+dir+"_duration_seconds", what+": duration.", rpcBuckets, "type")
 	bytes := r.counterVec("rpc_"+dir+"_bytes_total", what+": size of the requests and of their replies.", "type", "part")
 	for t := range s.requests {
 		name := wire.Type(t).String()
@@ -149,7 +149,7 @@ func newSide(r registrar, dir, what string) side {
 	return s
 }
 
-// expect has the rejections of a type start at 0.
+// expect lets the expected rejections of a type start at 0.
 func (d *side) expect(t wire.Type, reasons []string) {
 	d.rejected[t] = make(map[string]prometheus.Counter)
 	for _, reason := range reasons {
@@ -185,8 +185,8 @@ func (o *rpcObserver) Inbound(s rpc.Stats) {
 	}
 }
 
-// Outbound implements rpc.Observer. A peer rejects by ending the stream, so that
-// failures have their reason counted too.
+// Outbound implements rpc.Observer. A peer rejects a request by ending the stream, so the
+// reasons of failures are counted too.
 func (o *rpcObserver) Outbound(s rpc.Stats) {
 	t := o.out.observe(s.Type, s.Outcome, s.Duration, s.BytesOut, s.BytesIn)
 	if s.Outcome == rpc.Rejected || s.Outcome == rpc.Failed {
@@ -194,8 +194,8 @@ func (o *rpcObserver) Outbound(s rpc.Stats) {
 	}
 }
 
-// observe counts a request and returns its type, wire.NumTypes if unknown. The
-// duration of an unknown one says nothing: it may be that of a silent stream.
+// observe counts a request and returns its type, or wire.NumTypes if it is unknown. The
+// duration of an unknown request is ignored: it may be that of a silent stream.
 func (d *side) observe(t wire.Type, out rpc.Outcome, took time.Duration, request, reply int) wire.Type {
 	t = min(t, wire.NumTypes)
 	d.requests[t][min(out, rpc.NumOutcomes-1)].Inc()
@@ -218,9 +218,9 @@ func (d *side) reject(t wire.Type, reason string) {
 	d.others.WithLabelValues(t.String(), reason).Inc()
 }
 
-// put counts a record that a peer wanted stored. Once its type is known, only
-// the handler rejects a request; after that the record is stored, whether or not
-// the reply could be written.
+// put counts a record that a peer wanted to store. Once the type of a request is known, only
+// the handler rejects it. After that the record is stored, whether or not the reply could be
+// written.
 func (o *rpcObserver) put(k records.Kind, out rpc.Outcome, reason string) {
 	p := &o.puts[k]
 	switch c, ok := p.rejected[reason]; {

@@ -11,23 +11,23 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// Source is what a scrape reads. Its parts are called by one goroutine at a time and
-// should return within readTimeout, all together.
+// Source is read at each scrape. One goroutine at a time calls its parts. Together they
+// should return within readTimeout.
 type Source struct {
 	Node     Node
-	Database Database                 // nil: the node keeps its records elsewhere; the metrics of a database are 0
-	Quotas   [records.NumQuotas]int64 // the limits that the store of the node has
-	DiskFull func() bool              // whether the disk refuses writes; nil: nobody knows, the metric is 0
+	Database Database                 // nil: the node stores its records elsewhere, and the database metrics are 0
+	Quotas   [records.NumQuotas]int64 // limits of the node's store
+	DiskFull func() bool              // reports whether the disk is full; nil: unknown, the metric is 0
 }
 
-// Node is what a scrape reads of a node.
+// Node is the part of a node that a scrape reads.
 type Node interface{ Status() node.Status }
 
-// Database is what a scrape reads of a database.
+// Database is the part of a database that a scrape reads.
 type Database interface {
 	Sizes() (storage.Sizes, error)
 	CopiesSize() (n int, bytes int64, err error)
-	Err() error // why it takes no more writes
+	Err() error // why it refuses writes
 }
 
 var (
@@ -35,18 +35,18 @@ var (
 	_ Database = (*storage.DB)(nil)
 )
 
-// scrape is what the families are filled from.
+// scrape contains the values for the families.
 type scrape struct {
 	node.Status
 	state      string
 	sizes      storage.Sizes
 	copiesSize int64 // bytes
-	failed     bool  // the database takes no more writes
+	failed     bool  // the database refuses writes
 	diskFull   bool
-	quotas     [records.NumQuotas]int64 // the limits
+	quotas     [records.NumQuotas]int64 // limits
 }
 
-// read asks all parts of the source.
+// read reads all parts of the source.
 func (s *Source) read() scrape {
 	r := scrape{Status: s.Node.Status(), quotas: s.Quotas, diskFull: s.DiskFull != nil && s.DiskFull()}
 	if db := s.Database; db != nil {
@@ -61,8 +61,8 @@ func (s *Source) read() scrape {
 	return r
 }
 
-// readTimeout bounds what a scrape waits for the Source: less than the 10 s that
-// Prometheus waits by default, so that a hung node can still be looked into.
+// readTimeout bounds how long a scrape waits for the Source. It is less than the 10 s that
+// Prometheus waits by default, so that a hung node can still be inspected.
 const readTimeout = 4 * time.Second
 
 // puller reads a Source at each scrape. Safe for concurrent use.
@@ -79,7 +79,7 @@ type puller struct {
 	pending *pull
 }
 
-// pull is one reading of the source, shared by the scrapes that wait for it.
+// pull is one read of the source, shared by all scrapes that wait for it.
 type pull struct {
 	done chan struct{}
 	read scrape // set once done is closed
@@ -90,8 +90,8 @@ func newPuller(r registrar, stopping func() bool) *puller {
 		families: families,
 		stopping: stopping,
 		timeout:  readTimeout,
-		onTime:   r.gauge("republish_last_cycle_timestamp_seconds", "The last scrape at which the republication of no key was overdue; 0: none yet."),
-		timeouts: r.counter("scrape_timeouts_total", "Scrapes that went without the metrics read from the node because it did not answer in time."),
+		onTime:   r.gauge("republish_last_cycle_timestamp_seconds", "Time of the last scrape at which no key was overdue for republishing; 0: none yet."),
+		timeouts: r.counter("scrape_timeouts_total", "Scrapes without the metrics that are read from the node, because it did not answer in time."),
 	}
 	for _, f := range p.families {
 		p.descs = append(p.descs, prometheus.NewDesc(prometheus.BuildFQName(Namespace, "", f.name), f.help, f.labels, nil))
@@ -129,8 +129,8 @@ func (p *puller) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// read reads the source; false if it does not answer in time. The goroutine of a
-// reading that hangs stays until it ends, and no other is begun meanwhile.
+// read reads the source. It returns false if it does not answer in time. The goroutine of a read
+// that hangs stays until it returns, and no other is started meanwhile.
 func (p *puller) read() (*scrape, bool) {
 	p.mu.Lock()
 	if p.source == nil {
@@ -147,7 +147,7 @@ func (p *puller) read() (*scrape, bool) {
 	defer timer.Stop()
 	select {
 	case <-q.done:
-		s := q.read // other scrapes read it too
+		s := q.read // a copy, because other scrapes read it too
 		s.state = p.state(&s.Status)
 		return &s, true
 	case <-timer.C:
@@ -163,7 +163,7 @@ func (p *puller) run(q *pull, s *Source) {
 	close(q.done)
 }
 
-// state names what the node is up to; s is nil before there is one.
+// state returns the state of the node. s is nil before there is a node.
 func (p *puller) state(s *node.Status) string {
 	switch {
 	case p.stopping():

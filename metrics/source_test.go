@@ -20,7 +20,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// slow is a node that takes its time.
+// slow is a node that takes a while to answer.
 type slow struct {
 	takes time.Duration
 	reads atomic.Int32
@@ -32,8 +32,8 @@ func (s *slow) Status() node.Status {
 	return node.Status{TablePeers: 5}
 }
 
-// answered scrapes and reports whether what is read from the node was among it.
-// The rest must be in any case.
+// answered scrapes and reports whether the result includes the metrics that are read from the
+// node. The others must be present in any case.
 func answered(t *testing.T, m *Metrics) bool {
 	t.Helper()
 	all, err := m.Gatherer().Gather()
@@ -45,8 +45,8 @@ func answered(t *testing.T, m *Metrics) bool {
 	return has("holdfast_routing_table_peers")
 }
 
-// TestHungSource: a node that does not answer costs a scrape its own metrics and a
-// bounded time, and is not asked again while it still hangs.
+// TestHungSource checks that a node that does not answer costs a scrape only its own metrics
+// and a bounded time, and that it is not read again while it hangs.
 func TestHungSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New("v1.2.3", "abc")
@@ -69,7 +69,7 @@ func TestHungSource(t *testing.T) {
 	})
 }
 
-// TestSharedRead: scrapes at once ask the node once.
+// TestSharedRead checks that concurrent scrapes read the node once.
 func TestSharedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New("v1.2.3", "abc")
@@ -86,7 +86,7 @@ func TestSharedRead(t *testing.T) {
 	})
 }
 
-// TestReasons: whatever is expected has a name that is known.
+// TestReasons checks that every expected reason has a known name.
 func TestReasons(t *testing.T) {
 	for typ, reasons := range inboundReasons {
 		for _, r := range reasons {
@@ -101,7 +101,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// The path of each request served: no allocation, well under a microsecond.
+// The path of each served request: no allocation, well below a microsecond.
 func BenchmarkInbound(b *testing.B) {
 	find := rpc.Stats{Type: wire.FindNode, Duration: 80 * time.Microsecond, BytesIn: 40, BytesOut: 1400}
 	b.Run("FIND_NODE", func(b *testing.B) { benchInbound(b, find) })
@@ -123,7 +123,7 @@ func benchInbound(b *testing.B, s rpc.Stats) {
 	})
 }
 
-// TestInboundAllocates holds the benchmark's claim in every test run.
+// TestInboundAllocates checks the claim of the benchmark in every test run.
 func TestInboundAllocates(t *testing.T) {
 	o := New("v1.2.3", "abc").RPC()
 	for _, s := range []rpc.Stats{
@@ -147,7 +147,8 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// TestStorageOps: an operation that storage names has a label of its own.
+// TestStorageOps checks that every operation that package storage names has a label of its
+// own.
 func TestStorageOps(t *testing.T) {
 	files, err := filepath.Glob("../storage/*.go")
 	require.NoError(t, err)

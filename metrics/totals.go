@@ -10,24 +10,24 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
-// Totals sums up counters, for a page that shows them without Prometheus.
+// Totals are sums of counters, for a page that shows them without Prometheus.
 type Totals struct {
-	In, Out        [numTypes]uint64 // requests of peers and to peers, by wire.Type; the last: of no known type
-	Rejected       uint64           // of In
-	OutFailed      uint64           // of Out: rejected, timed out or failed, and not those cancelled here
+	In, Out        [numTypes]uint64 // requests from peers and to peers, by wire.Type; the last element: unknown type
+	Rejected       uint64           // part of In
+	OutFailed      uint64           // part of Out: rejected, timed out or failed, but not cancelled by this node
 	Received, Sent uint64           // bytes of messages
 	Queries        [dht.NumQueryKinds]QueryTotals
 }
 
-// QueryTotals sums up the queries of one kind.
+// QueryTotals are the sums of the queries of one kind.
 type QueryTotals struct {
 	Running int64
 	Done    uint64
-	Failed  uint64        // of Done: nobody answered, or nobody stored
-	Took    time.Duration // those done, together
+	Failed  uint64        // part of Done: no peer answered, or none stored the record
+	Took    time.Duration // combined duration of Done
 }
 
-// Totals returns what was counted until now.
+// Totals returns the current sums.
 func (m *Metrics) Totals() Totals {
 	var t Totals
 	in, out := &m.rpc.in, &m.rpc.out
@@ -48,7 +48,7 @@ func (m *Metrics) Totals() Totals {
 	return t
 }
 
-// sum adds up counters.
+// sum returns the sum of counters.
 func sum(counters ...prometheus.Counter) (n uint64) {
 	for _, c := range counters {
 		n += uint64(written(c).GetCounter().GetValue())
@@ -56,7 +56,7 @@ func sum(counters ...prometheus.Counter) (n uint64) {
 	return n
 }
 
-// written is what a scrape would see of a counter or a histogram of ours. Neither fails.
+// written returns a counter or a histogram of ours as a scrape would. Neither can fail.
 func written(m prometheus.Metric) *dto.Metric {
 	out := new(dto.Metric)
 	if err := m.Write(out); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// TestTotals: the totals are what a plain count of the same events gives.
+// TestTotals compares the totals with a simple count of the same events.
 func TestTotals(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -47,7 +47,7 @@ func TestTotals(t *testing.T) {
 	require.Equal(t, want, m.Totals())
 }
 
-// countQuery starts a query, or ends one that runs.
+// countQuery counts the start or the end of a query.
 func countQuery(rng *rand.Rand, o dht.Observer, want *metrics.Totals) {
 	kind := dht.QueryKind(rng.IntN(dht.NumQueryKinds))
 	q := &want.Queries[kind]
