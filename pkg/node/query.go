@@ -57,7 +57,7 @@ func (n *Node) query(ctx context.Context, q dht.Query) (dht.Result, error) {
 // follow is query that calls progress, in the caller's goroutine, with each progress of the
 // query, until it returns false: then the query ends early.
 func (n *Node) follow(ctx context.Context, q dht.Query, progress func(dht.Progress) bool) (dht.Result, error) {
-	w, id, err := n.begin(q)
+	w, id, err := n.begin(q.Kind, starting(q))
 	if err != nil {
 		return dht.Result{}, err
 	}
@@ -67,28 +67,26 @@ func (n *Node) follow(ctx context.Context, q dht.Query, progress func(dht.Progre
 // resultOnly ignores progress.
 func resultOnly(dht.Progress) bool { return true }
 
+// starting starts a query and does nothing else.
+func starting(q dht.Query) func(time.Time, *dht.Machine) (dht.QueryID, error) {
+	return func(now time.Time, m *dht.Machine) (dht.QueryID, error) { return m.Start(now, q) }
+}
+
 // begin starts a query in the loop.
-func (n *Node) begin(q dht.Query) (*waiter, dht.QueryID, error) {
+func (n *Node) begin(kind dht.QueryKind, start func(time.Time, *dht.Machine) (dht.QueryID, error)) (*waiter, dht.QueryID, error) {
 	w := newWaiter()
 	var id dht.QueryID
 	var busy error
-	started := make(chan struct{})
-	err := n.do(func(now time.Time, m *dht.Machine) {
-		defer close(started)
-		if id, busy = m.Start(now, q); busy == nil {
+	err := n.ask(func(now time.Time, m *dht.Machine) {
+		if id, busy = start(now, m); busy == nil {
 			n.waiters[id] = w
 		}
 	})
 	if err != nil {
 		return nil, 0, err
 	}
-	select {
-	case <-started:
-	case <-n.loopDone:
-		return nil, 0, ErrClosed
-	}
 	if busy != nil {
-		return nil, 0, fmt.Errorf("%s: %w", q.Kind, busy)
+		return nil, 0, fmt.Errorf("%s: %w", kind, busy)
 	}
 	return w, id, nil
 }

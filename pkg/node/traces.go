@@ -91,7 +91,7 @@ func (n *Node) Explain(ctx context.Context, kind dht.QueryKind, key []byte) (*dh
 	if err := n.checkLookup(&q); err != nil {
 		return nil, err
 	}
-	w, id, err := n.begin(q)
+	w, id, err := n.begin(q.Kind, starting(q))
 	if err != nil {
 		return nil, err
 	}

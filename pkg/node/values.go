@@ -120,23 +120,33 @@ func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht
 	end, _ := n.end(&pub)
 	q.Publish = &it
 	n.unannounced.add(it)
-	_ = n.do(func(now time.Time, m *dht.Machine) { // once closed, the query says so
-		due := records.Earlier(now.Add(n.republishInterval()), end)
-		m.Scheduled(now, it, due, false)
-	})
-	res, err := n.query(ctx, q)
+	res, err := n.publish(ctx, q, end)
 	sr := StoreResult{
 		Key: pub.Key, StoredAt: res.Stats.StoredAt, Sent: res.Stats.StoreSent,
 		Expires: expires, Took: time.Since(now),
 	}
-	switch {
-	case errors.Is(err, dht.ErrBusy): // the query has not started
-		_ = n.do(func(now time.Time, m *dht.Machine) { m.Scheduled(now, it, now.Add(dht.PublishRetry), false) })
-	case err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed):
+	if err != nil && ctx.Err() == nil && !errors.Is(err, dht.ErrBusy) && !errors.Is(err, ErrClosed) {
 		n.log.Debug("publication found no peer; it will be tried again", "err", err)
 		err = nil // the schedule tries again
 	}
 	return sr, err
+}
+
+// publish schedules a key and runs its first publication. Both begin in one turn of the
+// loop, so that the schedule does not publish the key as well.
+func (n *Node) publish(ctx context.Context, q dht.Query, end time.Time) (dht.Result, error) {
+	w, id, err := n.begin(q.Kind, func(now time.Time, m *dht.Machine) (dht.QueryID, error) {
+		m.Scheduled(now, *q.Publish, records.Earlier(now.Add(n.republishInterval()), end), false)
+		id, err := m.Start(now, q)
+		if err != nil { // dht.ErrBusy
+			m.Scheduled(now, *q.Publish, now.Add(dht.PublishRetry), false)
+		}
+		return id, err
+	})
+	if err != nil {
+		return dht.Result{}, err
+	}
+	return n.wait(ctx, id, w, resultOnly)
 }
 
 // Unpublish stops republishing a value and forgets the copy here; copies at other peers live
