@@ -1,10 +1,13 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -82,11 +85,16 @@ func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, announce []r
 	return pubs, announce, nil
 }
 
-// UnprovideMany is UnprovideKey for many keys. It returns how many of them were published.
-// After an error it may be called again with the same keys.
+// UnprovideMany is UnprovideKey for many keys. It returns how many of them were provided
+// here. After an error of the store it may be called again with the same keys: it then
+// counts those whose records were still here.
 func (n *Node) UnprovideMany(_ context.Context, keys [][]byte) (removed int, err error) {
-	removed, err = n.cfg.Keystore.UnpublishAll(records.KindProvider, keys)
+	keys = slices.CompactFunc(slices.SortedFunc(slices.Values(keys), bytes.Compare), bytes.Equal)
+	published, err := n.arePublished(keys)
 	if err != nil {
+		return 0, err
+	}
+	if removed, err = n.cfg.Keystore.UnpublishAll(records.KindProvider, keys); err != nil {
 		return removed, fmt.Errorf("unprovide: %w", err)
 	}
 	items := make([]republish.Item, len(keys))
@@ -94,20 +102,46 @@ func (n *Node) UnprovideMany(_ context.Context, keys [][]byte) (removed int, err
 		items[i] = republishItem(uint8(records.KindProvider), key)
 	}
 	n.unannounced.forget(items...)
-	if err := n.steps(items, func(_ time.Time, m *dht.Machine, it republish.Item) { m.Unscheduled(it) }); err != nil {
+	err = n.steps(items, func(_ time.Time, m *dht.Machine, it republish.Item) { m.Unscheduled(it) })
+	if err != nil {
 		return removed, err
 	}
+	return n.forgetMany(keys, published)
+}
+
+// arePublished reports for each provider key whether it is published.
+func (n *Node) arePublished(keys [][]byte) ([]bool, error) {
+	published := make([]bool, len(keys))
+	for i, key := range keys {
+		_, err := n.cfg.Keystore.Load(records.KindProvider, key)
+		if err != nil && !errors.Is(err, records.ErrNotFound) {
+			return nil, fmt.Errorf("unprovide: %w", err)
+		}
+		published[i] = err == nil
+	}
+	return published, nil
+}
+
+// forgetMany removes our own provider records. It tries all of them and returns the first
+// error. It counts the keys that had a record or were published.
+func (n *Node) forgetMany(keys [][]byte, published []bool) (provided int, err error) {
+	var count atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(removeWorkers)
-	for _, key := range keys {
+	for i, key := range keys {
 		g.Go(func() error {
-			if err := n.forgetProvided(key); !errors.Is(err, records.ErrNotFound) {
-				return err
+			err := n.forgetProvided(key)
+			if published[i] || err == nil {
+				count.Add(1)
 			}
-			return nil // not published yet, or expired
+			if errors.Is(err, records.ErrNotFound) { // not published yet, or expired
+				return nil
+			}
+			return err
 		})
 	}
-	return removed, g.Wait()
+	err = g.Wait()
+	return int(count.Load()), err
 }
 
 // steps has the loop call do with each item, handOverStep items in one call of the loop.

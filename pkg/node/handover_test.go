@@ -145,7 +145,7 @@ func TestProvideManyCountsKeysOnce(t *testing.T) {
 	require.Equal(t, 3, n.Status().Republish.Keys)
 }
 
-// failing is a store that cannot remove provider records while it is broken.
+// failing is a store that cannot remove records while it is broken.
 type failing struct {
 	*records.Mem
 	broken atomic.Bool
@@ -158,6 +158,13 @@ func (f *failing) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error
 		return errBroken
 	}
 	return f.Mem.RemoveProvider(now, key, id)
+}
+
+func (f *failing) DeleteValue(key []byte) error {
+	if f.broken.Load() {
+		return errBroken
+	}
+	return f.Mem.DeleteValue(key)
 }
 
 // A caller hears that a record could not be removed, and may call again.
@@ -188,10 +195,39 @@ func TestUnprovideTellsWhatTheStoreSays(t *testing.T) {
 	require.Equal(t, 3, held())
 	store.broken.Store(false)
 	require.NoError(t, n.UnprovideKey(ctx, one))
-	_, err = n.UnprovideMany(ctx, many)
+	removed, err = n.UnprovideMany(ctx, append(many, many...))
 	require.NoError(t, err)
+	require.Equal(t, 2, removed, "their records were still here")
 	require.Zero(t, held())
+	removed, err = n.UnprovideMany(ctx, many)
+	require.NoError(t, err)
+	require.Zero(t, removed)
 	require.ErrorIs(t, n.UnprovideKey(ctx, one), node.ErrNotFound)
+}
+
+// Unpublish too may be called again after an error of the store. A value that is not
+// published here stays.
+func TestUnpublishTellsWhatTheStoreSays(t *testing.T) {
+	ctx, ours, other := testContext(t), []byte("/example/ours"), []byte("/example/other")
+	store := &failing{Mem: records.NewMem(nil)}
+	cfg := openConfig()
+	cfg.Store, cfg.Keystore, cfg.Snapshots = store, store.Mem, store.Mem
+	n := newNode(t, cfg)
+	_, err := n.Publish(ctx, ours, []byte("v"))
+	require.NoError(t, err)
+	store.broken.Store(true)
+	require.ErrorIs(t, n.Unpublish(ctx, ours), errBroken)
+	store.broken.Store(false)
+	require.NoError(t, n.Unpublish(ctx, ours))
+	_, err = store.Value(time.Now(), ours)
+	require.ErrorIs(t, err, records.ErrNotFound)
+	require.Zero(t, n.Status().Republish.Keys)
+	require.ErrorIs(t, n.Unpublish(ctx, ours), node.ErrNotFound)
+
+	require.NoError(t, store.PutValue(time.Now(), records.Value{Key: other, Value: []byte("v"), Expires: time.Now().Add(time.Hour)}, nil))
+	require.ErrorIs(t, n.Unpublish(ctx, other), node.ErrNotFound)
+	_, err = store.Value(time.Now(), other)
+	require.NoError(t, err)
 }
 
 // A record that republish stored again, and that cannot be removed then, is in the log.

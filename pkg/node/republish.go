@@ -81,7 +81,7 @@ func (n *Node) takenBack(p *records.Published) bool {
 	if p.Kind == records.KindProvider {
 		err = n.forgetProvided(p.Key)
 	} else {
-		err = n.cfg.Store.DeleteValue(p.Key)
+		err = n.forgetValue(p.Key)
 	}
 	if err != nil && !errors.Is(err, records.ErrNotFound) {
 		n.log.Error("the copy here of a key that is not published any more could not be removed", "kind", p.Kind.String(), "err", err)

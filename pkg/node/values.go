@@ -150,11 +150,27 @@ func (n *Node) publish(ctx context.Context, q dht.Query, end time.Time) (dht.Res
 }
 
 // Unpublish stops republishing a value and forgets the copy here; copies at other peers live
-// until they expire. ErrNotFound if it was not published here.
+// until they expire. ErrNotFound if it was not published here. After an error of the store
+// it may be called again.
 func (n *Node) Unpublish(_ context.Context, key []byte) error {
+	_, err := n.cfg.Keystore.Load(records.KindValue, key)
+	switch {
+	case errors.Is(err, records.ErrNotFound):
+		return ErrNotFound
+	case err != nil:
+		return fmt.Errorf("unpublish: %w", err)
+	}
+	if err := n.forgetValue(key); err != nil { // first: the key is still published if this fails
+		return err
+	}
 	if err := n.stopPublishing(records.KindValue, key); err != nil {
 		return err
 	}
+	return n.forgetValue(key) // republish may have stored it again in between
+}
+
+// forgetValue removes the copy here, if there is one.
+func (n *Node) forgetValue(key []byte) error {
 	if err := n.cfg.Store.DeleteValue(key); err != nil && !errors.Is(err, records.ErrNotFound) {
 		return fmt.Errorf("unpublish: %w", err)
 	}
