@@ -299,9 +299,9 @@ func TestWhoHasFailedPauses(t *testing.T) {
 		p := kad.NewPeer("fails")
 		m.PeerFound(start, p, true)
 		m.Failed(start, m.Take().Send[0].ID, errors.New("timeout"))
-		m.PeerFound(start.Add(RejectPause-1), p, true)
+		m.PeerFound(start.Add(FailedProbePause-1), p, true)
 		require.Len(t, m.Take().Send, 1-verified, "%d verified", verified)
-		m.PeerFound(start.Add(RejectPause), p, true)
+		m.PeerFound(start.Add(FailedProbePause), p, true)
 		require.Len(t, m.Take().Send, verified, "%d verified", verified)
 	}
 }

@@ -116,8 +116,8 @@ const (
 	MaxLiveness = 16
 	// MaxCandidates limits the peers that wait for a probe: a full snapshot.
 	MaxCandidates = records.MaxSnapshotPeers
-	// MaxRejects limits the remembered peers that failed a probe lately.
-	MaxRejects = 4096
+	// MaxFailedProbes limits the remembered peers that failed a probe lately.
+	MaxFailedProbes = 4096
 	// MaxPacedPeers limits the remembered peers that limit announcements. MaxPaced limits
 	// the announcements that wait for one of them: nine minutes' worth. Announcements
 	// beyond it count as refused.
@@ -125,15 +125,15 @@ const (
 	MaxPaced      = 512
 	// PaceTries is how often one announcement is sent to such a peer at most.
 	PaceTries = 3
-	// RejectPause is how long lookups do not ask a peer that failed a probe. Others still
+	// FailedProbePause is how long lookups do not ask a peer that failed a probe. Others still
 	// name it, and each attempt costs a failed dial. It is not probed either, even if it
 	// connects again; otherwise peers that never answer would take all places.
-	RejectPause = time.Minute
+	FailedProbePause = time.Minute
 	// MaxPausing limits the peers that wait for the end of their pause, about 100 bytes
 	// each. A peer beyond it is found when it next connects or sends a request.
 	MaxPausing = 1024
-	// RejectMemory is how long such a peer is not probed again because others name it.
-	RejectMemory = 10 * time.Minute
+	// FailedProbeMemory is how long such a peer is not probed again because others name it.
+	FailedProbeMemory = 10 * time.Minute
 	// MaxProviderBytes limits the memory of the providers that one query reports, until
 	// its caller has read them: 80,000 providers with four addresses each.
 	MaxProviderBytes = 32 << 20

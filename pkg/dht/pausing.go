@@ -34,13 +34,13 @@ func (p *pausing) add(x kad.Peer, until time.Time) {
 }
 
 // pop removes and returns the next peer whose pause is over. A pause that would last
-// longer than RejectPause from now is over too: the clock was set back.
+// longer than FailedProbePause from now is over too: the clock was set back.
 func (p *pausing) pop(now time.Time) (kad.Peer, bool) {
 	if len(p.queue) == 0 {
 		return kad.Peer{}, false
 	}
 	x := p.queue[0]
-	if left := x.until.Sub(now); left > 0 && left <= RejectPause {
+	if left := x.until.Sub(now); left > 0 && left <= FailedProbePause {
 		return kad.Peer{}, false
 	}
 	p.queue = p.queue[1:]

@@ -50,27 +50,27 @@ func TestFoundDuringThePause(t *testing.T) {
 			if !early {
 				m.PeerFound(now, late, true)
 			}
-			require.Zero(t, probesOf(m, &now, late.ID, start.Add(RejectPause-1)))
-			require.Equal(t, 1, probesOf(m, &now, late.ID, start.Add(RejectPause)))
+			require.Zero(t, probesOf(m, &now, late.ID, start.Add(FailedProbePause-1)))
+			require.Equal(t, 1, probesOf(m, &now, late.ID, start.Add(FailedProbePause)))
 		})
 	}
 }
 
-// A peer that others name does not come back before RejectMemory has passed.
+// A peer that others name does not come back before FailedProbeMemory has passed.
 func TestHearsayDuringThePause(t *testing.T) {
 	m, now := settled(t, 1), start
 	m.PeerFound(now, kad.NewPeer("gone"), false)
 	m.Failed(now, m.Take().Send[0].ID, errors.New("refused"))
 	m.PeerFound(now, kad.NewPeer("gone"), false)
-	require.Zero(t, probesOf(m, &now, "gone", now.Add(RejectMemory-1)))
+	require.Zero(t, probesOf(m, &now, "gone", now.Add(FailedProbeMemory-1)))
 }
 
 func TestMaxPausing(t *testing.T) {
 	var p pausing
 	now := start
 	for i := range 2 * MaxPausing {
-		p.add(kad.NewPeer(kad.PeerID(fmt.Sprint(i))), now.Add(RejectPause))
-		p.add(kad.NewPeer("0"), now.Add(RejectPause))
+		p.add(kad.NewPeer(kad.PeerID(fmt.Sprint(i))), now.Add(FailedProbePause))
+		p.add(kad.NewPeer("0"), now.Add(FailedProbePause))
 	}
 	require.Len(t, p.queue, MaxPausing)
 	require.Len(t, p.queued, MaxPausing)
@@ -79,7 +79,7 @@ func TestMaxPausing(t *testing.T) {
 	_, ok = p.pop(now.Add(-time.Second))
 	require.True(t, ok, "the clock was set back")
 	for range MaxPausing - 1 {
-		_, ok = p.pop(now.Add(RejectPause))
+		_, ok = p.pop(now.Add(FailedProbePause))
 		require.True(t, ok)
 	}
 	_, ok = p.pop(now.Add(time.Hour))

@@ -14,7 +14,7 @@ import (
 type candidates struct {
 	queue   []candidate
 	queued  map[kad.PeerID]struct{}
-	rejects rejects
+	failed  failedProbes
 	pausing pausing
 	dropped uint64 // because the queue was full
 }
@@ -63,15 +63,15 @@ func (c *candidates) appendTo(dst []kad.Peer, n int) []kad.Peer {
 
 // PeerFound makes a peer a candidate for the routing table. sure means that the caller
 // knows that the peer serves the protocol (identify, a bootstrap list): after a failed
-// probe it becomes a candidate again when RejectPause has passed. A peer that is not
-// sure and failed a probe is ignored until RejectMemory has passed.
+// probe it becomes a candidate again when FailedProbePause has passed. A peer that is not
+// sure and failed a probe is ignored until FailedProbeMemory has passed.
 func (m *Machine) PeerFound(now time.Time, p kad.Peer, sure bool) {
 	if !m.table.Wants(p.Key) {
 		return
 	}
-	if m.candidates.rejects.has(p.ID, now, m.pause(sure)) || m.probing(p.ID) {
+	if m.candidates.failed.has(p.ID, now, m.pause(sure)) || m.probing(p.ID) {
 		if sure {
-			m.candidates.pausing.add(p, now.Add(RejectPause))
+			m.candidates.pausing.add(p, now.Add(FailedProbePause))
 		}
 		return
 	}
@@ -97,11 +97,11 @@ func (m *Machine) pause(sure bool) time.Duration {
 	_, verified := m.table.Len()
 	switch {
 	case !sure:
-		return RejectMemory
+		return FailedProbeMemory
 	case verified == 0:
 		return 0
 	}
-	return RejectPause
+	return FailedProbePause
 }
 
 // PeerGone removes a peer that is known not to serve the protocol any more.
@@ -171,7 +171,7 @@ func (m *Machine) probed(r *request, ok bool) {
 }
 
 func (m *Machine) probeFailed(now time.Time, r *request, err error) {
-	m.candidates.rejects.add(r.to.ID, now)
+	m.candidates.failed.add(r.to.ID, now)
 	if errors.Is(err, ErrNotServer) {
 		m.evict(now, r.to)
 	} else if m.table.Has(r.to.Key) {
@@ -218,7 +218,7 @@ func (m *Machine) evicted(promoted kad.Peer) {
 
 // verified adds a peer that has just answered to the table.
 func (m *Machine) verified(now time.Time, p kad.Peer, g kbucket.Group) {
-	m.candidates.rejects.pardon(p.ID)
+	m.candidates.failed.pardon(p.ID)
 	m.signOfLife(now)
 	_, before := m.table.Len()
 	switch m.table.Add(p, g, now) {

@@ -171,8 +171,8 @@ func (m *Machine) answered(now time.Time, r *request, resp Response) {
 
 // askable drops peers that have just failed a probe.
 func (m *Machine) askable(now time.Time, closer []kad.Peer) []kad.Peer {
-	bad := func(p kad.Peer) bool { return m.candidates.rejects.has(p.ID, now, RejectPause) }
-	if len(m.candidates.rejects.last) == 0 || !slices.ContainsFunc(closer, bad) {
+	bad := func(p kad.Peer) bool { return m.candidates.failed.has(p.ID, now, FailedProbePause) }
+	if len(m.candidates.failed.last) == 0 || !slices.ContainsFunc(closer, bad) {
 		return closer
 	}
 	return slices.DeleteFunc(slices.Clone(closer), bad)

@@ -136,7 +136,7 @@ func (m *Machine) maintain(now time.Time) {
 	if !due(&u.maintain, now, MaintainInterval) {
 		return
 	}
-	m.candidates.rejects.expire(now)
+	m.candidates.failed.expire(now)
 	m.probeSilent(now)
 	m.repair(now)
 	m.refresh(now)

@@ -28,8 +28,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds what must happen soon; nothing waits for it to pass. On a busy
-// machine a probe may fail, and its peer is not asked for dht.RejectPause then.
-const patience = dht.RejectPause + 60*time.Second
+// machine a probe may fail, and its peer is not asked for dht.FailedProbePause then.
+const patience = dht.FailedProbePause + 60*time.Second
 
 func newHost(t testing.TB) host.Host {
 	t.Helper()

@@ -13,8 +13,8 @@ import (
 
 // Errors of a failed request, besides dht.ErrNotServer.
 var (
-	errTimeout  = errors.New("sim: no answer")
-	errRejected = fmt.Errorf("sim: stream reset: %w", dht.ErrRefused)
+	errTimeout = errors.New("sim: no answer")
+	errRefused = fmt.Errorf("sim: stream reset: %w", dht.ErrRefused)
 )
 
 // call is one request in flight, from Output.Send to Responded or Failed. At any time
@@ -140,7 +140,7 @@ func (w *World) arrived(i uint32) {
 	}
 	to.served++
 	if !w.serve(to, c) {
-		c.err = errRejected
+		c.err = errRefused
 		w.schedule(i, back, evFailure)
 	} else {
 		w.schedule(i, back, evReply)
