@@ -14,12 +14,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// parallel is from how many writes on a batch is prepared by all processors.
+// parallel is the number of writes from which a batch is prepared on all processors.
 const parallel = 512
 
-// prepare finds out what the runs say about the records to be written. The view
-// it does so with is the commit's: between two views records move from tables to
-// runs.
+// prepare looks up the records of ops in the runs. It uses the view of this commit, because
+// records move from tables to runs between two views.
 func (x *txn) prepare(ops []op) error {
 	x.led.work = append(x.led.work[:0], make([]work, len(ops))...)
 	for i := range ops {
@@ -28,7 +27,7 @@ func (x *txn) prepare(ops []op) error {
 			continue
 		}
 		w.hash = x.store.seed.hash(&o.key)
-		if i > 0 && o.id == ops[i-1].id { // announcements come in bursts
+		if i > 0 && o.id == ops[i-1].id { // announcements often come in bursts from one peer
 			w.peer = x.led.work[i-1].peer
 			continue
 		}
@@ -43,7 +42,7 @@ func (x *txn) prepare(ops []op) error {
 	})
 }
 
-// prepareRuns fills in what depends on runs, a share of it on each processor.
+// prepareRuns looks up the ops in the runs, a share on each processor.
 func (x *txn) prepareRuns(ops []op, work []work) error {
 	n := 1
 	if len(ops) >= parallel {
@@ -75,7 +74,7 @@ func (x *txn) prepareShare(ops []op, work []work) error {
 			if at == len(x.view.runs) {
 				continue
 			}
-			number := uint32(0) // nobody's
+			number := uint32(0) // no provider has number 0
 			if w.peer != nil {
 				number = w.peer.number
 			}
@@ -88,7 +87,7 @@ func (x *txn) prepareShare(ops []op, work []work) error {
 	})
 }
 
-// newest returns the expiry of a record; removed: there is none.
+// newest returns the expiry of a record, or removed if there is none.
 func (x *txn) newest(p *peer, o *op, w *work) uint32 {
 	if p == nil {
 		return removed
@@ -99,8 +98,8 @@ func (x *txn) newest(p *peer, o *op, w *work) uint32 {
 	return w.old
 }
 
-// peer returns the provider of an op, which another op of the batch may have
-// brought; nil: it is not known.
+// peer returns the provider of an op, or nil if it is unknown. An earlier op of the batch may
+// have added it.
 func (x *txn) peer(o *op, w *work) *peer {
 	if w.peer == nil {
 		w.peer = x.led.peers.byID[o.id]
@@ -108,10 +107,10 @@ func (x *txn) peer(o *op, w *work) *peer {
 	return w.peer
 }
 
-// add stores a record. It refuses newcomers only.
+// add stores a record. Quotas apply to new records only.
 func (x *txn) add(o *op, w *work) error {
 	if o.expires <= max(o.now, unborn) {
-		return records.ErrExpired // less than a second was left
+		return records.ErrExpired // less than a second is left
 	}
 	if x.noAdds != nil {
 		return x.noAdds
@@ -143,8 +142,8 @@ func (x *txn) add(o *op, w *work) error {
 	return x.put(p, o, w, old)
 }
 
-// tick notices that the clock was set back: what makes a key full may not be live any
-// more.
+// tick detects that the clock was set back: the records that made a key full may no longer be
+// live.
 func (x *txn) tick(now uint32) {
 	if now+uint32(records.ExpireGrace/time.Second) < x.led.latest {
 		clear(x.led.hot)
@@ -153,8 +152,8 @@ func (x *txn) tick(now uint32) {
 	x.led.latest = max(x.led.latest, now)
 }
 
-// admit decides about a record that is not known or not live. One that a clock ahead
-// has stored is only replaced: it is among those of its provider already.
+// admit decides whether to accept a record that is unknown or not live. A record that was
+// stored while the clock was ahead is only replaced: it already counts for its provider.
 func (x *txn) admit(p *peer, o *op, w *work, old uint32) error {
 	if !ahead(o.now, old, recordLife) {
 		if err := x.admitNew(p); err != nil {
@@ -168,7 +167,7 @@ func (x *txn) admit(p *peer, o *op, w *work, old uint32) error {
 	return err
 }
 
-// admitNew decides whether a provider may have one record more; nil: it is new itself.
+// admitNew decides whether a provider may have one more record. A nil provider is new itself.
 func (x *txn) admitNew(p *peer) error {
 	if x.noNew != nil {
 		return x.noNew
@@ -187,16 +186,16 @@ func (x *txn) admitNew(p *peer) error {
 	return nil
 }
 
-// The quotas, so that each can be counted.
+// The quotas, as separate errors so that each can be counted.
 var (
 	errManyProviders = fmt.Errorf("%w: too many providers", records.ErrQuota)
 	errManyRecords   = fmt.Errorf("%w: too many records of the provider", records.ErrQuota)
 	errManyPerKey    = fmt.Errorf("%w: too many providers of the key", records.ErrQuota)
 )
 
-// crowded reports whether a key has as many live providers as it may. The answer
-// holds until the first of them expires or is removed, so that a flood of
-// newcomers costs little.
+// crowded reports whether a key has as many live providers as allowed. The answer is cached
+// until the first of them expires or is removed, so that a flood of new providers costs
+// little.
 func (x *txn) crowded(o *op, w *work) (bool, error) {
 	if o.now < x.led.hot[o.key] {
 		return true, nil
@@ -235,7 +234,7 @@ func (x *txn) crowded(o *op, w *work) (bool, error) {
 	return true, nil
 }
 
-// remove forgets a record, also one that is not live: the clock may be set.
+// remove removes a record, even one that is not live, because the clock may change.
 func (x *txn) remove(o *op, w *work) error {
 	if x.noRemovals != nil {
 		return x.noRemovals
@@ -252,7 +251,7 @@ func (x *txn) remove(o *op, w *work) error {
 	return nil
 }
 
-// hide takes a record out of the books and hides its copies from readers.
+// hide removes a record from the counters and hides its copies from readers.
 func (x *txn) hide(p *peer, o *op, w *work, old uint32) {
 	delete(x.led.hot, o.key)
 	x.touch(p)
@@ -261,7 +260,7 @@ func (x *txn) hide(p *peer, o *op, w *work, old uint32) {
 	x.led.active.removals = append(x.led.active.removals, removal{key: o.key, number: p.number})
 }
 
-// put stores a record whose newest copy expires at old; removed: it has none.
+// put stores a record whose newest copy expires at old (removed: there is no copy).
 func (x *txn) put(p *peer, o *op, w *work, old uint32) error {
 	x.touch(p)
 	oldID := x.uncount(p, old)
@@ -273,15 +272,15 @@ func (x *txn) put(p *peer, o *op, w *work, old uint32) error {
 	x.stage(o, w, p, o.expires, oldID)
 	latest := max(p.last, e.epoch)
 	if ahead(o.now, p.last*epochSeconds, recordLife) {
-		// A clock was ahead: the provider is not to be kept until then. The log does
-		// not say so, hence the tally is stored at once.
+		// The clock was ahead, and the provider must not be kept until then. The log does not
+		// record this, so the tally is stored at once.
 		latest = p.latest(&x.state)
 		x.lowered = append(x.lowered, p)
 	}
 	return x.setLast(p, latest)
 }
 
-// setLast moves a provider to its place in the order of collection.
+// setLast moves a provider to its place in the order in which providers are collected.
 func (x *txn) setLast(p *peer, epoch uint32) error {
 	if epoch == p.last {
 		return nil
@@ -299,8 +298,8 @@ func (x *txn) setLast(p *peer, epoch uint32) error {
 	return last.Put(lastKey(p.last, p.number), nil)
 }
 
-// uncount takes the newest copy of a record out of the books, and returns the id
-// of its epoch; 0: there was no copy.
+// uncount removes the newest copy of a record from the counters and returns the id of its
+// epoch, or 0 if there was no copy.
 func (x *txn) uncount(p *peer, old uint32) uint32 {
 	if old == removed {
 		return 0
@@ -314,15 +313,15 @@ func (x *txn) uncount(p *peer, old uint32) uint32 {
 	return e.id
 }
 
-// stage enters a record in the table and the log. Nobody sees it before show.
+// stage adds a record to the table and the log. It is invisible until show.
 func (x *txn) stage(o *op, w *work, p *peer, expires, oldID uint32) {
 	x.led.staged = append(x.led.staged, x.led.active.stage(w.hash, &o.key, p.number, expires))
 	r := record{key: o.key, number: p.number, expires: expires}
 	x.led.logEntries = appendLogEntry(x.led.logEntries, &r, oldID)
 }
 
-// touch saves a provider as it was before this commit, and leaves in its tally
-// only epochs that there are.
+// touch saves the state of a provider before this commit, and removes dropped epochs from its
+// tally.
 func (x *txn) touch(p *peer) {
 	if p.before == nil {
 		p.save()
@@ -334,7 +333,7 @@ func (x *txn) touch(p *peer) {
 	}
 }
 
-// intern gives a new provider its number.
+// intern assigns a number to a new provider.
 func (x *txn) intern(o *op) (*peer, error) {
 	if x.state.nextNumber == math.MaxUint32 {
 		return nil, fmt.Errorf("%w: provider numbers are used up", ErrFull)
@@ -354,8 +353,8 @@ func (x *txn) intern(o *op) (*peer, error) {
 	return p, x.storeAddrs(p, o)
 }
 
-// readdress stores a provider's addresses if they are others, or less than half of
-// their time is left: a row costs a page.
+// readdress stores a provider's addresses if they have changed or less than half of their
+// lifetime is left. It avoids other writes, because a row costs a page.
 func (x *txn) readdress(p *peer, o *op) error {
 	if len(o.addrs) <= 1 {
 		return nil

@@ -9,21 +9,21 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Snapshot is a state of both files that belongs together, while writes go on.
-// Pages freed meanwhile are not used again before Close. Owned by one goroutine.
+// Snapshot is a consistent state of both files, while writes continue. bbolt does not reuse
+// pages freed meanwhile before Close. One goroutine owns a Snapshot.
 type Snapshot struct {
 	log, runs *bbolt.Tx
 	release   func()
 }
 
-// Snapshot takes the state as of the last commit. cut is called when writes need the
-// pages that it holds: it should then be closed soon. cut must not block, and may be
+// Snapshot returns the state as of the last commit. The store calls cut when writes need the
+// pages that the snapshot pins; it should then be closed soon. cut must not block and may be
 // called more than once.
 //
-// The log is taken first, between two of its commits, and the runs after it. They
-// may then be ahead of the log, which is what a crash could leave as well: a
-// generation that the log still has is in runs already, or the runs of an epoch
-// that the log has dropped are gone.
+// The log's transaction begins first, between two commits of the log, and the transaction of
+// the runs follows. The runs may then be ahead of the log, as after a crash: a generation
+// that is still in the log is already in runs, or the runs of an epoch that the log has
+// dropped are gone.
 func (s *Store) Snapshot(cut func()) (*Snapshot, error) {
 	var snap *Snapshot
 	var err error
@@ -58,8 +58,8 @@ func (s *Store) snapshot(cut func()) (*Snapshot, error) {
 	return snap, nil
 }
 
-// Each calls fn with each file's name, its length in bytes, and a function that
-// writes it.
+// Each calls fn for each file with its name, its length in bytes, and a function that writes
+// it.
 func (n *Snapshot) Each(fn func(name string, size int64, write func(io.Writer) error) error) error {
 	for _, f := range []struct {
 		name string
@@ -75,7 +75,7 @@ func (n *Snapshot) Each(fn func(name string, size int64, write func(io.Writer) e
 	return nil
 }
 
-// Close lets go of the state. It may be called more than once.
+// Close releases the state. It may be called more than once.
 func (n *Snapshot) Close() {
 	for _, tx := range []**bbolt.Tx{&n.log, &n.runs} {
 		if *tx != nil {

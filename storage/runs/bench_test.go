@@ -16,11 +16,11 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// workload makes adverts: ninety in a hundred records have a key of their own, the
-// others one of a few popular keys, by 15,000 providers who announce in bursts.
+// workload generates provider records from 15,000 providers that announce in bursts. Ninety
+// in a hundred records have a key of their own; the others have one of a few popular keys.
 type workload struct {
 	rng   *rand.Rand
-	n     uint64 // records made
+	n     uint64 // records generated
 	peers []records.Provider
 }
 
@@ -40,7 +40,7 @@ func newWorkload(seed uint64) *workload {
 	return w
 }
 
-// key returns the key of record i, and at makes it one of n.
+// key returns the key of record i, and at returns the record for a place among n.
 func (w *workload) key(i uint64) []byte {
 	if i%10 == 0 {
 		i = 1<<40 + i%100_003*7
@@ -58,7 +58,7 @@ func (w *workload) record(i uint64, expires time.Time) ProviderRecord {
 	return ProviderRecord{Key: w.key(i), Provider: p}
 }
 
-// batch makes n new records.
+// batch returns n new records.
 func (w *workload) batch(n int, now time.Time) []ProviderRecord {
 	out := make([]ProviderRecord, 0, n)
 	for range n {
@@ -68,8 +68,8 @@ func (w *workload) batch(n int, now time.Time) []ProviderRecord {
 	return out
 }
 
-// fill puts n records into the store, their expiries spread over 48 hours up to
-// that of a record that comes at now.
+// fill puts n records into the store. Their expiries are spread over 48 hours, up to that of
+// a record received at now.
 func (w *workload) fill(t testing.TB, s *Store, n int, now time.Time) {
 	const step = 50_000
 	for done := 0; done < n; done += step {
@@ -80,7 +80,7 @@ func (w *workload) fill(t testing.TB, s *Store, n int, now time.Time) {
 	}
 }
 
-// settled waits until the builder has nothing to do.
+// settled waits until the builder is idle.
 func (s *Store) settled() {
 	for {
 		if v := s.view.Load(); len(v.tables) == 1 && s.builder.chooseMerge(v) == nil {
@@ -90,7 +90,7 @@ func (s *Store) settled() {
 	}
 }
 
-// cpu returns the processor time this process has used.
+// cpu returns the processor time that this process has used.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
@@ -124,7 +124,7 @@ func BenchmarkIngest(b *testing.B) {
 	}
 }
 
-// BenchmarkDurable adds one record at a time and waits for it.
+// BenchmarkDurable adds one record at a time and waits for each.
 func BenchmarkDurable(b *testing.B) {
 	for _, n := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint("callers", n), func(b *testing.B) {

@@ -11,27 +11,26 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// The layout of blocks. A leaf page has a header of 16 bytes, and each row one of
-// 16 beside its key and value; with blocks of 83 records two rows fill a page:
-// 16 + 2*(16 + 20 + 9 + 83*24) = 4090 of 4096 bytes.
+// The layout of blocks. A leaf page has a header of 16 bytes, and each row has a header of 16
+// bytes in addition to its key and value. With blocks of 83 records, two rows fill a page: 16
+// + 2*(16 + 20 + 9 + 83*24) = 4090 of 4096 bytes.
 //
-// Every leaf must be exactly one page, or free space breaks into pieces that do
-// not fit what is needed next and the file grows for ever. bbolt does not split a
-// leaf of four rows or less, so the last four rows of a transaction must fit one
-// page together: 16 + 4*(16 + 20 + 9 + 40*24) = 4036.
+// Every leaf must be exactly one page. Otherwise free space becomes fragmented, and the file
+// grows forever. bbolt does not split a leaf of four rows or fewer, so the last four rows of
+// a transaction must fit into one page together: 16 + 4*(16 + 20 + 9 + 40*24) = 4036.
 const (
 	blockRecords = 83
 	tailRecords  = 40
 	tailBlocks   = 4
 
-	// segmentRecords is 6.3 MB of records and 12 MB of scratch for their filter:
-	// a transaction of 30 ms.
+	// segmentRecords is 6.3 MB of records and 12 MB of memory to build their filter: a
+	// transaction of 30 ms.
 	segmentRecords = 256 << 10
 
-	blockHeader = 1 + 4 + 4 // format, CRC-32C of what follows, number of the run
+	blockHeader = 1 + 4 + 4 // format, CRC-32C of the rest, number of the run
 )
 
-// compareKeys orders keys as big-endian numbers.
+// compareKeys compares keys as big-endian numbers.
 func compareKeys(a, b *recordKey) int {
 	if c := cmp.Compare(binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])); c != 0 {
 		return c
@@ -39,19 +38,19 @@ func compareKeys(a, b *recordKey) int {
 	return cmp.Compare(binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:]))
 }
 
-// sealBlock completes a block whose records stand after the header.
+// sealBlock completes a block whose records follow the header.
 func sealBlock(run uint32, block []byte) {
 	block[0] = disk.Format
 	binary.BigEndian.PutUint32(block[5:], run)
 	binary.BigEndian.PutUint32(block[1:], disk.Sum(block[5:]))
 }
 
-// putBlocks appends sorted records to a run's bucket. The blocks are made in arena,
-// which is returned and may be used again after the commit.
+// putBlocks appends sorted records to a run's bucket. It builds the blocks in arena, which it
+// returns and which may be reused after the commit.
 func putBlocks(b *bbolt.Bucket, run uint32, recs []record, arena []byte, s shape) ([]byte, error) {
 	b.FillPercent = 1
 	need := len(recs)*recordLen + blockHeader*(len(recs)/s.block+1+tailBlocks)
-	if cap(arena)-len(arena) < need { // what it holds is in use until the commit
+	if cap(arena)-len(arena) < need { // its content is in use until the commit
 		arena = make([]byte, 0, need)
 	}
 	for len(recs) > 0 {
@@ -75,8 +74,8 @@ func putBlocks(b *bbolt.Bucket, run uint32, recs []record, arena []byte, s shape
 	return arena, nil
 }
 
-// openBlock returns the records of a run's block filed under key, or ErrCorrupt: a
-// block that turns up in another run does not count as whole.
+// openBlock returns the records of a run's block stored under key, or ErrCorrupt. A block of
+// another run is damage.
 func openBlock(run uint32, key, value []byte) ([]byte, error) {
 	recs, of, err := readBlock(key, value)
 	if err == nil && of != run {
@@ -85,8 +84,8 @@ func openBlock(run uint32, key, value []byte) ([]byte, error) {
 	return recs, err
 }
 
-// readBlock returns the records of a block filed under key and the number of its
-// run, or ErrCorrupt.
+// readBlock returns the records of a block stored under key and the number of its run, or
+// ErrCorrupt.
 func readBlock(key, value []byte) (recs []byte, run uint32, err error) {
 	if len(value) < blockHeader+recordLen || (len(value)-blockHeader)%recordLen != 0 {
 		return nil, 0, fmt.Errorf("%w: block of %d bytes", ErrCorrupt, len(value))
@@ -99,12 +98,12 @@ func readBlock(key, value []byte) (recs []byte, run uint32, err error) {
 	case disk.Sum(value[5:]) != binary.BigEndian.Uint32(value[1:]):
 		return nil, 0, fmt.Errorf("%w: checksum of a block", ErrCorrupt)
 	case !bytes.Equal(key, last[:idLen]):
-		return nil, 0, fmt.Errorf("%w: block is filed under another record", ErrCorrupt)
+		return nil, 0, fmt.Errorf("%w: block is stored under another record", ErrCorrupt)
 	}
 	return recs, binary.BigEndian.Uint32(value[5:]), nil
 }
 
-// recordAt reads record i of a block.
+// recordAt decodes record i of a block.
 func recordAt(recs []byte, i int) (r record) {
 	b := recs[i*recordLen:]
 	copy(r.key[:], b)
@@ -113,7 +112,7 @@ func recordAt(recs []byte, i int) (r record) {
 	return r
 }
 
-// searchBlock returns the index of the first record that is not before id.
+// searchBlock returns the index of the first record that is not less than id.
 func searchBlock(recs []byte, id *[idLen]byte) int {
 	low, high := 0, len(recs)/recordLen
 	prefix := binary.BigEndian.Uint64(id[:])

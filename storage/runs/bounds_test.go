@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 	require.Error(t, (&Options{MaxBytes: MinMaxBytes - 1}).Validate())
 }
 
-// As many writes wait as the limit says.
+// The queue accepts exactly as many writes as its limit.
 func TestMaxPending(t *testing.T) {
 	q := newQueue(100)
 	put := func(n int) error {
@@ -41,7 +41,7 @@ func TestMaxPending(t *testing.T) {
 	require.NoError(t, put(5))
 }
 
-// A list longer than the queue's limit is stored, also while other writes wait.
+// A list longer than the queue's limit is stored, even while other writes wait.
 func TestAddProvidersInParts(t *testing.T) {
 	const pending = 40
 	s := open(t, t.TempDir(), Options{NoSync: true, CommitWindow: time.Minute, MaxPending: pending})
@@ -58,7 +58,7 @@ func TestAddProvidersInParts(t *testing.T) {
 	checked(t, s)
 }
 
-// A batch and a gather keep so much memory for their next use and no more.
+// A batch and a gather keep a bounded amount of memory for their next use.
 func TestKeptMemory(t *testing.T) {
 	for over := range 2 {
 		b := batch{ops: make([]op, 1, keepOps+over), arena: make([]byte, 1, keepArena+over)}
@@ -71,8 +71,7 @@ func TestKeptMemory(t *testing.T) {
 	}
 }
 
-// The addresses of a provider are cached if they have maxCachedInfo bytes; of longer
-// ones none.
+// The addresses of a provider are cached if they have at most maxCachedInfo bytes.
 func TestMaxCachedInfo(t *testing.T) {
 	c := newInfoCache(nil, DefaultProviderCache)
 	require.Len(t, c.slots, DefaultProviderCache)
@@ -83,7 +82,7 @@ func TestMaxCachedInfo(t *testing.T) {
 	}
 }
 
-// The committer keeps so many providers whose tally is stored.
+// The committer keeps at most this many providers whose tally is stored.
 func TestPeersCached(t *testing.T) {
 	require.Equal(t, peersCached, Options{}.WithDefaults().shape.peers)
 	c := newPeerCache(3)
@@ -92,11 +91,11 @@ func TestPeersCached(t *testing.T) {
 	}
 	c.trim()
 	require.Len(t, c.byID, 4)
-	require.NotContains(t, c.byID, kad.PeerID("1"), "the one used longest ago")
+	require.NotContains(t, c.byID, kad.PeerID("1"), "the least recently used")
 	require.Contains(t, c.byID, kad.PeerID("0"), "its tally is not stored")
 }
 
-// The builder knows the last flush of maxWritten epochs at most.
+// The builder remembers the last flush of at most maxWritten epochs.
 func TestMaxWritten(t *testing.T) {
 	b := &builder{written: map[uint32]int{}}
 	for i := range uint32(maxWritten) {
@@ -107,7 +106,7 @@ func TestMaxWritten(t *testing.T) {
 	require.Len(t, b.written, 2)
 }
 
-// So many keys are known to be full.
+// At most maxHot keys are known to be full.
 func TestMaxHot(t *testing.T) {
 	s := open(t, t.TempDir(), Options{NoSync: true, MaxProvidersPerKey: 1})
 	add := func(id kad.PeerID, from, to int) {
@@ -135,8 +134,8 @@ func TestMaxHot(t *testing.T) {
 	checked(t, s)
 }
 
-// While no table can be written out, maxTables are in memory, and who would need
-// another waits.
+// While no table can be written out, maxTables are in memory, and a write that needs another
+// one waits.
 func TestMaxTables(t *testing.T) {
 	o := tiny()
 	s := open(t, t.TempDir(), o)
@@ -156,7 +155,7 @@ func TestMaxTables(t *testing.T) {
 	require.Len(t, s.view.Load().tables, maxTables)
 	done := make(chan error)
 	go func() { done <- add(maxTables) }()
-	require.Eventually(t, func() bool { return s.queue.len() == 0 }, time.Minute, time.Millisecond, "the committer has taken it")
+	require.Eventually(t, func() bool { return s.queue.len() == 0 }, time.Minute, time.Millisecond, "the committer has taken the writes")
 	require.Len(t, s.view.Load().tables, maxTables)
 	select {
 	case err := <-done:
@@ -168,7 +167,7 @@ func TestMaxTables(t *testing.T) {
 	checked(t, s)
 }
 
-// One call of Expire forgets expireStep providers and says whether there are more.
+// One call of Expire removes expireStep providers and reports whether there are more.
 func TestExpireStep(t *testing.T) {
 	s := open(t, t.TempDir(), Options{NoSync: true})
 	var ads []ProviderRecord
@@ -176,7 +175,7 @@ func TestExpireStep(t *testing.T) {
 		p := records.Provider{ID: kad.PeerID(fmt.Sprint("peer ", i)), Expires: start.Add(time.Hour)}
 		ads = append(ads, ProviderRecord{[]byte("key"), p})
 	}
-	_, err := s.AddProviders(start, ads[:expireStep], true) // a key has as many providers
+	_, err := s.AddProviders(start, ads[:expireStep], true) // as many providers as a key may have
 	require.NoError(t, err)
 	ads[expireStep].Key = []byte("another key")
 	_, err = s.AddProviders(start, ads[expireStep:], true)
@@ -191,7 +190,7 @@ func TestExpireStep(t *testing.T) {
 	checked(t, s)
 }
 
-// Salvage takes over as many records as it may, a transaction for intakeBatch of them.
+// Salvage copies at most the given number of records, intakeBatch per transaction.
 func TestSalvageTakesSoMany(t *testing.T) {
 	s := open(t, t.TempDir(), Options{NoSync: true})
 	const most = intakeBatch + 1

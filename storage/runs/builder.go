@@ -13,71 +13,71 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// builder owns the file of runs. One goroutine works in short transactions, and between two
-// of them does the first of these steps for which there is something to do:
+// builder owns the file of runs. One goroutine works in short transactions. Between two of
+// them it chooses the first of these steps for which there is work:
 //
-//  1. free deletes a run that is out of the view, because that makes room.
+//  1. free deletes a run that has left the view, because that frees space.
 //  2. flush writes out the oldest table that is not active. It first marks the copies of
 //     removed records in older runs. Then one transaction writes a run for each epoch and
-//     notes the generation as flushed. Then the runs take the table's place in the view.
-//  3. mergeSome merges one more segment of the runs that chooseMerge has chosen: those of an
-//     epoch that is complete, or enough of one level. The last transaction gives the output
-//     its row and deletes the inputs; then the output takes their place in the view.
+//     marks the generation as flushed. Then the runs replace the table in the view.
+//  3. mergeSome merges one more segment of the runs that chooseMerge has chosen: all runs of
+//     an epoch that is complete, or enough runs of one level. The last transaction adds the
+//     row of the output and deletes the inputs. Then the output replaces them in the view.
 //
-// It keeps these invariants:
+// Its invariants:
 //
-//   - The number of a run is never used again.
+//   - The number of a run is never reused.
 //   - A run does not change, except that removals mark records in it.
-//   - A run without a row in the bucket runs is garbage, which sweep removes at open. So a
-//     crash costs the work that was not finished, and nothing else.
-//   - Without room it pauses (retryEvery) and tries again: the tables stay in memory, and
-//     writers wait or are refused.
-//   - A damaged run ends merging until the next open; flushing goes on.
+//   - A run without a row in the runs bucket is garbage, which sweep removes at open. So a
+//     crash costs only the unfinished work.
+//   - When there is no space, it pauses (retryEvery) and retries. Tables stay in memory
+//     meanwhile, and writers wait or are refused.
+//   - A damaged run ends merging until the next open; flushing continues.
 type builder struct {
 	s        *Store
-	wake     chan struct{} // has one element when there may be something to do
-	stop     chan struct{} // closed to end it
-	done     chan struct{} // closed when it has ended
+	wake     chan struct{} // has one element if there may be work
+	stop     chan struct{} // closed to stop the builder
+	done     chan struct{} // closed when the builder has stopped
 	health   atomic.Pointer[health]
 	nextRun  uint32
 	merging  *merge
-	freeing  pause          // of freeing what was dropped, after there was no room
-	building pause          // of flushes and merges
+	freeing  pause          // before freeing is retried after a failure
+	building pause          // before flushes and merges are retried after a failure
 	broken   bool           // a run is damaged: no merging until the next open
 	flushes  int            // since open
-	written  map[uint32]int // epoch id -> the last flush that had records of it
+	written  map[uint32]int // epoch id -> the last flush that contained records of it
 	filters  filterBuilder
-	recs     []record // used again
-	arena    []byte   // used again
+	recs     []record // reused
+	arena    []byte   // reused
 
 	mu      sync.Mutex
 	garbage []garbage
 }
 
-// health is how the last attempt to write out a table went.
+// health is the result of the last attempt to write out a table.
 type health struct {
-	err     error         // nil: well
-	changed chan struct{} // closed when there is a newer one
+	err     error         // nil: success
+	changed chan struct{} // closed when a newer result exists
 }
 
-// garbage are runs out of view whose pages are to be freed.
+// garbage are runs outside the view whose pages must be freed.
 type garbage struct {
 	runs []*run
-	done chan struct{} // closed when that is done; nil: nobody waits
+	done chan struct{} // closed when they are freed; nil: no goroutine waits
 }
 
-// retryEvery is how long the builder waits after the disk was full. A failed
-// transaction makes bbolt walk the whole file.
+// retryEvery is how long the builder waits before it retries a failed step, such as after a
+// full disk. A failed transaction makes bbolt walk the whole file.
 const retryEvery = 5 * time.Second
 
-// maxWritten bounds the epochs of which the builder knows the last flush.
+// maxWritten bounds the epochs whose last flush the builder remembers.
 const maxWritten = 1024
 
-// mergeFan is how many runs of a level make one of the next.
+// mergeFan is how many runs of one level are merged into one of the next.
 const mergeFan = 6
 
-// quietFlushes: an epoch that so many flushes have brought nothing to is taken to
-// be complete, and its runs become one.
+// quietFlushes is the number of consecutive flushes without records of an epoch after which
+// the epoch is considered complete. Its runs are then merged into one.
 const quietFlushes = 2
 
 func newBuilder(s *Store, nextRun uint32) *builder {
@@ -89,7 +89,7 @@ func newBuilder(s *Store, nextRun uint32) *builder {
 	return b
 }
 
-// notify makes the builder look for work.
+// notify wakes the builder.
 func (b *builder) notify() {
 	select {
 	case b.wake <- struct{}{}:
@@ -97,7 +97,7 @@ func (b *builder) notify() {
 	}
 }
 
-// discard has the builder free runs that are out of view. done is closed then.
+// discard lets the builder free runs that have left the view. It closes done afterwards.
 func (b *builder) discard(runs []*run, done chan struct{}) {
 	b.mu.Lock()
 	b.garbage = append(b.garbage, garbage{runs: runs, done: done})
@@ -114,8 +114,7 @@ func (b *builder) setHealth(err error) {
 	close(old.changed)
 }
 
-// loop works until stop is closed. What it leaves undone is done after the next
-// open.
+// loop works until stop is closed. The next open continues unfinished work.
 func (b *builder) loop() {
 	defer close(b.done)
 	timer := time.NewTimer(time.Hour)
@@ -136,7 +135,7 @@ func (b *builder) loop() {
 		if did && err == nil {
 			continue
 		}
-		b.recs, b.arena = nil, nil // 25 MB, for the next time in minutes
+		b.recs, b.arena = nil, nil // 25 MB, not needed for minutes
 		b.filters = filterBuilder{seed: b.s.seed}
 		timer.Reset(b.s.opts.shape.retry)
 		select {
@@ -148,17 +147,17 @@ func (b *builder) loop() {
 	}
 }
 
-// step does the most urgent thing, and tells whether there was any. What makes
-// room comes first.
+// step does the most urgent work and reports whether there was any. Work that frees space
+// comes first.
 func (b *builder) step() (did bool, err error) {
 	g, ok := b.nextGarbage()
-	v := b.s.view.Load() // after it: garbage has left the view, and is no merge's input
+	v := b.s.view.Load() // load it after nextGarbage: garbage has left the view and is not an input of a merge
 	if ok && b.freeing.rested() {
 		if b.merging != nil && !b.merging.wanted(v) {
 			b.discard([]*run{b.merging.out}, nil)
 			b.merging = nil
 		}
-		// What cannot be freed holds up nothing else.
+		// A failure to free pages must not delay other work.
 		if did, err := b.tried(&b.freeing, "free", b.free(g)); did || errors.Is(err, ErrFailed) {
 			return did, err
 		}
@@ -180,12 +179,12 @@ func (b *builder) step() (did bool, err error) {
 	return b.tried(&b.building, "merge", b.mergeSome())
 }
 
-// pause is the time before which nothing of a kind is tried again.
+// pause is the time until which a kind of work is not retried.
 type pause time.Time
 
 func (p pause) rested() bool { return !time.Now().Before(time.Time(p)) }
 
-// tried takes note of how an attempt went. After one that failed there is a pause.
+// tried handles the result of an attempt. After a failure there is a pause.
 func (b *builder) tried(p *pause, op string, err error) (did bool, _ error) {
 	if err != nil {
 		b.s.report(op, err)
@@ -203,8 +202,8 @@ func (b *builder) nextGarbage() (garbage, bool) {
 	return b.garbage[0], true
 }
 
-// free frees the pages of runs, one run to a transaction. If that fails the others
-// come first, and nobody is kept waiting.
+// free frees the pages of runs, one run per transaction. After a failure, other garbage comes
+// first, and waiting goroutines are released.
 func (b *builder) free(g garbage) (err error) {
 	for len(g.runs) > 0 && err == nil {
 		number := g.runs[0].number
@@ -231,7 +230,7 @@ func (b *builder) free(g garbage) (err error) {
 	return err
 }
 
-// deleteRun removes what there is of a run.
+// deleteRun removes all parts of a run that exist.
 func deleteRun(tx *bbolt.Tx, number uint32) error {
 	for _, prefix := range []byte{prefixBlocks, prefixFilter} {
 		if name := numbered(prefix, number); tx.Bucket(name) != nil {
@@ -247,8 +246,8 @@ func deleteRun(tx *bbolt.Tx, number uint32) error {
 	return rows.Delete(disk.U32(number))
 }
 
-// flush writes a table out: a run for each epoch. The transaction that does so
-// also notes that the generation is in runs.
+// flush writes out a table as one run per epoch. The same transaction records that the
+// generation is in runs.
 func (b *builder) flush(t *table) error {
 	if err := b.removeCopies(t.removals); err != nil {
 		return err
@@ -276,8 +275,8 @@ func (b *builder) flush(t *table) error {
 	return nil
 }
 
-// writeEpochs writes the records of a table, sorted in b.recs, as a run for each
-// epoch, and appends the runs to made.
+// writeEpochs writes the records of a table, sorted in b.recs, as one run per epoch, and
+// appends the runs to made.
 func (b *builder) writeEpochs(tx *bbolt.Tx, t *table, made []*run) ([]*run, error) {
 	b.arena = b.arena[:0]
 	for rest := b.recs; len(rest) > 0; {
@@ -300,7 +299,7 @@ func (b *builder) writeEpochs(tx *bbolt.Tx, t *table, made []*run) ([]*run, erro
 	return made, nil
 }
 
-// noteFlush notes which epochs a flush has brought something to.
+// noteFlush records which epochs a flush contained.
 func (b *builder) noteFlush(made []*run) {
 	b.flushes++
 	if len(b.written)+len(made) > maxWritten {
@@ -311,9 +310,9 @@ func (b *builder) noteFlush(made []*run) {
 	}
 }
 
-// showRuns puts a table's runs in its place in the view.
+// showRuns replaces a table with its runs in the view.
 func (b *builder) showRuns(t *table, made []*run) {
-	var late []*run // of epochs that were dropped meanwhile
+	var late []*run // runs of epochs that were dropped meanwhile
 	b.s.change(func(v *view) bool {
 		late = late[:0]
 		v.tables = slices.DeleteFunc(v.tables, func(o *table) bool { return o == t })
@@ -331,16 +330,16 @@ func (b *builder) showRuns(t *table, made []*run) {
 	}
 }
 
-// epochOf returns which epoch of a number the table's records belong to.
+// epochOf returns the epoch with this number to which the table's records belong.
 func (t *table) epochOf(number uint32) epochRef {
 	i := slices.IndexFunc(t.epochs, func(r epochRef) bool { return r.epoch == number })
 	if i < 0 {
-		return epochRef{epoch: number} // no epoch has this id: the run is garbage
+		return epochRef{epoch: number} // no epoch has id 0: the run will be garbage
 	}
 	return t.epochs[i]
 }
 
-// newRun begins a run; its number is not given again, whatever becomes of it.
+// newRun starts a run. Its number is never reused, even if the run is not completed.
 func (b *builder) newRun(tx *bbolt.Tx, epoch epochRef, level int) (*run, error) {
 	r := newRun(b.nextRun, epoch, level)
 	b.nextRun++
@@ -352,7 +351,7 @@ func (b *builder) newRun(tx *bbolt.Tx, epoch epochRef, level int) (*run, error) 
 	return r, putMeta(tx, keyNextRun, b.nextRun)
 }
 
-// write fills a new run with sorted records and describes it.
+// write fills a new run with sorted records and adds its row.
 func (b *builder) write(tx *bbolt.Tx, r *run, recs []record) error {
 	for len(recs) > 0 {
 		n := min(len(recs), b.s.opts.shape.segment)
@@ -364,7 +363,7 @@ func (b *builder) write(tx *bbolt.Tx, r *run, recs []record) error {
 	return putRun(tx, r)
 }
 
-// writeSegment appends sorted records to a run, with their filter.
+// writeSegment appends sorted records and their filter to a run.
 func (b *builder) writeSegment(tx *bbolt.Tx, r *run, recs []record) error {
 	blocks, err := r.open(tx)
 	if err != nil {
@@ -405,8 +404,8 @@ func putMeta(tx *bbolt.Tx, key []byte, v uint32) error {
 	return meta.Put(key, disk.U32(v))
 }
 
-// sweep removes what is of no run: output of a merge that was not completed, and
-// runs of dropped epochs.
+// sweep discards the data of runs outside the view: output of merges that were not completed,
+// and runs of dropped epochs.
 func (b *builder) sweep() error {
 	known := make(map[uint32]bool)
 	for _, r := range b.s.view.Load().runs {
@@ -437,8 +436,7 @@ func (b *builder) sweep() error {
 	return err
 }
 
-// abandon removes a merge's output that was not completed, before the file is
-// closed.
+// abandon removes the output of an unfinished merge before the file is closed.
 func (b *builder) abandon(tx *bbolt.Tx) error {
 	if b.merging == nil || !b.merging.begun {
 		return nil

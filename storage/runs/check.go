@@ -13,17 +13,17 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Contents is what a check has found.
+// Contents is the result of a check.
 type Contents struct {
 	Records   int64
 	Providers int64
-	Copies    int64 // of records, in runs
-	Garbage   int   // runs that wait for their removal
+	Copies    int64 // copies of records in runs
+	Garbage   int   // runs that wait for deletion
 }
 
-// Check compares everything stored with everything counted, and lets bbolt check
-// both files; writes wait meanwhile. Damage is told to problem; an error means
-// that the files could not be checked.
+// Check compares everything stored with the counters, and runs bbolt's check on both files;
+// writes wait meanwhile. It reports damage to problem. An error means that the files could
+// not be checked.
 func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err error) {
 	err = disk.Guard(func() error {
 		logTx, err := s.log.Bolt.Begin(!s.opts.ReadOnly)
@@ -36,8 +36,8 @@ func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err
 			return err
 		}
 		defer func() { _ = runsTx.Rollback() }()
-		// Only a file whose every page is sound may go to bbolt's own check: that
-		// runs in a goroutine where a fault cannot be caught.
+		// bbolt's own check runs in a goroutine where a fault cannot be recovered, so it may
+		// only see files in which every page is sound.
 		for _, f := range []*disk.File{s.log, s.runs} {
 			if err := s.opts.Verify(f.Path(), true); err != nil {
 				problem("%v", err)
@@ -59,10 +59,10 @@ func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err
 	return c, nil
 }
 
-// auditor counts what is stored by what it belongs to.
+// auditor counts the stored records by epoch and provider.
 type auditor struct {
 	problem func(format string, args ...any)
-	twin    *Store // as an open of these files would make it
+	twin    *Store // a second Store in the state that an open of these files would give
 	peers   map[uint32]*auditedPeer
 	epochs  map[uint32]int64 // records by epoch id
 	tables  map[[idLen]byte]uint32
@@ -105,7 +105,7 @@ func audit(s *Store, logTx, runsTx *bbolt.Tx, problem func(string, ...any)) (Con
 	return a.Contents, nil
 }
 
-// checkPeers compares the buckets about providers with each other.
+// checkPeers compares the buckets of providers with each other.
 func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 	last, err := disk.BucketOf(tx, bucketLast)
 	if err != nil {
@@ -128,7 +128,7 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 			return err
 		}
 		if p == nil || string(p.id) != string(id) || number >= led.state.nextNumber {
-			a.problem("provider %x: number %d is another's or nobody's", id, number)
+			a.problem("provider %x: number %d belongs to another provider or to none", id, number)
 			return nil
 		}
 		if a.peers[number] != nil {
@@ -163,7 +163,7 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 	return nil
 }
 
-// copies returns how many records the runs say that they have.
+// copies returns the number of records according to the rows of the runs.
 func (a *auditor) copies() (n int64) {
 	for _, r := range a.twin.view.Load().runs {
 		n += r.records
@@ -171,7 +171,8 @@ func (a *auditor) copies() (n int64) {
 	return n
 }
 
-// addTable takes the newest state of records from a table; newer ones came before.
+// addTable adds the state of records from a table. It ignores records that a newer table
+// contains.
 func (a *auditor) addTable(t *table) {
 	for i := range t.entries[:t.n] {
 		e := &t.entries[i]
@@ -182,12 +183,12 @@ func (a *auditor) addTable(t *table) {
 	}
 }
 
-// begin begins a step in which so many records are expected.
+// begin starts a step in which total records are expected.
 func (a *auditor) begin(step string, total int64) *disk.Meter {
 	return disk.NewMeter(a.twin.opts.Progress, Progress{Step: step, Total: total})
 }
 
-// checkRuns looks at each run for itself.
+// checkRuns checks each run.
 func (a *auditor) checkRuns(tx *bbolt.Tx) error {
 	known := make(map[uint32]bool)
 	m := a.begin("checking provider records", a.copies())
@@ -242,12 +243,12 @@ func (a *auditor) checkRun(tx *bbolt.Tx, r *run, m *disk.Meter) error {
 				seg++
 				left = r.segments[seg].records
 				if r.segments[seg].start != rec.key {
-					a.problem("run %d: segment %d begins elsewhere", r.number, seg)
+					a.problem("run %d: segment %d begins at another record", r.number, seg)
 				}
 			}
 			left--
 			if !r.maybe(&rec.key, a.twin.seed.hash(&rec.key)) {
-				a.problem("run %d: the filter denies record %x", r.number, recs[:idLen])
+				a.problem("run %d: the filter excludes record %x", r.number, recs[:idLen])
 			}
 			n++
 		}
@@ -259,8 +260,7 @@ func (a *auditor) checkRun(tx *bbolt.Tx, r *run, m *disk.Meter) error {
 	return err
 }
 
-// countRuns goes through all runs at once, in order, and counts each record that
-// no table knows better.
+// countRuns walks all runs together, in order, and counts each record that is not in a table.
 func (a *auditor) countRuns(tx *bbolt.Tx) error {
 	var ins []*input
 	for _, r := range a.twin.view.Load().runs {
@@ -296,7 +296,7 @@ func (a *auditor) count(number, expires uint32) {
 	a.Records++
 	e := a.twin.led.state.epoch(epochOf(expires))
 	if e == nil {
-		a.problem("a record of provider %d is in epoch %d, which there is not", number, epochOf(expires))
+		a.problem("a record of provider %d is in epoch %d, which does not exist", number, epochOf(expires))
 		return
 	}
 	a.epochs[e.id]++
@@ -305,7 +305,7 @@ func (a *auditor) count(number, expires uint32) {
 	}
 	p := a.peers[number]
 	if p == nil {
-		a.problem("a record names provider %d, who is not known", number)
+		a.problem("a record names provider %d, which is unknown", number)
 		return
 	}
 	p.found.add(e.id, 1)
@@ -314,7 +314,7 @@ func (a *auditor) count(number, expires uint32) {
 	}
 }
 
-// compare holds what was counted against what is written down.
+// compare compares the counted numbers with the stored ones.
 func (a *auditor) compare() {
 	st := &a.twin.led.state
 	if st.providers != a.Providers {

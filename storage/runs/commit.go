@@ -11,87 +11,87 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// ledger is the committer's: what the log holds, as of the last commit, and what
-// makes the next one quick.
+// ledger is the state of the committer: the content of the log as of the last commit, and
+// caches that make the next commit quick.
 type ledger struct {
 	state  state
 	active *table
-	since  time.Time // when the active table got its first record
+	since  time.Time // when the active table received its first record
 	peers  *peerCache
 	drops  uint64               // epochs dropped since open
-	hot    map[recordKey]uint32 // keys that take no newcomers before this time
-	latest uint32               // time of a record added, unless the clock was set back since
+	hot    map[recordKey]uint32 // keys that refuse new providers until this time
+	latest uint32               // time of the latest record added, reset when the clock is set back
 	chores []chore              // oldest first
 	gather gather
 
-	// Of the running commit; used again.
+	// Reused by each commit.
 	work       []work
 	logEntries []byte   // to be appended to the log
-	staged     []*entry // entries of the active table
+	staged     []*entry // entries of the active table that this commit changes
 	errs       []error
 }
 
-// maxHot bounds the keys known to be full.
+// maxHot bounds the keys in hot.
 const maxHot = 4096
 
-// work is what is known of an op before it is applied.
+// work is what is known about an op before it is applied.
 type work struct {
-	peer   *peer  // nil: not known to the log
+	peer   *peer  // nil: not in the log
 	hash   uint64 // of the key
 	old    uint32 // latest expiry of the record in any run
-	copies int64  // of the key's records in runs, at most
+	copies int64  // upper bound on the records of the key in runs
 }
 
-// txn is a write transaction of the log on its way to its commit.
+// txn is an open write transaction of the log.
 type txn struct {
 	store *Store
 	led   *ledger // the store's
 	tx    *bbolt.Tx
 	view  *view
-	state state // as it will be
-	last  bool  // the rest of the writes belongs to the next transaction
+	state state // the state after the commit
+	last  bool  // the remaining writes belong to the next transaction
 
-	// Why newcomers, any records, and even removals are refused; nil: they are taken.
+	// Why new records, all records, or even removals are refused. Nil: they are accepted.
 	noNew, noAdds, noRemovals error
 
 	touched   []*peer  // changed by this transaction
-	stored    []*peer  // whose tally it stores
-	lowered   []*peer  // whose last epoch is an earlier one than before
-	forgotten []*peer  // which it removes
-	infos     []*info  // to be shown
-	ended     int      // chores that it ends
-	begun     int      // providers of the next chore that it has dealt with
-	after     []func() // called when it is durable
-	rotate    bool     // the active table is then replaced
+	stored    []*peer  // whose tally this transaction stores
+	lowered   []*peer  // whose last epoch is now earlier
+	forgotten []*peer  // removed by this transaction
+	infos     []*info  // to be published
+	ended     int      // chores that this transaction completes
+	begun     int      // providers of the next chore that have been processed
+	after     []func() // called once the transaction is durable
+	rotate    bool     // replace the active table afterwards
 
-	removalsBefore int // of the active table, for undo
+	removalsBefore int // length of the active table's removals before, for undo
 }
 
-// committer makes writes durable until the queue is closed and empty. It is the one
+// committer makes writes durable until the queue is closed and empty. It is the only
 // goroutine that writes the log, the tables and the ledger. For each batch:
 //
-//  1. The queue hands the batch over when a caller waits for it, when it has grown large
-//     (queue.eager), or when the commit window has passed. Writes that come from now on go
-//     into the next batch.
-//  2. makeRoom rotates if the active table has no room for the batch. If there are
-//     maxTables tables already, it first waits for the builder to write one out.
-//  3. try begins a transaction, and prepare looks up what the runs have of each record.
-//  4. apply applies the writes in the order in which they came. Each is refused, or staged
-//     in the active table and added to the entries for the log.
-//  5. finish writes the entries, the tallies that are due and the state; then the file
+//  1. The queue returns the batch when a caller waits for it, when it has grown large
+//     (queue.eager), or when the commit window has passed. Later writes go into the next
+//     batch.
+//  2. makeRoom rotates if the batch does not fit into the active table. If there are already
+//     maxTables tables, it first waits for the builder to write one out.
+//  3. try begins a transaction, and prepare looks up each record in the runs.
+//  4. apply applies the writes in order. Each is refused, or staged in the active table and
+//     added to the entries for the log.
+//  5. finish writes the entries, the tallies that are due and the state. Then the file
 //     commits, with an fsync.
-//  6. show publishes what was staged, and the new state.
-//  7. commit gives each caller that waits the result of its write.
+//  6. show publishes the staged entries and the new state.
+//  7. commit sends the results to the waiting callers.
 //
-// It relies on these invariants, and keeps them:
+// Its invariants:
 //
 //   - Nothing is visible or acknowledged before it is durable.
-//   - If step 4 or 5 fails, undo leaves ledger and tables as the last commit left them.
-//   - A write that cannot be applied fails alone; the others of its batch are tried again,
+//   - If step 4 or 5 fails, undo restores the ledger and the tables to the last commit.
+//   - A write that cannot be applied fails alone. The other writes of its batch are retried
 //     one by one.
-//   - A transaction is open only while the committer works. It does not wait for the
-//     builder, for a caller or for the queue.
-//   - After ErrFailed no transaction is begun.
+//   - A transaction is open only while the committer works. It does not wait for the builder,
+//     a caller or the queue meanwhile.
+//   - After ErrFailed, no transaction is begun.
 func (s *Store) committer() {
 	defer close(s.committed)
 	timer := time.NewTimer(time.Hour)
@@ -116,12 +116,12 @@ func (s *Store) committer() {
 	}
 }
 
-// lingerMost bounds how long the committer waits for those it has just answered.
+// lingerMost bounds how long the committer waits for the callers that it has just answered.
 const lingerMost = 100 * time.Microsecond
 
-// linger lets those whose n writes were just answered come again before the next
-// commit begins. Otherwise the callers split into two groups, and each waits for the
-// commit of the other.
+// linger gives the callers of the n writes that were just answered time to write again before
+// the next commit begins. Otherwise the callers split into two groups, and each group waits
+// for the other's commit.
 func (s *Store) linger(n int) {
 	if n < 2 {
 		return
@@ -137,7 +137,8 @@ func (s *Store) linger(n int) {
 	}
 }
 
-// idle returns how long to wait if the queue asks for wait (negative: for ever).
+// idle returns how long to wait. wait is the time that the queue asks for (negative: until
+// woken).
 func (s *Store) idle(wait time.Duration) time.Duration {
 	most := time.Hour
 	if !s.led.active.empty() {
@@ -152,7 +153,7 @@ func (s *Store) idle(wait time.Duration) time.Duration {
 	return most
 }
 
-// housekeep does what is due when nothing is to be written.
+// housekeep does maintenance that is due while there are no writes.
 func (s *Store) housekeep() {
 	if s.queue.len() > 0 || s.failure.Err() != nil {
 		return
@@ -166,9 +167,9 @@ func (s *Store) housekeep() {
 	}
 }
 
-// commit makes a batch durable in one transaction and answers who waits. If one
-// of the writes turns out to be impossible, each is tried alone, so that a damaged
-// page fails only the writes that need it.
+// commit makes a batch durable in one transaction and answers the waiting callers. If one of
+// the writes cannot be applied, each write is retried alone, so that a damaged page fails
+// only the writes that need it.
 func (s *Store) commit(b *batch) {
 	s.led.errs = append(s.led.errs[:0], make([]error, len(b.ops))...)
 	results := s.led.errs
@@ -187,7 +188,7 @@ func (s *Store) commit(b *batch) {
 			results[i] = err
 		}
 	}
-	clear(s.led.staged) // of tables that would be kept
+	clear(s.led.staged) // do not keep their tables in memory
 	bad := 0
 	for i, err := range results {
 		if err != nil {
@@ -203,14 +204,14 @@ func (s *Store) commit(b *batch) {
 	}
 }
 
-// applyError is an error of one write, as opposed to one of the commit.
+// applyError is an error of one write, in contrast to an error of the commit.
 type applyError struct{ error }
 
 func (e *applyError) Unwrap() error { return e.error }
 
-// transact applies writes and commits them, in one transaction if none of them
-// ends it. results receives the outcome of each; a returned error is that of all
-// but the first done.
+// transact applies and commits writes, in one transaction unless a write must be the last of
+// its transaction. results receives the outcome of each write. A returned error applies to
+// all except the first done writes.
 func (s *Store) transact(ops []op, results []error) (done int, err error) {
 	for {
 		if err := s.failure.Err(); err != nil {
@@ -223,15 +224,15 @@ func (s *Store) transact(ops []op, results []error) (done int, err error) {
 		n, err := s.try(ops[done:], results[done:], full)
 		done += n
 		switch {
-		case errors.Is(err, errGone): // the next view does without the run
+		case errors.Is(err, errGone): // retry with the next view, which does not contain the run
 		case err != nil || done == len(ops):
 			return done, err
 		}
 	}
 }
 
-// try makes one transaction of the first n writes. If the tables are full, only
-// calls are done.
+// try runs one transaction with the first n writes. full is the error if all tables are full;
+// then only calls are executed.
 func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	start := time.Now()
 	tx, err := s.log.Begin()
@@ -265,8 +266,8 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	return n, nil
 }
 
-// apply runs writes until one of them is to be the last, and stores what follows
-// from them.
+// apply applies writes until one of them must be the last of the transaction, and then stores
+// the changes.
 func (x *txn) apply(ops []op, results []error) (n int, err error) {
 	if err := x.prepare(ops); err != nil {
 		return 0, err
@@ -301,8 +302,8 @@ func (x *txn) finish() error {
 		return err
 	}
 	for _, p := range x.touched {
-		// Providers that announce a single record and never come again do not
-		// stay in memory until the table is full.
+		// Store the tallies of new providers at once, so that those that announce a single
+		// record and never come again do not stay in memory until the table is full.
 		if p.fresh && !p.gone {
 			if err := x.storeTally(p); err != nil {
 				return err
@@ -336,7 +337,7 @@ func (x *txn) storeTally(p *peer) error {
 	return counts.Put(disk.U32(p.number), p.encodeCounts(x.state.commitNo))
 }
 
-// undo takes back what apply changed in memory.
+// undo reverts the changes of apply in memory.
 func (x *txn) undo() {
 	clear(x.led.hot)
 	for _, e := range x.led.staged {
@@ -356,7 +357,7 @@ func (x *txn) undo() {
 	}
 }
 
-// show makes current what is now durable, and readers see it.
+// show publishes what is now durable to readers.
 func (x *txn) show() {
 	for _, p := range x.touched {
 		p.before, p.fresh, p.dirty = nil, false, true
@@ -390,8 +391,8 @@ func (x *txn) show() {
 	}
 }
 
-// makeRoom makes sure that the records of ops fit the active table, and waits for
-// the builder if all tables are full.
+// makeRoom makes sure that the records of ops fit into the active table. If all tables are
+// full, it waits for the builder.
 func (s *Store) makeRoom(ops []op) error {
 	n := 0
 	for i := range ops {
@@ -415,8 +416,8 @@ func (s *Store) makeRoom(ops []op) error {
 	return nil
 }
 
-// rotate makes a new active table with room for n records, and has the builder
-// write out the old one.
+// rotate creates a new active table for at least n records and lets the builder write out the
+// old one.
 func (s *Store) rotate(n int) {
 	old := s.led.active
 	t := newTable(old.gen+1, max(n, s.opts.TableRecords))
@@ -429,7 +430,7 @@ func (s *Store) rotate(n int) {
 	s.builder.notify()
 }
 
-// call has the committer run fn in a transaction and waits until it is durable.
+// call lets the committer run fn in a transaction and waits until it is durable.
 func (s *Store) call(name string, fn func(x *txn) error) error {
 	if err := s.writable(); err != nil {
 		return err

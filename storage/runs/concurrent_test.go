@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// TestConcurrent has writers, removers, readers, expiry and backups at work at
-// once, while tables are written out, merged and dropped. What was acknowledged
-// is seen at once and until it is removed.
+// TestConcurrent runs writers, removers, readers, expiry and backups concurrently, while
+// tables are written out, merged and dropped. Acknowledged records are visible at once and
+// until they are removed.
 func TestConcurrent(t *testing.T) {
 	o := tiny()
 	o.TableRecords = 300
@@ -38,7 +38,7 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	for g := range 2 {
-		wg.Go(func() { // of everybody's keys: errors and disorder only
+		wg.Go(func() { // keys of all writers: checks for errors and wrong order only
 			rng := rand.New(rand.NewPCG(uint64(g), 1))
 			var dst []records.Provider
 			for time.Now().Before(deadline) && !t.Failed() {
@@ -81,7 +81,7 @@ func TestConcurrent(t *testing.T) {
 	checked(t, s)
 }
 
-// writerTwin writes keys that nobody else does, and knows what it wrote.
+// writerTwin writes keys that no other goroutine writes, and records what it wrote.
 type writerTwin struct {
 	t     *testing.T
 	s     *Store
@@ -116,14 +116,14 @@ func (w *writerTwin) step(i int) {
 	w.look(now, key, id)
 }
 
-// look reads a key back.
+// look reads a key and compares it.
 func (w *writerTwin) look(now time.Time, key string, id kad.PeerID) {
 	list, err := w.s.Providers(nil, now, []byte(key), 100)
 	if err != nil {
 		w.t.Error(err)
 	}
 	if w.clock.Load() > now.Unix()+3600 {
-		return // this goroutine was left behind; what it knows may have been dropped
+		return // this goroutine fell behind; its records may have been dropped
 	}
 	got := map[string]int64{}
 	for _, p := range list {
@@ -141,19 +141,19 @@ func (w *writerTwin) look(now time.Time, key string, id kad.PeerID) {
 	}
 }
 
-// TestQueueFull: when the queue is full adverts are refused, those of known records
-// last, and durable writes go on longer.
+// TestQueueFull checks that a full queue refuses new records first and known records later,
+// and durable writes last.
 func TestQueueFull(t *testing.T) {
 	o := Options{NoSync: true, CommitWindow: time.Minute, MaxPending: 40}
 	s := open(t, t.TempDir(), o)
-	s.queue.eager = 1000 // the queue is not to empty itself
+	s.queue.eager = 1000 // the queue must not empty itself
 	require.NoError(t, s.addAt(start, 0, true))
 	for i := range 30 {
 		require.NoError(t, s.addAt(start, 1+i, false))
 	}
 	require.ErrorIs(t, s.addAt(start, 99, false), records.ErrBusy)
 	for range 10 {
-		require.NoError(t, s.addAt(start, 0, false), "a refresh finds room")
+		require.NoError(t, s.addAt(start, 0, false), "a republished record still fits")
 	}
 	require.ErrorIs(t, s.addAt(start, 0, false), records.ErrBusy)
 	require.EqualValues(t, 2, s.Stats().Refused.Busy)
@@ -166,8 +166,8 @@ func TestQueueFull(t *testing.T) {
 	checked(t, s)
 }
 
-// TestHotKey: a flooded key keeps its providers, takes no newcomers, and refusing
-// them is cheap.
+// TestHotKey checks that a flooded key keeps its providers and refuses new ones, and that
+// refusing them is cheap.
 func TestHotKey(t *testing.T) {
 	s := open(t, t.TempDir(), Options{NoSync: true})
 	add := func(i int, at time.Time) error {
@@ -181,7 +181,7 @@ func TestHotKey(t *testing.T) {
 		require.ErrorIs(t, add(10_000+i, start), records.ErrQuota)
 	}
 	require.EqualValues(t, 5000, s.Stats().Refused.PerKey)
-	require.EqualValues(t, records.DefaultMaxProvidersPerKey, s.Stats().Providers, "a refused newcomer is not remembered")
+	require.EqualValues(t, records.DefaultMaxProvidersPerKey, s.Stats().Providers, "a refused provider is not stored")
 	require.NoError(t, add(7, start.Add(time.Minute)))
 	list, err := s.Providers(nil, start, []byte("hot"), 20)
 	require.NoError(t, err)
@@ -190,8 +190,8 @@ func TestHotKey(t *testing.T) {
 	checked(t, s)
 }
 
-// TestMaxBytes: what is new is refused before the files reach their bound, what is
-// known can still be refreshed, and when epochs are dropped all is well again.
+// TestMaxBytes checks that new records are refused before the files reach their bound, that
+// known ones can still be republished, and that the store recovers when epochs are dropped.
 func TestMaxBytes(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{NoSync: true, MaxBytes: MinMaxBytes, MaxPending: 1 << 20})
@@ -211,8 +211,8 @@ func TestMaxBytes(t *testing.T) {
 	require.EqualValues(t, refused, st.Refused.Full)
 	require.Greater(t, st.Records, int64(200_000))
 	fresh := w.record(5, now.Add(records.MaxTTL))
-	require.NoError(t, s.AddProvider(now, fresh.Key, fresh.Provider, true), "a refresh")
-	for i := range uint64(200) { // until even those do not fit
+	require.NoError(t, s.AddProvider(now, fresh.Key, fresh.Provider, true), "a republished record")
+	for i := range uint64(200) { // until even republished records do not fit
 		var ads []ProviderRecord
 		for j := range uint64(10_000) {
 			ads = append(ads, w.record((i*10_000+j)%uint64(st.Records), now.Add(records.MaxTTL)))
@@ -233,7 +233,7 @@ func TestMaxBytes(t *testing.T) {
 		out, err := s.Expire(now)
 		return err == nil && !out.More && s.Stats().Records == 0
 	}, 2*time.Minute, time.Millisecond)
-	require.Eventually(t, func() bool { // the log is emptied with the next commits
+	require.Eventually(t, func() bool { // the next commits empty the log
 		_, err = s.AddProviders(now, w.batch(10_000, now), true)
 		return err == nil
 	}, 2*time.Minute, time.Millisecond, "%v", err)

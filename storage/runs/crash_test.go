@@ -21,8 +21,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// crashChildEnv makes the test binary a child that writes until it is killed. Its
-// value is the directory; the second variable is the time it begins at.
+// crashChildEnv turns the test binary into a child that writes until it is killed. Its value
+// is the directory. The second variable is the child's start time.
 const (
 	crashChildEnv = "HOLDFAST_RUNS_CRASH_CHILD"
 	crashTimeEnv  = "HOLDFAST_RUNS_CRASH_TIME"
@@ -36,9 +36,9 @@ func crashOptions() Options {
 	return o
 }
 
-// crashChild adds, refreshes and removes records in a time of its own, in which a
-// record is a second, and says what was acknowledged: "a" and "A" before and after
-// an addition, "r" and "R" around a removal.
+// crashChild adds, republishes and removes records on a clock of its own, on which a record
+// takes a second. It prints what was acknowledged: "a" and "A" before and after an addition,
+// "r" and "R" before and after a removal.
 func crashChild() {
 	s, err := Open(os.Getenv(crashChildEnv), crashOptions())
 	if err != nil {
@@ -52,7 +52,7 @@ func crashChild() {
 	say := func(format string, args ...any) {
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Printf(format, args...) // unbuffered: what was said has been said
+		fmt.Printf(format, args...) // unbuffered, so that nothing printed is lost
 	}
 	var wg sync.WaitGroup
 	for g := range 8 {
@@ -87,7 +87,7 @@ func crashChild() {
 	wg.Wait()
 }
 
-// acked is what the child's reports say about a record.
+// acked is the state of a record according to the child's output.
 type acked struct {
 	known, doubt bool // doubt: a removal had begun
 	expires      int64
@@ -99,7 +99,7 @@ type crashLedger struct {
 	acks  int
 }
 
-// read takes in what a child said before it was killed.
+// read parses the output of a child that was killed.
 func (l *crashLedger) read(t *testing.T, r io.Reader) {
 	sc := bufio.NewScanner(r)
 	for sc.Scan() {
@@ -110,7 +110,7 @@ func (l *crashLedger) read(t *testing.T, r io.Reader) {
 			t.Errorf("the child failed: %s", sc.Text())
 		}
 		if n < 5 {
-			continue // the last line, cut
+			continue // the last line may be truncated
 		}
 		l.now = max(l.now, now)
 		a := l.acked[[2]string{key, id}]
@@ -134,7 +134,7 @@ func (l *crashLedger) read(t *testing.T, r io.Reader) {
 	}
 }
 
-// check holds the store against what was acknowledged.
+// check compares the store with what was acknowledged.
 func (l *crashLedger) check(t *testing.T, s *Store) {
 	now := time.Unix(l.now, 0)
 	for k, a := range l.acked {
@@ -153,8 +153,8 @@ func (l *crashLedger) check(t *testing.T, s *Store) {
 	}
 }
 
-// TestKill kills a process that writes, at random moments, again and again on the
-// same files: nothing acknowledged is lost and the files are in order.
+// TestKill kills a writing process at random moments, repeatedly on the same files. Nothing
+// acknowledged is lost, and the files are valid.
 func TestKill(t *testing.T) {
 	rounds, _ := strconv.Atoi(os.Getenv("HOLDFAST_KILLS"))
 	if rounds == 0 {
@@ -196,8 +196,8 @@ func killChild(t *testing.T, l *crashLedger, dir string, after time.Duration) {
 	_ = cmd.Wait()
 }
 
-// TestCreationCutShort opens what a kill may leave of the first Open: files that
-// bbolt has made, without our buckets.
+// TestCreationCutShort opens the files that a kill may leave during the first Open: bbolt has
+// created them, but our buckets are missing.
 func TestCreationCutShort(t *testing.T) {
 	for _, names := range [][]string{{LogName}, {LogName, RunsName}} {
 		dir := t.TempDir()
@@ -212,8 +212,8 @@ func TestCreationCutShort(t *testing.T) {
 	}
 }
 
-// TestFileMissing opens a store of which a file is gone or empty: that is damage,
-// as often as it is tried.
+// TestFileMissing opens a store in which a file is missing or empty. This is damage at every
+// attempt.
 func TestFileMissing(t *testing.T) {
 	for _, name := range []string{LogName, RunsName} {
 		for _, lose := range []func(path string) error{
@@ -233,7 +233,7 @@ func TestFileMissing(t *testing.T) {
 	}
 }
 
-// killed closes a store without what a clean close does.
+// killed closes a store without the steps of a clean close.
 func killed(t testing.TB, s *Store) {
 	s.closing.Do(func() {
 		s.closed.Store(true)

@@ -10,25 +10,25 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// epoch is what is counted of the records whose newest copy expires in the same
-// span of time.
+// epoch contains the counters of the records whose newest copy expires in the same three
+// hours.
 type epoch struct {
 	epochRef
-	born    uint64 // the commit that made it
-	records int64  // whose newest copy is in this epoch
-	newest  uint32 // latest expiry; nothing lives at or after
+	born    uint64 // the commit that created it
+	records int64  // records whose newest copy is in this epoch
+	newest  uint32 // latest expiry; no record is live at or after it
 }
 
-// state is what the log says of the whole store. It is written with every commit
-// and therefore right after any crash. Runs of an epoch that is not in it are
-// garbage: that is how an epoch is dropped.
+// state is the log's description of the whole store. Every commit writes it, so it is correct
+// after any crash. Runs of an epoch that is not in the state are garbage: this is how an
+// epoch is dropped.
 type state struct {
 	commitNo   uint64 // number of this commit
-	gen        uint32 // generation of the log that it wrote to
+	gen        uint32 // generation of the log to which it wrote
 	nextEpoch  uint32 // id of the next epoch
-	nextNumber uint32 // of the next provider
+	nextNumber uint32 // number of the next provider
 	providers  int64
-	clean      bool // the last user closed the files properly
+	clean      bool // the files were closed properly
 	epochs     []epoch
 }
 
@@ -38,7 +38,7 @@ func (s *state) clone() state {
 	return c
 }
 
-// epoch returns the epoch of a number, or nil.
+// epoch returns the epoch with a number, or nil.
 func (s *state) epoch(number uint32) *epoch {
 	i, ok := s.search(number)
 	if !ok {
@@ -51,7 +51,7 @@ func (s *state) search(number uint32) (int, bool) {
 	return slices.BinarySearchFunc(s.epochs, number, func(e epoch, n uint32) int { return cmp.Compare(e.epoch, n) })
 }
 
-// open returns the epoch of a number, made if there is none.
+// open returns the epoch with a number, which it creates if needed.
 func (s *state) open(number uint32) *epoch {
 	i, ok := s.search(number)
 	if !ok {
@@ -61,12 +61,12 @@ func (s *state) open(number uint32) *epoch {
 	return &s.epochs[i]
 }
 
-// has reports whether an epoch of this id exists.
+// has reports whether an epoch with this id exists.
 func (s *state) has(id uint32) bool {
 	return slices.ContainsFunc(s.epochs, func(e epoch) bool { return e.id == id })
 }
 
-// due returns the epochs in which everything expired at limit or before.
+// due returns the epochs in which every record expired at limit or before.
 func (s *state) due(limit uint32) (due []epoch) {
 	for _, e := range s.epochs {
 		if e.newest <= limit {
@@ -84,8 +84,8 @@ func (s *state) records() (n int64) {
 	return n
 }
 
-// encode returns the state's row. Twenty epochs make it 600 bytes, so that the
-// bucket stays within its parent's page.
+// encode returns the row of the state. With twenty epochs it has 600 bytes, so that the
+// bucket still fits in its parent's page.
 func (s *state) encode() []byte {
 	row := disk.NewRow(64 + 28*len(s.epochs))
 	row = binary.BigEndian.AppendUint64(row, s.commitNo)
@@ -127,7 +127,7 @@ func decodeState(row []byte) (s state, err error) {
 	return s, d.End(bucketMeta)
 }
 
-// loadState reads the state of a transaction of the log.
+// loadState reads the state as of a transaction of the log.
 func loadState(tx *bbolt.Tx) (state, error) {
 	meta, err := disk.BucketOf(tx, bucketMeta)
 	if err != nil {

@@ -10,19 +10,18 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// expireStep bounds the providers that one call of Expire forgets.
+// expireStep bounds the providers that one call of Expire removes.
 const expireStep = 1000
 
-// expiry is what a transaction of Expire did.
+// expiry is the result of an Expire transaction.
 type expiry struct {
 	removed int64
 	more    bool
-	freed   []<-chan struct{} // closed when what was dropped takes up no room
+	freed   []<-chan struct{} // closed when the dropped records no longer use space
 }
 
-// Expire removes the epochs in which everything expired records.ExpireGrace before
-// now or earlier, and providers of which nothing is left. It neither reads nor
-// writes what stays.
+// Expire removes the epochs in which every record expired at least records.ExpireGrace before
+// now, and providers without records. It neither reads nor writes the records that stay.
 func (s *Store) Expire(now time.Time) (out records.Expired, err error) {
 	limit := seconds(now.Add(-records.ExpireGrace))
 	var did expiry
@@ -37,13 +36,13 @@ func (s *Store) Expire(now time.Time) (out records.Expired, err error) {
 	s.expired.Add(did.removed)
 	for _, freed := range did.freed {
 		if s.await("expire", freed) != nil {
-			break // it will be freed later
+			break // they will be freed later
 		}
 	}
 	return out, nil
 }
 
-// await waits for the builder.
+// await waits for the builder to close done.
 func (s *Store) await(op string, done <-chan struct{}) error {
 	for {
 		h := s.builder.health.Load()
@@ -60,7 +59,7 @@ func (s *Store) await(op string, done <-chan struct{}) error {
 	}
 }
 
-// expire drops what is due at limit.
+// expire drops everything due at limit.
 func (x *txn) expire(limit uint32) (did expiry, err error) {
 	if due := x.state.due(limit); len(due) > 0 {
 		did.removed, did.freed = x.drop(due)
@@ -69,9 +68,9 @@ func (x *txn) expire(limit uint32) (did expiry, err error) {
 	return did, err
 }
 
-// drop takes epochs out of the state. With that their runs are garbage, whatever
-// happens now, and so are their records in tables: see table.kill. The transaction
-// ends with it, so that what comes next finds nothing of them.
+// drop removes epochs from the state. From then on their runs are garbage, whatever happens,
+// and so are their records in tables (see table.kill). It ends the transaction, so that later
+// writes do not find these epochs.
 func (x *txn) drop(due []epoch) (removed int64, freed []<-chan struct{}) {
 	for _, e := range due {
 		removed += e.records
@@ -84,7 +83,7 @@ func (x *txn) drop(due []epoch) (removed int64, freed []<-chan struct{}) {
 		if !slices.ContainsFunc(due, func(e epoch) bool { return t.hasEpoch(e.epoch) }) {
 			continue
 		}
-		// The active table must not get records of a later epoch of that number.
+		// The active table must not receive records of a later epoch with the same number.
 		x.rotate = x.rotate || i == 0
 		freed = append(freed, t.flushed)
 		x.after = append(x.after, func() { t.kill(due) })
@@ -94,7 +93,7 @@ func (x *txn) drop(due []epoch) (removed int64, freed []<-chan struct{}) {
 	return removed, append(freed, done)
 }
 
-// discard takes the runs of epochs out of the view and gives them to the builder.
+// discard removes the runs of epochs from the view and passes them to the builder.
 func (s *Store) discard(due []epoch, done chan struct{}) {
 	var gone []*run
 	s.change(func(v *view) bool {
@@ -110,8 +109,8 @@ func (s *Store) discard(due []epoch, done chan struct{}) {
 	s.builder.discard(gone, done)
 }
 
-// collect forgets providers whose newest record was in an epoch before the given
-// one, at most expireStep, and tells whether there are more.
+// collect removes at most expireStep providers whose newest record was in an epoch before the
+// given one, and reports whether there are more.
 func (x *txn) collect(before uint32) (more bool, err error) {
 	last, err := disk.BucketOf(x.tx, bucketLast)
 	if err != nil {
@@ -126,7 +125,7 @@ func (x *txn) collect(before uint32) (more bool, err error) {
 		}
 		gone = append(gone, [8]byte(k))
 	}
-	// What comes next in the batch may have been prepared with one of them.
+	// Later writes of the batch may have been prepared with one of these providers.
 	x.last = x.last || len(gone) > 0
 	for _, k := range gone {
 		if err := x.forget(binary.BigEndian.Uint32(k[4:])); err != nil {

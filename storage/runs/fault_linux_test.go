@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// swapper keeps the files of a store, to put another device under one of them.
+// swapper holds the files of a store, to replace one of them with a device.
 type swapper struct {
 	mu    sync.Mutex
 	files map[string]*os.File
@@ -35,8 +35,8 @@ func (w *swapper) open(name string, flag int, perm os.FileMode) (*os.File, error
 	return f, err
 }
 
-// swap puts the device under the file and returns what takes it away again.
-// /dev/null takes writes but no fsync; /dev/full takes no writes.
+// swap replaces the file with the device and returns a function that restores it. /dev/null
+// accepts writes but no fsync; /dev/full accepts no writes.
 func (w *swapper) swap(t *testing.T, path, device string) (undo func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -64,8 +64,8 @@ func (s *Store) hasAt(t *testing.T, now time.Time, i int) bool {
 	return len(list) > 0
 }
 
-// TestFsyncFails: after a failed fsync nothing is acknowledged any more, what was
-// is served, and the next open finds it.
+// TestFsyncFails checks that after a failed fsync nothing more is acknowledged, stored
+// records are still served, and the next open finds them.
 func TestFsyncFails(t *testing.T) {
 	for _, name := range []string{LogName, RunsName} {
 		t.Run(name, func(t *testing.T) {
@@ -106,8 +106,8 @@ func TestFsyncFails(t *testing.T) {
 	}
 }
 
-// TestDiskFull: with a full disk writes are refused and reads go on; when there is
-// room again so do writes.
+// TestDiskFull checks that a full disk refuses writes while reads keep working, and that
+// writes succeed again when there is space.
 func TestDiskFull(t *testing.T) {
 	for _, name := range []string{LogName, RunsName} {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestFreeingFails has an Expire come after runs that cannot be freed.
+// TestFreeingFails runs Expire after runs that cannot be freed.
 func TestFreeingFails(t *testing.T) {
 	o := tiny()
 	o.shape.retry = time.Millisecond
@@ -154,7 +154,7 @@ func TestFreeingFails(t *testing.T) {
 	require.NoError(t, s.runs.Update(func(tx *bbolt.Tx) error {
 		rows, err := disk.BucketOf(tx, bucketRuns)
 		if err == nil {
-			_, err = rows.CreateBucket(disk.U32(9999)) // is no row and cannot be deleted as one
+			_, err = rows.CreateBucket(disk.U32(9999)) // a bucket in place of a row, which cannot be deleted as a row
 		}
 		return err
 	}))
@@ -171,8 +171,8 @@ func TestFreeingFails(t *testing.T) {
 	require.Empty(t, s.view.Load().runs)
 }
 
-// TestFailedCommit lets bbolt's commit fail in ways of every kind. Readers go on, and so
-// does a check: a commit that panicked does not keep the lock of the writer.
+// TestFailedCommit makes bbolt's commit fail in every way. Reads and a check keep working: a
+// commit that panicked does not keep the writer lock.
 func TestFailedCommit(t *testing.T) {
 	for _, c := range []struct {
 		name string

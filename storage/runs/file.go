@@ -10,18 +10,18 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// PageSize is that of the files whatever the machine's, so that blocks fill pages.
+// PageSize is the page size of the files on every machine, so that blocks fill pages.
 const PageSize = 4096
 
-// The steps in which the files grow, see disk.FileOptions. A small store grows in steps of
-// no more than a 64th of what a file may reach.
+// The steps by which the files grow (see disk.FileOptions). A small store grows in steps of
+// at most a 64th of the maximum size of the file.
 const (
 	minGrowth  = 256 << 10
 	logGrowth  = 4 << 20
 	runsGrowth = 16 << 20
 )
 
-// openFile opens a file that may reach most bytes, after a check of its structure.
+// openFile opens a file of at most most bytes, after a check of its structure.
 func (s *Store) openFile(path string, most, growth int64) (*disk.File, error) {
 	if err := s.opts.Verify(path, false); err != nil {
 		return nil, err
@@ -40,8 +40,8 @@ func (s *Store) openFile(path string, most, growth int64) (*disk.File, error) {
 	})
 }
 
-// readThrough reads a file from its beginning to its end, which brings it into
-// the page cache twenty times faster than bbolt's walk would.
+// readThrough reads a file sequentially. This loads it into the page cache twenty times
+// faster than bbolt's walk.
 func readThrough(path string, _ bool) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,13 +61,13 @@ func readThrough(path string, _ bool) error {
 	}
 }
 
-// fits returns ErrFull if a transaction that needs so many bytes should not be tried: one
-// that fails makes bbolt walk the whole file. A 32nd of the file is kept for transactions
-// that make room: if they could not commit, a full file would stay full.
+// fits returns ErrFull if a transaction that needs this many bytes should not be attempted,
+// because a failed one makes bbolt walk the whole file. A 32nd of the file is reserved for
+// transactions that free space: if they could not commit, a full file would stay full.
 func fits(f *disk.File, bytes int64) error {
 	left := f.Left()
 	if spare := f.MaxBytes() / 32; bytes > left-spare {
-		return fmt.Errorf("%w: %s has room for %d of %d bytes", ErrFull, f.Path(), left, bytes)
+		return fmt.Errorf("%w: %s has %d bytes left, %d needed", ErrFull, f.Path(), left, bytes)
 	}
 	return nil
 }

@@ -12,23 +12,24 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// segment is a part of a run that was written in one transaction, with a filter
-// of its own: however large a run, the scratch to build its filters is bounded.
+// segment is the part of a run that one transaction wrote. Each segment has its own filter,
+// so that the memory needed to build a filter is bounded, however large the run.
 type segment struct {
-	start   recordKey // of its first record
+	start   recordKey // key of the first record
 	records uint32
-	filter  *xorfilter.BinaryFuse8 // nil: there is none, every key may be in it
+	filter  *xorfilter.BinaryFuse8 // nil: no filter, every key may be in the segment
 }
 
-// filterPart is the length of a part of a stored filter: with its key of four
-// bytes four rows fill a page, see blockRecords.
+// filterPart is the length of a part of a stored filter. With four-byte keys, four rows fill
+// a page (see blockRecords).
 const filterPart = 980
 
-// filterHeader is the CRC-32C of the filter's own fields and fingerprints.
+// filterHeader is the length of the CRC-32C and of the filter's own fields before its
+// fingerprints.
 const filterHeader = 4 + 8 + 4*4
 
-// hashSeed is drawn at random when a store is made and keeps others from choosing
-// keys that filters or tables confuse.
+// hashSeed is chosen randomly when a store is created, so that an attacker cannot choose keys
+// that collide in filters or tables.
 type hashSeed [2]uint64
 
 // hash returns the hash of a key for filters and tables.
@@ -37,15 +38,15 @@ func (s *hashSeed) hash(key *recordKey) uint64 {
 	return hi ^ lo
 }
 
-// filterBuilder makes filters in memory that it uses again.
+// filterBuilder builds filters and reuses its memory.
 type filterBuilder struct {
 	seed  hashSeed
 	build xorfilter.BinaryFuseBuilder
 	keys  []uint64
 }
 
-// filter returns the filter of sorted records. Nil: it could not be made, which
-// costs lookups and nothing else.
+// filter returns the filter of sorted records, or nil if it could not be built. A missing
+// filter only makes lookups slower.
 func (b *filterBuilder) filter(recs []record) *xorfilter.BinaryFuse8 {
 	b.keys = b.keys[:0]
 	for i := range recs {
@@ -89,7 +90,7 @@ func putFilter(b *bbolt.Bucket, seg int, f *xorfilter.BinaryFuse8) error {
 	return nil
 }
 
-// loadFilter reads the filter of a segment. Nil without an error: there is none.
+// loadFilter reads the filter of a segment. It returns nil without an error if there is none.
 func loadFilter(b *bbolt.Bucket, seg int) (*xorfilter.BinaryFuse8, error) {
 	var blob []byte
 	c := b.Cursor()
@@ -112,7 +113,7 @@ func loadFilter(b *bbolt.Bucket, seg int) (*xorfilter.BinaryFuse8, error) {
 	return f, nil
 }
 
-// plausible reports whether a filter's fields agree, so that a lookup in it stays
+// plausible reports whether the fields of a filter are consistent, so that a lookup stays
 // within its fingerprints.
 func plausible(f *xorfilter.BinaryFuse8) bool {
 	n, l := uint64(len(f.Fingerprints)), uint64(f.SegmentLength)

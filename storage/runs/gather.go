@@ -1,23 +1,23 @@
 package runs
 
-// found is what is known of one provider of a key.
+// found is what is known about one provider of a key.
 type found struct {
 	number  uint32
 	expires uint32
-	settled bool // by a table, which knows better than any run
+	settled bool // by a table, which overrides any run
 }
 
-// gather collects the copies of a key's records: the newest table that names a
-// provider decides, else its latest expiry in any run.
+// gather collects the copies of a key's records. For each provider, the newest table that
+// contains its record decides; otherwise the latest expiry in any run.
 type gather struct {
 	list  []found
-	index map[uint32]int // by number; only used once the list is long
+	index map[uint32]int // by number; used only when the list is long
 }
 
-// linear is up to which length the list is searched rather than the index.
+// linear is the length up to which the list is searched instead of the index.
 const linear = 24
 
-// keepFound bounds the memory a gather keeps for its next use, in records.
+// keepFound bounds the memory that a gather keeps for its next use, in records.
 const keepFound = 4096
 
 func (g *gather) reset() {
@@ -28,7 +28,7 @@ func (g *gather) reset() {
 	clear(g.index)
 }
 
-// at returns the place of a provider, made if there is none.
+// at returns the element of a provider, which it creates if needed.
 func (g *gather) at(number uint32) (f *found, fresh bool) {
 	if len(g.list) < linear {
 		for i := range g.list {
@@ -58,21 +58,21 @@ func (g *gather) reindex() {
 	}
 }
 
-// settle takes what a table says. Tables are asked newest first.
+// settle adds the expiry in a table. Tables are added newest first.
 func (g *gather) settle(number, expires uint32) {
 	if f, fresh := g.at(number); fresh {
 		f.expires, f.settled = expires, true
 	}
 }
 
-// offer takes what a run says.
+// offer adds the expiry in a run.
 func (g *gather) offer(number, expires uint32) {
 	if f, _ := g.at(number); !f.settled && expires > f.expires {
 		f.expires = expires
 	}
 }
 
-// live keeps those that live at now.
+// live keeps and returns the records that are live at now.
 func (g *gather) live(now uint32) []found {
 	kept := g.list[:0]
 	for _, f := range g.list {

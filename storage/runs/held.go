@@ -2,18 +2,18 @@ package runs
 
 import "github.com/holdfast-dht/holdfast/pkg/kad"
 
-// Held returns how many records name each provider, live or not yet removed, as of
-// all writes before it: the running counts that Options.MaxRecordsPerProvider
-// is held against. It waits for a commit.
+// Held returns how many records name each provider, live or expired but not yet removed, as
+// of all earlier writes. These are the counts to which Options.MaxRecordsPerProvider applies.
+// It waits for a commit.
 func (s *Store) Held(ids []kad.PeerID) ([]int, error) {
 	held := make([]int, len(ids))
 	var failed error
 	err := s.call("held", func(x *txn) error {
-		held, failed = held[:0], nil // it may be tried again
+		held, failed = held[:0], nil // may be called again
 		for _, id := range ids {
 			n, err := x.held(id)
 			if err != nil {
-				failed = err // damage of one row is no reason to undo the others' writes
+				failed = err // a damaged row is no reason to roll back other writes
 			}
 			held = append(held, n)
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// Held is exact: renewals count once, what was removed or dropped not at all, and a
-// restart changes nothing.
+// Held is exact: a republished record counts once, removed and dropped records do not count,
+// and a restart changes nothing.
 func TestHeld(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, tiny())

@@ -14,20 +14,20 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// info is what answers say of a provider. It never changes.
+// info is the part of a provider that lookups return. It never changes.
 type info struct {
 	number      uint32
 	addrsExpire uint32
 	id          kad.PeerID
-	addrs       []byte // see appendAddrs
+	addrs       []byte // see disk.AppendAddrs
 }
 
-// maxCachedInfo bounds the addresses of a provider that the cache takes, in bytes:
-// eight addresses or more. Beyond it they are read from the file.
+// maxCachedInfo bounds the addresses that the cache keeps per provider, in bytes: eight
+// addresses or more. Longer ones are read from the file.
 const maxCachedInfo = 1024
 
-// provider returns the provider of a record in fresh memory. Damaged addresses
-// are none.
+// provider returns the provider of a record without aliasing f. Damaged addresses are
+// omitted.
 func (f *info) provider(now time.Time, expires uint32) records.Provider {
 	p := records.Provider{ID: f.id, Expires: fromSeconds(expires)}
 	if at := seconds(now); f.addrsExpire > at && !ahead(at, f.addrsExpire, addressLife) {
@@ -48,7 +48,7 @@ func (f *info) encode() []byte {
 	return disk.Seal(bucketPeers, disk.U32(f.number), append(row, f.addrs...))
 }
 
-// decodeInfo reads the row of a provider into fresh memory.
+// decodeInfo decodes the row of a provider without aliasing it.
 func decodeInfo(key, row []byte) (*info, error) {
 	payload, err := disk.Unseal(bucketPeers, key, row)
 	if err != nil {
@@ -64,9 +64,9 @@ func decodeInfo(key, row []byte) (*info, error) {
 	return f, nil
 }
 
-// infoCache holds the infos of as many providers as it has slots, each in the slot
-// of its number: they are given in order, so that those in use spread evenly.
-// Readers fill it, and the committer replaces what it changes.
+// infoCache caches one info per slot. The number of a provider selects its slot: numbers are
+// assigned in order, so active providers are spread evenly. Readers fill the cache, and the
+// committer replaces what it changes.
 type infoCache struct {
 	log   *disk.File
 	slots []atomic.Pointer[info]
@@ -94,26 +94,26 @@ func (c *infoCache) load(number uint32) (f *info, err error) {
 		return err
 	})
 	if err == nil && len(f.addrs) <= maxCachedInfo {
-		// If the committer has shown something newer meanwhile, that stays.
+		// If the committer has published a newer one meanwhile, keep that.
 		slot.CompareAndSwap(old, f)
 	}
 	return f, err
 }
 
-// replace shows a new info; it is durable.
+// replace publishes a new info, which is durable.
 func (c *infoCache) replace(f *info) {
 	slot := c.slot(f.number)
 	if len(f.addrs) > maxCachedInfo {
-		// Not nil, so that a reader who read the old row cannot put it back.
+		// Not nil, so that a reader that has read the old row cannot put it back.
 		f = &info{}
 	}
 	slot.Store(f)
 }
 
-// drop forgets a provider.
+// drop removes a provider.
 func (c *infoCache) drop(number uint32) { c.slot(number).Store(&info{}) }
 
-// readInfo returns the info of a provider; nil: there is none.
+// readInfo returns the info of a provider, or nil if there is none.
 func readInfo(tx *bbolt.Tx, number uint32) (*info, error) {
 	peers, err := disk.BucketOf(tx, bucketPeers)
 	if err != nil {
@@ -127,7 +127,7 @@ func readInfo(tx *bbolt.Tx, number uint32) (*info, error) {
 	return decodeInfo(key, row)
 }
 
-// numberOf returns the number of a provider; 0: it has none.
+// numberOf returns the number of a provider, or 0 if it has none.
 func (s *Store) numberOf(id kad.PeerID) (number uint32, err error) {
 	err = s.log.View(func(tx *bbolt.Tx) error {
 		ids, err := disk.BucketOf(tx, bucketIDs)

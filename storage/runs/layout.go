@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// The files and the version of what they hold.
+// The names of the files, and the version of their layout.
 const (
 	LogName  = "providers-log.db"
 	RunsName = "providers-runs.db"
@@ -21,7 +21,7 @@ const (
 	schemaVersion = 2
 )
 
-// Buckets of both files and of each; the numbered ones have a prefix.
+// The buckets. meta is in both files. Numbered buckets have a prefix.
 var (
 	bucketMeta   = []byte("meta")
 	bucketIDs    = []byte("ids")    // log: peer ID -> provider number
@@ -38,26 +38,27 @@ var (
 	prefixFilter = byte('F') // runs: run -> bucket of segment, part -> filter
 )
 
-// Keys of the bucket meta.
+// Keys in the meta bucket.
 var (
 	keySchema  = []byte("schema")  // u32
 	keyStore   = []byte("store")   // 16 random bytes, the same in both files
 	keyState   = []byte("state")   // log: sealed state
-	keyFlushed = []byte("flushed") // runs: u32, the last generation that is in runs
+	keyFlushed = []byte("flushed") // runs: u32, the last generation that has been written to runs
 	keyNextRun = []byte("nextrun") // runs: u32
 	keySeed    = []byte("seed")    // runs: 16 random bytes, see hashSeed
 )
 
-// storeIDLen is the length of what pairs the two files.
+// storeIDLen is the length of the id that pairs the two files.
 const storeIDLen = 16
 
-// epochSeconds is the span of expiry times that share runs. Shorter drops sooner,
-// longer looks into fewer runs: 48 h of records are 17 epochs.
+// epochSeconds is the span of expiry times whose records share runs. A shorter span drops
+// records earlier; a longer one lets lookups read fewer runs. 48 hours of records are 17
+// epochs.
 const epochSeconds = 3 * 60 * 60
 
 func epochOf(expires uint32) uint32 { return expires / epochSeconds }
 
-// recordKey is what a record is filed under: the first half of the wire key's
+// recordKey is the key under which a record is stored: the first half of the wire key's
 // kad.Key.
 type recordKey [16]byte
 
@@ -69,13 +70,13 @@ func recordKeyOf(wireKey []byte) recordKey {
 // recordLen is the length of a record in a block: key, number, expires.
 const recordLen = 16 + 4 + 4
 
-// idLen is the part of a record that tells it from others: key, number.
+// idLen is the length of the part of a record that identifies it: key, number.
 const idLen = 16 + 4
 
-// record is one as tables and runs hold it.
+// record is a record in a table or a run.
 type record struct {
 	key     recordKey
-	number  uint32 // of its provider
+	number  uint32 // of the provider
 	expires uint32 // seconds
 }
 
@@ -91,23 +92,24 @@ func recordID(key *recordKey, number uint32) (id [idLen]byte) {
 	return id
 }
 
-// seconds encodes an expiry, rounded down; what is out of range (1970 to 2106)
-// becomes the nearest that fits.
+// seconds encodes an expiry, rounded down. Times out of range (1970 to 2106) become the
+// nearest one that fits.
 func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), math.MaxUint32)) }
 
-// The longest that records and addresses may seem to live, in seconds: see records.Live.
+// The longest plausible lifetimes of records and addresses, in seconds (see records.Live).
 const (
 	recordLife  = uint64((records.MaxTTL + records.ExpireGrace) / time.Second)
 	addressLife = uint64((records.ProviderAddrTTL + records.ExpireGrace) / time.Second)
 )
 
-// ahead reports whether an expiry is later than a lifetime from now can explain: the
-// clock was ahead when it was stored. A now of 0 is no time, see salvage.take.
+// ahead reports whether an expiry is later than any lifetime that starts now can explain,
+// which means that the clock was ahead when it was stored. With now 0, the time is unknown
+// (see salvage.take).
 func ahead(now, expires uint32, most uint64) bool {
 	return now != 0 && uint64(expires) > uint64(now)+most
 }
 
-// live is records.Live for a record.
+// live is records.Live for an encoded expiry.
 func live(now, expires uint32) bool { return expires > now && !ahead(now, expires, recordLife) }
 
 func fromSeconds(s uint32) time.Time { return time.Unix(int64(s), 0).UTC() }
@@ -115,7 +117,7 @@ func fromSeconds(s uint32) time.Time { return time.Unix(int64(s), 0).UTC() }
 // numbered returns the name of a numbered bucket.
 func numbered(prefix byte, n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{prefix}, n) }
 
-// eachNumbered calls fn with the buckets of a prefix in order of their numbers.
+// eachNumbered calls fn for each bucket with a prefix, in numerical order.
 func eachNumbered(tx *bbolt.Tx, prefix byte, fn func(n uint32) error) error {
 	c := tx.Cursor()
 	for k, _ := c.Seek([]byte{prefix}); len(k) > 0 && k[0] == prefix; k, _ = c.Next() {
@@ -129,7 +131,7 @@ func eachNumbered(tx *bbolt.Tx, prefix byte, fn func(n uint32) error) error {
 	return nil
 }
 
-// metaUint reads a number of the bucket meta.
+// metaUint reads a number in the meta bucket.
 func metaUint(meta *bbolt.Bucket, key []byte) (uint32, error) {
 	row := meta.Get(key)
 	if len(row) != 4 {
@@ -138,8 +140,8 @@ func metaUint(meta *bbolt.Bucket, key []byte) (uint32, error) {
 	return binary.BigEndian.Uint32(row), nil
 }
 
-// decodeAddrs decodes what disk.AppendAddrs wrote into fresh memory, and says whether
-// it was whole.
+// decodeAddrs decodes a list that disk.AppendAddrs wrote, without aliasing it, and reports
+// whether it was valid.
 func decodeAddrs(packed []byte) ([][]byte, bool) {
 	d := disk.Decoder{B: packed}
 	n := int(d.Uint(1))

@@ -9,11 +9,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// A generation of the log is a bucket of chunks in the order of their commits. A
-// chunk: format, CRC-32C of what follows, generation, number of the commit, then
-// entries: a record (expires zero: it was removed) and the id of the epoch that
-// held its newest copy before; zero: there was none. With its key of four bytes
-// four chunks fill a page, see blockRecords: 16 + 4*(16 + 4 + 17 + 35*28) = 4084.
+// A generation of the log is a bucket of chunks in the order of their commits. A chunk
+// contains the format, the CRC-32C of the rest, the generation, the commit number, and then
+// entries. An entry contains a record (expires zero: it was removed) and the id of the epoch
+// that contained its newest copy before (zero: there was none). With four-byte keys, four
+// chunks fill a page (see blockRecords): 16 + 4*(16 + 4 + 17 + 35*28) = 4084.
 const (
 	logEntryLen  = recordLen + 4
 	chunkEntries = 35
@@ -54,14 +54,14 @@ func (x *txn) appendLog(entries []byte) error {
 	return nil
 }
 
-// logEntry is an entry as read back.
+// logEntry is a decoded entry.
 type logEntry struct {
 	record
 	commitNo uint64
 	oldID    uint32
 }
 
-// eachLogEntry calls fn with the entries of a generation in their order.
+// eachLogEntry calls fn for the entries of a generation, in order.
 func eachLogEntry(tx *bbolt.Tx, gen uint32, fn func(e *logEntry) error) error {
 	b, err := disk.BucketOf(tx, numbered(prefixLog, gen))
 	if err != nil {
@@ -75,7 +75,7 @@ func eachLogEntry(tx *bbolt.Tx, gen uint32, fn func(e *logEntry) error) error {
 	})
 }
 
-// eachOfChunk calls fn with the entries of a chunk.
+// eachOfChunk calls fn for the entries of a chunk.
 func eachOfChunk(chunk []byte, fn func(e *logEntry) error) error {
 	entries := len(chunk) - chunkHeader
 	if entries <= 0 || entries%logEntryLen != 0 || chunk[0] != disk.Format ||
@@ -93,18 +93,17 @@ func eachOfChunk(chunk []byte, fn func(e *logEntry) error) error {
 	return nil
 }
 
-// chore is what remains to be done about a generation of the log before it can be
-// deleted: its records must be in runs, and the tallies of the providers that it
-// names stored.
+// chore is the remaining work before a generation of the log can be deleted: its records must
+// be in runs, and the tallies of the providers it names must be stored.
 type chore struct {
 	gen   uint32
 	peers []*peer
 }
 
-// chorePeers bounds the tallies that one commit stores for a chore: thirty pages.
+// chorePeers bounds the tallies that one commit stores for chores: thirty pages.
 const chorePeers = 256
 
-// choreDue reports whether a commit could get on with a chore.
+// choreDue reports whether a commit could make progress with a chore.
 func (s *Store) choreDue() bool {
 	if len(s.led.chores) == 0 {
 		return false
@@ -113,7 +112,7 @@ func (s *Store) choreDue() bool {
 	return len(first.peers) > 0 || first.gen <= s.flushed.Load()
 }
 
-// doChores stores some tallies and deletes generations that are done with.
+// doChores stores some tallies and deletes generations whose chores are complete.
 func (x *txn) doChores() error {
 	left := chorePeers
 	for _, ch := range x.led.chores {
@@ -140,7 +139,7 @@ func (x *txn) doChores() error {
 	return nil
 }
 
-// endChores takes note of what doChores has done, which is durable now.
+// endChores updates the list of chores after doChores, once its work is durable.
 func (x *txn) endChores() {
 	x.led.chores = x.led.chores[x.ended:]
 	if x.begun > 0 {

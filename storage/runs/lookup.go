@@ -15,8 +15,8 @@ import (
 
 var gathers = sync.Pool{New: func() any { return new(gather) }}
 
-// Providers appends at most n live providers of key to dst, a random subset in
-// random order if there are more.
+// Providers appends at most n live providers of key to dst. If there are more, it selects a
+// random subset in random order.
 func (s *Store) Providers(dst []records.Provider, now time.Time, key []byte, n int) ([]records.Provider, error) {
 	if n <= 0 || len(key) == 0 {
 		return dst, nil
@@ -38,7 +38,7 @@ func (s *Store) Providers(dst []records.Provider, now time.Time, key []byte, n i
 	return s.resolve(dst, now, live)
 }
 
-// failed reports an error of a read and gives it its operation.
+// failed reports a read error to the observer and wraps it with the operation.
 func (s *Store) failed(op string, err error) error {
 	if errors.Is(err, records.ErrClosed) {
 		return fmt.Errorf("%s: %w", op, err)
@@ -47,8 +47,8 @@ func (s *Store) failed(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, err)
 }
 
-// lookup collects the records of a key, as readers see them. Runs in which nothing
-// lives at now are left out.
+// lookup collects the records of a key that readers see. It skips runs in which no record is
+// live at now.
 func (s *Store) lookup(g *gather, key *recordKey, now uint32) error {
 	hash := s.seed.hash(key)
 	return s.retry(func(v *view) error {
@@ -68,7 +68,7 @@ func (s *Store) lookup(g *gather, key *recordKey, now uint32) error {
 	})
 }
 
-// retry calls fn with a view until none of the view's runs is gone.
+// retry calls fn with views until no run of the view is missing.
 func (s *Store) retry(fn func(v *view) error) error {
 	for {
 		v := s.view.Load()
@@ -78,12 +78,12 @@ func (s *Store) retry(fn func(v *view) error) error {
 		if s.closed.Load() {
 			return records.ErrClosed
 		}
-		runtime.Gosched() // the new view is about to be shown
+		runtime.Gosched() // the new view is about to be published
 	}
 }
 
-// missing turns errGone into ErrCorrupt if v should still have all its runs: then the file
-// has lost one. A run leaves the view before it leaves the file, except at the end of a
+// missing turns errGone into ErrCorrupt if v should still have all its runs, because then the
+// file has lost one. A run leaves the view before it leaves the file, except at the end of a
 // merge, which sets ending meanwhile.
 func (s *Store) missing(v *view, err error) error {
 	if !errors.Is(err, errGone) || s.ending.Load() || s.view.Load() != v {
@@ -92,8 +92,8 @@ func (s *Store) missing(v *view, err error) error {
 	return lost(err)
 }
 
-// scan calls fn with a key's copies in the runs of a view in which something
-// lives at now. It opens a transaction only if a filter does not exclude the key.
+// scan calls fn for a key's copies in the runs of a view in which some record is live at now.
+// It opens a transaction only if a filter does not exclude the key.
 func (s *Store) scan(v *view, key *recordKey, hash uint64, now uint32, fn func(number, expires uint32)) error {
 	i := nextRun(v.runs, 0, key, hash, now)
 	if i == len(v.runs) {
@@ -109,8 +109,8 @@ func (s *Store) scan(v *view, key *recordKey, hash uint64, now uint32, fn func(n
 	})
 }
 
-// nextRun returns the index of the first run from i on that may have a key and in
-// which something lives at now.
+// nextRun returns the index of the first run, starting at i, that may contain a key and in
+// which some record is live at now.
 func nextRun(runs []*run, i int, key *recordKey, hash uint64, now uint32) int {
 	for ; i < len(runs); i++ {
 		if r := runs[i]; r.newest > now && r.maybe(key, hash) {
@@ -120,7 +120,7 @@ func nextRun(runs []*run, i int, key *recordKey, hash uint64, now uint32) int {
 	return i
 }
 
-// resolve appends the providers that were found.
+// resolve appends the providers of the found records.
 func (s *Store) resolve(dst []records.Provider, now time.Time, live []found) ([]records.Provider, error) {
 	given := len(dst)
 	for _, f := range live {
@@ -129,7 +129,7 @@ func (s *Store) resolve(dst []records.Provider, now time.Time, live []found) ([]
 		case errors.Is(err, records.ErrClosed):
 			return dst[:given], s.failed("providers", err)
 		case err != nil:
-			s.report("providers", err) // the others are still worth telling
+			s.report("providers", err) // the other providers are still useful
 			continue
 		}
 		dst = append(dst, info.provider(now, f.expires))
@@ -169,10 +169,9 @@ func (s *Store) newestCopy(v *view, hash uint64, key *recordKey, number uint32) 
 	return expires, err
 }
 
-// newestIn returns the latest expiry of a record's copies in runs[i:], of which
-// the first may have the key, and how many copies of the key's records there are at
-// most. A later epoch has a later expiry, so that the first epoch that has one
-// decides.
+// newestIn returns the latest expiry of a record's copies in runs[i:], where runs[i] may
+// contain the key, and an upper bound on the copies of the key's records. A later epoch has a
+// later expiry, so the first epoch that contains a copy decides.
 func newestIn(tx *bbolt.Tx, runs []*run, i int, key *recordKey, hash uint64, number uint32) (expires uint32, copies int64, err error) {
 	for ; i < len(runs); i = nextRun(runs, i+1, key, hash, removed) {
 		if expires != removed && runs[i].epoch.epoch < epochOf(expires) {

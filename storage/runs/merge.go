@@ -9,18 +9,17 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// merge makes one run of several of an epoch. It proceeds by a segment to a
-// transaction; until the last one the output has no row and is garbage, and the
-// inputs are in use.
+// merge combines several runs of an epoch into one, one segment per transaction. Until the
+// last transaction, the output has no row and is garbage, and the inputs stay in use.
 type merge struct {
 	inputs []*run
 	out    *run
-	begun  bool        // the output has its buckets
-	last   [idLen]byte // all records up to it are in the output
+	begun  bool        // the buckets of the output exist
+	last   [idLen]byte // all records up to this one are in the output
 	taken  int64       // records read from the inputs
 }
 
-// wanted reports whether all inputs are still in view.
+// wanted reports whether all inputs are still in the view.
 func (m *merge) wanted(v *view) bool {
 	for _, r := range m.inputs {
 		if !slices.Contains(v.runs, r) {
@@ -30,8 +29,8 @@ func (m *merge) wanted(v *view) bool {
 	return true
 }
 
-// chooseMerge returns what is best merged, or nil: the runs of an epoch that is
-// complete, or enough runs of one level.
+// chooseMerge returns the next merge, or nil: all runs of an epoch that is complete, or
+// enough runs of one level.
 func (b *builder) chooseMerge(v *view) *merge {
 	for low := 0; low < len(v.runs); {
 		high := low
@@ -43,7 +42,7 @@ func (b *builder) chooseMerge(v *view) *merge {
 			for _, r := range inputs {
 				level, copies = max(level, r.level), copies+r.records
 			}
-			// If it does not fit now, it will when an epoch has been dropped.
+			// If it does not fit now, it will fit after an epoch has been dropped.
 			if fits(b.s.runs, copies*copyBytes) == nil {
 				return &merge{inputs: inputs, out: newRun(0, inputs[0].epoch, min(level+1, 255))}
 			}
@@ -53,7 +52,7 @@ func (b *builder) chooseMerge(v *view) *merge {
 	return nil
 }
 
-// mergeable returns those of an epoch's runs that should become one.
+// mergeable returns the runs of an epoch that should be merged into one.
 func (b *builder) mergeable(runs []*run) []*run {
 	if len(runs) < 2 {
 		return nil
@@ -71,7 +70,7 @@ func (b *builder) mergeable(runs []*run) []*run {
 	return nil
 }
 
-// mergeSome merges up to a segment.
+// mergeSome merges up to one segment.
 func (b *builder) mergeSome() error {
 	m := b.merging
 	var next merge
@@ -93,7 +92,7 @@ func (b *builder) mergeSome() error {
 	})
 	switch {
 	case errors.Is(err, ErrCorrupt):
-		// It would fail again. The runs stay as they are until the next open.
+		// A retry would fail again. The runs stay unmerged until the next open.
 		b.discard([]*run{m.out}, nil)
 		b.merging, b.broken = nil, true
 		return err
@@ -107,7 +106,7 @@ func (b *builder) mergeSome() error {
 	return nil
 }
 
-// mergeSegment fills a segment of the output and tells whether it was the last.
+// mergeSegment fills one segment of the output and reports whether it was the last.
 func (b *builder) mergeSegment(tx *bbolt.Tx, m *merge) (done bool, err error) {
 	ins := make([]*input, 0, len(m.inputs))
 	for _, r := range m.inputs {
@@ -142,8 +141,8 @@ func (b *builder) mergeSegment(tx *bbolt.Tx, m *merge) (done bool, err error) {
 	return true, putRun(tx, m.out)
 }
 
-// mergeOne moves the first of the inputs' records to b.recs, with the latest
-// expiry that any of them has for it, and returns the inputs that have more.
+// mergeOne moves the smallest record of the inputs to b.recs, with the latest expiry of all
+// its copies. It returns the inputs that have more records.
 func (b *builder) mergeOne(ins []*input, m *merge) ([]*input, error) {
 	least := ins[0]
 	for _, in := range ins[1:] {
@@ -179,7 +178,7 @@ func (b *builder) mergeOne(ins []*input, m *merge) ([]*input, error) {
 	return ins, nil
 }
 
-// mergeDone shows the output instead of the inputs. If the epoch was dropped
+// mergeDone replaces the inputs with the output in the view. If the epoch was dropped
 // meanwhile, the output is garbage.
 func (b *builder) mergeDone() {
 	m := b.merging
@@ -203,11 +202,12 @@ func (b *builder) mergeDone() {
 type input struct {
 	run    *run
 	cursor *bbolt.Cursor
-	recs   []byte // of the current block, from the next record on; nil: the end
-	prefix uint64 // of the next record, to compare quickly
+	recs   []byte // rest of the current block, starting at the next record; nil: the end
+	prefix uint64 // prefix of the next record, for quick comparison
 }
 
-// newInput returns a run's reader at the first record that is not in the output.
+// newInput returns a reader of a run, positioned at the first record that is not in the
+// output.
 func newInput(tx *bbolt.Tx, r *run, m *merge) (*input, error) {
 	b, err := r.open(tx)
 	if err != nil {
@@ -238,7 +238,7 @@ func (in *input) load(k, v []byte) (err error) {
 	return nil
 }
 
-// next goes to the next record.
+// next advances to the next record.
 func (in *input) next() error {
 	if in.recs = in.recs[recordLen:]; len(in.recs) == 0 {
 		return in.load(in.cursor.Next())
@@ -254,11 +254,11 @@ func (in *input) before(o *input) bool {
 	return bytes.Compare(in.recs[:idLen], o.recs[:idLen]) < 0
 }
 
-// removeBatch bounds the removals of one transaction: each changes a page or two.
+// removeBatch bounds the removals per transaction: each changes a page or two.
 const removeBatch = 256
 
-// removeCopies marks the copies of removed records, in all runs and in the part
-// of the merge's output that there is. Done twice it does no harm.
+// removeCopies marks the copies of removed records, in all runs and in the unfinished output
+// of the current merge. Marking twice is harmless.
 func (b *builder) removeCopies(removals []removal) error {
 	for len(removals) > 0 {
 		n := min(len(removals), removeBatch)
@@ -291,8 +291,8 @@ func (b *builder) removeCopy(tx *bbolt.Tx, x *removal) error {
 		err := r.removeCopy(tx, x)
 		switch {
 		case errors.Is(err, ErrCorrupt):
-			b.s.report("remove_provider", err) // such a block is never served
-		case errors.Is(err, errGone): // dropped
+			b.s.report("remove_provider", err) // a damaged block is never served
+		case errors.Is(err, errGone): // the run was dropped
 		case err != nil:
 			return err
 		}
@@ -300,7 +300,7 @@ func (b *builder) removeCopy(tx *bbolt.Tx, x *removal) error {
 	return nil
 }
 
-// removeCopy marks the copy of a record in the run, if there is one.
+// removeCopy marks the copy of a record in the run as removed, if there is one.
 func (r *run) removeCopy(tx *bbolt.Tx, x *removal) error {
 	blocks, err := r.open(tx)
 	if err != nil {

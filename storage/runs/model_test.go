@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// model is the naive twin: maps and the rules of the documentation.
+// model is the simple reference implementation: maps and the documented rules.
 type model struct {
 	o       Options
 	records map[string]map[kad.PeerID]uint32 // key -> provider -> expires
@@ -147,7 +147,7 @@ func (m *model) count() (n int64) {
 	return n
 }
 
-// walk drives a store and its model through the same calls.
+// walk applies the same calls to a store and to its model.
 type walk struct {
 	*testing.T
 	rng   *rand.Rand
@@ -156,7 +156,7 @@ type walk struct {
 	s     *Store
 	m     *model
 	now   time.Time
-	floor time.Time // what was due once stays due: the clock goes back no further
+	floor time.Time // lower bound for the clock: what was due stays due
 }
 
 func TestModel(t *testing.T) {
@@ -224,7 +224,7 @@ func (w *walk) peer() kad.PeerID { return kad.PeerID(fmt.Sprint("peer", w.rng.In
 
 func (w *walk) flush() { require.NoError(w, w.s.Flush()) }
 
-// add adds one record that is waited for, or several that are not.
+// add adds one durable record, or several that are not durable.
 func (w *walk) add() {
 	n := 1
 	if w.rng.IntN(4) == 0 {
@@ -265,7 +265,7 @@ func (w *walk) same(want, got error) {
 
 func (w *walk) remove() {
 	key, id := w.key(), w.peer()
-	if w.rng.IntN(2) == 0 { // one that is there
+	if w.rng.IntN(2) == 0 { // an existing record
 		for _, p := range slices.Sorted(maps.Keys(w.m.records[key])) {
 			id = p
 		}
@@ -281,9 +281,9 @@ func (w *walk) jump() {
 	case 1:
 		d *= 30
 	case 3:
-		d *= -200 // the clock was ahead for days
+		d *= -200 // the clock was ahead by days
 	case 2:
-		d *= 400 // everything is due
+		d *= 400 // everything expires
 	}
 	if w.now = w.now.Add(d); w.now.Before(w.floor) {
 		w.now = w.floor
@@ -333,7 +333,7 @@ func (w *walk) compare(key string) {
 		if len(p.Addrs) > 0 {
 			addr = string(p.Addrs[0])
 		} else if a := w.m.addrs[p.ID]; a != "" {
-			addr = a // they may have expired, which storetest tests
+			addr = a // they may have expired, which storetest checks
 		}
 		have = append(have, fmt.Sprintf("%s until %d at %q", p.ID, p.Expires.Unix(), addr))
 	}
@@ -348,7 +348,7 @@ func (w *walk) compareAll() {
 	w.counts()
 }
 
-// backup copies the files while the builder may be at work, and checks the copy.
+// backup copies the files while the builder may be working, and checks the copy.
 func (w *walk) backup() {
 	w.flush()
 	dir := w.TempDir()

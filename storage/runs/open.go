@@ -14,13 +14,13 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Open opens the store in dir, which must exist; its files are made if they do
-// not. Damage is returned as ErrCorrupt.
+// Open opens the store in dir, which must exist. It creates missing files. Damage is returned
+// as ErrCorrupt.
 func Open(dir string, o Options) (*Store, error) {
 	return OpenFiles(filepath.Join(dir, LogName), filepath.Join(dir, RunsName), o)
 }
 
-// OpenFiles is Open for files of other names.
+// OpenFiles is Open for files with other names.
 func OpenFiles(log, runs string, o Options) (*Store, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func OpenFiles(log, runs string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// minEager is how many waiting writes are always worth a commit before the window
+// minEager is the number of waiting writes that always justifies a commit before the window
 // has passed.
 const minEager = 4096
 
@@ -41,7 +41,7 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 	if err := s.present(logPath, runsPath); err != nil {
 		return err
 	}
-	// The log is opened first: its lock is the store's.
+	// The log is opened first: its lock protects the store.
 	if s.log, err = s.openFile(logPath, s.opts.MaxBytes/4, logGrowth); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 	return nil
 }
 
-// present tells which of the files a reader is missing.
+// present returns an error that names the files that a reader is missing.
 func (s *Store) present(logPath, runsPath string) error {
 	if !s.opts.ReadOnly {
 		return nil
@@ -87,16 +87,16 @@ func (s *Store) present(logPath, runsPath string) error {
 	return nil
 }
 
-// both runs fn in a read transaction of each file, the log's being the older: see
-// Snapshot.
+// both runs fn in a read transaction of each file. The log's transaction begins first (see
+// Snapshot).
 func (s *Store) both(fn func(logTx, runsTx *bbolt.Tx) error) error {
 	return s.log.View(func(logTx *bbolt.Tx) error {
 		return s.runs.View(func(runsTx *bbolt.Tx) error { return fn(logTx, runsTx) })
 	})
 }
 
-// initialize checks that the files are ours and belong together, or writes what a
-// new store begins with.
+// initialize checks that the files are ours and belong together, or writes the initial
+// contents of a new store.
 func (s *Store) initialize() error {
 	var logID, runsID []byte
 	var used bool
@@ -119,7 +119,7 @@ func (s *Store) initialize() error {
 	case logID == nil && used:
 		return fmt.Errorf("%w: %s is empty", ErrCorrupt, s.log.Path())
 	case logID != nil && string(logID) != string(runsID):
-		return fmt.Errorf("%w: %s and %s are of different stores", ErrForeign, s.log.Path(), s.runs.Path())
+		return fmt.Errorf("%w: %s and %s belong to different stores", ErrForeign, s.log.Path(), s.runs.Path())
 	case logID != nil:
 		return nil
 	case s.opts.ReadOnly:
@@ -128,7 +128,7 @@ func (s *Store) initialize() error {
 	return s.create(runsID)
 }
 
-// describe returns the store's id in a file; nil: the file is new.
+// describe returns the store id in a file, or nil if the file is new.
 func describe(tx *bbolt.Tx, path string, buckets [][]byte) ([]byte, error) {
 	if k, _ := tx.Cursor().First(); k == nil {
 		return nil, nil
@@ -161,8 +161,8 @@ func describe(tx *bbolt.Tx, path string, buckets [][]byte) ([]byte, error) {
 	return append([]byte(nil), id...), nil
 }
 
-// create writes what a new store begins with: runs first, then the log. id is of
-// runs that a crash left without a log; they are empty.
+// create writes the initial contents of a new store: first the runs, then the log. id is the
+// store id of an empty runs file that a crash left without a log; nil: there is none.
 func (s *Store) create(id []byte) error {
 	var random [storeIDLen + 16]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -202,7 +202,7 @@ func createBuckets(tx *bbolt.Tx, names [][]byte, id []byte) (meta *bbolt.Bucket,
 	return meta, disk.FirstErr(meta.Put(keySchema, disk.U32(schemaVersion)), meta.Put(keyStore, id))
 }
 
-// load reads the state, the runs with their filters, and replays the log.
+// load reads the state and the runs with their filters, and replays the log.
 func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint32, err error) {
 	disk.NewMeter(s.opts.Progress, Progress{Step: "loading filters and the log of provider records"})
 	st, err := loadState(logTx)
@@ -230,7 +230,7 @@ func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint32, err error) {
 	if v.runs, err = loadRuns(runsTx, &st); err != nil {
 		return 0, err
 	}
-	// Tallies are read with drops at zero: they have epochs dropped since.
+	// Tallies are loaded with drops 0, because they may contain dropped epochs.
 	s.led = ledger{state: st, peers: newPeerCache(s.opts.shape.peers), hot: make(map[recordKey]uint32), since: time.Now(), drops: 1}
 	if v.tables, err = s.replay(logTx, flushed); err != nil {
 		return 0, err
@@ -243,7 +243,7 @@ func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint32, err error) {
 	return nextRun, nil
 }
 
-// loadRuns reads the runs of epochs that there are.
+// loadRuns reads the runs of existing epochs.
 func loadRuns(tx *bbolt.Tx, st *state) ([]*run, error) {
 	rows, err := disk.BucketOf(tx, bucketRuns)
 	if err != nil {
@@ -274,8 +274,7 @@ func loadRuns(tx *bbolt.Tx, st *state) ([]*run, error) {
 	return v.runs, err
 }
 
-// close ends the goroutines, in the order in which they need each other, and
-// closes the files.
+// close stops the goroutines in the order of their dependencies and closes the files.
 func (s *Store) close() error {
 	s.closed.Store(true)
 	var lastLog, lastRuns func(*bbolt.Tx) error
@@ -298,7 +297,7 @@ func (s *Store) close() error {
 	return nil
 }
 
-// markClean writes the mark that CleanStart reads.
+// markClean sets the mark that CleanStart reads.
 func (s *Store) markClean(tx *bbolt.Tx) error {
 	s.led.state.clean = true
 	return s.led.state.store(tx)

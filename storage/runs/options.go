@@ -15,139 +15,136 @@ import (
 
 // Defaults and bounds of Options.
 const (
-	// DefaultCommitWindow: at 2,000 adverts a second ten commits a second write a
-	// fiftieth of what one commit per millisecond writes.
+	// DefaultCommitWindow allows ten commits per second. At 2,000 records per second they
+	// write a fiftieth of what one commit per millisecond would write.
 	DefaultCommitWindow = 100 * time.Millisecond
-	// DefaultMaxPending is what a burst may queue: under 10 MiB of heap, ten
-	// seconds of a busy public server.
+	// DefaultMaxPending bounds a burst: less than 10 MiB of heap, and ten seconds of traffic
+	// on a busy public server.
 	DefaultMaxPending = 20_000
-	// DefaultMaxBytes has room for over 100 million records.
+	// DefaultMaxBytes has capacity for more than 100 million records.
 	DefaultMaxBytes = records.DefaultMaxBytes
-	// DefaultTableRecords is 8 MiB of heap a table, of which there are at most
-	// maxTables.
+	// DefaultTableRecords needs 8 MiB of heap per table. There are at most maxTables tables.
 	DefaultTableRecords = 256 << 10
-	// DefaultRotateEvery bounds what Open has to replay on a quiet node.
+	// DefaultRotateEvery bounds how much of the log Open must replay on a quiet node.
 	DefaultRotateEvery = 10 * time.Minute
-	// DefaultProviderCache is at most 32 MiB, see maxCachedInfo.
+	// DefaultProviderCache needs at most 32 MiB (see maxCachedInfo).
 	DefaultProviderCache = 32 << 10
-	// DefaultLockTimeout lets a predecessor that is shutting down finish.
+	// DefaultLockTimeout gives a previous process time to shut down.
 	DefaultLockTimeout = time.Second
 
-	// MinMaxBytes is the smallest store that can do its housekeeping.
+	// MinMaxBytes is the smallest store in which maintenance works.
 	MinMaxBytes = 8 << 20
 
-	// maxTables bounds the tables in memory: the active one and those that wait
-	// for the builder. Then writers wait.
+	// maxTables bounds the tables in memory: the active one and those that wait for the
+	// builder. At the bound, writers wait.
 	maxTables = 4
 )
 
-// Options configures Open. The zero value of each field stands for its default.
+// Options configures Open. The zero value of each field selects its default.
 type Options struct {
-	// CommitWindow is the longest time an advert that nobody waits for stays in
-	// memory before it is committed. Default DefaultCommitWindow; at most one
-	// minute.
+	// CommitWindow is the longest time that a record without a waiting caller stays in memory
+	// before it is committed. Default DefaultCommitWindow; at most one minute.
 	CommitWindow time.Duration
 
-	// MaxPending bounds the adverts that wait for a commit; beyond it AddProvider
-	// returns records.ErrBusy. The last quarter is kept for refreshes. Durable
-	// writes may fill it twice. Default DefaultMaxPending.
+	// MaxPending bounds the records that wait for a commit. Above it AddProvider returns
+	// records.ErrBusy. The last quarter is reserved for republished records. Durable writes
+	// may use twice as much. Default DefaultMaxPending.
 	MaxPending int
 
-	// MaxBytes bounds the files together; the log may use a quarter of it. New
-	// records are refused with ErrFull when an eighth of a file (at most 256 MiB)
-	// is left, so that refreshes and merges still find room; refreshes when almost
-	// nothing is. Default DefaultMaxBytes, at least MinMaxBytes.
+	// MaxBytes bounds both files together; the log may use a quarter of it. New records are
+	// refused with ErrFull when an eighth of a file (at most 256 MiB) is left, so that
+	// republished records and merges still fit. Republished records are refused when almost
+	// nothing is left. Default DefaultMaxBytes, at least MinMaxBytes.
 	MaxBytes int64
 
-	// MaxProvidersPerKey bounds the live providers of one key; known ones may
-	// always refresh, newcomers are refused with records.ErrQuota. Default
+	// MaxProvidersPerKey bounds the live providers of one key. Known providers can always
+	// republish; new ones are refused with records.ErrQuota. Default
 	// records.DefaultMaxProvidersPerKey.
 	MaxProvidersPerKey int
 
-	// MaxRecordsPerProvider bounds the records that name one peer; it may always
-	// refresh those, new ones are refused with records.ErrQuota. Default
+	// MaxRecordsPerProvider bounds the records of one peer. The peer can always republish
+	// them; new ones are refused with records.ErrQuota. Default
 	// records.DefaultMaxRecordsPerProvider.
 	MaxRecordsPerProvider int
 
-	// MaxProviders bounds the distinct peers that records name. A record of a new
-	// peer is refused with records.ErrQuota. Default records.DefaultMaxProviders.
+	// MaxProviders bounds the distinct peers with records. A record of a new peer is refused
+	// with records.ErrQuota. Default records.DefaultMaxProviders.
 	MaxProviders int
 
-	// TableRecords is the size of a table in memory, in records. Default
-	// DefaultTableRecords, but at most one for 2 KiB of MaxBytes.
+	// TableRecords is the size of a table in memory, in records. Default DefaultTableRecords,
+	// but at most one record per 2 KiB of MaxBytes.
 	TableRecords int
 
-	// RotateEvery is after which time a table that is not full is written out as
-	// runs. Default DefaultRotateEvery.
+	// RotateEvery is the age at which a table that is not full is written out as runs.
+	// Default DefaultRotateEvery.
 	RotateEvery time.Duration
 
-	// ProviderCache is how many providers' addresses are kept in memory for
+	// ProviderCache is the number of providers whose addresses are kept in memory for
 	// answers, rounded up to a power of two. Default DefaultProviderCache.
 	ProviderCache int
 
-	// LockTimeout is how long Open waits for another process to let go of the
-	// files. Default DefaultLockTimeout; negative: not at all.
+	// LockTimeout is how long Open waits for another process to release the files. Default
+	// DefaultLockTimeout; negative: Open does not wait.
 	LockTimeout time.Duration
 
-	// ReadOnly opens the files without changing them, beside other readers. They
-	// must exist.
+	// ReadOnly opens existing files without changing them. Other readers may have them open
+	// too.
 	ReadOnly bool
 
-	// NoSync leaves out fsync. For tests only: a crash of the machine then loses
-	// or damages the files.
+	// NoSync skips fsync. For tests only: a crash of the machine then loses or damages the
+	// files.
 	NoSync bool
 
-	// Verify checks the structure of a file before bbolt opens it, or (whole)
-	// before Check lets bbolt check it, and leaves what it has read in the page
-	// cache. It matters after a crash: bbolt then looks at every page, in random
-	// order and in a goroutine where damage stops the process. An error of Verify
-	// is returned by Open. Nil: the file is only read, in order.
+	// Verify checks the structure of a file before bbolt opens it, or (if whole is set)
+	// before Check runs bbolt's check, and leaves the file in the page cache. This matters
+	// after a crash, when bbolt walks every page in random order, in a goroutine where damage
+	// stops the process. Open returns the error of Verify. Nil: the file is only read
+	// sequentially.
 	Verify func(path string, whole bool) error
 
-	// OpenFile opens the files. Default os.OpenFile.
+	// OpenFile opens the files. Default: os.OpenFile.
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
 
-	// Logger receives what happens to a file as a whole. Default: nothing is
-	// logged.
+	// Logger receives events that affect a file as a whole. Default: no logging.
 	Logger *slog.Logger
 
-	// Observer is told of commits and errors, for metrics. May be nil.
+	// Observer receives commits and errors, for metrics. It may be nil.
 	Observer Observer
 
-	// Shuffle orders n elements at random: which providers of a hot key are told.
-	// Default rand.Shuffle of math/rand/v2.
+	// Shuffle orders n elements randomly, to select which providers of a popular key are
+	// returned. Default: rand.Shuffle of math/rand/v2.
 	Shuffle func(n int, swap func(i, j int))
 
-	// Progress is told how far Check and Salvage have come, and that Open reads what it
-	// keeps in memory. It is called by the goroutine that does the work and must not
-	// block. May be nil.
+	// Progress receives the progress of Check and Salvage, and a report when Open loads its
+	// in-memory state. The goroutine that does the work calls it; it must not block. It may
+	// be nil.
 	Progress func(Progress)
 
-	// shape has the sizes that tests make small.
+	// shape contains the sizes that tests reduce.
 	shape shape
 }
 
-// shape has the sizes of what is stored. Zero means what the layout was made for.
+// shape contains the sizes of the layout. Zero selects the default.
 type shape struct {
-	block   int           // records of a block
-	tail    int           // records of each of the last blocks of a transaction
-	segment int           // records of a segment
-	fan     int           // runs of a level that are merged into one of the next
+	block   int           // records per block
+	tail    int           // records in each of the last blocks of a transaction
+	segment int           // records per segment
+	fan     int           // runs of one level that are merged into one of the next
 	peers   int           // providers that the committer keeps in memory
 	retry   time.Duration // see retryEvery
 }
 
-// Progress is how far one step of long work on the files has come.
+// Progress is how far one step of a long operation on the files has come.
 type Progress = disk.Progress
 
-// Observer is told what the store does. Its methods are called by the goroutine
-// that did it and must not block.
+// Observer receives the events of the store. The goroutine that caused an event calls its
+// methods; they must not block.
 type Observer interface {
-	// Committed reports a commit of the log: how many writes it made durable and
-	// how long the transaction took, fsync included.
+	// Committed reports a commit of the log: how many writes it made durable, and how long
+	// the transaction took, including fsync.
 	Committed(writes int, took time.Duration)
-	// StorageError reports an operation that failed for the store's own reasons:
-	// a full disk (ErrFull), damage (ErrCorrupt), a failed fsync (ErrFailed).
+	// StorageError reports an operation that failed because of the store itself: a full disk
+	// (ErrFull), damage (ErrCorrupt), a failed fsync (ErrFailed).
 	StorageError(op string, err error)
 }
 
@@ -156,7 +153,7 @@ type nopObserver struct{}
 func (nopObserver) Committed(int, time.Duration) {}
 func (nopObserver) StorageError(string, error)   {}
 
-// Validate reports all violations at once.
+// Validate reports all violations together.
 func (o *Options) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -184,7 +181,7 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// WithDefaults returns a copy in which no default is left open.
+// WithDefaults returns a copy in which every field has a value.
 func (o Options) WithDefaults() Options {
 	o.CommitWindow = cmp.Or(o.CommitWindow, DefaultCommitWindow)
 	o.MaxPending = cmp.Or(o.MaxPending, DefaultMaxPending)

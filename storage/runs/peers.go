@@ -12,44 +12,44 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// peer is what the committer knows of a provider.
+// peer is what the committer knows about a provider.
 type peer struct {
 	id     kad.PeerID
 	number uint32
 
 	mutable
-	commitNo uint64 // of the last commit whose records are in the stored tally
-	dirty    bool   // the tally is not as stored
+	commitNo uint64 // last commit whose records are in the stored tally
+	dirty    bool   // the tally differs from the stored one
 
-	before  *mutable // as it was before the running commit, if that touched it
-	fresh   bool     // first named by the running commit
+	before  *mutable // state before the current commit, if that touched the provider
+	fresh   bool     // added by the current commit
 	gone    bool     // forgotten
 	elder   *peer    // neighbours in the order of use
 	younger *peer
 }
 
-// mutable is what a commit can change of a provider.
+// mutable contains the fields of a provider that a commit can change.
 type mutable struct {
 	addrsExpire uint32 // seconds
 	addrsSum    uint64 // of the stored addresses
-	drops       uint64 // dropped epochs that are out of the tally
+	drops       uint64 // dropped epochs that have been removed from the tally
 	tally
 }
 
-// save keeps the provider as it is for restore.
+// save saves the state of the provider for restore.
 func (p *peer) save() {
 	m := p.mutable
 	m.counts = slices.Clone(m.counts)
 	p.before = &m
 }
 
-// restore takes back all changes since save.
+// restore reverts all changes since save.
 func (p *peer) restore() { p.mutable, p.before = *p.before, nil }
 
-// tally counts the records that name a provider. It is stored now and then, and
-// what has happened since is in the log.
+// tally counts the records that name a provider. It is stored from time to time; later
+// changes are in the log.
 type tally struct {
-	last   uint32 // epoch of the latest expiry it ever had
+	last   uint32 // epoch of the latest expiry of any of its records
 	counts []epochCount
 }
 
@@ -76,12 +76,12 @@ func (t *tally) add(id uint32, delta int) {
 	}
 }
 
-// prune forgets epochs that were dropped.
+// prune removes dropped epochs.
 func (t *tally) prune(s *state) {
 	t.counts = slices.DeleteFunc(t.counts, func(c epochCount) bool { return !s.has(c.id) })
 }
 
-// latest returns the latest epoch that the provider has records in; 0: it has none.
+// latest returns the latest epoch in which the provider has records, or 0 if it has none.
 func (t *tally) latest(s *state) (number uint32) {
 	for _, e := range s.epochs {
 		if slices.ContainsFunc(t.counts, func(c epochCount) bool { return c.id == e.id }) {
@@ -98,7 +98,7 @@ func (t *tally) total() (n int) {
 	return n
 }
 
-// encodeCounts returns a provider's row in the bucket counts.
+// encodeCounts returns a provider's row in the counts bucket.
 func (p *peer) encodeCounts(commitNo uint64) []byte {
 	row := disk.NewRow(12 + 8*len(p.counts))
 	row = binary.BigEndian.AppendUint64(row, commitNo)
@@ -123,24 +123,24 @@ func decodeCounts(key, row []byte) (t tally, commitNo uint64, err error) {
 	return t, commitNo, d.End(bucketCounts)
 }
 
-// lastKey is the key of a provider in the bucket last.
+// lastKey returns the key of a provider in the last bucket.
 func lastKey(last, number uint32) []byte {
 	return binary.BigEndian.AppendUint32(disk.U32(last), number)
 }
 
-// peerCache holds the providers that were named last, and all whose tally is not
-// stored. It is the committer's.
+// peerCache holds the most recently used providers, and all whose tally is not stored. The
+// committer owns it.
 type peerCache struct {
 	most     int
-	seed     maphash.Seed // of address sums
+	seed     maphash.Seed // seed of address sums
 	byID     map[kad.PeerID]*peer
 	byNumber map[uint32]*peer
 	oldest   *peer
 	newest   *peer
 }
 
-// peersCached is how many providers the committer keeps in memory: at about 400
-// bytes each, 13 MiB.
+// peersCached is how many providers the committer keeps in memory: 13 MiB at about 400 bytes
+// each.
 const peersCached = 32 << 10
 
 func newPeerCache(most int) *peerCache {
@@ -150,7 +150,7 @@ func newPeerCache(most int) *peerCache {
 	}
 }
 
-// byPeerID returns a provider, or nil if the log does not know it.
+// byPeerID returns a provider, or nil if it is not in the log.
 func (c *peerCache) byPeerID(tx *bbolt.Tx, id kad.PeerID) (*peer, error) {
 	if p := c.byID[id]; p != nil {
 		c.use(p)
@@ -167,7 +167,7 @@ func (c *peerCache) byPeerID(tx *bbolt.Tx, id kad.PeerID) (*peer, error) {
 	return c.byPeerNumber(tx, number)
 }
 
-// byPeerNumber returns a provider, or nil if it was forgotten.
+// byPeerNumber returns a provider, or nil if it has been removed.
 func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
 	if p := c.byNumber[number]; p != nil {
 		c.use(p)
@@ -194,13 +194,13 @@ func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
 	return p, nil
 }
 
-// insert adds a provider as the one used last.
+// insert adds a provider as the most recently used.
 func (c *peerCache) insert(p *peer) {
 	c.byID[p.id], c.byNumber[p.number] = p, p
 	c.push(p)
 }
 
-// forget takes a provider out.
+// forget removes a provider from the cache.
 func (c *peerCache) forget(p *peer) {
 	delete(c.byID, p.id)
 	delete(c.byNumber, p.number)
@@ -238,7 +238,7 @@ func (c *peerCache) unlink(p *peer) {
 	p.elder, p.younger = nil, nil
 }
 
-// surplus lists the providers, used longest ago, beyond those to keep.
+// surplus returns the least recently used providers above the limit.
 func (c *peerCache) surplus() (out []*peer) {
 	for p := c.oldest; p != nil && len(out) < len(c.byID)-c.most; p = p.younger {
 		out = append(out, p)
@@ -246,7 +246,7 @@ func (c *peerCache) surplus() (out []*peer) {
 	return out
 }
 
-// trim forgets providers beyond those to keep, but none that is dirty.
+// trim removes providers above the limit, except dirty ones.
 func (c *peerCache) trim() {
 	for _, p := range c.surplus() {
 		if !p.dirty {
@@ -255,7 +255,7 @@ func (c *peerCache) trim() {
 	}
 }
 
-// dirtied lists the providers whose tally is not as stored, by number.
+// dirtied returns the providers whose tally differs from the stored one, ordered by number.
 func (c *peerCache) dirtied() (out []*peer) {
 	for _, p := range c.byID {
 		if p.dirty {
@@ -266,7 +266,7 @@ func (c *peerCache) dirtied() (out []*peer) {
 	return out
 }
 
-// newPeer makes a provider that the log does not know yet.
+// newPeer returns a provider that is not in the log yet.
 func newPeer(id kad.PeerID, number uint32) *peer {
 	return &peer{id: kad.PeerID(strings.Clone(string(id))), number: number, fresh: true}
 }

@@ -9,38 +9,38 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// ownLimit is the queue's bound for calls: none, for each has a goroutine that
-// waits for it.
+// ownLimit is the queue limit for calls: there is none, because a goroutine waits for each of
+// them.
 const ownLimit = math.MaxInt
 
-// op is one write on its way into a transaction.
+// op is one queued write.
 type op struct {
-	// call, if it is not nil, is run in the transaction instead of the rest. It
-	// returns an outcome (see disk.IsOutcome) before it changed anything, or an error
-	// that undoes the transaction; it may then be called again.
+	// call, if set, runs in the transaction, and the other fields are ignored. It returns an
+	// outcome (see disk.IsOutcome) before it has changed anything, or an error that rolls the
+	// transaction back. After an error it may be called again.
 	call func(x *txn) error
 
-	remove      bool // else: add
+	remove      bool // otherwise: add
 	key         recordKey
 	now         uint32
 	expires     uint32
 	addrsExpire uint32
 	id          kad.PeerID
-	addrs       []byte // see disk.AppendAddrs; in the batch's arena
+	addrs       []byte // see disk.AppendAddrs; stored in the batch's arena
 }
 
-// batch is the writes that one transaction makes durable.
+// batch contains the writes of one transaction.
 type batch struct {
 	ops    []op
-	arena  []byte    // of the ops' addresses
-	oldest time.Time // when the first came
-	ticket *ticket   // nil: nobody waits
+	arena  []byte    // memory of the ops' addresses
+	oldest time.Time // when the first write was queued
+	ticket *ticket   // nil: no caller waits
 }
 
-// ticket is what those wait on whose writes share a commit.
+// ticket is shared by all callers that wait for the same batch.
 type ticket struct {
-	done chan struct{} // closed when the results stand
-	errs []error       // by the place of the write in the batch; nil: all is well
+	done chan struct{} // closed when the results are final
+	errs []error       // by index of the write in the batch; nil: all succeeded
 }
 
 func (t *ticket) result(i int) error {
@@ -51,14 +51,14 @@ func (t *ticket) result(i int) error {
 	return t.errs[i]
 }
 
-// What a batch keeps for its next use, in bytes and writes.
+// How much memory a batch keeps for its next use, in bytes and writes.
 const (
 	keepArena = 2 << 20
 	keepOps   = 16 << 10
 )
 
 func (b *batch) reset() {
-	clear(b.ops) // of strings and closures
+	clear(b.ops) // release strings and closures
 	b.ops, b.arena, b.ticket = b.ops[:0], b.arena[:0], nil
 	if cap(b.arena) > keepArena {
 		b.arena = nil
@@ -68,15 +68,15 @@ func (b *batch) reset() {
 	}
 }
 
-// queue holds the batch that the next commit will take. Safe for concurrent use;
-// the committer takes, everyone puts.
+// queue holds the batch for the next commit. Safe for concurrent use: any goroutine puts,
+// only the committer takes.
 type queue struct {
-	wake  chan struct{} // has one element when the committer should look again
-	eager int           // how many writes do not wait for the commit window
+	wake  chan struct{} // has one element if the committer should check the queue
+	eager int           // number of writes that do not wait for the commit window
 
 	mu      sync.Mutex
 	pending *batch
-	spare   *batch // for the time after pending was taken
+	spare   *batch // replaces pending when it is taken
 	closed  bool
 }
 
@@ -84,8 +84,9 @@ func newQueue(eager int) *queue {
 	return &queue{wake: make(chan struct{}, 1), eager: eager, pending: &batch{}, spare: &batch{}}
 }
 
-// put appends writes if there is room for all of them under limit, and returns the ticket
-// and the place of the first. Without wait the ticket is nil. The ops' addresses are copied.
+// put appends writes if all of them fit under limit, and returns the ticket of the batch and
+// the index of the first write. Without wait, the ticket may be nil. put copies the ops'
+// addresses.
 func (q *queue) put(ops []op, limit int, wait bool) (t *ticket, at int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -115,7 +116,7 @@ func (q *queue) put(ops []op, limit int, wait bool) (t *ticket, at int, err erro
 	return b.ticket, at, nil
 }
 
-// signal makes the committer look again.
+// signal wakes the committer.
 func (q *queue) signal() {
 	select {
 	case q.wake <- struct{}{}:
@@ -123,15 +124,15 @@ func (q *queue) signal() {
 	}
 }
 
-// len returns how many writes wait.
+// len returns the number of waiting writes.
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.pending.ops)
 }
 
-// next returns the batch to commit now, or how long to wait for one (negative:
-// until woken). Done tells that the queue is closed and empty.
+// next returns the batch to commit now, or how long to wait for one (negative: until woken).
+// done reports that the queue is closed and empty.
 func (q *queue) next(window time.Duration) (b *batch, wait time.Duration, done bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -151,7 +152,7 @@ func (q *queue) next(window time.Duration) (b *batch, wait time.Duration, done b
 	return b, 0, false
 }
 
-// recycle takes back a batch whose writes are done.
+// recycle returns a batch whose writes are complete, for reuse.
 func (q *queue) recycle(b *batch) {
 	b.reset()
 	q.mu.Lock()
@@ -159,7 +160,7 @@ func (q *queue) recycle(b *batch) {
 	q.spare = b
 }
 
-// close refuses further writes; those that wait are still taken.
+// close refuses further writes. Writes that are already queued are still taken.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

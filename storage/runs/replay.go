@@ -2,11 +2,11 @@ package runs
 
 import "go.etcd.io/bbolt"
 
-// trimEvery is after how many entries a replay forgets providers that are stored.
+// trimEvery is the number of entries after which a replay trims the cache of providers.
 const trimEvery = 4096
 
-// replay rebuilds the tables and the tallies from the log. The newest table is the
-// active one.
+// replay rebuilds the tables and the tallies from the log. The newest table is the active
+// one.
 func (s *Store) replay(tx *bbolt.Tx, flushed uint32) (tables []*table, err error) {
 	gen := max(s.led.state.gen, flushed+1)
 	err = eachNumbered(tx, prefixLog, func(g uint32) error {
@@ -29,12 +29,12 @@ func (s *Store) replay(tx *bbolt.Tx, flushed uint32) (tables []*table, err error
 	if len(tables) == 0 || tables[0].gen != gen {
 		return append([]*table{newTable(gen, s.opts.TableRecords)}, tables...), nil
 	}
-	s.led.chores = s.led.chores[:len(s.led.chores)-1] // that of the active table
+	s.led.chores = s.led.chores[:len(s.led.chores)-1] // the active table has no chore
 	return tables, nil
 }
 
-// replayGen goes through a generation of the log: into a table, unless its records
-// are in runs, and into the tallies of providers that were stored before.
+// replayGen replays a generation of the log into a table, unless its records are in runs, and
+// into the tallies of providers that were stored earlier.
 func (s *Store) replayGen(tx *bbolt.Tx, gen uint32, t *table) error {
 	n := 0
 	return eachLogEntry(tx, gen, func(e *logEntry) error {
@@ -56,7 +56,7 @@ func (s *Store) replayGen(tx *bbolt.Tx, gen uint32, t *table) error {
 	})
 }
 
-// replay enters a record as put and remove did, and drop after them.
+// replay adds a record as put and remove did, and applies later drops.
 func (t *table) replay(hash uint64, st *state, e *logEntry) {
 	expires := e.expires
 	if expires == removed {
@@ -69,8 +69,8 @@ func (t *table) replay(hash uint64, st *state, e *logEntry) {
 	t.count.Add(int64(t.stage(hash, &e.key, e.number, expires).publish()))
 }
 
-// epochOf returns the epoch of an entry; nil: it was dropped, and what there may
-// be of its number came later.
+// epochOf returns the epoch of an entry, or nil if it was dropped. An epoch with the same
+// number may exist that was created later.
 func (s *state) epochOf(e *logEntry) *epoch {
 	if ep := s.epoch(epochOf(e.expires)); ep != nil && e.commitNo >= ep.born {
 		return ep

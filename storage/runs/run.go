@@ -11,14 +11,14 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// run is an immutable sorted set of records of one epoch. Only removals change
-// it, see builder.removeCopies.
+// run is an immutable sorted set of records of one epoch. Only removals change it (see
+// builder.removeCopies).
 type run struct {
-	number   uint32 // never used again
+	number   uint32 // never reused
 	epoch    epochRef
 	level    int
 	records  int64
-	newest   uint32 // latest expiry; nothing lives at or after
+	newest   uint32 // latest expiry; no record is live at or after it
 	segments []segment
 
 	blocks  []byte // name of its bucket of blocks
@@ -32,7 +32,7 @@ func newRun(number uint32, epoch epochRef, level int) *run {
 	}
 }
 
-// name is the key of a run in the bucket runs.
+// name returns the key of a run in the runs bucket.
 func (r *run) name() []byte { return disk.U32(r.number) }
 
 // encode returns the row of a run.
@@ -50,7 +50,7 @@ func (r *run) encode() []byte {
 	return disk.Seal(bucketRuns, r.name(), row)
 }
 
-// decodeRun reads a run's row; its filters are not loaded.
+// decodeRun decodes a run's row. It does not load the filters.
 func decodeRun(name, row []byte) (*run, error) {
 	if len(name) != 4 {
 		return nil, fmt.Errorf("%w: run named %x", ErrCorrupt, name)
@@ -73,8 +73,8 @@ func decodeRun(name, row []byte) (*run, error) {
 	return r, d.End(bucketRuns)
 }
 
-// maybe reports whether a key, of which hash is the filters' hash, may be in the
-// run. The records of a key may cross from one segment to the next.
+// maybe reports whether a key, given with its filter hash, may be in the run. The records of
+// a key may span several segments.
 func (r *run) maybe(key *recordKey, hash uint64) bool {
 	i := len(r.segments) - 1
 	if i > 0 {
@@ -92,7 +92,7 @@ func (r *run) maybe(key *recordKey, hash uint64) bool {
 	return false
 }
 
-// open returns a run's blocks in a transaction, or errGone.
+// open returns the blocks of a run in a transaction, or errGone.
 func (r *run) open(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	if b := tx.Bucket(r.blocks); b != nil {
 		return b, nil
@@ -100,13 +100,12 @@ func (r *run) open(tx *bbolt.Tx) (*bbolt.Bucket, error) {
 	return nil, &goneError{r.number}
 }
 
-// many stands for a number of copies that is not known: it is more than any bound on
-// providers, which have numbers of 32 bits, and a sum over all runs stays far from
-// the end of an int64.
+// many is used for an unknown number of copies. It exceeds any bound on providers, because
+// their numbers have 32 bits, and the sum over all runs does not overflow an int64.
 const many int64 = 1 << 40
 
-// expiry returns the expiry of a record's copy in the run (removed: there is none)
-// and how many copies of the key's records the run has at most.
+// expiry returns the expiry of a record's copy in the run (removed: there is no copy), and an
+// upper bound on the records of the key in the run.
 func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (expires uint32, copies int64, err error) {
 	b, err := r.open(tx)
 	if err != nil {
@@ -115,7 +114,7 @@ func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (expires uint3
 	id := recordID(key, number)
 	k, v := b.Cursor().Seek(id[:])
 	if k == nil {
-		return removed, many, nil // the key may be in the block before
+		return removed, many, nil // the preceding block may contain the key
 	}
 	recs, err := openBlock(r.number, k, v)
 	if err != nil {
@@ -128,8 +127,8 @@ func (r *run) expiry(tx *bbolt.Tx, key *recordKey, number uint32) (expires uint3
 	return expires, copiesIn(recs, at, key), nil
 }
 
-// copiesIn returns how many records around place at of a block are of a key, or
-// many if there may be others in the next blocks.
+// copiesIn returns how many records around index at of a block have the key, or many if
+// adjacent blocks may contain more.
 func copiesIn(recs []byte, at int, key *recordKey) int64 {
 	n := len(recs) / recordLen
 	is := func(i int) bool { return recordKey(recs[i*recordLen:i*recordLen+16]) == *key }
@@ -146,7 +145,7 @@ func copiesIn(recs []byte, at int, key *recordKey) int64 {
 	return int64(high - low)
 }
 
-// each calls fn with the copies of a key's records in the run.
+// each calls fn for each copy of a key's records in the run.
 func (r *run) each(tx *bbolt.Tx, key *recordKey, fn func(number, expires uint32)) error {
 	b, err := r.open(tx)
 	if err != nil {

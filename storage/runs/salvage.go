@@ -11,27 +11,28 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Source is what can be read of the files of a damaged store (LogName, RunsName).
+// Source gives access to everything readable in the files of a damaged store (LogName,
+// RunsName).
 type Source interface {
-	// Buckets calls fn with the names of a file's buckets, and tells whether that
-	// was all of them.
+	// Buckets calls fn for the name of each bucket in a file, and reports whether it could
+	// read all of them.
 	Buckets(file string, fn func(name []byte)) (whole bool)
-	// Rows calls fn with the rows of a bucket, which are valid only meanwhile, and
-	// tells whether that was all of them.
+	// Rows calls fn for each row of a bucket, and reports whether it could read all of them.
+	// The row is valid only during fn.
 	Rows(file string, bucket []byte, fn func(key, value []byte)) (whole bool)
-	// Scan calls fn with whatever looks like a row anywhere in a file, old versions
-	// and removed ones as well.
+	// Scan calls fn for everything that looks like a row anywhere in a file, including old
+	// versions and removed rows.
 	Scan(file string, fn func(key, value []byte))
 }
 
-// intakeBatch is how many records are taken over in one transaction.
+// intakeBatch is how many records are copied per transaction.
 const intakeBatch = 4096
 
-// intake takes over records in batches.
+// intake copies records into a store in batches.
 type intake struct {
 	s       *Store
 	ops     []op
-	refused bool // a quota has refused some
+	refused bool // a quota has refused some records
 	err     error
 }
 
@@ -49,22 +50,22 @@ func (t *intake) flush() {
 	if err == nil {
 		err = tick.results(at, len(t.ops))
 	}
-	if disk.IsOutcome(err) { // a quota refuses some, and that is all
+	if disk.IsOutcome(err) { // only a quota has refused some records
 		t.refused, err = true, nil
 	}
 	t.err, t.ops = err, t.ops[:0]
 }
 
-// Row is a provider record as other layouts of this store have it.
+// Row is a provider record in a layout-independent form.
 type Row struct {
-	Key                  [16]byte // the beginning of SHA-256 of the key on the wire
+	Key                  [16]byte // the first 16 bytes of SHA-256 of the wire key
 	Expires, AddrsExpire uint32   // Unix time in seconds
 	ID                   kad.PeerID
 	Addrs                [][]byte // binary multiaddrs
 }
 
-// Import takes over records, durable on return, whether or not they have expired:
-// that is for Expire to see to. Whole tells that no quota has refused any.
+// Import stores records, whether or not they have expired; Expire removes expired ones later.
+// The records are durable on return. whole reports that no quota refused any of them.
 func (s *Store) Import(rows iter.Seq[Row]) (whole bool, err error) {
 	t := intake{s: s}
 	for r := range rows {
@@ -81,11 +82,10 @@ func (s *Store) Import(rows iter.Seq[Row]) (whole bool, err error) {
 	return !t.refused, err
 }
 
-// Salvage takes over from a damaged store the records that are whole and whose
-// provider is known, the newest first, at most so many. Where the way to some is
-// lost, it takes whatever is found in the file: records that were removed may come
-// back then. Whole tells that nothing was missing; an error that this store takes
-// no more.
+// Salvage copies records from a damaged store: at most most records that are intact and whose
+// provider is known, newest first. If some cannot be reached, it copies everything found in
+// the file, which may bring back removed records. whole reports that nothing was missing. An
+// error means that this store accepts no more.
 func (s *Store) Salvage(from Source, most int) (whole bool, err error) {
 	v := &salvage{in: intake{s: s}, from: from, left: most, whole: true, peers: make(map[uint32]*info), log: make(map[[idLen]byte]uint32)}
 	v.readPeers()
@@ -117,12 +117,12 @@ type salvage struct {
 	in    intake
 	from  Source
 	peers map[uint32]*info
-	log   map[[idLen]byte]uint32 // newest expiry of the records that the log names
+	log   map[[idLen]byte]uint32 // newest expiry of the records in the log
 	left  int
 	whole bool
 }
 
-// numbered returns the numbers of a prefix's buckets, the lowest first.
+// numbered returns the numbers of the buckets with a prefix in ascending order.
 func (v *salvage) numbered(file string, prefix byte) (numbers []uint32, whole bool) {
 	found := make(map[uint32]bool)
 	whole = v.from.Buckets(file, func(name []byte) {
@@ -133,7 +133,7 @@ func (v *salvage) numbered(file string, prefix byte) (numbers []uint32, whole bo
 	return slices.Sorted(maps.Keys(found)), whole
 }
 
-// readPeers reads who the providers are.
+// readPeers reads the providers.
 func (v *salvage) readPeers() {
 	take := func(key, value []byte) bool {
 		if len(key) != 4 {
@@ -152,7 +152,7 @@ func (v *salvage) readPeers() {
 	}
 }
 
-// readLog reads the log from its beginning: the last entry of a record counts.
+// readLog reads the log from its beginning. The last entry of a record counts.
 func (v *salvage) readLog() (whole bool) {
 	gens, whole := v.numbered(LogName, prefixLog)
 	for _, gen := range gens {
@@ -167,7 +167,7 @@ func (v *salvage) readLog() (whole bool) {
 	return whole
 }
 
-// readRuns takes over the records of runs that the log does not know better.
+// readRuns copies the records in runs that are not in the log.
 func (v *salvage) readRuns() (whole bool) {
 	numbers, whole := v.numbered(RunsName, prefixBlocks)
 	for _, number := range slices.Backward(numbers) {
@@ -189,8 +189,8 @@ func (v *salvage) takeBlock(recs []byte) {
 	}
 }
 
-// take takes over a record. Its time of receipt is the beginning of time: what has
-// expired is removed by Expire, not by a clock that may be wrong just now.
+// take copies a record. It is added with time 0, so that Expire decides whether it has
+// expired, and not a clock that may be wrong now.
 func (v *salvage) take(r *record) {
 	if r.expires == removed || v.left == 0 {
 		return

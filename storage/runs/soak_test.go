@@ -11,10 +11,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// TestSoak lives through days in which every record is announced again every 22
-// hours and a tenth is replaced: everything live is found, and from the third day
-// on the file does not grow. HOLDFAST_SOAK="<millions of records> <days>" makes it
-// large.
+// TestSoak simulates days in which every record is republished every 22 hours and a tenth of
+// them is replaced. Every live record is found, and from the third day on the file does not
+// grow. HOLDFAST_SOAK="<millions of records> <days>" makes the test larger.
 func TestSoak(t *testing.T) {
 	millions, days := 0.1, 9
 	o := Options{NoSync: true, TableRecords: 3000, MaxPending: 1 << 20}
@@ -41,27 +40,27 @@ func TestSoak(t *testing.T) {
 			float64(sizes.Used)/float64(k.live), st.Runs, st.Epochs, k.longest)
 		k.longest = 0
 	}
-	require.LessOrEqual(t, float64(worst), float64(third.Runs)*1.02+runsGrowth, "the file drifts")
+	require.LessOrEqual(t, float64(worst), float64(third.Runs)*1.02+runsGrowth, "the file keeps growing")
 	checked(t, s)
 }
 
-// soak is the traffic of a network in which live records are announced in turn.
+// soak is the traffic of a network in which live records are republished in turn.
 type soak struct {
 	t         *testing.T
 	s         *Store
 	w         *workload
 	now       time.Time
 	live      uint64
-	round     uint64 // announcements of the whole set
-	next      uint64 // record of this round
+	round     uint64 // completed passes over the whole set
+	next      uint64 // next record of this round
 	announced int
 	longest   time.Duration
 }
 
-// republishEvery is after which time a record is announced again.
+// republishEvery is the interval after which a record is republished.
 const republishEvery = 22 * time.Hour
 
-// day passes a day in batches of ten minutes at most.
+// day simulates a day in batches of at most ten minutes.
 func (k *soak) day() {
 	const batches = 24 * 6
 	for i := range batches {
@@ -83,8 +82,8 @@ func (k *soak) day() {
 	}
 }
 
-// record returns the number of the record at a place: a tenth of the places gets
-// another one each round.
+// record returns the number of the record at a place. In each round, a tenth of the places
+// gets another record.
 func (k *soak) record(place, round uint64) uint64 {
 	generation := (round + place%10) / 10
 	return place + generation*k.live
@@ -106,7 +105,7 @@ func (k *soak) announce(n int) {
 	k.announced += n
 }
 
-// sample looks for some of what was announced in this round.
+// sample looks up some of the records of this round.
 func (k *soak) sample() {
 	for range 200 {
 		if k.next == 0 {

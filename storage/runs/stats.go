@@ -8,36 +8,36 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Stats are running counters; reading them never scans.
+// Stats are running counters. Reading them does not scan the files.
 type Stats struct {
 	Records   int64 // distinct records, live or not yet removed
-	Providers int64 // peers that they name
-	Bytes     int64 // estimated, of all stored copies
+	Providers int64 // peers with records
+	Bytes     int64 // estimated size of all stored copies
 
-	Pending int64 // writes that wait for a commit
+	Pending int64 // writes waiting for a commit
 	Expired int64 // records removed by Expire since open
 	Refused Refused
 
 	Epochs      int
 	Tables      int   // in memory
-	TableCopies int64 // of records, in tables
+	TableCopies int64 // copies of records in tables
 	Runs        int
-	RunCopies   int64 // of records, in runs
-	FilterBytes int64 // of memory
+	RunCopies   int64 // copies of records in runs
+	FilterBytes int64 // memory used by filters
 	Flushes     int64 // tables written out since open
 	Merges      int64 // since open
 }
 
-// Refused counts what was turned away since open, by reason.
+// Refused counts the refused writes since open, by reason.
 type Refused struct {
 	Busy            int64 // the queue was full
-	Full            int64 // no room in the files
+	Full            int64 // the files or the disk were full
 	PerKey          int64 // Options.MaxProvidersPerKey
 	PerProvider     int64 // Options.MaxRecordsPerProvider
 	TooManyProvider int64 // Options.MaxProviders
 }
 
-// Total returns how many writes were turned away.
+// Total returns the number of refused writes.
 func (r Refused) Total() int64 {
 	return r.Busy + r.Full + r.PerKey + r.PerProvider + r.TooManyProvider
 }
@@ -61,7 +61,7 @@ func (r *refusals) note(o *op, err error) {
 	}
 }
 
-// copyBytes is what a stored copy takes up in runs, page overhead included.
+// copyBytes is the size of a stored copy in runs, including page overhead.
 const copyBytes = recordLen + 1
 
 // Stats returns the running counters.
@@ -92,7 +92,7 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// RecordStats returns the counters as records.Store tells them.
+// RecordStats returns the counters in the form of records.Store.
 func (s *Store) RecordStats() (out records.Stats) {
 	st := s.Stats()
 	out.Records[records.KindProvider] = st.Records
@@ -111,9 +111,9 @@ func (s *Store) RecordStats() (out records.Stats) {
 // Sizes are the sizes of the files in bytes.
 type Sizes struct {
 	Log, Runs int64        // lengths of the files
-	Used      int64        // in pages that hold something
-	Free      int64        // in pages that will be used again before the files grow
-	Rooms     [2]disk.Room // what each file has for new records
+	Used      int64        // pages in use
+	Free      int64        // pages that are reused before the files grow
+	Rooms     [2]disk.Room // space of each file for new records
 }
 
 // Sizes returns the sizes of the files as of their last commits.

@@ -13,32 +13,32 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// Store keeps provider records. Safe for concurrent use.
+// Store stores provider records. Safe for concurrent use.
 //
-// A record goes through it in these steps:
+// A record passes through it in these steps:
 //
-//  1. AddProvider checks the record and puts it into the batch of the queue.
+//  1. AddProvider checks the record and adds it to the batch in the queue.
 //  2. The committer writes the batch to the log and publishes it in the active table. Now
 //     readers see the record, and durable calls return.
 //  3. When the active table is full or RotateEvery old, the committer rotates: a new table
-//     and a new generation of the log take over.
-//  4. The builder writes the old table out as runs, one for each epoch, and puts them into
-//     the view in its place. The committer then deletes the generation of the log.
+//     and a new generation of the log replace the old ones.
+//  4. The builder writes the old table out as runs, one per epoch, and replaces it with them
+//     in the view. The committer then deletes the generation of the log.
 //  5. The builder merges the runs of an epoch.
-//  6. When all records of the epoch have expired, Expire takes the epoch out of the state
-//     and its runs out of the view; the builder frees their pages.
+//  6. When all records of the epoch have expired, Expire removes the epoch from the state
+//     and its runs from the view. The builder then frees their pages.
 //
-// It keeps these invariants:
+// Its invariants:
 //
-//   - What readers see is durable: in a generation of the log, or in runs.
-//   - A view never changes. Of a record, the newest table that names it decides; if none
-//     does, its latest expiry in any run.
+//   - Everything that readers see is durable: in a generation of the log, or in runs.
+//   - A view never changes. For each record, the newest table that contains it decides. If no
+//     table contains it, the latest expiry in any run decides.
 //   - A run leaves the view before it leaves the file. The inputs of a merge are the
-//     exception: while the store is ending one, a reader that misses a run tries again.
-//   - There are at most maxTables tables; then writers wait for the builder.
-//   - Each file has one writer. The committer and the builder never wait for each other
-//     with a transaction open.
-//   - After a commit that fails for another reason than room, the store takes no more
+//     exception: while the store finishes a merge, a reader that does not find a run retries.
+//   - There are at most maxTables tables. At that bound, writers wait for the builder.
+//   - Each file has one writer. The committer and the builder never wait for each other with
+//     an open transaction.
+//   - After a commit that fails for another reason than lack of space, the store refuses all
 //     writes and does not write that file again (ErrFailed).
 type Store struct {
 	pins disk.Pins // open Snapshots
@@ -51,42 +51,41 @@ type Store struct {
 	seed  hashSeed
 
 	queue     *queue
-	led       ledger        // the committer's
+	led       ledger        // owned by the committer
 	committed chan struct{} // closed when the committer has ended; nil: read-only
 	builder   *builder      // nil: read-only
 
-	flushed    atomic.Uint32 // the last generation that is in runs
+	flushed    atomic.Uint32 // the last generation that has been written to runs
 	counts     atomic.Pointer[counts]
-	ending     atomic.Bool // a merge takes its inputs out of the file, then out of the view
+	ending     atomic.Bool // a merge is removing its inputs, first from the file, then from the view
 	failure    disk.Failure
 	refused    refusals
 	expired    atomic.Int64
 	flushCount atomic.Int64
 	mergeCount atomic.Int64
 
-	clean   bool // the last user closed the files properly
+	clean   bool // the files were closed properly before Open
 	closed  atomic.Bool
 	closing sync.Once
 	result  error // of Close
 }
 
-// counts are what the state says, for everybody.
+// counts are the counters of the state, readable by any goroutine.
 type counts struct {
 	records   int64
 	providers int64
 	epochs    int
 }
 
-// showCounts publishes what the last commit has counted.
+// showCounts publishes the counters of the last commit.
 func (s *Store) showCounts() {
 	st := &s.led.state
 	s.counts.Store(&counts{records: st.records(), providers: st.providers, epochs: len(st.epochs)})
 }
 
-// AddProvider stores that p has key, until p.Expires rounded down to the second or
-// until it was known to have it, whichever is later; see records.Store. With
-// durable it returns once the record is on disk and visible, else once it is
-// queued.
+// AddProvider stores that p provides key, until p.Expires rounded down to the second, or
+// until the stored expiry if that is later (see records.Store). If durable is set, it returns
+// once the record is on disk and visible, otherwise once the record is queued.
 func (s *Store) AddProvider(now time.Time, key []byte, p records.Provider, durable bool) error {
 	l := loose.Get().(*looseOp)
 	defer loose.Put(l)
@@ -100,7 +99,7 @@ func (s *Store) AddProvider(now time.Time, key []byte, p records.Provider, durab
 	return nil
 }
 
-// looseOp is a write before it is in a batch.
+// looseOp is a write that is not yet in a batch.
 type looseOp struct {
 	op    [1]op
 	addrs []byte
@@ -108,17 +107,17 @@ type looseOp struct {
 
 var loose = sync.Pool{New: func() any { return new(looseOp) }}
 
-// ProviderRecord is a record to add.
+// ProviderRecord is a provider record to add.
 type ProviderRecord struct {
 	Key      []byte // as on the wire
 	Provider records.Provider
 }
 
-// AddProviders is AddProvider for many records, in one transaction if they come
-// to a free queue. It returns how many were not stored, with one of the reasons;
-// if they are not durable, that refers to the queue. A list longer than half of the
-// queue's limit goes to the queue in parts, so that it does not wait for an empty one;
-// each part is taken or refused as a whole.
+// AddProviders is AddProvider for many records, which share a transaction if the queue has
+// capacity for them. It returns how many were not stored, with one of the reasons; without
+// durable, how many were not queued. A list longer than half of the queue's limit is queued in
+// parts, so that it does not have to wait for an empty queue. Each part is queued or refused as
+// a whole.
 func (s *Store) AddProviders(now time.Time, recs []ProviderRecord, durable bool) (refused int, err error) {
 	ops := make([]op, 0, len(recs))
 	var buf []byte
@@ -146,7 +145,7 @@ func (s *Store) AddProviders(now time.Time, recs []ProviderRecord, durable bool)
 	return refused, err
 }
 
-// newOp checks a record and makes a write of it. Its addresses are appended to buf.
+// newOp checks a record and turns it into a write. It appends the addresses to buf.
 func newOp(now time.Time, key []byte, p *records.Provider, buf []byte) (op, []byte, error) {
 	if err := records.ValidateProvider(key, p); err != nil {
 		return op{}, buf, err
@@ -164,7 +163,7 @@ func newOp(now time.Time, key []byte, p *records.Provider, buf []byte) (op, []by
 	return o, buf, nil
 }
 
-// manyError is the outcome of several writes of which some failed.
+// manyError is the outcome of several writes, some of which failed.
 type manyError struct {
 	count int
 	error
@@ -172,8 +171,7 @@ type manyError struct {
 
 func (e manyError) Unwrap() error { return e.error }
 
-// enqueue hands writes to the committer, and waits for them if they are to be
-// durable.
+// enqueue passes writes to the committer, and waits for them if they are durable.
 func (s *Store) enqueue(ops []op, durable bool) error {
 	if err := s.writable(); err != nil {
 		return err
@@ -198,7 +196,7 @@ func (s *Store) enqueue(ops []op, durable bool) error {
 	return t.results(at, len(ops))
 }
 
-// results waits for n writes from place i on.
+// results waits for n writes of a batch, starting at index i.
 func (t *ticket) results(i, n int) error {
 	<-t.done
 	var many manyError
@@ -213,7 +211,7 @@ func (t *ticket) results(i, n int) error {
 	return nil
 }
 
-// maxPending is the queue's limit for adverts.
+// maxPending returns the queue's limit for provider records.
 func (s *Store) maxPending(durable bool) int {
 	if durable {
 		return 2 * s.opts.MaxPending
@@ -221,8 +219,8 @@ func (s *Store) maxPending(durable bool) int {
 	return s.opts.MaxPending
 }
 
-// crowded reports whether the last quarter of the queue has been reached, which
-// is kept for refreshes: they keep alive what others already rely on.
+// crowded reports whether the queue has reached its last quarter, which is reserved for
+// republished records, because others already rely on them.
 func (s *Store) crowded() bool { return s.queue.len() >= s.opts.MaxPending-s.opts.MaxPending/4 }
 
 func (s *Store) allKnown(ops []op) bool {
@@ -234,8 +232,8 @@ func (s *Store) allKnown(ops []op) bool {
 	return true
 }
 
-// RemoveProvider forgets that id has key; records.ErrNotFound if it is not known, or
-// no longer. Durable on return.
+// RemoveProvider removes the record that id provides key. It returns records.ErrNotFound if
+// there is no such live record. Durable on return.
 func (s *Store) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 	err := s.writable()
 	if err == nil {
@@ -252,11 +250,11 @@ func (s *Store) RemoveProvider(now time.Time, key []byte, id kad.PeerID) error {
 	return nil
 }
 
-// Flush makes durable and visible what was queued before the call.
+// Flush makes everything queued before the call durable and visible.
 func (s *Store) Flush() error { return s.call("flush", func(*txn) error { return nil }) }
 
-// Rotate writes what is in memory out as runs and waits for that. It is never
-// needed; Close leaves it to the next Open to read the log.
+// Rotate writes the records in memory out as runs and waits for that. It is optional: Close
+// leaves it to the next Open to read the log.
 func (s *Store) Rotate() error {
 	var flushed <-chan struct{}
 	err := s.call("rotate", func(x *txn) error {
@@ -271,10 +269,10 @@ func (s *Store) Rotate() error {
 	return s.await("rotate", flushed)
 }
 
-// CleanStart reports whether the files were new or properly closed before Open.
+// CleanStart reports whether the files were new or had been closed properly before Open.
 func (s *Store) CleanStart() bool { return s.clean }
 
-// Err returns why the store takes no more writes (ErrFailed), or nil.
+// Err returns the reason why the store refuses writes (ErrFailed), or nil.
 func (s *Store) Err() error { return s.failure.Err() }
 
 func (s *Store) writable() error {
@@ -287,28 +285,28 @@ func (s *Store) writable() error {
 	return s.failure.Err()
 }
 
-// noteFailure returns an error of a file. If it is ErrFailed, it ends all writing, see
-// disk.Failure, and the error is that of the first failure.
+// noteFailure returns an error of a file. If it is ErrFailed, noteFailure ends all writes
+// (see disk.Failure) and returns the error of the first failure.
 func (s *Store) noteFailure(err error) error {
 	if !errors.Is(err, ErrFailed) {
 		return err
 	}
 	cause, first := s.failure.Set(err)
 	if first {
-		s.opts.Logger.Error("storage: no more writes of provider records until the next start", "err", err)
+		s.opts.Logger.Error("storage: commit failed; no more writes of provider records until the next start", "err", err)
 	}
 	return cause
 }
 
-// report tells the observer of an error of the store's own.
+// report passes an internal error of the store to the observer.
 func (s *Store) report(op string, err error) {
 	if err != nil && !errors.Is(err, records.ErrClosed) {
 		s.opts.Observer.StorageError(op, err)
 	}
 }
 
-// Close makes durable what was queued and lets go of the files. It waits for
-// running reads and may be called more than once.
+// Close makes all queued writes durable and closes the files. It waits for running reads and
+// may be called more than once.
 func (s *Store) Close() error {
 	s.closing.Do(func() { s.result = s.close() })
 	return s.result

@@ -26,10 +26,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// start is the time at which the tests begin: a whole second, far from an hour.
+// start is the time at which the tests begin: a whole second, not close to a full hour.
 var start = time.Date(2026, 3, 1, 12, 34, 56, 0, time.UTC)
 
-// tiny makes everything happen often: blocks of four records, tables of fifty.
+// tiny makes everything happen often: four records per block, fifty per table.
 func tiny() Options {
 	return Options{
 		NoSync: true, TableRecords: 50,
@@ -41,7 +41,7 @@ func open(t testing.TB, dir string, o Options) *Store {
 	t.Helper()
 	s, err := Open(dir, o)
 	require.NoError(t, err)
-	// Goroutines keep an open store in memory. A closed one is collected before the end
+	// Goroutines keep an open store in memory. A closed store can be collected before the end
 	// of a test that opens thousands.
 	weakly := weak.Make(s)
 	t.Cleanup(func() {
@@ -52,7 +52,7 @@ func open(t testing.TB, dir string, o Options) *Store {
 	return s
 }
 
-// checked closes a store after a check.
+// checked checks and closes a store.
 func checked(t testing.TB, s *Store) {
 	t.Helper()
 	check(t, s)
@@ -71,7 +71,7 @@ func check(t testing.TB, s *Store) Contents {
 	return c
 }
 
-// whole is a Store with what it does not keep in memory, for the shared suite.
+// whole adds to a Store what it does not implement itself, for the shared suite.
 type whole struct {
 	*records.Mem
 	s *Store
@@ -135,15 +135,14 @@ func TestSuite(t *testing.T) {
 	t.Run("tiny", func(t *testing.T) { testSuite(t, tiny()) })
 }
 
-// The files are no longer than what the addresses of this machine allow, whatever is
-// asked for.
+// The files never exceed the address space of this machine, whatever is configured.
 func TestMaxBytesFitTheMachine(t *testing.T) {
 	require.Equal(t, disk.MostBytes, Options{MaxBytes: math.MaxInt64}.WithDefaults().MaxBytes)
 }
 
-// TestPerKeyOverRuns: the bound on a key's providers holds whether their copies are in
-// memory or in several runs, each of which only says "many" (and the sum of which once
-// overflowed an int of 32 bits).
+// TestPerKeyOverRuns checks that the bound on a key's providers applies whether their copies
+// are in memory or in several runs. Each run only reports "many" copies, the sum of which
+// once overflowed a 32-bit int.
 func TestPerKeyOverRuns(t *testing.T) {
 	const most = 300
 	s := open(t, t.TempDir(), Options{NoSync: true, MaxProvidersPerKey: most})
@@ -169,7 +168,7 @@ func TestPerKeyOverRuns(t *testing.T) {
 	require.Len(t, got, most)
 }
 
-// A copy in a run that a clock ahead has stored gives way to an announcement of now,
+// A copy in a run that was stored while the clock was ahead is replaced by a current record,
 // also after a crash.
 func TestClockAhead(t *testing.T) {
 	dir := t.TempDir()
@@ -206,8 +205,8 @@ func TestClockAhead(t *testing.T) {
 	checked(t, s)
 }
 
-// A run that the file has lost, while the view shows it, is damage. Whoever reads it is
-// told; nobody waits for a view without it.
+// If the file has lost a run of the view, this is damage. Readers get an error and do not
+// wait for another view.
 func TestRunIsMissing(t *testing.T) {
 	s := open(t, t.TempDir(), tiny())
 	add := func(key string) error {

@@ -8,41 +8,41 @@ import (
 	"sync/atomic"
 )
 
-// Expiries that are none.
+// Special expiries.
 const (
-	removed = 0 // the record was removed: older copies do not count
-	unborn  = 1 // the record is not durable yet: readers look further
+	removed = 0 // the record was removed; older copies do not count
+	unborn  = 1 // the record is not durable yet; readers ignore the entry
 )
 
-// table holds the newest state of the records that one generation of the log
-// names. One goroutine, the committer, writes; anybody reads without locks. A
-// table that is no longer the active one does not change.
+// table holds the newest state of the records in one generation of the log. Only the
+// committer writes it; any goroutine reads it without locks. A table that is no longer active
+// does not change.
 //
-// Heads are chosen by hashSeed.hash, so that nobody can announce keys that share a
+// Heads are selected by hashSeed.hash, so that an attacker cannot choose keys that share a
 // chain.
 type table struct {
 	gen     uint32
 	flushed chan struct{} // closed when its records are in runs
-	heads   []uint32      // atomic: index of a chain's first entry, plus one
+	heads   []uint32      // atomic: index of the first entry of a chain, plus one
 	entries []entry
-	count   atomic.Int64               // records that readers see
-	dead    atomic.Pointer[[]epochRef] // epochs that were dropped; their records are none
+	count   atomic.Int64               // records visible to readers
+	dead    atomic.Pointer[[]epochRef] // dropped epochs; their records count as removed
 
-	// Of the committer, and of the builder once the table is not active.
+	// Owned by the committer, and by the builder once the table is not active.
 	n        int
-	epochs   []epochRef // of all expiries it has ever held
-	removals []removal  // records whose copies in older runs are to be removed
+	epochs   []epochRef // epochs of all expiries it has ever contained
+	removals []removal  // records whose copies in older runs must be removed
 }
 
 type entry struct {
 	key     recordKey
 	number  uint32
-	expires uint32 // atomic: as readers see it
-	staged  uint32 // of the committer: as it will be once durable
-	next    uint32 // index of the chain's next entry, plus one; never changes
+	expires uint32 // atomic: the expiry visible to readers
+	staged  uint32 // committer only: the expiry once durable
+	next    uint32 // index of the next entry in the chain, plus one; never changes
 }
 
-// epochRef names an epoch and which of the epochs of that number it is.
+// epochRef names an epoch by number, and by id among the epochs with the same number.
 type epochRef struct{ epoch, id uint32 }
 
 type removal struct {
@@ -60,8 +60,8 @@ func newTable(gen uint32, size int) *table {
 
 func (t *table) head(hash uint64) *uint32 { return &t.heads[hash&uint64(len(t.heads)-1)] }
 
-// first returns the index, plus one, of the first entry that may have the key of
-// which hash is the hash; the others follow by next.
+// first returns the index, plus one, of the first entry that may have the key with this hash.
+// The following entries are linked by next.
 func (t *table) first(hash uint64) uint32 { return atomic.LoadUint32(t.head(hash)) }
 
 // find returns the entry of a record, or nil.
@@ -79,8 +79,8 @@ func (t *table) find(hash uint64, key *recordKey, number uint32) *entry {
 // room reports whether n more entries fit.
 func (t *table) room(n int) bool { return t.n+n <= len(t.entries) }
 
-// stage notes what a record's expiry will be. Readers do not see it before
-// publish. The caller has asked for room.
+// stage sets the future expiry of a record. Readers do not see it before publish. The caller
+// has checked room.
 func (t *table) stage(hash uint64, key *recordKey, number, expires uint32) *entry {
 	if e := t.find(hash, key, number); e != nil {
 		e.staged = expires
@@ -94,8 +94,8 @@ func (t *table) stage(hash uint64, key *recordKey, number, expires uint32) *entr
 	return e
 }
 
-// publish shows readers what was staged, and returns by how many records there
-// are more.
+// publish makes the staged expiry visible to readers and returns the change in the number of
+// records.
 func (e *entry) publish() (more int) {
 	if e.expires > unborn {
 		more--
@@ -107,27 +107,27 @@ func (e *entry) publish() (more int) {
 	return more
 }
 
-// undo takes back what was staged.
+// undo discards the staged expiry.
 func (e *entry) undo() { e.staged = e.expires }
 
-// seen returns the expiry as readers see it.
+// seen returns the expiry visible to readers.
 func (e *entry) seen() uint32 { return atomic.LoadUint32(&e.expires) }
 
-// noteEpoch adds an epoch to those the table holds.
+// noteEpoch adds an epoch to the epochs of the table.
 func (t *table) noteEpoch(r epochRef) {
 	if n := len(t.epochs); n > 0 && t.epochs[n-1] == r {
 		return
 	}
-	if i := slices.Index(t.epochs, r); i >= 0 { // the last is the likeliest to come again
+	if i := slices.Index(t.epochs, r); i >= 0 { // the last one is the most likely to repeat
 		t.epochs[i], t.epochs[len(t.epochs)-1] = t.epochs[len(t.epochs)-1], r
 		return
 	}
 	t.epochs = append(t.epochs, r)
 }
 
-// kill makes the records of dropped epochs count as removed. Older copies of them
-// are in no later epoch, so they may be hidden. It is the committer's; the table
-// does not get records of an epoch of that number any more.
+// kill makes the records of dropped epochs count as removed. Older copies of them are not in
+// any later epoch, so they may be hidden. The committer calls it; afterwards the table
+// receives no records of epochs with these numbers.
 func (t *table) kill(due []epoch) {
 	var dead []epochRef
 	if old := t.dead.Load(); old != nil {
@@ -139,7 +139,7 @@ func (t *table) kill(due []epoch) {
 	t.dead.Store(&dead)
 }
 
-// alive returns an expiry as it counts: removed if its epoch was dropped.
+// alive returns removed if the epoch of the expiry was dropped, otherwise the expiry.
 func (t *table) alive(expires uint32) uint32 {
 	if t.isDead(epochOf(expires)) {
 		return removed
@@ -158,16 +158,15 @@ func hasNumber(refs []epochRef, epoch uint32) bool {
 
 func (t *table) hasEpoch(epoch uint32) bool { return hasNumber(t.epochs, epoch) }
 
-// empty reports whether nothing in the table needs a run.
+// empty reports whether the table has no entries to write out.
 func (t *table) empty() bool { return t.n == 0 }
 
-// bucketed is how many records share a bucket of sorted on average.
+// bucketed is the average number of records per bucket in sorted.
 const bucketed = 4
 
-// sorted appends to dst[:0] the records that are to be written, by epoch, key and
-// number. They are first dealt into buckets by the beginning of their keys, which
-// are uniform; where somebody has announced keys that are not, the sort within a
-// bucket takes longer.
+// sorted appends to dst[:0] the records to be written, ordered by epoch, key and number. It
+// first distributes them into buckets by the prefix of their keys, which are uniform. If an
+// attacker announces keys that are not uniform, sorting a bucket takes longer.
 func (t *table) sorted(dst []record) []record {
 	bits := max(bits.Len(uint(t.n/bucketed)), 1)
 	rank := make(map[uint32]int, len(t.epochs))
@@ -192,7 +191,7 @@ func (t *table) sorted(dst []record) []record {
 		if b, ok := t.entries[i].bucket(rank, bits); ok {
 			e := &t.entries[i]
 			dst[starts[b]] = record{key: e.key, number: e.number, expires: e.seen()}
-			starts[b]++ // in the end it is where the next bucket began
+			starts[b]++ // finally the start of the next bucket
 		}
 	}
 	low := uint32(0)
@@ -203,8 +202,8 @@ func (t *table) sorted(dst []record) []record {
 	return dst
 }
 
-// bucket returns the bucket of sorted that an entry belongs to, unless it is not to
-// be written.
+// bucket returns the bucket of an entry in sorted. ok is false if the entry must not be
+// written.
 func (e *entry) bucket(rank map[uint32]int, bits int) (b int, ok bool) {
 	expires := e.seen()
 	if expires <= unborn {

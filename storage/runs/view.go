@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// view is what a reader sees: tables, newest first, over runs, those of later
-// epochs first. It never changes; a new one takes its place.
+// view is what a reader sees: the tables, newest first, and the runs, those of later epochs
+// first. A view never changes; a new one replaces it.
 type view struct {
 	tables []*table // the first is the active one
 	runs   []*run
 }
 
-// change puts a new view in the place of the current one. fn makes it from a copy
-// and may be called again; it returns false if there is nothing to change.
+// change replaces the current view. fn modifies a copy of it and may be called again. It
+// returns false if there is nothing to change.
 func (s *Store) change(fn func(v *view) bool) bool {
 	for {
 		old := s.view.Load()
@@ -27,7 +27,7 @@ func (s *Store) change(fn func(v *view) bool) bool {
 	}
 }
 
-// add puts runs in their places.
+// add inserts runs in order.
 func (v *view) add(runs ...*run) {
 	v.runs = append(v.runs, runs...)
 	slices.SortFunc(v.runs, func(a, b *run) int {
@@ -35,15 +35,15 @@ func (v *view) add(runs ...*run) {
 	})
 }
 
-// remove takes runs out, and tells whether all of them were there.
+// remove removes runs and reports whether all of them were present.
 func (v *view) remove(runs []*run) bool {
 	n := len(v.runs)
 	v.runs = slices.DeleteFunc(v.runs, func(r *run) bool { return slices.Contains(runs, r) })
 	return n-len(v.runs) == len(runs)
 }
 
-// staged returns the newest expiry of a record in the tables as the committer
-// sees it; known tells whether there is one.
+// staged returns the newest expiry of a record in the tables as the committer sees it. known
+// reports whether any table contains the record.
 func (v *view) staged(hash uint64, key *recordKey, number uint32) (expires uint32, known bool) {
 	for _, t := range v.tables {
 		if e := t.find(hash, key, number); e != nil && e.staged != unborn {
@@ -53,7 +53,7 @@ func (v *view) staged(hash uint64, key *recordKey, number uint32) (expires uint3
 	return removed, false
 }
 
-// seen is staged as readers see it.
+// seen does the same for what readers see.
 func (v *view) seen(hash uint64, key *recordKey, number uint32) (expires uint32, known bool) {
 	for _, t := range v.tables {
 		if e := t.find(hash, key, number); e != nil {
