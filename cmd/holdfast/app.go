@@ -22,12 +22,12 @@ const (
 	exitInterrupted = 130 // as shells report a process that SIGINT ended
 )
 
-// errInterrupted is the error of what a person ended before it was done.
+// errInterrupted is the error of a command that the user interrupted.
 var errInterrupted = errors.New("interrupted")
 
-// app is what the commands share in one run of the command line: the streams, the flags
-// that every command has, and the node that is asked. Each command has a type of its own
-// for its own flags, in a file of its name.
+// app is the state that commands share in one run of the command line: the streams, the
+// flags that every command has, and how to reach the node. Each command has its own type
+// for its own flags, in a file with its name.
 type app struct {
 	in        io.Reader
 	out, errs io.Writer
@@ -37,10 +37,10 @@ type app struct {
 	json    bool   // --json
 	config  string // --config
 	dataDir string // --data-dir
-	client         // of commands that ask a node
+	client         // for commands that ask a node
 
-	cmd     *cobra.Command // that runs; nil until its arguments are good enough to start
-	endless bool           // it runs until it is interrupted, which is no error
+	cmd     *cobra.Command // the running command; nil until its arguments are valid
+	endless bool           // it runs until it is interrupted, so an interrupt is not an error
 }
 
 // run executes one command line and returns its exit code.
@@ -65,7 +65,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 }
 
 // untilInterrupted does work that does not watch ctx, such as a read of standard input,
-// and returns when ctx ends. The work then ends with the process, as if it was killed.
+// and returns when ctx ends. The work then ends with the process, as if the process was
+// killed.
 func untilInterrupted(ctx context.Context, work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- work() }()
@@ -92,7 +93,7 @@ func (a *app) exitCode(err error) int {
 	return exitFailed
 }
 
-// reason is an error in one word for programs.
+// reason returns the reason of an error in one word, for programs.
 func reason(err error, code int) string {
 	var e *api.Error
 	switch {
@@ -121,11 +122,11 @@ func (a *app) root() *cobra.Command {
 		Short: "An always-on Kademlia DHT node for libp2p networks",
 		Long: `holdfast is an always-on Kademlia DHT node for libp2p networks, and its command line.
 
-Commands that need a node talk to the running daemon. With --bootstrap ADDR... they
-start a short-lived node instead. Keys are a CID, /ipfs/CID/..., ipfs://CID, a peer
-ID, /ipns/NAME, /namespace/..., hex:..., b58:..., text:..., base58 of exactly 32 bytes,
-or plain text. What looks like a CID, an IPNS name or a peer ID and is damaged is
-refused; write text: before it to mean the words.
+Commands that need a node ask the running daemon. With --bootstrap ADDR... they start a
+short-lived node instead. Keys are a CID, /ipfs/CID/..., ipfs://CID, a peer ID,
+/ipns/NAME, /namespace/..., hex:..., b58:..., text:..., base58 of exactly 32 bytes,
+or plain text. Text that looks like a damaged CID, IPNS name or peer ID is rejected; write
+text: before it to use it as plain text.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 130 interrupted.`,
@@ -148,7 +149,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 		},
 	}
 	f := root.PersistentFlags()
-	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line for lists")
+	f.BoolVar(&a.json, "json", false, "print JSON: one object, or one per line for lists")
 	f.StringVar(&a.config, "config", "", "configuration `file`")
 	f.StringVar(&a.dataDir, "data-dir", "", "data `directory` of the daemon (storage.path)")
 	addGroup(root, "Run a node:", newServe(a), newDemo(a), newID(a), newConfig(a))
@@ -157,7 +158,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 		newFindPeer(a), newClosest(a), newPing(a), newExplain(a))
 	addGroup(root, "Watch the daemon:", newStatus(a), newTop(a), newHealth(a), newPeers(a), newTable(a),
 		newRepublish(a), newLog(a), newDebug(a))
-	addGroup(root, "Look after its database:", newCheck(a), newCompact(a), newBackup(a), newRestore(a))
+	addGroup(root, "Maintain the database:", newCheck(a), newCompact(a), newBackup(a), newRestore(a))
 	addGroup(root, "Measure and simulate:", newBench(a), newSim(a))
 	addGroup(root, otherGroup, newVersion(a), newMan(a))
 	root.SetHelpCommandGroupID(otherGroup)
@@ -171,7 +172,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 
 const otherGroup = "Other:"
 
-// addGroup adds commands that stand together in the help.
+// addGroup adds commands under one title in the help.
 func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: title, Title: title})
 	for _, cmd := range commands {

@@ -8,10 +8,10 @@ import (
 
 const bootstrapFlag = "--bootstrap"
 
-// expandBootstrap lets --bootstrap take any number of values, none included:
-// `--bootstrap A B` becomes `--bootstrap A --bootstrap B`. The value right after
-// the flag is taken whatever it is; further ones only if they are addresses, so
-// that a key or a command can follow.
+// expandBootstrap lets --bootstrap have any number of values, including none:
+// `--bootstrap A B` becomes `--bootstrap A --bootstrap B`. The word after the flag is
+// always a value. Further words are values only if they are addresses, so that a key or a
+// command can follow.
 func expandBootstrap(args []string) []string {
 	var out []string
 	for i := 0; i < len(args); i++ {
@@ -35,8 +35,8 @@ func expandBootstrap(args []string) []string {
 	return out
 }
 
-// isAddr reports whether s is a multiaddr that can be dialled; keys such as
-// /pk/... and /ipfs/... are none.
+// isAddr reports whether s is a multiaddr to dial. Keys such as /pk/... and /ipfs/... are
+// not.
 func isAddr(s string) bool {
 	switch first, _, _ := strings.Cut(strings.TrimPrefix(s, "/"), "/"); first {
 	case "ip4", "ip6", "dns", "dns4", "dns6", "dnsaddr":

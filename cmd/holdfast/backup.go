@@ -20,9 +20,9 @@ func newBackup(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the database of a running daemon",
-		Long: `Copy the database of a running daemon to a file, consistent while it goes on
-writing. identity.key is not in it: keep a copy of that beside it. A FILE that is
-there already stays, unless --force replaces it once the new one is whole.`,
+		Long: `Copy the database of a running daemon to a file. The copy is consistent while the daemon
+continues to write. It does not contain identity.key: keep a copy of that file with it. An
+existing FILE is an error, unless --force replaces it once the new copy is complete.`,
 		Example: `  holdfast backup /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -32,7 +32,7 @@ there already stays, unless --force replaces it once the new one is whole.`,
 			return a.with(c.run)(cmd, args)
 		},
 	}
-	cmd.Flags().BoolVar(&c.force, "force", false, "replace FILE if it is there already")
+	cmd.Flags().BoolVar(&c.force, "force", false, "replace FILE if it exists")
 	a.socketFlag(cmd.Flags())
 	return cmd
 }

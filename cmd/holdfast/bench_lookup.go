@@ -21,11 +21,11 @@ func newBenchLookup(a *app) *cobra.Command {
 	c := &benchLookupCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "lookup",
-		Short: "Measure how long lookups in a network take, beside the round trips they are made of",
-		Long: `Measure how long lookups of random keys take in the network of the daemon, or with
---bootstrap in that of a node at an address, by a node made for it. Beside it stands
-the limit: the round trips that lead to the closest peers, one after another, each of
-the median of all requests. Nothing is stored.`,
+		Short: "Measure how long lookups in a network take, compared with their round trips",
+		Long: `Measure how long lookups of random keys take: in the network of the daemon or, with
+--bootstrap, in the network of the given peers, with a temporary node. The limit is shown
+beside it: the round trips that lead to the closest peers, one after another, each as long
+as the median request. Nothing is stored.`,
 		Example: `  holdfast bench lookup
   holdfast bench lookup --count 1000 --parallel 16
   holdfast bench lookup --bootstrap /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW... --protocol-prefix /mynet`,
@@ -39,7 +39,7 @@ the median of all requests. Nothing is stored.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.cfg.Lookup, "op", api.LookupClosest, strings.Join([]string{api.LookupClosest, api.LookupFindProviders}, " or "))
-	f.IntVar(&c.cfg.Count, "count", 200, "lookups to do")
+	f.IntVar(&c.cfg.Count, "count", 200, "number of lookups")
 	f.IntVar(&c.cfg.Parallel, "parallel", 1, "lookups at once")
 	return a.nodeFlags(cmd)
 }

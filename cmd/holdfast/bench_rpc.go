@@ -24,15 +24,15 @@ func newBenchRPC(a *app) *cobra.Command {
 	c := &benchRPCCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "rpc [MULTIADDR]",
-		Short: "Measure how many requests a node answers, beside what libp2p can carry",
+		Short: "Measure how many requests a node answers, compared with the limit of libp2p",
 		Long: `Measure how many requests a second a node answers: PING, FIND_NODE, GET_PROVIDERS, and
-ADD_PROVIDER until the record is visible. Beside each stands its limit, measured in
-turns with it: an echo protocol on the same hosts that carries as many bytes and does
-nothing else. The share is the figure that means the same on another machine.
+ADD_PROVIDER until the record is visible. Each is shown with its limit, which is measured in
+turns with it: an echo protocol on the same hosts that transfers as many bytes and does
+nothing else. The share of the limit is comparable between machines.
 
-Without an address it starts a daemon of its own with neighbours and records, in a
-directory of its own below --dir. With one it asks the node there, never writes to it,
-and takes libp2p's ping as the limit.`,
+Without an address, the command starts its own daemon with neighbours and records, in a
+directory below --dir. With an address it sends requests to that node, never writes to it,
+and uses libp2p's ping as the limit.`,
 		Example: `  holdfast bench rpc
   holdfast bench rpc --transport quic --records 100000 --op FIND_NODE
   holdfast bench rpc /ip4/192.0.2.1/tcp/4011/p2p/12D3KooW... --streams 8`,
@@ -42,12 +42,12 @@ and takes libp2p's ping as the limit.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&c.cfg.Operations, "op", nil, "`operations` to measure: "+strings.Join(rpcbench.Operations(), ", "))
 	f.StringVar(&c.cfg.Transport, "transport", "tcp", "tcp or quic")
-	f.IntVar(&c.cfg.Peers, "peers", 4, "`hosts` that ask")
-	f.IntVar(&c.cfg.Streams, "streams", 64, "`streams` that ask at once, of all hosts together")
+	f.IntVar(&c.cfg.Peers, "peers", 4, "`hosts` that send requests")
+	f.IntVar(&c.cfg.Streams, "streams", 64, "concurrent `streams`, of all hosts together")
 	f.IntVar(&c.cfg.Announcers, "announcers", 64, "`hosts` that announce, for ADD_PROVIDER")
 	f.IntVar(&c.cfg.Announcements, "announcements", 100_000, "`records` announced in a round of ADD_PROVIDER")
-	f.IntVar(&c.cfg.Records, "records", 1_000_000, "`records` that the daemon of one's own holds")
-	f.IntVar(&c.cfg.Rounds, "rounds", 5, "`rounds` of limit and measurement; their medians count")
+	f.IntVar(&c.cfg.Records, "records", 1_000_000, "`records` in the daemon that bench starts")
+	f.IntVar(&c.cfg.Rounds, "rounds", 5, "`rounds` of limit and measurement; the result is their median")
 	f.DurationVar(&c.cfg.Window, "window", 0, "how `long` each measurement lasts (0: 1s)")
 	f.StringVar(&c.cfg.Dir, "dir", ".", "`directory` on the disk to measure")
 	f.StringVar(&a.prefix, "protocol-prefix", "", "`prefix` of the protocol of the node at MULTIADDR (network.protocol_prefix)")
@@ -60,12 +60,12 @@ func (c *benchRPCCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	if len(args) == 1 {
 		if name := changed(cmd, "announcers", "announcements", "records", "dir"); name != "" {
-			return usagef("--%s is for the daemon that bench starts; it does not go with MULTIADDR", name)
+			return usagef("--%s is for the daemon that bench starts; it cannot be used with MULTIADDR", name)
 		}
 		return c.other(cmd.Context(), args[0])
 	}
 	if changed(cmd, "protocol-prefix") != "" {
-		return usagef("--protocol-prefix goes with MULTIADDR")
+		return usagef("--protocol-prefix needs MULTIADDR")
 	}
 	return c.own(cmd.Context())
 }
@@ -99,7 +99,7 @@ func (c *benchRPCCommand) own(ctx context.Context) error {
 	return results.print(c.app, err)
 }
 
-// telling says on a terminal what goes on.
+// telling shows the current step, on a terminal.
 func (c *benchRPCCommand) telling(what string) {
 	if isTerminal(c.errs) {
 		fmt.Fprint(c.errs, "\r", ansi.EraseLineRight, what)
@@ -109,11 +109,11 @@ func (c *benchRPCCommand) telling(what string) {
 // benchResults are the rows of a measurement.
 type benchResults struct{ rows [][]string }
 
-// add prints a result at once as JSON, or keeps it for the table.
+// add prints a result as JSON at once, or keeps it for the table.
 func (b *benchResults) add(a *app) func(rpcbench.Result) {
 	return func(r rpcbench.Result) {
 		if a.json {
-			_ = a.printJSON(r) // nobody reads any more
+			_ = a.printJSON(r) // it fails only if the reader is gone
 			return
 		}
 		rate := func(v float64) string { return humanize.Comma(int64(v)) + "/s" }
@@ -126,7 +126,7 @@ func (b *benchResults) add(a *app) func(rpcbench.Result) {
 	}
 }
 
-// print prints the table of what was measured before the error, if there was one.
+// print prints the table of the results, also if err ended the measurement early.
 func (b *benchResults) print(a *app, err error) error {
 	if isTerminal(a.errs) {
 		fmt.Fprint(a.errs, "\r", ansi.EraseLineRight)

@@ -24,13 +24,13 @@ func newBenchStore(a *app) *cobra.Command {
 	c := &benchStoreCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Measure the store of provider records",
-		Long: `Measure the store of provider records on this machine: fill it as two days of a
-server would, then ingest, refresh, lookups with and without ingest, waiting
-callers, expiry, renewal, and opening after a clean stop and after a kill. Written
-bytes and fsyncs stand beside the rates, because they are the same on any disk.
+		Short: "Measure the provider store",
+		Long: `Measure the provider store on this machine: fill it like a server in two days, then
+measure ingest, refresh, lookups with and without ingest, waiting callers, expiry,
+republishing, and opening after a clean stop and after a kill. Written bytes and fsyncs are
+shown with the rates, because they are the same on any disk.
 
-It works in a directory of its own below --dir, which it removes. Steps: ` + strings.Join(workload.Steps(), ", ") + `.`,
+It works in a directory of its own below --dir, and removes it. Steps: ` + strings.Join(workload.Steps(), ", ") + `.`,
 		Example: `  holdfast bench store
   holdfast bench store --records 10000000 --dir /var/lib/holdfast --json`,
 		Args: exactly(),
@@ -46,11 +46,11 @@ It works in a directory of its own below --dir, which it removes. Steps: ` + str
 	f.IntSliceVar(&c.cfg.Batches, "batch", []int{100, 1000, 10_000}, "`sizes` of batches")
 	f.IntSliceVar(&c.cfg.Callers, "callers", []int{1, 64, 1024}, "`numbers` of callers that wait for each record")
 	f.DurationVar(&c.cfg.Window, "window", 0, "how `long` each rate is measured (0: 3s)")
-	f.IntVar(&c.cfg.Days, "days", 2, "simulated `days` in which all records are renewed every 22 hours")
-	f.StringSliceVar(&c.cfg.Steps, "steps", nil, "`steps` to do, all if none are named")
+	f.IntVar(&c.cfg.Days, "days", 2, "simulated `days` in which all records are republished every 22 hours")
+	f.StringSliceVar(&c.cfg.Steps, "steps", nil, "`steps` to run (default: all)")
 	f.StringVar(&c.dir, "dir", ".", "`directory` on the disk to measure")
-	f.BoolVar(&c.serve, "serve", false, "be the process that is measured")
-	_ = f.MarkHidden("serve") // it exists
+	f.BoolVar(&c.serve, "serve", false, "run as the measured process")
+	_ = f.MarkHidden("serve") // the flag exists
 	return cmd
 }
 

@@ -24,22 +24,21 @@ type keyFlags struct {
 
 func (k *keyFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&k.file, "file", "", "`file` with one key a line")
-	f.BoolVar(&k.skip, "skip-invalid", false, "leave out lines of the file that are not keys")
+	f.BoolVar(&k.skip, "skip-invalid", false, "ignore lines of the file that are not keys")
 }
 
-// check refuses what does not go together.
+// check rejects flags and arguments that exclude each other.
 func (k *keyFlags) check(args []string) error {
 	switch {
 	case (k.file == "") == (len(args) == 0):
 		return usagef("give either KEY... or --file FILE")
 	case k.skip && k.file == "":
-		return usagef("--skip-invalid goes with --file")
+		return usagef("--skip-invalid needs --file")
 	}
 	return nil
 }
 
-// run has the node work on all keys of the file, or one after the other on those that
-// are arguments.
+// run calls all with the keys of the file, or each with one argument after the other.
 func (k *keyFlags) run(ctx context.Context, a *app, args []string, all func(*bulk, context.Context, api.Backend) error,
 	each func(ctx context.Context, b api.Backend, text string, key []byte) error) error {
 	if err := k.check(args); err != nil {
@@ -86,7 +85,7 @@ type bulk struct {
 	keys [][]byte
 }
 
-// provide hands the keys over and watches them being announced.
+// provide hands the keys over to the daemon and shows the progress of announcing them.
 func (k *bulk) provide(ctx context.Context, b api.Backend) error {
 	h, err := k.handOver(ctx, b)
 	if err != nil {
@@ -106,15 +105,15 @@ func (k *bulk) provide(ctx context.Context, b api.Backend) error {
 	return k.provided(h, &s)
 }
 
-// stay says what becomes of keys that are handed over.
+// stay returns what happens to keys that have been handed over.
 func (k *bulk) stay() string {
 	if k.alone() {
 		return "those that are announced stay at the peers until they expire, the others end with this command"
 	}
-	return fmt.Sprintf("the daemon keeps them and goes on announcing them; `holdfast unprovide --file %s` takes them back", k.file)
+	return fmt.Sprintf("the daemon keeps them and continues to announce them; `holdfast unprovide --file %s` takes them back", k.file)
 }
 
-// handOver gives the keys to the daemon, which has them on disk when it answers.
+// handOver sends the keys to the daemon, which has stored them on disk when it answers.
 func (k *bulk) handOver(ctx context.Context, b api.Backend) (all api.HandedOver, err error) {
 	err = k.each(ctx, "handed over", func(ctx context.Context, part [][]byte) error {
 		h, err := b.ProvideLater(ctx, part)
@@ -124,9 +123,9 @@ func (k *bulk) handOver(ctx context.Context, b api.Backend) (all api.HandedOver,
 	return all, err
 }
 
-// each makes one request for as many keys as it may have after the other. If ctx
-// ends, the answer to the last one is still waited for, so that what was done is
-// known.
+// each makes one request after the other, with as many keys as a request may have. If ctx
+// ends, it still waits for the answer to the last request, so that it knows what was
+// done.
 func (k *bulk) each(ctx context.Context, what string, request func(ctx context.Context, part [][]byte) error) error {
 	p := k.counted(what, len(k.keys))
 	defer p.end()
@@ -140,7 +139,7 @@ func (k *bulk) each(ctx context.Context, what string, request func(ctx context.C
 		}
 		if err := request(lasting, part); err != nil {
 			if lasting.Err() != nil {
-				return ctx.Err() // which says what ended it
+				return ctx.Err() // the cause of the end
 			}
 			return err
 		}
@@ -150,8 +149,8 @@ func (k *bulk) each(ctx context.Context, what string, request func(ctx context.C
 	return nil
 }
 
-// watchAnnounced shows how the keys that the daemon has not announced yet become
-// fewer. It ends when each has been tried, or when there is no peer to tell.
+// watchAnnounced shows how many keys the daemon has announced. It ends when each key has
+// been tried, or when the daemon has no peers.
 func (k *bulk) watchAnnounced(ctx context.Context, b api.Backend) (s api.RepublishStatus, err error) {
 	if s, err = b.RepublishStatus(ctx); err != nil {
 		return s, err
@@ -163,13 +162,13 @@ func (k *bulk) watchAnnounced(ctx context.Context, b api.Backend) (s api.Republi
 		if s, err = laterStatus(ctx, b); err != nil {
 			return s, err
 		}
-		most = max(most, s.Unannounced) // somebody else hands over too
+		most = max(most, s.Unannounced) // another command may hand over keys too
 		p.set("announced", int64(most-s.Unannounced), int64(most))
 	}
 	return s, nil
 }
 
-// provided tells how it ended.
+// provided prints the result.
 func (k *bulk) provided(h api.HandedOver, s *api.RepublishStatus) error {
 	if k.alone() && s.Unannounced > 0 {
 		return api.Errorf(api.CodeNoPeers, "%s not announced: too few peers took them", areKeys(s.Unannounced))
@@ -195,10 +194,10 @@ func (k *bulk) provided(h api.HandedOver, s *api.RepublishStatus) error {
 	if s.VerifiedPeers == 0 {
 		return k.printf("%s not announced yet because no peer answers; the daemon announces them when one does\n", areKeys(s.Unannounced))
 	}
-	return k.printf("%s not announced yet: the daemon goes on, see `holdfast republish status`\n", areKeys(s.Unannounced))
+	return k.printf("%s not announced yet: the daemon continues, see `holdfast republish status`\n", areKeys(s.Unannounced))
 }
 
-// unprovide takes the keys back.
+// unprovide removes the keys from the daemon.
 func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
 	removed := 0
 	err := k.each(ctx, "taken back", func(ctx context.Context, part [][]byte) error {
@@ -223,7 +222,7 @@ func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
 	return k.printf("Unprovided %s\n", counted(removed, "key"))
 }
 
-// areKeys is a number of keys with its verb.
+// areKeys returns a number of keys with its verb.
 func areKeys(n int) string {
 	if n == 1 {
 		return "1 key is"

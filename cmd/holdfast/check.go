@@ -20,10 +20,10 @@ func newCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the database of a stopped daemon",
-		Long: `Check the database of a stopped daemon: its structure, and that what is stored
-agrees with what is counted. Exit code 1 if it is damaged. With --repair a damaged
-file is moved aside and a new one filled with what can be read. Each step and how far
-it is are shown on standard error.`,
+		Long: `Check the database of a stopped daemon: its structure, and that the records agree with
+the counters. The exit code is 1 if it is damaged. With --repair, a damaged file is moved
+aside and a new one is filled with all readable records. Standard error shows each step and
+its progress.`,
 		Example: `  holdfast check --data-dir /var/lib/holdfast`,
 		Args:    exactly(),
 		RunE:    offline(c.run),

@@ -16,8 +16,8 @@ func newClosest(a *app) *cobra.Command {
 	return a.nodeFlags(&cobra.Command{
 		Use:   "closest KEY",
 		Short: "Find the peers closest to a key",
-		Long: `Find the k peers closest to a key, the closest first. Prints one a line: peer ID,
-addresses. The key may be a peer ID: then they are the neighbours of the peer.`,
+		Long: `Find the k peers closest to a key, closest first. Prints one per line: peer ID,
+addresses. If the key is a peer ID, these are the neighbours of the peer.`,
 		Example: `  holdfast closest my-key
   holdfast closest 12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp`,
 		Args: exactly("KEY"),

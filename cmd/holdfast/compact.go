@@ -14,9 +14,9 @@ func newCompact(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact",
 		Short: "Rewrite the database of a stopped daemon without its free space",
-		Long: `Rewrite the database of a stopped daemon without its free space, which the disk gets
-back. It needs room for the new files beside the old ones until it is done. Each step
-and how far it is are shown on standard error.`,
+		Long: `Rewrite the database of a stopped daemon without its free space, and return that space
+to the disk. Until it is done, it needs disk space for the new files beside the old ones.
+Standard error shows each step and its progress.`,
 		Example: `  holdfast compact --data-dir /var/lib/holdfast`,
 		Args:    exactly(),
 		RunE:    offline(c.run),

@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// What the shell offers for arguments with few values. Everything else is a key, a
-// peer or a file, of which only files can be listed.
+// The completions of arguments with few values. All other arguments are keys, peers or
+// files, of which the shell can list only files.
 var (
 	levels = []string{"debug", "info", "warn", "error"}
 	modes  = []string{"server", "client", "auto"}
@@ -36,7 +36,7 @@ func completeLevel(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completionCommands adds those that cobra makes, with examples as all have.
+// completionCommands adds cobra's completion commands, with examples like all others.
 func completionCommands(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
@@ -52,7 +52,7 @@ func completionCommands(root *cobra.Command) {
 	}
 }
 
-// Bounds of completion by the daemon: a shell waits for it.
+// Bounds of completions from the daemon, because the shell waits for them.
 const (
 	completionTimeout = time.Second
 	maxCompletions    = 1000
@@ -79,8 +79,8 @@ func (a *app) completePublished(kind string) cobra.CompletionFunc {
 	}
 }
 
-// publishedKeys returns the first keys of a kind that begin so, those that came before
-// an error too.
+// publishedKeys returns the first keys of a kind with the given prefix, including those
+// received before an error.
 func publishedKeys(ctx context.Context, b api.Backend, kind, begun string) (keys []string) {
 	_ = b.Provides(ctx, func(p api.Published) error {
 		if text := api.KeyText(p.Key); p.Kind == kind && strings.HasPrefix(text, begun) {
@@ -94,12 +94,12 @@ func publishedKeys(ctx context.Context, b api.Backend, kind, begun string) (keys
 	return keys
 }
 
-// complete sets how flags are completed, in all commands.
+// complete sets the completion of flags in all commands.
 func complete(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		complete(cmd)
 		if cmd.Flags().Lookup("mode") != nil {
-			_ = cmd.RegisterFlagCompletionFunc("mode", oneOf(modes...)) // fails if set twice only
+			_ = cmd.RegisterFlagCompletionFunc("mode", oneOf(modes...)) // fails only if set twice
 		}
 	}
 }

@@ -36,7 +36,7 @@ func newConfigPrint(a *app) *cobra.Command {
 		Args:    exactly(),
 		RunE:    c.run,
 	}
-	cmd.Flags().BoolVar(&c.origin, "origin", false, "say where each value comes from")
+	cmd.Flags().BoolVar(&c.origin, "origin", false, "show where each value comes from")
 	return cmd
 }
 
@@ -73,7 +73,7 @@ func newConfigValidate(a *app) *cobra.Command {
 	c := &configValidateCommand{app: a}
 	return &cobra.Command{
 		Use:     "validate [FILE]",
-		Short:   "Check the configuration and report everything that is wrong",
+		Short:   "Check the configuration and report all errors",
 		Example: `  holdfast config validate /etc/holdfast/config.toml`,
 		Args:    atMost("[FILE]"),
 		RunE:    c.run,
@@ -97,7 +97,7 @@ func (c *configValidateCommand) run(_ *cobra.Command, args []string) error {
 	return c.printf("%s is valid\n", loaded.File)
 }
 
-// checked loads the configuration with every check that serve makes.
+// checked loads the configuration with all checks of serve.
 func (a *app) checked(settings ...config.Setting) (*config.Loaded, error) {
 	loaded, err := a.load(settings...)
 	err = errors.Join(err, loaded.WithOrigins(daemon.Check(&loaded.Config)))
@@ -107,7 +107,7 @@ func (a *app) checked(settings ...config.Setting) (*config.Loaded, error) {
 	return loaded, err
 }
 
-// printKeys prints one key a line as JSON.
+// printKeys prints one key per line as JSON.
 func (a *app) printKeys(l *config.Loaded) error {
 	for _, k := range config.Keys() {
 		err := a.printJSON(struct {

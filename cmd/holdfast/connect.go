@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-// load reads the configuration; settings are those of a command's own flags.
+// load reads the configuration. settings are those of the command's own flags.
 func (a *app) load(settings ...config.Setting) (*config.Loaded, error) {
 	loaded, err := config.Load(a.sources(settings...))
 	if a.verbose {
@@ -26,7 +26,7 @@ func (a *app) load(settings ...config.Setting) (*config.Loaded, error) {
 	return loaded, err
 }
 
-// fromFlags reports whether one of the violations is of a flag.
+// fromFlags reports whether a flag caused one of the violations.
 func fromFlags(l *config.Loaded, err error) bool {
 	var found config.Violations
 	if !errors.As(err, &found) {
@@ -56,7 +56,7 @@ func (a *app) sources(settings ...config.Setting) config.Sources {
 	return config.Sources{File: config.Find(a.config, a.getenv), Env: a.environ, Flags: settings}
 }
 
-// newLogs makes the logs of this process, on stderr.
+// newLogs returns the logs of this process, on stderr.
 func (a *app) newLogs(c *config.Config) (*daemon.Logs, error) {
 	format := c.Log.Format
 	if format == "auto" {
@@ -73,15 +73,15 @@ func (a *app) newLogs(c *config.Config) (*daemon.Logs, error) {
 	return logs, nil
 }
 
-// with is the RunE of a command that does nothing but ask the node.
+// with returns the RunE of a command that only asks the node.
 func (a *app) with(run func(ctx context.Context, b api.Backend, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		return a.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error { return run(ctx, b, args) })
 	}
 }
 
-// ask lets a command work with the node it asks for: a short-lived one if there are
-// bootstrap addresses on the command line, otherwise the daemon. --timeout bounds it.
+// ask runs work with a node: a short-lived node if the command line has bootstrap
+// addresses, otherwise the daemon. --timeout bounds it.
 func (a *app) ask(ctx context.Context, work func(ctx context.Context, b api.Backend) error) error {
 	if a.timeout > 0 {
 		var cancel context.CancelFunc
@@ -96,12 +96,13 @@ func (a *app) ask(ctx context.Context, work func(ctx context.Context, b api.Back
 	return a.gaveUp(ctx, work(ctx, b))
 }
 
-// errGaveUp is the cause of a context that --timeout has ended: a DeadlineExceeded that is
-// told from others, also where code returns the cause of a context instead of its error.
+// errGaveUp is the cause of a context that --timeout has ended. It wraps DeadlineExceeded
+// and differs from it, so that it can be recognised also where code returns the cause of
+// a context instead of its error.
 var errGaveUp = fmt.Errorf("%w", context.DeadlineExceeded)
 
-// gaveUp says that --timeout ended a command, if it did, and what it was doing if that
-// is known.
+// gaveUp returns an error that says that --timeout ended the command, if it did, and what
+// the command was doing, if known.
 func (a *app) gaveUp(ctx context.Context, err error) error {
 	switch {
 	case !errors.Is(err, context.DeadlineExceeded) || !errors.Is(context.Cause(ctx), errGaveUp):
@@ -112,8 +113,9 @@ func (a *app) gaveUp(ctx context.Context, err error) error {
 	return fmt.Errorf("gave up after %s (--timeout): %w", a.timeout, err)
 }
 
-// loadWithoutFile is for questions to a daemon that runs while its file is broken:
-// all they need of it is the socket. Without a file to blame, the error stays.
+// loadWithoutFile loads the configuration without its file, for commands that ask a
+// daemon while its file is broken: they need only the socket. If the file is not the
+// cause, the error stays.
 func (a *app) loadWithoutFile(broken error) (*config.Loaded, error) {
 	s := a.sources()
 	if s.File == "" || a.config != "" {
@@ -124,11 +126,11 @@ func (a *app) loadWithoutFile(broken error) (*config.Loaded, error) {
 	if err != nil {
 		return nil, broken
 	}
-	fmt.Fprintf(a.errs, "holdfast: going on without the configuration file: %s\n", message(broken))
+	fmt.Fprintf(a.errs, "holdfast: continuing without the configuration file: %s\n", message(broken))
 	return loaded, nil
 }
 
-// advice says what to do when no daemon answers.
+// advice returns what to do when no daemon answers.
 func (a *app) advice() string {
 	text := "; start one with `holdfast serve`"
 	has := func(name string) bool {
@@ -145,7 +147,7 @@ func (a *app) advice() string {
 	return text + ", or name its socket with " + named
 }
 
-// backend returns the node to ask, and how to let go of it.
+// backend returns the node to ask, and a function that releases it.
 func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 	if len(a.bootstrap) > 0 {
 		if _, err := daemon.ParseBootstrap(a.bootstrap); err != nil {
@@ -168,7 +170,7 @@ func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 		c.Advice = a.advice()
 		return c, c.Close, nil
 	}
-	// A short-lived node is quiet: what matters is in the result or the error.
+	// A short-lived node logs little, because the result or the error says what matters.
 	if loaded.Origin("log.level").Source == "" && !a.verbose {
 		loaded.Config.Log.Level = "warn,libp2p=error"
 	}
@@ -180,5 +182,5 @@ func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, func() { _ = c.Close() }, nil // it was for this command alone
+	return c, func() { _ = c.Close() }, nil // the connection was for this command only
 }

@@ -13,14 +13,14 @@ import (
 func newDebug(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "debug",
-		Short:   "Look into a daemon in trouble",
+		Short:   "Diagnose a daemon",
 		Example: `  holdfast debug bundle`,
 	})
 	cmd.AddCommand(newDebugBundle(a))
 	return cmd
 }
 
-// standardOutput is the FILE that stands for standard output.
+// standardOutput is the FILE that means standard output.
 const standardOutput = "-"
 
 // debugBundleCommand is `holdfast debug bundle`.
@@ -33,12 +33,12 @@ func newDebugBundle(a *app) *cobra.Command {
 	c := &debugBundleCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "bundle [FILE]",
-		Short: "Save what is needed to understand the daemon in one file",
-		Long: `Save as one tar.gz: what each goroutine does, the memory in use, settings, status,
-metrics, the routing table, the last lookups and the last lines of the log. There is
-no private key in it and no record, but there are peer IDs, addresses and keys that
-were looked up. FILE "-" is standard output. A FILE that is there already stays,
-unless --force replaces it once the new one is whole.
+		Short: "Save diagnostic data of the daemon in one file",
+		Long: `Save as one tar.gz: the stack of each goroutine, memory use, settings, status, metrics,
+the routing table, the last lookups and the last lines of the log. It contains no private
+key and no record, but it does contain peer IDs, addresses and the keys of lookups. FILE "-"
+is standard output. An existing FILE is an error, unless --force replaces it once the new
+file is complete.
 
 The admin socket also serves profiles:
   curl --unix-socket SOCKET -o cpu.pb.gz 'http://holdfast/debug/pprof/profile?seconds=10'`,
@@ -47,7 +47,7 @@ The admin socket also serves profiles:
 		Args: atMost("[FILE]"),
 		RunE: c.run,
 	}
-	cmd.Flags().BoolVar(&c.force, "force", false, "replace FILE if it is there already")
+	cmd.Flags().BoolVar(&c.force, "force", false, "replace FILE if it exists")
 	return a.daemonFlags(cmd)
 }
 

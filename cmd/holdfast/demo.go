@@ -18,8 +18,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-// What the demo stores and announces: that of py-libp2p's Kademlia example in
-// its older and newer versions, so that either program finds the other's.
+// The keys and values that the demo stores and announces: those of py-libp2p's Kademlia
+// example in its older and newer versions, so that each program finds the records of the
+// other.
 const (
 	demoKey     = "FVDjasarSFDoLPMdgnp1dHSbW2ZAfN8NU2zNbCQeczgP"
 	demoValue   = "Hello message from Sumanjeet"
@@ -30,7 +31,7 @@ const (
 	demoNewContent = "my-content-identifier"
 )
 
-// demoAddrFile is where a server leaves its address for a client.
+// demoAddrFile is the file in which a server saves its address for a client.
 const demoAddrFile = "server_node_addr.txt"
 
 // demoTimeout bounds the joining of the network, and each lookup of a client.
@@ -52,11 +53,11 @@ func newDemo(a *app) *cobra.Command {
 		Use:   "demo",
 		Short: "Store and find a value and content between two terminals",
 		Long: `Run a node that stores a value and announces content (server), or one that finds
-both (client). It is the node that "holdfast serve" runs, on /ipfs/kad/1.0.0, with
-raw keys and the namespace "example" allowed, and works together with the Kademlia
-example of py-libp2p.
+both (client). It is the node that "holdfast serve" runs, on /ipfs/kad/1.0.0, and it also
+accepts raw keys and the namespace "example", so that it works with the Kademlia example of
+py-libp2p.
 
-A client without --bootstrap takes the address a server left in the --addr-file.
+A client without --bootstrap reads the address from the --addr-file of a server.
 Exit codes of a client: 0 found, 3 not found, 1 no server reached.`,
 		Example: `  holdfast demo
   holdfast demo --mode client
@@ -69,7 +70,7 @@ Exit codes of a client: 0 found, 3 not found, 1 no server reached.`,
 	f.IntVar(&d.port, "port", 0, "`port` to listen on, 0 for a random one")
 	f.StringArrayVar(&a.bootstrap, "bootstrap", nil, "full `multiaddrs` of peers to start from, separated by spaces")
 	f.BoolVar(&a.verbose, "verbose", false, "log each request, in and out")
-	f.StringVar(&d.addrFile, "addr-file", demoAddrFile, "`file` by which a server tells clients its address")
+	f.StringVar(&d.addrFile, "addr-file", demoAddrFile, "`file` in which a server saves its address for clients")
 	return cmd
 }
 
@@ -108,10 +109,10 @@ func (d *demoCommand) run(ctx context.Context) error {
 	return errors.Join(err, d.d.Close())
 }
 
-// say prints one line of the result.
+// say prints one line of output.
 func (d *demoCommand) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
 
-// findServer gives a client without addresses the one in the file.
+// findServer sets the bootstrap address of a client from the file, unless it has one.
 func (d *demoCommand) findServer() error {
 	if d.mode != "client" || len(d.bootstrap) > 0 {
 		return nil
@@ -128,8 +129,8 @@ func (d *demoCommand) findServer() error {
 	return nil
 }
 
-// settings is the configuration of a demo: that of serve, but for what it needs.
-// remove deletes a temporary data directory.
+// settings returns the configuration of a demo: that of serve, with the changes that a
+// demo needs. remove deletes a temporary data directory.
 func (d *demoCommand) settings() (loaded *config.Loaded, remove func(), err error) {
 	dir, remove := d.dataDir, func() {}
 	if dir == "" {
@@ -150,7 +151,7 @@ func (d *demoCommand) settings() (loaded *config.Loaded, remove func(), err erro
 		set("network.mode", d.mode),
 		{Key: "network.listen", List: []string{"/ip4/0.0.0.0/tcp/" + port, "/ip4/0.0.0.0/udp/" + port + "/quic-v1"}, Flag: "--port"},
 		{Key: "network.bootstrap", List: d.bootstrap, Flag: "--bootstrap"},
-		set("network.port_mapping", "false"), // it is for one machine
+		set("network.port_mapping", "false"), // a demo runs on one machine
 		set("values.raw_keys", "true"),
 		set("values.unvalidated_namespaces", "example"),
 		set("metrics.listen", config.Off),
@@ -163,7 +164,7 @@ func (d *demoCommand) settings() (loaded *config.Loaded, remove func(), err erro
 	return loaded, remove, err
 }
 
-// join waits for the bootstrap peers and says where this node is.
+// join waits for the bootstrap peers and prints the address of this node.
 func (d *demoCommand) join(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
@@ -199,7 +200,7 @@ func (d *demoCommand) join(ctx context.Context) error {
 	return nil
 }
 
-// localAddr is the address to dial from this machine, over TCP.
+// localAddr returns the TCP address to dial from this machine.
 func (d *demoCommand) localAddr() string {
 	addrs := d.d.Addrs()
 	for _, a := range addrs {
@@ -210,7 +211,7 @@ func (d *demoCommand) localAddr() string {
 	return addrs[0]
 }
 
-// server stores, announces, and serves until it is interrupted.
+// server stores the value, announces the content, and serves until it is interrupted.
 func (d *demoCommand) server(ctx context.Context) error {
 	if err := d.publish(ctx); err != nil {
 		return err
@@ -237,7 +238,7 @@ func (d *demoCommand) publish(ctx context.Context) error {
 	return nil
 }
 
-// mustKey reads a key of this file.
+// mustKey parses a key of this file.
 func mustKey(text string) []byte {
 	key, err := api.ParseKey(text)
 	if err != nil {
@@ -246,7 +247,7 @@ func mustKey(text string) []byte {
 	return key
 }
 
-// contentKey is what travels on the wire: the older content is a digest in hex.
+// contentKey returns the key on the wire: the older content is a digest in hex.
 func contentKey(content string) []byte {
 	if content == demoContent {
 		content = "hex:" + content
@@ -254,8 +255,8 @@ func contentKey(content string) []byte {
 	return mustKey(content)
 }
 
-// client finds the values and the content, under the older names and the newer:
-// servers of either kind may be there. One of each is enough for success.
+// client finds the values and the content, under the older and the newer names, because
+// there may be servers of either kind. One value and one provider are enough for success.
 func (d *demoCommand) client(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*demoTimeout)
 	defer cancel()
@@ -291,7 +292,7 @@ func (d *demoCommand) findContent(ctx context.Context) error {
 		d.say("Looking for servers of content: %s", content)
 		var ids []string
 		err := d.d.Backend().FindProviders(ctx, contentKey(content), 0, func(p api.Peer) error {
-			if id := "'" + p.PeerID + "'"; !slices.Contains(ids, id) { // told again with more addresses
+			if id := "'" + p.PeerID + "'"; !slices.Contains(ids, id) { // found again, with more addresses
 				ids = append(ids, id)
 			}
 			return nil

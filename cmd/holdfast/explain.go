@@ -17,12 +17,12 @@ import (
 func newExplain(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "explain",
-		Short: "Show a lookup hop by hop: who was asked, when, what came back, why it ended",
-		Long: `Run a lookup and show its story: who was asked, when, what came back, and why it
-ended. The daemon also keeps the stories of its last 1000 lookups, its own ones
-included: "list" shows them, "show ID" tells one.
+		Short: "Show a lookup hop by hop: which peers were asked, when, what they answered, why it ended",
+		Long: `Run a lookup and show its trace: which peers were asked, when, what they answered, and
+why it ended. The daemon also keeps the traces of its last 1000 lookups, including its own:
+"list" lists them, "show ID" shows one.
 
---html writes a page with a timeline, which needs nothing but a browser.`,
+--html writes a self-contained page with a timeline.`,
 		Example: `  holdfast explain find-providers bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
   holdfast explain get /ipns/k51... --html lookup.html
   holdfast explain list`,
@@ -40,7 +40,7 @@ included: "list" shows them, "show ID" tells one.
 // explainLookupCommand is `holdfast explain` of one kind of lookup.
 type explainLookupCommand struct {
 	*app
-	lookup string // of the admin API
+	lookup string // kind of lookup of the admin API
 	page   tracePage
 }
 
@@ -78,21 +78,21 @@ func (c *explainLookupCommand) run(cmd *cobra.Command, args []string) error {
 	})
 }
 
-// foundNothing is the error of a lookup that did not find what it was for.
+// foundNothing returns the error of a lookup that found nothing.
 func foundNothing(t *api.Trace, key string) error {
 	switch t.Outcome {
 	case "not_found":
 		return api.Errorf(api.CodeNotFound, "nothing found under key %s", key)
 	case "failed":
 		if t.Asked == 0 {
-			return api.Errorf(api.CodeNoPeers, "no peer could be asked; `holdfast status` tells of the routing table")
+			return api.Errorf(api.CodeNoPeers, "no peer could be asked; `holdfast status` shows the state of the routing table")
 		}
 		return api.Errorf(api.CodeNoPeers, "none of %s answered", counted(t.Asked, "peer"))
 	}
 	return nil
 }
 
-// lookupKey reads the argument of a lookup.
+// lookupKey parses the argument of a lookup.
 func lookupKey(lookup, text string) ([]byte, error) {
 	if lookup != api.LookupFindPeer {
 		return parseKey(text)
@@ -104,14 +104,14 @@ func lookupKey(lookup, text string) ([]byte, error) {
 	return []byte(id), nil
 }
 
-// tracePage is the page of a trace that commands write if they are asked to.
+// tracePage is the HTML page of a trace, which commands write with --html.
 type tracePage struct{ file string }
 
 func (p *tracePage) add(f *pflag.FlagSet) {
 	f.StringVar(&p.file, "html", "", "write a page with a timeline to this `file`")
 }
 
-// print prints a trace, and writes its page if there is a file for it.
+// print prints a trace, and writes its page if a file was given.
 func (p *tracePage) print(a *app, t *api.Trace) error {
 	text := traceKey(t)
 	if p.file != "" {
@@ -129,7 +129,7 @@ func (p *tracePage) print(a *app, t *api.Trace) error {
 	return explain.Text(a.out, t, text, a.width(), a.style().red)
 }
 
-// traceKey writes the key of a trace: some are peer IDs.
+// traceKey formats the key of a trace. Some keys are peer IDs.
 func traceKey(t *api.Trace) string {
 	if t.Kind == "find_peer" || t.Kind == "refresh" {
 		if id, err := peer.IDFromBytes(t.Key); err == nil {

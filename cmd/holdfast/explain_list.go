@@ -34,7 +34,7 @@ func newExplainList(a *app) *cobra.Command {
 			return c.ask(cmd.Context(), c.list)
 		},
 	}
-	cmd.Flags().IntVar(&c.count, "count", defaultTraces, "how many, at most 1000")
+	cmd.Flags().IntVar(&c.count, "count", defaultTraces, "how many lookups, at most 1000")
 	return a.daemonFlags(cmd)
 }
 

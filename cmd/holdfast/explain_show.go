@@ -19,7 +19,7 @@ func newExplainShow(a *app) *cobra.Command {
 	c := &explainShowCommand{app: a}
 	cmd := &cobra.Command{
 		Use:     "show ID",
-		Short:   "Tell one of the last lookups of the daemon",
+		Short:   "Show one of the last lookups of the daemon",
 		Example: `  holdfast explain show 4711 --html lookup.html`,
 		Args:    exactly("ID"),
 		RunE:    c.run,

@@ -16,7 +16,7 @@ func newFindPeer(a *app) *cobra.Command {
 	return a.nodeFlags(&cobra.Command{
 		Use:     "find-peer PEERID",
 		Short:   "Find the addresses of a peer",
-		Long:    `Find the addresses of a peer. Prints one a line.`,
+		Long:    `Find the addresses of a peer. Prints one per line.`,
 		Example: `  holdfast find-peer 12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp`,
 		Args:    exactly("PEERID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,7 +44,7 @@ func (c *findPeerCommand) find(ctx context.Context, b api.Backend, args []string
 	return nil
 }
 
-// checkPeerID finds a mistake in a peer ID of the command line.
+// checkPeerID returns a usage error if a peer ID of the command line is invalid.
 func checkPeerID(text string) error {
 	if _, err := api.ParsePeer(text); err != nil {
 		return usageError{err}

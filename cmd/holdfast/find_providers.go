@@ -19,9 +19,9 @@ func newFindProviders(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "find-providers KEY",
 		Short: "Find peers that have content",
-		Long: `Find peers that have the content of a key. Prints one peer a line as soon as it is
-found: peer ID, addresses. A peer is printed again, with the new addresses, when
-other peers know more of them.`,
+		Long: `Find peers that have the content of a key. Prints each peer as soon as it is found, one
+per line: peer ID, addresses. A peer is printed again, with the new addresses, when other
+peers know more of its addresses.`,
 		Example: `  holdfast find-providers --count 5 bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
 		Args:    exactly("KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -31,7 +31,7 @@ other peers know more of them.`,
 			return a.withKey(c.find)(cmd, args)
 		},
 	}
-	cmd.Flags().IntVar(&c.count, "count", 0, "end once this many are found (0: all)")
+	cmd.Flags().IntVar(&c.count, "count", 0, "stop once this many are found (0: all)")
 	return a.nodeFlags(cmd)
 }
 

@@ -20,10 +20,10 @@ type client struct {
 	rawKeys   bool          // --raw-keys
 }
 
-// alone reports whether the node ends with the command.
+// alone reports whether the command runs its own node, which ends with it.
 func (c *client) alone() bool { return len(c.bootstrap) > 0 }
 
-// nodeFlags adds the flags of commands that ask the daemon, or with --bootstrap a
+// nodeFlags adds the flags of commands that ask the daemon or, with --bootstrap, a
 // network.
 func (c *client) nodeFlags(cmd *cobra.Command) *cobra.Command {
 	c.askFlags(cmd)
@@ -32,7 +32,7 @@ func (c *client) nodeFlags(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// valueNodeFlags adds the flags of commands that do so with values.
+// valueNodeFlags adds nodeFlags and the flags for values.
 func (c *client) valueNodeFlags(cmd *cobra.Command) *cobra.Command {
 	c.askFlags(cmd)
 	c.networkFlags(cmd.Flags())
@@ -40,7 +40,7 @@ func (c *client) valueNodeFlags(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// daemonFlags adds the flags of commands that are about the daemon.
+// daemonFlags adds the flags of commands that ask only the daemon.
 func (c *client) daemonFlags(cmd *cobra.Command) *cobra.Command {
 	c.askFlags(cmd)
 	idle(cmd, c.networkFlags, c.valueFlags)
@@ -57,21 +57,21 @@ func (c *client) socketFlag(f *pflag.FlagSet) {
 	f.StringVar(&c.socket, "api", "", "admin `socket` of the daemon (api.socket)")
 }
 
-// networkFlags adds the flags that say which network to join.
+// networkFlags adds the flags that select the network to join.
 func (c *client) networkFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&c.bootstrap, "bootstrap", nil, "full `multiaddrs` of peers to start from, separated by spaces")
 	f.StringVar(&c.prefix, "protocol-prefix", "", "`prefix` of the network's protocol (network.protocol_prefix)")
 	f.BoolVar(&c.verbose, "verbose", false, "log each request, in and out")
 }
 
-// valueFlags adds the flags that say which values are accepted.
+// valueFlags adds the flags that select the accepted values.
 func (c *client) valueFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&c.namespace, "namespace", nil, "accept this `namespace` without a validator (values.unvalidated_namespaces)")
 	f.BoolVar(&c.rawKeys, "raw-keys", false, "accept value keys without a namespace (values.raw_keys)")
 }
 
-// idleFlag marks a flag that every command took once, on one that it is not for. It is
-// hidden and goes on doing what it did, with a word on stderr.
+// idleFlag marks a flag that every command used to have, on a command that does not need
+// it. The flag is hidden and still accepted, with a warning on stderr.
 const idleFlag = "holdfast_idle"
 
 func idle(cmd *cobra.Command, add ...func(*pflag.FlagSet)) {
@@ -86,7 +86,7 @@ func idle(cmd *cobra.Command, add ...func(*pflag.FlagSet)) {
 	})
 }
 
-// tellIdle names the flags given that are not for this command.
+// tellIdle warns about flags that are not for this command.
 func (a *app) tellIdle(cmd *cobra.Command) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if _, ok := f.Annotations[idleFlag]; ok {
@@ -95,7 +95,7 @@ func (a *app) tellIdle(cmd *cobra.Command) {
 	})
 }
 
-// changed is the first of some flags that was given, "" if none was.
+// changed returns the first of some flags that was given, or "" if none was.
 func changed(cmd *cobra.Command, names ...string) string {
 	for _, name := range names {
 		if cmd.Flags().Changed(name) {
@@ -105,7 +105,7 @@ func changed(cmd *cobra.Command, names ...string) string {
 	return ""
 }
 
-// checkCount refuses a --count of nothing.
+// checkCount rejects a --count below 1.
 func checkCount(n int) error {
 	if n < 1 {
 		return usagef("--count %d is less than 1", n)

@@ -22,14 +22,14 @@ func newGet(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get KEY",
 		Short: "Find a value in the network",
-		Long:  `Find the best value under a key and write its bytes alone to standard output.`,
+		Long:  `Find the best value under a key and write its bytes, and nothing else, to standard output.`,
 		Example: `  holdfast get /example/greeting
   holdfast get --output record.bin /ipns/k51...`,
 		Args: exactly("KEY"),
 		RunE: c.run,
 	}
 	f := cmd.Flags()
-	f.IntVar(&c.quorum, "quorum", 0, "end once this many peers gave the same value (0: the default, 1: the first will do)")
+	f.IntVar(&c.quorum, "quorum", 0, "stop once this many peers returned the same value (0: the default, 1: use the first)")
 	f.StringVarP(&c.output, "output", "o", "", "write the value to this `file`")
 	return a.valueNodeFlags(cmd)
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// healthTimeout bounds the whole question: a busy node is not a dead one.
+// healthTimeout bounds the whole command. It is long because a busy node is not a dead
+// one.
 const healthTimeout = 10 * time.Second
 
 // healthCommand is `holdfast health`.
@@ -29,17 +30,17 @@ func newHealth(a *app) *cobra.Command {
 	c := &healthCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Ask the daemon whether it is well",
-		Long: `Ask the daemon whether it is well, for at most 10 s: its health endpoint
-(metrics.listen), or the admin socket if that is off or --data-dir or --api name a
-daemon. Exit code 0: well, 1: not, 4: no answer. With --ready also whether it can be
-asked: its routing table is usable and peers answer.`,
+		Short: "Check the health of the daemon",
+		Long: `Check whether the daemon is healthy, within 10 s. This asks its health endpoint
+(metrics.listen), or the admin socket if the endpoint is off or if --data-dir or --api is
+given. Exit code 0: healthy, 1: not healthy, 4: no answer. With --ready, also check whether
+it is ready: its routing table is usable and peers answer.`,
 		Example: `  holdfast health
   holdfast health --ready`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
-	cmd.Flags().BoolVar(&c.ready, "ready", false, "also ask whether the node can be asked")
+	cmd.Flags().BoolVar(&c.ready, "ready", false, "also check whether the node is ready")
 	a.socketFlag(cmd.Flags())
 	return cmd
 }
@@ -68,8 +69,9 @@ func (c *healthCommand) run(ctx context.Context) error {
 	return c.printf("ok\n")
 }
 
-// addr is where the configuration says health is served; empty: the daemon is
-// to be asked over its socket, because that is off, on any free port, or it is named.
+// addr returns the configured address of the health endpoint. It returns "" if the
+// command must use the admin socket: the endpoint is off or on a random port, or a flag
+// names the daemon.
 func (c *healthCommand) addr() string {
 	loaded, err := c.load()
 	if err != nil || c.dataDir != "" || c.socket != "" || loaded.Config.Metrics.Listen == config.Off {

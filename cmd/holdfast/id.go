@@ -26,27 +26,27 @@ func newID(a *app) *cobra.Command {
 	c := &idCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "id",
-		Short: "Show who the node is, or make a new identity",
+		Short: "Show the identity of the node, or generate a new one",
 		Long: `Show the peer ID, public key, addresses, agent and protocol of the node.
 
-With --generate make a new identity. It is saved in the directory named by
---data-dir, which must have none or the same; without --data-dir it is only shown.
-With --seed it is made from a number, the same each time: for tests, since anybody
-can make it.`,
+With --generate, generate a new identity. It is saved in the directory that --data-dir
+names, which must have no identity or the same one; without --data-dir it is only shown.
+--seed derives it from a number, always the same one: only for tests, because anyone can
+derive it.`,
 		Example: `  holdfast id
   holdfast id --generate --data-dir /var/lib/holdfast`,
 		Args: exactly(),
 		RunE: c.run,
 	}
-	cmd.Flags().BoolVar(&c.generate, "generate", false, "make a new identity")
-	cmd.Flags().Int64Var(&c.seed, "seed", 0, "make it from this `number`: not secret")
+	cmd.Flags().BoolVar(&c.generate, "generate", false, "generate a new identity")
+	cmd.Flags().Int64Var(&c.seed, "seed", 0, "derive it from this `number`: not secret")
 	return a.daemonFlags(cmd)
 }
 
 func (c *idCommand) run(cmd *cobra.Command, args []string) error {
 	seeded := cmd.Flags().Changed("seed")
 	if seeded && !c.generate {
-		return usagef("--seed goes with --generate")
+		return usagef("--seed needs --generate")
 	}
 	if c.generate {
 		return c.make(seeded)
@@ -72,7 +72,7 @@ func (c *idCommand) make(seeded bool) error {
 		return err
 	}
 	if seeded {
-		fmt.Fprintf(c.errs, "holdfast: warning: an identity made from --seed %d is not secret: anybody can make the same one; use it for tests only\n", c.seed)
+		fmt.Fprintf(c.errs, "holdfast: warning: an identity derived from --seed %d is not secret: anyone can derive it; use it only for tests\n", c.seed)
 	}
 	id, err := peer.IDFromPrivateKey(key)
 	if err != nil {

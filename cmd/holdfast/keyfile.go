@@ -16,26 +16,27 @@ import (
 
 // Bounds of a file of keys.
 const (
-	// maxFileKeys bounds the keys of one file: they are all in memory at once, some
-	// 100 bytes each. One node cannot renew as many.
+	// maxFileKeys bounds the keys of one file, because all are in memory at once, about
+	// 100 bytes each. It is more than one node can republish.
 	maxFileKeys = 5_000_000
-	// maxFileLine bounds a line in bytes, without its end: twice the longest text of a key.
+	// maxFileLine bounds a line in bytes, without its line end: twice the longest text of
+	// a key.
 	maxFileLine = 4 << 10
-	// maxBadLines bounds the wrong lines that are shown.
+	// maxBadLines bounds the invalid lines that are shown.
 	maxBadLines = 10
 )
 
-// keyFile is a file of keys, one a line. Blank lines and those that begin with # are
-// left out. It may begin with a byte order mark and have the line ends of Windows.
+// keyFile is a file of keys, one per line. Blank lines and lines that begin with # are
+// ignored. The file may begin with a byte order mark and have Windows line ends.
 type keyFile struct {
 	name   string // as on the command line
 	keys   [][]byte
-	wrong  []string // the first lines that are not keys, each with what is wrong
-	wrongs int      // all of them
+	wrong  []string // the first lines that are not keys, each with its error
+	wrongs int      // number of all such lines
 }
 
-// read reads the file, "-" being standard input. A line that is not a key is an error,
-// or with skip it is left out and named on errs.
+// read reads the file, or standard input for "-". A line that is not a key is an error.
+// With skip set, it is ignored and listed on errs.
 func (k *keyFlags) read(stdin io.Reader, errs io.Writer) (*keyFile, error) {
 	in := stdin
 	if k.file != "-" {
@@ -65,7 +66,7 @@ func (k *keyFlags) read(stdin io.Reader, errs io.Writer) (*keyFile, error) {
 	return f, nil
 }
 
-// wrongText says how many lines are not keys.
+// wrongText returns how many lines are not keys.
 func (f *keyFile) wrongText() string {
 	if f.wrongs == 1 {
 		return f.name + ": 1 line that is not a key"
@@ -74,10 +75,10 @@ func (f *keyFile) wrongText() string {
 }
 
 func (f *keyFile) refusal() error {
-	return fmt.Errorf("%s: nothing was done; correct the file, or leave them out with --skip-invalid\n%s", f.wrongText(), f.list())
+	return fmt.Errorf("%s: nothing was done; correct the file, or ignore them with --skip-invalid\n%s", f.wrongText(), f.list())
 }
 
-// list shows the wrong lines, as many as are kept.
+// list returns the invalid lines that were kept.
 func (f *keyFile) list() string {
 	lines := f.wrong
 	if more := f.wrongs - len(lines); more > 0 {
@@ -86,14 +87,14 @@ func (f *keyFile) list() string {
 	return strings.Join(lines, "\n")
 }
 
-// utf8Mark is the byte order mark with which some programs begin a file.
+// utf8Mark is the byte order mark that some programs write at the start of a file.
 const utf8Mark = "\ufeff"
 
-// utf16Marks are those of an encoding that is not read.
+// utf16Marks are the byte order marks of UTF-16, which is not supported.
 var utf16Marks = [...]string{"\xff\xfe", "\xfe\xff"}
 
-// read reads the lines, at most so many keys, and sorts the keys by their place in the
-// keyspace, which is the order in which the daemon stores them.
+// read reads at most most keys and sorts them by their position in the keyspace, which is
+// the order in which the daemon stores them.
 func (f *keyFile) read(in io.Reader, most int) error {
 	lines := bufio.NewReaderSize(in, maxFileLine+1)
 	head, err := lines.Peek(len(utf8Mark))
@@ -106,7 +107,7 @@ func (f *keyFile) read(in io.Reader, most int) error {
 		}
 	}
 	if string(head) == utf8Mark {
-		_, _ = lines.Discard(len(utf8Mark)) // it was there
+		_, _ = lines.Discard(len(utf8Mark)) // it is there, see above
 	}
 	for n := 1; ; n++ {
 		line, err := lines.ReadSlice('\n')
@@ -132,7 +133,7 @@ func (f *keyFile) read(in io.Reader, most int) error {
 	}
 }
 
-// take reads one line.
+// take parses one line.
 func (f *keyFile) take(n int, line []byte) {
 	text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
 	if seen := strings.TrimSpace(text); seen == "" || seen[0] == '#' {

@@ -87,7 +87,7 @@ func TestReadKeyFile(t *testing.T) {
 		return (&keyFlags{file: "-", skip: skip}).read(strings.NewReader(text), &errs)
 	}
 	_, err := read(false)
-	require.ErrorContains(t, err, "standard input: 13 lines that are not keys: nothing was done; correct the file, or leave them out with --skip-invalid\n  standard input:2: ")
+	require.ErrorContains(t, err, "standard input: 13 lines that are not keys: nothing was done; correct the file, or ignore them with --skip-invalid\n  standard input:2: ")
 	require.ErrorContains(t, err, "\n  and 3 more")
 	require.Equal(t, maxBadLines+1, strings.Count(err.Error(), "\n"))
 	require.Empty(t, errs.String())

@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// parseKey reads a key of the command line; a mistake is one of usage.
+// parseKey parses a key of the command line. A bad key is a usage error.
 func parseKey(text string) ([]byte, error) {
 	key, err := api.ParseKey(text)
 	if err != nil {
@@ -18,7 +18,7 @@ func parseKey(text string) ([]byte, error) {
 	return key, nil
 }
 
-// parseContentKeys reads keys of content on the command line; a mistake is one of usage.
+// parseContentKeys parses content keys of the command line. A bad key is a usage error.
 func parseContentKeys(texts []string) ([][]byte, error) {
 	keys := make([][]byte, len(texts))
 	for i, text := range texts {
@@ -44,7 +44,7 @@ func (a *app) withKey(run func(ctx context.Context, b api.Backend, text string, 
 	}
 }
 
-// printKey says that something was done with a key.
+// printKey prints what was done with a key.
 func (a *app) printKey(done, text string) error {
 	if a.json {
 		return a.printJSON(map[string]string{"key": text})
@@ -58,8 +58,8 @@ type storedJSON struct {
 	api.Stored
 }
 
-// storedAt says where a record went. One that no peer took is no failure: the
-// daemon keeps it and tries again.
+// storedAt returns where a record was stored. It is not a failure if no peer stored it,
+// because the daemon keeps it and tries again.
 func storedAt(s *api.Stored) string {
 	switch {
 	case s.StoredAt > 0:
@@ -70,8 +70,8 @@ func storedAt(s *api.Stored) string {
 	return "kept here, not published yet: no peer answered; the node tries again"
 }
 
-// tookNobody is the error of a short-lived node whose record nobody took: it
-// ends with the node.
+// tookNobody returns the error of a short-lived node whose record no peer stored, because
+// the record is lost when the node ends.
 func (a *app) tookNobody(what, text string, res api.Stored) error {
 	if a.alone() && res.StoredAt == 0 {
 		return fmt.Errorf("no peer took the %s of key %s (sent to %d)", what, text, res.Sent)

@@ -15,7 +15,7 @@ import (
 func newLog(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "log",
-		Short:   "Look after the logs of the daemon",
+		Short:   "Show and set the log levels of the daemon",
 		Example: `  holdfast log level rpc debug`,
 	})
 	cmd.AddCommand(newLogLevel(a))
@@ -30,7 +30,7 @@ func newLogLevel(a *app) *cobra.Command {
 	return a.daemonFlags(&cobra.Command{
 		Use:   "level [[SUBSYSTEM] LEVEL]",
 		Short: "Show or set log levels until the next restart",
-		Long: `Show the log levels, set that of all subsystems, libp2p too, or that of one:
+		Long: `Show the log levels, or set the level of all subsystems including libp2p, or of one:
 ` + strings.Join(config.LogSubsystems, ", ") + `, libp2p/NAME.
 Levels are debug, info, warn and error. A reload (SIGHUP) puts back those of the
 configuration.`,
@@ -48,7 +48,7 @@ configuration.`,
 	})
 }
 
-// checkLevel finds mistakes in [SUBSYSTEM] LEVEL.
+// checkLevel returns a usage error if [SUBSYSTEM] LEVEL is invalid.
 func checkLevel(args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -1,10 +1,10 @@
 // Command holdfast is a Kademlia DHT node for libp2p networks, and its command
 // line.
 //
-// This package parses arguments, calls a Backend and prints: results on stdout,
-// logs and progress on stderr. It does no work of its own. The Backend is either
-// a running daemon behind its admin socket or, with --bootstrap, a short-lived
-// node in this process; the commands cannot tell them apart.
+// This package parses arguments, calls a Backend and prints: results on stdout, logs and
+// progress on stderr. It does no other work. The Backend is either a running daemon
+// behind its admin socket or, with --bootstrap, a short-lived node in this process. The
+// commands do not distinguish them.
 //
 // Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 // 130 interrupted. With --json an error is one object on stderr.

@@ -16,14 +16,15 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-// newMan makes the command for those who package the program; it needs no node.
+// newMan returns the command that writes the manual pages, for packagers. It needs no
+// node.
 func newMan(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIR",
 		Short: "Write the manual pages: one for each command, and holdfast.toml(5)",
 		Long: `Write the manual pages, one for each command and holdfast.toml(5), into a directory,
-which is made if need be. If its name is man1, holdfast.toml(5) goes into the man5
-beside it.`,
+which is created if needed. If the name of the directory is man1, holdfast.toml(5) goes into
+the directory man5 beside it.`,
 		Example: `  holdfast man /usr/local/share/man/man1`,
 		Args:    exactly("DIR"),
 		Hidden:  true,
@@ -51,7 +52,7 @@ func writeManuals(root *cobra.Command, dir string, date time.Time) error {
 			return err
 		}
 	}
-	root.DisableAutoGenTag = true // it has the day of the build
+	root.DisableAutoGenTag = true // it contains the day of the build
 	if err := writeManual(root, dir, date); err != nil {
 		return err
 	}
@@ -79,7 +80,8 @@ func writeManual(cmd *cobra.Command, dir string, date time.Time) error {
 	return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
 }
 
-// manOption is an option as cobra writes it; a default that is zero says nothing.
+// manOption matches an option as cobra writes it, with its default. Zero defaults are
+// left out of the page.
 var manOption = regexp.MustCompile(`(?m)(?:^\.PP\n)?^(\\fB-.*\\fP)(?:(=""|=0s|=0|=\[\]|\[=false\])|(.*))\n\t(.*)$`)
 
 // manName is the manual that the pages belong to.
@@ -97,7 +99,7 @@ done
 failed
 .TP
 \fB2\fP
-wrong usage: an unknown command, flag or argument, or a value that cannot be
+wrong usage: an unknown command, flag or argument, or an invalid value
 .TP
 \fB3\fP
 not found
@@ -108,19 +110,19 @@ no daemon reached
 \fB130\fP
 interrupted
 .PP
-With \fB\-\-json\fP an error is one JSON object on standard error: \fBerror\fP is the
+With \fB\-\-json\fP, an error is one JSON object on standard error: \fBerror\fP is the
 message, \fBcode\fP the exit status, \fBreason\fP a word for programs.
 
 .SH FILES
 .TP
 \fI/etc/holdfast/config.toml\fP, \fI~/.config/holdfast/config.toml\fP
-configuration, the first that exists; see \fBholdfast.toml\fP(5)
+the configuration, the first file that exists; see \fBholdfast.toml\fP(5)
 .TP
 \fI/var/lib/holdfast\fP, \fI~/.local/state/holdfast\fP
-data directory, of the daemon that systemd runs and of a user's own
+data directory, of a daemon that systemd runs and of one that a user runs
 .TP
 \fIidentity.key\fP
-in the data directory: the private key, which makes the peer ID
+in the data directory: the private key, which determines the peer ID
 .TP
 \fIholdfast.db\fP and other files named holdfast
 in the data directory: the database
@@ -137,16 +139,16 @@ the configuration file, unless \fB\-\-config\fP names one
 a setting: \fBHOLDFAST_NETWORK__MODE\fP is mode of [network]; lists are comma separated
 .TP
 \fBXDG_CONFIG_HOME\fP, \fBXDG_STATE_HOME\fP, \fBHOME\fP
-where configuration and data directory of a user are
+location of a user's configuration and data directory
 .TP
 \fBSTATE_DIRECTORY\fP, \fBRUNTIME_DIRECTORY\fP, \fBCREDENTIALS_DIRECTORY\fP
 set by systemd: data directory, directory of the admin socket, directory with an identity.key
 .TP
 \fBNO_COLOR\fP
-not empty: no colours; there are none without a terminal either
+not empty: no colours; without a terminal there are none in any case
 .TP
 \fBCOLUMNS\fP
-width of a terminal that does not tell its own
+width of a terminal that does not report its own
 
 `
 

@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// configManual is holdfast.toml(5), made of what config.toml says of each key.
+// configManual returns holdfast.toml(5), generated from the descriptions in config.toml.
 func configManual(date time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, ".TH \"HOLDFAST.TOML\" \"5\" \"%s\" \"%s\" \"%s\"\n", date.Format("Jan 2006"), manSource(), manName)
@@ -32,7 +32,7 @@ func configManual(date time.Time) string {
 	return b.String()
 }
 
-// keyNotes says how else a key is set, and whether a reload applies it.
+// keyNotes returns the other ways to set a key, and whether a reload applies it.
 func keyNotes(k config.Key) string {
 	var notes []string
 	if k.Env() != "" {
@@ -44,7 +44,7 @@ func keyNotes(k config.Key) string {
 	return strings.Join(notes, " ")
 }
 
-// oneLine writes a list of TOML on one line.
+// oneLine puts a TOML list on one line.
 func oneLine(value string) string {
 	return strings.NewReplacer("[ ", "[", ", ]", "]").Replace(strings.Join(strings.Fields(value), " "))
 }
@@ -58,7 +58,8 @@ func roff(text string) string {
 	return text
 }
 
-// configIntro turns hyphenation off, so that names can be copied.
+// configIntro is the page up to the settings. It turns hyphenation off, so that names can
+// be copied.
 const configIntro = `.nh
 .ad l
 .SH NAME
@@ -71,26 +72,26 @@ holdfast.toml \- configuration of the Holdfast DHT node
 .fi
 
 .SH DESCRIPTION
-A TOML file with the settings of \fBholdfast\fP(1). Every key has a default; a file holds
-those that differ. \fBholdfast config default\fP prints a file with all of them,
-\fBholdfast config validate\fP checks one, and \fBholdfast config print \-\-origin\fP says
-which settings are in effect and where each comes from.
+A TOML file with the settings of \fBholdfast\fP(1). Every key has a default; a file needs
+only those that differ. \fBholdfast config default\fP prints a file with all of them,
+\fBholdfast config validate\fP checks one, and \fBholdfast config print \-\-origin\fP shows
+the effective settings and where each comes from.
 .PP
-The environment wins over the file, and flags over both. The file is the one that
+The environment overrides the file, and flags override both. The file is the one that
 \fB\-\-config\fP or \fB$HOLDFAST_CONFIG\fP names, or the first of the two above that exists.
 .PP
 SIGHUP, or \fBsystemctl reload holdfast\fP, applies changes of the keys that say so; the others
-need a restart. A file that cannot be used changes nothing.
+need a restart. An invalid file changes nothing.
 .PP
-Durations read "22h" or "1m30s", sizes "512MiB" or "1GB". The environment takes a list with
-commas between its items.
+Durations are written "22h" or "1m30s", sizes "512MiB" or "1GB". In the environment the items
+of a list are separated by commas.
 
 .SH SETTINGS
 `
 
 const configOutro = `
 .SH EXAMPLES
-A private network that takes any value under /example/:
+A private network that accepts any value under /example/:
 .PP
 .EX
 [network]

@@ -20,7 +20,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// exactly is cobra.ExactArgs with a message that says what is missing.
+// exactly is cobra.ExactArgs with a message that names the missing argument.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(names) {
@@ -30,7 +30,7 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// atMost is cobra.MaximumNArgs with a message that says what is unexpected.
+// atMost is cobra.MaximumNArgs with a message that names the unexpected argument.
 func atMost(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) <= len(names) {
@@ -44,8 +44,8 @@ func atMost(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// group makes a command one that only groups others: alone, or before a word that
-// is none of them, it is a mistake.
+// group makes a command that only groups others. Without a subcommand, or with an unknown
+// one, it returns a usage error.
 func group(cmd *cobra.Command) *cobra.Command {
 	cmd.Args, cmd.Run, cmd.RunE = cobra.ArbitraryArgs, nil, needSubcommand
 	return cmd
@@ -62,8 +62,7 @@ func needSubcommand(cmd *cobra.Command, args []string) error {
 	return usagef("`%s` needs one of: %s", cmd.CommandPath(), strings.Join(names, ", "))
 }
 
-// typingErrors is how far a word may be from the name of a command that is
-// suggested for it.
+// typingErrors is how many typing errors a word may have for a command to be suggested.
 const typingErrors = 2
 
 func unknownCommand(cmd *cobra.Command, word string) error {
@@ -76,12 +75,12 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 	return usagef("unknown command %q for `%s`%s", word, cmd.CommandPath(), meant)
 }
 
-// helpCommand makes cobra's help command fail on a word that is no command.
+// helpCommand makes cobra's help command fail on an unknown command.
 func helpCommand(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	help, _, err := root.Find([]string{"help"})
 	if err != nil {
-		return // it has just been added
+		return // just added, so it exists
 	}
 	show := help.Run
 	help.Example = "  holdfast help explain get"
@@ -95,8 +94,8 @@ func helpCommand(root *cobra.Command) {
 	}
 }
 
-// badFlag says what is wrong with the value of a flag. pflag says it in the words of
-// the parser: `strconv.ParseInt: parsing "x": invalid syntax`.
+// badFlag returns a readable error for the value of a flag. pflag's own error has the
+// text of the parser: `strconv.ParseInt: parsing "x": invalid syntax`.
 func badFlag(_ *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
 	if !errors.As(err, &bad) {
@@ -109,7 +108,7 @@ func badFlag(_ *cobra.Command, err error) error {
 	return usagef("--%s %q %s", bad.GetFlag().Name, bad.GetValue(), is)
 }
 
-// notA says what a value is not, by the type of its flag.
+// notA is the end of the error text for a bad value, by the type of the flag.
 var notA = map[string]string{
 	"bool":        "neither true nor false",
 	"int":         "not a whole number",
@@ -127,15 +126,15 @@ type failure struct {
 	Reason string `json:"reason"` // "usage", "interrupted", "failed", or a code of the admin API: "not_found"
 }
 
-// tell prints an error on stderr.
+// tell prints an error to stderr.
 func (a *app) tell(cmd *cobra.Command, err error, code int) {
 	text := message(err)
 	if a.json {
-		_ = json.NewEncoder(a.errs).Encode(failure{Error: text, Code: code, Reason: reason(err, code)}) // nobody reads any more
+		_ = json.NewEncoder(a.errs).Encode(failure{Error: text, Code: code, Reason: reason(err, code)}) // it fails only if the reader is gone
 		return
 	}
 	if code == exitInterrupted && isTerminal(a.errs) {
-		fmt.Fprint(a.errs, "\r", ansi.EraseLineRight) // over ^C and a line of progress
+		fmt.Fprint(a.errs, "\r", ansi.EraseLineRight) // overwrites ^C and the line of progress
 	}
 	fmt.Fprintf(a.errs, "holdfast: %s\n", text)
 	if code == exitUsage {

@@ -6,15 +6,15 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-// offline runs a command on the database of a stopped daemon. An interrupt ends it at
-// once: the database survives that as it survives a kill.
+// offline runs a command on the database of a stopped daemon. An interrupt ends the
+// process at once. The database survives that, as it survives a kill.
 func offline(run func(args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		return untilInterrupted(cmd.Context(), func() error { return run(args) })
 	}
 }
 
-// directory is the data directory that a command on a stopped daemon works on.
+// directory returns the data directory for a command on a stopped daemon.
 func (a *app) directory() (string, error) {
 	loaded, err := a.load()
 	if err != nil {

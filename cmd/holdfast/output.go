@@ -22,7 +22,7 @@ func (a *app) printf(format string, args ...any) error {
 	return err
 }
 
-// note tells on standard error what is no result and no error.
+// note prints to standard error what is neither a result nor an error.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.errs, "holdfast: "+format+"\n", args...)
 }
@@ -45,7 +45,7 @@ func clean(s string) string {
 	}, s)
 }
 
-// ago says how long ago t was, "never" if it is zero.
+// ago returns how long ago t was, or "never" if it is zero.
 func ago(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -53,7 +53,7 @@ func ago(t time.Time) string {
 	return span(time.Since(t)) + " ago"
 }
 
-// until says in how long t will be, "never" if it is zero.
+// until returns how far t is in the future, or "never" if it is zero.
 func until(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -64,7 +64,7 @@ func until(t time.Time) string {
 	return "now"
 }
 
-// span rounds a duration for people.
+// span formats a duration, rounded.
 func span(d time.Duration) string {
 	switch {
 	case d > 0 && d < time.Millisecond:
@@ -84,8 +84,8 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// counted says how many there are of a thing. Unlike english.Plural it writes plain
-// digits, which scripts read.
+// counted formats a number of things, in the plural where needed. Unlike english.Plural
+// it writes plain digits, because scripts read them.
 func counted[N int | int64](n N, thing string) string {
 	return fmt.Sprintf("%d %s", n, english.PluralWord(int(n), thing, ""))
 }

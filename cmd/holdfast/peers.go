@@ -19,17 +19,17 @@ func newPeers(a *app) *cobra.Command {
 	c := &peersCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "peers",
-		Short: "List connected peers and those of the routing table",
-		Long: `List connected peers and those of the routing table. --usage lists instead what each
-peer has cost this node since it started, most bytes first: its requests by type,
-bytes and time; and how many provider records here name it. Its values are not
-counted. The node tells 4096 peers apart; the rest are summed up in the last line.`,
+		Short: "List connected peers and the peers of the routing table",
+		Long: `List the connected peers and the peers of the routing table. --usage lists instead the
+cost of each peer since the node started, most bytes first: its requests by type, bytes and
+time, and how many provider records it has here. Its values are not counted. The node counts
+4096 peers separately; the last line has the sum of all others.`,
 		Example: `  holdfast peers
   holdfast peers --usage | head`,
 		Args: exactly(),
 		RunE: a.with(c.run),
 	}
-	cmd.Flags().BoolVar(&c.usage, "usage", false, "what each peer has cost this node")
+	cmd.Flags().BoolVar(&c.usage, "usage", false, "show the cost of each peer")
 	return a.nodeFlags(cmd)
 }
 

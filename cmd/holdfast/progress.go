@@ -13,20 +13,20 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-// How often progress is shown: on a terminal one line is drawn again, elsewhere each
-// time is a line of its own.
+// How often progress is shown. On a terminal one line is redrawn, elsewhere each update
+// is a new line.
 const (
 	progressTerminal = 200 * time.Millisecond
 	progressLog      = 10 * time.Second
 )
 
-// progress shows on standard error how far long work has come: how much of it is
-// done, at what rate, and how long the rest takes. Nothing is shown of work that is
-// done before the first time. A goroutine of its own shows it, so that work that
-// stalls is seen too; end stops it. Safe for concurrent use.
+// progress shows the progress of long work on standard error: how much is done, at what
+// rate, and how long the rest takes. It shows nothing if the work ends before the first
+// update. Its own goroutine shows it, so that stalled work is visible too; end stops the
+// goroutine. Safe for concurrent use.
 //
-// progressbar and pb do not serve: without a terminal they write one endless line, and
-// they know one amount from start to end, not steps that count pages, then records.
+// progressbar and pb do not work here: without a terminal they write one endless line,
+// and they have one total for the whole work, not steps that count pages, then records.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -35,20 +35,20 @@ type progress struct {
 
 	mu     sync.Mutex
 	what   string
-	text   func(n int64) string // how an amount is written
+	text   func(n int64) string // formats an amount
 	done   int64
-	total  int64 // 0: not known
+	total  int64 // 0: unknown
 	begun  time.Time
-	before int64 // what was done when it was begun, which no rate counts
-	drawn  bool  // a line of the terminal is not ended yet
+	before int64 // amount done at the start, which the rate does not count
+	drawn  bool  // the cursor is at the end of a drawn line
 }
 
-// counted begins the progress of work on a number of things, such as keys.
+// counted starts the progress of work on a number of things, such as keys.
 func (a *app) counted(what string, total int) *progress {
 	return newProgress(a.errs, isTerminal(a.errs), what, int64(total), humanize.Comma)
 }
 
-// measured begins the progress of work on a number of bytes; 0: not known.
+// measured starts the progress of work on a number of bytes; 0: unknown.
 func (a *app) measured(what string, total int64) *progress {
 	return newProgress(a.errs, isTerminal(a.errs), what, total, bytesText)
 }
@@ -76,14 +76,14 @@ func (p *progress) run() {
 	}
 }
 
-// at notes how much is done.
+// at sets how much is done.
 func (p *progress) at(done int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = done
 }
 
-// Write counts the bytes of data that passes by.
+// Write counts the bytes of b.
 func (p *progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,8 +91,8 @@ func (p *progress) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// set notes how much is done of which work; another name begins other work, and so does
-// less done than before.
+// set sets how much of which work is done. A different name, or less done than before,
+// starts new work.
 func (p *progress) set(what string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,7 +106,7 @@ func (p *progress) note(what string, done, total int64) {
 	p.done, p.total = done, total
 }
 
-// step notes how far work on the database is.
+// step sets the progress of work on the database.
 func (p *progress) step(s daemon.StoreProgress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,12 +117,12 @@ func (p *progress) step(s daemon.StoreProgress) {
 	p.note(s.Step, s.Done, s.Total)
 }
 
-// end stops showing and leaves the cursor at the beginning of a line.
+// end stops the progress and leaves the cursor at the start of a line.
 func (p *progress) end() {
 	close(p.stop)
 	p.stopped.Wait()
 	if p.drawn {
-		p.show() // as it is at the end
+		p.show() // the final state
 		fmt.Fprintln(p.w)
 	}
 }
@@ -139,7 +139,7 @@ func (p *progress) show() {
 	fmt.Fprint(p.w, "\r", p.fit(line, p.width()-1), ansi.EraseLineRight)
 }
 
-// width is that of the terminal.
+// width returns the width of the terminal.
 func (p *progress) width() int {
 	if width, _, ok := terminalSize(p.w); ok {
 		return width
@@ -147,8 +147,8 @@ func (p *progress) width() int {
 	return defaultWidth
 }
 
-// fit makes a line at most so wide. Of the name of the work the middle is left out first:
-// the amounts stand behind it.
+// fit shortens a line to a width. It cuts from the middle of the work's name first,
+// because the amounts follow it.
 func (p *progress) fit(line string, width int) string {
 	const gap = "..."
 	if over := ansi.StringWidth(line) - width; over > 0 {
@@ -158,22 +158,22 @@ func (p *progress) fit(line string, width int) string {
 	return ansi.Truncate(line, width, "")
 }
 
-// tail is as much of the end of a text as is at most so wide.
+// tail returns the end of a text, at most width columns wide.
 func tail(text string, width int) string {
 	end := ansi.TruncateLeft(text, ansi.StringWidth(text)-width, "")
-	if ansi.StringWidth(end) > width { // a letter of two columns stands across the cut
+	if ansi.StringWidth(end) > width { // the cut is inside a character of two columns
 		end = ansi.TruncateLeft(end, 2, "")
 	}
 	return end
 }
 
-// line is what is shown after the work has taken that long.
+// line returns the line to show after the work has run for took.
 func (p *progress) line(took time.Duration) string {
 	if p.done == 0 && p.total == 0 {
 		return p.what + ", " + span(took.Round(time.Second)) + " so far"
 	}
 	parts := []string{p.what + " " + p.text(p.done)}
-	if p.total > 0 && p.done <= p.total { // a damaged file may count fewer than it has
+	if p.total > 0 && p.done <= p.total { // the counter of a damaged file may be too low
 		parts[0] += fmt.Sprintf(" of %s (%d %%)", p.text(p.total), 100*p.done/p.total)
 	}
 	rate := float64(p.done-p.before) / max(took.Seconds(), 1e-3)
@@ -186,7 +186,7 @@ func (p *progress) line(took time.Duration) string {
 	return strings.Join(parts, ", ")
 }
 
-// rate writes an amount a second; a slow one with a digit after the point.
+// rate formats an amount per second, with one decimal if it is small.
 func (p *progress) rate(perSecond float64) string {
 	if perSecond < 10 {
 		return fmt.Sprintf("%.1f a second", perSecond)

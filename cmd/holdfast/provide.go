@@ -19,17 +19,16 @@ func newProvide(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "provide KEY... | provide --file FILE",
 		Short: "Announce that this node has content",
-		Long: `Announce that this node has the content of each key, now and every cycle until
-"holdfast unprovide KEY".
+		Long: `Announce that this node has the content of each key, now and at every republish interval
+until "holdfast unprovide KEY".
 
-A file holds one key a line; blank lines and lines that begin with # are left out,
-"-" is standard input. If a line is not a key, nothing is provided, unless
---skip-invalid leaves such lines out.
+A file has one key per line. Blank lines and lines that begin with # are ignored; "-" is
+standard input. If a line is not a key, nothing is provided, unless --skip-invalid ignores
+such lines.
 
 The daemon first stores all keys of a file, then announces them by its schedule, while
-the command shows how far it is. The daemon goes on when the command is interrupted.
-Keys that are provided already keep their schedule, so the same file may be given
-again.`,
+the command shows the progress. The daemon continues when the command is interrupted. Keys
+that are already provided keep their schedule, so the same file may be given again.`,
 		Example: `  holdfast provide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
   holdfast provide --file keys.txt`,
 		RunE: c.run,

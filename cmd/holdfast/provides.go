@@ -16,9 +16,9 @@ func newProvides(a *app) *cobra.Command {
 	return a.daemonFlags(&cobra.Command{
 		Use:   "provides",
 		Short: "List what this node publishes",
-		Long: `List the keys this node publishes every cycle: provided content, and values it has put.
-Content is known by its multihash: it is listed as a CID of that, whichever CID of it
-was provided.`,
+		Long: `List the keys that this node republishes: provided content, and values it has put.
+Content is identified by its multihash: it is listed as a CID of that multihash, whichever
+CID was provided.`,
 		Example: `  holdfast provides --json`,
 		Args:    exactly(),
 		RunE:    a.with(c.run),

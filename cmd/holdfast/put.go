@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// maxStdin bounds a value read from standard input, in bytes: more than any
-// configuration allows, so that the node says what does.
+// maxStdin bounds a value read from standard input, in bytes. It is more than any
+// configuration allows, so that the node reports its own limit.
 const maxStdin = 8 << 20
 
 // putCommand is `holdfast put`.
@@ -28,8 +28,8 @@ func newPut(a *app) *cobra.Command {
 		Short: "Store a value in the network",
 		Long: `Store a value at the peers closest to its key. VALUE "-" reads standard input.
 
-The daemon republishes it until "holdfast unpublish KEY"; with --ttl it ends after
-that time instead.`,
+The daemon republishes it until "holdfast unpublish KEY"; with --ttl it stops after that
+time instead.`,
 		Example: `  holdfast put /example/greeting 'hello'
   holdfast put /ipns/k51... - < record.bin
   holdfast put --ttl 1h /example/today 'sunny'`,

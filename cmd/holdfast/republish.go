@@ -19,15 +19,15 @@ func newRepublish(a *app) *cobra.Command {
 	return cmd
 }
 
-// watchEvery is how often a command asks how far the daemon has come.
+// watchEvery is how often a command asks the daemon for its progress.
 const watchEvery = time.Second
 
-// busy reports whether the schedule has something to do now and somebody to tell.
+// busy reports whether the schedule has keys to publish now and peers to send them to.
 func busy(s *api.RepublishStatus) bool {
 	return s.VerifiedPeers > 0 && s.Active+s.OverdueKeys > 0
 }
 
-// laterStatus asks again after a while.
+// laterStatus returns the status after watchEvery.
 func laterStatus(ctx context.Context, b api.Backend) (api.RepublishStatus, error) {
 	select {
 	case <-time.After(watchEvery):

@@ -21,8 +21,8 @@ func newRepublishNow(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "now",
 		Short: "Republish every key now",
-		Long: `Republish every key now. The daemon does it a few keys at a time; with --wait
-the command shows how far it is and ends when every key has been tried.`,
+		Long: `Republish every key now. The daemon republishes a few keys at a time; with --wait, the
+command shows the progress and ends when every key has been tried.`,
 		Example: `  holdfast republish now
   holdfast republish now --wait`,
 		Args: exactly(),
@@ -52,12 +52,12 @@ func (c *republishNowCommand) run(ctx context.Context, b api.Backend, _ []string
 	return c.printf("Republishing started: %s\n", counted(before.Keys, "key"))
 }
 
-// untilTried waits until the schedule has nothing to do, and tells what came of
-// the keys since before.
+// untilTried waits until the schedule has nothing left to do, and prints the results
+// since before.
 func (c *republishNowCommand) untilTried(ctx context.Context, b api.Backend, before *api.RepublishStatus) error {
 	s, err := c.watch(ctx, b, before)
 	if err != nil {
-		c.note("the daemon goes on republishing, see `holdfast republish status`")
+		c.note("the daemon continues to republish, see `holdfast republish status`")
 		return err
 	}
 	if restarted(before, &s) {
@@ -97,7 +97,7 @@ func (c *republishNowCommand) watch(ctx context.Context, b api.Backend, before *
 	return s, nil
 }
 
-// restarted reports whether the daemon counts from zero again since before.
+// restarted reports whether the daemon's counters have started from zero since before.
 func restarted(before, now *api.RepublishStatus) bool {
 	return now.Succeeded < before.Succeeded || now.Failed < before.Failed
 }

@@ -17,7 +17,7 @@ func newRepublishStatus(a *app) *cobra.Command {
 	c := &republishStatusCommand{app: a}
 	return a.daemonFlags(&cobra.Command{
 		Use:     "status",
-		Short:   "Show when keys are republished, and which could not be",
+		Short:   "Show when keys are republished, and which failed",
 		Example: `  holdfast republish status --json`,
 		Args:    exactly(),
 		RunE:    a.with(c.run),
@@ -63,11 +63,11 @@ func (c *republishStatusCommand) print(s *api.RepublishStatus) error {
 	if err := c.titled("Not published when last tried", []string{"TRIED", "KIND", "KEY", "PROBLEM"}, failed); err != nil {
 		return err
 	}
-	title := fmt.Sprintf("Not published any more, %d since the start", s.EndedTotal)
+	title := fmt.Sprintf("No longer published, %d since the start", s.EndedTotal)
 	return c.titled(title, []string{"ENDED", "KIND", "KEY", "REASON"}, ended)
 }
 
-// titled prints a table under its title, nothing if it has no rows.
+// titled prints a table with a title. It prints nothing if there are no rows.
 func (c *republishStatusCommand) titled(title string, head []string, rows [][]string) error {
 	if len(rows) == 0 {
 		return nil
@@ -78,7 +78,7 @@ func (c *republishStatusCommand) titled(title string, head []string, rows [][]st
 	return c.table(head, rows)
 }
 
-// fewestHolders says how many peers hold each key at worst.
+// fewestHolders returns the smallest number of peers that hold a key.
 func fewestHolders(s *api.RepublishStatus) string {
 	h := s.Holders
 	switch {

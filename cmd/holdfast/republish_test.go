@@ -23,7 +23,7 @@ func TestPrintRepublish(t *testing.T) {
 		"failed ones": {api.RepublishStatus{LastErrors: []api.PublishError{{Key: "k", Kind: "value", At: at, Problem: "only 1 of 3 peers took it"}}}, []string{"Not published when last tried:\nTRIED", "value  k    only 1 of 3 peers took it"}},
 		"ended ones": {
 			api.RepublishStatus{EndedTotal: 12, Ended: []api.PublishEnd{{Key: "k", Kind: "value", At: at, Reason: "the record was valid until then"}}},
-			[]string{"Not published any more, 12 since the start:\nENDED", "value  k    the record was valid until then"},
+			[]string{"No longer published, 12 since the start:\nENDED", "value  k    the record was valid until then"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

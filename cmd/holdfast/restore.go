@@ -17,10 +17,10 @@ func newRestore(a *app) *cobra.Command {
 	c := &restoreCommand{app: a}
 	return &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Put a backup in the place of the database of a stopped daemon",
-		Long: `Put a backup, once checked, in the place of the database of a stopped daemon. The
-old database is kept beside it. identity.key is not in a backup: put the old one into
-the data directory too, or the node starts as another peer.`,
+		Short: "Replace the database of a stopped daemon with a backup",
+		Long: `Replace the database of a stopped daemon with a backup, after checking the backup. The
+old database is kept beside it. A backup does not contain identity.key: also put the old one
+into the data directory, otherwise the node starts as another peer.`,
 		Example: `  holdfast restore /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE:    offline(c.run),

@@ -9,22 +9,22 @@ import (
 	"path/filepath"
 )
 
-// mayReplace refuses to write to a file that is there already, unless --force says so.
+// mayReplace returns an error if a file exists, unless force is set.
 func mayReplace(file string, force bool) error {
 	if _, err := os.Lstat(file); err == nil && !force {
-		return fmt.Errorf("%s is there already; choose another file, or replace it with --force", file)
+		return fmt.Errorf("%s already exists; choose another file, or replace it with --force", file)
 	}
 	return nil
 }
 
-// saveTo writes a file beside its place first, so that an older one is replaced by
-// a whole one only. Its errors name the file, not the temporary one.
+// saveTo writes a temporary file beside the file first, so that an old file is only
+// replaced by a complete one. Its errors name the file, not the temporary one.
 func saveTo(path string, write func(io.Writer) error) (n int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return 0, fmt.Errorf("save %s: %w", path, withoutPath(err))
 	}
-	defer os.Remove(f.Name()) // no longer there once renamed
+	defer os.Remove(f.Name()) // it does not exist after the rename
 	err = write(pathless{f})
 	info, statErr := f.Stat()
 	err = errors.Join(err, withoutPath(statErr), withoutPath(f.Sync()), withoutPath(f.Close()))
@@ -37,7 +37,7 @@ func saveTo(path string, write func(io.Writer) error) (n int64, err error) {
 	return info.Size(), nil
 }
 
-// pathless writes to a writer whose errors name a file that nobody knows.
+// pathless removes the path from write errors, because it is that of the temporary file.
 type pathless struct{ io.Writer }
 
 func (p pathless) Write(data []byte) (int, error) {
@@ -45,7 +45,7 @@ func (p pathless) Write(data []byte) (int, error) {
 	return n, withoutPath(err)
 }
 
-// withoutPath is the reason of an error of package os alone.
+// withoutPath returns the reason of an error of package os, without its path.
 func withoutPath(err error) error {
 	var path *fs.PathError
 	var link *os.LinkError

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
-// noPort is the value of --port when it was not given.
+// noPort is the value of --port if it was not given.
 const noPort = math.MinInt
 
 // serveCommand is `holdfast serve`.
@@ -33,8 +33,8 @@ func newServe(a *app) *cobra.Command {
 		Long: `Run the daemon until SIGINT or SIGTERM. SIGHUP reloads the configuration.
 
 Without flags: server mode on port 4011 over TCP and QUIC, data in the default
-directory, no bootstrap peers. Once ready it prints the peer ID, the addresses to
-give to others, and "Ready".`,
+directory, no bootstrap peers. Once ready, it prints the peer ID, the addresses that other
+peers can use, and "Ready".`,
 		Example: `  holdfast serve
   holdfast serve --port 4012 --data-dir /tmp/b --bootstrap /ip4/127.0.0.1/tcp/4011/p2p/12D3KooW...`,
 		Args: exactly(),
@@ -58,7 +58,7 @@ func (c *serveCommand) run(cmd *cobra.Command, _ []string) error {
 	return c.serve(cmd.Context())
 }
 
-// checkAddrs finds mistakes in the addresses of the command line.
+// checkAddrs returns a usage error if an address of the command line is invalid.
 func checkAddrs(listen, bootstrap []string, port int) error {
 	var c config.Config
 	c.Network.Listen, c.Network.Bootstrap = listen, bootstrap
@@ -75,7 +75,7 @@ func checkAddrs(listen, bootstrap []string, port int) error {
 
 func checkPort(port int) error {
 	if port < 0 || port > 65535 {
-		return usagef("--port %d is no port; ports are 0 to 65535, 0 meaning any free one", port)
+		return usagef("--port %d is not a port; ports are 0 to 65535, 0 means any free port", port)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (c *serveCommand) loaded() (*config.Loaded, error) {
 }
 
 func (c *serveCommand) serve(ctx context.Context) error {
-	hup := make(chan os.Signal, 1) // before anything: SIGHUP kills by default
+	hup := make(chan os.Signal, 1) // first of all, because SIGHUP kills the process by default
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	loaded, err := c.loaded()
@@ -124,7 +124,7 @@ func (c *serveCommand) serve(ctx context.Context) error {
 	for {
 		select {
 		case <-hup:
-			_ = d.Reload() // logged there; the old configuration stays
+			_ = d.Reload() // it logs its error; the current settings stay
 		case <-ctx.Done():
 			return d.Close()
 		}

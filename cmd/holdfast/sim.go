@@ -9,10 +9,10 @@ import (
 func newSim(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "sim",
-		Short: "Simulate networks of the code that this node runs",
-		Long: `Simulate networks: the routing table, the lookups, the republishing and the serving
-side are those that this node runs; only the network between them is simulated.
-The same seed gives the same run. Needs no daemon.`,
+		Short: "Simulate networks with the code that this node runs",
+		Long: `Simulate networks. The routing table, the lookups, the republishing and the serving side
+are the ones that this node runs; only the network between the nodes is simulated. The same
+seed gives the same run. Needs no daemon.`,
 		Example: `  holdfast sim join
   holdfast sim run --nodes 10000 --churn mixture --hours 24`,
 	})
@@ -20,7 +20,7 @@ The same seed gives the same run. Needs no daemon.`,
 	return cmd
 }
 
-// simulated is what a simulation gives.
+// simulated is the result of a simulation.
 type simulated interface{ Print(io.Writer) error }
 
 func printSimulated(a *app, r simulated) error {

@@ -17,25 +17,25 @@ func newSimJoin(a *app) *cobra.Command {
 	c := &simJoinCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "join",
-		Short: "Follow by eye how a node joins a network of four-bit IDs",
-		Long: `Follow by eye how Alice joins a network of four-bit IDs whose routing tables know
-of more nodes than live. Bucket 0 is the nearest, k is 2 and alpha is 1.
+		Short: "Show step by step how a node joins a network of four-bit IDs",
+		Long: `Show step by step how Alice joins a network of four-bit IDs, whose routing tables also
+contain nodes that have left. Bucket 0 is the nearest, k is 2 and alpha is 1.
 
-With --all-alive all sixteen nodes live and join in an order that --seed chooses;
-then each looks for each.`,
+With --all-alive, all sixteen nodes join, in an order that depends on --seed; then each
+looks for each.`,
 		Example: `  holdfast sim join
   holdfast sim join --all-alive --seed 7`,
 		Args: exactly(),
 		RunE: c.run,
 	}
-	cmd.Flags().BoolVar(&c.all, "all-alive", false, "all sixteen nodes live and join")
+	cmd.Flags().BoolVar(&c.all, "all-alive", false, "all sixteen nodes join")
 	cmd.Flags().Uint64Var(&c.seed, "seed", 1, "`number` that chooses the order")
 	return cmd
 }
 
 func (c *simJoinCommand) run(cmd *cobra.Command, _ []string) error {
 	if cmd.Flags().Changed("seed") && !c.all {
-		return usagef("--seed goes with --all-alive")
+		return usagef("--seed needs --all-alive")
 	}
 	if c.all {
 		r := join.AllAlive(c.seed)

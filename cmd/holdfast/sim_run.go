@@ -35,11 +35,11 @@ func newSimRun(a *app) *cobra.Command {
 	s := &simRunCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Simulate a network and report how it did",
-		Long: `Simulate a network and report how it did.
+		Short: "Simulate a network and report the results",
+		Long: `Simulate a network and report the results.
 
-A scenario says what happens: one of ` + wrapped(sim.Scenarios(), 84) + `
-or a file (see docs/SIMULATOR.md). Flags win over the options a scenario names.`,
+A scenario describes the events: one of ` + wrapped(sim.Scenarios(), 84) + `
+or a file (see docs/SIMULATOR.md). Flags override the options of the scenario.`,
 		Example: `  holdfast sim run --scenario restart --html restart.html
   holdfast sim run --nodes 1000 --churn weibull --sweep refresh=10m,1h`,
 		Args: exactly(),
@@ -49,8 +49,8 @@ or a file (see docs/SIMULATOR.md). Flags win over the options a scenario names.`
 	for _, o := range sim.Settings() {
 		f.String(o.Name, o.Default, o.Help)
 	}
-	f.StringVar(&s.scenario, "scenario", "steady", "`name or file` of what happens")
-	_ = cmd.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(sim.Scenarios(), cobra.ShellCompDirectiveDefault)) // it exists
+	f.StringVar(&s.scenario, "scenario", "steady", "`name or file` of the scenario")
+	_ = cmd.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(sim.Scenarios(), cobra.ShellCompDirectiveDefault)) // the flag exists
 	f.StringVar(&s.sweep, "sweep", "", "run once for each value: `name=value,value...`")
 	f.StringVar(&s.html, "html", "", "write the report with plots to this `file`")
 	f.StringVar(&s.svg, "svg", "", "write the plots of a sweep to this `file`")
@@ -59,7 +59,7 @@ or a file (see docs/SIMULATOR.md). Flags win over the options a scenario names.`
 	return cmd
 }
 
-// wrapped lists words with commas, in lines of a width.
+// wrapped joins words with commas, in lines of a width.
 func wrapped(words []string, width int) string {
 	var b strings.Builder
 	col := 34
@@ -84,15 +84,15 @@ func (s *simRunCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	// A live network is nearly all of the memory, and it is full of pointers: let
-	// the garbage grow to four times as much before it is collected, within a bound.
+	// Nearly all memory is live and full of pointers, so collections are expensive. Let
+	// the garbage grow to four times the live memory before a collection, within a limit.
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(simMemory)
 	if s.sweep != "" {
 		return s.runSweep(cmd.Context(), scenario, opts)
 	}
 	if s.svg != "" {
-		return usagef("--svg goes with --sweep; --html has the plots of one run")
+		return usagef("--svg needs --sweep; --html has the plots of one run")
 	}
 	w := sim.New(opts, scenario)
 	if err := s.play(cmd.Context(), w, opts.Nodes); err != nil {
@@ -108,7 +108,7 @@ func (s *simRunCommand) run(cmd *cobra.Command, _ []string) error {
 	return broken(*r)
 }
 
-// broken is the error of runs that broke invariants.
+// broken returns the error of runs that broke invariants.
 func broken(runs ...sim.Report) error {
 	n := 0
 	for i := range runs {
@@ -120,11 +120,11 @@ func broken(runs ...sim.Report) error {
 	return fmt.Errorf("%s %s broken, see the report", counted(n, "invariant"), english.PluralWord(n, "was", "were"))
 }
 
-// simMemory is what a simulation may take before its garbage is collected more often:
-// 100,000 nodes are to fit a machine with 8 GB.
+// simMemory is the memory above which garbage is collected more often, in bytes: 100,000
+// nodes must fit in a machine with 8 GB.
 const simMemory = 6 << 30
 
-// options reads the scenario and lets the flags win over it.
+// options reads the scenario and overrides its options with the flags.
 func (s *simRunCommand) options(cmd *cobra.Command) (*sim.Scenario, sim.Options, error) {
 	opts := sim.DefaultOptions()
 	scenario, err := loadScenario(s.scenario)
@@ -144,7 +144,8 @@ func (s *simRunCommand) options(cmd *cobra.Command) (*sim.Scenario, sim.Options,
 	return scenario, opts, nil
 }
 
-// loadScenario takes a name that has a path separator or an extension for a file.
+// loadScenario loads a shipped scenario by name, or a file if the name has a path
+// separator or an extension.
 func loadScenario(name string) (*sim.Scenario, error) {
 	if !strings.ContainsAny(name, "/.") {
 		return sim.ShippedScenario(name)
@@ -156,7 +157,7 @@ func loadScenario(name string) (*sim.Scenario, error) {
 	return sim.ParseScenario(filepath.Base(name), string(text))
 }
 
-// play runs a world to its end, with progress and with its trace.
+// play runs a world to its end, with progress and a trace.
 func (s *simRunCommand) play(ctx context.Context, w *sim.World, nodes int) (err error) {
 	if s.trace != "" {
 		f, err := os.Create(s.trace)
@@ -188,13 +189,13 @@ func (s *simRunCommand) play(ctx context.Context, w *sim.World, nodes int) (err 
 	return w.FinishTrace()
 }
 
-// simulated begins the progress of a simulation that lasts so long.
+// simulated starts the progress of a simulation that lasts until end.
 func (a *app) simulated(end time.Duration) *progress {
 	return newProgress(a.errs, isTerminal(a.errs), "simulated", int64(end), func(n int64) string { return span(time.Duration(n)) })
 }
 
-// tellCost tells what a simulation of so many seconds cost. These figures are of this
-// machine, so they are no part of the report.
+// tellCost prints the cost of a simulation that took spent seconds. These figures depend
+// on the machine, so they are not part of the report.
 func (s *simRunCommand) tellCost(w *sim.World, nodes int, spent float64) {
 	runtime.GC()
 	var m runtime.MemStats
@@ -206,7 +207,7 @@ func (s *simRunCommand) tellCost(w *sim.World, nodes int, spent float64) {
 
 func (s *simRunCommand) runSweep(ctx context.Context, scenario *sim.Scenario, opts sim.Options) error {
 	if s.trace != "" || s.replay != "" {
-		return usagef("--trace and --replay take one run, not a --sweep")
+		return usagef("--trace and --replay cannot be used with --sweep")
 	}
 	sweep, err := sim.ParseSweep(s.sweep)
 	if err != nil {
@@ -222,7 +223,7 @@ func (s *simRunCommand) runSweep(ctx context.Context, scenario *sim.Scenario, op
 	return s.endSweep(sweep)
 }
 
-// endSweep reports a sweep whose runs are done.
+// endSweep prints the report of a sweep after its runs.
 func (s *simRunCommand) endSweep(sweep *sim.Sweep) error {
 	if err := printSimulated(s.app, sweep); err != nil {
 		return err
@@ -233,7 +234,7 @@ func (s *simRunCommand) endSweep(sweep *sim.Sweep) error {
 	return broken(sweep.Runs...)
 }
 
-// writeFile lets write fill the named file, if there is a name.
+// writeFile writes the named file with write, if there is a name.
 func writeFile(name string, write func(io.Writer) error) error {
 	if name == "" {
 		return nil

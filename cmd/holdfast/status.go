@@ -23,8 +23,8 @@ func newStatus(a *app) *cobra.Command {
 	c := &statusCommand{app: a}
 	return a.daemonFlags(&cobra.Command{
 		Use:     "status",
-		Short:   "Show how the node is doing",
-		Long:    `Show how the node is doing: network, table, records, background work.`,
+		Short:   "Show the state of the node",
+		Long:    `Show the state of the node: network, table, records, background work.`,
 		Example: `  holdfast status --json | jq .table_peers`,
 		Args:    exactly(),
 		RunE:    a.with(c.run),
@@ -84,11 +84,11 @@ func (c *statusCommand) print(s *api.Status) error {
 	})
 }
 
-// nearlyFull is the share of the database's capacity above which it is told as a
-// problem: new records will soon be refused.
+// nearlyFull is the share of the database's capacity above which it is shown as a
+// problem, because new records will soon be refused.
 const nearlyFull = 0.9
 
-// stateText is the state of a node; isolation stands out.
+// stateText returns the state of a node. Isolation is highlighted.
 func stateText(s *api.Status) string {
 	if s.IsolatedSince.IsZero() {
 		return s.State
@@ -102,12 +102,12 @@ func databaseText(s *api.Status) string {
 	}
 	most := bytesText(s.DBMaxBytes)
 	if s.DBMost > 0 && s.DBMost < s.DBMaxBytes {
-		most = fmt.Sprintf("%s (all that the disk has room for; storage.max_bytes is %s)", bytesText(s.DBMost), most)
+		most = fmt.Sprintf("%s (all that the disk has space for; storage.max_bytes is %s)", bytesText(s.DBMost), most)
 	}
 	return fmt.Sprintf("%s of at most %s, %.0f %% of the space for new records used", bytesText(s.DBBytes), most, 100*s.DBFill)
 }
 
-// diskText says how much space the file system of the data directory has.
+// diskText returns how much space the file system of the data directory has.
 func diskText(s *api.Status) string {
 	if s.DiskTotal == 0 {
 		return "-"
@@ -119,7 +119,7 @@ func diskText(s *api.Status) string {
 	return text
 }
 
-// copiesText tells of the files beside the database that take space for nothing.
+// copiesText describes the files beside the database that the daemon does not use.
 func copiesText(s *api.Status) string {
 	if s.Copies == 0 {
 		return "none"
@@ -128,7 +128,7 @@ func copiesText(s *api.Status) string {
 		counted(s.Copies, "file"), bytesText(s.CopiesBytes))
 }
 
-// refusedText lists which quota refused how much since the start.
+// refusedText lists how many records each quota has refused since the start.
 func refusedText(refused map[string]int64) string {
 	if len(refused) == 0 {
 		return "nothing"
@@ -142,7 +142,7 @@ func refusedText(refused map[string]int64) string {
 	return fmt.Sprintf("%s %s: %s", humanize.Comma(total), english.PluralWord(int(total), "record", ""), strings.Join(parts, ", "))
 }
 
-// webText is where a listener answers browsers; "-" if it is off.
+// webText returns the address of a listener for browsers, or "-" if it is off.
 func webText(addr string) string {
 	if addr == "" {
 		return "-"

@@ -23,17 +23,17 @@ func newTable(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "table",
 		Short: "Show the routing table",
-		Long: `Show the routing table: the peers of each bucket. CPL is how many leading bits a
-peer's key shares with this node's; the higher, the nearer. --report sums up each
-bucket instead: how full, how fresh, and where the gaps are: buckets without a peer
-though so many deeper ones have some that there must be peers for them. The deepest
-buckets of any table are empty or nearly so.`,
+		Long: `Show the routing table: the peers of each bucket. CPL is how many leading bits a peer's
+key shares with this node's; the higher, the nearer. --report shows a summary of each bucket
+instead: how full and how fresh it is, and whether it is a gap. A gap is an empty bucket for
+which there must be peers, because the deeper buckets have so many. The deepest buckets of
+any table are empty or nearly empty.`,
 		Example: `  holdfast table
   holdfast table --report`,
 		Args: exactly(),
 		RunE: a.with(c.run),
 	}
-	cmd.Flags().BoolVar(&c.report, "report", false, "sum up each bucket")
+	cmd.Flags().BoolVar(&c.report, "report", false, "show a summary of each bucket")
 	return a.nodeFlags(cmd)
 }
 
@@ -69,10 +69,10 @@ func (c *tableCommand) print(peers []api.TablePeer) error {
 		func(row, column int) bool { return column == verified && !peers[row].Verified })
 }
 
-// bucketSize is k, the room of a bucket.
+// bucketSize is k, the capacity of a bucket.
 const bucketSize = 20
 
-// bucket sums up the peers of one bucket.
+// bucket is the summary of one bucket.
 type bucket struct {
 	CPL      int       `json:"cpl"`
 	Peers    int       `json:"peers"`
@@ -80,15 +80,16 @@ type bucket struct {
 	Room     int       `json:"room"` // k
 	Newest   time.Time `json:"newest_seen,omitzero"`
 	Oldest   time.Time `json:"oldest_seen,omitzero"`
-	Gap      bool      `json:"gap"` // empty, which chance does not explain
+	Gap      bool      `json:"gap"` // empty, and not by chance
 }
 
-// gapDeeper is how many peers in deeper buckets make an empty one a gap. A bucket has
-// about as many peers to offer as all deeper ones together: that it has none while
-// they have six comes about by chance once in a hundred times.
+// gapDeeper is how many peers in deeper buckets make an empty bucket a gap. About as many
+// peers exist for a bucket as for all deeper ones together, so the chance that none exist
+// while the deeper ones have six is about one in a hundred.
 const gapDeeper = 6
 
-// bucketsOf sums up the buckets from CPL 0 to the highest that has a peer.
+// bucketsOf returns the summaries of the buckets from CPL 0 to the highest that has a
+// peer.
 func bucketsOf(peers []api.TablePeer) []bucket {
 	var buckets []bucket
 	for _, p := range peers {

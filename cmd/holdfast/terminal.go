@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/internal/columns"
 )
 
-// defaultWidth is that of a terminal that does not tell its own.
+// defaultWidth is the width of a terminal that does not report its own.
 const defaultWidth = 80
 
 // isTerminal reports whether w is a terminal.
@@ -19,7 +19,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// terminalSize is the size that a terminal says it has.
+// terminalSize returns the size that a terminal reports.
 func terminalSize(w io.Writer) (width, height int, ok bool) {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -29,8 +29,8 @@ func terminalSize(w io.Writer) (width, height int, ok bool) {
 	return width, height, err == nil && width > 0
 }
 
-// width is that of standard output: what the terminal says, $COLUMNS or
-// defaultWidth. 0 if it is no terminal: lines are then for programs, and are not
+// width returns the width of standard output: what the terminal reports, $COLUMNS or
+// defaultWidth. It is 0 without a terminal: lines are then for programs and are not
 // folded.
 func (a *app) width() int {
 	if !isTerminal(a.out) {
@@ -45,7 +45,8 @@ func (a *app) width() int {
 	return defaultWidth
 }
 
-// style is how standard output may be coloured.
+// style returns the style of standard output: colours only on a terminal that supports
+// them.
 func (a *app) style() style {
 	return style{on: isTerminal(a.out) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"}
 }
@@ -74,7 +75,8 @@ func (a *app) table(header []string, rows [][]string) error {
 	return a.tableWith(header, rows, func(int, int) bool { return false })
 }
 
-// tableWith prints rows in aligned columns; cells that are wrong need attention.
+// tableWith prints rows in aligned columns. Cells for which wrong returns true are
+// coloured.
 func (a *app) tableWith(header []string, rows [][]string, wrong func(row, column int) bool) error {
 	for _, row := range append([][]string{header}, rows...) {
 		for i, cell := range row {
@@ -94,8 +96,8 @@ func (a *app) tableWith(header []string, rows [][]string, wrong func(row, column
 	return t.Write(a.out)
 }
 
-// words prints a peer and its addresses on one line, or, if the terminal is not that
-// wide, the addresses below it.
+// words prints a peer and its addresses on one line. If the terminal is too narrow, the
+// addresses are below the peer.
 func (a *app) words(words []string) error {
 	for i := range words {
 		words[i] = clean(words[i])

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// minTopInterval keeps top from being a load of its own.
+// minTopInterval keeps top from causing load itself.
 const minTopInterval = 200 * time.Millisecond
 
 // topCommand is `holdfast top`.
@@ -28,16 +28,16 @@ func newTop(a *app) *cobra.Command {
 	c := &topCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "top",
-		Short: "Watch the daemon: routing table, rates of requests and lookups, renewal",
-		Long: `Watch the daemon: routing table, rates of requests and lookups, renewal of published
-keys. q ends it. Without a terminal it prints one picture and ends; --json prints one
+		Short: "Watch the daemon: routing table, rates of requests and lookups, republishing",
+		Long: `Watch the daemon: routing table, rates of requests and lookups, republishing of published
+keys. Press q to quit. Without a terminal it prints one overview and exits; --json prints one
 object for each.`,
 		Example: `  holdfast top
   holdfast top --interval 1s --count 10 --json`,
 		Args: exactly(),
 		RunE: c.run,
 	}
-	cmd.Flags().DurationVar(&c.interval, "interval", 2*time.Second, "`time` between two pictures")
+	cmd.Flags().DurationVar(&c.interval, "interval", 2*time.Second, "`time` between two updates")
 	cmd.Flags().IntVar(&c.count, "count", 0, "exit after this many updates (0: when q is pressed)")
 	return a.daemonFlags(cmd)
 }
@@ -58,16 +58,16 @@ func (c *topCommand) run(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-// top shows overviews one after another. It draws from the top of the screen and waits
-// for a key; a framework such as bubbletea would add an event loop of its own to that.
+// top shows one overview after another. It draws from the top of the screen and waits for
+// a key. A framework such as bubbletea would only add its own event loop.
 type top struct {
 	*topCommand
 	backend api.Backend
 	last    *api.Overview // nil: none yet
 }
 
-// print writes pictures one below the other, one unless --count says more. Rates
-// need two overviews, so the first picture comes after an interval.
+// print writes overviews one below the other: --count of them, or one. Rates need two
+// overviews, so the first is printed after an interval.
 func (t *top) print(ctx context.Context) error {
 	for i := 0; i <= max(t.count, 1); i++ {
 		o, err := t.backend.Overview(ctx)
@@ -94,7 +94,7 @@ func (t *top) print(ctx context.Context) error {
 	return nil
 }
 
-// watch draws over the terminal until q, ^C or the last picture.
+// watch draws over the terminal until q, ^C or the last update.
 func (t *top) watch(ctx context.Context) error {
 	keys, restore, err := rawKeys(os.Stdin)
 	if err != nil {
@@ -120,7 +120,7 @@ func (t *top) watch(ctx context.Context) error {
 	return nil
 }
 
-// draw fills the screen with one picture.
+// draw fills the screen with one overview.
 func (t *top) draw(o *api.Overview, s style) {
 	width, height := 100, 40
 	if w, h, ok := terminalSize(t.out); ok {
@@ -139,7 +139,7 @@ func (t *top) draw(o *api.Overview, s style) {
 // errQuit is the error of a pause that q ended.
 var errQuit = errors.New("quit")
 
-// pauseFor waits; an error if the context or a key has ended it.
+// pauseFor waits. It returns an error if the context or a key ends the wait.
 func pauseFor(ctx context.Context, d time.Duration, keys <-chan byte) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -160,7 +160,7 @@ func pauseFor(ctx context.Context, d time.Duration, keys <-chan byte) error {
 	}
 }
 
-// rawKeys puts the terminal into raw mode and gives its keys one by one. The
+// rawKeys puts the terminal into raw mode and returns a channel of its keys. The
 // goroutine that reads them ends with the process.
 func rawKeys(in *os.File) (<-chan byte, func(), error) {
 	old, err := term.MakeRaw(int(in.Fd()))

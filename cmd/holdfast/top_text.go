@@ -26,7 +26,7 @@ func (s style) bold(text string) string { return s.paint("1", text) }
 func (s style) soft(text string) string { return s.paint("2", text) }
 func (s style) red(text string) string  { return s.paint("31", text) }
 
-// alarm is text that stands out if it is wrong.
+// alarm returns text, coloured if wrong is set.
 func (s style) alarm(wrong bool, text string) string {
 	if !wrong {
 		return text
@@ -37,13 +37,13 @@ func (s style) alarm(wrong bool, text string) string {
 // halfWidth is the width of one of two columns side by side.
 const halfWidth = 58
 
-// topText is topLines as one text without colours at the ends of lines.
+// topText returns topLines as one text without colours.
 func topText(o, before *api.Overview, width int) string {
 	return strings.Join(topLines(o, before, width, style{}), "\n")
 }
 
-// topLines draws an overview; rates need the one before, nil if there is none. No
-// line is longer than width.
+// topLines returns the lines of an overview. Rates need the previous overview; before is
+// nil if there is none. No line is longer than width.
 func topLines(o, before *api.Overview, width int, s style) []string {
 	lines := append(topHead(o, s), "")
 	r := rates{now: o, before: before}
@@ -82,7 +82,7 @@ func topHead(o *api.Overview, s style) []string {
 	}
 }
 
-// diskFull is the end of the line about the database while the disk is full.
+// diskFull returns the end of the line about the database while the disk is full.
 func diskFull(st *api.Status, s style) string {
 	if st.DiskFullSince.IsZero() {
 		return ""
@@ -111,7 +111,7 @@ func (r rates) value(count func(*api.Traffic) uint64) (float64, bool) {
 	}
 	now, was := count(&r.now.Traffic), count(&r.before.Traffic)
 	took := r.now.Taken.Sub(r.before.Taken).Seconds()
-	if now < was || took <= 0 { // the daemon was started anew
+	if now < was || took <= 0 { // the daemon was restarted
 		return 0, false
 	}
 	return float64(now-was) / took, true
@@ -172,17 +172,17 @@ func topRepublish(o *api.Overview, s style) []string {
 	r := &o.Republish
 	lines := []string{
 		s.bold("PUBLISHED KEYS"),
-		fmt.Sprintf("%s %s, %d in work, %s", comma(uint64(r.Keys)), english.PluralWord(r.Keys, "key", ""), r.Active, s.alarm(r.OverdueKeys > 0, fmt.Sprintf("%d overdue", r.OverdueKeys))),
-		fmt.Sprintf("a cycle takes %s, next %s, last %s", span(time.Duration(r.CycleSeconds*float64(time.Second))), inTime(r.NextDue, o.Taken), sinceTime(r.LastSuccess, o.Taken)),
+		fmt.Sprintf("%s %s, %d in progress, %s", comma(uint64(r.Keys)), english.PluralWord(r.Keys, "key", ""), r.Active, s.alarm(r.OverdueKeys > 0, fmt.Sprintf("%d overdue", r.OverdueKeys))),
+		fmt.Sprintf("every %s, next %s, last %s", span(time.Duration(r.CycleSeconds*float64(time.Second))), inTime(r.NextDue, o.Taken), sinceTime(r.LastSuccess, o.Taken)),
 	}
 	if r.Keys > 0 {
-		lines = append(lines, "", s.soft("round the keyspace, how much of the cycle is left:"), ringText(o.Ring))
+		lines = append(lines, "", s.soft("around the keyspace, how much of the interval is left:"), ringText(o.Ring))
 	}
 	return lines
 }
 
-// ringText shows the ring as a line, a character for each sector: from . due to #
-// just renewed, ! for overdue, blank for none.
+// ringText returns the ring as a line with a character for each sector: from . (due) to #
+// (just republished), ! for overdue, blank for no keys.
 func ringText(ring []api.Sector) string {
 	var b strings.Builder
 	for _, x := range ring {

@@ -19,8 +19,8 @@ func newUnprovide(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unprovide KEY... | unprovide --file FILE",
 		Short: "Stop announcing content",
-		Long: `Stop announcing content. Records at other peers live until they expire. A file is
-read as "holdfast provide" reads it.`,
+		Long: `Stop announcing content. Records at other peers live until they expire. A file has the
+format of "holdfast provide".`,
 		Example: `  holdfast unprovide bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi
   holdfast unprovide --file keys.txt`,
 
