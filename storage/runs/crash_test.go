@@ -236,12 +236,17 @@ func TestFileMissing(t *testing.T) {
 // killed closes a store without the steps of a clean close.
 func killed(t testing.TB, s *Store) {
 	s.closing.Do(func() {
-		s.closed.Store(true)
-		s.queue.close()
-		<-s.committed
-		close(s.builder.stop)
-		<-s.builder.done
+		stop(s)
 		require.NoError(t, s.log.Close(nil))
 		require.NoError(t, s.runs.Close(nil))
 	})
+}
+
+// stop ends the goroutines of a store.
+func stop(s *Store) {
+	s.closed.Store(true)
+	s.queue.close()
+	<-s.committed
+	close(s.builder.stop)
+	<-s.builder.done
 }
