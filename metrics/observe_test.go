@@ -382,3 +382,13 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 	requireValues(t, m, map[string]float64{"db_errors_total{op=other}": 1200})
 }
+
+// A Source without a node, of a program that has only a database, is read like one before
+// its start.
+func TestSourceWithoutANode(t *testing.T) {
+	m := metrics.New("v1.2.3", "abc")
+	m.Watch(metrics.Source{})
+	got := values(t, m)
+	require.Equal(t, 1.0, got["state{state=starting}"])
+	require.Zero(t, got["routing_table_peers"])
+}

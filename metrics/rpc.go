@@ -18,21 +18,6 @@ const numTypes = wire.NumTypes + 1
 // reasonOther replaces every reason that is not in knownReasons.
 const reasonOther = rpc.ReasonOther
 
-// Reasons of the node (see node.RejectReasons). A test compares them.
-const (
-	reasonNoKey      = "no_key"
-	reasonLongKey    = "key_too_long"
-	reasonNoRecord   = "no_record"
-	reasonMismatch   = "key_mismatch"
-	reasonInvalid    = "invalid_record"
-	reasonNoProvider = "no_provider"
-	reasonOlder      = "older_record"
-	reasonQuota      = "quota"
-	reasonFull       = "full"
-	reasonBusy       = "busy"
-	reasonStorage    = "storage"
-)
-
 // knownReasons are all values of the label reason. Others are counted as "other".
 var knownReasons = append([]string{
 	reasonOther, rpc.ReasonClosed, rpc.ReasonUnreachable, rpc.ReasonUnsupported, rpc.ReasonEnded, rpc.ReasonReplyType,
@@ -44,13 +29,13 @@ var knownReasons = append([]string{
 // request is known. Other reasons appear when they first occur.
 var inboundReasons = [numTypes][]string{
 	wire.PutValue: {
-		reasonNoKey, reasonLongKey, reasonNoRecord, reasonMismatch, rpc.ReasonTooLarge, reasonInvalid,
-		reasonOlder, reasonQuota, reasonFull, reasonBusy, reasonStorage,
+		node.ReasonNoKey, node.ReasonLongKey, node.ReasonNoRecord, node.ReasonMismatch, rpc.ReasonTooLarge, node.ReasonInvalid,
+		node.ReasonOlder, node.ReasonQuota, node.ReasonFull, node.ReasonBusy, node.ReasonStorage,
 	},
-	wire.GetValue:     {reasonNoKey, reasonStorage},
-	wire.AddProvider:  {reasonNoKey, reasonLongKey, reasonNoProvider, reasonQuota, reasonFull, reasonBusy, reasonStorage},
-	wire.GetProviders: {reasonNoKey, reasonLongKey, reasonStorage},
-	wire.FindNode:     {reasonNoKey},
+	wire.GetValue:     {node.ReasonNoKey, node.ReasonStorage},
+	wire.AddProvider:  {node.ReasonNoKey, node.ReasonLongKey, node.ReasonNoProvider, node.ReasonQuota, node.ReasonFull, node.ReasonBusy, node.ReasonStorage},
+	wire.GetProviders: {node.ReasonNoKey, node.ReasonLongKey, node.ReasonStorage},
+	wire.FindNode:     {node.ReasonNoKey},
 	wire.NumTypes: {
 		rpc.ReasonStreams, rpc.ReasonIdle, rpc.ReasonMemory, rpc.ReasonRate, rpc.ReasonTooLarge, rpc.ReasonMalformed, rpc.ReasonEmpty,
 		rpc.ReasonUnknownType, rpc.ReasonClosed,
@@ -75,10 +60,10 @@ const (
 // putReasons maps the reason of a rejected record to its outcome. Other reasons map to
 // putFailed.
 var putReasons = map[string]string{
-	reasonOlder: putOlder,
-	reasonQuota: putRefused, reasonFull: putRefused, reasonBusy: putRefused,
-	reasonNoKey: putInvalid, reasonLongKey: putInvalid, reasonNoRecord: putInvalid, reasonMismatch: putInvalid,
-	reasonInvalid: putInvalid, reasonNoProvider: putInvalid, rpc.ReasonTooLarge: putInvalid,
+	node.ReasonOlder: putOlder,
+	node.ReasonQuota: putRefused, node.ReasonFull: putRefused, node.ReasonBusy: putRefused,
+	node.ReasonNoKey: putInvalid, node.ReasonLongKey: putInvalid, node.ReasonNoRecord: putInvalid, node.ReasonMismatch: putInvalid,
+	node.ReasonInvalid: putInvalid, node.ReasonNoProvider: putInvalid, rpc.ReasonTooLarge: putInvalid,
 }
 
 // rpcObserver counts requests. Inbound is called for every served request, so its children

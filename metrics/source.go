@@ -14,7 +14,7 @@ import (
 // Source is read at each scrape. One goroutine at a time calls its parts. Together they
 // should return within readTimeout.
 type Source struct {
-	Node     Node
+	Node     Node                     // nil: there is no node yet; its metrics are 0
 	Database Database                 // nil: the node stores its records elsewhere, and the database metrics are 0
 	Quotas   [records.NumQuotas]int64 // limits of the node's store
 	DiskFull func() bool              // reports whether the disk is full; nil: unknown, the metric is 0
@@ -37,18 +37,22 @@ var (
 
 // scrape contains the values for the families.
 type scrape struct {
-	node.Status
-	state      string
-	sizes      storage.Sizes
-	copiesSize int64 // bytes
-	failed     bool  // the database refuses writes
-	diskFull   bool
-	quotas     [records.NumQuotas]int64 // limits
+	node.Status // zero without a node
+	hasNode     bool
+	state       string
+	sizes       storage.Sizes
+	copiesSize  int64 // bytes
+	failed      bool  // the database refuses writes
+	diskFull    bool
+	quotas      [records.NumQuotas]int64 // limits
 }
 
 // read reads all parts of the source.
 func (s *Source) read() scrape {
-	r := scrape{Status: s.Node.Status(), quotas: s.Quotas, diskFull: s.DiskFull != nil && s.DiskFull()}
+	r := scrape{quotas: s.Quotas, diskFull: s.DiskFull != nil && s.DiskFull()}
+	if s.Node != nil {
+		r.hasNode, r.Status = true, s.Node.Status()
+	}
 	if db := s.Database; db != nil {
 		if sizes, err := db.Sizes(); err == nil { // storage.Observer counts the error
 			r.sizes = sizes
@@ -148,7 +152,9 @@ func (p *puller) read() (*scrape, bool) {
 	select {
 	case <-q.done:
 		s := q.read // a copy, because other scrapes read it too
-		s.state = p.state(&s.Status)
+		if s.state = p.state(nil); s.hasNode {
+			s.state = p.state(&s.Status)
+		}
 		return &s, true
 	case <-timer.C:
 		return nil, false

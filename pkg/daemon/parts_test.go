@@ -250,7 +250,7 @@ func TestDialFailure(t *testing.T) {
 	id, err := peer.Decode(peerA)
 	require.NoError(t, err)
 	refused := errors.New("refused")
-	err = fmt.Errorf("node: bootstrap peer: %w", rpc.NewDialError(id, &swarm.DialError{Peer: id, Cause: swarm.ErrAllDialsFailed, DialErrors: []swarm.TransportError{
+	err = fmt.Errorf("ping: %w", rpc.NewDialError(id, &swarm.DialError{Peer: id, Cause: swarm.ErrAllDialsFailed, DialErrors: []swarm.TransportError{
 		{Address: ma.StringCast("/ip4/127.0.0.1/tcp/1"), Cause: refused}, {Address: ma.StringCast("/ip6/::1/tcp/1"), Cause: refused},
 	}}))
 	require.Equal(t, peerA+": [/ip4/127.0.0.1/tcp/1] refused; [/ip6/::1/tcp/1] refused", DialFailure(err))

@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/routing"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -23,6 +24,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -245,6 +247,22 @@ func TestStrictKeys(t *testing.T) {
 		require.ErrorIs(t, err, node.ErrInvalidKey, key)
 		_, err = n.Get(ctx, []byte(key), 0)
 		require.ErrorIs(t, err, node.ErrInvalidKey, key)
+	}
+}
+
+// A peer that cannot be dialled fails with a reason for each address.
+func TestDialErrors(t *testing.T) {
+	ctx, n := testContext(t), newNode(t, openConfig())
+	closed := ma.StringCast("/ip4/127.0.0.1/tcp/1")
+	ai := peer.AddrInfo{ID: nobody.ID, Addrs: []ma.Multiaddr{closed}}
+	_, pinged := n.Ping(ctx, ai)
+	_, connected := n.Connect(ctx, []peer.AddrInfo{ai})
+	require.Len(t, connected, 1)
+	for _, err := range append(connected, pinged) {
+		var dial *rpc.DialError
+		require.ErrorAs(t, err, &dial)
+		require.Equal(t, closed, dial.Reasons[0].Addr)
+		require.NotContains(t, err.Error(), "bootstrap")
 	}
 }
 

@@ -29,7 +29,7 @@ const dialsAtOnce = 16
 // Connect dials the given peers, each for ten seconds at most, and makes those that it
 // reaches candidates for the routing table. The caller vouches for the addresses, so they
 // may be private. Connect returns the peers that it reached and the errors of the others,
-// both in the order of peers; each error wraps an *rpc.DialError.
+// both in the order of peers; each error is an *rpc.DialError.
 func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []peer.ID, errs []error) {
 	results := make([]error, len(peers))
 	var wg sync.WaitGroup
@@ -42,7 +42,7 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 			defer cancel()
 			n.cfg.Gate.Allow(wire.ScopeLoopback, ai.Addrs)
 			if err := n.host.Connect(n.dialing(ctx), ai); err != nil {
-				results[i] = fmt.Errorf("bootstrap peer: %w", rpc.NewDialError(ai.ID, err))
+				results[i] = rpc.NewDialError(ai.ID, err)
 			}
 		})
 	}
@@ -146,7 +146,7 @@ func (n *Node) roundTripTo(ctx context.Context, ai peer.AddrInfo) (time.Duration
 	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if err := n.host.Connect(dialCtx, ai); err != nil {
-		return 0, err
+		return 0, rpc.NewDialError(ai.ID, err)
 	}
 	rtt, err := n.libp2pPing(ctx, ai.ID)
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {

@@ -43,38 +43,51 @@ func (n *Node) meet(p peer.ID, now time.Time) {
 // reading, so that a change of the clock does not delay the next heartbeat.
 func (n *Node) lastAsked() time.Time { return n.started.Add(time.Duration(n.alive.Load())) }
 
+// The reasons for which a node refuses requests, in addition to those of package rpc, as
+// metrics label them.
+const (
+	ReasonNoKey      = "no_key"
+	ReasonLongKey    = "key_too_long"
+	ReasonNoRecord   = "no_record"
+	ReasonMismatch   = "key_mismatch" // the record is for another key than the request
+	ReasonInvalid    = "invalid_record"
+	ReasonNoProvider = "no_provider"
+	ReasonOlder      = "older_record"
+	ReasonQuota      = "quota"
+	ReasonFull       = "full"
+	ReasonBusy       = "busy"
+	ReasonStorage    = "storage" // all errors that the sender does not cause
+)
+
 // rejectReasons maps the Handler's errors to the labels of metrics.
 var rejectReasons = []struct {
 	err  error
 	name string
 }{
-	{dht.ErrNoKey, "no_key"},
-	{dht.ErrKeyTooLong, "key_too_long"},
-	{dht.ErrNoRecord, "no_record"},
-	{dht.ErrKeyMismatch, "key_mismatch"},
-	{dht.ErrInvalidRecord, "invalid_record"},
-	{dht.ErrNoProvider, "no_provider"},
+	{dht.ErrNoKey, ReasonNoKey},
+	{dht.ErrKeyTooLong, ReasonLongKey},
+	{dht.ErrNoRecord, ReasonNoRecord},
+	{dht.ErrKeyMismatch, ReasonMismatch},
+	{dht.ErrInvalidRecord, ReasonInvalid},
+	{dht.ErrNoProvider, ReasonNoProvider},
 	{dht.ErrUnknownType, rpc.ReasonUnknownType},
-	{records.ErrOlder, "older_record"},
+	{records.ErrOlder, ReasonOlder},
 	{records.ErrTooLarge, rpc.ReasonTooLarge},
-	{records.ErrQuota, "quota"},
-	{records.ErrFull, "full"},
-	{records.ErrBusy, "busy"},
+	{records.ErrQuota, ReasonQuota},
+	{records.ErrFull, ReasonFull},
+	{records.ErrBusy, ReasonBusy},
 	{records.ErrClosed, rpc.ReasonClosed},
 }
 
-// RejectReasons returns the reasons for which a node refuses requests, in addition to those
-// of package rpc, as metrics label them.
+// RejectReasons returns the reasons for which a node refuses requests, some of package rpc
+// among them.
 func RejectReasons() []string {
-	out := []string{reasonStorage}
+	out := []string{ReasonStorage}
 	for _, r := range rejectReasons {
 		out = append(out, r.name)
 	}
 	return out
 }
-
-// reasonStorage is the reason of all errors that the sender does not cause.
-const reasonStorage = "storage"
 
 // rejectReason returns the reason for an error of the Handler.
 func rejectReason(err error) string {
@@ -83,7 +96,7 @@ func rejectReason(err error) string {
 			return r.name
 		}
 	}
-	return reasonStorage
+	return ReasonStorage
 }
 
 // acksProvider reports whether an ADD_PROVIDER gets an answer although its field 11 is

@@ -7,8 +7,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// snapshotAge is after how many intervals an unchanged table is saved again, for
-// the times its peers were last heard from.
+// snapshotAge is after how many intervals an unchanged table is saved again: its peers may
+// have new addresses, which its generation does not count.
 const snapshotAge = 10
 
 // snapshotDue reports whether the table is worth saving: it has a peer that

@@ -27,9 +27,10 @@ var ErrValidatorPanic = errors.New("validator panicked")
 // Config.Validators. Its methods are those of go-libp2p-record's Validator, so one of
 // those fits as it is.
 //
-// A validator is called from several goroutines at once, with whatever peers send. It
-// must not block: Select is called by the node's loop. If it panics the value is refused,
-// and the panic is logged.
+// A validator is called from several goroutines at once, with whatever peers send. No method
+// may block or call the node or its store: the node's loop calls Select, and the store calls
+// all of them while it writes. If Validate or Select panics the value is refused. The panic
+// is logged.
 type Validator interface {
 	// Validate returns an error if value is not valid under key, which includes the
 	// namespace: "/namespace/...".
@@ -42,7 +43,8 @@ type Validator interface {
 // Ender is a Validator whose values end by themselves, as an IPNS record does at its EOL.
 // The node does not store, serve or republish a value beyond its end.
 type Ender interface {
-	// End returns when a valid value stops being valid; the zero time: never.
+	// End returns when a valid value stops being valid; the zero time: never. If it panics,
+	// the value never ends by itself.
 	End(key string, value []byte) time.Time
 }
 

@@ -37,6 +37,8 @@ func (panics) Validate(_ string, value []byte) error {
 
 func (panics) Select(string, [][]byte) (int, error) { panic("no order") }
 
+func (panics) End(string, []byte) time.Time { panic("no end") }
+
 // A validator that panics ends the request that made it so, and nothing else.
 func TestValidatorThatPanics(t *testing.T) {
 	var log bytes.Buffer
@@ -57,6 +59,7 @@ func TestValidatorThatPanics(t *testing.T) {
 	_, err = n.valid.Select(string(key), [][]byte{{1}, {2}})
 	require.ErrorIs(t, err, ErrValidatorPanic)
 	require.False(t, n.valid.replaces(key, nil, []byte{1}))
+	require.Zero(t, n.valid.End(string(key), []byte{1}))
 	require.NoError(t, c.Close())
 	require.NoError(t, n.Close())
 	require.Contains(t, log.String(), "a validator panicked")
