@@ -116,9 +116,7 @@ func (db *DB) migrateProviders(old *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	o := db.providerOptions()
-	o.Verify = nil
-	dst, err := runs.OpenFiles(staged(db.dir, runs.LogName), staged(db.dir, runs.RunsName), o)
+	dst, err := db.stageProviders()
 	if err != nil {
 		return err
 	}

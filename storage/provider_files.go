@@ -120,14 +120,19 @@ func (db *DB) replaceProviders(cause error) error {
 	return nil
 }
 
+// stageProviders creates new files to fill.
+func (db *DB) stageProviders() (*runs.Store, error) {
+	o := db.providerOptions()
+	o.Verify = nil
+	return runs.OpenFiles(staged(db.dir, runs.LogName), staged(db.dir, runs.RunsName), o)
+}
+
 // buildProviders fills new files from the damaged ones.
 func (db *DB) buildProviders(q *Quarantine) error {
 	if err := discardStaged(db.dir); err != nil {
 		return err
 	}
-	o := db.providerOptions()
-	o.Verify = nil
-	dst, err := runs.OpenFiles(staged(db.dir, runs.LogName), staged(db.dir, runs.RunsName), o)
+	dst, err := db.stageProviders()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
@@ -111,7 +112,7 @@ func reason(err error, code int) string {
 func message(err error) string {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
-		lines[i] = clean(line)
+		lines[i] = columns.Printable(line)
 	}
 	return strings.Join(lines, "\n")
 }

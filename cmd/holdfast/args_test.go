@@ -27,7 +27,3 @@ func TestExpandBootstrap(t *testing.T) {
 		require.Equal(t, strings.Fields(r.Replace(want)), expandBootstrap(strings.Fields(r.Replace(in))), in)
 	}
 }
-
-func TestClean(t *testing.T) {
-	require.Equal(t, "a?[31mb c?", clean("a\x1b[31mb c\n"))
-}

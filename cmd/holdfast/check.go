@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
 
@@ -51,7 +52,7 @@ func (c *checkCommand) run([]string) error {
 		return errors.Join(c.printJSON(report), err)
 	}
 	for _, p := range report.Problems {
-		fmt.Fprintln(c.out, clean(p))
+		fmt.Fprintln(c.out, columns.Printable(p))
 	}
 	switch {
 	case report.MovedTo != "":

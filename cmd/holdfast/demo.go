@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/config"
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
@@ -275,7 +276,7 @@ func (d *demoCommand) findValues(ctx context.Context) error {
 			last = err
 			continue
 		}
-		d.say("Retrieved value: %s", clean(string(v.Value)))
+		d.say("Retrieved value: %s", columns.Printable(string(v.Value)))
 		found = true
 	}
 	if found {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
@@ -37,7 +38,7 @@ func (c *findPeerCommand) find(ctx context.Context, b api.Backend, args []string
 		return c.printJSON(p)
 	}
 	for _, addr := range p.Addrs {
-		if err := c.printf("%s\n", clean(addr)); err != nil {
+		if err := c.printf("%s\n", columns.Printable(addr)); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
@@ -98,9 +99,9 @@ func (c *healthCommand) overSocket(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !h.Healthy:
-		return fmt.Errorf("not healthy: %s", clean(h.Problem))
+		return fmt.Errorf("not healthy: %s", columns.Printable(h.Problem))
 	case c.ready && !h.Ready:
-		return fmt.Errorf("not ready: %s", clean(h.NotReady))
+		return fmt.Errorf("not ready: %s", columns.Printable(h.NotReady))
 	}
 	return nil
 }
@@ -127,7 +128,7 @@ func askHealth(ctx context.Context, url, what string) error {
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		reason, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
-		return fmt.Errorf("not %s (%s): %s", what, resp.Status, clean(strings.TrimSpace(string(reason))))
+		return fmt.Errorf("not %s (%s): %s", what, resp.Status, columns.Printable(strings.TrimSpace(string(reason))))
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
@@ -15,6 +14,16 @@ import (
 
 // printJSON prints one object on a line of its own.
 func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
+
+// printLines prints items, each on a line of its own.
+func printLines[T any](a *app, items []T) error {
+	for i := range items {
+		if err := a.printJSON(&items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // printf prints a result.
 func (a *app) printf(format string, args ...any) error {
@@ -33,16 +42,6 @@ func (a *app) printPeer(p api.Peer) error {
 		return a.printJSON(p)
 	}
 	return a.words(append([]string{p.PeerID}, p.Addrs...))
-}
-
-// clean makes text from other peers safe for a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // ago returns how long ago t was, or "never" if it is zero.

@@ -41,17 +41,12 @@ func (c *peersCommand) run(ctx context.Context, b api.Backend, _ []string) error
 	if err != nil {
 		return err
 	}
+	if c.json {
+		return printLines(c.app, peers)
+	}
 	var rows [][]string
 	for _, p := range peers {
-		if c.json {
-			if err := c.printJSON(p); err != nil {
-				return err
-			}
-		}
 		rows = append(rows, []string{p.PeerID, orDash(p.Direction), yesNo(p.InTable), orDash(p.Agent), strings.Join(p.Addrs, " ")})
-	}
-	if c.json {
-		return nil
 	}
 	return c.table([]string{"PEER", "CONNECTION", "IN TABLE", "AGENT", "ADDRESSES"}, rows)
 }

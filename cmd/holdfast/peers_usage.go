@@ -18,19 +18,14 @@ func (c *peersCommand) printUsage(ctx context.Context, b api.Backend) error {
 	if err != nil {
 		return err
 	}
+	if c.json {
+		return printLines(c.app, peers)
+	}
 	header := append([]string{"PEER", "REQUESTS"}, usageTypes...)
 	header = append(header, "REJECTED", "IN", "OUT", "TIME", "RECORDS", "LAST", "AGENT")
 	var rows [][]string
 	for i := range peers {
-		if c.json {
-			if err := c.printJSON(peers[i]); err != nil {
-				return err
-			}
-		}
 		rows = append(rows, usageRow(&peers[i]))
-	}
-	if c.json {
-		return nil
 	}
 	return c.table(header, rows)
 }

@@ -49,20 +49,15 @@ func (c *tableCommand) run(ctx context.Context, b api.Backend, _ []string) error
 }
 
 func (c *tableCommand) print(peers []api.TablePeer) error {
+	if c.json {
+		return printLines(c.app, peers)
+	}
 	var rows [][]string
 	for _, p := range peers {
-		if c.json {
-			if err := c.printJSON(p); err != nil {
-				return err
-			}
-		}
 		rows = append(rows, []string{
 			strconv.Itoa(p.CPL), p.PeerID, yesNo(p.Verified), ago(p.LastSeen),
 			fmt.Sprintf("%.1f ms", p.RTTMs), strings.Join(p.Addrs, " "),
 		})
-	}
-	if c.json {
-		return nil
 	}
 	const verified = 2 // the column
 	return c.tableWith([]string{"CPL", "PEER", "VERIFIED", "LAST SEEN", "RTT", "ADDRESSES"}, rows,
@@ -117,14 +112,12 @@ func bucketsOf(peers []api.TablePeer) []bucket {
 }
 
 func (c *tableCommand) printReport(buckets []bucket) error {
+	if c.json {
+		return printLines(c.app, buckets)
+	}
 	var rows [][]string
 	total, filled, gaps := 0, 0, 0
 	for _, b := range buckets {
-		if c.json {
-			if err := c.printJSON(b); err != nil {
-				return err
-			}
-		}
 		note := ""
 		if b.Gap {
 			note = "gap"
@@ -136,9 +129,6 @@ func (c *tableCommand) printReport(buckets []bucket) error {
 		rows = append(rows, []string{
 			strconv.Itoa(b.CPL), strconv.Itoa(b.Peers), strconv.Itoa(b.Verified), fill, ago(b.Newest), ago(b.Oldest), note,
 		})
-	}
-	if c.json {
-		return nil
 	}
 	err := c.tableWith([]string{"CPL", "PEERS", "VERIFIED", "FILL", "NEWEST", "OLDEST", ""}, rows,
 		func(row, _ int) bool { return buckets[row].Gap })

@@ -62,7 +62,7 @@ func (a *app) fields(fields []field) error {
 	s := a.style()
 	all := make([]columns.Field, len(fields))
 	for i, f := range fields {
-		all[i] = columns.Field{Name: f.name, Value: clean(f.value)}
+		all[i] = columns.Field{Name: f.name, Value: columns.Printable(f.value)}
 		if f.alarm {
 			all[i].Paint = s.red
 		}
@@ -80,7 +80,7 @@ func (a *app) table(header []string, rows [][]string) error {
 func (a *app) tableWith(header []string, rows [][]string, wrong func(row, column int) bool) error {
 	for _, row := range append([][]string{header}, rows...) {
 		for i, cell := range row {
-			row[i] = clean(cell)
+			row[i] = columns.Printable(cell)
 		}
 	}
 	s := a.style()
@@ -100,7 +100,7 @@ func (a *app) tableWith(header []string, rows [][]string, wrong func(row, column
 // addresses are below the peer.
 func (a *app) words(words []string) error {
 	for i := range words {
-		words[i] = clean(words[i])
+		words[i] = columns.Printable(words[i])
 	}
 	return columns.Words(a.out, a.width(), words)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
@@ -74,8 +75,8 @@ func topHead(o *api.Overview, s style) []string {
 		size = "about " + humanize.Comma(int64(st.NetworkSize))
 	}
 	return []string{
-		s.bold("holdfast "+clean(st.PeerID)) + "  " + o.Taken.Format(time.TimeOnly),
-		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", clean(stateText(st))), role, clean(o.Identity.Protocol), clean(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
+		s.bold("holdfast "+columns.Printable(st.PeerID)) + "  " + o.Taken.Format(time.TimeOnly),
+		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", columns.Printable(stateText(st))), role, columns.Printable(o.Identity.Protocol), columns.Printable(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
 		fmt.Sprintf("peers: %s of %d in the table verified, %d connected, network %s", s.alarm(st.VerifiedPeers == 0, fmt.Sprint(st.VerifiedPeers)), st.TablePeers, st.ConnectedPeers, size),
 		fmt.Sprintf("records: %s provider, %s value; database %s, %s", humanize.Comma(st.ProviderRecords), humanize.Comma(st.ValueRecords), bytesText(st.DBBytes),
 			s.alarm(st.DBFill > nearlyFull, fmt.Sprintf("%.0f %% full", 100*st.DBFill))+diskFull(st, s)),

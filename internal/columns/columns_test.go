@@ -184,3 +184,7 @@ func TestPaint(t *testing.T) {
 	require.NoError(t, table.Write(&out))
 	require.Equal(t, "A   B\nx   y\n<zz>  w\n", out.String())
 }
+
+func TestPrintable(t *testing.T) {
+	require.Equal(t, "a?[31mb c?", Printable("a\x1b[31mb c\n"))
+}

@@ -9,6 +9,6 @@
 // lipgloss and go-pretty do not work here: on 120 columns, lipgloss breaks a peer ID in
 // two, so that it cannot be copied, and go-pretty cuts off the end of the row.
 //
-// Texts must be printable: callers clean text from other peers. One goroutine owns a
+// Texts must be printable: callers pass text from other peers through Printable. One goroutine owns a
 // value of this package.
 package columns

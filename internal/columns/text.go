@@ -3,10 +3,22 @@ package columns
 import (
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
+
+// Printable replaces what is not printable, such as control sequences for a terminal, by
+// question marks.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
 
 // Field is a name with its value.
 type Field struct {

@@ -140,12 +140,10 @@ func (m *Machine) Cancel(now time.Time, id QueryID) {
 // Responded gives the answer to a request. Unknown IDs (late, cancelled,
 // duplicate) are ignored.
 func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
-	r := m.requests.find(id)
+	r := m.ended(now, id, true)
 	if r == nil {
 		return
 	}
-	m.forget(r)
-	m.cfg.Observer.RequestDone(r.role, true, now.Sub(r.sent))
 	if resp.Message != nil || r.role == RoleProbe {
 		m.verified(now, r.to, resp.Group)
 	}
@@ -159,6 +157,17 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 		m.stored(now, r, &resp)
 	}
 	m.unblock(now)
+}
+
+// ended removes a request that has an answer or has failed, and returns it; nil for an
+// unknown ID.
+func (m *Machine) ended(now time.Time, id RequestID, ok bool) *request {
+	r := m.requests.find(id)
+	if r != nil {
+		m.forget(r)
+		m.cfg.Observer.RequestDone(r.role, ok, now.Sub(r.sent))
+	}
+	return r
 }
 
 // Found gives providers of an answer that is still arriving, ahead of Responded or
@@ -177,12 +186,10 @@ func (m *Machine) Found(now time.Time, id RequestID, providers []wire.Peer) {
 
 // Failed tells that a request failed. Unknown IDs are ignored.
 func (m *Machine) Failed(now time.Time, id RequestID, err error) {
-	r := m.requests.find(id)
+	r := m.ended(now, id, false)
 	if r == nil {
 		return
 	}
-	m.forget(r)
-	m.cfg.Observer.RequestDone(r.role, false, now.Sub(r.sent))
 	switch r.role {
 	case RoleProbe:
 		m.probeFailed(now, r, err)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
@@ -22,7 +23,7 @@ var page = template.Must(template.New("page").Parse(pageText))
 func HTML(w io.Writer, t *api.Trace, key string) error {
 	p := layout{trace: t, end: total(t)}
 	err := page.Execute(w, map[string]any{
-		"Trace": t, "Key": clean(key), "Outcome": outcome(t), "Took": span(t.TookMs), "Lookup": span(t.LookupMs),
+		"Trace": t, "Key": columns.Printable(key), "Outcome": outcome(t), "Took": span(t.TookMs), "Lookup": span(t.LookupMs),
 		"Why": Why(t), "Summary": Summary(t), "Started": t.Started.UTC().Format(time.RFC3339),
 		"Rows": p.rows(), "Plot": p.plot(), "Ticks": p.ticks(),
 		"Peers": p.peers(), "LookupAt": percent(t.LookupMs, p.end), "Stores": t.StoreSent > 0,
@@ -57,7 +58,7 @@ func (p *layout) rows() []row {
 	for i := range p.trace.Steps {
 		s := &p.trace.Steps[i]
 		r := row{
-			Hop: fmt.Sprint(s.Hop), Peer: clean(s.PeerID), Short: short(clean(s.PeerID)), Addr: clean(s.Addr),
+			Hop: fmt.Sprint(s.Hop), Peer: columns.Printable(s.PeerID), Short: short(columns.Printable(s.PeerID)), Addr: columns.Printable(s.Addr),
 			Sent: span(s.SentMs), Took: span(s.EndedMs - s.SentMs), Answer: Answer(s), Class: class(s),
 			CPL: s.CPL, Rank: s.Rank, From: percent(s.SentMs, p.end),
 		}
@@ -89,7 +90,7 @@ func (p *layout) peers() []peer {
 		s := &p.trace.Steps[i]
 		if !seen[s.PeerID] {
 			seen[s.PeerID] = true
-			out = append(out, peer{clean(s.PeerID), clean(s.Addr)})
+			out = append(out, peer{columns.Printable(s.PeerID), columns.Printable(s.Addr)})
 		}
 	}
 	return out
@@ -187,7 +188,7 @@ func (p *layout) plot() plot {
 		seen[s.CPL]++
 		out.Marks = append(out.Marks, mark{
 			X1: percent(s.SentMs, p.end), X2: percent(s.EndedMs, p.end), Y: y(s.CPL) + math.Round(10*shift)/10,
-			Class: class(s), Title: short(clean(s.PeerID)) + ": " + Answer(s),
+			Class: class(s), Title: short(columns.Printable(s.PeerID)) + ": " + Answer(s),
 		})
 	}
 	for cpl := low; cpl <= high; cpl += max(1, (high-low+4)/5) {

@@ -22,7 +22,7 @@ func Text(w io.Writer, t *api.Trace, key string, width int, alarm func(string) s
 	line := func(format string, args ...any) {
 		text.WriteString(columns.Paragraph(fmt.Sprintf(format, args...), width) + "\n")
 	}
-	line("%s %s: %s after %s", clean(t.Kind), clean(key), outcome(t), span(t.TookMs))
+	line("%s %s: %s after %s", columns.Printable(t.Kind), columns.Printable(key), outcome(t), span(t.TookMs))
 	then := ""
 	if t.StoreSent > 0 {
 		then = ", after " + span(t.LookupMs) + "; then it stored"
@@ -70,7 +70,7 @@ func cells(s *api.TraceStep, end float64) []string {
 	if s.Rank > 0 {
 		rank = fmt.Sprint(s.Rank)
 	}
-	return []string{hop, fmt.Sprint(s.CPL), span(s.SentMs), span(s.EndedMs - s.SentMs), bar(s, end), rank, clean(s.PeerID), Answer(s)}
+	return []string{hop, fmt.Sprint(s.CPL), span(s.SentMs), span(s.EndedMs - s.SentMs), bar(s, end), rank, columns.Printable(s.PeerID), Answer(s)}
 }
 
 // Marks of the timeline, by the state of the request.

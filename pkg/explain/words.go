@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/dustin/go-humanize/english"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
@@ -58,13 +58,13 @@ func Answer(s *api.TraceStep) string {
 	}
 	switch s.State {
 	case "failed":
-		parts = append(parts, "failed: "+clean(s.Error))
+		parts = append(parts, "failed: "+columns.Printable(s.Error))
 	case "cancelled":
 		parts = append(parts, "no longer waited for")
 	case "answered":
 		parts = append(parts, came(s)...)
 	default:
-		parts = append(parts, clean(s.State))
+		parts = append(parts, columns.Printable(s.State))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -102,16 +102,6 @@ func span(ms float64) string {
 		return d.Round(time.Millisecond).String()
 	}
 	return d.Round(10 * time.Millisecond).String()
-}
-
-// clean makes text from other peers safe for a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // total returns the time of the last event of a trace, in milliseconds.

@@ -95,11 +95,7 @@ const steadyAfter = 3 * 24 * time.Hour
 // periodically: the normal operation of a server.
 func (b *bench) days() ([]Figure, error) {
 	var top peak
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() { top.watch(stop) })
-	defer wg.Wait()
-	defer sync.OnceFunc(func() { close(stop) })()
+	defer top.watch()()
 	begin := b.Now
 	end := begin.Add(max(time.Duration(b.cfg.Days)*24*time.Hour-reannounce/2, reannounce)).Truncate(time.Second)
 	var a aging

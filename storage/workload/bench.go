@@ -64,11 +64,7 @@ func (b *bench) known(rng *rand.Rand) uint64 {
 // arrive in 44 hours.
 func (b *bench) fill() ([]Figure, error) {
 	var top peak
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() { top.watch(stop) })
-	defer wg.Wait()
-	defer close(stop)
+	defer top.watch()()
 	u := measure()
 	var inAdd time.Duration
 	for b.Next < b.data.fill {

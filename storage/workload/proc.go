@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -66,8 +67,18 @@ func quiet() {
 // peak is the maximum of the anonymous memory.
 type peak struct{ bytes atomic.Int64 }
 
-// watch samples the memory until stop is closed.
-func (p *peak) watch(stop <-chan struct{}) {
+// watch samples the memory until stop is called.
+func (p *peak) watch() (stop func()) {
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { p.sample(quit) })
+	return func() {
+		close(quit)
+		wg.Wait()
+	}
+}
+
+func (p *peak) sample(stop <-chan struct{}) {
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
 	for {
