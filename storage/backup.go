@@ -21,7 +21,7 @@ import (
 //
 // While a backup runs, bbolt does not reuse pages that are freed. So that a slow w does not
 // cause writes to be refused, the backup is cancelled (ErrBackupSlow) when it pins more of a
-// file than the file can spare (see disk.MayPin).
+// file than the file can spare (see disk.Pins).
 func (db *DB) Backup(w io.Writer) (n int64, err error) {
 	r, pipe := io.Pipe()
 	cut := func() { _ = pipe.CloseWithError(ErrBackupSlow) }

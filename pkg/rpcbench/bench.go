@@ -29,32 +29,32 @@ type target struct {
 }
 
 // Own starts a daemon, measures it, and stops it. Its data is in cfg.Dir.
-func Own(ctx context.Context, cfg Config, tell func(string), each func(Result)) (err error) {
+func Own(ctx context.Context, cfg Config, progress func(string), each func(Result)) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	cfg.setDefaults()
-	o, err := startOwn(ctx, &cfg, tell)
+	o, err := startOwn(ctx, &cfg, progress)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
 	ai := peer.AddrInfo{ID: o.daemon.ID(), Addrs: o.daemon.Host().Addrs()}
-	return measure(ctx, &cfg, &target{ai: ai, kad: kadID, records: cfg.Records, own: o}, tell, each)
+	return measure(ctx, &cfg, &target{ai: ai, kad: kadID, records: cfg.Records, own: o}, progress, each)
 }
 
 // Other measures the node at an address. It sends requests but never writes to the node. The
 // limit is libp2p's own ping of 32 bytes in each direction, which every host answers.
-func Other(ctx context.Context, cfg Config, ai peer.AddrInfo, prefix string, tell func(string), each func(Result)) error {
+func Other(ctx context.Context, cfg Config, ai peer.AddrInfo, prefix string, progress func(string), each func(Result)) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	cfg.setDefaults()
-	return measure(ctx, &cfg, &target{ai: ai, kad: protocol.ID(prefix + "/kad/1.0.0")}, tell, each)
+	return measure(ctx, &cfg, &target{ai: ai, kad: protocol.ID(prefix + "/kad/1.0.0")}, progress, each)
 }
 
 // measure runs the operations one after the other.
-func measure(ctx context.Context, cfg *Config, t *target, tell func(string), each func(Result)) error {
+func measure(ctx context.Context, cfg *Config, t *target, progress func(string), each func(Result)) error {
 	hosts, err := askingHosts(ctx, cfg.Peers, cfg.Transport, t)
 	defer closeAll(hosts)
 	if err != nil {
@@ -64,7 +64,7 @@ func measure(ctx context.Context, cfg *Config, t *target, tell func(string), eac
 		if op == AddProvider && t.own == nil {
 			continue
 		}
-		tell("measuring " + op)
+		progress("measuring " + op)
 		var r Result
 		if op == AddProvider {
 			r, err = announce(ctx, cfg, t)

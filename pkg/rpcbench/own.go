@@ -52,17 +52,17 @@ func (o *own) close() error {
 }
 
 // startOwn starts the daemon and waits until its routing table has enough peers for a full
-// answer. It reports its progress to tell.
-func startOwn(ctx context.Context, cfg *Config, tell func(string)) (*own, error) {
+// answer. progress receives a line per step.
+func startOwn(ctx context.Context, cfg *Config, progress func(string)) (*own, error) {
 	o := &own{}
-	if err := o.start(ctx, cfg, tell); err != nil {
+	if err := o.start(ctx, cfg, progress); err != nil {
 		return nil, errors.Join(err, o.close())
 	}
 	return o, nil
 }
 
-func (o *own) start(ctx context.Context, cfg *Config, tell func(string)) error {
-	tell("starting a daemon")
+func (o *own) start(ctx context.Context, cfg *Config, progress func(string)) error {
+	progress("starting a daemon")
 	loaded, err := config.Load(config.Sources{Flags: []config.Setting{
 		{Key: "storage.path", Value: cfg.Dir, Flag: "bench"},
 		{Key: "network.protocol_prefix", Value: prefix, Flag: "bench"},
@@ -82,11 +82,11 @@ func (o *own) start(ctx context.Context, cfg *Config, tell func(string)) error {
 	}
 	o.closes = append(o.closes, o.daemon)
 	serveLimits(o.daemon.Host())
-	tell(fmt.Sprintf("starting %d neighbours", neighbours))
+	progress(fmt.Sprintf("starting %d neighbours", neighbours))
 	if err := o.surround(ctx); err != nil {
 		return err
 	}
-	return o.fill(ctx, cfg.Records, tell)
+	return o.fill(ctx, cfg.Records, progress)
 }
 
 // surround starts the neighbours and waits until they have answered.
@@ -137,12 +137,12 @@ func newHost(listen ...string) (host.Host, error) {
 }
 
 // fill stores records in the daemon, each with one provider.
-func (o *own) fill(ctx context.Context, count int, tell func(string)) error {
+func (o *own) fill(ctx context.Context, count int, progress func(string)) error {
 	store := o.daemon.Records()
 	var key []byte
 	for i := range count {
 		if i%100_000 == 0 {
-			tell(fmt.Sprintf("storing %d records: %d", count, i))
+			progress(fmt.Sprintf("storing %d records: %d", count, i))
 		}
 		now := time.Now()
 		p := records.Provider{ID: providerID(i % providers), Addrs: addrsOf(i % providers), Expires: now.Add(records.MaxTTL), AddrsExpire: now.Add(records.ProviderAddrTTL)}

@@ -21,10 +21,10 @@ func mostBytes(bits int) int64 {
 	return math.MaxInt64
 }
 
-// MapSize returns how much address space to map for a file that may grow to bytes: all of it,
+// mapSize returns how much address space to map for a file that may grow to bytes: all of it,
 // so that the writer never waits for readers in order to remap. Address space costs no
 // memory.
-func MapSize(bytes int64) int {
+func mapSize(bytes int64) int {
 	if runtime.GOOS == "windows" { // there, the file would grow to the size of the mapping
 		return 0
 	}

@@ -20,6 +20,6 @@ func TestMostBytes(t *testing.T) {
 		return size
 	}
 	require.LessOrEqual(t, mapped(state)+mapped(log)+mapped(runs), int64(5<<28))
-	require.EqualValues(t, 1<<30, MapSize(1<<30))
-	require.LessOrEqual(t, MapSize(math.MaxInt64), math.MaxInt)
+	require.EqualValues(t, 1<<30, mapSize(1<<30))
+	require.LessOrEqual(t, mapSize(math.MaxInt64), math.MaxInt)
 }

@@ -97,10 +97,10 @@ func NoRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// PanicError turns the value that recover returned into an error. bbolt panics on pages that
+// panicError turns the value that recover returned into an error. bbolt panics on pages that
 // it cannot parse, and a fault in the mapping of a truncated file arrives as a panic too (see
 // Guard).
-func PanicError(r any) error { return fmt.Errorf("%w: %v", ErrCorrupt, r) }
+func panicError(r any) error { return fmt.Errorf("%w: %v", ErrCorrupt, r) }
 
 // Guard runs fn and turns panics and memory faults into ErrCorrupt.
 func Guard(fn func() error) (err error) {
@@ -112,7 +112,7 @@ func Guard(fn func() error) (err error) {
 // recovered turns a panic into ErrCorrupt. Callers defer it.
 func recovered(err *error) {
 	if r := recover(); r != nil {
-		*err = PanicError(r)
+		*err = panicError(r)
 	}
 }
 

@@ -124,7 +124,7 @@ func (f *File) boltOptions() *bbolt.Options {
 		PageSize:        f.o.PageSize,
 		NoSync:          f.o.NoSync,
 		MaxSize:         int(min(f.o.MaxBytes, math.MaxInt)),
-		InitialMmapSize: MapSize(f.o.MaxBytes),
+		InitialMmapSize: mapSize(f.o.MaxBytes),
 		OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
 			f.os, err = open(path, flag, mode)
 			return f.os, err

@@ -91,7 +91,7 @@ func (f *File) Room() Room {
 // failed because the disk is full.
 func (f *File) limitBackups(failed bool) {
 	used, _, pinned := f.sizes()
-	if pinned > 0 && (failed || pinned > MayPin(f.left(used)+pinned, Reserve(f.o.MaxBytes))) {
+	if pinned > 0 && (failed || pinned > mayPin(f.left(used)+pinned, Reserve(f.o.MaxBytes))) {
 		f.o.Pins.Cut()
 	}
 }

@@ -10,7 +10,8 @@ import (
 const cutWait = time.Second
 
 // Pins are the long readers of a file: backups. While one is open, bbolt does not reuse any
-// page that was freed since the reader began. Safe for concurrent use.
+// page that was freed since the reader began. A commit ends them if they pin more than mayPin
+// allows. Safe for concurrent use.
 type Pins struct {
 	mu      sync.Mutex
 	readers map[*reader]struct{}
@@ -71,7 +72,7 @@ func (p *Pins) cutAll() (all []*reader) {
 	return all
 }
 
-// MayPin returns how many bytes of pages long readers may pin in a file that would have room
+// mayPin returns how many bytes of pages long readers may pin in a file that would have room
 // bytes left without them: everything except the reserve that new records leave for
 // republishing and maintenance, and half of the remainder in a full file.
-func MayPin(room, reserve int64) int64 { return max(room-reserve, min(room, reserve)/2, 0) }
+func mayPin(room, reserve int64) int64 { return max(room-reserve, min(room, reserve)/2, 0) }

@@ -12,7 +12,7 @@ func TestMayPin(t *testing.T) {
 	for _, c := range []struct{ room, want int64 }{
 		{1000, 900}, {160, 60}, {150, 50}, {140, 50}, {100, 50}, {40, 20}, {0, 0}, {-10, 0},
 	} {
-		require.Equal(t, c.want, MayPin(c.room, 100), c.room)
+		require.Equal(t, c.want, mayPin(c.room, 100), c.room)
 	}
 }
 
