@@ -51,7 +51,7 @@ func TestConcurrent(t *testing.T) {
 				seen := map[kad.PeerID]bool{}
 				for _, p := range dst {
 					if seen[p.ID] || !now.Before(p.Expires) || p.ID == "" {
-						t.Errorf("told %+v at %s", dst, now)
+						t.Errorf("returned %+v at %s", dst, now)
 					}
 					seen[p.ID] = true
 				}

@@ -119,7 +119,7 @@ func testValuesSize(t *testing.T, f *fixture) {
 		}
 		f.requireOver(f.putFrom(start, c.peer, c.group, "one more", value(4000)), c.quota)
 	}
-	require.NoError(t, f.putFrom(start, "a", "g", "a0", value(4000)), "a renewal")
+	require.NoError(t, f.putFrom(start, "a", "g", "a0", value(4000)), "a republished value")
 	require.Error(t, f.putFrom(start, "a", "g", "a0", value(8000)), "growth")
 	require.Equal(t, value(4000), f.value(start, "a0"), "stored values stay")
 	require.NoError(t, f.putFrom(start, "", "", "a0", value(8000)), "a value of the node itself")

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// larger prefers the value that comes later in the alphabet.
+// larger prefers the value that is greater in byte order.
 func larger(_, a, b []byte) bool { return bytes.Compare(b, a) > 0 }
 
 func testValueLifetime(t *testing.T, f *fixture) {
@@ -48,34 +48,34 @@ func testValueBest(t *testing.T, f *fixture) {
 	exp := start.Add(time.Hour)
 	require.NoError(t, f.put(start, "k", "b", exp, larger))
 	require.ErrorIs(t, f.put(start, "k", "a", exp.Add(time.Hour), larger), records.ErrOlder)
-	require.NoError(t, f.put(start, "k", "c", exp.Add(-time.Minute), larger), "better wins with a shorter life, too")
+	require.NoError(t, f.put(start, "k", "c", exp.Add(-time.Minute), larger), "the better value wins even with a shorter lifetime")
 	f.restart()
 	for _, replay := range []string{"a", "b"} {
 		require.ErrorIs(t, f.put(start, "k", replay, exp, larger), records.ErrOlder)
 	}
 	require.Equal(t, "c", f.value(start, "k"))
-	require.Empty(t, f.value(exp.Add(-time.Minute), "k"), "a loser lent its life to the winner")
+	require.Empty(t, f.value(exp.Add(-time.Minute), "k"), "the winner does not inherit the lifetime of the loser")
 
 	late := exp.Add(-time.Minute)
-	require.NoError(t, f.put(late, "k", "a", late.Add(time.Hour), larger), "what has expired does not compete")
+	require.NoError(t, f.put(late, "k", "a", late.Add(time.Hour), larger), "an expired value does not compete")
 	require.Equal(t, "a", f.value(late, "k"))
-	require.NoError(t, f.put(late, "k", "0", late.Add(time.Hour), nil), "without a judge the newer wins")
+	require.NoError(t, f.put(late, "k", "0", late.Add(time.Hour), nil), "without a Better function, the newer value wins")
 	require.Equal(t, "0", f.value(late, "k"))
 	require.EqualValues(t, 1, f.Stats().Records[records.KindValue])
 }
 
 func testValueRefresh(t *testing.T, f *fixture) {
-	never := func(_, _, _ []byte) bool { t.Error("identical bytes were judged"); return false }
+	never := func(_, _, _ []byte) bool { t.Error("identical values were compared"); return false }
 	exp := start.Add(time.Hour)
 	require.NoError(t, f.put(start, "k", "v", exp, never))
 	require.NoError(t, f.put(start.Add(time.Minute), "k", "v", exp.Add(time.Hour), never))
 	f.restart()
-	require.Equal(t, "v", f.value(exp.Add(time.Hour-1), "k"), "a refresh extends")
+	require.Equal(t, "v", f.value(exp.Add(time.Hour-1), "k"), "republishing extends the lifetime")
 	require.NoError(t, f.put(start.Add(2*time.Minute), "k", "v", exp, never))
 	got, err := f.Value(start, []byte("k"))
 	require.NoError(t, err)
 	require.True(t, got.Expires.Equal(exp.Add(time.Hour)), "the later expiry stays")
-	require.True(t, got.Received.Equal(start.Add(2*time.Minute)), "the age is renewed")
+	require.True(t, got.Received.Equal(start.Add(2*time.Minute)), "the time of receipt is updated")
 	require.EqualValues(t, 1, f.Stats().Records[records.KindValue])
 
 	require.NoError(t, f.DeleteValue([]byte("k")))
@@ -100,12 +100,12 @@ func testValueEnds(t *testing.T, f *fixture) {
 	require.Zero(t, got.Ends)
 	require.NoError(t, put(start, time.Time{}))
 	require.Equal(t, "v", f.value(end, "k"))
-	require.NoError(t, put(start, end), "the longer life that is stored goes beyond its end")
+	require.NoError(t, put(start, end), "the stored, longer lifetime exceeds its end")
 	require.Empty(t, f.value(end, "k"))
 	require.ErrorIs(t, put(end, end), records.ErrExpired)
 	require.NoError(t, put(start, start.Add(1000*time.Hour)))
 	require.NotEmpty(t, f.value(start.Add(10*time.Hour-1), "k"))
-	require.Empty(t, f.value(start.Add(10*time.Hour), "k"), "an end is no lifetime")
+	require.Empty(t, f.value(start.Add(10*time.Hour), "k"), "an end is not a lifetime")
 }
 
 func testValueRefused(t *testing.T, f *fixture) {
@@ -125,7 +125,7 @@ func testValueExpire(t *testing.T, f *fixture) {
 	for i := range n {
 		require.NoError(t, f.put(start, string(peerID(i)), "v", start.Add(time.Duration(i+1)*time.Second), nil))
 	}
-	// Refreshed once: it may not be removed at its old time.
+	// Republished once: it must not be removed at its old expiry.
 	require.NoError(t, f.put(start, string(peerID(0)), "v", start.Add(24*time.Hour), nil))
 	f.restart()
 	require.Zero(t, f.expire(start.Add(records.ExpireGrace)), "removed before its time")

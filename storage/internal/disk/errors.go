@@ -126,7 +126,7 @@ func FirstErr(errs ...error) error {
 	return nil
 }
 
-// SyncDir makes a change of names in dir durable.
+// SyncDir makes files that were created, renamed or removed in dir durable.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -2,6 +2,6 @@ package disk
 
 import "syscall"
 
-// blockSize returns the unit in which a file system counts. Bsize is what it would
-// like to be read in: FUSE has some where that is many times as much.
+// blockSize returns the unit in which the file system counts blocks. Bsize is the preferred
+// size of reads instead, which is many times larger on some FUSE file systems.
 func blockSize(st *syscall.Statfs_t) uint64 { return uint64(st.Frsize) }
