@@ -122,7 +122,7 @@ func (db *DB) begin() (*txn, error) {
 	if err != nil {
 		return nil, db.noteFailure(err)
 	}
-	return &txn{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas, full: db.file.Room().Full()}, nil
+	return &txn{tx: tx, counters: *db.counters.Load(), quotas: db.opts.ValueQuotas, full: db.file.Capacity().Full()}, nil
 }
 
 // apply runs the writes. An error rolls all of them back; at is the index of the write that

@@ -156,7 +156,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 	requireSound(t, store)
 }
 
-func TestNoRoom(t *testing.T) {
+func TestCannotGrow(t *testing.T) {
 	path := func(op string, err error) error { return &fs.PathError{Op: op, Path: "f", Err: err} }
 	for err, want := range map[error]bool{
 		berrors.ErrMaxSizeReached:                          true,
@@ -171,7 +171,7 @@ func TestNoRoom(t *testing.T) {
 		errors.New("file sync error: no space left"):       false,
 		fmt.Errorf("x: %w", path("write", syscall.ENOSPC)): true,
 	} {
-		require.Equal(t, want, disk.NoRoom(err), "%v", err)
+		require.Equal(t, want, disk.CannotGrow(err), "%v", err)
 	}
 }
 

@@ -40,11 +40,11 @@ func (db *DB) Sizes() (Sizes, error) {
 		Used: db.file.Used() + p.Used,
 		Free: db.file.Unused() + p.Free,
 		Most: db.opts.MaxBytes,
-		Fill: db.file.Room().Fill(space),
+		Fill: db.file.Capacity().Fill(space),
 		Disk: space,
 	}
-	for _, room := range p.Rooms {
-		s.Fill = max(s.Fill, room.Fill(space))
+	for _, c := range p.Capacities {
+		s.Fill = max(s.Fill, c.Fill(space))
 	}
 	if space.Known() {
 		s.Most = min(s.Most, s.File+space.Free)

@@ -30,7 +30,7 @@ func TestMaxBytesFitTheMachine(t *testing.T) {
 }
 
 func TestFill(t *testing.T) {
-	room := disk.Room{Used: 40, Free: 10, Limit: 100}
+	capacity := disk.Capacity{Used: 40, Free: 10, Limit: 100}
 	for _, c := range []struct {
 		space disk.Space
 		want  float64
@@ -41,9 +41,9 @@ func TestFill(t *testing.T) {
 		{disk.Space{Free: 30, Total: 2000}, 0.5},
 		{disk.Space{Free: 0, Total: 2000}, 0.8},
 	} {
-		require.InDelta(t, c.want, room.Fill(c.space), 1e-9, "%+v", c.space)
+		require.InDelta(t, c.want, capacity.Fill(c.space), 1e-9, "%+v", c.space)
 	}
-	require.InDelta(t, 1.5, disk.Room{Used: 150, Limit: 100}.Fill(disk.Space{}), 1e-9)
+	require.InDelta(t, 1.5, disk.Capacity{Used: 150, Limit: 100}.Fill(disk.Space{}), 1e-9)
 }
 
 // A full disk is distinguished from a database at MaxBytes.

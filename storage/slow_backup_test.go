@@ -93,7 +93,7 @@ func TestBackupOfASlowReader(t *testing.T) {
 
 // A slow backup of an idle database succeeds, and so does one that leaves the writes enough
 // space.
-func TestBackupIsGivenUpOnlyForRoom(t *testing.T) {
+func TestBackupIsCancelledOnlyForSpace(t *testing.T) {
 	db := openTest(t, t.TempDir(), Options{Options: runs.Options{NoSync: true}})
 	r := newStalled(t)
 	done := backUp(db, r)

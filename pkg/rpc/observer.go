@@ -69,7 +69,7 @@ type Observer interface {
 	Inbound(s Stats)
 }
 
-// NopObserver does everything. It replaces a nil Observer.
+// NopObserver does nothing. It replaces a nil Observer.
 type NopObserver struct{}
 
 var _ Observer = NopObserver{}

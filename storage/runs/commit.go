@@ -73,7 +73,7 @@ type txn struct {
 //  1. The queue returns the batch when a caller waits for it, when it has grown large
 //     (queue.eager), or when the commit window has passed. Later writes go into the next
 //     batch.
-//  2. makeRoom rotates if the batch does not fit into the active table. If there are already
+//  2. ensureTable rotates if the batch does not fit into the active table. If there are already
 //     maxTables tables, it first waits for the builder to write one out.
 //  3. try begins a transaction, and prepare looks up each record in the runs.
 //  4. apply applies the writes in order. Each is refused, or staged in the active table and
@@ -217,7 +217,7 @@ func (s *Store) transact(ops []op, results []error) (done int, err error) {
 		if err := s.failure.Err(); err != nil {
 			return done, err
 		}
-		full := s.makeRoom(ops[done:])
+		full := s.ensureTable(ops[done:])
 		if full != nil && !errors.Is(full, ErrFull) {
 			return done, full
 		}
@@ -242,7 +242,7 @@ func (s *Store) try(ops []op, results []error, full error) (n int, err error) {
 	x := &txn{store: s, led: &s.led, tx: tx, state: s.led.state.clone(), removalsBefore: len(s.led.active.removals)}
 	x.noRemovals = full
 	x.noAdds = disk.FirstErr(full, fits(s.log, 0))
-	if s.log.Room().Full() || s.runs.Room().Full() {
+	if s.log.Capacity().Full() || s.runs.Capacity().Full() {
 		x.noNew = ErrFull
 	}
 	x.state.commitNo++
@@ -391,16 +391,16 @@ func (x *txn) show() {
 	}
 }
 
-// makeRoom makes sure that the records of ops fit into the active table. If all tables are
+// ensureTable makes sure that the records of ops fit into the active table. If all tables are
 // full, it waits for the builder.
-func (s *Store) makeRoom(ops []op) error {
+func (s *Store) ensureTable(ops []op) error {
 	n := 0
 	for i := range ops {
 		if ops[i].call == nil {
 			n++
 		}
 	}
-	if s.led.active.room(n) {
+	if s.led.active.fits(n) {
 		return nil
 	}
 	for {

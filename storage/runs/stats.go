@@ -110,18 +110,18 @@ func (s *Store) RecordStats() (out records.Stats) {
 
 // Sizes are the sizes of the files in bytes.
 type Sizes struct {
-	Log, Runs int64        // lengths of the files
-	Used      int64        // pages in use
-	Free      int64        // pages that are reused before the files grow
-	Rooms     [2]disk.Room // space of each file for new records
+	Log, Runs  int64            // lengths of the files
+	Used       int64            // pages in use
+	Free       int64            // pages that are reused before the files grow
+	Capacities [2]disk.Capacity // space of each file for new records
 }
 
 // Sizes returns the sizes of the files as of their last commits.
 func (s *Store) Sizes() Sizes {
 	return Sizes{
 		Log: s.log.Size(), Runs: s.runs.Size(),
-		Used:  s.log.Used() + s.runs.Used(),
-		Free:  s.log.Unused() + s.runs.Unused(),
-		Rooms: [2]disk.Room{s.log.Room(), s.runs.Room()},
+		Used:       s.log.Used() + s.runs.Used(),
+		Free:       s.log.Unused() + s.runs.Unused(),
+		Capacities: [2]disk.Capacity{s.log.Capacity(), s.runs.Capacity()},
 	}
 }

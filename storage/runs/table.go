@@ -76,11 +76,11 @@ func (t *table) find(hash uint64, key *recordKey, number uint32) *entry {
 	return nil
 }
 
-// room reports whether n more entries fit.
-func (t *table) room(n int) bool { return t.n+n <= len(t.entries) }
+// fits reports whether n more entries fit.
+func (t *table) fits(n int) bool { return t.n+n <= len(t.entries) }
 
 // stage sets the future expiry of a record. Readers do not see it before publish. The caller
-// has checked room.
+// has checked fits.
 func (t *table) stage(hash uint64, key *recordKey, number, expires uint32) *entry {
 	if e := t.find(hash, key, number); e != nil {
 		e.staged = expires

@@ -83,8 +83,8 @@ func (o own) Queue(now time.Time, a *ProviderRecord) error {
 func (o own) Sync() error { return o.s.Flush() }
 
 func (o own) Lookup(now time.Time, key []byte) (int, error) {
-	var room [answerPeers]records.Provider
-	ps, err := o.s.Providers(room[:0], now, key, answerPeers)
+	var buf [answerPeers]records.Provider
+	ps, err := o.s.Providers(buf[:0], now, key, answerPeers)
 	return len(ps), err
 }
 

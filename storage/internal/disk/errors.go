@@ -76,14 +76,14 @@ func (f *Failure) Set(cause error) (err error, first bool) {
 	return f.Err(), first
 }
 
-// NoRoom reports whether a commit failed because the file could not grow. In that case bbolt
+// CannotGrow reports whether a commit failed because the file could not grow. In that case bbolt
 // has not overwritten anything that the previous state refers to, and it has rolled back, so
 // the handle stays usable.
 //
 // A short or refused pwrite is an *fs.PathError. A failed fdatasync is a bare errno, and
 // after it the content of the file is unknown. A failed truncate is recognised by its text,
 // because bbolt does not wrap it.
-func NoRoom(err error) bool {
+func CannotGrow(err error) bool {
 	if errors.Is(err, berrors.ErrMaxSizeReached) {
 		return true
 	}

@@ -225,12 +225,12 @@ func (f *File) Finish(tx *bbolt.Tx) error {
 	}
 	f.measure(err != nil)
 	f.Bolt.AllocSize = f.step()
-	noRoom := err != nil && NoRoom(err)
-	f.limitBackups(noRoom)
+	cannotGrow := err != nil && CannotGrow(err)
+	f.limitBackups(cannotGrow)
 	switch {
 	case err == nil:
 		return nil
-	case noRoom:
+	case cannotGrow:
 		return Full(err)
 	}
 	return f.fail("commit", err)

@@ -94,11 +94,11 @@ func TestFile(t *testing.T) {
 func TestFileFull(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string, o FileOptions) {
 		f := openedFile(t, path, o)
-		require.False(t, f.Room().Full())
+		require.False(t, f.Capacity().Full())
 		require.ErrorIs(t, put(f, "big", 5<<20), records.ErrFull)
 		require.False(t, has(t, f, "big"))
 		require.NoError(t, put(f, "most", 2700<<10))
-		require.True(t, f.Room().Full())
+		require.True(t, f.Capacity().Full())
 		require.Positive(t, f.Left())
 		require.Equal(t, f.Used()+f.Unused(), f.high.Load())
 		require.LessOrEqual(t, f.Size(), o.MaxBytes)

@@ -81,10 +81,10 @@ func (f *File) Left() int64 { return f.left(f.Used()) }
 
 func (f *File) left(used int64) int64 { return f.o.MaxBytes - f.o.MaxGrowth - used }
 
-// Room returns the space for new records.
-func (f *File) Room() Room {
+// Capacity returns the space for new records.
+func (f *File) Capacity() Capacity {
 	used, unused, _ := f.sizes()
-	return Room{Used: used, Free: unused, Limit: RecordsLimit(f.o.MaxBytes, f.o.MaxGrowth)}
+	return Capacity{Used: used, Free: unused, Limit: RecordsLimit(f.o.MaxBytes, f.o.MaxGrowth)}
 }
 
 // limitBackups ends the backups if they pin more than they may, or if a commit has just

@@ -72,7 +72,7 @@ func (p *Pins) cutAll() (all []*reader) {
 	return all
 }
 
-// mayPin returns how many bytes of pages long readers may pin in a file that would have room
+// mayPin returns how many bytes of pages long readers may pin in a file that would have space
 // bytes left without them: everything except the reserve that new records leave for
 // republishing and maintenance, and half of the remainder in a full file.
-func mayPin(room, reserve int64) int64 { return max(room-reserve, min(room, reserve)/2, 0) }
+func mayPin(space, reserve int64) int64 { return max(space-reserve, min(space, reserve)/2, 0) }

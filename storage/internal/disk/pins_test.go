@@ -9,10 +9,10 @@ import (
 )
 
 func TestMayPin(t *testing.T) {
-	for _, c := range []struct{ room, want int64 }{
+	for _, c := range []struct{ space, want int64 }{
 		{1000, 900}, {160, 60}, {150, 50}, {140, 50}, {100, 50}, {40, 20}, {0, 0}, {-10, 0},
 	} {
-		require.Equal(t, c.want, mayPin(c.room, 100), c.room)
+		require.Equal(t, c.want, mayPin(c.space, 100), c.space)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // the file system is full, or because of a quota or a limit on the file size.
 var ErrDiskFull = errors.New("no space left on the disk")
 
-// Full wraps the error of a commit for which NoRoom is true.
+// Full wraps the error of a commit for which CannotGrow is true.
 func Full(err error) error {
 	if errors.Is(err, berrors.ErrMaxSizeReached) {
 		return fmt.Errorf("%w: %w", records.ErrFull, err)
@@ -33,24 +33,24 @@ type Space struct {
 // Known reports whether the system reports its capacity.
 func (s Space) Known() bool { return s.Total > 0 }
 
-// Room is the space that a file has for new records, in bytes.
-type Room struct {
+// Capacity is the space that a file has for new records, in bytes.
+type Capacity struct {
 	Used  int64 // pages in use
 	Free  int64 // pages that are reused before the file grows
 	Limit int64 // of Used: above it, new records are refused
 }
 
 // Full reports whether new records are refused.
-func (r Room) Full() bool { return r.Used > r.Limit }
+func (c Capacity) Full() bool { return c.Used > c.Limit }
 
 // Fill returns Used as a fraction of what the limit and the disk allow. At 1 the file is
 // full.
-func (r Room) Fill(s Space) float64 {
-	most := r.Limit
+func (c Capacity) Fill(s Space) float64 {
+	most := c.Limit
 	if s.Known() {
-		most = min(most, r.Used+r.Free+s.Free)
+		most = min(most, c.Used+c.Free+s.Free)
 	}
-	return float64(r.Used) / float64(max(most, 1))
+	return float64(c.Used) / float64(max(most, 1))
 }
 
 // spaceName is the file that TryWrite creates. If a crash leaves it behind, the next call

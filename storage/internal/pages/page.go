@@ -118,14 +118,14 @@ func (p *pageFile) read(id uint64) (*page, error) {
 }
 
 // readInto is read with a reusable page buffer.
-func (p *pageFile) readInto(room *[]byte, id uint64) (*page, error) {
+func (p *pageFile) readInto(reuse *[]byte, id uint64) (*page, error) {
 	if id < 2 || id >= p.pages {
 		return nil, fmt.Errorf("%w: page %d of %d", disk.ErrCorrupt, id, p.pages)
 	}
-	if *room == nil {
-		*room = make([]byte, p.pageSize)
+	if *reuse == nil {
+		*reuse = make([]byte, p.pageSize)
 	}
-	buf := *room
+	buf := *reuse
 	if _, err := p.f.ReadAt(buf, int64(id)*p.pageSize); err != nil {
 		return nil, fmt.Errorf("%w: page %d: %w", disk.ErrCorrupt, id, err)
 	}
