@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAlone cuts a daemon off from its only peer: what it keeps is said to be kept,
-// and what it cannot ask for is not said to be missing.
+// TestAlone cuts a daemon off from its only peer. Commands that store say that the daemon
+// keeps the record; commands that look up do not report "not found".
 func TestAlone(t *testing.T) {
 	env := []string{"HOLDFAST_METRICS__LISTEN=off", "HOLDFAST_VALUES__UNVALIDATED_NAMESPACES=example"}
 	dir := t.TempDir()

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// prolific is a daemon that publishes so many keys.
+// prolific is a daemon that publishes that many keys.
 type prolific struct {
 	api.Backend
 	keys, told int
@@ -27,7 +27,7 @@ func (p *prolific) Provides(_ context.Context, fn func(api.Published) error) err
 	return nil
 }
 
-// A shell is offered maxCompletions keys, and no more are read.
+// A shell gets at most maxCompletions keys, and the command reads no more.
 func TestMaxCompletions(t *testing.T) {
 	for _, keys := range []int{maxCompletions - 1, maxCompletions, maxCompletions + 1} {
 		b := &prolific{keys: keys}
@@ -36,7 +36,7 @@ func TestMaxCompletions(t *testing.T) {
 	}
 }
 
-// A value of maxStdin bytes is read from standard input; a longer one is refused.
+// A value of maxStdin bytes is read from standard input; a longer one is rejected.
 func TestMaxStdin(t *testing.T) {
 	reading := func(text string) *putCommand { return &putCommand{app: &app{in: strings.NewReader(text)}} }
 	longest := strings.Repeat("v", maxStdin)

@@ -25,7 +25,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// patience bounds what must happen soon; nothing waits for it to pass.
+// patience bounds waits for what must happen soon. No test waits that long if it passes.
 const patience = 90 * time.Second
 
 // binary builds the program once.
@@ -55,7 +55,7 @@ type process struct {
 	stdin []byte // of the next commands
 }
 
-// testNetwork is the environment of a private network that takes any value under
+// testNetwork is the environment of a private network that accepts any value under
 // /example/.
 var testNetwork = []string{
 	"HOLDFAST_NETWORK__PROTOCOL_PREFIX=/holdfast-test",
@@ -134,7 +134,7 @@ func (p *process) verified() int {
 	return s.VerifiedPeers
 }
 
-// asker speaks the raw protocol to a daemon.
+// asker sends raw requests of the protocol to a daemon.
 type asker struct {
 	t      *testing.T
 	host   host.Host
@@ -206,9 +206,9 @@ func (a *asker) providers(to peer.ID, i int) int {
 	return n
 }
 
-// TestKilled kills a daemon that holds records and knows peers with SIGKILL. After
-// its restart, without a bootstrap address, it is the same peer, serves every
-// record that was acknowledged, none that has expired, and knows its peers again.
+// TestKilled kills a daemon that holds records and knows peers with SIGKILL. After its
+// restart, without a bootstrap address, it has the same peer ID, serves every
+// acknowledged record and no expired one, and has its peers again.
 func TestKilled(t *testing.T) {
 	const others, values, providers = 5, 1000, 10_000
 	dir := t.TempDir()

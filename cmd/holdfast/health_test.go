@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A health endpoint that takes connections and answers nothing is one of a paused
-// daemon: the question ends with its time limit, as such.
+// A health endpoint that accepts connections and does not answer belongs to a paused
+// daemon. The command times out and says so.
 func TestHealthOfASilentEndpoint(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// Every command says what it does and shows how.
+// Every command has a description and an example.
 func TestEveryCommandHasAnExample(t *testing.T) {
 	var check func(cmd *cobra.Command)
 	check = func(cmd *cobra.Command) {
@@ -32,8 +32,7 @@ func TestEveryCommandHasAGroup(t *testing.T) {
 	require.NotContains(t, root.UsageString(), "Additional Commands")
 }
 
-// holdfast.toml(5) says of every key what it is, and no line of it is taken for an order
-// of the manual's language.
+// holdfast.toml(5) describes every key, and none of its text is parsed as a roff request.
 func TestConfigManual(t *testing.T) {
 	page := configManual(time.Unix(0, 0).UTC())
 	for _, k := range config.Keys() {

@@ -79,7 +79,7 @@ func TestKeyFileWithTooManyKeys(t *testing.T) {
 	require.EqualError(t, (&keyFile{}).read(strings.NewReader("# four\na\nb\nb\nb"), 3), "it has more than 3 keys; split it")
 }
 
-// All or nothing, unless the wrong lines are to be left out.
+// A file with a wrong line is rejected whole, unless --skip-invalid is set.
 func TestReadKeyFile(t *testing.T) {
 	var errs bytes.Buffer
 	text := someCID + "\n" + strings.Repeat("Qmdfoo\n", maxBadLines+3)

@@ -17,26 +17,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// goProse is how Go's own packages, pflag and cobra speak of what they cannot read.
+// goProse matches the error texts of Go's own packages, pflag and cobra.
 var goProse = regexp.MustCompile(`strconv|time: |invalid syntax|invalid argument|parse error|bare "|arg\(s\)|unmarshal|%!`)
 
-// anyText are flags that take any text: paths.
+// anyText are the flags that accept any text, such as paths.
 var anyText = map[string]bool{
 	"config": true, "data-dir": true, "api": true, "addr-file": true, "dir": true, "file": true,
 	"html": true, "output": true, "replay": true, "svg": true, "trace": true,
 }
 
-// badValue is a bad value of all other flags: no number, no duration, no address, no
-// name, no list.
+// badValue is a bad value for all other flags: not a number, a duration, an address, a
+// name or a list.
 const badValue = `/oo ps"`
 
-// words are arguments that fit, by their name in the usage of a command.
+// words are valid arguments, by their name in the usage of a command.
 var words = map[string]string{
 	"KEY": "hex:00", "VALUE": "v", "FILE": "f", "DIR": "d", "ID": "1",
 	"PEERID": "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp",
 }
 
-// runIn runs a command line with nothing of this machine in reach.
+// runIn runs a command line isolated from the files and the environment of this machine.
 func runIn(t *testing.T, args ...string) (code int, stderr string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,7 +56,7 @@ func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 	}
 }
 
-// line is a command line of a command, with arguments that fit.
+// line is a command line of a command, with valid arguments.
 func line(cmd *cobra.Command) []string {
 	args := strings.Fields(cmd.CommandPath())[1:]
 	for _, word := range strings.Fields(cmd.Use)[1:] {
@@ -70,7 +70,7 @@ func line(cmd *cobra.Command) []string {
 	return args
 }
 
-// A bad value of any flag of any command is wrong use, told in words of our own.
+// A bad value of any flag of any command is a usage error with our own text.
 func TestEveryFlagRefusesABadValue(t *testing.T) {
 	eachCommand((&app{}).root(), func(cmd *cobra.Command) {
 		if !cmd.Runnable() || cmd.HasSubCommands() {
@@ -92,7 +92,8 @@ func TestEveryFlagRefusesABadValue(t *testing.T) {
 	})
 }
 
-// A command that only groups others is wrong use alone, and suggests what was meant.
+// A command that only groups others gives a usage error on its own, and suggests the
+// subcommand that was meant.
 func TestGroups(t *testing.T) {
 	groups := 0
 	eachCommand((&app{}).root(), func(cmd *cobra.Command) {
@@ -113,7 +114,7 @@ func TestGroups(t *testing.T) {
 	require.Equal(t, 8, groups)
 }
 
-// An argument too many is named, for every command that takes a fixed number.
+// Every command with a fixed number of arguments names an extra argument in its error.
 func TestUnexpectedArgument(t *testing.T) {
 	eachCommand((&app{}).root(), func(cmd *cobra.Command) {
 		if !cmd.Runnable() || cmd.HasSubCommands() || cmd.Name() == "provide" || cmd.Name() == "unprovide" || cmd.Name() == "help" {
@@ -140,7 +141,7 @@ func TestUnknownCommand(t *testing.T) {
 	}
 }
 
-// With --json an error is one JSON object, wherever the flag stands.
+// With --json, an error is one JSON object, wherever the flag is.
 func TestErrorsAsJSON(t *testing.T) {
 	for _, c := range []struct {
 		args string
@@ -164,7 +165,7 @@ func TestErrorsAsJSON(t *testing.T) {
 	}
 }
 
-// What a command advises when no daemon answers are flags that it has.
+// The advice of a command when no daemon answers names only flags that the command has.
 func TestAdviceFits(t *testing.T) {
 	for args, says := range map[string]string{
 		"get k":         "; start one with `holdfast serve`, name its socket with --api or --data-dir, or use --bootstrap ADDR\n",
@@ -182,7 +183,7 @@ func TestAdviceFits(t *testing.T) {
 	}
 }
 
-// Flags that a command has no use for are taken as before, and not shown.
+// Flags that a command does not need are accepted as before, and not shown in its help.
 func TestIdleFlags(t *testing.T) {
 	code, stderr := runIn(t, "status", "--data-dir", "none", "--namespace", "example", "--raw-keys")
 	require.Equal(t, exitNoDaemon, code)
@@ -209,7 +210,7 @@ func TestIdleFlags(t *testing.T) {
 	}
 }
 
-// A command that is interrupted while the daemon is silent ends with 130.
+// A command that is interrupted while the daemon does not answer exits with 130.
 func TestInterrupted(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", socket)

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestThreeDaemons runs three daemons with their default settings but for ports
-// and data directories: what one stores the others find, also when it is gone.
+// TestThreeDaemons runs three daemons with default settings except ports and data
+// directories. The others find what one stores, also after it has stopped.
 func TestThreeDaemons(t *testing.T) {
 	env := []string{"HOLDFAST_METRICS__LISTEN=off"}
 	dir := t.TempDir()

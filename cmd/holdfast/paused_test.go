@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPausedDaemon stops a daemon as Ctrl-Z or a debugger does: each command ends by
-// itself, with the exit code of a daemon that was not reached, and says how long it
-// waited; none of them did anything. When the daemon goes on, it answers.
+// TestPausedDaemon stops a daemon as Ctrl-Z or a debugger does: each command times out
+// with the exit code for an unreachable daemon and says how long it waited. None of them
+// has any effect. When the daemon continues, it answers.
 func TestPausedDaemon(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, []string{"HOLDFAST_METRICS__LISTEN=off", "HOLDFAST_VALUES__UNVALIDATED_NAMESPACES=example"}, filepath.Join(dir, "a"), "--port", "0")

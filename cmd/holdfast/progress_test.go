@@ -37,7 +37,7 @@ func TestProgressInALog(t *testing.T) {
 	})
 }
 
-// Work that is done at once shows nothing.
+// Work that ends at once shows nothing.
 func TestProgressOfShortWork(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		var out bytes.Buffer
@@ -72,7 +72,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
-// A simulation shows how far it is as all long work does, in its own time.
+// A simulation shows its progress like all long work, in simulated time.
 func TestProgressOfASimulation(t *testing.T) {
 	p := (&app{errs: &bytes.Buffer{}}).simulated(24 * time.Hour)
 	defer p.end()
@@ -80,7 +80,7 @@ func TestProgressOfASimulation(t *testing.T) {
 	require.Equal(t, "simulated 6h0m of 24h0m (25 %), 36m0s a second, 30s to go", p.line(10*time.Second))
 }
 
-// A name is cut between characters, not within one.
+// A name is cut between characters, not inside one.
 func TestProgressFits(t *testing.T) {
 	p := progress{what: "reading größenänderung.tar"}
 	require.Equal(t, "reading größenänderung.tar 5 B", p.fit("reading größenänderung.tar 5 B", 30))
@@ -90,7 +90,7 @@ func TestProgressFits(t *testing.T) {
 	require.Equal(t, "... 5", p.fit("reading größenänderung.tar 5 B", 5))
 }
 
-// Work that stalls is shown all the same.
+// Stalled work is still shown.
 func TestProgressThatStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -101,7 +101,7 @@ func TestProgressThatStalls(t *testing.T) {
 	})
 }
 
-// Of some work only the time is known.
+// For some work only the time is known.
 func TestProgressOfUnknownLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -112,7 +112,7 @@ func TestProgressOfUnknownLength(t *testing.T) {
 	})
 }
 
-// Counters of a damaged file are no total that can be passed.
+// Progress may exceed the counters of a damaged file.
 func TestProgressPastItsTotal(t *testing.T) {
 	var p progress
 	p.step(daemon.StoreProgress{Step: "checking providers", Total: 1000})
@@ -122,7 +122,7 @@ func TestProgressPastItsTotal(t *testing.T) {
 	require.Equal(t, "checking providers 1,500 of 3,000 (50 %), 150 a second, 10s to go", p.line(10*time.Second))
 }
 
-// The rate of a step that goes on later counts from there.
+// The rate of a step that starts above zero counts only from there.
 func TestProgressOfAStepThatGoesOn(t *testing.T) {
 	var p progress
 	p.step(daemon.StoreProgress{Step: "reading", Done: 1 << 20, Total: 4 << 20, Bytes: true})
@@ -131,7 +131,7 @@ func TestProgressOfAStepThatGoesOn(t *testing.T) {
 	require.Equal(t, "reading 2.0 MiB of 4.0 MiB (50 %), 1.0 MiB a second, 2s to go", p.line(time.Second))
 }
 
-// database makes one with a few thousand records.
+// database creates a database with a few thousand records.
 func database(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -148,12 +148,12 @@ func database(t *testing.T) (dir string) {
 	return dir
 }
 
-// Each command on a stopped database shows what it does and how far it is, in a log and
-// on a terminal.
+// Each command on a stopped database shows its steps and progress, in a log and on a
+// terminal.
 func TestProgressOfTheDatabase(t *testing.T) {
 	const amount = `[0-9.]+ (B|KiB|MiB)`
 	all := func(step string) string {
-		// Of a line that is wider than the terminal the middle of the step's name is left out.
+		// If a line is wider than the terminal, the middle of the step's name is cut.
 		head, tail := regexp.QuoteMeta(step[:12]), regexp.QuoteMeta(step[len(step)-6:])
 		return head + `[^\r\n]*` + tail + " " + amount + " of " + amount + ` \(100 %\), ` + amount + " a second"
 	}
@@ -218,7 +218,7 @@ func requireProgress(t *testing.T, terminal bool, work func(dir string, tell fun
 	})
 }
 
-// A backup is read, and then checked.
+// A restore reads the backup, then checks it.
 func TestProgressOfARestore(t *testing.T) {
 	var backup bytes.Buffer
 	db, err := storage.Open(database(t), storage.Options{})

@@ -61,7 +61,7 @@ var questions = []struct{ line, asks string }{
 	{"debug bundle -", "DebugBundle"},
 }
 
-// content is a node of which every question has an answer.
+// content is a node that has an answer to every question.
 func content() *scripted {
 	return &scripted{
 		health: api.Health{Healthy: true, Ready: true},
@@ -84,7 +84,7 @@ func shellWith(t *testing.T, b api.Backend) *shell {
 	return s
 }
 
-// A command asks what its arguments and flags say, and nothing else.
+// A command sends the requests that its arguments and flags ask for, and no others.
 func TestQuestions(t *testing.T) {
 	for _, q := range questions {
 		t.Run(q.line, func(t *testing.T) {
@@ -97,8 +97,8 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
-// Every command with a socket to ask is among the questions; but for bench lookup,
-// which asks at random.
+// questions has every command that uses the admin socket, except bench lookup, which asks
+// for random keys.
 func TestQuestionsOfEveryCommand(t *testing.T) {
 	asked := map[string]bool{"holdfast serve": true, "holdfast bench lookup": true}
 	root := (&app{}).root()
@@ -134,8 +134,8 @@ var exits = map[api.Code]int{
 	api.CodeInternal:    exitFailed,
 }
 
-// Whatever a daemon refuses, each command exits with the code for it, prints the daemon's
-// message on one line and no result, and leaves no file.
+// For every error of a daemon, each command exits with the code for it, prints the
+// daemon's message on one line and no result, and leaves no file.
 func TestRefusals(t *testing.T) {
 	for _, q := range questions {
 		t.Run(q.line, func(t *testing.T) {
@@ -169,8 +169,8 @@ func requireOnlyKeys(t *testing.T) {
 	}
 }
 
-// Without a daemon each command ends with its exit code, names the socket, says what to
-// do, prints no result, and makes neither file nor directory.
+// Without a daemon, each command exits with the code for that, names the socket, says
+// what to do, prints no result, and creates neither file nor directory.
 func TestNoDaemon(t *testing.T) {
 	for _, q := range questions {
 		t.Run(q.line, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestNoDaemon(t *testing.T) {
 	}
 }
 
-// The items that came before an error are printed where they are printed as they come.
+// Commands that print items as they arrive print those that came before an error.
 func TestListsThatBreakOff(t *testing.T) {
 	b := content()
 	b.err = api.Errorf(api.CodeTimeout, "too late")
@@ -202,7 +202,7 @@ func TestListsThatBreakOff(t *testing.T) {
 	}
 }
 
-// A daemon that is not well, or cannot be asked yet, is told with its own reason.
+// For a daemon that is unhealthy or not ready, the command prints the daemon's reason.
 func TestHealthOverTheSocket(t *testing.T) {
 	for _, c := range []struct {
 		health      api.Health

@@ -15,8 +15,8 @@ import (
 
 var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
 
-// TestReadmeTour runs the blocks of the README's tour in one shell, as a reader
-// would paste them.
+// TestReadmeTour runs the blocks of the README's tour in one shell, as a user would paste
+// them.
 func TestReadmeTour(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestReadmeTour(t *testing.T) {
 	for _, b := range blocks {
 		script += string(b[1])
 	}
-	// The reader stands in the checkout; the test leaves nothing in it.
+	// The user is in the checkout; the test leaves no files in it.
 	script = strings.ReplaceAll(script, "go build -o holdfast ./cmd/holdfast", "(cd "+root+" && go build -o \"$TOUR/holdfast\" ./cmd/holdfast)")
 	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)

@@ -34,7 +34,7 @@ func roughShell(t *testing.T, h http.HandlerFunc) *shell {
 	return s
 }
 
-// answering is an answer as it is.
+// answering answers with the given text.
 func answering(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -42,7 +42,7 @@ func answering(status int, body string) http.HandlerFunc {
 	}
 }
 
-// dying is a daemon that is killed when it has sent the beginning of an answer.
+// dying is a daemon that is killed after it has sent the beginning of an answer.
 func dying(beginning string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, beginning)
@@ -51,8 +51,8 @@ func dying(beginning string) http.HandlerFunc {
 	}
 }
 
-// A daemon that answers what nobody can use fails each command, which says what it is and
-// leaves no file. None of the words are those of Go's packages.
+// If the daemon's answer is unusable, each command fails, says what the answer is, and
+// leaves no file. The text is not an error text of Go's packages.
 func TestUnusableAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		h    http.HandlerFunc
@@ -85,8 +85,8 @@ func TestUnusableAnswers(t *testing.T) {
 	}
 }
 
-// A list that was cut is not taken for a whole one: what came is printed, and no file of
-// half a backup stays, nor is one that was there replaced.
+// A truncated answer is an error: a list prints the items that arrived, and a backup
+// leaves no partial file and does not replace an existing one.
 func TestListsThatAreCut(t *testing.T) {
 	half := "{\"item\":\"aGFsZg==\"}\n"
 	peer := "{\"item\":{\"peer_id\":\"" + somePeer + "\",\"addrs\":[]}}\n"
@@ -112,7 +112,7 @@ func TestListsThatAreCut(t *testing.T) {
 	}
 }
 
-// --timeout ends every command that has it, also in the middle of an answer.
+// --timeout ends every command that has the flag, also in the middle of an answer.
 func TestTimeoutInTheMiddle(t *testing.T) {
 	released := make(chan struct{})
 	s := roughShell(t, func(w http.ResponseWriter, r *http.Request) {
@@ -182,7 +182,7 @@ func versioned(t *testing.T, b api.Backend, change func(any) any) *shell {
 	})
 }
 
-// withMore adds a field that nobody knows to every object of a value.
+// withMore adds an unknown field to every object of a value.
 func withMore(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -198,8 +198,7 @@ func withMore(v any) any {
 	return v
 }
 
-// A newer daemon, whose answers have fields that this command does not know, is
-// understood as one of this version.
+// A command ignores the unknown fields in the answers of a newer daemon.
 func TestNewerDaemon(t *testing.T) {
 	for _, q := range questions {
 		if strings.HasPrefix(q.line, "log level") {
@@ -218,7 +217,7 @@ func TestNewerDaemon(t *testing.T) {
 	}
 }
 
-// withNothing is an answer of a daemon so old that it knows no field of it.
+// withNothing is the answer of a daemon so old that it has none of the fields.
 func withNothing(v any) any {
 	switch v.(type) {
 	case map[string]any:
@@ -229,8 +228,8 @@ func withNothing(v any) any {
 	return v
 }
 
-// An older daemon, whose answers lack fields, breaks no command: what is not said is
-// nothing, none or unknown.
+// An older daemon, whose answers lack fields, breaks no command: a missing field is shown
+// as nothing, none or unknown.
 func TestOlderDaemon(t *testing.T) {
 	ends := map[string]int{
 		"health": exitFailed, "health --ready": exitFailed, // which is what it says
@@ -261,8 +260,8 @@ func requireJSONLines(t *testing.T, text string) (objects []map[string]any) {
 	return objects
 }
 
-// What stands at the place of the socket is named when it is none, and how far the path
-// is does not matter.
+// If the socket's path is something else than a socket, the error says what it is,
+// however long the path is.
 func TestSocketThatIsNone(t *testing.T) {
 	s := shellWith(t, nil)
 	for _, c := range []struct{ at, says string }{
@@ -281,7 +280,8 @@ func TestSocketThatIsNone(t *testing.T) {
 	}
 }
 
-// A command that asks twice notes that the daemon is gone the second time.
+// A command that sends two requests notices that the daemon has stopped before the
+// second.
 func TestDaemonThatDiesBetweenQuestions(t *testing.T) {
 	for line, says := range map[string]string{
 		"log level warn":       "went away during log-levels",
@@ -303,7 +303,7 @@ func TestDaemonThatDiesBetweenQuestions(t *testing.T) {
 	}
 }
 
-// hanging is a daemon that answers nothing about many keys.
+// hanging is a daemon that does not answer requests with many keys.
 type hanging struct{ api.Backend }
 
 func (hanging) ProvideLater(ctx context.Context, _ [][]byte) (api.HandedOver, error) {
@@ -316,8 +316,8 @@ func (hanging) UnprovideAll(ctx context.Context, _ [][]byte) (api.Removed, error
 	return api.Removed{}, ctx.Err()
 }
 
-// After --timeout a command on the keys of a file waits for the answer to its last request,
-// and then it too says what ended it.
+// After --timeout, a command on the keys of a file waits for the answer to its last
+// request, and then also says that the timeout ended it.
 func TestTimeoutOfAFile(t *testing.T) {
 	for name, work := range map[string]func(*bulk, context.Context, api.Backend) error{"provide": (*bulk).provide, "unprovide": (*bulk).unprovide} {
 		synctest.Test(t, func(t *testing.T) {

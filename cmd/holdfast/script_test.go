@@ -29,14 +29,14 @@ func TestMain(m *testing.M) {
 //	code N COMMAND...             COMMAND exits with N; stdout and stderr follow
 //	start NAME TEXT COMMAND...    COMMAND runs until TEXT is in a line of its output;
 //	                              $NAME_ADDR, $NAME_LISTEN (without the peer ID),
-//	                              $NAME_PORT and $NAME_ID say where it listens
-//	term NAME                     it ends by SIGTERM with 0, within ten seconds
+//	                              $NAME_PORT and $NAME_ID are where it listens
+//	term NAME                     it exits with 0 on SIGTERM, within ten seconds
 //	sigkill NAME                  it is killed
-//	interrupt NAME N [GLOB]       it ends by SIGINT with N, sent once a file of GLOB is there
+//	interrupt NAME N [GLOB]       it exits with N on SIGINT, sent once a file of GLOB exists
 //	hup NAME                      it gets SIGHUP
-//	output NAME TEXT              it has printed a line with TEXT, soon
+//	output NAME TEXT              it prints a line with TEXT soon
 //	until TEXT COMMAND...         COMMAND is run until its stdout contains TEXT
-//	keys N FILE                   FILE has N keys, one a line
+//	keys N FILE                   writes N keys to FILE, one per line
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -55,14 +55,14 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// scriptPatience bounds what a script waits for.
+// scriptPatience bounds each wait of a script.
 const scriptPatience = 30 * time.Second
 
 type key int
 
 const processesKey key = 0
 
-// processes are those that a script has started.
+// processes are the processes that a script has started.
 type processes struct {
 	env     []string
 	dir     string
@@ -144,7 +144,7 @@ func (p *running) await(ts *testscript.TestScript, text string) {
 	}
 }
 
-// pause lets another process go on.
+// pause lets other processes run.
 func pause() { <-time.After(10 * time.Millisecond) }
 
 func (p *running) kill() {
@@ -169,7 +169,7 @@ func scriptTerm(ts *testscript.TestScript, neg bool, args []string) {
 	scriptProcess(ts, args[0]).end(ts, syscall.SIGTERM, 0)
 }
 
-// end sends a signal, after which the process ends with a code within ten seconds.
+// end sends a signal and requires that the process exits with a code within ten seconds.
 func (p *running) end(ts *testscript.TestScript, s os.Signal, code int) {
 	ts.Check(p.cmd.Process.Signal(s))
 	ended := make(chan error, 1)

@@ -18,8 +18,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// scripted is a node that gives the answers of a test and keeps the questions. With err
-// set, that is the answer to every question, after the items of a list.
+// scripted is a node that returns the answers of a test and records the requests. With
+// err set, it answers every request with err, after the items of a list.
 type scripted struct {
 	mu    sync.Mutex
 	asked []string // "Get k 3"
@@ -46,7 +46,7 @@ type scripted struct {
 
 var _ api.Backend = (*scripted)(nil)
 
-// note keeps a question.
+// note records a request.
 func (s *scripted) note(question string, args ...any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *scripted) note(question string, args ...any) error {
 	return s.err
 }
 
-// questions returns what was asked since the last call.
+// questions returns the requests since the last call.
 func (s *scripted) questions() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +62,7 @@ func (s *scripted) questions() string {
 	return strings.Join(s.asked, "; ")
 }
 
-// each gives the items of a list, then the error.
+// each passes on the items of a list, then returns the error.
 func each[T any](items []T, fn func(T) error, err error) error {
 	for _, item := range items {
 		if e := fn(item); e != nil {
@@ -166,8 +166,7 @@ func (s *scripted) SetLogLevel(_ context.Context, subsystem, level string) error
 	return s.note("SetLogLevel", subsystem, level)
 }
 
-// shell is where command lines are run: a directory of its own, which they are run in,
-// and the socket of a daemon.
+// shell runs command lines in its own directory, with the socket of a daemon.
 type shell struct {
 	t      *testing.T
 	socket string
@@ -175,7 +174,7 @@ type shell struct {
 	stdin  string
 }
 
-// shellOf is one whose daemon answers with b; nil: none is there.
+// shellOf returns a shell whose daemon answers with b; nil: no daemon runs.
 func shellOf(t *testing.T, b api.Backend) *shell {
 	t.Helper()
 	dir := t.TempDir()
@@ -197,7 +196,7 @@ func (s *shell) run(line string, more ...string) (code int, stdout, stderr strin
 	return s.runIn(s.t.Context(), append(append(strings.Fields(line), more...), "--api", s.socket)...)
 }
 
-// runIn runs a command line as it is.
+// runIn runs a command line unchanged.
 func (s *shell) runIn(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	s.t.Helper()
 	var out, errs bytes.Buffer
@@ -206,7 +205,7 @@ func (s *shell) runIn(ctx context.Context, args ...string) (code int, stdout, st
 	return code, out.String(), errs.String()
 }
 
-// commandsWith are the paths of the commands that have a flag, seen or not.
+// commandsWith returns the paths of the commands that have a flag, visible or hidden.
 func commandsWith(root *cobra.Command, flag string) (paths []string) {
 	eachCommand(root, func(cmd *cobra.Command) {
 		if cmd.Flags().Lookup(flag) != nil {

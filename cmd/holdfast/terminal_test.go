@@ -21,7 +21,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// terminal is a pseudo-terminal of a width and what was written to it.
+// terminal is a pseudo-terminal with a width, and the output written to it.
 func terminal(t *testing.T, width int, write func(tty *os.File)) string {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -45,7 +45,7 @@ func terminal(t *testing.T, width int, write func(tty *os.File)) string {
 	return strings.ReplaceAll(<-done, "\r\n", "\n")
 }
 
-// crowded is a node with peers that have many addresses, and with things that need
+// crowded is a node with peers that have many addresses, and with values that need
 // attention.
 type crowded struct{ api.Backend }
 
@@ -108,8 +108,8 @@ func serveCrowded(t *testing.T) (socket string) {
 	return socket
 }
 
-// On a terminal no line is wider than it and what needs attention is coloured; NO_COLOR
-// leaves out the colours, and a pipe both.
+// No line is wider than the terminal, and text that needs attention is coloured. NO_COLOR
+// turns the colours off; a pipe has neither.
 func TestTerminal(t *testing.T) {
 	socket := serveCrowded(t)
 	env := map[string]string{"HOME": t.TempDir()}
@@ -147,7 +147,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// Where the terminal does not tell its width, $COLUMNS does.
+// $COLUMNS is the width if the terminal does not report its own.
 func TestWidth(t *testing.T) {
 	env := map[string]string{}
 	a := &app{getenv: func(name string) string { return env[name] }}

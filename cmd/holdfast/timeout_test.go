@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// silent is a daemon that takes a question and answers nothing.
+// silent is a daemon that accepts requests and does not answer.
 type silent struct{ api.Backend }
 
 func (silent) Ping(ctx context.Context, _ string) (api.Pong, error) {
@@ -32,7 +32,7 @@ func (silent) Status(ctx context.Context) (api.Status, error) {
 	return api.Status{}, ctx.Err()
 }
 
-// A command that --timeout ends says so, and at what it was.
+// A command that --timeout ends says so, and what it was doing.
 func TestTimeout(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := api.Listen(socket)
@@ -52,7 +52,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// A deadline that is not that of --timeout is not called so.
+// A deadline that is not that of --timeout is not reported as one.
 func TestDeadlineOfSomethingElse(t *testing.T) {
 	a := &app{}
 	err := a.gaveUp(t.Context(), fmt.Errorf("join: %w", context.DeadlineExceeded))

@@ -44,7 +44,7 @@ func (b *toil) Backup(_ context.Context, w io.Writer) error {
 	return err
 }
 
-// Commands that wait for the daemon show how far it is.
+// Commands that wait for the daemon show its progress.
 func TestCommandsShowProgress(t *testing.T) {
 	for name, c := range map[string]struct {
 		run   func(ctx context.Context, a *app, b api.Backend) error
@@ -70,7 +70,8 @@ func TestCommandsShowProgress(t *testing.T) {
 	}
 }
 
-// A daemon that is restarted counts from zero again: what came of the keys is not known.
+// A restarted daemon counts from zero, so the command cannot know the results of the
+// keys.
 func TestWaitForADaemonThatIsRestarted(t *testing.T) {
 	for _, before := range []api.RepublishStatus{{Succeeded: toilKeys + 1}, {Failed: 1}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -84,7 +85,7 @@ func TestWaitForADaemonThatIsRestarted(t *testing.T) {
 }
 
 // Ctrl-C ends a command that reads standard input, and one on the database of a stopped
-// daemon, here while it waits until nobody else uses it.
+// daemon, here while it waits for the lock of the database.
 func TestInterruptedWork(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "holdfast.db"), nil, 0o600))
@@ -115,7 +116,7 @@ func TestInterruptedWork(t *testing.T) {
 }
 
 // Commands on the database of a stopped daemon show their steps, here after they have
-// waited until nobody else uses it.
+// waited for the lock of the database.
 func TestDatabaseCommandsShowProgress(t *testing.T) {
 	for command, shows := range map[string]string{
 		"check":      `(?s)\ropening the database, 0s so far.*\rcounting provider records, `,

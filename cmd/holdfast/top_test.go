@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// twoOverviews are ten seconds apart.
+// twoOverviews are two overviews, ten seconds apart.
 func twoOverviews() (before, now *api.Overview) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	make := func(taken time.Time, in, out, done uint64) *api.Overview {
@@ -47,7 +47,8 @@ func TestTop(t *testing.T) {
 	require.Equal(t, string(want), have, "UPDATE=1 go test -run TestTop writes it")
 }
 
-// However small the terminal, no line is longer, and colours end where they began.
+// No line is longer than any terminal is wide, and every colour ends on the line where it
+// starts.
 func TestTopFits(t *testing.T) {
 	before, now := twoOverviews()
 	for width := 1; width < 200; width++ {
@@ -59,7 +60,7 @@ func TestTopFits(t *testing.T) {
 	}
 }
 
-// Isolation stands out in top and in status.
+// Isolation is highlighted in top and in status.
 func TestIsolationStandsOut(t *testing.T) {
 	before, now := twoOverviews()
 	now.Status.State, now.Status.IsolatedSince = "isolated", time.Now().Add(-90*time.Second)
