@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answering returns a client of a daemon that gives one answer, of another version
-// perhaps.
+// answering returns a client of a daemon that gives one fixed answer, as another version
+// might.
 func answering(t *testing.T, answer string) *Client {
 	path := filepath.Join(t.TempDir(), "s.sock")
 	l, err := net.Listen("unix", path)
@@ -28,7 +28,7 @@ func answering(t *testing.T, answer string) *Client {
 	return c
 }
 
-// The client reads answers and lines of maxLine bytes; it gives up a longer one.
+// The client reads answers and lines of maxLine bytes, and rejects longer ones.
 func TestMaxLine(t *testing.T) {
 	fill := func(before, after string, size int) string {
 		return before + strings.Repeat("x", size-len(before)-len(after)) + after
@@ -50,7 +50,7 @@ func TestMaxLine(t *testing.T) {
 	}
 }
 
-// A request of maxBody bytes is read; a longer one is refused.
+// A request of maxBody bytes is read; a longer one is rejected.
 func TestMaxBody(t *testing.T) {
 	c := serve(t, &fake{})
 	for over, status := range []int{http.StatusOK, http.StatusRequestEntityTooLarge} {
@@ -62,11 +62,11 @@ func TestMaxBody(t *testing.T) {
 	}
 }
 
-// No more traces are asked of the node than it keeps.
+// The server asks the node for at most MaxTraces traces.
 func TestMaxTraces(t *testing.T) {
 	c := serve(t, &fake{})
 	for asked, want := range map[int]uint64{1: 1, MaxTraces: MaxTraces, MaxTraces + 1: MaxTraces} {
-		require.NoError(t, c.Traces(t.Context(), asked, func(tr Trace) error { // its ID is the count asked for
+		require.NoError(t, c.Traces(t.Context(), asked, func(tr Trace) error { // its ID is the requested count
 			require.Equal(t, want, tr.ID)
 			return nil
 		}))
@@ -96,7 +96,7 @@ func TestMaxSocketPath(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-// What is written in one piece is sent in items of maxChunk bytes.
+// A large write is sent in items of maxChunk bytes.
 func TestMaxChunk(t *testing.T) {
 	var sizes []int
 	n, err := chunkWriter{func(item any) error {

@@ -15,7 +15,8 @@ import (
 
 // Client is the Backend of a daemon behind a unix socket. Safe for concurrent use.
 type Client struct {
-	// Advice is what a person can do when no daemon answers; it ends that error.
+	// Advice says what the user can do when no daemon answers. It is the end of that
+	// error.
 	Advice string
 
 	socket   string
@@ -23,9 +24,9 @@ type Client struct {
 	patience patience
 }
 
-// NewClient returns a client of the daemon at socket; it connects when used. However
-// long an operation may take, one of a daemon that answers nothing else meanwhile ends
-// after 15 s with ErrNoDaemon.
+// NewClient returns a client of the daemon at socket. It connects on first use. An
+// operation may take any time as long as the daemon answers other requests; otherwise it
+// fails after 15 s with ErrNoDaemon.
 func NewClient(socket string) *Client {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, socket) },
@@ -87,7 +88,8 @@ func (c *Client) transportError(ctx context.Context, op string, err error) error
 	return Errorf(CodeNoDaemon, "the daemon at %s went away during %s: %v", c.socket, op, err)
 }
 
-// isForeign reports whether err is of an answer that is whole but not of this protocol.
+// isForeign reports whether err comes from a complete answer that is not of this
+// protocol.
 func isForeign(err error) bool {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -95,10 +97,10 @@ func isForeign(err error) bool {
 }
 
 func (c *Client) foreign(op string) error {
-	return Errorf(CodeInternal, "the daemon at %s answered %s with something else than expected; is it of the same version?", c.socket, op)
+	return Errorf(CodeInternal, "the daemon at %s answered %s with an unexpected answer; is it of the same version?", c.socket, op)
 }
 
-// call does one operation with one answer; answer may be nil.
+// call runs an operation that has one answer; answer may be nil.
 func (c *Client) call(ctx context.Context, op string, args request, answer any) error {
 	ctx, done := c.attended(ctx, op)
 	defer done()
@@ -128,12 +130,12 @@ func decodeLine(lines *bufio.Scanner, l *line) error {
 	}
 	err := json.Unmarshal(lines.Bytes(), l)
 	if err != nil && !lines.Scan() {
-		return cmp.Or(lines.Err(), err) // the answer was cut in this line
+		return cmp.Or(lines.Err(), err) // the answer was truncated in this line
 	}
 	return err
 }
 
-// stream does one operation and calls item with each item of the answer.
+// stream runs an operation and calls item with each item of the answer.
 func (c *Client) stream(ctx context.Context, op string, args request, item func(json.RawMessage) error) error {
 	ctx, done := c.attended(ctx, op)
 	defer done()
@@ -161,7 +163,7 @@ func (c *Client) stream(ctx context.Context, op string, args request, item func(
 	}
 }
 
-// list does one operation and calls fn with each item of the answer.
+// list runs an operation and calls fn with each item of the answer.
 func list[T any](ctx context.Context, c *Client, op string, args request, fn func(T) error) error {
 	return c.stream(ctx, op, args, func(raw json.RawMessage) error {
 		var item T

@@ -7,10 +7,10 @@ import (
 	"net/http"
 )
 
-// Code tells errors apart across the socket.
+// Code identifies the kind of an error across the socket.
 type Code string
 
-// The codes, with the HTTP status each travels under.
+// The codes, each with its HTTP status.
 const (
 	CodeInvalid     Code = "invalid"
 	CodeNotFound    Code = "not_found"
@@ -35,32 +35,31 @@ var statuses = map[Code]int{
 }
 
 var (
-	// ErrInvalid is returned when an argument cannot be used.
+	// ErrInvalid is returned when an argument is invalid.
 	ErrInvalid = &Error{CodeInvalid, "invalid argument"}
 	// ErrNotFound is returned when the network has no such record or peer.
 	ErrNotFound = &Error{CodeNotFound, "not found"}
 	// ErrNoPeers is returned when no peer could be asked, or none has answered.
 	ErrNoPeers = &Error{CodeNoPeers, "no peers"}
-	// ErrTooLarge is returned when a key, value or request is over its bound.
+	// ErrTooLarge is returned when a key, value or request exceeds its bound.
 	ErrTooLarge = &Error{CodeTooLarge, "too large"}
 	// ErrBusy is returned when too many requests are in progress.
 	ErrBusy = &Error{CodeBusy, "too many requests in progress"}
-	// ErrTimeout is returned when the time given to a request has passed.
+	// ErrTimeout is returned when a request exceeds its time limit.
 	ErrTimeout = &Error{CodeTimeout, "timed out"}
-	// ErrUnsupported is returned when this node cannot do it.
+	// ErrUnsupported is returned when this node does not support the operation.
 	ErrUnsupported = &Error{CodeUnsupported, "not supported by this node"}
 	// ErrNoDaemon is returned when no daemon answers on the socket.
 	ErrNoDaemon = &Error{CodeNoDaemon, "no daemon reached"}
 )
 
-// Error is an error that keeps its code across the socket. Two are the same for
-// errors.Is if their codes are.
+// Error is an error that keeps its code across the socket. errors.Is compares only codes.
 type Error struct {
 	Code    Code   `json:"code"`
-	Message string `json:"message"` // for people, complete
+	Message string `json:"message"` // the complete text for users
 }
 
-// Errorf makes an Error.
+// Errorf returns an Error with a formatted message.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -74,7 +73,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// asError gives any error a code.
+// asError converts any error to an Error.
 func asError(err error) *Error {
 	var e *Error
 	switch {

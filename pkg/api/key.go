@@ -17,21 +17,21 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// rawKeyLen is the length in bytes of a base58 text that is a raw key without
-// further mark: a SHA2-256 digest.
+// rawKeyLen is the length in bytes of a raw key that may be written in base58 without a
+// prefix: a SHA2-256 digest.
 const rawKeyLen = 32
 
 // maxKeyText bounds a key's text in bytes: the longest key (1,024 bytes) in hex.
 const maxKeyText = 2*1024 + len("text:")
 
-// Prefixes that say how the rest of a key's text is to be read.
+// Prefixes that determine how the rest of a key's text is parsed.
 const (
 	prefixText = "text:"
 	prefixHex  = "hex:"
 	prefixB58  = "b58:"
 )
 
-// ParseKey reads a key as people write it and returns its bytes on the wire:
+// ParseKey parses the text form of a key and returns its bytes on the wire:
 //
 //	hex:..., b58:..., text:...   the bytes so written
 //	/pk/ID, /ipns/NAME           with the peer ID in binary; ipns://NAME too
@@ -42,9 +42,9 @@ const (
 //	base58 of exactly 32 bytes   those bytes
 //	anything else                its UTF-8 bytes
 //
-// Blanks around it are left out, except those after text:. Text that looks like a
-// CID, an IPNS name or a peer ID and is damaged is refused, not taken as text. The
-// error is an ErrInvalid.
+// Blanks around it are ignored, except those after text:. Text that looks like a damaged
+// CID, IPNS name or peer ID is rejected, not used as plain text. The error is an
+// ErrInvalid.
 func ParseKey(text string) ([]byte, error) {
 	text = strings.TrimLeftFunc(text, unicode.IsSpace)
 	if !strings.HasPrefix(text, prefixText) {
@@ -75,8 +75,8 @@ func ParseContentKey(text string) ([]byte, error) {
 	return key, err
 }
 
-// SortKeys returns keys by their place in the keyspace, each once, in the memory of
-// the slice it was given. Many keys are stored fastest in this order.
+// SortKeys sorts keys by their position in the keyspace, in place, and removes
+// duplicates. Many keys are stored fastest in this order.
 func SortKeys(keys [][]byte) [][]byte {
 	type placed struct {
 		at  kad.Key
@@ -133,7 +133,7 @@ func decoded(text, form string, decode func(string) ([]byte, error), rest string
 	return b, nil
 }
 
-// content reads the CID at the beginning of a path.
+// content parses the CID at the beginning of a path.
 func content(text, path string) ([]byte, error) {
 	if i := strings.IndexAny(path, "/?#"); i >= 0 {
 		path = path[:i]
@@ -145,7 +145,7 @@ func content(text, path string) ([]byte, error) {
 	return c.Hash(), nil
 }
 
-// namespaced turns the peer ID of /pk/ and /ipns/ keys from text to binary.
+// namespaced converts the peer ID of /pk/ and /ipns/ keys from text to binary.
 func namespaced(text string) ([]byte, error) {
 	for _, ns := range [...]string{"/pk/", "/ipns/"} {
 		name, ok := strings.CutPrefix(text, ns)
@@ -161,7 +161,7 @@ func namespaced(text string) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// bare reads what has no mark: a CID, a peer ID, a raw key or plain text.
+// bare parses text without a prefix: a CID, a peer ID, a raw key or plain text.
 func bare(text string) ([]byte, error) {
 	what := looksLike(text)
 	if what == aPeer {
@@ -185,11 +185,11 @@ func bare(text string) ([]byte, error) {
 }
 
 func damaged(text, what string, reason error) error {
-	return Errorf(CodeInvalid, "%q looks like %s, but %v; check it, or write text:%s to mean the words", text, what, reason, text)
+	return Errorf(CodeInvalid, "%q looks like %s, but %v; check it, or write text:%s to use it as plain text", text, what, reason, text)
 }
 
-// KeyText returns a text that ParseKey reads back to key: for people the best
-// of a peer ID, a CID, /namespace/..., plain text, base58 and hex.
+// KeyText returns a text that ParseKey parses back to key: the most readable of a peer
+// ID, a CID, /namespace/..., plain text, base58 and hex.
 func KeyText(key []byte) string {
 	for _, text := range candidates(key) {
 		if back, err := ParseKey(text); err == nil && bytes.Equal(back, key) {

@@ -87,7 +87,7 @@ func TestParseKey(t *testing.T) {
 		{"text:" + edPeer, words(edPeer)},
 		{"text:bafybad", words("bafybad")},
 		{"text:hex:zz", words("hex:zz")},
-		// Plain text, which is not to be mistaken for anything.
+		// Plain text, which must not be mistaken for another form.
 		{"/example/my-example-key", words("/example/my-example-key")},
 		{"/example/greeting", words("/example/greeting")},
 		{"my-content-identifier", words("my-content-identifier")},
@@ -132,7 +132,7 @@ func TestParseKeyRefuses(t *testing.T) {
 		"b58:0OIl":                        "not base58",
 		strings.Repeat("x", maxKeyText+1): "at most",
 
-		// A character that the base does not use.
+		// A character that the base does not have.
 		cidV1[:58] + "1":                    "looks like a CID, but character 59 is '1', which base32 does not use",
 		cidV1[:20] + "O" + cidV1[21:]:       "looks like a CID, but character 21 is 'O', which base32 does not use",
 		cidV0[:45] + "0":                    "looks like a CID, but character 46 is '0', which base58 does not use",
@@ -176,13 +176,13 @@ func TestParseKeyRefuses(t *testing.T) {
 		require.ErrorIs(t, err, ErrInvalid, text)
 		require.ErrorContains(t, err, says, text)
 		if strings.Contains(says, "looks like") {
-			require.ErrorContains(t, err, "text:"+text+" to mean the words")
+			require.ErrorContains(t, err, "text:"+text+" to use it as plain text")
 		}
 	}
 }
 
-// A CID has no checksum: of all texts that differ from one in a single character,
-// those that are valid are CIDs of other content, and no other is taken for text.
+// A CID has no checksum, so a text that differs from one in a single character may be a
+// valid CID of other content. All other such texts are rejected, not used as plain text.
 func TestOneWrongCharacter(t *testing.T) {
 	const chars = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_ "
 	for _, good := range []string{cidV0, cidV1, ipnsName, edPeer, secpPeer} {

@@ -10,23 +10,23 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// form is what a text is taken for by its beginning.
+// form is the form of a text, recognised by its prefix.
 type form struct {
 	prefix string
-	fold   bool // case does not matter: the base has one case only
+	fold   bool // case does not matter, because the base has only one case
 	what   string
 }
 
-// What a text may look like.
+// The forms of a text.
 const (
 	aCID  = "a CID"
 	aName = "an IPNS name"
 	aPeer = "a peer ID"
 )
 
-// forms are the beginnings of the CIDs, IPNS names and peer IDs in use. They are
-// long enough to be no words, and no longer, so that a typing error near the
-// beginning is noticed too.
+// forms are the prefixes of the CIDs, IPNS names and peer IDs in use. They are long
+// enough not to be words, and no longer, so that typing errors near the beginning are
+// detected too.
 var forms = [...]form{
 	{"Qm", false, aCID},       // version 0: SHA2-256; RSA peers
 	{"bafy", true, aCID},      // base32: dag-pb, dag-cbor
@@ -51,8 +51,8 @@ var forms = [...]form{
 	{"16Uiu", false, aPeer},   // secp256k1
 }
 
-// looksLike says what text begins like, or "" if it is plain text. A prefix alone, or
-// before anything but a letter or a digit, is plain text.
+// looksLike returns the form that text looks like, or "" if it is plain text. A prefix
+// that is not followed by a letter or a digit is plain text.
 func looksLike(text string) string {
 	for _, f := range forms {
 		rest, ok := strings.CutPrefix(text, f.prefix)
@@ -70,20 +70,20 @@ func isAlnum(r rune) bool {
 	return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// What is wrong with a text; bare and its callers say which text.
+// Errors of a text; bare and its callers add the text.
 var (
 	errPublicKey = errors.New("the public key in it is damaged")
 	errNoPeer    = errors.New("it is the CID of content")
 )
 
-// parseCID reads a CID that is written as its base writes it: others have a letter
-// in the wrong case, or lost bits at their end.
+// parseCID parses a CID. It accepts only the canonical form of the base: other forms have
+// a letter in the wrong case, or lost bits at their end.
 func parseCID(text string) (cid.Cid, error) {
 	c, err := cid.Decode(text)
 	if err != nil {
 		return cid.Undef, errors.New(damage(text))
 	}
-	if c.Version() > 0 { // version 0 has one way to write it
+	if c.Version() > 0 { // version 0 has only one form
 		base, err := cid.ExtractEncoding(text)
 		if err != nil {
 			return cid.Undef, errors.New(damage(text))
@@ -106,8 +106,8 @@ func checkPublicKey(id peer.ID) error {
 	return nil
 }
 
-// ParsePeer reads a peer ID: base58, or the CID that is its IPNS name. Blanks around
-// it are left out. The error is an ErrInvalid.
+// ParsePeer parses a peer ID: base58, or the CID that is its IPNS name. Blanks around it
+// are ignored. The error is an ErrInvalid.
 func ParsePeer(text string) (peer.ID, error) {
 	id, err := decodePeer(strings.TrimSpace(text))
 	if err != nil {
@@ -124,7 +124,7 @@ func decodePeer(text string) (peer.ID, error) {
 		return "", errNoPeer
 	case err != nil:
 		return "", cidErr
-	case cidErr != nil && !strings.HasPrefix(text, "1"): // base58 without a prefix is no CID
+	case cidErr != nil && !strings.HasPrefix(text, "1"): // base58 without a prefix is not a CID
 		return "", cidErr
 	}
 	return id, checkPublicKey(id)
@@ -146,7 +146,7 @@ var alphabets = map[byte]struct{ name, chars string }{
 
 const base58Chars = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// damage says for people what is wrong with a text that does not decode.
+// damage returns what is wrong with a text that does not decode, for users.
 func damage(text string) string {
 	if text == "" {
 		return "nothing is there"

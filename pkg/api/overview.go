@@ -2,8 +2,8 @@ package api
 
 import "time"
 
-// Overview is the state of a node as its status page and `top` show it. It names
-// no peer but the node itself.
+// Overview is the state of a node that its status page and `top` show. It names no peer
+// except the node itself.
 type Overview struct {
 	Taken     time.Time       `json:"taken"`
 	Identity  Identity        `json:"identity"`
@@ -14,7 +14,7 @@ type Overview struct {
 	Traffic   Traffic         `json:"traffic"`
 }
 
-// Bucket sums up the peers of one bucket.
+// Bucket is the summary of one bucket.
 type Bucket struct {
 	CPL      int `json:"cpl"`
 	Peers    int `json:"peers"`
@@ -26,12 +26,12 @@ type Bucket struct {
 type Sector struct {
 	Keys    int     `json:"keys"`
 	Overdue int     `json:"overdue"`
-	Active  int     `json:"active"` // in work
-	Left    float64 `json:"left"`   // of the cycle until due, the mean: 1 just renewed, 0 due
+	Active  int     `json:"active"` // being published
+	Left    float64 `json:"left"`   // mean share of the republish interval that is left: 1 just republished, 0 due
 }
 
-// Traffic counts since the start of the node. Rates are the reader's: two of them
-// and the time between.
+// Traffic counts since the start of the node. Readers compute rates from two of them and
+// the time between.
 type Traffic struct {
 	In        map[string]uint64      `json:"in"`  // requests of peers, by type
 	Out       map[string]uint64      `json:"out"` // requests to peers
@@ -46,6 +46,6 @@ type Traffic struct {
 type LookupCount struct {
 	Running int64  `json:"running"`
 	Done    uint64 `json:"done"`
-	Failed  uint64 `json:"failed"` // of Done: nobody answered, or nobody stored
+	Failed  uint64 `json:"failed"` // of Done: no peer answered, or no peer stored the record
 	TookMs  uint64 `json:"took_ms"`
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pipes is a listener within the process, so that a server and its clients can live
-// in virtual time. Connections that nobody accepts are those of a paused process.
+// pipes is a listener in this process, so that a server and its clients can run in
+// virtual time. Connections that are never accepted are like those of a paused process.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -46,7 +46,7 @@ func (p *pipes) client() *Client {
 	return c
 }
 
-// operations are one call of each operation that a command line waits for.
+// operations has one call of each operation that a command waits for.
 var operations = map[string]func(ctx context.Context, c *Client) error{
 	opIdentity:        func(ctx context.Context, c *Client) error { _, err := c.Identity(ctx); return err },
 	opStatus:          func(ctx context.Context, c *Client) error { _, err := c.Status(ctx); return err },
@@ -81,7 +81,7 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	opUnprovideAll: func(ctx context.Context, c *Client) error { _, err := c.UnprovideAll(ctx, [][]byte{{1}}); return err },
 }
 
-// A paused daemon takes connections, which the kernel does for it, and answers nothing.
+// The kernel accepts connections for a paused daemon, but the daemon does not answer.
 func TestPausedDaemon(t *testing.T) {
 	s := &Server{backend: &fake{}}
 	require.Len(t, operations, len(s.unaries())+len(s.streams()), "every operation is tried")
@@ -105,7 +105,7 @@ func TestPausedDaemon(t *testing.T) {
 // slow is a Backend whose lookups and backups take an hour.
 type slow struct {
 	fake
-	hangs atomic.Bool // the loop: Status does not answer
+	hangs atomic.Bool // the loop hangs: Status does not answer
 }
 
 func (s *slow) Status(ctx context.Context) (Status, error) {
@@ -136,8 +136,8 @@ func (s *slow) Backup(ctx context.Context, w io.Writer) error {
 
 func (s *slow) DebugBundle(ctx context.Context, w io.Writer) error { return s.Backup(ctx, w) }
 
-// Long work is waited for while the daemon answers other questions, and no longer. What
-// shows why a daemon hangs can be had from one that does.
+// The client waits for long operations while the daemon answers other requests, and no
+// longer. A daemon that hangs still answers the operations that show why it hangs.
 func TestLongWork(t *testing.T) {
 	for op, atHanging := range map[string]time.Duration{
 		opGet: 15 * time.Second, opBackup: 15 * time.Second, opDebugBundle: time.Hour,

@@ -7,10 +7,10 @@ import (
 
 // Bounds of the admin protocol.
 const (
-	// maxBody bounds a request in bytes: MaxKeys of 80 bytes in base64, or the
-	// largest value that may be configured (2 MiB).
+	// maxBody bounds a request in bytes. MaxKeys keys of 80 bytes in base64 fit, and so
+	// does the largest configurable value.
 	maxBody = 16 << 20
-	// MaxKeys bounds the keys of one request: two transactions of the store.
+	// MaxKeys bounds the keys of one request, to two transactions of the store.
 	MaxKeys = 8192
 	// maxChunk bounds one item of a backup in bytes.
 	maxChunk = 256 << 10
@@ -24,7 +24,7 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-// pathPrefix begins the path of every operation: POST /v1/<operation>.
+// pathPrefix is the prefix of the path of every operation: POST /v1/<operation>.
 const pathPrefix = "/v1/"
 
 // Operations.
@@ -72,7 +72,7 @@ type request struct {
 	Level     string        `json:"level,omitempty"`
 }
 
-// check refuses numbers below zero, which no operation has a meaning for.
+// check rejects negative numbers, which are invalid for every operation.
 func (r *request) check() error {
 	switch {
 	case r.Count < 0:
@@ -89,7 +89,7 @@ func (r *request) check() error {
 type line struct {
 	Item  json.RawMessage `json:"item,omitempty"`
 	Error *Error          `json:"error,omitempty"`
-	End   bool            `json:"end,omitempty"` // without it the stream was cut
+	End   bool            `json:"end,omitempty"` // without it the stream was truncated
 }
 
 // failure is the answer of an operation that failed before its first item.

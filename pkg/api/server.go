@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Server offers a Backend on a listener. Safe for concurrent use.
+// Server serves a Backend on a listener. Safe for concurrent use.
 type Server struct {
 	backend Backend
 	http    *http.Server
@@ -19,7 +19,7 @@ type Server struct {
 	done    chan struct{} // closed when Serve has returned
 }
 
-// NewServer starts to serve backend on l, which it closes at the end.
+// NewServer starts serving backend on l. Close closes l.
 func NewServer(l net.Listener, backend Backend, log *slog.Logger) *Server {
 	s := &Server{backend: backend, slots: make(chan struct{}, maxRequests), done: make(chan struct{})}
 	s.http = &http.Server{
@@ -31,14 +31,14 @@ func NewServer(l net.Listener, backend Backend, log *slog.Logger) *Server {
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the admin socket failed", "err", err)
+			log.Error("the admin socket failed and is closed", "err", err)
 		}
 	}()
 	return s
 }
 
-// Close stops the server: requests in progress may end until ctx does, then
-// they are cut.
+// Close stops the server. Requests in progress may finish until ctx ends; then their
+// connections are closed.
 func (s *Server) Close(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Server) Close(ctx context.Context) error {
 	return err
 }
 
-// unary is an operation with one answer, nil standing for an empty one.
+// unary is an operation with one answer; nil means an empty one.
 type unary func(ctx context.Context, r request) (any, error)
 
 // stream is an operation that answers with items.
@@ -78,8 +78,8 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// profiles serves the runtime's profiles under /debug/pprof/: here, where who may
-// administrate may look into the memory too, and on no other listener.
+// profiles serves the runtime's profiles under /debug/pprof/. They show the memory of the
+// process, so only the admin socket serves them.
 func (s *Server) profiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -88,7 +88,7 @@ func (s *Server) profiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
-// bounded takes a slot for the request and reads its arguments.
+// bounded takes a slot for the request and parses its arguments.
 func (s *Server) bounded(next func(http.ResponseWriter, *http.Request, request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -112,7 +112,7 @@ func (s *Server) bounded(next func(http.ResponseWriter, *http.Request, request))
 			writeFailure(w, err)
 			return
 		}
-		// The request has been read; what remains is bounded by its own writes.
+		// The request has been read; write timeouts bound the rest.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		next(w, r, args)
 	})
@@ -158,7 +158,7 @@ func (s *Server) unaries() map[string]unary {
 	}
 }
 
-// checkKeys refuses more keys than a request may have.
+// checkKeys rejects more keys than a request may have.
 func checkKeys(keys [][]byte) error {
 	if len(keys) > MaxKeys {
 		return Errorf(CodeTooLarge, "%d keys in one request; at most %d", len(keys), MaxKeys)
@@ -187,7 +187,7 @@ func (s *Server) streams() map[string]stream {
 	}
 }
 
-// chunkWriter sends what is written as items.
+// chunkWriter sends the bytes written to it as items.
 type chunkWriter struct{ emit func(any) error }
 
 // Write implements io.Writer.
@@ -206,7 +206,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client is gone if this fails
+	_ = json.NewEncoder(w).Encode(v) // it fails only if the client has disconnected
 }
 
 func writeFailure(w http.ResponseWriter, err error) {
@@ -214,7 +214,7 @@ func writeFailure(w http.ResponseWriter, err error) {
 	writeJSON(w, statuses[e.Code], failure{e})
 }
 
-// writeStream answers with JSON lines: the items as they come, then the end.
+// writeStream answers with JSON lines: the items as they arrive, then the end.
 func writeStream(w http.ResponseWriter, run func(emit func(any) error) error) {
 	rc := http.NewResponseController(w)
 	out := json.NewEncoder(w)

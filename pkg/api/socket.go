@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// socketMode lets the daemon's user and group administrate it.
+// socketMode gives access to the daemon's user and group.
 const socketMode = 0o660
 
 // maxSocketPath is the longest path of a unix socket in bytes (sun_path on
 // Linux: 108 with its final zero). A longer one is reached through its directory.
 const maxSocketPath = 107
 
-// ErrSocketInUse is returned when another process answers on the socket.
+// ErrSocketInUse is returned when another process listens on the socket.
 var ErrSocketInUse = errors.New("the admin socket is in use")
 
-// Listen opens the admin socket at path. A socket left by a dead process is
-// replaced. Close of the listener removes it.
+// Listen opens the admin socket at path. It replaces a socket that a dead process has
+// left. Closing the listener removes the socket.
 func Listen(path string) (net.Listener, error) {
 	short, dir, err := shorten(path)
 	if err != nil {
@@ -41,7 +41,7 @@ func listen(path, short string) (net.Listener, error) {
 		return nil, fmt.Errorf("%w: another process answers on %s; stop it or choose another path with api.socket", ErrSocketInUse, path)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {
-		return nil, fmt.Errorf("%s exists and is no socket; remove it or choose another path with api.socket", path)
+		return nil, fmt.Errorf("%s exists and is not a socket; remove it or choose another path with api.socket", path)
 	} else if err == nil {
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("stale admin socket: %w", err)
@@ -51,7 +51,7 @@ func listen(path, short string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin socket %s: %w", path, err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // listener.Close does, by the full path
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // listener.Close removes it, by the full path
 	if err := os.Chmod(path, socketMode); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("admin socket: %w", err)
@@ -69,8 +69,8 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 	return d.DialContext(ctx, "unix", short)
 }
 
-// shorten returns a path that fits into a socket address and leads to the same
-// place, and the directory it goes through, to be closed after use (or nil).
+// shorten returns a path of the same file that fits into a socket address. It also
+// returns the open directory that the path uses, or nil; the caller closes it after use.
 func shorten(path string) (string, *os.File, error) {
 	if len(path) <= maxSocketPath {
 		return path, nil, nil
@@ -82,7 +82,7 @@ func shorten(path string) (string, *os.File, error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)), dir, nil
 }
 
-// listener removes its socket by the path it was asked for.
+// listener removes its socket by the original path.
 type listener struct {
 	net.Listener
 	path string
@@ -93,7 +93,7 @@ type listener struct {
 func (l *listener) Close() error {
 	err := l.Listener.Close()
 	if err != nil {
-		return err // closed before: the path may be another's by now
+		return err // closed before: the path may belong to another process now
 	}
 	_ = os.Remove(l.path)
 	if l.dir != nil {

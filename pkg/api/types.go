@@ -6,49 +6,49 @@ import (
 	"time"
 )
 
-// Backend is what an administrator can ask of a node. Keys are binary, as on
-// the wire; see ParseKey. Safe for concurrent use. Its errors are *Error where
-// the caller can tell them apart.
+// Backend is the set of operations that an administrator can run on a node. Keys are
+// binary, as on the wire; see ParseKey. Implementations are safe for concurrent use.
+// Errors that callers need to distinguish are *Error.
 type Backend interface {
 	Identity(ctx context.Context) (Identity, error)
 	Status(ctx context.Context) (Status, error)
-	// Health says whether the node is well and whether it can be asked, as /healthz
-	// and /readyz do.
+	// Health reports whether the node is healthy and whether it is ready, like /healthz
+	// and /readyz.
 	Health(ctx context.Context) (Health, error)
-	// Overview returns what the status page and top show.
+	// Overview returns the data of the status page and of top.
 	Overview(ctx context.Context) (Overview, error)
 	// Table returns the routing table, nearest buckets last.
 	Table(ctx context.Context) ([]TablePeer, error)
 	// Peers returns the connected peers and those of the table.
 	Peers(ctx context.Context) ([]PeerInfo, error)
 
-	// Usage returns what each peer has cost this node, most bytes first.
+	// Usage returns the cost of each peer, most bytes first.
 	Usage(ctx context.Context) ([]PeerUsage, error)
 
-	// Put stores a value here and at the closest peers. With a ttl of 0 it gets
-	// the default lifetime and is republished until Unpublish; with another it
-	// ends after that. StoredAt may be 0: the node itself holds the value.
+	// Put stores a value here and at the closest peers. With a ttl of 0 it gets the
+	// default lifetime and is republished until Unpublish; otherwise it expires after ttl.
+	// StoredAt may be 0: then only this node has the value.
 	Put(ctx context.Context, key, value []byte, ttl time.Duration) (Stored, error)
 	// Get returns the best value found; quorum 0 means the default.
 	Get(ctx context.Context, key []byte, quorum int) (Value, error)
-	// Unpublish ends the republishing of a value.
+	// Unpublish stops republishing a value.
 	Unpublish(ctx context.Context, key []byte) error
-	// Provide announces that this node has key, now and every cycle.
+	// Provide announces that this node has key, now and at every republish interval.
 	Provide(ctx context.Context, key []byte) (Stored, error)
-	// ProvideLater keeps keys durably and leaves it to the schedule to announce them,
-	// now and every cycle. Keys that are announced already keep their schedule. At
-	// most MaxKeys.
+	// ProvideLater stores keys durably. The schedule announces them, now and at every
+	// republish interval. Keys that are already provided keep their schedule. At most
+	// MaxKeys.
 	ProvideLater(ctx context.Context, keys [][]byte) (HandedOver, error)
-	// Unprovide ends the announcements of key.
+	// Unprovide stops announcing key.
 	Unprovide(ctx context.Context, key []byte) error
-	// UnprovideAll ends the announcements of keys and returns how many of them were
-	// provided. At most MaxKeys.
+	// UnprovideAll stops announcing keys and returns how many of them were provided. At
+	// most MaxKeys.
 	UnprovideAll(ctx context.Context, keys [][]byte) (Removed, error)
-	// Provides calls fn with each published key, values too.
+	// Provides calls fn with each published key, including those of values.
 	Provides(ctx context.Context, fn func(Published) error) error
 
-	// FindProviders calls fn with each provider as it is found, at most count
-	// (0: the default). ErrNotFound if there is none.
+	// FindProviders calls fn with each provider as it is found, at most count (0: the
+	// default). The error is ErrNotFound if there is none.
 	FindProviders(ctx context.Context, key []byte, count int, fn func(Peer) error) error
 	FindPeer(ctx context.Context, peerID string) (Peer, error)
 	// Closest returns the k peers closest to key, the closest first.
@@ -57,20 +57,18 @@ type Backend interface {
 	Ping(ctx context.Context, target string) (Pong, error)
 
 	// Explain runs one of the lookups above, by its name (LookupGet and so on), and
-	// returns its story, whatever it found.
+	// returns its trace, whatever it found.
 	Explain(ctx context.Context, lookup string, key []byte) (Trace, error)
-	// Traces calls fn with the stories of the last queries, newest first, at most
-	// count.
+	// Traces calls fn with the traces of the last queries, newest first, at most count.
 	Traces(ctx context.Context, count int, fn func(Trace) error) error
 
 	RepublishStatus(ctx context.Context) (RepublishStatus, error)
 	// RepublishNow makes every published key due now, except those being published. It
-	// returns before they are published: RepublishStatus says how far that is.
+	// returns before they are published; RepublishStatus has the progress.
 	RepublishNow(ctx context.Context) error
 	// Backup writes a consistent copy of the database to w.
 	Backup(ctx context.Context, w io.Writer) error
-	// DebugBundle writes a tar.gz with what is needed to understand a node in
-	// trouble.
+	// DebugBundle writes a tar.gz with the data that is needed to diagnose a node.
 	DebugBundle(ctx context.Context, w io.Writer) error
 	// LogLevels returns the level of each subsystem, the root under "".
 	LogLevels(ctx context.Context) (map[string]string, error)
@@ -78,7 +76,7 @@ type Backend interface {
 	SetLogLevel(ctx context.Context, subsystem, level string) error
 }
 
-// Identity says who the node is.
+// Identity is the identity of the node.
 type Identity struct {
 	PeerID    string   `json:"peer_id"`
 	PublicKey string   `json:"public_key"` // base64 of the protobuf form
@@ -87,8 +85,8 @@ type Identity struct {
 	Protocol  string   `json:"protocol"`
 }
 
-// Health says whether a node is well. What is not ready may be well: a restart would
-// not help it.
+// Health is the health of a node. A node that is not ready may be healthy: a restart
+// would not help.
 type Health struct {
 	Healthy  bool   `json:"healthy"`
 	Problem  string `json:"problem,omitempty"` // why it is not healthy
@@ -104,11 +102,11 @@ type Status struct {
 	Serving         bool      `json:"serving"`        // in server mode now
 	Reachability    string    `json:"reachability"`   // public, private, unknown
 	UptimeSeconds   float64   `json:"uptime_seconds"` //
-	Starts          int64     `json:"starts"`         // of this data directory, with this one; 0: unknown
+	Starts          int64     `json:"starts"`         // of this data directory, including this one; 0: unknown
 	UncleanStarts   int64     `json:"unclean_starts"` // of them after a crash, a kill or a power cut
 	TablePeers      int       `json:"table_peers"`
 	VerifiedPeers   int       `json:"verified_peers"`
-	RestoredPeers   int       `json:"restored_peers"` // taken from the snapshot at start
+	RestoredPeers   int       `json:"restored_peers"` // loaded from the snapshot at start
 	ConnectedPeers  int       `json:"connected_peers"`
 	Queries         int       `json:"queries"` // running
 	NetworkSize     float64   `json:"network_size"`
@@ -117,16 +115,16 @@ type Status struct {
 	PublishedKeys   int64     `json:"published_keys"`
 	OverdueKeys     int       `json:"overdue_keys"`
 	DBBytes         int64     `json:"db_bytes"`
-	DBMaxBytes      int64     `json:"db_max_bytes"`             // 0: there is none
-	DBFill          float64   `json:"db_fill"`                  // of the room for new records, in the fullest file; at 1 they are refused
-	DBMost          int64     `json:"db_most_bytes"`            // size it can reach: db_max_bytes, or what the disk has room for if that is less
+	DBMaxBytes      int64     `json:"db_max_bytes"`             // 0: no limit
+	DBFill          float64   `json:"db_fill"`                  // used share of the space for new records, in the fullest file; at 1 they are refused
+	DBMost          int64     `json:"db_most_bytes"`            // size it can reach: db_max_bytes, or less if the disk does not have the space
 	DiskFree        int64     `json:"disk_free_bytes"`          // of the file system of the data directory
 	DiskTotal       int64     `json:"disk_total_bytes"`         // 0: unknown
-	DiskFullSince   time.Time `json:"disk_full_since,omitzero"` // zero: it is not full
-	Copies          int       `json:"db_copies"`                // files beside the database that a repair, a restore or a change of schema has put aside
+	DiskFullSince   time.Time `json:"disk_full_since,omitzero"` // zero: not full
+	Copies          int       `json:"db_copies"`                // files beside the database that a repair, a restore or a change of schema has set aside
 	CopiesBytes     int64     `json:"db_copies_bytes"`
-	// Refused counts by quota what others wanted stored since the start and a quota
-	// refused or cut; quotas without any are left out.
+	// Refused counts, by quota, the records that a quota has refused or truncated since
+	// the start. Quotas without any are left out.
 	Refused       map[string]int64 `json:"refused,omitempty"`
 	IsolatedSince time.Time        `json:"isolated_since,omitzero"` // no peer has answered since; zero: not isolated
 	LastSnapshot  time.Time        `json:"last_snapshot,omitzero"`
@@ -167,18 +165,18 @@ type TablePeer struct {
 	Group    string    `json:"group,omitempty"` // IP group counted for diversity
 }
 
-// Stored says where a record went.
+// Stored is the result of storing a record.
 type Stored struct {
-	StoredAt int       `json:"stored_at"` // other peers that took it
+	StoredAt int       `json:"stored_at"` // other peers that stored it
 	Sent     int       `json:"sent"`      // other peers it was sent to
 	Expires  time.Time `json:"expires,omitzero"`
 	TookMs   float64   `json:"took_ms"`
 }
 
-// Value is what a get found.
+// Value is the result of a Get.
 type Value struct {
 	Value      []byte    `json:"value"`
-	Responders int       `json:"responders"` // that hold this very value
+	Responders int       `json:"responders"` // that returned this value
 	Expires    time.Time `json:"expires,omitzero"`
 }
 
@@ -192,13 +190,13 @@ type Published struct {
 	Until time.Time `json:"until,omitzero"` // zero: until unpublished
 }
 
-// HandedOver says what became of keys given to ProvideLater.
+// HandedOver is the result of ProvideLater.
 type HandedOver struct {
 	New   int `json:"new"`
-	Known int `json:"known"` // provided already
+	Known int `json:"known"` // already provided
 }
 
-// Removed says how many keys UnprovideAll found.
+// Removed is the result of UnprovideAll.
 type Removed struct {
 	Keys int `json:"keys"`
 }
@@ -209,7 +207,7 @@ type Pong struct {
 	RTTMs  float64 `json:"rtt_ms"`
 }
 
-// RepublishStatus describes the renewal of published keys.
+// RepublishStatus describes the republishing of published keys.
 type RepublishStatus struct {
 	Keys           int       `json:"keys"`
 	Active         int       `json:"active"` // being published now
@@ -219,19 +217,20 @@ type RepublishStatus struct {
 	CycleSeconds   float64   `json:"cycle_seconds"`
 	NextDue        time.Time `json:"next_due,omitzero"`
 	LastSuccess    time.Time `json:"last_success,omitzero"`
-	Unannounced    int       `json:"unannounced"`    // keys of which no publication has succeeded yet
+	Unannounced    int       `json:"unannounced"`    // keys that have never been published successfully
 	Succeeded      uint64    `json:"succeeded"`      // publications since the start of the daemon
 	Failed         uint64    `json:"failed"`         // likewise; those that a caller cancelled are in neither
 	VerifiedPeers  int       `json:"verified_peers"` // without any, nothing is published
-	// LastErrors are of keys that have not been published since, newest first.
+	// LastErrors are the failures of keys that have not been published since, newest
+	// first.
 	LastErrors []PublishError `json:"last_errors,omitempty"`
 	Holders    Holders        `json:"holders"`
-	// Ended are the last publications that ended by themselves, newest first.
+	// Ended are the last publications that have ended by themselves, newest first.
 	Ended      []PublishEnd `json:"ended,omitempty"`
 	EndedTotal int          `json:"ended_total"` // since the start
 }
 
-// PublishEnd tells why a key is not published any more.
+// PublishEnd says why a key is no longer published.
 type PublishEnd struct {
 	Key    string    `json:"key"` // see KeyText
 	Kind   string    `json:"kind"`
@@ -239,15 +238,15 @@ type PublishEnd struct {
 	Reason string    `json:"reason"`
 }
 
-// Holders says by how many other peers the published keys are held, as far as they
-// were published or tried since the start.
+// Holders is how many other peers hold the published keys, of those published or tried
+// since the start.
 type Holders struct {
-	Keys       int `json:"keys"`        // of which it is known
-	Fewest     int `json:"fewest"`      // the smallest number of peers that took any of these keys when it was last tried
-	FewestKeys int `json:"fewest_keys"` // how many keys that number holds for
+	Keys       int `json:"keys"`        // keys with a known number
+	Fewest     int `json:"fewest"`      // the smallest number of peers that stored one of these keys at the last try
+	FewestKeys int `json:"fewest_keys"` // how many keys have that number
 }
 
-// PublishError tells why a key was not published when it was last tried.
+// PublishError says why a key was not published at the last try.
 type PublishError struct {
 	Key     string    `json:"key"` // see KeyText
 	Kind    string    `json:"kind"`

@@ -2,8 +2,8 @@ package api
 
 import "time"
 
-// PeerUsage is what one peer has cost this node since its start, or, with an empty
-// PeerID, what all peers that are no longer told apart have.
+// PeerUsage is the cost of one peer since the start of the node or, with an empty PeerID,
+// of all peers that are not counted separately.
 type PeerUsage struct {
 	PeerID        string            `json:"peer_id"`
 	Agent         string            `json:"agent,omitempty"` // as the peer says; anything may stand there
@@ -14,8 +14,8 @@ type PeerUsage struct {
 	BytesIn       uint64            `json:"bytes_in"` // content of its requests
 	BytesOut      uint64            `json:"bytes_out"`
 	BusyMs        float64           `json:"busy_ms"`        // from whole requests to written replies
-	RecordsStored uint64            `json:"records_stored"` // records taken from it, renewals included
-	RecordsHeld   int64             `json:"records_held"`   // provider records here that name it, those of before the start too; -1: the store cannot say
+	RecordsStored uint64            `json:"records_stored"` // records stored for it, republished ones included
+	RecordsHeld   int64             `json:"records_held"`   // provider records here that name it, including those from before the start; -1: unknown
 	First         time.Time         `json:"first,omitzero"`
 	Last          time.Time         `json:"last,omitzero"`
 }

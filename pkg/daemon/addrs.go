@@ -17,14 +17,14 @@ import (
 var (
 	// ErrAddr is returned for text that is not a usable multiaddr.
 	ErrAddr = errors.New("bad address")
-	// ErrPortTaken is returned when another socket listens where we should.
+	// ErrPortTaken is returned when another socket listens on the address.
 	ErrPortTaken = errors.New("port taken")
-	// ErrNoListener is returned when none of the addresses can be listened on.
+	// ErrNoListener is returned when the node cannot listen on any of the addresses.
 	ErrNoListener = errors.New("no address to listen on")
 )
 
-// ParseBootstrap reads full multiaddrs, with /p2p/<peer ID>, and merges those of
-// one peer. The error names each that cannot be used.
+// ParseBootstrap parses full multiaddrs, with /p2p/<peer ID>, and merges those of the
+// same peer. The error names each bad one.
 func ParseBootstrap(addrs []string) ([]peer.AddrInfo, error) {
 	var all []ma.Multiaddr
 	var errs []error
@@ -45,7 +45,7 @@ func ParseBootstrap(addrs []string) ([]peer.AddrInfo, error) {
 	return inOrder(infos, all), nil
 }
 
-// inOrder sorts infos, which come from a map, as their addresses were given.
+// inOrder sorts infos, which come from a map, in the order of the given addresses.
 func inOrder(infos []peer.AddrInfo, addrs []ma.Multiaddr) []peer.AddrInfo {
 	byID := make(map[peer.ID]peer.AddrInfo, len(infos))
 	for _, ai := range infos {
@@ -72,14 +72,14 @@ func checkBootstrap(text string) *config.ValueError {
 	rest, id := peer.SplitAddr(a)
 	switch {
 	case id == "":
-		return &config.ValueError{Value: text, Problem: "lacks the peer ID", Advice: "append /p2p/<peer ID>"}
+		return &config.ValueError{Value: text, Problem: "has no peer ID", Advice: "append /p2p/<peer ID>"}
 	case rest == nil:
 		return &config.ValueError{Value: text, Problem: "is a peer ID without an address", Advice: "put for instance /ip4/192.0.2.1/tcp/4011 before it"}
 	}
 	return nil
 }
 
-// cause drops the repetition of the whole address that multiaddr's errors begin with.
+// cause removes the address from the start of multiaddr's errors.
 func cause(err error) string {
 	text := err.Error()
 	if i := strings.LastIndex(text, `": `); i >= 0 {
@@ -88,8 +88,8 @@ func cause(err error) string {
 	return text
 }
 
-// Check finds what config.Validate cannot: addresses that libp2p does not take, and
-// listeners that overlap.
+// Check returns the violations that config.Validate cannot find: addresses that libp2p
+// does not accept, and listeners that overlap.
 func Check(c *config.Config) config.Violations {
 	var found config.Violations
 	each := func(key string, list []string, check func(string) *config.ValueError) {
@@ -116,11 +116,11 @@ func parseAddr(text string) (ma.Multiaddr, error) {
 	return a, nil
 }
 
-// readAddr reads a multiaddr; the error shows an example of one.
+// readAddr parses a multiaddr. The error shows an example of one.
 func readAddr(text, example string) (ma.Multiaddr, *config.ValueError) {
 	a, err := ma.NewMultiaddr(text)
 	if err != nil {
-		return nil, &config.ValueError{Value: text, Problem: "is no multiaddr (" + cause(err) + ")", Advice: "write for instance " + example}
+		return nil, &config.ValueError{Value: text, Problem: "is not a multiaddr (" + cause(err) + ")", Advice: "write for instance " + example}
 	}
 	return a, nil
 }
@@ -134,14 +134,14 @@ func checkListen(text string) *config.ValueError {
 	a, err := readAddr(text, localAddr)
 	if err == nil && !served(a) {
 		return &config.ValueError{
-			Value: text, Problem: "is neither TCP nor QUIC alone",
-			Advice: "this node serves nothing else; write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1",
+			Value: text, Problem: "is neither plain TCP nor QUIC",
+			Advice: "this node supports no other transport; write /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1",
 		}
 	}
 	return err
 }
 
-// served reports whether a transport of newHost listens on an address, all of it.
+// served reports whether a transport of newHost listens on exactly this address.
 func served(a ma.Multiaddr) bool {
 	if len(a) < 2 || !manet.IsThinWaist(head(a)) {
 		return false
@@ -164,8 +164,8 @@ func head(a ma.Multiaddr) ma.Multiaddr {
 	return a
 }
 
-// WithPort sets the port of each listen address. What is no multiaddr stays, for
-// Check to complain of.
+// WithPort sets the port of each listen address. It leaves invalid addresses unchanged,
+// so that Check reports them.
 func WithPort(listen []string, port int) []string {
 	out := make([]string, len(listen))
 	for i, text := range listen {
@@ -180,9 +180,9 @@ func WithPort(listen []string, port int) []string {
 	return out
 }
 
-// listenable tries each address for a moment and returns those that this machine
-// has. libp2p would start with a part of them, and over TCP even beside another
-// process of the same user (it sets SO_REUSEPORT).
+// listenable briefly listens on each address and returns those that this machine has.
+// libp2p alone would start with some of them, and over TCP even if another process of the
+// same user listens there (it sets SO_REUSEPORT).
 func listenable(listen []string) (usable []ma.Multiaddr, skipped []error, err error) {
 	for _, text := range listen {
 		a, err := parseAddr(text)

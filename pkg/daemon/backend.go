@@ -27,19 +27,18 @@ type Backend struct {
 	node *node.Node
 	logs *Logs
 	open []string // namespaces without a validator
-	// usage counts what each peer has asked, totals sums up all requests and queries; nil:
-	// they are not counted. held tells how many records name each peer; it is there if
-	// usage is.
+	// usage counts the cost of each peer, totals all requests and queries; nil: not
+	// counted. held returns how many records each peer has here; it is set if usage is.
 	usage  *usage.Account
 	held   func([]kad.PeerID) ([]int, error)
 	totals func() metrics.Totals
-	// health asks the process around the node; nil: there is none.
+	// health returns the health of the daemon; nil: this is no daemon.
 	health func(context.Context) api.Health
-	// describe adds what the process around the node knows; nil: nothing.
+	// describe adds the daemon's part of the status; nil: this is no daemon.
 	describe func(*api.Status)
-	// bundle lists the files of a debug bundle; nil: there is none.
+	// bundle returns the files of a debug bundle; nil: not supported.
 	bundle func() []bundleFile
-	// backup writes a copy of the database; nil: there is none.
+	// backup writes a copy of the database; nil: there is no database.
 	backup func(io.Writer) (int64, error)
 }
 
@@ -320,7 +319,7 @@ func (b *Backend) Backup(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// whileAsked fails writes once the one who asked is gone.
+// whileAsked fails writes once the caller has gone.
 type whileAsked struct {
 	ctx context.Context
 	w   io.Writer

@@ -17,7 +17,7 @@ import (
 // ErrUnreachable is returned when none of the bootstrap peers could be used.
 var ErrUnreachable = errors.New("no bootstrap peer could be reached")
 
-// unreachable lists why each bootstrap peer failed.
+// unreachable returns an ErrUnreachable that lists why each bootstrap peer failed.
 func unreachable(failures []error) error {
 	lines := make([]string, len(failures))
 	for i, err := range failures {
@@ -26,8 +26,8 @@ func unreachable(failures []error) error {
 	return fmt.Errorf("%w:%s", ErrUnreachable, strings.Join(lines, ""))
 }
 
-// DialFailure is the error of a bootstrap peer on one line: the peer, then each address
-// with its reason.
+// DialFailure formats the error of a bootstrap peer on one line: the peer, then each
+// address with its reason.
 func DialFailure(err error) string {
 	var dial *rpc.DialError
 	if errors.As(err, &dial) {
@@ -36,15 +36,15 @@ func DialFailure(err error) string {
 	return plain(err)
 }
 
-// bootstrapResult is what became of the bootstrap peers at start.
+// bootstrapResult is the result of dialling the bootstrap peers at start.
 type bootstrapResult struct {
 	done    chan struct{} // closed once the rest is set
 	reached []peer.ID
 	failed  []error
 }
 
-// reachBootstrap waits until the node has asked its bootstrap peers, or has found
-// restored ones and need not, and logs each failure.
+// reachBootstrap waits until the node has dialled its bootstrap peers, or does not need
+// them because restored peers answer. It logs each failure.
 func (d *Daemon) reachBootstrap(ctx context.Context) {
 	defer close(d.bootstrap.done)
 	peers, _ := ParseBootstrap(d.config.Network.Bootstrap) // checked at start
@@ -62,14 +62,14 @@ func (d *Daemon) reachBootstrap(ctx context.Context) {
 		}
 	}
 	for _, err := range failed {
-		d.log.Warn("bootstrap peer not reached; it will be tried again while the table is low", "err", DialFailure(err))
+		d.log.Warn("bootstrap peer not reached; the node retries it while the routing table is low", "err", DialFailure(err))
 	}
-	d.log.Info("bootstrap peers asked", "reached", len(d.bootstrap.reached), "of", len(peers))
+	d.log.Info("bootstrap peers dialled", "reached", len(d.bootstrap.reached), "of", len(peers))
 }
 
-// Bootstrapped waits until the bootstrap peers were asked and returns those reached
-// and why the others were not. ErrUnreachable, with each failure, if there were
-// some and none was reached.
+// Bootstrapped waits until the bootstrap peers have been dialled. It returns the peers
+// reached and the errors of the others. The error is ErrUnreachable, with each failure,
+// if there are bootstrap peers and none was reached.
 func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []error, err error) {
 	select {
 	case <-d.bootstrap.done:
@@ -84,19 +84,19 @@ func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []
 }
 
 // WaitForPeer waits until the node has joined its network (node.Joined). It gives up when
-// the bootstrap peers have been dialled and no peer is left to ask for joinQuiet.
+// the bootstrap peers have been dialled and there has been no peer to ask for joinQuiet.
 func (d *Daemon) WaitForPeer(ctx context.Context) error { return waitForPeer(ctx, d.node) }
 
 const (
 	// joinQuiet is how long a connected node waits for a peer to ask before it gives up: a
 	// peer may register the protocol after it was identified (py-libp2p's demo).
 	joinQuiet = 3 * time.Second
-	// joinLook is how often it looks whether there is one.
+	// joinLook is how often WaitForPeer checks whether there is one.
 	joinLook = 100 * time.Millisecond
 )
 
-// waitForPeer gives up when the first attempt is over and no peer has been left to ask for
-// joinQuiet.
+// waitForPeer gives up when the first attempt is over and there has been no peer to ask
+// for joinQuiet.
 func waitForPeer(ctx context.Context, n *node.Node) error {
 	if _, err := n.Bootstrapped(ctx); err != nil {
 		return fmt.Errorf("dialling the bootstrap peers: %w", err)
@@ -128,8 +128,8 @@ func isAsking(n *node.Node) bool {
 	return l.Probes+l.Candidates > 0
 }
 
-// errNotSpoken is why a connected peer is of no use.
-var errNotSpoken = errors.New("none of them speaks it")
+// errNotSpoken is the reason that a connected peer is not usable.
+var errNotSpoken = errors.New("none of the connected peers supports it")
 
 func nobodyAnswers(n *node.Node, why error) error {
 	return fmt.Errorf("connected, but no peer answers %s: %w; is it the right network (network.protocol_prefix)?", n.Protocol(), why)

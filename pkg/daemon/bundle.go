@@ -17,12 +17,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// bundleStep bounds the making of one file of a bundle: what hangs is what the
-// bundle is to show, and the other files must come all the same.
+// bundleStep bounds the time for one file of a bundle. A bundle is often made because
+// something hangs, and it must contain the other files.
 const bundleStep = 10 * time.Second
 
 // bundleText goes into each bundle.
-const bundleText = `A picture of a holdfast daemon, made by "holdfast debug bundle".
+const bundleText = `The state of a holdfast daemon, saved by "holdfast debug bundle".
 
 goroutines.txt  what each goroutine is doing      heap.pb.gz    memory in use (go tool pprof)
 status.json     how the node is doing             overview.json buckets, traffic, renewal
@@ -36,13 +36,13 @@ addresses of peers, keys that were looked up, and paths of this machine. NAME.er
 stands for a file that could not be made.
 `
 
-// bundleFile is one file of a bundle.
+// bundleFile is one file of a debug bundle.
 type bundleFile struct {
 	name  string
 	write func(ctx context.Context, w io.Writer) error
 }
 
-// bundle lists the files of a bundle. The first ones need nothing of the node, which
+// bundle returns the files of a debug bundle. The first ones do not need the node, which
 // may hang.
 func (d *Daemon) bundle() []bundleFile {
 	b := d.backend
@@ -102,7 +102,7 @@ func (d *Daemon) bundleProcess(ctx context.Context, w io.Writer) error {
 
 func (d *Daemon) bundleMetrics(_ context.Context, w io.Writer) error {
 	families, err := d.metrics.Gatherer().Gather()
-	for _, f := range families { // what could be gathered
+	for _, f := range families { // the families that were gathered, in spite of an error
 		if _, err := expfmt.MetricFamilyToText(w, f); err != nil {
 			return err
 		}
@@ -133,12 +133,12 @@ func writeBundle(ctx context.Context, w io.Writer, now time.Time, files []bundle
 	return zip.Close()
 }
 
-// makeFile returns a file's name and content, those of its error if it fails or
-// takes too long.
+// makeFile returns a file's name and content. If the file fails or takes too long, it
+// returns a file with the error.
 func makeFile(ctx context.Context, f bundleFile) (name string, data []byte) {
 	ctx, cancel := context.WithTimeout(ctx, bundleStep)
 	defer cancel()
-	made := make(chan []byte, 1) // a file that hangs keeps its buffer to itself
+	made := make(chan []byte, 1) // a file that hangs keeps its own buffer
 	err := within(ctx, func() error {
 		var buf bytes.Buffer
 		err := f.write(ctx, &buf)
@@ -156,7 +156,7 @@ func makeFile(ctx context.Context, f bundleFile) (name string, data []byte) {
 // DebugBundle implements api.Backend.
 func (b *Backend) DebugBundle(ctx context.Context, w io.Writer) error {
 	if b.bundle == nil {
-		return api.Errorf(api.CodeUnsupported, "this node lives for one command; ask a daemon")
+		return api.Errorf(api.CodeUnsupported, "this node runs for one command only; ask a daemon")
 	}
 	return writeBundle(ctx, whileAsked{ctx, w}, time.Now(), b.bundle())
 }

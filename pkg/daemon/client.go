@@ -17,8 +17,8 @@ import (
 // dial and one probe, ten seconds each.
 const joinTimeout = 20 * time.Second
 
-// clientListen lets a short-lived node be reached while it lives: a provider
-// record without addresses is refused by others.
+// clientListen makes a short-lived node reachable while it runs, because peers refuse a
+// provider record without addresses.
 var clientListen = []string{"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"}
 
 // Client is a short-lived client-mode node in this process with a random
@@ -29,8 +29,8 @@ type Client struct {
 	node *node.Node
 }
 
-// StartClient joins the network that c and the bootstrap addresses describe.
-// ErrUnreachable lists why each of them failed if none could be reached.
+// StartClient joins the network that c and the bootstrap addresses describe. If none of
+// them could be reached, the error is an ErrUnreachable that lists why.
 func StartClient(ctx context.Context, c config.Config, bootstrap []string, logs *Logs) (*Client, error) {
 	peers, err := ParseBootstrap(bootstrap)
 	if err != nil {
@@ -58,7 +58,7 @@ func newClient(c config.Config, logs *Logs) (*Client, error) {
 	gate := rpc.NewGate(nil)
 	hc := hostSettings(&c)
 	hc.key, hc.listen, hc.gate = key, listen, gate
-	hc.announce = nil // those of the daemon's ports
+	hc.announce = nil // they have the daemon's ports
 	h, err := newHost(hc)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,7 @@ package daemon
 
 import "golang.org/x/sys/unix"
 
-// monotonicUsec is CLOCK_MONOTONIC in microseconds.
+// monotonicUsec returns CLOCK_MONOTONIC in microseconds.
 func monotonicUsec() int64 {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {

@@ -2,5 +2,5 @@
 
 package daemon
 
-// monotonicUsec is of use to systemd only.
+// monotonicUsec returns 0: only systemd needs it.
 func monotonicUsec() int64 { return 0 }

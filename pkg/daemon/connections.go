@@ -17,9 +17,9 @@ var (
 	_ network.Notifiee    = (*connections)(nil)
 )
 
-// connections is libp2p's connection manager with limits that may change at run
-// time: it is replaced, and the new one is told of the connections that are open.
-// Safe for concurrent use.
+// connections is libp2p's connection manager with limits that can change at run time. A
+// change replaces the manager, and the new one gets the open connections. Safe for
+// concurrent use.
 type connections struct {
 	options []basic.Option
 
@@ -41,8 +41,8 @@ func newConnections(low, high int, options ...basic.Option) (*connections, error
 	return c, c.limit(low, high)
 }
 
-// limit has connections closed down to low once there are more than high. Each of
-// those open has its minute of grace again.
+// limit sets the limits: when there are more than high connections, they are closed down
+// to low. The minute of grace of each open connection starts again.
 func (c *connections) limit(low, high int) error {
 	c.mu.Lock()
 	if c.low == low && c.high == high {
@@ -64,8 +64,8 @@ func (c *connections) limit(low, high int) error {
 	return last.Close()
 }
 
-// hand tells a new connection manager what the present one knows of peers that are
-// connected or protected.
+// hand copies the tags and protections of connected or protected peers to a new
+// connection manager.
 func (c *connections) hand(next *basic.BasicConnMgr) {
 	for conn := range c.open {
 		next.Notifee().Connected(nil, conn)
@@ -80,7 +80,7 @@ func (c *connections) hand(next *basic.BasicConnMgr) {
 	}
 }
 
-// with runs f on the present connection manager, which is not replaced meanwhile.
+// with runs f on the current connection manager, which is not replaced meanwhile.
 func (c *connections) with(f func(*basic.BasicConnMgr)) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -155,8 +155,8 @@ func (c *connections) GetTagInfo(id peer.ID) (info *connmgr.TagInfo) {
 	return info
 }
 
-// TrimOpenConns implements connmgr.ConnManager. It closes connections, which the
-// network tells of here: the lock must be free meanwhile.
+// TrimOpenConns implements connmgr.ConnManager. It closes connections, and the network
+// then calls Disconnected, so the lock must be free meanwhile.
 func (c *connections) TrimOpenConns(ctx context.Context) { c.manager().TrimOpenConns(ctx) }
 
 // CheckLimit implements connmgr.ConnManager.

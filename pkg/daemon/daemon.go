@@ -28,13 +28,13 @@ import (
 const (
 	StateStarting = "starting"
 	StateReady    = "ready"
-	StateIsolated = "isolated" // ready, and no peer answers
+	StateIsolated = "isolated" // ready, but no peer answers
 	StateStopping = "stopping"
 )
 
-// Bounds of the steps of Close; together they are under ten seconds.
+// Bounds of the steps of Close. Their sum is under ten seconds.
 const (
-	closeRequests = 500 * time.Millisecond // those in progress on one of three listeners; twice that until it is closed
+	closeRequests = 500 * time.Millisecond // requests in progress on one of three listeners; closing it may take twice that
 	closeNode     = 4 * time.Second
 	closeHost     = time.Second
 	closeStore    = 1500 * time.Millisecond
@@ -44,13 +44,15 @@ const (
 type Options struct {
 	Loaded *config.Loaded
 	Logs   *Logs
-	// Getenv gives the directories of systemd and of the user. Nil: os.Getenv.
+	// Getenv returns the variables with the directories of systemd and of the user. Nil:
+	// os.Getenv.
 	Getenv func(string) string
 	// Reload reads the configuration again, from the same places.
 	Reload func() (*config.Loaded, error)
 }
 
-// Daemon is a running node with all that belongs to it. Safe for concurrent use.
+// Daemon is a running node with its database, sockets and background work. Safe for
+// concurrent use.
 type Daemon struct {
 	options Options
 	config  config.Config
@@ -78,7 +80,7 @@ type Daemon struct {
 	cancel     context.CancelFunc
 	background sync.WaitGroup
 	bootstrap  bootstrapResult
-	refused    atomic.Value // string: why the last reload was refused, if it was
+	refused    atomic.Value // string: why the last reload was rejected, or ""
 
 	mu     sync.Mutex // serialises Reload
 	loaded *config.Loaded
@@ -134,7 +136,7 @@ func (d *Daemon) startNode() error {
 		return err
 	}
 	for _, s := range skipped {
-		d.log.Info("address not available on this machine", "err", s)
+		d.log.Info("listen address not available on this machine", "err", s)
 	}
 	gate, holes := rpc.NewGate(nil), newBlackHoles()
 	hc := hostSettings(&d.config)
@@ -144,7 +146,7 @@ func (d *Daemon) startNode() error {
 		return err
 	}
 	d.onClose("libp2p", closeHost, d.host.Close)
-	if open := d.host.Network().ListenAddresses(); len(open) < len(listen) { // libp2p is content with one
+	if open := d.host.Network().ListenAddresses(); len(open) < len(listen) { // libp2p starts with one
 		return fmt.Errorf("network.listen: libp2p listens on %s only, not on all of %s", open, listen)
 	}
 	d.log.Info("identity", "peer_id", d.host.ID().String(), "created", created)
@@ -196,8 +198,8 @@ func (d *Daemon) startAPI() error {
 	return nil
 }
 
-// ready tells the world and starts the background work. It does not wait for
-// bootstrap peers: the first node of a network has none.
+// ready notifies systemd and starts the background work. It does not wait for bootstrap
+// peers, because the first node of a network has none.
 func (d *Daemon) ready() {
 	d.state.Store(StateReady)
 	d.background.Go(func() { d.reachBootstrap(d.ctx) })
@@ -208,7 +210,7 @@ func (d *Daemon) ready() {
 	d.log.Info("ready", "took", time.Since(d.started).Round(time.Millisecond).String())
 }
 
-// onClose notes how to undo a step of Start.
+// onClose registers how to undo a step of Start.
 func (d *Daemon) onClose(name string, bound time.Duration, do func() error) {
 	d.stops = append(d.stops, stop{name, bound, do})
 }
@@ -243,7 +245,7 @@ func (d *Daemon) undo() error {
 				errs = append(errs, fmt.Errorf("close %s: %w", s.name, err))
 			}
 		case <-time.After(s.bound):
-			d.log.Error("a part did not stop in time and is left behind", "part", s.name, "after", s.bound.String())
+			d.log.Error("a part did not stop in time; stopping without it", "part", s.name, "after", s.bound.String())
 			errs = append(errs, fmt.Errorf("%s did not stop within %s", s.name, s.bound))
 		}
 	}
@@ -252,14 +254,14 @@ func (d *Daemon) undo() error {
 	return errors.Join(errs...)
 }
 
-// Addrs returns the full addresses others can dial, with /p2p/<peer ID>.
+// Addrs returns the full addresses that peers can dial, with /p2p/<peer ID>.
 func (d *Daemon) Addrs() []string { return listenAddrs(d.host, d.config.Network.Announce) }
 
 // ID returns the peer ID.
 func (d *Daemon) ID() peer.ID { return d.host.ID() }
 
-// Host returns the libp2p host, for protocols beside the DHT. They may dial public
-// addresses, and private ones that a peer of the network has told: see rpc.Gate.
+// Host returns the libp2p host, for other protocols than the DHT. They may dial public
+// addresses, and private ones that a peer of the network has sent: see rpc.Gate.
 func (d *Daemon) Host() host.Host { return d.host }
 
 // Records returns the store that requests are answered from.
@@ -268,7 +270,7 @@ func (d *Daemon) Records() records.Store { return d.store }
 // Backend returns the admin interface within this process.
 func (d *Daemon) Backend() *Backend { return d.backend }
 
-// describe adds to a status what the node does not know.
+// describe adds the daemon's part to a node's status.
 func (d *Daemon) describe(s *api.Status) {
 	if state, _ := d.state.Load().(string); state != StateReady {
 		s.State = state

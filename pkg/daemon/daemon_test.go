@@ -224,7 +224,7 @@ func TestClientOfAnotherNetwork(t *testing.T) {
 	o, _ := options(t, t.TempDir(), config.Setting{Key: "network.protocol_prefix", Value: "/two"})
 	begun := time.Now()
 	_, err := StartClient(t.Context(), o.Loaded.Config, d.Addrs()[:1], o.Logs)
-	require.ErrorContains(t, err, "no peer answers /two/kad/1.0.0: none of them speaks it")
+	require.ErrorContains(t, err, "no peer answers /two/kad/1.0.0: none of the connected peers supports it")
 	require.Less(t, time.Since(begun), joinTimeout)
 }
 
@@ -287,7 +287,7 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 	require.ErrorContains(t, err, "stuck did not stop within 10ms")
 	require.ErrorContains(t, err, "close first: sad")
 	require.Equal(t, []string{"first"}, order)
-	require.Contains(t, logs.String(), "left behind")
+	require.Contains(t, logs.String(), "stopping without it")
 }
 
 func TestStepsOfCloseAreUnderTenSeconds(t *testing.T) {

@@ -4,7 +4,7 @@ package daemon
 
 import "syscall"
 
-// descriptors returns the file descriptors libp2p may count on.
+// descriptors returns how many file descriptors libp2p may use.
 func descriptors() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

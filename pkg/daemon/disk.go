@@ -14,30 +14,30 @@ import (
 )
 
 const (
-	// diskEvery is how often the free space of the disk is looked at. A write that
-	// fails is noticed at once.
+	// diskEvery is how often the free space of the disk is read. A write that fails is
+	// noticed at once.
 	diskEvery = 10 * time.Second
 	// diskLeast is the free space, in bytes, below which the disk counts as full: a
 	// commit writes up to a few MiB at once.
 	diskLeast = 4 << 20
-	// diskTry is how much the disk must take before it no longer counts as full, so that
-	// one at the limit does not change between full and not full all the time.
+	// diskTry is how much must fit on the disk before it no longer counts as full, in
+	// bytes. It is above diskLeast so that the state does not flap at the limit.
 	diskTry = 2 * diskLeast
 )
 
-// diskOf is what a diskWatch asks: a *storage.DB.
+// diskOf is the part of a *storage.DB that a diskWatch uses.
 type diskOf interface {
 	DiskSpace() (storage.DiskSpace, error)
 	TryWrite(size int) error
 }
 
-// diskWatch knows whether the disk of the data directory is full, and says so in the
-// log when that changes. It is the storage.Observer of the database, and passes on
-// what it observes. Safe for concurrent use.
+// diskWatch tracks whether the disk of the data directory is full, and logs each change.
+// It is the storage.Observer of the database, and passes on every call. Safe for
+// concurrent use.
 type diskWatch struct {
 	storage.Observer
 	log    *slog.Logger
-	failed chan struct{} // has one element when a write found no space
+	failed chan struct{} // has one element after a write found no space
 	since  atomic.Pointer[time.Time]
 }
 
@@ -83,8 +83,9 @@ func (w *diskWatch) run(ctx context.Context, disk diskOf) {
 	}
 }
 
-// check looks at the disk; refused: it has just refused a write. That a small write
-// has succeeded since is no sign of recovery, so the disk is asked to take a larger one.
+// check updates the state. refused means that a write has just found no space. A small
+// write that has succeeded since does not prove that there is space, so check tries to
+// allocate more.
 func (w *diskWatch) check(disk diskOf, refused bool) {
 	space, err := disk.DiskSpace()
 	low := err == nil && space.Known() && space.Free < diskLeast
@@ -92,11 +93,11 @@ func (w *diskWatch) check(disk diskOf, refused bool) {
 	case !w.full() && (refused || low):
 		now := time.Now()
 		w.since.Store(&now)
-		w.log.Warn("the disk is full: new records are refused and nothing can be published until there is space; reads go on", spaceOf(space)...)
+		w.log.Warn("the disk is full: new records are refused and nothing can be published until there is space; reads continue", spaceOf(space)...)
 	case w.full() && !refused && !low && disk.TryWrite(diskTry) == nil:
 		since := w.fullSince()
 		w.since.Store(nil)
-		w.log.Info("the disk has space again: records are taken as before", append(spaceOf(space), "full_for", time.Since(since).Round(time.Second).String())...)
+		w.log.Info("the disk has space again: records are accepted", append(spaceOf(space), "full_for", time.Since(since).Round(time.Second).String())...)
 	}
 }
 
@@ -104,7 +105,7 @@ func spaceOf(s storage.DiskSpace) []any { return []any{"free_bytes", s.Free, "di
 
 func (d *Daemon) diskRemark() string { return d.disk.remark(d.store) }
 
-// remark says in a line what is wrong with a disk that is full; empty: nothing is.
+// remark returns a line that says that the disk is full, or "" if it is not.
 func (w *diskWatch) remark(disk diskOf) string {
 	since := w.fullSince()
 	if since.IsZero() {

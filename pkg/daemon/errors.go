@@ -14,12 +14,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// codes says how errors of the node travel to an administrator. The first that fits
-// counts.
+// codes maps the errors of the node to codes of the admin API. The first match counts.
 var codes = []struct {
 	err  error
 	code api.Code
-	says string // to an administrator; empty: what the error says
+	says string // message to the administrator; empty: the error's own
 }{
 	{node.ErrNotFound, api.CodeNotFound, ""},
 	{records.ErrNotFound, api.CodeNotFound, ""},
@@ -33,11 +32,11 @@ var codes = []struct {
 	{dht.ErrBusy, api.CodeBusy, "too many queries are running; try again later"},
 	{storage.ErrDiskFull, api.CodeInternal, "the disk of the database is full"},
 	{records.ErrFull, api.CodeInternal, "the database is full (storage.max_bytes)"},
-	{storage.ErrFailed, api.CodeInternal, "the database takes no writes until the daemon is restarted; its log says why"},
+	{storage.ErrFailed, api.CodeInternal, "the database accepts no writes until the daemon is restarted; its log says why"},
 	{context.DeadlineExceeded, api.CodeTimeout, ""},
 }
 
-// nodeError gives an error of the node its code.
+// nodeError converts an error of the node to one with its code.
 func nodeError(err error) error {
 	if err == nil {
 		return nil
@@ -56,8 +55,8 @@ func nodeError(err error) error {
 	return err
 }
 
-// noPeers says why nobody could be asked. An empty table wants bootstrap peers; one
-// whose peers are silent does not.
+// noPeers returns an error that says why no peer could be asked. An empty table needs
+// bootstrap peers; a table whose peers do not answer does not.
 func (b *Backend) noPeers() error {
 	known := b.node.Status().TablePeers
 	if known == 0 {
@@ -67,7 +66,7 @@ func (b *Backend) noPeers() error {
 		english.Plural(known, "peer", ""))
 }
 
-// lookupError is nodeError for what asks the network.
+// lookupError is nodeError for operations that ask the network.
 func (b *Backend) lookupError(err error) error {
 	if errors.Is(err, node.ErrNoPeers) {
 		return b.noPeers()
@@ -75,7 +74,7 @@ func (b *Backend) lookupError(err error) error {
 	return nodeError(err)
 }
 
-// keyError says which key an error is about.
+// keyError converts an error of the node to one that names the key.
 func (b *Backend) keyError(key []byte, err error) error {
 	if err == nil {
 		return nil
@@ -89,7 +88,7 @@ func (b *Backend) keyError(key []byte, err error) error {
 	case e.Code == api.CodeNotFound:
 		return api.Errorf(e.Code, "nothing found under key %s", api.KeyText(key))
 	case errors.Is(err, node.ErrInvalidKey):
-		return api.Errorf(e.Code, "the key %s is in no namespace that this network takes (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", api.KeyText(key), strings.Join(b.namespaces(), ", "))
+		return api.Errorf(e.Code, "the key %s is in no namespace that this network accepts (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", api.KeyText(key), strings.Join(b.namespaces(), ", "))
 	case errors.Is(err, node.ErrKeyLength):
 		return api.Errorf(e.Code, "the key %s has %d bytes; a provider key has 1 to %d", api.KeyText(key), len(key), records.MaxKeyLen)
 	}
@@ -110,10 +109,10 @@ func (b *Backend) peerError(target string, err error) error {
 	return b.lookupError(err)
 }
 
-// plain puts a message on one line: libp2p lists failed dials on lines of their own.
+// plain puts a message on one line, because libp2p lists failed dials on separate lines.
 func plain(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-// namespaces are those of value keys that the node takes.
+// namespaces returns the namespaces of value keys that the node accepts.
 func (b *Backend) namespaces() []string {
 	return append([]string{"pk", "ipns"}, b.open...)
 }

@@ -17,11 +17,11 @@ import (
 // package on the way.
 func TestNodeErrorOfTheStore(t *testing.T) {
 	for says, cause := range map[string]error{
-		"too many writes wait for the database; try again later":                       records.ErrBusy,
-		"too many queries are running; try again later":                                dht.ErrBusy,
-		"the disk of the database is full":                                             fmt.Errorf("%w: %w", records.ErrFull, storage.ErrDiskFull),
-		"the database is full (storage.max_bytes)":                                     records.ErrFull,
-		"the database takes no writes until the daemon is restarted; its log says why": storage.ErrFailed,
+		"too many writes wait for the database; try again later":                         records.ErrBusy,
+		"too many queries are running; try again later":                                  dht.ErrBusy,
+		"the disk of the database is full":                                               fmt.Errorf("%w: %w", records.ErrFull, storage.ErrDiskFull),
+		"the database is full (storage.max_bytes)":                                       records.ErrFull,
+		"the database accepts no writes until the daemon is restarted; its log says why": storage.ErrFailed,
 	} {
 		err := fmt.Errorf("node: publish: %w", fmt.Errorf("storage: publish: %w", cause))
 		var e *api.Error

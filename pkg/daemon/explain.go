@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// lookups are those that can be explained.
+// lookups are the lookups that can be explained.
 var lookups = map[string]dht.QueryKind{
 	api.LookupGet:           dht.FindValue,
 	api.LookupFindProviders: dht.FindProviders,
@@ -24,7 +24,7 @@ var lookups = map[string]dht.QueryKind{
 func (b *Backend) Explain(ctx context.Context, lookup string, key []byte) (api.Trace, error) {
 	kind, ok := lookups[lookup]
 	if !ok {
-		return api.Trace{}, api.Errorf(api.CodeInvalid, "%q is no lookup; lookups are get, find-providers, find-peer and closest", lookup)
+		return api.Trace{}, api.Errorf(api.CodeInvalid, "%q is not a lookup; lookups are get, find-providers, find-peer and closest", lookup)
 	}
 	t, err := b.node.Explain(ctx, kind, key)
 	if err != nil {
@@ -85,7 +85,7 @@ func (b *Backend) apiStep(t *dht.Trace, s *dht.Step) api.TraceStep {
 	return out
 }
 
-// milliseconds is a duration for people and JSON, to the microsecond.
+// milliseconds returns a duration in milliseconds, rounded to the microsecond.
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }

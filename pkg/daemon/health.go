@@ -15,11 +15,11 @@ import (
 
 var (
 	errDraining      = errors.New("stopping")
-	errDeaf          = errors.New("none of the listeners is open any more")
+	errDeaf          = errors.New("no listener is open any more")
 	errBootstrapping = errors.New("the routing table is empty and no bootstrap peer has been asked yet")
 )
 
-// healthProbe is a key that nobody stores; reading it proves the database alive.
+// healthProbe is a key that is never stored. Reading it proves that the database answers.
 var healthProbe = []byte("/health/probe")
 
 // Healthy reports whether the database and the node's loop answer and a listener
@@ -35,16 +35,16 @@ func (d *Daemon) Healthy(ctx context.Context) error {
 		if _, err := d.store.Value(time.Now(), healthProbe); err != nil && !errors.Is(err, records.ErrNotFound) {
 			return fmt.Errorf("database: %w", err)
 		}
-		d.node.Status() // asks the loop
+		d.node.Status() // waits for the loop
 		if len(d.host.Network().ListenAddresses()) == 0 {
-			return errDeaf // libp2p drops a listener that fails
+			return errDeaf // libp2p closes a listener that fails
 		}
 		return nil
 	})
 }
 
-// Ready reports whether the node can be asked: healthy, its table restored or
-// bootstrap tried, and not isolated.
+// Ready reports whether the node is ready: it is healthy, its table was restored or
+// bootstrap was tried, and it is not isolated.
 func (d *Daemon) Ready(ctx context.Context) error {
 	if err := d.Healthy(ctx); err != nil {
 		return err
@@ -52,8 +52,8 @@ func (d *Daemon) Ready(ctx context.Context) error {
 	return d.joined()
 }
 
-// joined reports whether the table was restored or bootstrap tried, and the node is not
-// isolated.
+// joined reports whether the table was restored or bootstrap was tried, and the node is
+// not isolated.
 func (d *Daemon) joined() error {
 	s := d.node.Status()
 	if !s.Bootstrapped {
@@ -66,7 +66,7 @@ func (d *Daemon) joined() error {
 	return nil
 }
 
-// health is both for the admin socket. It takes no longer than the answer over HTTP.
+// health returns both for the admin socket. It takes no longer than over HTTP.
 func (d *Daemon) health(ctx context.Context) api.Health {
 	ctx, cancel := context.WithTimeout(ctx, webTimeout)
 	defer cancel()
@@ -79,7 +79,8 @@ func (d *Daemon) health(ctx context.Context) api.Health {
 	return api.Health{Healthy: true, Ready: true}
 }
 
-// within runs f until ctx ends; f is then left to itself.
+// within runs f, and returns when f or ctx ends. f continues in its goroutine if ctx ends
+// first.
 func within(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()

@@ -21,12 +21,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
-// hostConfig is what a libp2p host is made of.
+// hostConfig configures a libp2p host.
 type hostConfig struct {
 	key      crypto.PrivKey
 	listen   []ma.Multiaddr // empty: only dials
 	announce []string
-	security []string    // names, the preferred one first
+	security []string    // by name, the preferred one first
 	protocol protocol.ID // of the DHT
 	limits   config.Limits
 	mapPort  bool                  // ask the router for a port mapping
@@ -59,7 +59,7 @@ func newHost(c hostConfig) (host.Host, error) {
 	return h, nil
 }
 
-// closeUnlessUsed closes what no host has taken over.
+// closeUnlessUsed closes c if no host has taken it over.
 func closeUnlessUsed(err *error, c io.Closer) {
 	if *err != nil {
 		c.Close()
@@ -78,7 +78,7 @@ func (c *hostConfig) options() ([]libp2p.Option, error) {
 		libp2p.UserAgent(Agent()),
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.DisableRelay(), // servers are reached directly; clients come by themselves
+		libp2p.DisableRelay(), // servers are reached directly, and clients connect themselves
 		libp2p.ConnectionGater(c.gate),
 		libp2p.MultiaddrResolver(c.gate),
 	}
@@ -132,7 +132,8 @@ func fullAddrs(id peer.ID, addrs []ma.Multiaddr) []string {
 	return out
 }
 
-// addrRank puts what most others can dial first: IPv4 before IPv6, TCP before QUIC.
+// addrRank ranks the addresses that most peers can dial first: IPv4 before IPv6, TCP
+// before QUIC.
 func addrRank(a ma.Multiaddr) int {
 	rank := 0
 	if hasProtocol(a, ma.P_UDP) {
@@ -144,8 +145,8 @@ func addrRank(a ma.Multiaddr) int {
 	return rank
 }
 
-// listenAddrs returns the full addresses the host listens on, those announced
-// instead of them if there are any.
+// listenAddrs returns the full addresses that the host announces: the announce addresses
+// if there are any, otherwise the addresses it listens on.
 func listenAddrs(h host.Host, announce []string) []string {
 	if len(announce) > 0 {
 		return fullAddrs(h.ID(), h.Addrs())

@@ -20,14 +20,14 @@ import (
 const IdentityFile = "identity.key"
 
 var (
-	// ErrIdentity is returned when the key's file cannot be used. It is never
-	// replaced: the node's peer ID hangs on it.
+	// ErrIdentity is returned when the key's file cannot be used. The file is never
+	// replaced, because it determines the node's peer ID.
 	ErrIdentity = errors.New("cannot use the identity")
-	// ErrIdentityExists is returned by SaveIdentity when another key is there.
+	// ErrIdentityExists is returned by SaveIdentity when the directory has another key.
 	ErrIdentityExists = errors.New("the data directory has another identity")
 )
 
-// NewIdentity makes a random Ed25519 key.
+// NewIdentity generates a random Ed25519 key.
 func NewIdentity() (crypto.PrivKey, error) {
 	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
@@ -36,8 +36,8 @@ func NewIdentity() (crypto.PrivKey, error) {
 	return key, nil
 }
 
-// SeededIdentity makes the Ed25519 key of a number. Anybody can make the same
-// one: it is for tests and examples.
+// SeededIdentity derives an Ed25519 key from a number. Anyone can derive the same key, so
+// it is only for tests and examples.
 func SeededIdentity(seed int64) (crypto.PrivKey, error) {
 	sum := sha256.Sum256([]byte("holdfast identity seed " + strconv.FormatInt(seed, 10)))
 	key, err := crypto.UnmarshalEd25519PrivateKey(ed25519.NewKeyFromSeed(sum[:]))
@@ -47,8 +47,8 @@ func SeededIdentity(seed int64) (crypto.PrivKey, error) {
 	return key, nil
 }
 
-// LoadIdentity reads the key from $CREDENTIALS_DIRECTORY, where systemd puts
-// secrets, or from the data directory. fs.ErrNotExist if neither has one.
+// LoadIdentity reads the key from $CREDENTIALS_DIRECTORY, where systemd puts secrets, or
+// from the data directory. The error is fs.ErrNotExist if neither has one.
 func LoadIdentity(dir string, getenv func(string) string) (crypto.PrivKey, error) {
 	return readIdentity(identityPath(dir, getenv))
 }
@@ -63,7 +63,7 @@ func identityPath(dir string, getenv func(string) string) string {
 	return filepath.Join(dir, IdentityFile)
 }
 
-// HasIdentity reports whether there is a key for a daemon on dir.
+// HasIdentity reports whether LoadIdentity finds a key.
 func HasIdentity(dir string, getenv func(string) string) bool {
 	return exists(identityPath(dir, getenv))
 }
@@ -72,7 +72,7 @@ func HasIdentity(dir string, getenv func(string) string) bool {
 // owner may read it. systemd protects the one in $CREDENTIALS_DIRECTORY.
 func openIdentity(dir string) (mode fs.FileMode, open bool) {
 	info, err := os.Stat(filepath.Join(dir, IdentityFile))
-	if err != nil || runtime.GOOS == "windows" { // which has other rights than those of the mode
+	if err != nil || runtime.GOOS == "windows" { // Windows does not have Unix file modes
 		return 0, false
 	}
 	mode = info.Mode().Perm()
@@ -91,9 +91,9 @@ func readIdentity(path string) (crypto.PrivKey, error) {
 	return key, nil
 }
 
-// SaveIdentity writes the key into the data directory, which then survives a
-// crash at any instant. The same key may be saved again; another one is refused
-// with ErrIdentityExists.
+// SaveIdentity writes the key into the data directory durably; a crash at any time leaves
+// no partial file. The same key may be saved again; another key is rejected with
+// ErrIdentityExists.
 func SaveIdentity(dir string, key crypto.PrivKey) error {
 	path := filepath.Join(dir, IdentityFile)
 	if old, err := readIdentity(path); err == nil && old.Equals(key) {
@@ -113,13 +113,13 @@ func SaveIdentity(dir string, key crypto.PrivKey) error {
 	return giveBack(dir)
 }
 
-// writeFile makes path with data, mode 0600, wholly or not at all.
+// writeFile creates path with data and mode 0600, completely or not at all.
 func writeFile(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // no longer there once renamed
+	defer os.Remove(f.Name()) // it does not exist after the rename
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
@@ -139,7 +139,7 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// identity returns the key of the data directory, made now if there is none.
+// identity returns the key of the data directory. It creates one if there is none.
 func identity(dir string, getenv func(string) string) (key crypto.PrivKey, created bool, err error) {
 	key, err = LoadIdentity(dir, getenv)
 	if !errors.Is(err, fs.ErrNotExist) {

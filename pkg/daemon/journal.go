@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// journal begins each line with its priority, <3> for an error, which journald
-// takes off again: `journalctl -p warning` then finds what matters
-// (sd-daemon(3)). Safe for concurrent use.
+// journal writes the priority at the start of each line, <3> for an error, so that
+// `journalctl -p warning` works. journald removes it (sd-daemon(3)). Safe for concurrent
+// use.
 type journal struct {
 	w io.Writer
 
@@ -35,7 +35,7 @@ func (j *journal) handle(ctx context.Context, h slog.Handler, r slog.Record) err
 	return h.Handle(ctx, r)
 }
 
-// priority is the syslog priority of a level.
+// priority returns the syslog priority of a level.
 func priority(level slog.Level) byte {
 	switch {
 	case level >= slog.LevelError:

@@ -4,5 +4,5 @@ package daemon
 
 import "io"
 
-// onJournal: only Linux has systemd's journal.
+// onJournal returns false: only Linux has systemd's journal.
 func onJournal(io.Writer, string) bool { return false }

@@ -11,17 +11,17 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// listener is one socket that the configuration asks for.
+// listener is one socket of the configuration.
 type listener struct {
-	key, text string // where it is configured, and as what
+	key, text string // the key, and its text
 	network   string // "tcp" or "udp"
 	addr      netip.Addr
 	port      string
-	dual      bool // an unspecified address of either family takes both
+	dual      bool // an unspecified address of either family listens on both
 }
 
-// listeners returns those of the configuration that can be compared: names, and
-// addresses that are wrong in another way, are left out.
+// listeners returns the listeners of the configuration that can be compared. It skips
+// host names and addresses that are invalid for another reason.
 func listeners(c *config.Config) []listener {
 	var all []listener
 	for _, text := range c.Network.Listen {
@@ -34,7 +34,7 @@ func listeners(c *config.Config) []listener {
 		}
 		all = appendListener(all, listener{key: "network.listen", text: text, network: network[:len("tcp")]}, hostport)
 	}
-	// net.Listen takes both families for an unspecified address of either.
+	// net.Listen listens on both families for an unspecified address of either.
 	for _, l := range []listener{
 		{key: "metrics.listen", text: c.Metrics.Listen, network: "tcp", dual: true},
 		{key: "routing_api.listen", text: c.RoutingAPI.Listen, network: "tcp", dual: true},
@@ -65,7 +65,7 @@ func appendListener(all []listener, l listener, hostport string) []listener {
 	return append(all, l)
 }
 
-// takes reports whether l takes an address of the other listener too.
+// takes reports whether l listens on the address of the other listener too.
 func (l *listener) takes(other *listener) bool {
 	switch {
 	case l.network != other.network || l.port != other.port || l.port == "0":
@@ -76,7 +76,7 @@ func (l *listener) takes(other *listener) bool {
 	return l.addr == other.addr
 }
 
-// checkListeners finds listeners of which only one can have the address.
+// checkListeners returns the violations of listeners that need the same address.
 func checkListeners(c *config.Config) config.Violations {
 	var found config.Violations
 	all := listeners(c)
@@ -86,7 +86,7 @@ func checkListeners(c *config.Config) config.Violations {
 				found = append(found, config.Violation{
 					Key:    l.key,
 					What:   fmt.Sprintf("has %s, which overlaps with %s of %s", l.text, other.text, other.key),
-					Detail: "give each an address or a port of its own",
+					Detail: "give each its own address or port",
 				})
 			}
 		}

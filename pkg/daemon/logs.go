@@ -16,13 +16,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// libp2pLogs is the subsystem above all of go-libp2p's: "libp2p/swarm2".
+// libp2pLogs is the parent of go-libp2p's subsystems, such as "libp2p/swarm2".
 const libp2pLogs = "libp2p"
 
-// Logs writes logs with a level for each subsystem that can change at run time.
-// Strings from other peers are safe to log: what is not printable is escaped. A
-// message that repeats itself is written ten times a minute. Safe for concurrent
-// use.
+// Logs writes logs with a level for each subsystem, which can change at run time. Strings
+// from other peers are safe to log, because unprintable characters are escaped. A
+// repeated message is written at most ten times a minute. Safe for concurrent use.
 type Logs struct {
 	inner   slog.Handler
 	journal *journal // nil: w is not systemd's journal
@@ -34,7 +33,8 @@ type Logs struct {
 }
 
 // NewLogs writes to w: format is "text" or "json", levels as in log.level. If w is
-// the journal, it is told each line's priority, and not the time, which it knows.
+// systemd's journal, lines have a priority and no time, because the journal adds the time
+// itself.
 func NewLogs(w io.Writer, format, levels string) (*Logs, error) {
 	return newLogs(w, onJournal(w, os.Getenv("JOURNAL_STREAM")), format, levels)
 }
@@ -60,13 +60,13 @@ func (l *Logs) Logger(subsystem string) *slog.Logger {
 	return slog.New(h).With("subsystem", subsystem)
 }
 
-// CaptureLibp2p sends go-libp2p's own logs here. It is global to the process and
-// must come before the first libp2p log.
+// CaptureLibp2p sends go-libp2p's own logs to l. It applies to the whole process and must
+// be called before the first libp2p log.
 func (l *Logs) CaptureLibp2p() {
 	gologshim.SetDefaultHandler(&logHandler{logs: l, inner: l.inner, subsystem: libp2pLogs})
 }
 
-// SetAll replaces all levels by a text as in log.level.
+// SetAll replaces all levels. text has the form of log.level.
 func (l *Logs) SetAll(text string) error {
 	root, levels, err := config.ParseLevels(text)
 	if err != nil {
@@ -79,7 +79,7 @@ func (l *Logs) SetAll(text string) error {
 	return nil
 }
 
-// Set sets the level of one subsystem, or with "" that of all.
+// Set sets the level of one subsystem, or of all if subsystem is "".
 func (l *Logs) Set(subsystem, text string) error {
 	level, err := config.ParseLevel(text)
 	if err != nil {
@@ -108,7 +108,7 @@ func (l *Logs) Levels() map[string]string {
 	return out
 }
 
-// level returns that of the subsystem, of the one above it, or of the root.
+// level returns the level of the subsystem, of its parent, or of the root.
 func (l *Logs) level(subsystem string) slog.Level {
 	levels := *l.levels.Load()
 	if level, ok := levels[subsystem]; ok {
@@ -120,7 +120,7 @@ func (l *Logs) level(subsystem string) slog.Level {
 	return levels[""]
 }
 
-// logHandler knows its subsystem. Immutable.
+// logHandler is the slog.Handler of one subsystem. Immutable.
 type logHandler struct {
 	logs      *Logs
 	inner     slog.Handler
@@ -132,8 +132,7 @@ func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= h.logs.level(h.subsystem)
 }
 
-// Handle implements slog.Handler. What is asked for with level debug is written
-// however often it comes.
+// Handle implements slog.Handler. Debug messages are never suppressed as repeated.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelInfo {
 		ok, leftOut := h.logs.repeats.allow(repeatKind{h.subsystem, r.Message, r.Level}, r.Time)
@@ -151,8 +150,8 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.inner.Handle(ctx, r)
 }
 
-// WithAttrs implements slog.Handler. go-libp2p names its subsystem by the
-// attribute "logger".
+// WithAttrs implements slog.Handler. go-libp2p names its subsystem in the attribute
+// "logger".
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	subsystem := h.subsystem
 	for _, a := range attrs {

@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxLogText bounds one string in a log line, in bytes: an error of libp2p lists
-// every address it dialled, and what a peer says may be as long as it likes.
+// maxLogText bounds one string in a log line, in bytes. An error of libp2p lists every
+// address that it dialled, and text from a peer may have any length.
 const maxLogText = 2048
 
-// replaceAttr makes what came from other peers safe in a log, whoever reads it,
-// and leaves out the time where the reader adds its own.
+// replaceAttr escapes text from other peers, and drops the time if the reader of the log
+// adds its own.
 func replaceAttr(timeless bool) func([]string, slog.Attr) slog.Attr {
 	return func(groups []string, a slog.Attr) slog.Attr {
 		if timeless && a.Key == slog.TimeKey && len(groups) == 0 {
@@ -31,8 +31,8 @@ func replaceAttr(timeless bool) func([]string, slog.Attr) slog.Attr {
 	}
 }
 
-// logText escapes what is not printable, such as orders to a terminal, line breaks
-// and marks that turn the direction of text, and cuts what is too long.
+// logText escapes unprintable characters, such as terminal escapes, line breaks and text
+// direction marks, and truncates long text.
 func logText(s string) string {
 	cut := ""
 	if len(s) > maxLogText {
@@ -59,5 +59,6 @@ func logText(s string) string {
 	return b.String() + cut
 }
 
-// notForLogs is also true for the mark of invalid UTF-8.
+// notForLogs reports whether r must be escaped: it is unprintable or the mark of invalid
+// UTF-8.
 func notForLogs(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }

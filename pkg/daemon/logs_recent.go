@@ -41,7 +41,7 @@ func (r *recent) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// dump writes the lines, each behind the time it was logged at.
+// dump writes the lines, each with the time at which it was logged.
 func (r *recent) dump(w io.Writer) error {
 	r.mu.Lock()
 	lines := append([]recentLine(nil), r.lines...)
@@ -56,7 +56,7 @@ func (r *recent) dump(w io.Writer) error {
 	return nil
 }
 
-// tee writes to both; what the log itself says of success counts.
+// tee writes to both and returns the result of the log.
 type tee struct {
 	kept *recent
 	log  io.Writer

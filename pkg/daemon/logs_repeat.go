@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Bounds of repetition: a message of a subsystem is written so often in a window,
-// whatever its attributes are; what comes beyond is counted.
+// Bounds of repetition: a message of a subsystem is written at most repeatBurst times in
+// a window, whatever its attributes. Further ones are only counted.
 const (
 	repeatBurst  = 10
 	repeatWindow = time.Minute
-	// repeatKinds bounds the messages that are told apart: a few hundred are in the
-	// program and its libraries.
+	// repeatKinds bounds the messages that are counted separately. The program and its
+	// libraries have a few hundred.
 	repeatKinds = 1024
 )
 
@@ -29,13 +29,13 @@ type repeatKind struct {
 }
 
 type repeat struct {
-	since   time.Time // begin of the window
+	since   time.Time // start of the window
 	count   int       // in the window
-	leftOut int       // of count
+	leftOut int       // how many of count were suppressed
 }
 
-// allow reports whether a message may be written, and how many before it were left
-// out since the last one.
+// allow reports whether a message may be written, and how many have been suppressed since
+// the last one.
 func (r *repeats) allow(k repeatKind, now time.Time) (ok bool, leftOut int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,7 +57,8 @@ func (r *repeats) allow(k repeatKind, now time.Time) (ok bool, leftOut int) {
 	return true, leftOut
 }
 
-// makeRoom forgets messages whose window is over, all of them if none is. mu is held.
+// makeRoom removes messages whose window is over, or all messages if there are none. The
+// caller holds mu.
 func (r *repeats) makeRoom(now time.Time) {
 	if len(r.seen) >= repeatKinds {
 		maps.DeleteFunc(r.seen, func(_ repeatKind, x *repeat) bool { return now.Sub(x.since) >= repeatWindow })

@@ -15,30 +15,29 @@ import (
 )
 
 const (
-	// statusEvery is how often the line that `systemctl status` shows is brought up to
-	// date.
+	// statusEvery is how often the line that `systemctl status` shows is updated.
 	statusEvery = 5 * time.Second
-	// extendEvery is how often a long step of the start asks systemd for extendBy
-	// more time, up to extendLimit: what takes longer hangs.
+	// extendEvery is how often a long step of the start asks systemd for extendBy more
+	// time, up to extendLimit: a step that takes longer hangs.
 	extendEvery = 20 * time.Second
 	extendBy    = time.Minute
 	extendLimit = time.Hour
 )
 
-// notify tells systemd a state; without NOTIFY_SOCKET it does nothing.
+// notify sends a state to systemd. Without NOTIFY_SOCKET it does nothing.
 func notify(log *slog.Logger, state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
 		log.Warn("systemd could not be notified", "state", state, "err", err)
 	}
 }
 
-// notifyStatus sets the line that `systemctl status` shows. A line break in it
-// would begin another message to systemd.
+// notifyStatus sets the line that `systemctl status` shows. It replaces line breaks,
+// because they would start another message to systemd.
 func notifyStatus(log *slog.Logger, format string, args ...any) {
 	notify(log, "STATUS="+strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
 }
 
-// extending runs f; while it lasts, tell asks systemd for more time.
+// extending runs f and meanwhile asks systemd for more time with tell.
 func extending(tell func(state string), f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -56,7 +55,7 @@ func extending(tell func(state string), f func() error) error {
 	}
 }
 
-// tellStatus keeps systemd told how the node does, until ctx ends.
+// tellStatus keeps the status line of systemd up to date until ctx ends.
 func (d *Daemon) tellStatus(ctx context.Context) {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return
@@ -80,7 +79,7 @@ func (d *Daemon) tellStatus(ctx context.Context) {
 	}
 }
 
-// doing says in a line how the node does.
+// doing returns the state of the node in a line.
 func (d *Daemon) doing() string {
 	s := d.node.Status()
 	role := "asking only"
@@ -99,8 +98,8 @@ func (d *Daemon) doing() string {
 	return text
 }
 
-// notifyReloading begins a reload; READY=1 ends it. systemd wants the monotonic
-// clock with it (sd_notify(3), RELOADING=1).
+// notifyReloading announces a reload; READY=1 ends it. systemd needs the monotonic clock
+// with it (sd_notify(3), RELOADING=1).
 func notifyReloading(log *slog.Logger) {
 	state := sd.SdNotifyReloading
 	if usec := monotonicUsec(); usec > 0 {
@@ -109,8 +108,8 @@ func notifyReloading(log *slog.Logger) {
 	notify(log, state)
 }
 
-// watchdog feeds systemd's watchdog while alive returns nil, until ctx ends. It
-// asks twice in each interval, so that one slow answer is no death.
+// watchdog feeds systemd's watchdog while alive returns nil, until ctx ends. It calls
+// alive twice per interval, so that one slow answer does not count as a hang.
 func watchdog(ctx context.Context, log *slog.Logger, alive func(context.Context) error) {
 	interval, err := sd.SdWatchdogEnabled(false)
 	if err != nil {
@@ -126,7 +125,7 @@ func watchdog(ctx context.Context, log *slog.Logger, alive func(context.Context)
 		if err := alive(probe); err == nil {
 			notify(log, sd.SdNotifyWatchdog)
 		} else if ctx.Err() == nil {
-			log.Error("no sign of life; the watchdog is not fed", "err", err)
+			log.Error("the daemon is not healthy; the watchdog is not fed", "err", err)
 		}
 		cancel()
 		select {

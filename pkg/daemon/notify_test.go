@@ -108,7 +108,7 @@ func TestWatchdogIsNotFedWithoutSignOfLife(t *testing.T) {
 	for range 5 {
 		<-asked
 	}
-	require.Contains(t, logs.String(), "no sign of life")
+	require.Contains(t, logs.String(), "the daemon is not healthy")
 	notify(o.Logs.Logger("daemon"), "MARK=1")
 	require.Equal(t, "MARK=1", told(""), "nothing was fed before")
 	close(hang)

@@ -18,11 +18,11 @@ import (
 var (
 	// ErrNoStore is returned when a data directory has no database.
 	ErrNoStore = errors.New("no database")
-	// ErrDamaged is returned by CheckStore when the database is not in order.
+	// ErrDamaged is returned by CheckStore when the database has problems.
 	ErrDamaged = errors.New("the database is damaged")
 )
 
-// StoreProgress is how far one step of work on the database has come.
+// StoreProgress is the progress of one step of work on the database.
 type StoreProgress = storage.Progress
 
 // StoreReport is the result of CheckStore.
@@ -34,13 +34,14 @@ type StoreReport struct {
 	Providers int64    `json:"provider_records"`
 	Values    int64    `json:"value_records"`
 	Published int64    `json:"published_keys"`
-	// MovedTo is where Repair left the damaged file.
+	// MovedTo is the path to which a repair moved the damaged file.
 	MovedTo string `json:"moved_to,omitempty"`
 }
 
-// CheckStore checks the database of a stopped daemon. With repair a damaged one
-// is moved aside and replaced by what can be read of it. ErrDamaged, beside the
-// report, if problems remain. progress is told how far it is; it may be nil.
+// CheckStore checks the database of a stopped daemon. With repair set, a damaged one is
+// moved aside and replaced by a new one with all readable records. If problems remain,
+// the error is ErrDamaged, with the report. progress is called with the progress; it may
+// be nil.
 func CheckStore(dir string, c *config.Config, repair bool, progress func(StoreProgress)) (_ StoreReport, err error) {
 	path, err := storeFile(dir)
 	if err != nil {
@@ -72,8 +73,8 @@ func CheckStore(dir string, c *config.Config, repair bool, progress func(StorePr
 	return out, nil
 }
 
-// CompactStore rewrites the database of a stopped daemon without its free pages.
-// It returns its length in bytes before and after. progress is told how far it is; it
+// CompactStore rewrites the database of a stopped daemon without its free pages. It
+// returns its length in bytes before and after. progress is called with the progress; it
 // may be nil.
 func CompactStore(dir string, progress func(StoreProgress)) (before, after int64, err error) {
 	if _, err := storeFile(dir); err != nil {
@@ -87,9 +88,9 @@ func CompactStore(dir string, progress func(StoreProgress)) (before, after int64
 	return before, after, nil
 }
 
-// RestoreStore puts a backup in the place of the database of a stopped daemon and
-// returns where the old one is now, if there was one. progress is told how far the check
-// of the backup is; it may be nil.
+// RestoreStore replaces the database of a stopped daemon with a backup and returns the
+// path of the old one, if there was one. progress is called with the progress of checking
+// the backup; it may be nil.
 func RestoreStore(dir string, backup io.Reader, progress func(StoreProgress)) (old string, err error) {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
 		return "", fmt.Errorf("data directory: %w", err)

@@ -2,5 +2,5 @@
 
 package daemon
 
-// giveBack: files have no owners as on Unix.
+// giveBack does nothing: files do not have owners as on Unix.
 func giveBack(string) error { return nil }

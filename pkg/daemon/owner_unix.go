@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// giveBack gives what root has made in a data directory to the directory's owner:
-// the daemon runs as that user and could not open it.
+// giveBack changes the owner of the files that root has created in a data directory to
+// the directory's owner. The daemon runs as that user and could not open them otherwise.
 func giveBack(dir string) error {
 	owner, err := os.Stat(dir)
 	if err != nil || os.Geteuid() != 0 {
@@ -34,7 +34,8 @@ func giveBack(dir string) error {
 	return nil
 }
 
-// giveFile passes over links, by which the owner could get what is root's.
+// giveFile changes the owner of a file. It skips links, because the directory's owner
+// could use them to get files of root.
 func giveFile(path string, to *syscall.Stat_t) error {
 	info, err := os.Lstat(path)
 	if err != nil {

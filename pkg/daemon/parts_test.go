@@ -197,7 +197,7 @@ func TestParseBootstrap(t *testing.T) {
 
 	_, err = ParseBootstrap([]string{"x", "/ip4/127.0.0.1/tcp/1", "/p2p/" + peerA, "/ip4/300.0.0.1/tcp/1/p2p/" + peerA})
 	require.ErrorIs(t, err, ErrAddr)
-	for _, says := range []string{`"x" is no multiaddr`, "lacks the peer ID", "without an address", "300.0.0.1"} {
+	for _, says := range []string{`"x" is not a multiaddr`, "has no peer ID", "without an address", "300.0.0.1"} {
 		require.ErrorContains(t, err, says)
 	}
 }

@@ -20,10 +20,10 @@ const (
 	dataDirMode = 0o700
 )
 
-// ErrNoDataDir is returned when nothing says where state belongs.
+// ErrNoDataDir is returned when no setting determines the data directory.
 var ErrNoDataDir = errors.New("no data directory: give --data-dir, storage.path, or set HOME")
 
-// DataDir returns where state is kept: storage.path, $STATE_DIRECTORY,
+// DataDir returns the data directory: storage.path, $STATE_DIRECTORY,
 // $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. It does not create it.
 func DataDir(c *config.Config, getenv func(string) string) (string, error) {
 	dir := c.Storage.Path
@@ -46,8 +46,8 @@ func DataDir(c *config.Config, getenv func(string) string) (string, error) {
 	return abs, nil
 }
 
-// FindDataDir returns the directory that a command on a stopped daemon works on:
-// DataDir, or that of systemd's daemon if nothing names one and the user has none.
+// FindDataDir returns the data directory for a command on a stopped daemon: DataDir, or
+// that of systemd's daemon if no setting names one and the user has none.
 func FindDataDir(c *config.Config, getenv func(string) string) (string, error) {
 	dir, err := DataDir(c, getenv)
 	named := c.Storage.Path != "" || getenv("STATE_DIRECTORY") != ""
@@ -69,9 +69,8 @@ func socketPath(c *config.Config, dataDir string, getenv func(string) string) (s
 	return filepath.Join(dataDir, socketName), nil
 }
 
-// FindSocket returns where a client finds the admin socket of a daemon: at
-// api.socket, in the data directory, which has at least a link to it, or where
-// systemd puts it.
+// FindSocket returns the path of a daemon's admin socket for a client: api.socket, the
+// socket or link in the data directory, or the path of systemd's daemon.
 func FindSocket(c *config.Config, getenv func(string) string) (string, error) {
 	if c.API.Socket != "" {
 		return filepath.Abs(c.API.Socket)
@@ -92,8 +91,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// linkSocket leaves a link to a socket elsewhere in the data directory, where
-// clients look for it. It returns how to remove it.
+// linkSocket creates a link in the data directory to a socket that is elsewhere, because
+// clients look there. It returns a function that removes the link.
 func linkSocket(socket, dataDir string) (remove func(), err error) {
 	link := filepath.Join(dataDir, socketName)
 	if link == socket {
@@ -108,8 +107,7 @@ func linkSocket(socket, dataDir string) (remove func(), err error) {
 	return func() { os.Remove(link) }, nil
 }
 
-// makeDataDir creates the data directory if need be and checks that it can be
-// written.
+// makeDataDir creates the data directory if needed and checks that it is writable.
 func makeDataDir(dir string) error {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
 		return fmt.Errorf("data directory %s: %w; choose another with --data-dir", dir, err)

@@ -9,12 +9,12 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// ErrNoReload is returned by Reload of a daemon that was given no way to.
+// ErrNoReload is returned by Reload if Options.Reload is nil.
 var ErrNoReload = errors.New("nothing to reload from")
 
 // Reload reads the configuration again and applies what may change at run time:
-// log.level, network.bootstrap, the limits of libp2p and the intervals of
-// background work. If it cannot be used, all stays as it was.
+// log.level, network.bootstrap, the limits of libp2p and the intervals of background
+// work. If the configuration is invalid, nothing changes.
 func (d *Daemon) Reload() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -23,7 +23,7 @@ func (d *Daemon) Reload() error {
 	err := d.reload()
 	d.metrics.ConfigLoaded(err)
 	if err != nil {
-		d.log.Error("configuration not reloaded; the old one stays", "err", err)
+		d.log.Error("configuration reload failed; keeping current settings", "err", err)
 		d.refused.Store(err.Error())
 		notifyStatus(d.log, "configuration not reloaded: %v", err)
 		return err
@@ -61,7 +61,8 @@ func (d *Daemon) reload() error {
 	return nil
 }
 
-// changes returns the keys that differ: those that reload and those that do not.
+// changes returns the keys that differ: those that a reload applies and those that need a
+// restart.
 func changes(old, next *config.Config) (applied, waiting []string) {
 	for _, k := range config.Keys() {
 		switch {
@@ -75,7 +76,7 @@ func changes(old, next *config.Config) (applied, waiting []string) {
 	return applied, waiting
 }
 
-// toApply returns the keys to apply when those given have changed, each once.
+// toApply returns the keys to apply for the changed ones, each once.
 func toApply(changed []string) []string {
 	if slices.Contains(changed, levelsKey) {
 		return changed

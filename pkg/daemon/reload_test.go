@@ -34,7 +34,7 @@ func TestReloadThatNeedsARestart(t *testing.T) {
 	defer d.Close()
 	require.ErrorContains(t, d.Reload(), "republish.interval is 22h")
 	require.Equal(t, "info", o.Logs.Levels()[""])
-	require.Contains(t, logs.String(), "not reloaded")
+	require.Contains(t, logs.String(), "reload failed")
 	s, err := d.Backend().RepublishStatus(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 3600.0, s.CycleSeconds)

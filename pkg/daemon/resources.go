@@ -13,23 +13,25 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
-// descriptorsForLibp2p is the share of file descriptors libp2p may count on; the
-// rest is for the database, the admin socket and metrics.
+// descriptorsForLibp2p is the share of file descriptors that libp2p may use. The rest is
+// for the database, the admin socket and metrics.
 const descriptorsForLibp2p = 0.8
 
-// fallbackDescriptors is used where the limit cannot be asked for.
+// fallbackDescriptors is the limit where the system does not report one.
 const fallbackDescriptors = 1024
 
-// Inbound streams of the DHT. The node has bounds of its own, which end idle streams
-// for newcomers; libp2p's resource manager only refuses. So the node's come first.
+// Bounds of inbound DHT streams. The node has its own bounds and ends idle streams for
+// new ones, while libp2p's resource manager only refuses. So the node's bounds must be
+// reached first.
 const (
 	// streamsPerConnection is how many streams the node admits for each connection
 	// up to limits.connections_high. Clients keep one or two.
 	streamsPerConnection = 8
-	// streamWindow is what yamux reserves of libp2p's memory for each stream, in
-	// bytes (go-yamux, initialStreamWindow).
+	// streamWindow is the memory that yamux reserves from libp2p's limit for each stream,
+	// in bytes (go-yamux, initialStreamWindow).
 	streamWindow = 256 << 10
-	// otherStreams is what is left to other protocols, identify and ping among them.
+	// otherStreams is how many streams are left for other protocols, such as identify and
+	// ping.
 	otherStreams = 256
 )
 
@@ -40,7 +42,7 @@ func maxInboundStreams(l config.Limits) int {
 	return max(1, min(streamsPerConnection*l.ConnectionsHigh, int(memory/2/streamWindow)))
 }
 
-// newResources bounds what libp2p uses.
+// newResources returns the resource manager, which limits the resources of libp2p.
 func newResources(c hostConfig) (network.ResourceManager, error) {
 	var options []rcmgr.Option
 	if c.registry == nil {
@@ -53,7 +55,7 @@ func newResources(c hostConfig) (network.ResourceManager, error) {
 	return r, nil
 }
 
-// scaledLimits are the defaults of libp2p, scaled to the memory given or to an
+// scaledLimits returns the default limits of libp2p, scaled to the given memory or to an
 // eighth of the machine's.
 func scaledLimits(l config.Limits) rcmgr.ConcreteLimitConfig {
 	scaling := rcmgr.DefaultLimits
@@ -61,19 +63,19 @@ func scaledLimits(l config.Limits) rcmgr.ConcreteLimitConfig {
 	if l.Memory == 0 {
 		return scaling.AutoScale()
 	}
-	// Scaling adds to a base of 128 MiB; what is asked for is the sum.
+	// Scaling adds to a base of 128 MiB, but limits.memory is the total.
 	return rcmgr.PartialLimitConfig{System: rcmgr.ResourceLimits{Memory: rcmgr.LimitVal64(l.Memory)}}.
 		Build(scaling.Scale(int64(l.Memory), descriptors()))
 }
 
-// newLimiter returns the limits of libp2p for a node of the protocol. They never
-// refuse a connection that the connection manager is told to keep, nor a stream
-// that the node would admit: on small machines the scaled defaults would.
+// newLimiter returns the limits of libp2p for a node with the protocol. They never refuse
+// a connection below connections_high or a stream that the node would admit. On small
+// machines the scaled defaults would.
 func newLimiter(p protocol.ID, l config.Limits) rcmgr.Limiter {
 	limits := scaledLimits(l)
 	scaled := limits.ToPartialLimitConfig()
 	streams := maxInboundStreams(l)
-	streams += streams/4 + 1 // some have been ended and are not gone yet
+	streams += streams/4 + 1 // some have ended but still count
 	ofPeer := rpc.DefaultMaxStreamsPerPeer + rpc.DefaultMaxStreamsPerPeer/4
 	system := atLeast(scaled.System, 2*l.ConnectionsHigh, streams+otherStreams)
 	return rcmgr.NewFixedLimiter(rcmgr.PartialLimitConfig{
@@ -100,8 +102,8 @@ func atLeast(r rcmgr.ResourceLimits, conns, streams int) rcmgr.ResourceLimits {
 }
 
 // setLimits changes the limits of a host made by newHost with metrics: those of its
-// connections, of the DHT's protocol and of the node as a whole. A single peer has
-// those of the start.
+// connections, of the DHT's protocol and of the node as a whole. The limits of a single
+// peer stay as at the start.
 func setLimits(h host.Host, p protocol.ID, l config.Limits) error {
 	limiter, resources := newLimiter(p, l), h.Network().ResourceManager()
 	set := func(s network.ResourceScope, limit rcmgr.Limit) error {

@@ -14,11 +14,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// This file carries the settings to the parts of the process: at the start as the
-// options of each part, at a reload by an applier for each key.
+// This file passes the settings to the parts of the process: at the start as the options
+// of each part, at a reload with an applier for each key.
 
-// hostSettings are the host's part of the configuration, without its key, its listen
-// addresses and what it reports to.
+// hostSettings returns the host's part of the configuration, without its key, its listen
+// addresses and its metrics.
 func hostSettings(c *config.Config) hostConfig {
 	return hostConfig{
 		protocol: node.ProtocolID(c.Network.ProtocolPrefix),
@@ -28,7 +28,7 @@ func hostSettings(c *config.Config) hostConfig {
 	}
 }
 
-// nodeConfig is the node's part of the configuration, without its stores.
+// nodeConfig returns the node's part of the configuration, without its stores.
 func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Config {
 	return node.Config{
 		ProtocolPrefix:          c.Network.ProtocolPrefix,
@@ -55,7 +55,7 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 	}
 }
 
-// StorageOptions are the database's part of the configuration.
+// StorageOptions returns the database's part of the configuration.
 func StorageOptions(c *config.Config) storage.Options {
 	return storage.Options{
 		Options: runs.Options{
@@ -78,8 +78,8 @@ func tally(values int, size config.Size) records.Tally {
 	return records.Tally{Values: int64(values), Bytes: int64(size)}
 }
 
-// quotaLimits are the bounds on what others may store here. db says what the store made
-// of its own: a quota on the size of values may be a share of its room.
+// quotaLimits returns the limits on what other peers may store here. The limits on the
+// size of values come from db, because they may be a share of its capacity.
 func quotaLimits(c *config.Config, db *storage.DB) [records.NumQuotas]int64 {
 	values := db.ValueQuotas()
 	return [records.NumQuotas]int64{
@@ -98,8 +98,8 @@ func quotaLimits(c *config.Config, db *storage.DB) [records.NumQuotas]int64 {
 	}
 }
 
-// unfit finds settings that do not go with those which only a restart changes, so
-// that a reload is taken whole or not at all.
+// unfit returns the violations of settings that conflict with settings that only a
+// restart changes. A reload is then rejected as a whole.
 func (d *Daemon) unfit(next *config.Config) config.Violations {
 	shortest := min(d.config.Storage.ProviderTTL.Duration, d.config.Values.ValueTTL())
 	if i := next.Republish.Interval; i.Duration >= shortest {
@@ -112,7 +112,7 @@ func (d *Daemon) unfit(next *config.Config) config.Violations {
 	return nil
 }
 
-// apply gives the running daemon the value of a key that reloads.
+// apply sets a reloadable key in the running daemon.
 func (d *Daemon) apply(key string, c *config.Config) error {
 	if set, ok := intervals[key]; ok {
 		var i dht.Intervals
@@ -122,11 +122,11 @@ func (d *Daemon) apply(key string, c *config.Config) error {
 	return appliers[key](d, c)
 }
 
-// levelsKey is applied by each reload, changed or not: a command may have set other
-// levels since.
+// levelsKey is applied by each reload, even if unchanged, because a command may have set
+// other levels.
 const levelsKey = "log.level"
 
-// appliers apply the keys that reload, intervals apart.
+// appliers apply the reloadable keys, except intervals.
 var appliers = map[string]func(*Daemon, *config.Config) error{
 	levelsKey:                 func(d *Daemon, c *config.Config) error { return d.options.Logs.SetAll(c.Log.Level) },
 	"network.bootstrap":       (*Daemon).applyBootstrap,
@@ -149,7 +149,7 @@ func (d *Daemon) applyLimits(c *config.Config) error {
 	return setLimits(d.host, d.node.Protocol(), c.Limits)
 }
 
-// intervals set the periods that reload.
+// intervals set the reloadable intervals.
 var intervals = map[string]func(*dht.Intervals, *config.Config){
 	"refresh.interval":        func(i *dht.Intervals, c *config.Config) { i.Refresh = c.Refresh.Interval.Duration },
 	"snapshot.interval":       func(i *dht.Intervals, c *config.Config) { i.Snapshot = c.Snapshot.Interval.Duration },

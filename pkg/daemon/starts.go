@@ -10,28 +10,28 @@ import (
 	ds "github.com/ipfs/go-datastore"
 )
 
-// startsKey is where the history stands in the datastore of the database.
+// startsKey is the key of the history in the datastore of the database.
 var startsKey = ds.NewKey("/daemon/starts")
 
-// keptStarts bounds the starts that the history tells one by one.
+// keptStarts bounds the starts that the history has details of.
 const keptStarts = 10
 
 // startNote is one start of the daemon.
 type startNote struct {
 	At      time.Time `json:"at"`
 	Version string    `json:"version"`
-	Clean   bool      `json:"clean"` // the run before had closed the database, or there was none
+	Clean   bool      `json:"clean"` // the previous run had closed the database, or there was none
 }
 
-// starts is the history of a data directory: a node whose count of unclean starts
-// grows is being killed or crashes, which its uptime alone does not tell.
+// starts is the history of a data directory. A growing count of unclean starts means that
+// the node crashes or is killed, which its uptime alone does not show.
 type starts struct {
 	Count   int64       `json:"count"`
 	Unclean int64       `json:"unclean"`
 	Last    []startNote `json:"last"` // the newest last
 }
 
-// add notes a start.
+// add records a start.
 func (s *starts) add(n startNote) {
 	s.Count++
 	if !n.Clean {
@@ -41,8 +41,8 @@ func (s *starts) add(n startNote) {
 	s.Last = s.Last[max(len(s.Last)-keptStarts, 0):]
 }
 
-// noteStart adds this start to the history in store and returns it. What is there
-// and cannot be read is replaced.
+// noteStart adds this start to the history in store and returns the history. It replaces
+// a history that cannot be decoded.
 func noteStart(ctx context.Context, store ds.Datastore, n startNote) (s starts, err error) {
 	row, err := store.Get(ctx, startsKey)
 	switch {
@@ -64,12 +64,12 @@ func noteStart(ctx context.Context, store ds.Datastore, n startNote) (s starts, 
 	return s, nil
 }
 
-// countStart notes this start. A node that cannot, because its disk is full, does
-// its work all the same.
+// countStart records this start. If that fails, for example because the disk is full, the
+// node starts anyway.
 func (d *Daemon) countStart() {
 	var err error
 	n := startNote{At: d.started.UTC(), Version: Version, Clean: d.clean}
 	if d.starts, err = noteStart(d.ctx, d.store.Datastore(), n); err != nil {
-		d.log.Warn("history of starts not kept", "err", err)
+		d.log.Warn("history of starts not saved", "err", err)
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// ErrInUse is returned when another process works on the data directory.
+// ErrInUse is returned when another process uses the data directory.
 var ErrInUse = errors.New("data directory in use")
 
-// StoreError says what to do about a database that cannot be opened.
+// StoreError returns the error of a database that cannot be opened, with advice on what
+// to do.
 func StoreError(dir string, err error) error {
 	var locked *storage.LockedError
 	switch {
@@ -30,7 +31,7 @@ func StoreError(dir string, err error) error {
 	return fmt.Errorf("database in %s: %w", dir, err)
 }
 
-// openStore takes the data directory for this process.
+// openStore locks the data directory and opens the database.
 func (d *Daemon) openStore() (err error) {
 	if d.dataDir, err = DataDir(&d.config, d.options.Getenv); err != nil {
 		return err
@@ -60,8 +61,8 @@ func (d *Daemon) openStore() (err error) {
 	return nil
 }
 
-// openCompact opens the database, of which what is free is first given back to the
-// disk if that is much.
+// openCompact opens the database. If much of it is free, it first compacts the database,
+// to return the space to the disk.
 func (d *Daemon) openCompact(o storage.Options) (err error) {
 	if d.store, err = storage.Open(d.dataDir, o); err != nil {
 		return err
@@ -70,7 +71,7 @@ func (d *Daemon) openCompact(o storage.Options) (err error) {
 	sizes, err := d.store.Sizes()
 	above := int64(d.config.Storage.CompactAbove)
 	if err != nil || above == 0 || sizes.File <= above || 2*sizes.Free <= sizes.File {
-		return nil // an error of Sizes was observed
+		return nil // the observer has counted the error of Sizes
 	}
 	if err := d.store.Close(); err != nil {
 		return err
@@ -78,7 +79,7 @@ func (d *Daemon) openCompact(o storage.Options) (err error) {
 	notifyStatus(d.log, "compacting the database, %d of %d MiB are free", sizes.Free>>20, sizes.File>>20)
 	start := time.Now()
 	if before, after, err := storage.Compact(d.dataDir, nil); err != nil {
-		d.log.Warn("the database could not be compacted and stays as it is", "err", err)
+		d.log.Warn("the database could not be compacted and is unchanged", "err", err)
 	} else {
 		d.log.Info("database compacted", "bytes_before", before, "bytes_after", after, "took", time.Since(start).Round(time.Millisecond).String())
 	}
@@ -86,7 +87,7 @@ func (d *Daemon) openCompact(o storage.Options) (err error) {
 	return err
 }
 
-// copies counts the files that were put aside beside the database.
+// copies counts the files that were set aside beside the database.
 func (d *Daemon) copies() (n int, bytes int64) {
 	n, bytes, err := d.store.CopiesSize()
 	if err != nil {
@@ -95,7 +96,7 @@ func (d *Daemon) copies() (n int, bytes int64) {
 	return n, bytes
 }
 
-// fileSize is the length of the database in bytes, 0 if it cannot be read.
+// fileSize returns the length of the database in bytes, or 0 if it cannot be read.
 func (d *Daemon) fileSize() int64 {
 	sizes, err := d.store.Sizes()
 	if err != nil {

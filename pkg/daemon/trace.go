@@ -13,8 +13,8 @@ import (
 
 var _ rpc.Observer = rpcTrace{}
 
-// rpcTrace logs one line for each RPC at level debug of subsystem rpc, and tells
-// the next observer.
+// rpcTrace logs one line for each RPC at level debug of subsystem rpc, and calls the next
+// observer.
 type rpcTrace struct {
 	log  *slog.Logger
 	next rpc.Observer
@@ -40,7 +40,7 @@ func (t rpcTrace) line(message string, s *rpc.Stats) {
 		"ms", milliseconds(s.Duration), "outcome", s.Outcome.String(), "reason", s.Reason)
 }
 
-// traceKey is the key for people: FIND_NODE looks for a peer, mostly.
+// traceKey formats the key of an RPC: that of FIND_NODE is usually a peer ID.
 func traceKey(s *rpc.Stats) string {
 	if s.Type == wire.FindNode {
 		if id, err := peer.IDFromBytes(s.Key); err == nil {

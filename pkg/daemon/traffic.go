@@ -10,10 +10,10 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// ringSectors is how finely the status page and top show the keyspace.
+// ringSectors is into how many parts the status page and top divide the keyspace.
 const ringSectors = 64
 
-// trafficOf are the totals of the metrics as the admin interface names them.
+// trafficOf converts the totals of the metrics to the type of the admin API.
 func trafficOf(t *metrics.Totals) api.Traffic {
 	out := api.Traffic{
 		In: make(map[string]uint64), Out: make(map[string]uint64), Lookups: make(map[string]api.LookupCount),
@@ -36,7 +36,7 @@ func trafficOf(t *metrics.Totals) api.Traffic {
 // Overview implements api.Backend.
 func (b *Backend) Overview(ctx context.Context) (api.Overview, error) {
 	if b.totals == nil {
-		return api.Overview{}, api.Errorf(api.CodeUnsupported, "this node lives for one command; ask a daemon")
+		return api.Overview{}, api.Errorf(api.CodeUnsupported, "this node runs for one command only; ask a daemon")
 	}
 	id, err := b.Identity(ctx)
 	if err != nil {
@@ -56,8 +56,8 @@ func (b *Backend) Overview(ctx context.Context) (api.Overview, error) {
 	return o, nil
 }
 
-// publicOverview is the overview without what is the machine's own business, for
-// the status page.
+// publicOverview returns the overview for the status page, without the details of the
+// machine.
 func (d *Daemon) publicOverview(ctx context.Context) (api.Overview, error) {
 	got := make(chan api.Overview, 1)
 	err := within(ctx, func() error {

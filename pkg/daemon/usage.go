@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// observers tells several of each RPC.
+// observers calls several observers for each RPC.
 type observers []rpc.Observer
 
 var _ rpc.Observer = observers{}
@@ -35,7 +35,7 @@ func (all observers) Inbound(s rpc.Stats) {
 // Usage implements api.Backend.
 func (b *Backend) Usage(context.Context) ([]api.PeerUsage, error) {
 	if b.usage == nil {
-		return nil, api.Errorf(api.CodeUnsupported, "this node lives for one command and keeps no account; ask a daemon")
+		return nil, api.Errorf(api.CodeUnsupported, "this node runs for one command only and does not count usage; ask a daemon")
 	}
 	r := b.usage.Report()
 	held, err := b.held(recordPeers(r.Peers))
@@ -53,7 +53,7 @@ func (b *Backend) Usage(context.Context) ([]api.PeerUsage, error) {
 	return out, nil
 }
 
-// recordPeers are the peers as records name them.
+// recordPeers returns the IDs of peers, as records name them.
 func recordPeers(peers []usage.Peer) []kad.PeerID {
 	ids := make([]kad.PeerID, len(peers))
 	for i := range peers {
@@ -70,7 +70,7 @@ func (b *Backend) peerUsage(p *usage.Peer) api.PeerUsage {
 	return u
 }
 
-// agentOf is what a peer calls itself, empty if it has not said.
+// agentOf returns the agent that a peer has sent by identify, or "".
 func (b *Backend) agentOf(id peer.ID) string {
 	v, err := b.node.Host().Peerstore().Get(id, "AgentVersion")
 	if err != nil {

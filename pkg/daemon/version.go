@@ -22,7 +22,7 @@ type Build struct {
 	Platform string `json:"platform"`
 }
 
-// BuildInfo returns what is known of the running program.
+// BuildInfo returns the build of the running program.
 func BuildInfo() Build {
 	b := Build{Version: Version, Revision: Revision, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
@@ -32,7 +32,7 @@ func BuildInfo() Build {
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			b.Revision = s.Value // rather than what the linker was told
+			b.Revision = s.Value // it overrides the linker's value
 		case "vcs.modified":
 			b.Dirty = s.Value == "true"
 		}
@@ -40,5 +40,5 @@ func BuildInfo() Build {
 	return b
 }
 
-// Agent is what the node calls itself to others.
+// Agent returns the agent string that the node sends to peers.
 func Agent() string { return "holdfast/" + Version }

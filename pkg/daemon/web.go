@@ -18,14 +18,14 @@ import (
 // Bounds of the HTTP listeners.
 const (
 	webTimeout    = 10 * time.Second // to read a request
-	scrapeTimeout = 30 * time.Second // to answer one for metrics
-	lookupTimeout = time.Minute      // to answer one for delegated routing: the lookup and a slow reader
+	scrapeTimeout = 30 * time.Second // to answer a request for metrics
+	lookupTimeout = time.Minute      // to answer a delegated routing request, including a slow reader
 	webIdle       = time.Minute      // a connection without requests
 	webHeaders    = 16 << 10         // bytes of a request's header, its first line included
 	httpSlack     = 4 << 10          // bytes that net/http reads beyond MaxHeaderBytes
 )
 
-// anyLocalPort listens on a free port for this machine only.
+// anyLocalPort is a free port, reachable only from this machine.
 const anyLocalPort = "127.0.0.1:0"
 
 // web is one HTTP listener.
@@ -53,7 +53,7 @@ func newWeb(key, listen string, log *slog.Logger, handler http.Handler, timeout 
 	go func() {
 		defer close(w.done)
 		if err := w.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("a listener failed", "key", key, "err", err)
+			log.Error("a listener failed and is closed", "key", key, "err", err)
 		}
 	}()
 	return w, nil
@@ -71,8 +71,8 @@ func (w *web) close(ctx context.Context) error {
 // check answers a health request: nil is healthy.
 type check func(context.Context) error
 
-// answer serves a check. What goes on though something is wrong is told after "ok", a
-// remark a line.
+// answer serves a check. After "ok" it writes one line for each remark: a problem that
+// does not make the node unhealthy.
 func answer(c check, remarks ...func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), webTimeout)
@@ -106,7 +106,8 @@ func (d *Daemon) startWeb() (err error) {
 	log := d.options.Logs.Logger("web")
 	d.web, err = newWeb(key, d.config.Metrics.Listen, log, mux, scrapeTimeout)
 	if errors.Is(err, syscall.EADDRINUSE) && d.loaded.Origin(key).Source == "" {
-		// Nobody chose this port: a second daemon on a machine takes another.
+		// The port is the default, not a setting, so a second daemon on the machine may use
+		// another.
 		d.log.Warn("the default metrics port is taken; using a free one", "taken", d.config.Metrics.Listen)
 		d.web, err = newWeb(key, anyLocalPort, log, mux, scrapeTimeout)
 	}

@@ -127,7 +127,7 @@ func (n *Node) checkLookup(q *dht.Query) error {
 			return fmt.Errorf("%w: empty", ErrInvalidKey)
 		}
 	default:
-		return fmt.Errorf("explain: %s is no lookup", q.Kind)
+		return fmt.Errorf("explain: %s is not a lookup", q.Kind)
 	}
 	return nil
 }
