@@ -28,11 +28,11 @@ func (x *txn) prepare(ops []op) error {
 		}
 		w.hash = x.store.seed.hash(&o.key)
 		if i > 0 && o.id == ops[i-1].id { // announcements often come in bursts from one peer
-			w.peer = x.led.work[i-1].peer
+			w.provider = x.led.work[i-1].provider
 			continue
 		}
 		var err error
-		if w.peer, err = x.led.peers.byPeerID(x.tx, o.id); err != nil {
+		if w.provider, err = x.led.providers.load(x.tx, o.id); err != nil {
 			return err
 		}
 	}
@@ -75,8 +75,8 @@ func (x *txn) prepareShare(ops []op, work []work) error {
 				continue
 			}
 			number := uint32(0) // no provider has number 0
-			if w.peer != nil {
-				number = w.peer.number
+			if w.provider != nil {
+				number = w.provider.number
 			}
 			var err error
 			if w.old, w.copies, err = newestIn(tx, x.view.runs, at, &o.key, w.hash, number); err != nil {
@@ -88,7 +88,7 @@ func (x *txn) prepareShare(ops []op, work []work) error {
 }
 
 // newest returns the expiry of a record, or removed if there is none.
-func (x *txn) newest(p *peer, o *op, w *work) uint32 {
+func (x *txn) newest(p *provider, o *op, w *work) uint32 {
 	if p == nil {
 		return removed
 	}
@@ -98,13 +98,13 @@ func (x *txn) newest(p *peer, o *op, w *work) uint32 {
 	return w.old
 }
 
-// peer returns the provider of an op, or nil if it is unknown. An earlier op of the batch may
+// provider returns the provider of an op, or nil if it is unknown. An earlier op of the batch may
 // have added it.
-func (x *txn) peer(o *op, w *work) *peer {
-	if w.peer == nil {
-		w.peer = x.led.peers.byID[o.id]
+func (x *txn) provider(o *op, w *work) *provider {
+	if w.provider == nil {
+		w.provider = x.led.providers.byID[o.id]
 	}
-	return w.peer
+	return w.provider
 }
 
 // add stores a record. Quotas apply to new records only.
@@ -116,7 +116,7 @@ func (x *txn) add(o *op, w *work) error {
 		return x.noAdds
 	}
 	x.tick(o.now)
-	p := x.peer(o, w)
+	p := x.provider(o, w)
 	old := x.newest(p, o, w)
 	if !live(o.now, old) {
 		if err := x.admit(p, o, w, old); err != nil {
@@ -154,7 +154,7 @@ func (x *txn) tick(now uint32) {
 
 // admit decides whether to accept a record that is unknown or not live. A record that was
 // stored while the clock was ahead is only replaced: it already counts for its provider.
-func (x *txn) admit(p *peer, o *op, w *work, old uint32) error {
+func (x *txn) admit(p *provider, o *op, w *work, old uint32) error {
 	if !ahead(o.now, old, recordLife) {
 		if err := x.admitNew(p); err != nil {
 			return err
@@ -168,7 +168,7 @@ func (x *txn) admit(p *peer, o *op, w *work, old uint32) error {
 }
 
 // admitNew decides whether a provider may have one more record. A nil provider is new itself.
-func (x *txn) admitNew(p *peer) error {
+func (x *txn) admitNew(p *provider) error {
 	if x.noNew != nil {
 		return x.noNew
 	}
@@ -239,7 +239,7 @@ func (x *txn) remove(o *op, w *work) error {
 	if x.noRemovals != nil {
 		return x.noRemovals
 	}
-	p := x.peer(o, w)
+	p := x.provider(o, w)
 	old := x.newest(p, o, w)
 	if old == removed {
 		return records.ErrNotFound
@@ -252,7 +252,7 @@ func (x *txn) remove(o *op, w *work) error {
 }
 
 // hide removes a record from the counters and hides its copies from readers.
-func (x *txn) hide(p *peer, o *op, w *work, old uint32) {
+func (x *txn) hide(p *provider, o *op, w *work, old uint32) {
 	delete(x.led.hot, o.key)
 	x.touch(p)
 	id := x.uncount(p, old)
@@ -261,7 +261,7 @@ func (x *txn) hide(p *peer, o *op, w *work, old uint32) {
 }
 
 // put stores a record whose newest copy expires at old (removed: there is no copy).
-func (x *txn) put(p *peer, o *op, w *work, old uint32) error {
+func (x *txn) put(p *provider, o *op, w *work, old uint32) error {
 	x.touch(p)
 	oldID := x.uncount(p, old)
 	e := x.state.open(epochOf(o.expires))
@@ -281,7 +281,7 @@ func (x *txn) put(p *peer, o *op, w *work, old uint32) error {
 }
 
 // setLast moves a provider to its place in the order in which providers are collected.
-func (x *txn) setLast(p *peer, epoch uint32) error {
+func (x *txn) setLast(p *provider, epoch uint32) error {
 	if epoch == p.last {
 		return nil
 	}
@@ -300,7 +300,7 @@ func (x *txn) setLast(p *peer, epoch uint32) error {
 
 // uncount removes the newest copy of a record from the counters and returns the id of its
 // epoch, or 0 if there was no copy.
-func (x *txn) uncount(p *peer, old uint32) uint32 {
+func (x *txn) uncount(p *provider, old uint32) uint32 {
 	if old == removed {
 		return 0
 	}
@@ -314,7 +314,7 @@ func (x *txn) uncount(p *peer, old uint32) uint32 {
 }
 
 // stage adds a record to the table and the log. It is invisible until show.
-func (x *txn) stage(o *op, w *work, p *peer, expires, oldID uint32) {
+func (x *txn) stage(o *op, w *work, p *provider, expires, oldID uint32) {
 	x.led.staged = append(x.led.staged, x.led.active.stage(w.hash, &o.key, p.number, expires))
 	r := record{key: o.key, number: p.number, expires: expires}
 	x.led.logEntries = appendLogEntry(x.led.logEntries, &r, oldID)
@@ -322,7 +322,7 @@ func (x *txn) stage(o *op, w *work, p *peer, expires, oldID uint32) {
 
 // touch saves the state of a provider before this commit, and removes dropped epochs from its
 // tally.
-func (x *txn) touch(p *peer) {
+func (x *txn) touch(p *provider) {
 	if p.before == nil {
 		p.save()
 		x.touched = append(x.touched, p)
@@ -334,11 +334,11 @@ func (x *txn) touch(p *peer) {
 }
 
 // intern assigns a number to a new provider.
-func (x *txn) intern(o *op) (*peer, error) {
+func (x *txn) intern(o *op) (*provider, error) {
 	if x.state.nextNumber == math.MaxUint32 {
 		return nil, fmt.Errorf("%w: provider numbers are used up", ErrFull)
 	}
-	p := newPeer(o.id, x.state.nextNumber)
+	p := newProvider(o.id, x.state.nextNumber)
 	ids, err := disk.BucketOf(x.tx, bucketIDs)
 	if err != nil {
 		return nil, err
@@ -348,39 +348,39 @@ func (x *txn) intern(o *op) (*peer, error) {
 	}
 	x.state.nextNumber++
 	x.state.providers++
-	x.led.peers.insert(p)
+	x.led.providers.insert(p)
 	x.touch(p)
 	return p, x.storeAddrs(p, o)
 }
 
 // readdress stores a provider's addresses if they have changed or less than half of their
 // lifetime is left. It avoids other writes, because a row costs a page.
-func (x *txn) readdress(p *peer, o *op) error {
+func (x *txn) readdress(p *provider, o *op) error {
 	if len(o.addrs) <= 1 {
 		return nil
 	}
 	half := uint32(records.ProviderAddrTTL.Seconds() / 2)
 	fresh := p.addrsExpire >= o.now+half && !ahead(o.now, p.addrsExpire, addressLife)
-	if fresh && maphash.Bytes(x.led.peers.seed, o.addrs) == p.addrsSum {
+	if fresh && maphash.Bytes(x.led.providers.seed, o.addrs) == p.addrsSum {
 		return nil
 	}
 	x.touch(p)
 	return x.storeAddrs(p, o)
 }
 
-func (x *txn) storeAddrs(p *peer, o *op) error {
-	f := &info{number: p.number, id: p.id, addrs: append([]byte(nil), o.addrs...)}
+func (x *txn) storeAddrs(p *provider, o *op) error {
+	f := &providerRow{number: p.number, id: p.id, addrs: append([]byte(nil), o.addrs...)}
 	if len(f.addrs) == 0 {
 		f.addrs = []byte{0}
 	}
 	if len(f.addrs) > 1 {
 		f.addrsExpire = o.addrsExpire
 	}
-	p.addrsExpire, p.addrsSum = f.addrsExpire, maphash.Bytes(x.led.peers.seed, f.addrs)
-	x.infos = append(x.infos, f)
-	peers, err := disk.BucketOf(x.tx, bucketPeers)
+	p.addrsExpire, p.addrsSum = f.addrsExpire, maphash.Bytes(x.led.providers.seed, f.addrs)
+	x.providerRows = append(x.providerRows, f)
+	providers, err := disk.BucketOf(x.tx, bucketProviders)
 	if err != nil {
 		return err
 	}
-	return peers.Put(disk.U32(p.number), f.encode())
+	return providers.Put(disk.U32(p.number), f.encode())
 }

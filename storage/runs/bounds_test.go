@@ -71,12 +71,12 @@ func TestKeptMemory(t *testing.T) {
 	}
 }
 
-// The addresses of a provider are cached if they have at most maxCachedInfo bytes.
+// The addresses of a provider are cached if they have at most maxCachedRow bytes.
 func TestMaxCachedInfo(t *testing.T) {
-	c := newInfoCache(nil, DefaultProviderCache)
+	c := newRowCache(nil, DefaultProviderCache)
 	require.Len(t, c.slots, DefaultProviderCache)
 	for over := range 2 {
-		f := &info{number: 7, addrs: make([]byte, maxCachedInfo+over)}
+		f := &providerRow{number: 7, addrs: make([]byte, maxCachedRow+over)}
 		c.replace(f)
 		require.Equal(t, over == 0, c.slot(7).Load() == f)
 	}
@@ -84,10 +84,10 @@ func TestMaxCachedInfo(t *testing.T) {
 
 // The committer keeps at most this many providers whose tally is stored.
 func TestPeersCached(t *testing.T) {
-	require.Equal(t, peersCached, Options{}.WithDefaults().shape.peers)
-	c := newPeerCache(3)
+	require.Equal(t, providersCached, Options{}.WithDefaults().shape.providers)
+	c := newProviderCache(3)
 	for i := range uint32(5) {
-		c.insert(&peer{id: kad.PeerID(fmt.Sprint(i)), number: i, dirty: i == 0})
+		c.insert(&provider{id: kad.PeerID(fmt.Sprint(i)), number: i, dirty: i == 0})
 	}
 	c.trim()
 	require.Len(t, c.byID, 4)
@@ -194,7 +194,7 @@ func TestExpireStep(t *testing.T) {
 func TestSalvageTakesSoMany(t *testing.T) {
 	s := open(t, t.TempDir(), Options{NoSync: true})
 	const most = intakeBatch + 1
-	v := &salvage{in: intake{s: s}, left: most, whole: true, peers: map[uint32]*info{7: {id: "peer"}}}
+	v := &salvage{in: intake{s: s}, left: most, whole: true, providers: map[uint32]*providerRow{7: {id: "peer"}}}
 	for i := range most + 2 {
 		v.take(&record{key: recordKey(fmt.Appendf(nil, "%016d", i)), number: 7, expires: seconds(start)})
 		require.Equal(t, i+1 >= intakeBatch, s.Stats().Records == intakeBatch)

@@ -61,15 +61,15 @@ func (s *Store) Check(problem func(format string, args ...any)) (c Contents, err
 
 // auditor counts the stored records by epoch and provider.
 type auditor struct {
-	problem func(format string, args ...any)
-	twin    *Store // a second Store in the state that an open of these files would give
-	peers   map[uint32]*auditedPeer
-	epochs  map[uint32]int64 // records by epoch id
-	tables  map[[idLen]byte]uint32
+	problem   func(format string, args ...any)
+	twin      *Store // a second Store in the state that an open of these files would give
+	providers map[uint32]*auditedProvider
+	epochs    map[uint32]int64 // records by epoch id
+	tables    map[[idLen]byte]uint32
 	Contents
 }
 
-type auditedPeer struct {
+type auditedProvider struct {
 	tally tally // as counted by the store
 	found tally
 }
@@ -78,7 +78,7 @@ type auditedPeer struct {
 func audit(s *Store, logTx, runsTx *bbolt.Tx, problem func(string, ...any)) (Contents, error) {
 	a := &auditor{
 		problem: problem, twin: &Store{opts: s.opts, log: s.log, runs: s.runs},
-		peers: make(map[uint32]*auditedPeer), epochs: make(map[uint32]int64),
+		providers: make(map[uint32]*auditedProvider), epochs: make(map[uint32]int64),
 		tables: make(map[[idLen]byte]uint32),
 	}
 	if _, err := a.twin.load(logTx, runsTx); err != nil {
@@ -123,7 +123,7 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		p, err := led.peers.byPeerNumber(tx, number)
+		p, err := led.providers.loadNumber(tx, number)
 		if err != nil {
 			return err
 		}
@@ -131,23 +131,23 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 			a.problem("provider %x: number %d belongs to another provider or to none", id, number)
 			return nil
 		}
-		if a.peers[number] != nil {
+		if a.providers[number] != nil {
 			a.problem("provider number %d is used twice", number)
 		}
 		if last.Get(lastKey(p.last, number)) == nil {
 			a.problem("provider %d is missing in the order of collection", number)
 		}
 		p.prune(&led.state)
-		a.peers[number] = &auditedPeer{tally: p.tally}
-		led.peers.trim()
+		a.providers[number] = &auditedProvider{tally: p.tally}
+		led.providers.trim()
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	m.End()
-	a.Providers = int64(len(a.peers))
-	for _, name := range [][]byte{bucketPeers, bucketCounts, bucketLast} {
+	a.Providers = int64(len(a.providers))
+	for _, name := range [][]byte{bucketProviders, bucketCounts, bucketLast} {
 		n := 0
 		b, err := disk.BucketOf(tx, name)
 		if err == nil {
@@ -156,8 +156,8 @@ func (a *auditor) checkPeers(tx *bbolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		if n != len(a.peers) {
-			a.problem("%d providers, %d rows in %q", len(a.peers), n, name)
+		if n != len(a.providers) {
+			a.problem("%d providers, %d rows in %q", len(a.providers), n, name)
 		}
 	}
 	return nil
@@ -303,7 +303,7 @@ func (a *auditor) count(number, expires uint32) {
 	if expires > e.newest {
 		a.problem("epoch %d ends at %d, a record at %d", e.epoch, e.newest, expires)
 	}
-	p := a.peers[number]
+	p := a.providers[number]
 	if p == nil {
 		a.problem("a record names provider %d, which is unknown", number)
 		return
@@ -325,7 +325,7 @@ func (a *auditor) compare() {
 			a.problem("epoch %d says %d records, contents %d", e.epoch, e.records, a.epochs[e.id])
 		}
 	}
-	for number, p := range a.peers {
+	for number, p := range a.providers {
 		if !sameCounts(p.tally.counts, p.found.counts) {
 			a.problem("provider %d says %+v, contents %+v", number, p.tally.counts, p.found.counts)
 		}

@@ -14,15 +14,15 @@ import (
 // ledger is the state of the committer: the content of the log as of the last commit, and
 // caches that make the next commit quick.
 type ledger struct {
-	state  state
-	active *table
-	since  time.Time // when the active table received its first record
-	peers  *peerCache
-	drops  uint64               // epochs dropped since open
-	hot    map[recordKey]uint32 // keys that refuse new providers until this time
-	latest uint32               // time of the latest record added, reset when the clock is set back
-	chores []chore              // oldest first
-	gather gather
+	state     state
+	active    *table
+	since     time.Time // when the active table received its first record
+	providers *providerCache
+	drops     uint64               // epochs dropped since open
+	hot       map[recordKey]uint32 // keys that refuse new providers until this time
+	latest    uint32               // time of the latest record added, reset when the clock is set back
+	chores    []chore              // oldest first
+	gather    gather
 
 	// Reused by each commit.
 	work       []work
@@ -36,10 +36,10 @@ const maxHot = 4096
 
 // work is what is known about an op before it is applied.
 type work struct {
-	peer   *peer  // nil: not in the log
-	hash   uint64 // of the key
-	old    uint32 // latest expiry of the record in any run
-	copies int64  // upper bound on the records of the key in runs
+	provider *provider // nil: not in the log
+	hash     uint64    // of the key
+	old      uint32    // latest expiry of the record in any run
+	copies   int64     // upper bound on the records of the key in runs
 }
 
 // txn is an open write transaction of the log.
@@ -54,15 +54,15 @@ type txn struct {
 	// Why new records, all records, or even removals are refused. Nil: they are accepted.
 	noNew, noAdds, noRemovals error
 
-	touched   []*peer  // changed by this transaction
-	stored    []*peer  // whose tally this transaction stores
-	lowered   []*peer  // whose last epoch is now earlier
-	forgotten []*peer  // removed by this transaction
-	infos     []*info  // to be published
-	ended     int      // chores that this transaction completes
-	begun     int      // providers of the next chore that have been processed
-	after     []func() // called once the transaction is durable
-	rotate    bool     // replace the active table afterwards
+	touched      []*provider    // changed by this transaction
+	stored       []*provider    // whose tally this transaction stores
+	lowered      []*provider    // whose last epoch is now earlier
+	forgotten    []*provider    // removed by this transaction
+	providerRows []*providerRow // to be published
+	ended        int            // chores that this transaction completes
+	begun        int            // providers of the next chore that have been processed
+	after        []func()       // called once the transaction is durable
+	rotate       bool           // replace the active table afterwards
 
 	removalsBefore int // length of the active table's removals before, for undo
 }
@@ -317,7 +317,7 @@ func (x *txn) finish() error {
 			}
 		}
 	}
-	for _, p := range x.led.peers.surplus() {
+	for _, p := range x.led.providers.surplus() {
 		if p.dirty {
 			if err := x.storeTally(p); err != nil {
 				return err
@@ -328,7 +328,7 @@ func (x *txn) finish() error {
 }
 
 // storeTally writes how many records name a provider.
-func (x *txn) storeTally(p *peer) error {
+func (x *txn) storeTally(p *provider) error {
 	counts, err := disk.BucketOf(x.tx, bucketCounts)
 	if err != nil {
 		return err
@@ -346,11 +346,11 @@ func (x *txn) undo() {
 	x.led.active.removals = x.led.active.removals[:x.removalsBefore]
 	for _, p := range x.forgotten {
 		p.gone = false
-		x.led.peers.insert(p)
+		x.led.providers.insert(p)
 	}
 	for _, p := range x.touched {
 		if p.fresh {
-			x.led.peers.forget(p)
+			x.led.providers.forget(p)
 			continue
 		}
 		p.restore()
@@ -365,11 +365,11 @@ func (x *txn) show() {
 	for _, p := range x.stored {
 		p.commitNo, p.dirty = x.state.commitNo, false
 	}
-	for _, f := range x.infos {
-		x.store.infos.replace(f)
+	for _, f := range x.providerRows {
+		x.store.providerRows.replace(f)
 	}
 	for _, p := range x.forgotten {
-		x.store.infos.drop(p.number)
+		x.store.providerRows.drop(p.number)
 	}
 	if x.led.active.count.Load() == 0 && len(x.led.staged) > 0 {
 		x.led.since = time.Now()
@@ -385,7 +385,7 @@ func (x *txn) show() {
 	for _, fn := range x.after {
 		fn()
 	}
-	x.led.peers.trim()
+	x.led.providers.trim()
 	if x.rotate {
 		x.store.rotate(0)
 	}
@@ -422,7 +422,7 @@ func (s *Store) rotate(n int) {
 	old := s.led.active
 	t := newTable(old.gen+1, max(n, s.opts.TableRecords))
 	s.led.active = t
-	s.led.chores = append(s.led.chores, chore{gen: old.gen, peers: s.led.peers.dirtied()})
+	s.led.chores = append(s.led.chores, chore{gen: old.gen, providers: s.led.providers.dirtied()})
 	s.change(func(v *view) bool {
 		v.tables = append([]*table{t}, v.tables...)
 		return true

@@ -140,12 +140,12 @@ func (x *txn) collect(before uint32) (more bool, err error) {
 
 // forget removes a provider that no live record names.
 func (x *txn) forget(number uint32) error {
-	p, err := x.led.peers.byPeerNumber(x.tx, number)
+	p, err := x.led.providers.loadNumber(x.tx, number)
 	if p == nil || err != nil {
 		return err
 	}
 	key := disk.U32(number)
-	for _, name := range [][]byte{bucketPeers, bucketCounts} {
+	for _, name := range [][]byte{bucketProviders, bucketCounts} {
 		b, err := disk.BucketOf(x.tx, name)
 		if err != nil {
 			return err
@@ -159,7 +159,7 @@ func (x *txn) forget(number uint32) error {
 		return err
 	}
 	x.state.providers--
-	x.led.peers.forget(p)
+	x.led.providers.forget(p)
 	p.gone = true
 	x.forgotten = append(x.forgotten, p)
 	return ids.Delete([]byte(p.id))

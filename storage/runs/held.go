@@ -26,7 +26,7 @@ func (s *Store) Held(ids []kad.PeerID) ([]int, error) {
 }
 
 func (x *txn) held(id kad.PeerID) (int, error) {
-	p, err := x.led.peers.byPeerID(x.tx, id)
+	p, err := x.led.providers.load(x.tx, id)
 	if p == nil || err != nil {
 		return 0, err
 	}

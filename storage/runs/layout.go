@@ -23,14 +23,14 @@ const (
 
 // The buckets. meta is in both files. Numbered buckets have a prefix.
 var (
-	bucketMeta   = []byte("meta")
-	bucketIDs    = []byte("ids")    // log: peer ID -> provider number
-	bucketPeers  = []byte("peers")  // log: number -> sealed peer ID and addresses
-	bucketCounts = []byte("counts") // log: number -> sealed records by epoch
-	bucketLast   = []byte("last")   // log: epoch of the newest record | number
-	bucketRuns   = []byte("runs")   // runs: run number -> sealed description
+	bucketMeta      = []byte("meta")
+	bucketIDs       = []byte("ids")    // log: peer ID -> provider number
+	bucketProviders = []byte("peers")  // log: number -> sealed peer ID and addresses
+	bucketCounts    = []byte("counts") // log: number -> sealed records by epoch
+	bucketLast      = []byte("last")   // log: epoch of the newest record | number
+	bucketRuns      = []byte("runs")   // runs: run number -> sealed description
 
-	logBuckets  = [][]byte{bucketMeta, bucketIDs, bucketPeers, bucketCounts, bucketLast}
+	logBuckets  = [][]byte{bucketMeta, bucketIDs, bucketProviders, bucketCounts, bucketLast}
 	runsBuckets = [][]byte{bucketMeta, bucketRuns}
 
 	prefixLog    = byte('L') // log: generation -> bucket of chunk number -> entries

@@ -96,12 +96,12 @@ func eachOfChunk(chunk []byte, fn func(e *logEntry) error) error {
 // chore is the remaining work before a generation of the log can be deleted: its records must
 // be in runs, and the tallies of the providers it names must be stored.
 type chore struct {
-	gen   uint32
-	peers []*peer
+	gen       uint32
+	providers []*provider
 }
 
-// chorePeers bounds the tallies that one commit stores for chores: thirty pages.
-const chorePeers = 256
+// choreProviders bounds the tallies that one commit stores for chores: thirty pages.
+const choreProviders = 256
 
 // choreDue reports whether a commit could make progress with a chore.
 func (s *Store) choreDue() bool {
@@ -109,14 +109,14 @@ func (s *Store) choreDue() bool {
 		return false
 	}
 	first := s.led.chores[0]
-	return len(first.peers) > 0 || first.gen <= s.flushed.Load()
+	return len(first.providers) > 0 || first.gen <= s.flushed.Load()
 }
 
 // doChores stores some tallies and deletes generations whose chores are complete.
 func (x *txn) doChores() error {
-	left := chorePeers
+	left := choreProviders
 	for _, ch := range x.led.chores {
-		for _, p := range ch.peers[:min(left, len(ch.peers))] {
+		for _, p := range ch.providers[:min(left, len(ch.providers))] {
 			x.begun++
 			if !p.dirty || p.gone {
 				continue
@@ -126,7 +126,7 @@ func (x *txn) doChores() error {
 				return err
 			}
 		}
-		if x.begun < len(ch.peers) || ch.gen > x.store.flushed.Load() {
+		if x.begun < len(ch.providers) || ch.gen > x.store.flushed.Load() {
 			return nil
 		}
 		if name := numbered(prefixLog, ch.gen); x.tx.Bucket(name) != nil {
@@ -143,6 +143,6 @@ func (x *txn) doChores() error {
 func (x *txn) endChores() {
 	x.led.chores = x.led.chores[x.ended:]
 	if x.begun > 0 {
-		x.led.chores[0].peers = x.led.chores[0].peers[x.begun:]
+		x.led.chores[0].providers = x.led.chores[0].providers[x.begun:]
 	}
 }

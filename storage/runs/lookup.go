@@ -124,7 +124,7 @@ func nextRun(runs []*run, i int, key *recordKey, hash uint64, now uint32) int {
 func (s *Store) resolve(dst []records.Provider, now time.Time, live []found) ([]records.Provider, error) {
 	given := len(dst)
 	for _, f := range live {
-		info, err := s.infos.load(f.number)
+		row, err := s.providerRows.load(f.number)
 		switch {
 		case errors.Is(err, records.ErrClosed):
 			return dst[:given], s.failed("providers", err)
@@ -132,7 +132,7 @@ func (s *Store) resolve(dst []records.Provider, now time.Time, live []found) ([]
 			s.report("providers", err) // the other providers are still useful
 			continue
 		}
-		dst = append(dst, info.provider(now, f.expires))
+		dst = append(dst, row.record(now, f.expires))
 	}
 	return dst, nil
 }

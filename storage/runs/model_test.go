@@ -176,7 +176,7 @@ func testModel(t *testing.T, seed uint64, steps int) {
 	o := tiny()
 	o.MaxProvidersPerKey, o.MaxRecordsPerProvider, o.MaxProviders = 6, 14, 25
 	o.CommitWindow = time.Millisecond
-	o.ProviderCache, o.shape.peers = 4, 5
+	o.ProviderCache, o.shape.providers = 4, 5
 	dir := t.TempDir()
 	w := &walk{T: t, rng: rand.New(rand.NewPCG(seed, 0)), dir: dir, o: o, s: open(t, dir, o), m: newModel(o), now: start}
 	w.floor = w.now

@@ -48,7 +48,7 @@ func (s *Store) start(logPath, runsPath string) (err error) {
 	if s.runs, err = s.openFile(runsPath, s.opts.MaxBytes/4*3, runsGrowth); err != nil {
 		return err
 	}
-	s.infos = newInfoCache(s.log, s.opts.ProviderCache)
+	s.providerRows = newRowCache(s.log, s.opts.ProviderCache)
 	if err := s.initialize(); err != nil {
 		return err
 	}
@@ -231,12 +231,12 @@ func (s *Store) load(logTx, runsTx *bbolt.Tx) (nextRun uint32, err error) {
 		return 0, err
 	}
 	// Tallies are loaded with drops 0, because they may contain dropped epochs.
-	s.led = ledger{state: st, peers: newPeerCache(s.opts.shape.peers), hot: make(map[recordKey]uint32), since: time.Now(), drops: 1}
+	s.led = ledger{state: st, providers: newProviderCache(s.opts.shape.providers), hot: make(map[recordKey]uint32), since: time.Now(), drops: 1}
 	if v.tables, err = s.replay(logTx, flushed); err != nil {
 		return 0, err
 	}
 	if len(s.led.chores) > 0 {
-		s.led.chores[0].peers = s.led.peers.dirtied()
+		s.led.chores[0].providers = s.led.providers.dirtied()
 	}
 	s.led.active = v.tables[0]
 	s.view.Store(v)

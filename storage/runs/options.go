@@ -27,7 +27,7 @@ const (
 	DefaultTableRecords = 256 << 10
 	// DefaultRotateEvery bounds how much of the log Open must replay on a quiet node.
 	DefaultRotateEvery = 10 * time.Minute
-	// DefaultProviderCache needs at most 32 MiB (see maxCachedInfo).
+	// DefaultProviderCache needs at most 32 MiB (see maxCachedRow).
 	DefaultProviderCache = 32 << 10
 	// DefaultLockTimeout gives a previous process time to shut down.
 	DefaultLockTimeout = time.Second
@@ -126,12 +126,12 @@ type Options struct {
 
 // shape contains the sizes of the layout. Zero selects the default.
 type shape struct {
-	block   int           // records per block
-	tail    int           // records in each of the last blocks of a transaction
-	segment int           // records per segment
-	fan     int           // runs of one level that are merged into one of the next
-	peers   int           // providers that the committer keeps in memory
-	retry   time.Duration // see retryEvery
+	block     int           // records per block
+	tail      int           // records in each of the last blocks of a transaction
+	segment   int           // records per segment
+	fan       int           // runs of one level that are merged into one of the next
+	providers int           // providers that the committer keeps in memory
+	retry     time.Duration // see retryEvery
 }
 
 // Progress is how far one step of a long operation on the files has come.
@@ -199,7 +199,7 @@ func (o Options) WithDefaults() Options {
 	o.shape.tail = cmp.Or(o.shape.tail, tailRecords)
 	o.shape.segment = cmp.Or(o.shape.segment, segmentRecords)
 	o.shape.fan = cmp.Or(o.shape.fan, mergeFan)
-	o.shape.peers = cmp.Or(o.shape.peers, peersCached)
+	o.shape.providers = cmp.Or(o.shape.providers, providersCached)
 	o.shape.retry = cmp.Or(o.shape.retry, retryEvery)
 	if o.Verify == nil {
 		o.Verify = readThrough

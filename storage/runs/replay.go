@@ -42,9 +42,9 @@ func (s *Store) replayGen(tx *bbolt.Tx, gen uint32, t *table) error {
 			t.replay(s.seed.hash(&e.key), &s.led.state, e)
 		}
 		if n++; n%trimEvery == 0 {
-			s.led.peers.trim()
+			s.led.providers.trim()
 		}
-		p, err := s.led.peers.byPeerNumber(tx, e.number)
+		p, err := s.led.providers.loadNumber(tx, e.number)
 		if p == nil || err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (s *state) epochOf(e *logEntry) *epoch {
 }
 
 // replay counts an entry as put and remove did.
-func (p *peer) replay(st *state, e *logEntry) {
+func (p *provider) replay(st *state, e *logEntry) {
 	if e.oldID != 0 {
 		p.add(e.oldID, -1)
 	}

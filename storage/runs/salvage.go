@@ -87,7 +87,7 @@ func (s *Store) Import(rows iter.Seq[Row]) (whole bool, err error) {
 // the file, which may bring back removed records. whole reports that nothing was missing. An
 // error means that this store accepts no more.
 func (s *Store) Salvage(from Source, most int) (whole bool, err error) {
-	v := &salvage{in: intake{s: s}, from: from, left: most, whole: true, peers: make(map[uint32]*info), log: make(map[[idLen]byte]uint32)}
+	v := &salvage{in: intake{s: s}, from: from, left: most, whole: true, providers: make(map[uint32]*providerRow), log: make(map[[idLen]byte]uint32)}
 	v.readPeers()
 	logWhole := v.readLog()
 	m := disk.NewMeter(s.opts.Progress, Progress{Step: "repairing: writing provider records of the log", Total: int64(len(v.log))})
@@ -114,12 +114,12 @@ func (s *Store) Salvage(from Source, most int) (whole bool, err error) {
 }
 
 type salvage struct {
-	in    intake
-	from  Source
-	peers map[uint32]*info
-	log   map[[idLen]byte]uint32 // newest expiry of the records in the log
-	left  int
-	whole bool
+	in        intake
+	from      Source
+	providers map[uint32]*providerRow
+	log       map[[idLen]byte]uint32 // newest expiry of the records in the log
+	left      int
+	whole     bool
 }
 
 // numbered returns the numbers of the buckets with a prefix in ascending order.
@@ -139,13 +139,13 @@ func (v *salvage) readPeers() {
 		if len(key) != 4 {
 			return false
 		}
-		f, err := decodeInfo(key, value)
-		if err == nil && v.peers[f.number] == nil {
-			v.peers[f.number] = f
+		f, err := decodeProviderRow(key, value)
+		if err == nil && v.providers[f.number] == nil {
+			v.providers[f.number] = f
 		}
 		return err == nil
 	}
-	whole := v.from.Rows(LogName, bucketPeers, func(key, value []byte) { v.whole = take(key, value) && v.whole })
+	whole := v.from.Rows(LogName, bucketProviders, func(key, value []byte) { v.whole = take(key, value) && v.whole })
 	if !whole {
 		v.whole = false
 		v.from.Scan(LogName, func(key, value []byte) { take(key, value) })
@@ -195,7 +195,7 @@ func (v *salvage) take(r *record) {
 	if r.expires == removed || v.left == 0 {
 		return
 	}
-	f := v.peers[r.number]
+	f := v.providers[r.number]
 	if f == nil {
 		v.whole = false
 		return

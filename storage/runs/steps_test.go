@@ -13,21 +13,21 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// One commit stores at most chorePeers tallies, of all chores together.
+// One commit stores at most choreProviders tallies, of all chores together.
 func TestChorePeers(t *testing.T) {
 	s := open(t, t.TempDir(), tiny())
 	undo := errors.New("undo")
 	for _, c := range []struct{ first, second, ended, begun int }{
-		{chorePeers, 0, 2, 0},
-		{chorePeers + 1, 0, 0, chorePeers},
-		{10, chorePeers - 10, 2, 0},
-		{10, chorePeers - 9, 1, chorePeers - 10},
+		{choreProviders, 0, 2, 0},
+		{choreProviders + 1, 0, 0, choreProviders},
+		{10, choreProviders - 10, 2, 0},
+		{10, choreProviders - 9, 1, choreProviders - 10},
 	} {
 		number := uint32(0)
-		choreOf := func(peers int) (ch chore) {
-			for range peers {
+		choreOf := func(providers int) (ch chore) {
+			for range providers {
 				number++
-				ch.peers = append(ch.peers, &peer{number: number, dirty: true})
+				ch.providers = append(ch.providers, &provider{number: number, dirty: true})
 			}
 			return ch
 		}
@@ -41,7 +41,7 @@ func TestChorePeers(t *testing.T) {
 			return errors.Join(err, undo)
 		})
 		require.ErrorIs(t, err, undo)
-		require.Len(t, x.stored, min(c.first+c.second, chorePeers), "%+v", c)
+		require.Len(t, x.stored, min(c.first+c.second, choreProviders), "%+v", c)
 		require.Equal(t, []int{c.ended, c.begun}, []int{x.ended, x.begun}, "%+v", c)
 	}
 	checked(t, s)
@@ -106,9 +106,9 @@ func TestTrimEvery(t *testing.T) {
 	}
 	replayed := func() int {
 		twin := &Store{opts: s.opts, log: s.log, runs: s.runs}
-		twin.opts.shape.peers = cache
+		twin.opts.shape.providers = cache
 		require.NoError(t, s.both(func(logTx, runsTx *bbolt.Tx) error { _, err := twin.load(logTx, runsTx); return err }))
-		return len(twin.led.peers.byID)
+		return len(twin.led.providers.byID)
 	}
 	add(trimEvery - 1)
 	require.Equal(t, trimEvery-1, replayed())

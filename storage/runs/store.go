@@ -46,9 +46,9 @@ type Store struct {
 	log  *disk.File
 	runs *disk.File
 
-	view  atomic.Pointer[view]
-	infos *infoCache
-	seed  hashSeed
+	view         atomic.Pointer[view]
+	providerRows *rowCache
+	seed         hashSeed
 
 	queue     *queue
 	led       ledger        // owned by the committer

@@ -12,8 +12,8 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// peer is what the committer knows about a provider.
-type peer struct {
+// provider is the state that the committer keeps of a provider.
+type provider struct {
 	id     kad.PeerID
 	number uint32
 
@@ -21,11 +21,11 @@ type peer struct {
 	commitNo uint64 // last commit whose records are in the stored tally
 	dirty    bool   // the tally differs from the stored one
 
-	before  *mutable // state before the current commit, if that touched the provider
-	fresh   bool     // added by the current commit
-	gone    bool     // forgotten
-	elder   *peer    // neighbours in the order of use
-	younger *peer
+	before  *mutable  // state before the current commit, if that touched the provider
+	fresh   bool      // added by the current commit
+	gone    bool      // forgotten
+	elder   *provider // neighbours in the order of use
+	younger *provider
 }
 
 // mutable contains the fields of a provider that a commit can change.
@@ -37,14 +37,14 @@ type mutable struct {
 }
 
 // save saves the state of the provider for restore.
-func (p *peer) save() {
+func (p *provider) save() {
 	m := p.mutable
 	m.counts = slices.Clone(m.counts)
 	p.before = &m
 }
 
 // restore reverts all changes since save.
-func (p *peer) restore() { p.mutable, p.before = *p.before, nil }
+func (p *provider) restore() { p.mutable, p.before = *p.before, nil }
 
 // tally counts the records that name a provider. It is stored from time to time; later
 // changes are in the log.
@@ -99,7 +99,7 @@ func (t *tally) total() (n int) {
 }
 
 // encodeCounts returns a provider's row in the counts bucket.
-func (p *peer) encodeCounts(commitNo uint64) []byte {
+func (p *provider) encodeCounts(commitNo uint64) []byte {
 	row := disk.NewRow(12 + 8*len(p.counts))
 	row = binary.BigEndian.AppendUint64(row, commitNo)
 	row = binary.BigEndian.AppendUint32(row, p.last)
@@ -128,30 +128,30 @@ func lastKey(last, number uint32) []byte {
 	return binary.BigEndian.AppendUint32(disk.U32(last), number)
 }
 
-// peerCache holds the most recently used providers, and all whose tally is not stored. The
+// providerCache holds the most recently used providers, and all whose tally is not stored. The
 // committer owns it.
-type peerCache struct {
+type providerCache struct {
 	most     int
 	seed     maphash.Seed // seed of address sums
-	byID     map[kad.PeerID]*peer
-	byNumber map[uint32]*peer
-	oldest   *peer
-	newest   *peer
+	byID     map[kad.PeerID]*provider
+	byNumber map[uint32]*provider
+	oldest   *provider
+	newest   *provider
 }
 
-// peersCached is how many providers the committer keeps in memory: 13 MiB at about 400 bytes
+// providersCached is how many providers the committer keeps in memory: 13 MiB at about 400 bytes
 // each.
-const peersCached = 32 << 10
+const providersCached = 32 << 10
 
-func newPeerCache(most int) *peerCache {
-	return &peerCache{
+func newProviderCache(most int) *providerCache {
+	return &providerCache{
 		most: most, seed: maphash.MakeSeed(),
-		byID: make(map[kad.PeerID]*peer), byNumber: make(map[uint32]*peer),
+		byID: make(map[kad.PeerID]*provider), byNumber: make(map[uint32]*provider),
 	}
 }
 
-// byPeerID returns a provider, or nil if it is not in the log.
-func (c *peerCache) byPeerID(tx *bbolt.Tx, id kad.PeerID) (*peer, error) {
+// load returns a provider, or nil if it is not in the log.
+func (c *providerCache) load(tx *bbolt.Tx, id kad.PeerID) (*provider, error) {
 	if p := c.byID[id]; p != nil {
 		c.use(p)
 		return p, nil
@@ -164,16 +164,16 @@ func (c *peerCache) byPeerID(tx *bbolt.Tx, id kad.PeerID) (*peer, error) {
 	if number == 0 || err != nil {
 		return nil, err
 	}
-	return c.byPeerNumber(tx, number)
+	return c.loadNumber(tx, number)
 }
 
-// byPeerNumber returns a provider, or nil if it has been removed.
-func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
+// loadNumber returns a provider, or nil if it has been removed.
+func (c *providerCache) loadNumber(tx *bbolt.Tx, number uint32) (*provider, error) {
 	if p := c.byNumber[number]; p != nil {
 		c.use(p)
 		return p, nil
 	}
-	f, err := readInfo(tx, number)
+	f, err := readProviderRow(tx, number)
 	if f == nil && err == nil {
 		return nil, nil
 	}
@@ -184,7 +184,7 @@ func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{id: f.id, number: number}
+	p := &provider{id: f.id, number: number}
 	p.addrsExpire, p.addrsSum = f.addrsExpire, maphash.Bytes(c.seed, f.addrs)
 	key := disk.U32(number)
 	if p.tally, p.commitNo, err = decodeCounts(key, counts.Get(key)); err != nil {
@@ -195,26 +195,26 @@ func (c *peerCache) byPeerNumber(tx *bbolt.Tx, number uint32) (*peer, error) {
 }
 
 // insert adds a provider as the most recently used.
-func (c *peerCache) insert(p *peer) {
+func (c *providerCache) insert(p *provider) {
 	c.byID[p.id], c.byNumber[p.number] = p, p
 	c.push(p)
 }
 
 // forget removes a provider from the cache.
-func (c *peerCache) forget(p *peer) {
+func (c *providerCache) forget(p *provider) {
 	delete(c.byID, p.id)
 	delete(c.byNumber, p.number)
 	c.unlink(p)
 }
 
-func (c *peerCache) use(p *peer) {
+func (c *providerCache) use(p *provider) {
 	if c.newest != p {
 		c.unlink(p)
 		c.push(p)
 	}
 }
 
-func (c *peerCache) push(p *peer) {
+func (c *providerCache) push(p *provider) {
 	p.elder, p.younger = c.newest, nil
 	if c.newest != nil {
 		c.newest.younger = p
@@ -224,7 +224,7 @@ func (c *peerCache) push(p *peer) {
 	c.newest = p
 }
 
-func (c *peerCache) unlink(p *peer) {
+func (c *providerCache) unlink(p *provider) {
 	if p.elder != nil {
 		p.elder.younger = p.younger
 	} else {
@@ -239,7 +239,7 @@ func (c *peerCache) unlink(p *peer) {
 }
 
 // surplus returns the least recently used providers above the limit.
-func (c *peerCache) surplus() (out []*peer) {
+func (c *providerCache) surplus() (out []*provider) {
 	for p := c.oldest; p != nil && len(out) < len(c.byID)-c.most; p = p.younger {
 		out = append(out, p)
 	}
@@ -247,7 +247,7 @@ func (c *peerCache) surplus() (out []*peer) {
 }
 
 // trim removes providers above the limit, except dirty ones.
-func (c *peerCache) trim() {
+func (c *providerCache) trim() {
 	for _, p := range c.surplus() {
 		if !p.dirty {
 			c.forget(p)
@@ -256,17 +256,17 @@ func (c *peerCache) trim() {
 }
 
 // dirtied returns the providers whose tally differs from the stored one, ordered by number.
-func (c *peerCache) dirtied() (out []*peer) {
+func (c *providerCache) dirtied() (out []*provider) {
 	for _, p := range c.byID {
 		if p.dirty {
 			out = append(out, p)
 		}
 	}
-	slices.SortFunc(out, func(a, b *peer) int { return int(int64(a.number) - int64(b.number)) })
+	slices.SortFunc(out, func(a, b *provider) int { return int(int64(a.number) - int64(b.number)) })
 	return out
 }
 
-// newPeer returns a provider that is not in the log yet.
-func newPeer(id kad.PeerID, number uint32) *peer {
-	return &peer{id: kad.PeerID(strings.Clone(string(id))), number: number, fresh: true}
+// newProvider returns a provider that is not in the log yet.
+func newProvider(id kad.PeerID, number uint32) *provider {
+	return &provider{id: kad.PeerID(strings.Clone(string(id))), number: number, fresh: true}
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
-// info is the part of a provider that lookups return. It never changes.
-type info struct {
+// providerRow is the part of a provider that lookups return. It never changes.
+type providerRow struct {
 	number      uint32
 	addrsExpire uint32
 	id          kad.PeerID
 	addrs       []byte // see disk.AppendAddrs
 }
 
-// maxCachedInfo bounds the addresses that the cache keeps per provider, in bytes: eight
+// maxCachedRow bounds the addresses that the cache keeps per provider, in bytes: eight
 // addresses or more. Longer ones are read from the file.
-const maxCachedInfo = 1024
+const maxCachedRow = 1024
 
-// provider returns the provider of a record without aliasing f. Damaged addresses are
+// record returns a record of the provider without aliasing f. Damaged addresses are
 // omitted.
-func (f *info) provider(now time.Time, expires uint32) records.Provider {
+func (f *providerRow) record(now time.Time, expires uint32) records.Provider {
 	p := records.Provider{ID: f.id, Expires: fromSeconds(expires)}
 	if at := seconds(now); f.addrsExpire > at && !ahead(at, f.addrsExpire, addressLife) {
 		p.Addrs, _ = decodeAddrs(f.addrs)
@@ -40,22 +40,22 @@ func (f *info) provider(now time.Time, expires uint32) records.Provider {
 }
 
 // encode returns the row of a provider.
-func (f *info) encode() []byte {
+func (f *providerRow) encode() []byte {
 	row := disk.NewRow(4 + 1 + len(f.id) + len(f.addrs))
 	row = binary.BigEndian.AppendUint32(row, f.addrsExpire)
 	row = append(row, byte(len(f.id)))
 	row = append(row, f.id...)
-	return disk.Seal(bucketPeers, disk.U32(f.number), append(row, f.addrs...))
+	return disk.Seal(bucketProviders, disk.U32(f.number), append(row, f.addrs...))
 }
 
-// decodeInfo decodes the row of a provider without aliasing it.
-func decodeInfo(key, row []byte) (*info, error) {
-	payload, err := disk.Unseal(bucketPeers, key, row)
+// decodeProviderRow decodes the row of a provider without aliasing it.
+func decodeProviderRow(key, row []byte) (*providerRow, error) {
+	payload, err := disk.Unseal(bucketProviders, key, row)
 	if err != nil {
 		return nil, err
 	}
 	d := disk.Decoder{B: payload}
-	f := &info{number: binary.BigEndian.Uint32(key), addrsExpire: d.U32()}
+	f := &providerRow{number: binary.BigEndian.Uint32(key), addrsExpire: d.U32()}
 	f.id = kad.PeerID(d.Bytes(int(d.Uint(1))))
 	f.addrs = append([]byte(nil), d.B...)
 	if d.Bad || len(f.id) == 0 || len(f.addrs) == 0 {
@@ -64,67 +64,67 @@ func decodeInfo(key, row []byte) (*info, error) {
 	return f, nil
 }
 
-// infoCache caches one info per slot. The number of a provider selects its slot: numbers are
+// rowCache caches one row per slot. The number of a provider selects its slot: numbers are
 // assigned in order, so active providers are spread evenly. Readers fill the cache, and the
 // committer replaces what it changes.
-type infoCache struct {
+type rowCache struct {
 	log   *disk.File
-	slots []atomic.Pointer[info]
+	slots []atomic.Pointer[providerRow]
 }
 
-func newInfoCache(log *disk.File, size int) *infoCache {
-	return &infoCache{log: log, slots: make([]atomic.Pointer[info], 1<<bits.Len(uint(size-1)))}
+func newRowCache(log *disk.File, size int) *rowCache {
+	return &rowCache{log: log, slots: make([]atomic.Pointer[providerRow], 1<<bits.Len(uint(size-1)))}
 }
 
-func (c *infoCache) slot(number uint32) *atomic.Pointer[info] {
+func (c *rowCache) slot(number uint32) *atomic.Pointer[providerRow] {
 	return &c.slots[int(number)&(len(c.slots)-1)]
 }
 
-// load returns a provider's info from the cache or the file.
-func (c *infoCache) load(number uint32) (f *info, err error) {
+// load returns the row of a provider from the cache or the file.
+func (c *rowCache) load(number uint32) (f *providerRow, err error) {
 	slot := c.slot(number)
 	old := slot.Load()
 	if old != nil && old.number == number {
 		return old, nil
 	}
 	err = c.log.View(func(tx *bbolt.Tx) error {
-		if f, err = readInfo(tx, number); f == nil && err == nil {
+		if f, err = readProviderRow(tx, number); f == nil && err == nil {
 			err = fmt.Errorf("%w: provider %d is missing", ErrCorrupt, number)
 		}
 		return err
 	})
-	if err == nil && len(f.addrs) <= maxCachedInfo {
+	if err == nil && len(f.addrs) <= maxCachedRow {
 		// If the committer has published a newer one meanwhile, keep that.
 		slot.CompareAndSwap(old, f)
 	}
 	return f, err
 }
 
-// replace publishes a new info, which is durable.
-func (c *infoCache) replace(f *info) {
+// replace publishes a new row, which is durable.
+func (c *rowCache) replace(f *providerRow) {
 	slot := c.slot(f.number)
-	if len(f.addrs) > maxCachedInfo {
+	if len(f.addrs) > maxCachedRow {
 		// Not nil, so that a reader that has read the old row cannot put it back.
-		f = &info{}
+		f = &providerRow{}
 	}
 	slot.Store(f)
 }
 
 // drop removes a provider.
-func (c *infoCache) drop(number uint32) { c.slot(number).Store(&info{}) }
+func (c *rowCache) drop(number uint32) { c.slot(number).Store(&providerRow{}) }
 
-// readInfo returns the info of a provider, or nil if there is none.
-func readInfo(tx *bbolt.Tx, number uint32) (*info, error) {
-	peers, err := disk.BucketOf(tx, bucketPeers)
+// readProviderRow returns the row of a provider, or nil if there is none.
+func readProviderRow(tx *bbolt.Tx, number uint32) (*providerRow, error) {
+	providers, err := disk.BucketOf(tx, bucketProviders)
 	if err != nil {
 		return nil, err
 	}
 	key := disk.U32(number)
-	row := peers.Get(key)
+	row := providers.Get(key)
 	if row == nil {
 		return nil, nil
 	}
-	return decodeInfo(key, row)
+	return decodeProviderRow(key, row)
 }
 
 // numberOf returns the number of a provider, or 0 if it has none.
