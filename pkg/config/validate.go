@@ -97,7 +97,7 @@ func (c *Config) validateTTLs(v *checks) {
 
 	interval, shortest := c.Republish.Interval.Duration, min(c.Values.ValueTTL(), provider)
 	v.require(interval >= minInterval && interval < shortest, "republish.interval", is(interval),
-		"it is at least 1s and under the shortest lifetime of own records ("+text(shortest)+"), or they expire before they are renewed")
+		"it is at least 1s and under the shortest lifetime of own records ("+text(shortest)+"), or they expire before they are republished")
 	within(v, "refresh.interval", c.Refresh.Interval.Duration, minInterval, maxInterval)
 	within(v, "snapshot.interval", c.Snapshot.Interval.Duration, minInterval, maxInterval)
 	within(v, "storage.expiry_interval", c.Storage.ExpiryInterval.Duration, minInterval, maxInterval)

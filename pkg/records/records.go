@@ -9,7 +9,7 @@ import (
 
 // Lifetimes and limits of the protocol. docs/ARCHITECTURE.md has the sources.
 const (
-	// MaxTTL is the longest lifetime of any record without renewal (go-libp2p-kad-dht:
+	// MaxTTL is the longest lifetime of any record that is not republished (go-libp2p-kad-dht:
 	// amino.DefaultProvideValidity and value max age, 48 h).
 	MaxTTL = 48 * time.Hour
 	// ProviderAddrTTL is the lifetime of a provider's addresses (go: 24 h).
