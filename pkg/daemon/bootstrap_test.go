@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// latency is that of the simulated network, one way.
+// latency is the one-way latency of the simulated network.
 const latency = 20 * time.Millisecond
 
 // withTwoHosts runs a test in virtual time, on two hosts of a simulated network.
@@ -49,8 +49,8 @@ func nodeOn(t *testing.T, h host.Host, bootstrap ...peer.AddrInfo) *node.Node {
 
 func infoOf(h host.Host) peer.AddrInfo { return peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()} }
 
-// While a bootstrap peer is still dialled nobody gives up, though no other peer is left to
-// ask.
+// A node does not give up while it is still dialling a bootstrap peer, even without other
+// peers to ask.
 func TestWaitForPeerWhileDialling(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		id, err := peer.Decode(peerA)
@@ -65,7 +65,7 @@ func TestWaitForPeerWhileDialling(t *testing.T) {
 	})
 }
 
-// A node gives up joinQuiet after the last probe has failed, give or take a look.
+// A node gives up joinQuiet after the last probe has failed, plus or minus joinLook.
 func TestWaitForPeerGivesUp(t *testing.T) {
 	for _, silence := range []time.Duration{0, 4 * time.Second} {
 		withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A request whose header has webHeaders bytes is answered; a longer one is refused.
+// A request with a header of webHeaders bytes is answered; a longer one is rejected.
 func TestWebHeaders(t *testing.T) {
 	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	w, err := newWeb("metrics.listen", anyLocalPort, slog.New(slog.DiscardHandler), ok, time.Minute)

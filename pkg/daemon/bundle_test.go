@@ -65,7 +65,7 @@ func TestDebugBundle(t *testing.T) {
 	require.NotContains(t, files["traces.jsonl"], "dGhlIHZhbHVlIGl0c2VsZg", "a value in base64")
 }
 
-// A part that fails or hangs costs its own file only.
+// A part that fails or hangs affects only its own file.
 func TestDebugBundleOfANodeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})

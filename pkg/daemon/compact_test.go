@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
-// hollow makes a database of which nearly all is free: of its 21 MiB of values all
-// but one have expired.
+// hollow creates a database that is nearly all free: all but one of its values, 21 MiB in
+// total, have expired.
 func hollow(t *testing.T, dir string) (size int64) {
 	t.Helper()
 	db, err := storage.Open(dir, storage.Options{Options: runs.Options{NoSync: true}, Network: "/test"})
@@ -40,8 +40,8 @@ func hollow(t *testing.T, dir string) (size int64) {
 	return sizes.File
 }
 
-// At start a large database that is mostly free is made small; one that is not so
-// large is left alone.
+// The start compacts a large database that is mostly free, and leaves a smaller one
+// unchanged.
 func TestCompactAtStart(t *testing.T) {
 	for above, compacted := range map[string]bool{"1MiB": true, "1GiB": false, "0": false} {
 		t.Run(above, func(t *testing.T) {

@@ -19,8 +19,8 @@ func loopbackHost(t *testing.T, options ...libp2p.Option) host.Host {
 	return h
 }
 
-// Lower limits close connections that were open before, but for those that are
-// protected or worth more; the rest of what was known of peers stays known.
+// Lower limits close connections that were open before, except those that are protected
+// or have a higher value. The tags of peers are kept.
 func TestConnectionLimitsChange(t *testing.T) {
 	conns, err := newConnections(40, 50, basic.WithGracePeriod(0), basic.WithSilencePeriod(20*time.Millisecond))
 	require.NoError(t, err)
@@ -40,13 +40,13 @@ func TestConnectionLimitsChange(t *testing.T) {
 	require.NoError(t, conns.limit(2, 3))
 	require.True(t, conns.IsProtected(others[0], "needed"))
 	require.Equal(t, map[string]int{"good": 100}, conns.GetTagInfo(others[1]).Tags)
-	// What is protected does not count.
+	// Protected connections do not count.
 	require.Eventually(t, func() bool { return len(h.Network().Peers()) == 3 }, 30*time.Second, 10*time.Millisecond)
 	require.Subset(t, h.Network().Peers(), others[:2])
 	require.False(t, conns.Unprotect(others[0], "needed"))
 
 	require.NoError(t, conns.limit(40, 50))
 	require.False(t, conns.IsProtected(others[0], ""))
-	// The manager hears of a closed connection after the network has forgotten it.
+	// The manager is notified of a closed connection after the network has removed it.
 	require.Eventually(t, func() bool { return conns.manager().GetInfo().ConnCount == 3 }, 30*time.Second, time.Millisecond)
 }

@@ -39,7 +39,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// options are those of a daemon of a test network on loopback.
+// options returns the options of a daemon of a test network on loopback.
 func options(t *testing.T, dir string, settings ...config.Setting) (Options, *buffer) {
 	t.Helper()
 	loaded, err := config.Load(config.Sources{Flags: append([]config.Setting{
@@ -65,8 +65,8 @@ func start(t *testing.T, dir string, settings ...config.Setting) *Daemon {
 	return d
 }
 
-// leaks fails the test if goroutines are left at its end. Those ignored belong to
-// libraries and are there once a process.
+// leaks fails the test if goroutines are left at its end. The ignored ones belong to
+// libraries and exist once per process.
 func leaks(t *testing.T) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -218,7 +218,7 @@ func TestClient(t *testing.T) {
 	require.ErrorContains(t, err, "no peer answers /other/kad/1.0.0")
 }
 
-// A client that meets peers of another network only says so before its time is over.
+// A client that finds only peers of another network says so before its timeout.
 func TestClientOfAnotherNetwork(t *testing.T) {
 	d := start(t, t.TempDir(), config.Setting{Key: "network.protocol_prefix", Value: "/one"})
 	o, _ := options(t, t.TempDir(), config.Setting{Key: "network.protocol_prefix", Value: "/two"})
@@ -264,7 +264,7 @@ func TestReload(t *testing.T) {
 	require.Equal(t, 700, d.host.ConnManager().(*connections).manager().GetInfo().HighWater)
 }
 
-// Every key that is said to reload does.
+// Every key that is documented to reload does.
 func TestReloadableKeysAreApplied(t *testing.T) {
 	for _, k := range config.Keys() {
 		if k.Reload {

@@ -16,11 +16,11 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// fakeDisk is a disk as a diskWatch sees it.
+// fakeDisk is a fake disk for a diskWatch.
 type fakeDisk struct {
 	mu    sync.Mutex
 	free  int64
-	quota bool // refuses writes, whatever is free
+	quota bool // refuses writes, whatever the free space
 }
 
 func (d *fakeDisk) set(free int64, quota bool) {
@@ -49,8 +49,8 @@ type countErrors struct{ n int }
 func (*countErrors) Committed(int, time.Duration)     {}
 func (c *countErrors) StorageError(_ string, _ error) { c.n++ }
 
-// A disk is full from the first write it refuses, or when almost nothing is free, until
-// it takes writes again; each change is one line in the log.
+// A disk counts as full from the first write that it refuses, or from almost no free
+// space, until it accepts writes again. Each change is one line in the log.
 func TestDiskWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, next := &buffer{}, &countErrors{}
@@ -86,7 +86,7 @@ func TestDiskWatch(t *testing.T) {
 		d.set(diskLeast, false)
 		wait(diskEvery)
 		require.False(t, w.full())
-		d.set(diskLeast-1, false) // nobody writes
+		d.set(diskLeast-1, false) // there are no writes
 		wait(diskEvery)
 		require.True(t, w.full())
 		d.set(diskTry-1, false)

@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// What a full, failed or busy node says is one sentence, not the operations of each
-// package on the way.
+// The error of a full, failed or busy node is one sentence, without the operations of
+// each package.
 func TestNodeErrorOfTheStore(t *testing.T) {
 	for says, cause := range map[string]error{
 		"too many writes wait for the database; try again later":                         records.ErrBusy,
@@ -30,7 +30,7 @@ func TestNodeErrorOfTheStore(t *testing.T) {
 	}
 }
 
-// A wrong argument is told apart from a fault of the daemon.
+// A bad argument has another code than a fault of the daemon.
 func TestNodeErrorOfAnArgument(t *testing.T) {
 	for cause, code := range map[error]api.Code{
 		node.ErrInvalidKey:  api.CodeInvalid,

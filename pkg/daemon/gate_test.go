@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The hosts of the daemon and of short-lived clients dial private addresses only if
-// the node has been told them by who may, as bootstrap peers are by the operator.
+// The hosts of the daemon and of short-lived clients dial a private address only if an
+// allowed source has named it, as the operator names bootstrap peers.
 func TestHostsAreGated(t *testing.T) {
 	d := start(t, t.TempDir())
 	o, _ := options(t, t.TempDir())

@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
-// TestIsolationIsTold takes a daemon's only peer away: whoever can be asked says so,
-// and takes it back once another peer has come.
+// TestIsolationIsTold removes a daemon's only peer. Every interface reports isolation,
+// and stops doing so once another peer has connected.
 func TestIsolationIsTold(t *testing.T) {
 	dir := t.TempDir()
 	o, logs := options(t, dir)

@@ -28,7 +28,7 @@ func TestJournalIsToldPriorities(t *testing.T) {
 }
 
 func TestJournalLinesStayWhole(t *testing.T) {
-	var out bytes.Buffer // the journal's lock guards it
+	var out bytes.Buffer // guarded by the journal's lock
 	l, err := newLogs(&out, true, "json", "info")
 	require.NoError(t, err)
 	var all sync.WaitGroup

@@ -14,7 +14,7 @@ func TestListenersOverlap(t *testing.T) {
 		name             string
 		listen           []string
 		metrics, routing string
-		key              string // of the violation; "": there is none
+		key              string // of the violation; "": no violation
 	}{
 		{"defaults", config.Default().Network.Listen, "127.0.0.1:9474", "127.0.0.1:8474", ""},
 		{"the same twice", []string{"/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/1"}, off, off, "network.listen"},
@@ -48,8 +48,8 @@ func TestListenersOverlap(t *testing.T) {
 	}
 }
 
-// What no transport of the node serves is refused; libp2p would drop it, and listen on
-// the rest.
+// An address that no transport of the node supports is rejected. libp2p would drop it and
+// listen on the rest.
 func TestListenAddressesNobodyServes(t *testing.T) {
 	for _, text := range []string{
 		"/ip4/127.0.0.1/tcp/0/ws", "/ip4/127.0.0.1/tcp/0/tls/ws", "/ip4/127.0.0.1/tcp/0/wss", "/ip4/127.0.0.1/tcp/0/http",

@@ -36,8 +36,8 @@ func TestLogText(t *testing.T) {
 	require.Equal(t, strings.Repeat(`\x1b`, maxLogText)+fmt.Sprintf("... (%d bytes)", 10*maxLogText), logText(strings.Repeat("\x1b", 10*maxLogText)))
 }
 
-// Whatever a peer says, in whichever way it is logged, a line stays one of
-// printable text.
+// For any text of a peer, logged in any way, the log line stays one line of printable
+// text.
 func TestLogsAreOneLineOfPrintableText(t *testing.T) {
 	const evil = "x\x1b]0;title\a\u202e\u2028\r\n<3>forged level=error\x00\x7f\u009b"
 	for _, format := range []string{"text", "json"} {
@@ -106,7 +106,7 @@ func TestLogsLeaveRepetitionsOut(t *testing.T) {
 	}
 	require.Equal(t, repeatBurst, strings.Count(out.String(), "disk is full"))
 	require.Equal(t, 50, strings.Count(out.String(), "asked for"))
-	// A minute later the next one says how many were left out.
+	// A minute later, the next one says how many were suppressed.
 	h := log.Handler()
 	require.NoError(t, h.Handle(t.Context(), slog.NewRecord(time.Now().Add(2*repeatWindow), slog.LevelWarn, "disk is full", 0)))
 	require.Contains(t, out.String(), "left_out=40")

@@ -16,8 +16,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// systemd listens where $NOTIFY_SOCKET says; the function returned waits for a
-// message that contains want and returns it.
+// systemd listens on $NOTIFY_SOCKET. The function it returns waits for a message that
+// contains want and returns the message.
 func systemd(t *testing.T) func(want string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "n")
@@ -130,5 +130,5 @@ func TestRevisionOfTheLinker(t *testing.T) {
 	was := Revision
 	defer func() { Revision = was }()
 	Revision = "abc"
-	require.NotEmpty(t, BuildInfo().Revision) // a checkout's own comes first
+	require.NotEmpty(t, BuildInfo().Revision) // the revision of a checkout comes first
 }

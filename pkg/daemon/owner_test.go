@@ -14,7 +14,8 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// What root does to a stopped daemon's database leaves it to the daemon's user.
+// After root has worked on a stopped daemon's database, the files still belong to the
+// daemon's user.
 func TestRootGivesBack(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can own files of others")

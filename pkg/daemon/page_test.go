@@ -14,8 +14,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// The page and its data are on the metrics listener, and name no peer but the
-// node.
+// The page and its data are on the metrics listener, and name no peer except the node.
 func TestStatusPage(t *testing.T) {
 	a := start(t, t.TempDir())
 	b := start(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: a.Addrs()[:1]})

@@ -25,7 +25,7 @@ const (
 	peerB = "QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6LDXZCtioEB"
 )
 
-// environment is a getenv.
+// environment returns a getenv for the variables.
 type environment map[string]string
 
 func (e environment) get(name string) string { return e[name] }
@@ -53,7 +53,7 @@ func TestIdentityIsMadeOnce(t *testing.T) {
 	require.ErrorIs(t, SaveIdentity(dir, other), ErrIdentityExists)
 	require.NoError(t, SaveIdentity(dir, first))
 
-	// systemd's credentials come first.
+	// The credentials of systemd come first.
 	creds := t.TempDir()
 	require.NoError(t, SaveIdentity(creds, other))
 	have, _, err := identity(dir, environment{"CREDENTIALS_DIRECTORY": creds}.get)
@@ -173,7 +173,7 @@ func TestLogLevels(t *testing.T) {
 	require.Equal(t, "e", says("rpc"))
 }
 
-// What peers call themselves cannot forge lines or drive a terminal.
+// The agent string of a peer cannot forge log lines or control a terminal.
 func TestLogsEscapeWhatPeersSay(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		var out bytes.Buffer

@@ -40,8 +40,8 @@ func newStranger(t *testing.T, d *Daemon) *stranger {
 	return &stranger{t, d, h, c}
 }
 
-// announce sends one ADD_PROVIDER and waits until it was taken or refused; what is
-// taken waits for a commit, which may refuse it yet.
+// announce sends one ADD_PROVIDER and waits until it was stored or refused. An accepted
+// one waits for a commit, which may still refuse it.
 func (s *stranger) announce(key string, addrs ...string) {
 	s.t.Helper()
 	if len(addrs) == 0 {
@@ -53,7 +53,7 @@ func (s *stranger) announce(key string, addrs ...string) {
 	}
 	done := func() float64 { return metric(s.t, s.d, `holdfast_record_puts_total{kind="provider"`) }
 	before := done()
-	// A refusal ends the stream, which may be an error here.
+	// A refusal ends the stream, which may give an error here.
 	_, _ = s.c.Notify(s.t.Context(), s.d.ID(), &wire.Message{Type: wire.AddProvider, Key: []byte(key), ProviderPeers: []wire.Peer{entry}})
 	require.Eventually(s.t, func() bool { return done() == before+1 }, 30*time.Second, 5*time.Millisecond)
 }
@@ -65,7 +65,7 @@ func (s *stranger) put(key, value string) error {
 	return err
 }
 
-// metric sums up the samples of a page of metrics whose names begin so.
+// metric returns the sum of the samples whose names have the prefix.
 func metric(t *testing.T, d *Daemon, begin string) (sum float64) {
 	t.Helper()
 	_, page := fetch(t, "http://"+d.web.addr+"/metrics")
@@ -81,8 +81,8 @@ func metric(t *testing.T, d *Daemon, begin string) (sum float64) {
 	return sum
 }
 
-// requireRefused: so many were refused or cut by a quota, whose limit is told, and
-// none by another.
+// requireRefused requires that a quota has refused or truncated that many records, that
+// its limit is reported, and that no other quota has refused any.
 func requireRefused(t *testing.T, d *Daemon, quota records.Quota, limit, refused float64) {
 	t.Helper()
 	require.Equal(t, limit, metric(t, d, `holdfast_quota_limit{quota="`+quota.String()+`"}`))
@@ -109,7 +109,7 @@ func requireProviders(t *testing.T, d *Daemon, key string, want ...*stranger) (f
 func TestQuotaOfProvidersOfAKey(t *testing.T) {
 	d := start(t, t.TempDir(), config.Setting{Key: "quotas.providers_per_key", Value: "2"})
 	a, b, c := newStranger(t, d), newStranger(t, d), newStranger(t, d)
-	for _, s := range []*stranger{a, b, c, a} { // the last one renews
+	for _, s := range []*stranger{a, b, c, a} { // the last one republishes
 		s.announce("hot")
 	}
 	c.announce("cold")
@@ -121,7 +121,7 @@ func TestQuotaOfProvidersOfAKey(t *testing.T) {
 func TestQuotaOfRecordsOfAProvider(t *testing.T) {
 	d := start(t, t.TempDir(), config.Setting{Key: "quotas.records_per_provider", Value: "2"})
 	a, b := newStranger(t, d), newStranger(t, d)
-	for _, key := range []string{"one", "two", "three", "one"} { // the last one renews
+	for _, key := range []string{"one", "two", "three", "one"} { // the last one republishes
 		a.announce(key)
 	}
 	b.announce("three")
@@ -141,7 +141,7 @@ func TestQuotaOfProviders(t *testing.T) {
 	requireRefused(t, d, records.QuotaProviders, 2, 1)
 	requireProviders(t, d, "one", a, b)
 	requireProviders(t, d, "two", a)
-	// The node itself is one more, and publishes all the same.
+	// The node itself would be one more, and still publishes.
 	stored, err := d.Backend().Provide(t.Context(), []byte("own"))
 	require.NoError(t, err)
 	require.False(t, stored.Expires.IsZero())
@@ -195,12 +195,12 @@ func TestQuotaOfValueSize(t *testing.T) {
 	v, err := d.Records().Value(time.Now(), []byte("/example/k"))
 	require.NoError(t, err)
 	require.Equal(t, "small", string(v.Value))
-	// A client may try again.
+	// A client may retry.
 	requireRefused(t, d, records.QuotaValueBytes, 1024, metric(t, d, `holdfast_rpc_inbound_rejected_total{reason="too_large",type="PUT_VALUE"}`))
 }
 
-// A full database refuses what is new, keeps what it has, and does not keep the
-// node from publishing what is its own.
+// A full database refuses new records, keeps the stored ones, and does not stop the node
+// from publishing its own.
 func TestQuotaOfBytes(t *testing.T) {
 	const most = 16 << 20
 	d := start(t, t.TempDir(), config.Setting{Key: "storage.max_bytes", Value: "16MiB"})
@@ -238,8 +238,8 @@ func TestQuotaOfBytes(t *testing.T) {
 	require.Equal(t, "renewed", string(v.Value))
 }
 
-// requireFullOfProviders fills the provider records of a daemon too: what s stored
-// before stays and can be renewed.
+// requireFullOfProviders also fills the provider records of a daemon. The records that s
+// stored before stay and can be republished.
 func requireFullOfProviders(t *testing.T, d *Daemon, s *stranger) {
 	t.Helper()
 	s.announce("first")
@@ -268,7 +268,7 @@ func requireFullOfProviders(t *testing.T, d *Daemon, s *stranger) {
 	requireProviders(t, d, "first", s)
 }
 
-// What the configuration says of quotas by default is what the store would do.
+// The default quotas of the configuration are the defaults of the store.
 func TestQuotaDefaults(t *testing.T) {
 	c := config.Default()
 	require.EqualValues(t, int64(storage.DefaultMaxBytes), c.Storage.MaxBytes)

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
-// Each interval that reloads reaches a field of its own.
+// Each reloadable interval sets its own field.
 func TestIntervalsReachTheirFields(t *testing.T) {
 	var c config.Config
 	c.Refresh.Interval.Duration, c.Snapshot.Interval.Duration = 1, 2
@@ -22,7 +22,8 @@ func TestIntervalsReachTheirFields(t *testing.T) {
 	require.Equal(t, dht.Intervals{Refresh: 1, Snapshot: 2, Expiry: 3, Republish: 4}, all)
 }
 
-// A reload that does not go with what only a restart changes is refused whole.
+// A reload that conflicts with settings that only a restart changes is rejected as a
+// whole.
 func TestReloadThatNeedsARestart(t *testing.T) {
 	o, logs := options(t, t.TempDir(), config.Setting{Key: "storage.provider_ttl", Value: "2h"}, config.Setting{Key: "republish.interval", Value: "1h"})
 	next, _ := options(t, o.Loaded.Config.Storage.Path)
@@ -40,7 +41,7 @@ func TestReloadThatNeedsARestart(t *testing.T) {
 	require.Equal(t, 3600.0, s.CycleSeconds)
 }
 
-// A reload puts back levels that a command has set, although the file has not changed.
+// A reload resets levels that a command has set, even if the file has not changed.
 func TestReloadPutsLevelsBack(t *testing.T) {
 	o, _ := options(t, t.TempDir())
 	o.Reload = func() (*config.Loaded, error) { return o.Loaded, nil }

@@ -18,8 +18,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// The node's own bounds of streams lie below those of libp2p's resource manager, on
-// any machine, and the memory that yamux reserves for so many streams is there.
+// On any machine, the node's own limit of streams is below that of libp2p's resource
+// manager, and there is enough memory for yamux to reserve for that many streams.
 func TestNodeBoundsStreamsBeforeLibp2p(t *testing.T) {
 	p := node.ProtocolID("/ipfs")
 	for _, memory := range []config.Size{0, 16 << 20, 64 << 20, 128 << 20, 256 << 20, 1 << 30, 8 << 30} {
@@ -42,13 +42,13 @@ func TestNodeBoundsStreamsBeforeLibp2p(t *testing.T) {
 	require.Equal(t, 512, maxInboundStreams(config.Limits{Memory: 256 << 20, ConnectionsHigh: 600}))
 }
 
-// unlimitedHost is a peer with no bounds of its own.
+// unlimitedHost is a peer without limits.
 func unlimitedHost(t *testing.T) host.Host {
 	t.Helper()
 	return loopbackHost(t, libp2p.ResourceManager(&network.NullResourceManager{}))
 }
 
-// holdStreams opens n streams from h, has each answered once and leaves them open.
+// holdStreams opens n streams from h, sends one request on each and leaves them open.
 func holdStreams(t *testing.T, h host.Host, d *Daemon, n int) {
 	t.Helper()
 	ping := wire.AppendFrame(nil, &wire.Message{Type: wire.Ping, Key: []byte("k")})
@@ -63,8 +63,8 @@ func holdStreams(t *testing.T, h host.Host, d *Daemon, n int) {
 	}
 }
 
-// A few peers that hold idle streams keep nobody out, also after a reload that
-// lowers the bound.
+// A few peers with idle streams do not lock out others, also after a reload that lowers
+// the limit.
 func TestIdleStreamsKeepNobodyOut(t *testing.T) {
 	d := start(t, t.TempDir(), config.Setting{Key: "limits.memory", Value: "256MiB"})
 	to := peer.AddrInfo{ID: d.ID(), Addrs: d.Host().Addrs()}

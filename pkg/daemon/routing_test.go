@@ -32,7 +32,7 @@ func TestDelegatedRouting(t *testing.T) {
 	require.Len(t, all, 1)
 	require.Equal(t, d.ID(), *all[0].(*types.PeerRecord).ID)
 
-	// It is a listener of its own: neither serves what the other does.
+	// It is a separate listener: neither serves the paths of the other.
 	code, _ := fetch(t, "http://"+s.RoutingAddr+"/metrics")
 	require.Equal(t, 404, code)
 	code, _ = fetch(t, "http://"+d.web.addr+"/routing/v1/providers/x")
@@ -41,7 +41,7 @@ func TestDelegatedRouting(t *testing.T) {
 	require.Contains(t, text, "delegated_routing_server")
 }
 
-// A node that knows nobody says so, and tells its own addresses on demand only.
+// A node without peers answers 503, and returns its own addresses only on request.
 func TestDelegatedRoutingOfALonelyNode(t *testing.T) {
 	for _, private := range []string{"false", "true"} {
 		d := start(t, t.TempDir(), config.Setting{Key: "routing_api.listen", Value: "127.0.0.1:0"}, config.Setting{Key: "routing_api.private_addresses", Value: private})

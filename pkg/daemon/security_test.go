@@ -13,8 +13,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
-// The dialler's first choice secures a TCP connection: Noise, unless the configuration
-// says otherwise; of the daemon and of the command line's own node alike.
+// A TCP connection uses the dialler's first choice of security: Noise, unless the
+// configuration says otherwise. This holds for the daemon and for the command line's own
+// node.
 func TestSecurityOrder(t *testing.T) {
 	server := start(t, t.TempDir())
 	var over []string // TCP
@@ -46,7 +47,7 @@ func TestSecurityOrder(t *testing.T) {
 	}
 }
 
-// securityOf returns what secures the connection of a host to another.
+// securityOf returns the security protocol of the connection between two hosts.
 func securityOf(t *testing.T, from, to host.Host) protocol.ID {
 	t.Helper()
 	conns := from.Network().ConnsToPeer(to.ID())

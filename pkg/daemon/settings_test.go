@@ -15,13 +15,14 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// readInPlace are the keys that the step of the start reads that needs them.
+// readInPlace are the keys that the steps of the start read directly.
 var readInPlace = []string{
 	"config_version", "network.listen", "network.port_mapping", "storage.path", "storage.compact_above",
 	"api.socket", "metrics.listen", "routing_api.listen", "routing_api.private_addresses", "log.level", "log.format",
 }
 
-// Each key reaches a part of the process: a new one that nobody carries is noticed here.
+// Each key reaches a part of the process. This test fails for a new key that is not
+// passed on.
 func TestEveryKeyIsCarried(t *testing.T) {
 	before := carried(t, config.Default())
 	for _, k := range config.Keys() {
@@ -36,7 +37,7 @@ func TestEveryKeyIsCarried(t *testing.T) {
 	}
 }
 
-// another gives a key another value than it has.
+// another returns a setting with a different value for a key.
 func another(k config.Key, c *config.Config) config.Setting {
 	s := config.Setting{Key: k.Path(), Flag: "--test"}
 	switch v := k.Raw(c).(type) {
@@ -56,7 +57,7 @@ func another(k config.Key, c *config.Config) config.Setting {
 	return s
 }
 
-// carried is what the parts of the process are told, as text.
+// carried returns the options of all parts of the process, as text.
 func carried(t *testing.T, c config.Config) string {
 	logs, err := NewLogs(io.Discard, "text", "info")
 	require.NoError(t, err)
@@ -74,7 +75,7 @@ func TestLevelsAreAppliedOnce(t *testing.T) {
 	require.Equal(t, []string{levelsKey, "republish.interval"}, toApply([]string{levelsKey, "republish.interval"}))
 }
 
-// What the configuration allows, the database takes, and nothing more.
+// The database accepts the sizes that the configuration allows, and no others.
 func TestBoundsOfTheDatabase(t *testing.T) {
 	for _, b := range []struct {
 		key          string
@@ -97,7 +98,7 @@ func TestBoundsOfTheDatabase(t *testing.T) {
 	}
 }
 
-// The examples of config.toml can be used.
+// The examples in config.toml are valid.
 func TestExamplesOfAddresses(t *testing.T) {
 	for _, k := range config.Keys() {
 		if k.Example == "" {

@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// ask sends one request from a host that is no DHT node and returns the answer.
+// ask sends one request from a host that is not a DHT node and returns the answer.
 func ask(t *testing.T, from host.Host, to *node.Node, req *wire.Message) *wire.Message {
 	t.Helper()
 	require.NoError(t, from.Connect(testContext(t), infoOf(to)))
@@ -43,7 +43,7 @@ func announce(t *testing.T, h host.Host, n *node.Node, key string, addrs ...stri
 	ask(t, h, n, &wire.Message{Type: wire.AddProvider, Key: []byte(key), ProviderPeers: []wire.Peer{p}, WantsAck: true})
 }
 
-// toldOf returns the addresses that n tells of the only provider of key.
+// toldOf returns the addresses of the only provider of key in n's answer.
 func toldOf(t *testing.T, n *node.Node, key string) []string {
 	t.Helper()
 	m := ask(t, newHost(t), n, &wire.Message{Type: wire.GetProviders, Key: []byte(key)})
@@ -51,8 +51,8 @@ func toldOf(t *testing.T, n *node.Node, key string) []string {
 	return texts(m.ProviderPeers[0].Addrs)
 }
 
-// Addresses that name another peer, that are told twice, or that end with the peer's
-// own ID take no place in a record from those that are of use.
+// Addresses that name another peer, that are duplicates, or that end with the peer's own
+// ID do not take the place of useful addresses in a record.
 func TestAnnouncedAddressesAreCleaned(t *testing.T) {
 	n, h, other := newNode(t, openConfig()), newHost(t), newHost(t)
 	var given []string
@@ -83,7 +83,7 @@ func foundBy(t *testing.T, n *node.Node, key string) (addrs []string) {
 	return addrs
 }
 
-// identified waits until n has heard from a connected host where it listens.
+// identified waits until n has received the listen addresses of a connected host.
 func identified(t *testing.T, n *node.Node, h host.Host) {
 	t.Helper()
 	waitFor(t, func() bool {
@@ -103,8 +103,8 @@ func gone(t *testing.T, n *node.Node, h host.Host) {
 	waitFor(t, func() bool { return len(n.Host().Network().ConnsToPeer(h.ID())) == 0 })
 }
 
-// A provider that has come back on another port, and is connected to the holder of
-// its record, is told with the port it has now.
+// If a provider has returned on another port and is connected to the holder of its
+// record, the holder answers with the current port.
 func TestProviderOnAnotherPort(t *testing.T) {
 	key, _, err := crypto.GenerateEd25519Key(nil)
 	require.NoError(t, err)
@@ -122,7 +122,8 @@ func TestProviderOnAnotherPort(t *testing.T) {
 	require.Equal(t, want, foundBy(t, n, "key"))
 }
 
-// The result of a lookup is corrected by what the peer says to the one who asks.
+// The node adds the addresses that a connected peer has announced to those that a lookup
+// finds.
 func TestProviderFoundElsewhereIsConnected(t *testing.T) {
 	n, holder, h := newNode(t, openConfig()), newNode(t, openConfig()), newHost(t)
 	announce(t, h, holder, "key", "/ip4/127.0.0.1/tcp/1")
@@ -136,8 +137,8 @@ func TestProviderFoundElsewhereIsConnected(t *testing.T) {
 	require.Equal(t, "/ip4/127.0.0.1/tcp/1", found[len(found)-1], "what the record says comes last")
 }
 
-// A peer of the table that comes back on another port is told with that at once, not
-// when it has answered there.
+// If a table peer returns on another port, answers contain the new port at once, not only
+// after the peer has answered there.
 func TestTablePeerOnAnotherPort(t *testing.T) {
 	key, _, err := crypto.GenerateEd25519Key(nil)
 	require.NoError(t, err)
@@ -148,7 +149,7 @@ func TestTablePeerOnAnotherPort(t *testing.T) {
 	require.NoError(t, n.Joined(testContext(t)))
 	gone(t, n, before)
 
-	now := hostWithKey(t, key) // without the protocol: it is asked nothing
+	now := hostWithKey(t, key) // without the DHT protocol: it gets no requests
 	require.NoError(t, now.Connect(testContext(t), infoOf(n)))
 	identified(t, n, now)
 	want, asker := []string{now.Addrs()[0].String()}, newHost(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// TestAloneForDays leaves a node without company for longer than any record lives:
-// what it publishes is still there, and goes out when somebody comes.
+// TestAloneForDays leaves a node without peers for longer than any record lives. The node
+// still has what it publishes, and publishes it when a peer appears.
 func TestAloneForDays(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		ctx := context.Background()
@@ -48,8 +48,8 @@ func TestAloneForDays(t *testing.T) {
 	})
 }
 
-// TestFindsThoseItLost has the only peer of a node leave and come back hours later:
-// the node asks those of its own snapshot, though it started without one.
+// TestFindsThoseItLost has the only peer of a node leave and return hours later. The node
+// asks the peers of its own snapshot, although it started without one.
 func TestFindsThoseItLost(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		first := nodeOn(t, h1, node.Config{})
@@ -60,7 +60,7 @@ func TestFindsThoseItLost(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		require.Zero(t, first.Status().VerifiedPeers)
 
-		require.NoError(t, h2.Network().ClosePeer(h1.ID())) // identify tells nothing
+		require.NoError(t, h2.Network().ClosePeer(h1.ID())) // so that identify does not report the peer
 		time.Sleep(time.Second)
 		nodeOn(t, h2, node.Config{})
 		time.Sleep(5 * time.Minute)

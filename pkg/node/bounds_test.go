@@ -20,8 +20,7 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// Of a list of peers that somebody tells, the first maxNoted go to the peerstore; all are
-// passed on.
+// The first maxNoted peers of an answer go to the peerstore; all are passed on.
 func TestNotedPeersAreBounded(t *testing.T) {
 	n, err := New(tcpHost(t), Config{})
 	require.NoError(t, err)
@@ -35,7 +34,7 @@ func TestNotedPeersAreBounded(t *testing.T) {
 	require.Len(t, n.host.Peerstore().PeersWithAddrs(), before+maxNoted)
 }
 
-// The last maxFailures ends of publications are kept, newest first, and all are counted.
+// The last maxFailures ended publications are kept, newest first, and all are counted.
 func TestEndsAreBounded(t *testing.T) {
 	var e ends
 	for i := range maxFailures + 1 {
@@ -47,7 +46,7 @@ func TestEndsAreBounded(t *testing.T) {
 	require.Equal(t, maxFailures+1, e.n)
 }
 
-// capped is a store that notes how many providers it was asked for.
+// capped is a store that records how many providers it was asked for.
 type capped struct {
 	records.Store
 	asked []int
@@ -58,8 +57,8 @@ func (c *capped) Providers(dst []records.Provider, now time.Time, key []byte, n 
 	return c.Store.Providers(dst, now, key, n)
 }
 
-// A search that wants all providers takes maxLocal of our own store; one that wants
-// fewer takes those.
+// A search for all providers takes maxLocal from the node's own store; a search for fewer
+// takes only that many.
 func TestMaxLocal(t *testing.T) {
 	mem := records.NewMem(nil)
 	store := &capped{Store: mem}
@@ -73,8 +72,8 @@ func TestMaxLocal(t *testing.T) {
 	require.Equal(t, []int{maxLocal, 7, maxLocal + 1}, store.asked)
 }
 
-// As many DHT streams of others are open as MaxInboundStreams says, also when it
-// changes.
+// At most MaxInboundStreams DHT streams of peers are open, also after a change of the
+// limit.
 func TestMaxInboundStreams(t *testing.T) {
 	n, err := New(tcpHost(t), Config{MaxInboundStreams: 2})
 	require.NoError(t, err)
@@ -99,7 +98,7 @@ func TestMaxInboundStreams(t *testing.T) {
 	require.Equal(t, 3, n.server.InboundStreams())
 }
 
-// A record lives for records.MaxTTL at most, and a value for MaxValueTTL.
+// A record lives at most records.MaxTTL, and a value at most MaxValueTTL.
 func TestMaxValueTTL(t *testing.T) {
 	for over, want := range []error{nil, ErrConfig} {
 		c := Config{MaxValueTTL: records.MaxTTL + time.Duration(over)}
@@ -118,8 +117,9 @@ func TestMaxValueTTL(t *testing.T) {
 	require.NotErrorIs(t, err, ErrTTL)
 }
 
-// So many calls wait for the loop; one more waits outside, or is dropped if nobody
-// needs it. So many are served before the output is performed.
+// The queue of the loop holds a bounded number of calls. A further call blocks, or is
+// dropped if it is optional. The loop serves a bounded number of calls before it performs
+// the output.
 func TestCallQueue(t *testing.T) {
 	n, err := New(tcpHost(t), Config{})
 	require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestCallQueue(t *testing.T) {
 	require.Len(t, n.calls, callQueue-callBatch)
 }
 
-// The loop takes handOverStep keys at a time, and all of them in turn.
+// The loop takes handOverStep keys at a time, until it has all.
 func TestHandOverStep(t *testing.T) {
 	n := &Node{calls: make(chan call), stop: make(chan struct{})}
 	var steps []int
@@ -161,7 +161,7 @@ func TestHandOverStep(t *testing.T) {
 	require.Equal(t, []int{handOverStep, handOverStep, 1}, steps)
 }
 
-// each does as many things at once as it is told, and all of them.
+// each runs the given number of workers and handles every item.
 func TestEach(t *testing.T) {
 	for _, workers := range []int{1, publishWorkers, removeWorkers} {
 		synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func (s *searches) QueryStarted(kind dht.QueryKind) {
 	}
 }
 
-// Of the providers that came without addresses followUps are looked up; all are told.
+// At most followUps providers without addresses are looked up; all are passed on.
 func TestFollowUps(t *testing.T) {
 	seen := &searches{}
 	n, err := New(tcpHost(t), Config{Observer: seen})

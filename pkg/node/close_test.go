@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// closeLimit is what Close promises.
+// closeLimit is the bound on Close.
 const closeLimit = 10 * time.Second
 
 func closeSoon(t *testing.T, n *node.Node) error {
@@ -53,9 +53,9 @@ func TestCloseWithSilentPeer(t *testing.T) {
 	}
 }
 
-// Close ends dials, right after the start too.
+// Close ends dials, also right after the start.
 func TestCloseWhileDialling(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and never answers
 	require.NoError(t, err)
 	defer l.Close()
 	a, err := manet.FromNetAddr(l.Addr())
@@ -71,10 +71,10 @@ func TestCloseWhileDialling(t *testing.T) {
 	}
 }
 
-// stuck is a store whose disk has stopped.
+// stuck is a store whose disk hangs.
 type stuck struct {
 	*records.Mem
-	on   chan struct{} // closed: it stops
+	on   chan struct{} // closed: it hangs
 	free chan struct{}
 }
 
@@ -96,7 +96,7 @@ func (s *stuck) Range(region kad.Prefix, fn func(records.Published) bool) error 
 	return s.Mem.Range(region, fn)
 }
 
-// Close does not wait for a disk that has stopped.
+// Close does not wait for a disk that hangs.
 func TestCloseWithStuckDisk(t *testing.T) {
 	s := &stuck{Mem: records.NewMem(nil), on: make(chan struct{}), free: make(chan struct{})}
 	cfg := openConfig()
@@ -109,5 +109,5 @@ func TestCloseWithStuckDisk(t *testing.T) {
 	close(s.on)
 	require.NoError(t, n.RepublishNow())
 	require.ErrorIs(t, closeSoon(t, n), node.ErrStuck)
-	close(s.free) // what was left behind ends
+	close(s.free) // the abandoned goroutine ends
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// neighboursOf returns the neighbours of a node whose table has peers; address
-// tells for which of them one is known.
+// neighboursOf returns the neighbours of a node whose table has that many peers. address
+// reports which of them have a known address.
 func neighboursOf(peers int, address func(i int) bool) (neighbours, []kad.Peer) {
 	now := time.Unix(1e9, 0)
 	table := kbucket.New(kad.KeyOf([]byte("self")), kbucket.Config{})
@@ -63,7 +63,7 @@ func TestCloser(t *testing.T) {
 	require.Empty(t, b.Closer(nil, target, 0, "x", wire.ScopePublic))
 	require.NotEmpty(t, peers)
 
-	// Half of them without an address: further ones are looked at.
+	// Half of them have no address: Closer looks at further ones.
 	known := func(p kad.Peer) bool { return p.ID[len(p.ID)-1]%2 == 0 }
 	b, _ = neighboursOf(200, func(i int) bool { return i%2 == 0 })
 	near = b.n.view.Load().table.Nearest(nil, target, 40)
@@ -74,7 +74,7 @@ func TestCloser(t *testing.T) {
 	require.Len(t, b.Closer(nil, target, 20, "x", wire.ScopePublic), len(peers))
 }
 
-// An answer looks at the closerScratch nearest peers, not at one more.
+// An answer looks at the closerScratch nearest peers and no more.
 func TestCloserScratch(t *testing.T) {
 	target := kad.KeyOf([]byte("target"))
 	b, _ := neighboursOf(200, func(int) bool { return false })

@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// ipnsName makes records of one name.
+// ipnsName creates IPNS records of one name.
 type ipnsName struct {
 	t   testing.TB
 	key crypto.PrivKey
@@ -35,7 +35,7 @@ func newIPNSName(t testing.TB) *ipnsName {
 
 func (n *ipnsName) wireKey() []byte { return ipns.NameFromPeer(n.id).RoutingKey() }
 
-// record returns a record of a sequence that is valid until end.
+// record returns a record with a sequence number that is valid until end.
 func (n *ipnsName) record(sequence uint64, end time.Time) []byte {
 	p, err := path.NewPath("/ipfs/bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4")
 	require.NoError(n.t, err)
@@ -46,8 +46,8 @@ func (n *ipnsName) record(sequence uint64, end time.Time) []byte {
 	return b
 }
 
-// A published record is held and republished until its own end, and then told of as ended,
-// also after a restart. What it stood for may then be anything that is valid.
+// A published record is stored and republished until its own end, and then reported as
+// ended, also after a restart. Afterwards any valid record of the name may be published.
 func TestPublishedRecordEnds(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		ctx := t.Context()
@@ -98,8 +98,8 @@ func TestPublishedRecordEnds(t *testing.T) {
 	})
 }
 
-// A store that an older version wrote has records that live longer than they are
-// valid. They are judged when they are read.
+// The store of an older version may have records whose lifetime is longer than they are
+// valid. They are checked when they are read.
 func TestRecordsOfOlderVersionsEnd(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		ctx := t.Context()
@@ -140,8 +140,8 @@ func TestRecordsOfOlderVersionsEnd(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, got.Expires.Equal(end), "expires at %s", got.Expires)
 
-		// The same bytes do not lend it the old lifetime, and what is over keeps out
-		// nothing.
+		// The same bytes do not get the old lifetime, and a record that is no longer valid
+		// does not block others.
 		for _, x := range []struct {
 			name  *ipnsName
 			value []byte
@@ -158,8 +158,8 @@ func TestRecordsOfOlderVersionsEnd(t *testing.T) {
 	})
 }
 
-// The lifetime that a holder names, or that follows from when it received a record,
-// does not go beyond the record's own end.
+// The lifetime that a holder reports, or that follows from when it received the record,
+// does not exceed the record's own end.
 func TestFoundRecordsEnd(t *testing.T) {
 	n := newNode(t, node.Config{})
 	f := joinForeign(t, n)
@@ -170,7 +170,7 @@ func TestFoundRecordsEnd(t *testing.T) {
 		asked := time.Now()
 		got, err := n.Get(testContext(t), name.wireKey(), 0)
 		require.NoError(t, err)
-		// In whole seconds, rounded down, from when the answer came.
+		// In whole seconds, rounded down, from when the answer arrived.
 		require.WithinRange(t, got.Expires, end.Add(-time.Second), end.Add(time.Since(asked)))
 	}
 	f.record.Store(&wire.Record{Key: name.wireKey(), Value: name.record(1, time.Now().Add(-time.Hour))})

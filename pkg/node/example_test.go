@@ -40,8 +40,8 @@ func ExampleNew() {
 	// Output: hello
 }
 
-// A private network is a protocol prefix of its own and at least one bootstrap peer. Nodes
-// of other networks do not speak its protocol and never enter its tables.
+// A private network needs its own protocol prefix and at least one bootstrap peer. Nodes
+// of other networks do not support its protocol and never enter its routing tables.
 func ExampleNode_Joined() {
 	first := exampleNode(node.Config{ProtocolPrefix: "/example"})
 	defer first.close()
@@ -55,8 +55,8 @@ func ExampleNode_Joined() {
 	// Output: /example/kad/1.0.0 with 1 peer
 }
 
-// greatest is the validator of a namespace: its values are numbers, and the greater one is
-// better.
+// greatest is the validator of a namespace whose values are numbers. The greatest number
+// is the best value.
 type greatest struct{}
 
 // Validate accepts decimal numbers.
@@ -76,8 +76,8 @@ func (greatest) Select(_ string, values [][]byte) (best int, err error) {
 	return best, nil
 }
 
-// A validator checks the values of its namespace and chooses among them, wherever they
-// come from. Validators of go-libp2p-record fit as they are.
+// A validator checks the values of its namespace and selects the best, wherever they come
+// from. Validators of go-libp2p-record work unchanged.
 func ExampleConfig_validators() {
 	n := exampleNode(node.Config{First: true, Validators: map[string]node.Validator{"counter": greatest{}}})
 	defer n.close()
@@ -94,7 +94,7 @@ func ExampleConfig_validators() {
 }
 
 // A node with a storage.DB keeps its records, its published keys and its routing table:
-// after a restart it has all of them, and needs no bootstrap peer.
+// after a restart it still has all of them and needs no bootstrap peer.
 func ExampleNew_persistent() {
 	dir, err := os.MkdirTemp("", "example")
 	check(err)
@@ -110,7 +110,7 @@ func ExampleNew_persistent() {
 	db, n := start()
 	_, err = n.Publish(ctx, []byte(key), []byte("hello"))
 	check(err)
-	n.close() // the node before its store
+	n.close() // close the node before its store
 	check(db.Close())
 
 	db, n = start()
@@ -122,7 +122,8 @@ func ExampleNew_persistent() {
 	// Output: hello, keys to republish: 1
 }
 
-// A host made with libp2p.Routing finds the addresses of the peers it connects to by itself.
+// A host created with libp2p.Routing looks up the addresses of the peers that it connects
+// to.
 func ExampleNew_routing() {
 	target := exampleNode(node.Config{})
 	defer target.close()
@@ -150,8 +151,8 @@ func ExampleNew_routing() {
 	// Output: connected
 }
 
-// Advertise and FindPeers of go-libp2p's discovery run on a node: it keeps announcing what
-// is advertised.
+// Advertise and FindPeers of go-libp2p's discovery work with a node, which republishes
+// what is advertised.
 func ExampleNode_Provide_discovery() {
 	first := exampleNode(node.Config{})
 	defer first.close()
@@ -171,7 +172,7 @@ func ExampleNode_Provide_discovery() {
 	// Output: found the second node: true
 }
 
-// Content is announced by its CID. Everybody who provides it is found.
+// Content is announced by its CID. A search finds all its providers.
 func ExampleNode_FindProvidersAsync() {
 	first := exampleNode(node.Config{})
 	defer first.close()

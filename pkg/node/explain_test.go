@@ -52,7 +52,7 @@ func TestExplain(t *testing.T) {
 	_, err = nodes[1].Explain(ctx, dht.FindProviders, nil)
 	require.ErrorIs(t, err, node.ErrKeyLength)
 	_, err = nodes[1].Explain(ctx, dht.StoreValue, key)
-	require.ErrorContains(t, err, "no lookup")
+	require.ErrorContains(t, err, "not a lookup")
 }
 
 func TestExplainAlone(t *testing.T) {

@@ -15,8 +15,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// disagree gives n three peers that each tell another address of somebody who is
-// gone. It returns who, and the addresses of those nearest to it first.
+// disagree gives n three peers that each name a different address of a peer that has
+// left. It returns the peer that has left and the addresses, those from the nearest peer
+// first.
 func disagree(t *testing.T, n *node.Node) (gone peer.ID, addrs []ma.Multiaddr) {
 	h := newHost(t)
 	gone = h.ID()
@@ -37,7 +38,7 @@ func disagree(t *testing.T, n *node.Node) (gone peer.ID, addrs []ma.Multiaddr) {
 	return gone, addrs
 }
 
-// A server that takes a key in no FIND_NODE takes part in lookups of it all the same.
+// A server that rejects FIND_NODE for a key still takes part in lookups of that key.
 func TestPickyServerStoresLongKeys(t *testing.T) {
 	ctx := testContext(t)
 	n := newNode(t, openConfig())
@@ -53,7 +54,8 @@ func TestPickyServerStoresLongKeys(t *testing.T) {
 	require.Equal(t, 2, f.count(wire.GetProviders), "one a lookup")
 }
 
-// Nobody's word of another is the last one: all are told, of the nearest first.
+// No single answer about a peer's addresses is final: all addresses are returned, those
+// from the nearest peers first.
 func TestFindPeerListensToAll(t *testing.T) {
 	n := newNode(t, openConfig())
 	gone, addrs := disagree(t, n)
@@ -62,7 +64,7 @@ func TestFindPeerListensToAll(t *testing.T) {
 	require.Equal(t, peer.AddrInfo{ID: gone, Addrs: addrs}, ai)
 }
 
-// A provider is told again with each address that is new, and counts once.
+// A provider is passed on again for each new address, and counts once.
 func TestProviderIsToldAgain(t *testing.T) {
 	n := newNode(t, openConfig())
 	gone, addrs := disagree(t, n)
@@ -77,7 +79,7 @@ func TestProviderIsToldAgain(t *testing.T) {
 	require.ElementsMatch(t, addrs, told)
 }
 
-// All answers that are being read take little memory together.
+// All answers that are being read together take little memory.
 func TestAnswersInFlightAreSmall(t *testing.T) {
 	require.Equal(t, 16<<20, dht.MaxRequests*rpc.DefaultMaxField)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// foreign is a server that echoes type and key, until it is to be silent. It keeps
-// what it is asked.
+// foreign is a server that echoes type and key, unless silent is set. It records the
+// requests.
 type foreign struct {
 	silent atomic.Bool
 	refuse atomic.Bool                 // values
@@ -101,8 +101,8 @@ func (f *foreign) count(typ wire.Type) (n int) {
 	return n
 }
 
-// What others say of a peer's addresses is forgotten once it has said them itself:
-// it is told to nobody.
+// Once a peer has announced its own addresses, the node forgets those that other peers
+// named, and does not pass them on.
 func TestHearsayIsNotTold(t *testing.T) {
 	ctx := testContext(t)
 	n, x := newNode(t, openConfig()), newNode(t, openConfig())

@@ -33,8 +33,7 @@ func withMem() (node.Config, *records.Mem) {
 	return keeping(openConfig())
 }
 
-// Keys handed over are announced by the schedule, each once, however often they are
-// handed over.
+// The schedule announces each key of ProvideMany once, however often the key is given.
 func TestProvideMany(t *testing.T) {
 	ctx := testContext(t)
 	cfg, held := withMem()
@@ -69,8 +68,8 @@ func TestProvideMany(t *testing.T) {
 	require.EqualValues(t, len(more), n.Status().Republish.Done)
 }
 
-// What was handed over while nobody was there is still to be announced after a
-// restart, and can be taken back.
+// Keys that were given without any peers are still to be announced after a restart, and
+// can be unprovided.
 func TestHandedOverKeysAreKept(t *testing.T) {
 	ctx := testContext(t)
 	cfg, mem := withMem()
@@ -85,7 +84,7 @@ func TestHandedOverKeysAreKept(t *testing.T) {
 	s := n.Status().Republish
 	require.Equal(t, len(keys), s.Keys)
 	require.Equal(t, len(keys), s.Unannounced)
-	require.Less(t, s.Overdue, len(keys)) // a start spreads them
+	require.Less(t, s.Overdue, len(keys)) // a start spreads them over time
 	h, err = n.ProvideMany(ctx, keys)
 	require.NoError(t, err)
 	require.Equal(t, node.HandedOver{Known: len(keys)}, h)
@@ -101,7 +100,7 @@ func TestHandedOverKeysAreKept(t *testing.T) {
 	require.EqualValues(t, 0, mem.Stats().Published[records.KindProvider])
 }
 
-// Taking back ends the record here too.
+// UnprovideMany also removes the node's own record.
 func TestUnprovideManyForgetsRecords(t *testing.T) {
 	ctx := testContext(t)
 	cfg, mem := withMem()
@@ -119,7 +118,7 @@ func TestUnprovideManyForgetsRecords(t *testing.T) {
 	}
 }
 
-// A key that cannot be provided keeps all of them from being handed over.
+// If one key cannot be provided, none of the keys is.
 func TestProvideManyRefuses(t *testing.T) {
 	cfg, mem := withMem()
 	n := newNode(t, cfg)
@@ -134,7 +133,7 @@ func TestProvideManyRefuses(t *testing.T) {
 	require.Zero(t, mem.Stats().Published)
 }
 
-// A key that is given twice is new once.
+// A key that is given twice counts as new once.
 func TestProvideManyCountsKeysOnce(t *testing.T) {
 	cfg, mem := withMem()
 	n := newNode(t, cfg)
@@ -167,7 +166,7 @@ func (f *failing) DeleteValue(key []byte) error {
 	return f.Mem.DeleteValue(key)
 }
 
-// A caller hears that a record could not be removed, and may call again.
+// The caller gets the error of a record that could not be removed, and may call again.
 func TestUnprovideTellsWhatTheStoreSays(t *testing.T) {
 	ctx := testContext(t)
 	store := &failing{Mem: records.NewMem(nil)}
@@ -205,8 +204,8 @@ func TestUnprovideTellsWhatTheStoreSays(t *testing.T) {
 	require.ErrorIs(t, n.UnprovideKey(ctx, one), node.ErrNotFound)
 }
 
-// Unpublish too may be called again after an error of the store. A value that is not
-// published here stays.
+// Unpublish may also be called again after an error of the store. A value that this node
+// does not publish stays.
 func TestUnpublishTellsWhatTheStoreSays(t *testing.T) {
 	ctx, ours, other := testContext(t), []byte("/example/ours"), []byte("/example/other")
 	store := &failing{Mem: records.NewMem(nil)}
@@ -230,7 +229,8 @@ func TestUnpublishTellsWhatTheStoreSays(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A record that republish stored again, and that cannot be removed then, is in the log.
+// The log reports a record that republish has stored again and that then cannot be
+// removed.
 func TestRepublishedRecordThatStaysIsLogged(t *testing.T) {
 	ctx, key := testContext(t), []byte("content")
 	var log lines
@@ -254,7 +254,7 @@ func TestRepublishedRecordThatStaysIsLogged(t *testing.T) {
 	require.Contains(t, log.String(), "not published any more could not be removed")
 }
 
-// Unprovide ends what Provide began, announced or not.
+// Unprovide ends what Provide started, announced or not.
 func TestProvideAndUnprovideByCID(t *testing.T) {
 	ctx := testContext(t)
 	cfg, mem := withMem()

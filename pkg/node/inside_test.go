@@ -20,13 +20,13 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// newGate returns a gate for which every name leads to this machine.
+// newGate returns a gate for which every name resolves to this machine.
 func newGate(t *testing.T) *rpc.Gate {
 	return rpc.NewGate(dnstest.Resolver(t, func(string) string { return "127.0.0.1" }))
 }
 
-// gated starts a node behind a gate that announces the given addresses; none: those
-// it has.
+// gated starts a node with a gate. The node announces the given addresses, or its real
+// ones if there are none.
 func gated(t *testing.T, gate *rpc.Gate, log *slog.Logger, announce ...ma.Multiaddr) *node.Node {
 	options := []libp2p.Option{
 		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.DisableRelay(), libp2p.DisableMetrics(),
@@ -43,7 +43,7 @@ func gated(t *testing.T, gate *rpc.Gate, log *slog.Logger, announce ...ma.Multia
 	return nodeOn(t, h, cfg)
 }
 
-// service listens on this machine and counts who comes.
+// service listens on this machine and counts the connections.
 func service(t *testing.T) (port string, came *atomic.Int32) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -64,8 +64,8 @@ func service(t *testing.T) (port string, came *atomic.Int32) {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), came
 }
 
-// lookUpTold has the foreign server tell of a peer at each of the addresses in turn,
-// and n look for it.
+// lookUpTold has the foreign server name a peer with each of the addresses in turn, and n
+// look for it.
 func lookUpTold(t *testing.T, n *node.Node, f *foreign, addrs ...string) {
 	for _, a := range addrs {
 		id := newHost(t).ID()
@@ -79,8 +79,8 @@ func lookUpTold(t *testing.T, n *node.Node, f *foreign, addrs ...string) {
 
 var public = ma.StringCast("/ip4/8.8.8.8/tcp/4011")
 
-// Nobody on a public address can make a node dial inside, neither by an address nor
-// by a name that leads there.
+// No peer on a public address can make a node dial a private address, neither directly
+// nor by a name that resolves to one.
 func TestNobodyOutsideMakesUsDialInside(t *testing.T) {
 	port, came := service(t)
 	n := gated(t, newGate(t), nil, public)
@@ -93,7 +93,7 @@ func TestNobodyOutsideMakesUsDialInside(t *testing.T) {
 	require.Zero(t, came.Load())
 }
 
-// Peers of a private network tell its addresses and names; so does the operator.
+// Peers of a private network may name its addresses and names, and so may the operator.
 func TestPeersInsideAreDialled(t *testing.T) {
 	port, came := service(t)
 	n := gated(t, newGate(t), nil)
@@ -116,8 +116,7 @@ func TestPeersInsideAreDialled(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A peer that has told us itself where it is inside is dialled there after it has
-// left.
+// A peer that has announced its own private address is dialled there after it has left.
 func TestWhoWasHereInsideIsDialledAgain(t *testing.T) {
 	n := gated(t, newGate(t), nil)
 	h := joinForeign(t, n).host
@@ -129,8 +128,9 @@ func TestWhoWasHereInsideIsDialledAgain(t *testing.T) {
 	require.NotEmpty(t, n.Host().Network().ConnsToPeer(h.ID()))
 }
 
-// Behind a NAT that hides where peers come from, those who seem to come from inside
-// count as public: they are told public addresses only, and diversity bounds them.
+// Behind a NAT that hides the source addresses, peers that seem to come from private
+// addresses count as public: they get only public addresses, and the diversity limits
+// apply to them.
 func TestBehindANATInboundPeersArePublic(t *testing.T) {
 	var log strings.Builder
 	n := gated(t, newGate(t), slog.New(slog.NewTextHandler(&log, nil)), public)

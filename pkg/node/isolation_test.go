@@ -22,8 +22,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// Within a minute of the loss of its network a node says so; 15 s after the network's
-// return it has found it.
+// A node reports the loss of its network within a minute, and has rejoined 15 s after the
+// network's return.
 const (
 	noticed   = time.Minute
 	recovered = 15 * time.Second
@@ -46,15 +46,15 @@ func newOutage(t *testing.T) *outage {
 	return o
 }
 
-// host makes a host that gives up dialling over UDP when it fails often, as libp2p does,
-// and what a node calls to have that forgotten.
+// host creates a host that stops dialling UDP when dials often fail, as libp2p does. It
+// also returns the function that a node calls to reset that.
 func (o *outage) host() (host.Host, func()) {
 	hole := &swarm.BlackHoleSuccessCounter{N: 100, MinSuccesses: 5}
 	return o.world.host(libp2p.UDPBlackHoleSuccessCounter(hole)), func() { hole.RecordResult(true) }
 }
 
-// outageOfTwo starts a world of two hosts, of which the second has a node: boot. The
-// first can be cut off; retrying is for its node.
+// outageOfTwo starts a world of two hosts. The second has a node, boot. The first can be
+// cut off; retrying is for its node.
 func outageOfTwo(t *testing.T) (w *outage, h host.Host, retrying func(), boot []peer.AddrInfo) {
 	w = newOutage(t)
 	h, retrying = w.host()
@@ -63,7 +63,7 @@ func outageOfTwo(t *testing.T) (w *outage, h host.Host, retrying func(), boot []
 	return w, h, retrying, []peer.AddrInfo{infoOf(nodeOn(t, h2, node.Config{}))}
 }
 
-// lines is a log that may be read while it is written.
+// lines is a log that can be read while it is written.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -145,19 +145,19 @@ func testIsolated(t *testing.T, mayBeAlone bool, lasts time.Duration) {
 	require.Equal(t, infos+1, logged(&log, "INFO"), "%s", &log)
 }
 
-// A node that says it is the first one may be alone.
+// A node with Config.First may be alone.
 func TestFirstIsNeverIsolated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { testIsolated(t, true, time.Hour) })
 }
 
-// When an address of the machine changes the node does not wait for the next heartbeat:
-// it asks its peers at once, and knows when their answers are due.
+// When an address of the machine changes, the node does not wait for the next heartbeat:
+// it probes its peers at once, and is isolated if their answers do not come in time.
 func TestALinkThatChangesIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h, _, boot := outageOfTwo(t)
 		first := nodeOn(t, h, node.Config{Bootstrap: boot})
 		time.Sleep(10 * time.Minute)
-		_, err := first.Closest(t.Context(), []byte("key")) // the last sign of life
+		_, err := first.Closest(t.Context(), []byte("key")) // the last answer
 		require.NoError(t, err)
 		require.Zero(t, first.Status().IsolatedSince)
 
@@ -171,7 +171,7 @@ func TestALinkThatChangesIsNoticed(t *testing.T) {
 	})
 }
 
-// TestIsolatedAtStart starts a node that had peers while its network is away.
+// TestIsolatedAtStart starts a node that had peers while its network is unreachable.
 func TestIsolatedAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h, retrying, boot := outageOfTwo(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
-// nobody is a bootstrap peer that is not there. It takes seconds to notice that.
+// nobody is a bootstrap peer that does not exist. A dial takes seconds to fail.
 var nobody = peer.AddrInfo{
 	ID:    decodeID("12D3KooWJbR1DwFMkuUwAj77xbTe7XPnoSaQgbMPGSkYBfQh2GrD"),
 	Addrs: []ma.Multiaddr{ma.StringCast("/ip4/99.0.0.1/udp/8000/quic-v1")},
@@ -29,7 +29,7 @@ func decodeID(text string) peer.ID {
 	return id
 }
 
-// joinedBy reports whether n has joined when so much more time has passed.
+// joinedBy reports whether n has joined after a further time.
 func joinedBy(t *testing.T, n *node.Node, d time.Duration) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -41,8 +41,8 @@ func joinedBy(t *testing.T, n *node.Node, d time.Duration) bool {
 	return err == nil
 }
 
-// The first node of a network has joined when somebody comes, not before; what was true
-// once stays so.
+// The first node of a network has joined when a peer appears, not before. Joined stays
+// true.
 func TestJoined(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		first := nodeOn(t, h1, node.Config{})

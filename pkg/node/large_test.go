@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// The largest value and key that are configured travel.
+// The largest configured value and key can be stored and found.
 func TestLargestValue(t *testing.T) {
 	ctx := testContext(t)
 	cfg := openConfig()

@@ -17,13 +17,13 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// limitingServer behaves as py-libp2p 0.8.1 does: it answers ADD_PROVIDER, takes 10 in
-// 10 s, resets the stream of one more, and resets a stream when it reads its end.
+// limitingServer behaves like py-libp2p 0.8.1: it answers ADD_PROVIDER, accepts 10 in 10
+// s, resets the stream of any further one, and resets a stream when it reads its end.
 type limitingServer struct {
 	mu    sync.Mutex
 	since time.Time
 	taken int
-	keys  map[string]int // how often each was taken
+	keys  map[string]int // how often each was stored
 }
 
 func (l *limitingServer) take(key string) bool {
@@ -40,7 +40,7 @@ func (l *limitingServer) take(key string) bool {
 	return true
 }
 
-// stored returns how many keys were taken, and how often in all.
+// stored returns how many keys were stored, and how many times in total.
 func (l *limitingServer) stored() (keys, times int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

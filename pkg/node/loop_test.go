@@ -7,12 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Without bootstrap peers the first attempt is over in the turn of the loop that makes it,
-// not in the next, which may come a minute later.
+// Without bootstrap peers, the first attempt ends in the same turn of the loop, not in
+// the next, which may be a minute later.
 func TestBootstrappedAloneAtOnce(t *testing.T) {
 	n, err := New(tcpHost(t), Config{})
 	require.NoError(t, err)
-	require.NoError(t, n.Close()) // the test is the loop now
+	require.NoError(t, n.Close()) // the test acts as the loop
 	n.machine, n.joining = n.newMachine(), newJoining()
 	n.bootstrapped.Store(false)
 	n.machine.Restored(time.Now(), nil)
@@ -20,12 +20,12 @@ func TestBootstrappedAloneAtOnce(t *testing.T) {
 	require.True(t, n.joining.isOver)
 }
 
-// A publication is scheduled and started in one turn of the loop: in between another call
-// could have the schedule publish the key as well.
+// A publication is scheduled and started in one turn of the loop: otherwise another call
+// in between could make the schedule publish the key too.
 func TestPublicationStartsInOneTurn(t *testing.T) {
 	n, err := New(tcpHost(t), Config{UnvalidatedNamespaces: []string{"example"}})
 	require.NoError(t, err)
-	require.NoError(t, n.Close()) // the test is the loop now
+	require.NoError(t, n.Close()) // the test acts as the loop
 	n.machine, n.calls, n.stop, n.loopDone = n.newMachine(), make(chan call), make(chan struct{}), make(chan struct{})
 	turns := 0
 	go func() {

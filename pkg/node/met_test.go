@@ -40,8 +40,8 @@ func BenchmarkMet(b *testing.B) {
 	}
 }
 
-// When a table peer last asked is no wall time: a clock that is set back would put off
-// the next heartbeat by as much.
+// The time of a table peer's last request is not wall time: otherwise a clock that is set
+// back would delay the next heartbeat.
 func TestLastAsked(t *testing.T) {
 	n := &Node{started: time.Now().Add(-time.Hour)}
 	n.view.Store(&view{contacts: map[kad.PeerID]*contact{"peer": {}}})

@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// TestAutoMode follows the host's reachability: a client until the internet can
-// reach it, and again once it cannot. Its peers' tables follow too.
+// TestAutoMode follows the host's reachability: a client until it is publicly reachable,
+// and again once it is not. Its peers' tables follow too.
 func TestAutoMode(t *testing.T) {
 	server := newNode(t, node.Config{})
 	auto := newNode(t, node.Config{Mode: node.ModeAuto, Bootstrap: []peer.AddrInfo{infoOf(server)}})

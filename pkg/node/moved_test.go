@@ -26,15 +26,15 @@ func recordAddrs(t *testing.T, store *records.Mem, key string) []string {
 	return texts(ps[0].Addrs)
 }
 
-// A node that gets another address has what it provides announced with it within a
-// minute: while it runs, and after a restart on that address.
+// A node with a new address announces its provider records with it within a minute: while
+// it runs, and after a restart on that address.
 func TestAnotherAddressIsAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		w := newWorld(t)
 		key, _, err := crypto.GenerateEd25519Key(nil)
 		require.NoError(t, err)
-		var mapped atomic.Pointer[ma.Multiaddr] // what a router maps to us
+		var mapped atomic.Pointer[ma.Multiaddr] // the address that a router maps to the node
 		port := func(text string) { a := ma.StringCast(text); mapped.Store(&a) }
 		factory := libp2p.AddrsFactory(func(have []ma.Multiaddr) []ma.Multiaddr { return append(have, *mapped.Load()) })
 		port("/ip4/9.9.9.9/udp/1/quic-v1")

@@ -29,8 +29,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds what must happen soon; nothing waits for it to pass. On a busy
-// machine a probe may fail, and its peer is not asked for dht.FailedProbePause then.
+// patience bounds waits for what must happen soon. No test waits that long if it passes.
+// On a busy machine a probe may fail, and the node then does not probe the peer again for
+// dht.FailedProbePause.
 const patience = dht.FailedProbePause + 60*time.Second
 
 func newHost(t testing.TB) host.Host {
@@ -53,7 +54,7 @@ func newNode(t testing.TB, cfg node.Config) *node.Node {
 	return nodeOn(t, newHost(t), cfg)
 }
 
-// nodeOn starts a node that ends with the test.
+// nodeOn starts a node that is closed at the end of the test.
 func nodeOn(t testing.TB, h host.Host, cfg node.Config) *node.Node {
 	t.Helper()
 	n, err := node.New(h, cfg)
@@ -62,7 +63,7 @@ func nodeOn(t testing.TB, h host.Host, cfg node.Config) *node.Node {
 	return n
 }
 
-// infoOf returns where a node listens, whatever addresses it announces.
+// infoOf returns the listen addresses of a node, whatever addresses it announces.
 func infoOf(n *node.Node) peer.AddrInfo {
 	return peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Network().ListenAddresses()}
 }
@@ -126,7 +127,7 @@ func TestValuesAndProviders(t *testing.T) {
 	require.ErrorIs(t, err, node.ErrNotFound)
 }
 
-// Programs written for go-libp2p's interfaces ask for its error.
+// Programs written for go-libp2p's interfaces check for its error.
 func TestNotFoundIsThatOfRouting(t *testing.T) {
 	for _, err := range []error{node.ErrNotFound, fmt.Errorf("get: %w", node.ErrNotFound)} {
 		require.ErrorIs(t, err, routing.ErrNotFound)
@@ -193,8 +194,8 @@ func TestAloneThenJoined(t *testing.T) {
 	require.Equal(t, "v", string(got.Value))
 }
 
-// TestNobodyAnswers has a node whose only peer is gone: nobody could be asked, which
-// is not the same as nothing found.
+// TestNobodyAnswers has a node whose only peer has left. That no peer answered is a
+// different error from "not found".
 func TestNobodyAnswers(t *testing.T) {
 	ctx := testContext(t)
 	nodes := network(t, 2, openConfig())
@@ -266,7 +267,7 @@ func TestDialErrors(t *testing.T) {
 	}
 }
 
-// A peer that takes pings and is silent is not a peer that answers at once.
+// A peer that accepts pings and does not answer does not count as answering at once.
 func TestPingWithoutAnswer(t *testing.T) {
 	n, silent := newNode(t, openConfig()), newHost(t)
 	hold := make(chan struct{})

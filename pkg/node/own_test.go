@@ -17,7 +17,7 @@ func texts(addrs ...string) (out [][]byte) {
 	return out
 }
 
-// Which changes of this node's addresses have what it provides announced again.
+// The changes of a node's addresses after which its provider records are announced again.
 func TestOwnAddresses(t *testing.T) {
 	start := time.Now()
 	type step struct {
@@ -65,7 +65,7 @@ func TestOwnAddressesAreRestored(t *testing.T) {
 	require.True(t, other.update(time.Now(), texts("c"), nil))
 }
 
-// Addresses that are new each time are not remembered without end.
+// The memory of past addresses is bounded, even if addresses are always new.
 func TestOwnAddressesAreBounded(t *testing.T) {
 	for _, atOnce := range []int{1, records.MaxAddressesPerProvider} {
 		var o own

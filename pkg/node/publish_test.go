@@ -17,7 +17,7 @@ import (
 	"github.com/holdfast-dht/holdfast/republish"
 )
 
-// A node that has no room for the query of a publication makes up for it soon.
+// If a node has reached its limit of queries, it retries a publication soon.
 func TestBusyNodePublishesLater(t *testing.T) {
 	n := newNode(t, openConfig())
 	joinForeign(t, n).silent.Store(true)
@@ -36,11 +36,12 @@ func TestBusyNodePublishesLater(t *testing.T) {
 	wg.Wait()
 }
 
-// A key that could not be published is named, with the reason, until it is.
+// The status names a key that could not be published, with the reason, until it is
+// published.
 func TestFailedPublicationsAreTold(t *testing.T) {
 	n := newNode(t, openConfig())
 	_, err := n.Publish(testContext(t), []byte("/example/k"), []byte("v"))
-	require.NoError(t, err) // kept here
+	require.NoError(t, err) // stored here
 	f := joinForeign(t, n)
 	f.refuse.Store(true)
 	require.NoError(t, n.RepublishNow())
@@ -56,7 +57,7 @@ func TestFailedPublicationsAreTold(t *testing.T) {
 	waitFor(t, func() bool { return len(failures()) == 0 })
 }
 
-// A publication that one of three peers took is not done: it is tried again soon.
+// A publication that only one of three peers stored is not done: it is retried soon.
 func TestOneHolderOfThreeIsNotEnough(t *testing.T) {
 	n := newNode(t, openConfig())
 	peers := []*foreign{joinForeign(t, n), joinForeign(t, n), joinForeign(t, n)}
@@ -99,7 +100,7 @@ func (k *hooked) Range(region kad.Prefix, fn func(records.Published) bool) error
 	return err
 }
 
-// What is taken back while it is being republished stays away.
+// A key that is unprovided while it is being republished does not come back.
 func TestUnpublishDuringRepublication(t *testing.T) {
 	ctx := testContext(t)
 	mem := records.NewMem(nil)
@@ -125,7 +126,7 @@ func TestUnpublishDuringRepublication(t *testing.T) {
 	puts := f.count(wire.PutValue)
 	takeBack(content, n.UnprovideKey)
 	require.Equal(t, 1, puts)
-	require.Equal(t, 2, f.count(wire.AddProvider)) // at first, and beside the value
+	require.Equal(t, 2, f.count(wire.AddProvider)) // the first publication, and the one together with the value
 	_, err = mem.Value(time.Now(), value)
 	require.ErrorIs(t, err, records.ErrNotFound)
 	ps, err := mem.Providers(nil, time.Now(), content, 1)
@@ -173,7 +174,7 @@ func TestUnpublishDuringRepublicationOfABetterValue(t *testing.T) {
 	require.Equal(t, 1, f.count(wire.PutValue), "it is not published either")
 }
 
-// attempts counts the publications that are told as done or failed.
+// attempts counts the publications that are reported as done or failed.
 type attempts struct {
 	dht.NopObserver
 	n atomic.Int64
@@ -181,8 +182,8 @@ type attempts struct {
 
 func (a *attempts) Republished(records.Kind, bool, int, time.Duration) { a.n.Add(1) }
 
-// A caller who gives up tells nothing about the network: no failure is counted or
-// shown, and the schedule publishes the key soon.
+// A cancelled call says nothing about the network: no failure is counted or shown, and
+// the schedule publishes the key soon.
 func TestCancelledIsNotFailed(t *testing.T) {
 	var told attempts
 	cfg := openConfig()

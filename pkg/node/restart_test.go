@@ -35,8 +35,8 @@ func openStore(t *testing.T, dir string) *storage.DB {
 	return db
 }
 
-// TestRestart stops a node that holds records and starts it again on the same
-// files, without a bootstrap peer: table, records and published keys are back.
+// TestRestart stops a node that holds records and starts it again on the same files,
+// without a bootstrap peer. Table, records and published keys are restored.
 func TestRestart(t *testing.T) {
 	ctx := testContext(t)
 	others := network(t, 4, openConfig())
@@ -109,7 +109,7 @@ func TestTTL(t *testing.T) {
 		_, err = m.Value(v.Expires, []byte("/example/short"))
 		require.ErrorIs(t, err, records.ErrNotFound)
 	}
-	waitFor(t, func() bool { // it is not published for ever either
+	waitFor(t, func() bool { // its publication ends too
 		_, err := mems[0].Load(records.KindValue, []byte("/example/short"))
 		return errors.Is(err, records.ErrNotFound)
 	})
@@ -117,8 +117,8 @@ func TestTTL(t *testing.T) {
 	require.ErrorIs(t, err, node.ErrTTL)
 }
 
-// TestCloseUnderLoad closes a node while it serves and asks; goleak watches the
-// whole package.
+// TestCloseUnderLoad closes a node while it serves requests and runs queries. goleak
+// checks the whole package.
 func TestCloseUnderLoad(t *testing.T) {
 	nodes := network(t, 6, openConfig())
 	ctx, cancel := context.WithCancel(testContext(t))

@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// Bootstrap peers that do not answer take longer to dial than the time between two
-// attempts. An attempt that falls into it leaves its part of the snapshot to the next.
+// Dialling bootstrap peers that do not answer takes longer than the time between two
+// attempts. An attempt during that time leaves its part of the snapshot to the next.
 func TestRetryLeavesNobodyOut(t *testing.T) {
 	n := &Node{cfg: Config{Retrying: func() {}, Snapshots: records.NewMem(nil)}}
 	n.machine = dht.New(dht.Config{Self: kad.NewPeer("self")})

@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
-// An unchanged table is saved again after snapshotAge intervals, and one that nobody
-// answers never.
+// An unchanged table is saved again after snapshotAge intervals. A table whose peers do
+// not answer is not saved.
 func TestSnapshotAge(t *testing.T) {
 	h := tcpHost(t)
 	n, err := New(tcpHost(t), Config{})

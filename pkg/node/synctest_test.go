@@ -21,8 +21,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// world is a simulated network of real libp2p hosts in virtual time. It ends with the
-// test, after its hosts.
+// world is a simulated network of real libp2p hosts in virtual time. It is closed at the
+// end of the test, after its hosts.
 type world struct {
 	t   *testing.T
 	net *simnet.Simnet
@@ -35,7 +35,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// startHosts starts a world of so many hosts.
+// startHosts starts a world with a number of hosts.
 func startHosts(t *testing.T, count int) []host.Host {
 	w, hosts := newWorld(t), make([]host.Host, count)
 	for i := range hosts {
@@ -53,15 +53,15 @@ func withTwoHosts(t *testing.T, test func(t *testing.T, h1, h2 host.Host)) {
 	})
 }
 
-// keeping gives cfg a store in memory, which outlives its nodes.
+// keeping sets a store in memory in cfg, which outlives its nodes.
 func keeping(cfg node.Config) (node.Config, *records.Mem) {
 	mem := records.NewMem(nil)
 	cfg.Store, cfg.Keystore, cfg.Snapshots = mem, mem, mem
 	return cfg, mem
 }
 
-// host makes a host on a public address of its own. All hosts must exist before
-// the network starts.
+// host creates a host on its own public address. All hosts must exist before the network
+// starts.
 func (w *world) host(options ...libp2p.Option) host.Host {
 	w.n++
 	link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
@@ -74,7 +74,7 @@ func (w *world) host(options ...libp2p.Option) host.Host {
 	return h
 }
 
-// counter counts what a node does.
+// counter counts the events of a node.
 type counter struct {
 	dht.NopObserver
 	mu          sync.Mutex
@@ -116,9 +116,9 @@ func providersOf(t *testing.T, n *node.Node, key []byte) []peer.AddrInfo {
 	return found
 }
 
-// TestFiftyHours lets five nodes live for 50 hours: provided keys are republished
-// each 22 h; after the provider has left, its addresses are told for 24 h more
-// and its record for 48 h; buckets are refreshed each 10 minutes.
+// TestFiftyHours runs five nodes for 50 hours. Provided keys are republished every 22 h.
+// After the provider has left, answers contain its addresses for 24 h and its record for
+// 48 h. Buckets are refreshed every 10 minutes.
 func TestFiftyHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := startHosts(t, 5)
@@ -183,8 +183,8 @@ func TestFiftyHours(t *testing.T) {
 	})
 }
 
-// requireRefreshes checks that a round of refreshes ran at least every 10 min,
-// give or take the grain of upkeep.
+// requireRefreshes checks that a round of refreshes ran at least every 10 min, within the
+// resolution of the upkeep.
 func requireRefreshes(t *testing.T, c *counter, start time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -199,8 +199,8 @@ func requireRefreshes(t *testing.T, c *counter, start time.Time) {
 	require.WithinDuration(t, time.Now(), last, dht.RefreshInterval+2*dht.MaintainInterval)
 }
 
-// TestRestoredInVirtualTime restarts a node without bootstrap peers: its snapshot
-// brings the table back, verified anew.
+// TestRestoredInVirtualTime restarts a node without bootstrap peers: the snapshot
+// restores the table, and its peers are verified again.
 func TestRestoredInVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := startHosts(t, 5)
@@ -229,8 +229,8 @@ func TestRestoredInVirtualTime(t *testing.T) {
 	})
 }
 
-// TestOutageKeepsSnapshot cuts a node off for hours: neither its table nor its
-// snapshot forgets whom it knew.
+// TestOutageKeepsSnapshot cuts a node off for hours: its table and its snapshot keep its
+// peers.
 func TestOutageKeepsSnapshot(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		cfg, mem := keeping(node.Config{})
@@ -250,8 +250,8 @@ func TestOutageKeepsSnapshot(t *testing.T) {
 	})
 }
 
-// TestStartsBeforeTheNetwork restarts a node while nobody it knew can be reached,
-// as at boot: once they can, it finds them, without a bootstrap peer.
+// TestStartsBeforeTheNetwork restarts a node while none of its peers is reachable, as at
+// boot. Once they are reachable it finds them, without a bootstrap peer.
 func TestStartsBeforeTheNetwork(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
 		var addrs [][]byte
@@ -260,7 +260,7 @@ func TestStartsBeforeTheNetwork(t *testing.T) {
 		}
 		cfg, mem := keeping(node.Config{})
 		require.NoError(t, mem.SaveSnapshot(records.Snapshot{
-			Taken: time.Now().Add(-30 * 24 * time.Hour), // a month old: it still helps
+			Taken: time.Now().Add(-30 * 24 * time.Hour), // a month old: it is still used
 			Peers: []records.SnapshotPeer{{ID: kad.PeerID(h1.ID()), Addrs: addrs}},
 		}))
 		n := nodeOn(t, h2, cfg)
@@ -269,7 +269,7 @@ func TestStartsBeforeTheNetwork(t *testing.T) {
 
 		nodeOn(t, h1, node.Config{})
 		for _, p := range h1.Network().Peers() {
-			require.NoError(t, h1.Network().ClosePeer(p)) // so that identify tells nothing
+			require.NoError(t, h1.Network().ClosePeer(p)) // so that identify does not report it
 		}
 		time.Sleep(3 * time.Minute)
 		require.Equal(t, 1, n.Status().VerifiedPeers)

@@ -153,9 +153,9 @@ func (v *validator) End(key string, value []byte) (end time.Time) {
 	return time.Time{}
 }
 
-// stands reports whether a stored value is still valid. It was valid when it was stored, so
-// if the public key is not known now, or the validator panics, only its end counts.
-func (v *validator) stands(key string, value []byte) bool {
+// stillValid reports whether a stored value is still valid. It was valid when it was stored,
+// so if the public key is not known now, or the validator panics, only its end counts.
+func (v *validator) stillValid(key string, value []byte) bool {
 	err := v.Validate(key, value)
 	if errors.Is(err, ipns.ErrPublicKeyNotFound) || errors.Is(err, ErrValidatorPanic) {
 		end := v.End(key, value)
@@ -172,7 +172,7 @@ func (v *validator) selects(key, a, b []byte) bool {
 
 // improves reports whether b is better than the stored a, or a is no longer valid.
 func (v *validator) improves(key, a, b []byte) bool {
-	return v.selects(key, a, b) || !v.stands(string(key), a)
+	return v.selects(key, a, b) || !v.stillValid(string(key), a)
 }
 
 // replaces reports whether the offered b may replace the stored a. In an unvalidated

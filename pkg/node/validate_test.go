@@ -39,7 +39,7 @@ func (panics) Select(string, [][]byte) (int, error) { panic("no order") }
 
 func (panics) End(string, []byte) time.Time { panic("no end") }
 
-// A validator that panics ends the request that made it so, and nothing else.
+// A panic in a validator ends the request that caused it, and nothing else.
 func TestValidatorThatPanics(t *testing.T) {
 	var log bytes.Buffer
 	n, err := New(tcpHost(t), Config{
@@ -66,7 +66,7 @@ func TestValidatorThatPanics(t *testing.T) {
 	require.Contains(t, log.String(), "validate_test.go")
 }
 
-// Two nodes of one protocol on one host would take each other's requests.
+// Two nodes with the same protocol on one host would handle each other's requests.
 func TestTwoNodesOnOneHost(t *testing.T) {
 	for _, modes := range [][2]Mode{{ModeServer, ModeServer}, {ModeServer, ModeClient}, {ModeClient, ModeServer}, {ModeClient, ModeClient}} {
 		h := tcpHost(t)
@@ -98,7 +98,7 @@ func TestNegativeNumbers(t *testing.T) {
 	require.NoError(t, n.Close())
 }
 
-// ending is a validator whose values end when they say.
+// ending is a validator whose values contain their end.
 type ending struct{}
 
 func (ending) Validate(_ string, value []byte) error {
@@ -115,7 +115,7 @@ func (ending) End(_ string, value []byte) time.Time {
 	return end
 }
 
-// What IPNS is given, any validator gets that knows an end.
+// Any validator that is an Ender works like that of IPNS.
 func TestAnyValidatorMayKnowAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := records.NewMem(nil)
@@ -145,15 +145,15 @@ func TestAnyValidatorMayKnowAnEnd(t *testing.T) {
 	})
 }
 
-// silent is a validator whose values end at a time that it does not tell.
+// silent is a validator whose values end at a time that it does not report.
 type silent struct{}
 
 func (silent) Validate(key string, value []byte) error { return ending{}.Validate(key, value) }
 
 func (silent) Select(string, [][]byte) (int, error) { return 0, nil }
 
-// A copy that no longer validates counts as none and keeps out nothing, even if nobody
-// knew when it would end.
+// A stored value that no longer validates does not count and does not block others, even
+// if its end was unknown.
 func TestCopyThatNoLongerValidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := records.NewMem(nil)

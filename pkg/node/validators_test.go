@@ -19,13 +19,13 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// Validators of go-libp2p-record fit as they are.
+// Validators of go-libp2p-record work unchanged.
 var _ = map[string]node.Validator{"pk": record.PublicKeyValidator{}, "all": record.NamespacedValidator{}}
 
 var errVersion = errors.New("no version")
 
-// versions are values "SEQUENCE END", of which the highest sequence is the best and each
-// ends when it says, in seconds of Unix time.
+// versions is the validator of values "SEQUENCE END". The highest sequence is the best,
+// and END is the value's end in Unix seconds.
 type versions struct{}
 
 func version(sequence int, end time.Time) []byte {
@@ -56,7 +56,7 @@ func (versions) Select(_ string, values [][]byte) (int, error) {
 func (versions) End(_ string, value []byte) time.Time { _, end, _ := parseVersion(value); return end }
 
 // versioned is a world of three nodes that know each other, whose namespace "v" has
-// versions, and of a host that is no node.
+// versions, and a host that is not a node.
 type versioned struct {
 	t      *testing.T
 	nodes  []*node.Node
@@ -106,7 +106,7 @@ func (v *versioned) put(i int, key string, value []byte) error {
 	return err
 }
 
-// A validator of a namespace counts wherever that of IPNS does.
+// A custom validator is used wherever that of IPNS is.
 func TestCustomValidator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVersioned(t)
@@ -126,13 +126,13 @@ func TestCustomValidator(t *testing.T) {
 		_, err = v.nodes[1].Publish(ctx, []byte(key), first)
 		require.ErrorIs(t, err, records.ErrOlder)
 
-		// What peers send.
+		// Values that peers send.
 		require.ErrorIs(t, v.put(1, key, []byte("nonsense")), rpc.ErrNoReply)
 		require.ErrorIs(t, v.put(1, key, first), rpc.ErrNoReply)
 		require.Equal(t, all(second), v.held(key))
 		require.NoError(t, v.put(1, key, third))
 
-		// What is found is the best, and takes the place of worse ones.
+		// A lookup finds the best value, which replaces worse ones.
 		got, err := v.nodes[2].Get(ctx, []byte(key), 0)
 		require.NoError(t, err)
 		require.Equal(t, string(third), string(got.Value))
@@ -142,7 +142,7 @@ func TestCustomValidator(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(third), string(reply.Message.Record.Value))
 
-		// It is republished beyond the life of a record, until its own end.
+		// It is republished longer than a record lives, until its own end.
 		fourth := version(4, end)
 		_, err = v.nodes[0].Publish(ctx, []byte(key), fourth)
 		require.NoError(t, err)
@@ -159,8 +159,8 @@ func TestCustomValidator(t *testing.T) {
 	})
 }
 
-// A better value of another publisher stays: whoever publishes an older value republishes the
-// better one from then on, here and at the others.
+// A better value of another publisher stays: the publisher of an older value republishes
+// the better one from then on, locally and at other peers.
 func TestBetterValueOfAnotherStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVersioned(t)
@@ -178,7 +178,7 @@ func TestBetterValueOfAnotherStays(t *testing.T) {
 	})
 }
 
-// A namespace has one validator.
+// A namespace has only one validator.
 func TestValidatorsThatCannotBe(t *testing.T) {
 	for says, cfg := range map[string]node.Config{
 		"has the validator of the network": {Validators: map[string]node.Validator{"ipns": versions{}}},

@@ -243,7 +243,7 @@ func (n *Node) localValue(key []byte) (records.Value, error) {
 	if err == nil {
 		n.judge(&v)
 	}
-	if err != nil || !v.Live(now) || !n.valid.stands(string(key), v.Value) {
+	if err != nil || !v.Live(now) || !n.valid.stillValid(string(key), v.Value) {
 		return records.Value{}, nil
 	}
 	return v, nil
