@@ -23,7 +23,7 @@ func TestNodeErrorOfTheStore(t *testing.T) {
 		"the database is full (storage.max_bytes)":                                       records.ErrFull,
 		"the database accepts no writes until the daemon is restarted; its log says why": storage.ErrFailed,
 	} {
-		err := fmt.Errorf("node: publish: %w", fmt.Errorf("storage: publish: %w", cause))
+		err := fmt.Errorf("publish: %w", fmt.Errorf("publish: %w", cause))
 		var e *api.Error
 		require.ErrorAs(t, nodeError(err), &e)
 		require.Equal(t, says, e.Message)

@@ -55,7 +55,7 @@ func TestErrorsAreNoEmptyAnswers(t *testing.T) {
 	}{
 		{node.ErrNoPeers, 503, retryAfter},
 		{fmt.Errorf("%w: find_providers, 3 asked: %w", node.ErrNoAnswer, secret), 503, retryAfter},
-		{fmt.Errorf("node: %w", dht.ErrBusy), 503, retryAfter},
+		{fmt.Errorf("find_value: %w", dht.ErrBusy), 503, retryAfter},
 		{node.ErrClosed, 503, retryAfter},
 		{context.DeadlineExceeded, 504, retryAfter},
 		{secret, 500, ""},
@@ -122,7 +122,7 @@ func TestWhyARecordIsNotStored(t *testing.T) {
 		code int
 	}{
 		{nil, 200},
-		{fmt.Errorf("node: store value: %w", records.ErrOlder), 409},
+		{fmt.Errorf("store value: %w", records.ErrOlder), 409},
 		{records.ErrTooLarge, 413},
 		{node.ErrInvalidKey, 400},
 		{node.ErrNoPeers, 503},
