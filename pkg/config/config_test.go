@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -348,4 +349,18 @@ func FuzzParse(f *testing.F) {
 		require.NoError(t, back.parse("f", []byte(l.Print(true))), l.Print(true))
 		require.Equal(t, l.Config, back.Config)
 	})
+}
+
+// Text sets every key. A field of a type that text cannot set is a mistake of ours.
+func TestTextSetsEveryKey(t *testing.T) {
+	for _, k := range keys {
+		changed := false
+		for _, text := range []string{"7", "7s", "7MiB", "true", "false"} {
+			c := Default()
+			changed = changed || k.set(&c, text) == nil && !reflect.DeepEqual(Default(), c)
+		}
+		require.True(t, changed, k.Path())
+	}
+	section := Key{Section: "log", Name: "all", index: keys[len(keys)-1].index[:1]}
+	require.Panics(t, func() { c := Default(); section.set(&c, "x") })
 }

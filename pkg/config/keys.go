@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -173,6 +174,8 @@ func (k Key) set(c *Config, text string) *ValueError {
 		*field = splitList(text)
 	case *string:
 		*field = text
+	default:
+		panic(fmt.Sprintf("config: %s is a %T, which text cannot set", k.Path(), field))
 	}
 	return nil
 }

@@ -14,6 +14,21 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/config"
 )
 
+// The overview of a daemon that stops has all sectors, without keys.
+func TestOverviewAfterClose(t *testing.T) {
+	d := start(t, t.TempDir())
+	_, err := d.Backend().Provide(t.Context(), []byte("content"))
+	require.NoError(t, err)
+	o, err := d.Backend().Overview(t.Context())
+	require.NoError(t, err)
+	require.Len(t, o.Ring, ringSectors)
+	require.NotEqual(t, make([]api.Sector, ringSectors), o.Ring)
+	require.NoError(t, d.Close())
+	o, err = d.Backend().Overview(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, make([]api.Sector, ringSectors), o.Ring)
+}
+
 // The page and its data are on the metrics listener, and name no peer except the node.
 func TestStatusPage(t *testing.T) {
 	a := start(t, t.TempDir())

@@ -190,7 +190,7 @@ func buckets(t *kbucket.Table) (out []Bucket) {
 }
 
 // Ring counts the published keys by equal sectors of the keyspace, from key 0 upwards. Its
-// cost does not grow with the number of keys.
+// cost does not grow with the number of keys. After Close it returns nil.
 func (n *Node) Ring(sectors int) (ring []republish.Sector) {
 	_ = n.ask(func(now time.Time, m *dht.Machine) { ring = m.Schedule().Ring(sectors, now) })
 	return ring
