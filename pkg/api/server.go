@@ -121,30 +121,20 @@ func (s *Server) bounded(next func(http.ResponseWriter, *http.Request, request))
 func (s *Server) unaries() map[string]unary {
 	b := s.backend
 	return map[string]unary{
-		opIdentity:  func(ctx context.Context, _ request) (any, error) { return b.Identity(ctx) },
-		opStatus:    func(ctx context.Context, _ request) (any, error) { return b.Status(ctx) },
-		opHealth:    func(ctx context.Context, _ request) (any, error) { return b.Health(ctx) },
-		opOverview:  func(ctx context.Context, _ request) (any, error) { return b.Overview(ctx) },
-		opTable:     func(ctx context.Context, _ request) (any, error) { return b.Table(ctx) },
-		opPeers:     func(ctx context.Context, _ request) (any, error) { return b.Peers(ctx) },
-		opUsage:     func(ctx context.Context, _ request) (any, error) { return b.Usage(ctx) },
-		opPut:       func(ctx context.Context, r request) (any, error) { return b.Put(ctx, r.Key, r.Value, r.TTL) },
-		opGet:       func(ctx context.Context, r request) (any, error) { return b.Get(ctx, r.Key, r.Quorum) },
-		opUnpublish: func(ctx context.Context, r request) (any, error) { return nil, b.Unpublish(ctx, r.Key) },
-		opProvide:   func(ctx context.Context, r request) (any, error) { return b.Provide(ctx, r.Key) },
-		opUnprovide: func(ctx context.Context, r request) (any, error) { return nil, b.Unprovide(ctx, r.Key) },
-		opProvideLater: func(ctx context.Context, r request) (any, error) {
-			if err := checkKeys(r.Keys); err != nil {
-				return nil, err
-			}
-			return b.ProvideLater(ctx, r.Keys)
-		},
-		opUnprovideAll: func(ctx context.Context, r request) (any, error) {
-			if err := checkKeys(r.Keys); err != nil {
-				return nil, err
-			}
-			return b.UnprovideAll(ctx, r.Keys)
-		},
+		opIdentity:        func(ctx context.Context, _ request) (any, error) { return b.Identity(ctx) },
+		opStatus:          func(ctx context.Context, _ request) (any, error) { return b.Status(ctx) },
+		opHealth:          func(ctx context.Context, _ request) (any, error) { return b.Health(ctx) },
+		opOverview:        func(ctx context.Context, _ request) (any, error) { return b.Overview(ctx) },
+		opTable:           func(ctx context.Context, _ request) (any, error) { return b.Table(ctx) },
+		opPeers:           func(ctx context.Context, _ request) (any, error) { return b.Peers(ctx) },
+		opUsage:           func(ctx context.Context, _ request) (any, error) { return b.Usage(ctx) },
+		opPut:             func(ctx context.Context, r request) (any, error) { return b.Put(ctx, r.Key, r.Value, r.TTL) },
+		opGet:             func(ctx context.Context, r request) (any, error) { return b.Get(ctx, r.Key, r.Quorum) },
+		opUnpublish:       func(ctx context.Context, r request) (any, error) { return nil, b.Unpublish(ctx, r.Key) },
+		opProvide:         func(ctx context.Context, r request) (any, error) { return b.Provide(ctx, r.Key) },
+		opUnprovide:       func(ctx context.Context, r request) (any, error) { return nil, b.Unprovide(ctx, r.Key) },
+		opProvideLater:    ofKeys(b.ProvideLater),
+		opUnprovideAll:    ofKeys(b.UnprovideAll),
 		opFindPeer:        func(ctx context.Context, r request) (any, error) { return b.FindPeer(ctx, r.Peer) },
 		opClosest:         func(ctx context.Context, r request) (any, error) { return b.Closest(ctx, r.Key) },
 		opPing:            func(ctx context.Context, r request) (any, error) { return b.Ping(ctx, r.Peer) },
@@ -158,12 +148,14 @@ func (s *Server) unaries() map[string]unary {
 	}
 }
 
-// checkKeys rejects more keys than a request may have.
-func checkKeys(keys [][]byte) error {
-	if len(keys) > MaxKeys {
-		return Errorf(CodeTooLarge, "%d keys in one request; at most %d", len(keys), MaxKeys)
+// ofKeys is an operation on at most MaxKeys keys.
+func ofKeys[T any](op func(context.Context, [][]byte) (T, error)) unary {
+	return func(ctx context.Context, r request) (any, error) {
+		if len(r.Keys) > MaxKeys {
+			return nil, Errorf(CodeTooLarge, "%d keys in one request; at most %d", len(r.Keys), MaxKeys)
+		}
+		return op(ctx, r.Keys)
 	}
-	return nil
 }
 
 func (s *Server) streams() map[string]stream {
