@@ -86,36 +86,48 @@ func (m *Mem) PutValue(now time.Time, v Value, better Better) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.state()
-	old, ok := s.values[string(v.Key)]
-	var stored *Value
-	if ok {
-		stored = &old
+	var old *Value
+	if stored, ok := s.values[string(v.Key)]; ok {
+		old = &stored
 	}
-	v, err := MergeValue(now, stored, v, better)
+	v, err := MergeValue(now, old, v, better)
 	if err != nil {
 		return err
 	}
-	offer := ValueOffer{Account: v.Account, Bytes: memValueBytes(&v), Known: ok && old.Live(now), Old: old.Account, OldBytes: memValueBytes(&old)}
-	held := func(a Account) Tally { return s.accounts[a] }
-	if v.Account, err = orNone(m.ValueQuotas).Charge(offer, held); err != nil {
-		var over *QuotaError
-		if errors.As(err, &over) {
-			s.stats.RefusedWrites++
-			s.stats.Refused[over.Quota]++
-		}
+	if v.Account, err = s.charge(now, orNone(m.ValueQuotas), old, &v); err != nil {
 		return err
 	}
+	s.putValue(old, cloneValue(v))
+	return nil
+}
+
+// charge returns the account that pays for v in place of old (nil: none), and counts a
+// refusal.
+func (s *memState) charge(now time.Time, quotas ValueQuotas, old, v *Value) (Account, error) {
+	offer := ValueOffer{Account: v.Account, Bytes: memValueBytes(v)}
+	if old != nil {
+		offer.Known, offer.Old, offer.OldBytes = old.Live(now), old.Account, memValueBytes(old)
+	}
+	account, err := quotas.Charge(offer, func(a Account) Tally { return s.accounts[a] })
+	var over *QuotaError
+	if errors.As(err, &over) {
+		s.stats.RefusedWrites++
+		s.stats.Refused[over.Quota]++
+	}
+	return account, err
+}
+
+// putValue stores v in place of old (nil: none).
+func (s *memState) putValue(old *Value, v Value) {
 	if s.values == nil {
 		s.values = make(map[string]Value)
 	}
-	if ok {
-		s.countValue(&old, -1)
+	if old != nil {
+		s.countValue(old, -1)
 	}
-	v = cloneValue(v)
 	s.values[string(v.Key)] = v
 	s.countValue(&v, 1)
 	s.due(v.Expires)
-	return nil
 }
 
 func memValueBytes(v *Value) int64 { return int64(len(v.Key) + len(v.Value) + len(v.Publisher)) }
