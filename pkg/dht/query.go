@@ -310,18 +310,8 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	m.queries.remove(q.id)
 	m.dropBlocked(q)
 	q.over = true
-	res := Result{Query: q.id, Stats: m.stats(now, q, o)}
+	res := m.result(now, q, o)
 	m.cfg.Observer.QueryDone(res.Stats)
-	if q.lookup != nil && (!q.silent || q.trace != nil) {
-		res.Closest = q.lookup.Closest(nil)
-	}
-	if o == OutcomeFailed {
-		res.Err = q.lastErr
-	}
-	res.Peer = q.peer()
-	if q.best.Value != nil {
-		res.Value, res.Responders = q.best, q.responders()
-	}
 	if q.trace != nil {
 		q.trace.finished(q, &res)
 		m.out.Traces = append(m.out.Traces, q.trace)
@@ -345,6 +335,21 @@ func (m *Machine) finish(now time.Time, q *query, o QueryOutcome) {
 	if q.paced > 0 { // waiting announcements keep the query in memory, for minutes
 		q.lookup, q.trace = nil, nil
 	}
+}
+
+// result returns what a query has found.
+func (m *Machine) result(now time.Time, q *query, o QueryOutcome) Result {
+	res := Result{Query: q.id, Stats: m.stats(now, q, o), Peer: q.peer()}
+	if q.lookup != nil && (!q.silent || q.trace != nil) {
+		res.Closest = q.lookup.Closest(nil)
+	}
+	if o == OutcomeFailed {
+		res.Err = q.lastErr
+	}
+	if q.best.Value != nil {
+		res.Value, res.Responders = q.best, q.responders()
+	}
+	return res
 }
 
 func (m *Machine) stats(now time.Time, q *query, o QueryOutcome) QueryStats {
