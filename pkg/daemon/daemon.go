@@ -122,7 +122,8 @@ func Start(o Options) (*Daemon, error) {
 
 func (d *Daemon) check() error { return d.loaded.WithOrigins(Check(&d.config)) }
 
-func (d *Daemon) startNode() error {
+// startHost starts the libp2p host.
+func (d *Daemon) startHost(gate *rpc.Gate, holes *blackHoles) error {
 	key, created, err := identity(d.dataDir, d.options.Getenv)
 	if err != nil {
 		return err
@@ -138,7 +139,6 @@ func (d *Daemon) startNode() error {
 	for _, s := range skipped {
 		d.log.Info("listen address not available on this machine", "err", s)
 	}
-	gate, holes := rpc.NewGate(nil), newBlackHoles()
 	hc := hostSettings(&d.config)
 	hc.key, hc.listen, hc.gate, hc.holes, hc.registry = key, listen, gate, holes, d.metrics.Registerer()
 	hc.mapPort = d.config.Network.PortMapping && !onlyLoopback(listen)
@@ -150,7 +150,14 @@ func (d *Daemon) startNode() error {
 		return fmt.Errorf("network.listen: libp2p listens on %s only, not on all of %s", open, listen)
 	}
 	d.log.Info("identity", "peer_id", d.host.ID().String(), "created", created)
+	return nil
+}
 
+func (d *Daemon) startNode() error {
+	gate, holes := rpc.NewGate(nil), newBlackHoles()
+	if err := d.startHost(gate, holes); err != nil {
+		return err
+	}
 	bootstrap, err := ParseBootstrap(d.config.Network.Bootstrap)
 	if err != nil {
 		return err
