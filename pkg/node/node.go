@@ -127,6 +127,28 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	n := assemble(h, cfg, release)
+	n.publisher, n.cleaner = newPublisher(n), newCleaner(n)
+	if n.events, err = n.subscribe(); err != nil {
+		n.cancel()
+		n.release()
+		return nil, errors.Join(err, n.closeWorkers())
+	}
+	n.noteOwnAddrs()
+	if err := n.restore(); err != nil {
+		n.log.Error("snapshot or published keys could not be read", "err", err)
+	}
+	go n.loop()
+	n.workers.Add(1)
+	go n.readEvents()
+	n.server.SetServing(cfg.Mode == ModeServer)
+	n.foundConnected()
+	n.announceMoved()
+	return n, nil
+}
+
+// assemble returns a node that has not started.
+func assemble(h host.Host, cfg Config, release func()) *Node {
 	n := &Node{
 		cfg: cfg, host: h, release: release, log: cfg.Logger, started: time.Now(),
 		self:     kad.NewPeer(kad.PeerID(h.ID())),
@@ -144,34 +166,26 @@ func New(h host.Host, cfg Config) (*Node, error) {
 	n.machine = n.newMachine()
 	n.view.Store(emptyView())
 	n.handler = n.newHandler()
-	largest := cfg.MaxValueSize + besideValue
-	n.client = rpc.NewClient(h, cfg.protocol(), rpc.ClientConfig{
-		MaxReply: max(rpc.DefaultMaxReply, largest), MaxField: cfg.MaxValueSize + besideInRecord,
-		Scope: n.scopeOf,
-	}, cfg.RPCObserver)
-	n.server = rpc.NewServer(h, []protocol.ID{cfg.protocol()}, n.serve, rpc.ServerConfig{
-		MaxRequest: max(rpc.DefaultMaxRequest, largest), CloseTimeout: closeTimeout, Reason: rejectReason, MaxStreams: cfg.MaxInboundStreams,
-		Scope: n.scopeOf,
-	}, cfg.RPCObserver)
-	n.publisher, n.cleaner = newPublisher(n), newCleaner(n)
-	sub, err := n.subscribe()
-	if err != nil {
-		n.cancel()
-		n.release()
-		return nil, errors.Join(err, n.closeWorkers())
-	}
-	n.events = sub
-	n.noteOwnAddrs()
-	if err := n.restore(); err != nil {
-		n.log.Error("snapshot or published keys could not be read", "err", err)
-	}
-	go n.loop()
-	n.workers.Add(1)
-	go n.readEvents()
-	n.server.SetServing(cfg.Mode == ModeServer)
-	n.foundConnected()
-	n.announceMoved()
-	return n, nil
+	n.client, n.server = n.newClient(), n.newServer()
+	return n
+}
+
+func (n *Node) newClient() *rpc.Client {
+	return rpc.NewClient(n.host, n.cfg.protocol(), rpc.ClientConfig{
+		MaxReply: max(rpc.DefaultMaxReply, n.cfg.MaxValueSize+besideValue),
+		MaxField: n.cfg.MaxValueSize + besideInRecord,
+		Scope:    n.scopeOf,
+	}, n.cfg.RPCObserver)
+}
+
+func (n *Node) newServer() *rpc.Server {
+	return rpc.NewServer(n.host, []protocol.ID{n.cfg.protocol()}, n.serve, rpc.ServerConfig{
+		MaxRequest:   max(rpc.DefaultMaxRequest, n.cfg.MaxValueSize+besideValue),
+		MaxStreams:   n.cfg.MaxInboundStreams,
+		CloseTimeout: closeTimeout,
+		Reason:       rejectReason,
+		Scope:        n.scopeOf,
+	}, n.cfg.RPCObserver)
 }
 
 func (n *Node) newMachine() *dht.Machine {

@@ -98,42 +98,49 @@ func (n *Node) Status() Status {
 		Uptime:       time.Since(n.started),
 		Records:      n.cfg.Store.Stats(),
 		Bootstrapped: n.bootstrapped.Load(),
+		Bootstraps: Bootstraps{
+			Reached: n.bootstraps.reached.Load(), Failed: n.bootstraps.failed.Load(), Skipped: n.bootstraps.skipped.Load(),
+		},
+		LastRepublish: n.publisher.lastRepublished(),
 	}
 	s.Connected, s.ConnectedIn = n.connectedPeers()
 	s.Load.InboundStreams = n.server.InboundStreams()
 	s.Load.OutboundStreams, s.Load.IdleStreams = n.client.StreamsInFlight(), n.client.StreamsIdle()
 	s.Load.WaitingCalls, s.Load.DroppedCalls = len(n.calls), n.dropped.Load()
-	s.Bootstraps = Bootstraps{
-		Reached: n.bootstraps.reached.Load(), Failed: n.bootstraps.failed.Load(), Skipped: n.bootstraps.skipped.Load(),
-	}
 	for q := range n.over {
 		s.Records.Refused[q] += n.over[q].Load()
 	}
 	s.LastSnapshot, s.LastExpiry = n.cleaner.last()
-	s.LastRepublish = n.publisher.lastRepublished()
-	unannounced, done, failed := n.unannounced.counts()
-	_ = n.ask(func(now time.Time, m *dht.Machine) {
-		s.TablePeers, s.VerifiedPeers = m.Table().Len()
-		s.Buckets = buckets(m.Table())
-		s.RestoredPeers = n.restored
-		s.Bootstrapped = s.Bootstrapped || s.VerifiedPeers > 0
-		if since, isolated := m.Isolated(now); isolated {
-			s.IsolatedSince = since
-		}
-		s.Queries = m.Queries()
-		s.Load.Load = m.Load()
-		s.NetworkSize = m.NetworkSize()
-		s.LastRefresh, s.OldestRefresh = m.LastRefresh(), m.Table().OldestRefresh()
-		sched, ended := m.Schedule().Stats(now), n.publisher.endings()
-		s.Republish = RepublishStatus{
-			Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
-			Interval: n.republishInterval(), NextDue: sched.Next, Failures: n.publisher.failures(),
-			Ended: ended.last, EndedNum: ended.n,
-			Holders:     Holders{Keys: sched.Tried, Fewest: sched.Fewest, FewestKeys: sched.Worst},
-			Unannounced: unannounced, Done: done, Failed: failed,
-		}
-	})
+	_ = n.ask(func(now time.Time, m *dht.Machine) { n.machineStatus(now, m, &s) })
 	return s
+}
+
+// machineStatus fills the fields that the loop owns. It is called by the loop.
+func (n *Node) machineStatus(now time.Time, m *dht.Machine, s *Status) {
+	s.TablePeers, s.VerifiedPeers = m.Table().Len()
+	s.Buckets = buckets(m.Table())
+	s.RestoredPeers = n.restored
+	s.Bootstrapped = s.Bootstrapped || s.VerifiedPeers > 0
+	if since, isolated := m.Isolated(now); isolated {
+		s.IsolatedSince = since
+	}
+	s.Queries = m.Queries()
+	s.Load.Load = m.Load()
+	s.NetworkSize = m.NetworkSize()
+	s.LastRefresh, s.OldestRefresh = m.LastRefresh(), m.Table().OldestRefresh()
+	s.Republish = n.republishStatus(m.Schedule().Stats(now))
+}
+
+func (n *Node) republishStatus(sched republish.Stats) RepublishStatus {
+	ended := n.publisher.endings()
+	r := RepublishStatus{
+		Keys: sched.Keys, Active: sched.Active, Overdue: sched.Overdue,
+		Interval: n.republishInterval(), NextDue: sched.Next, Failures: n.publisher.failures(),
+		Ended: ended.last, EndedNum: ended.n,
+		Holders: Holders{Keys: sched.Tried, Fewest: sched.Fewest, FewestKeys: sched.Worst},
+	}
+	r.Unannounced, r.Done, r.Failed = n.unannounced.counts()
+	return r
 }
 
 // connectedPeers counts the connected peers, and those of them that opened their oldest
