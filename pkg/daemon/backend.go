@@ -69,7 +69,7 @@ func (b *Backend) Status(context.Context) (api.Status, error) {
 
 func (b *Backend) status(s *node.Status) api.Status {
 	out := api.Status{
-		State: StateReady, PeerID: s.ID.String(), Mode: string(s.Mode), Serving: s.Serving,
+		State: stateReady, PeerID: s.ID.String(), Mode: string(s.Mode), Serving: s.Serving,
 		Reachability: strings.ToLower(s.Reachability), UptimeSeconds: s.Uptime.Seconds(),
 		TablePeers: s.TablePeers, VerifiedPeers: s.VerifiedPeers, RestoredPeers: s.RestoredPeers,
 		ConnectedPeers: s.Connected, Queries: s.Queries, NetworkSize: s.NetworkSize,
@@ -82,7 +82,7 @@ func (b *Backend) status(s *node.Status) api.Status {
 		Version: Version, Refused: refusals(&s.Records),
 	}
 	if !s.IsolatedSince.IsZero() {
-		out.State, out.IsolatedSince = StateIsolated, s.IsolatedSince
+		out.State, out.IsolatedSince = stateIsolated, s.IsolatedSince
 	}
 	if b.describe != nil {
 		b.describe(&out)

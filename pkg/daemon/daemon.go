@@ -26,10 +26,10 @@ import (
 
 // States of a daemon, as status and metrics name them.
 const (
-	StateStarting = "starting"
-	StateReady    = "ready"
-	StateIsolated = "isolated" // ready, but no peer answers
-	StateStopping = "stopping"
+	stateStarting = "starting"
+	stateReady    = "ready"
+	stateIsolated = "isolated" // ready, but no peer answers
+	stateStopping = "stopping"
 )
 
 // Bounds of the steps of Close. Their sum is under ten seconds.
@@ -107,7 +107,7 @@ func Start(o Options) (*Daemon, error) {
 	d.metrics = metrics.New(b.Version, b.Revision)
 	d.disk = newDiskWatch(d.metrics.Storage(), d.log)
 	d.log.Info("starting", "version", b.Version, "revision", b.Revision, "go", b.Go, "config", d.loaded.File)
-	d.state.Store(StateStarting)
+	d.state.Store(stateStarting)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{d.check, d.openStore, d.startNode, d.startAPI, d.startWeb, d.startRouting} {
 		if err := step(); err != nil {
@@ -208,7 +208,7 @@ func (d *Daemon) startAPI() error {
 // ready notifies systemd and starts the background work. It does not wait for bootstrap
 // peers, because the first node of a network has none.
 func (d *Daemon) ready() {
-	d.state.Store(StateReady)
+	d.state.Store(stateReady)
 	d.background.Go(func() { d.reachBootstrap(d.ctx) })
 	d.background.Go(func() { watchdog(d.ctx, d.log, d.Healthy) })
 	d.background.Go(func() { d.disk.run(d.ctx, d.store) })
@@ -227,7 +227,7 @@ func (d *Daemon) onClose(name string, bound time.Duration, do func() error) {
 // called again.
 func (d *Daemon) Close() error {
 	d.closing.Do(func() {
-		d.state.Store(StateStopping)
+		d.state.Store(stateStopping)
 		notify(d.log, "STOPPING=1")
 		d.metrics.Stopping()
 		d.log.Info("stopping")
@@ -279,7 +279,7 @@ func (d *Daemon) Backend() *Backend { return d.backend }
 
 // describe adds the daemon's part to a node's status.
 func (d *Daemon) describe(s *api.Status) {
-	if state, _ := d.state.Load().(string); state != StateReady {
+	if state, _ := d.state.Load().(string); state != stateReady {
 		s.State = state
 	}
 	if sizes, err := d.store.Sizes(); err == nil { // its observer counts the error

@@ -111,7 +111,7 @@ func TestLifeOfADaemon(t *testing.T) {
 	defer c.Close()
 	s, err := c.Status(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, StateReady, s.State)
+	require.Equal(t, stateReady, s.State)
 	require.Equal(t, dir, s.DataDir)
 	require.Equal(t, d.web.addr, s.MetricsAddr)
 	require.Positive(t, s.DBBytes)

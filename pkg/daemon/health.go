@@ -25,7 +25,7 @@ var healthProbe = []byte("/health/probe")
 // Healthy reports whether the database and the node's loop answer and a listener
 // is open. It fails while the daemon stops.
 func (d *Daemon) Healthy(ctx context.Context) error {
-	if d.state.Load() == StateStopping {
+	if d.state.Load() == stateStopping {
 		return errDraining
 	}
 	return within(ctx, func() error {

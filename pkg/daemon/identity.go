@@ -47,9 +47,9 @@ func SeededIdentity(seed int64) (crypto.PrivKey, error) {
 	return key, nil
 }
 
-// LoadIdentity reads the key from $CREDENTIALS_DIRECTORY, where systemd puts secrets, or
+// loadIdentity reads the key from $CREDENTIALS_DIRECTORY, where systemd puts secrets, or
 // from the data directory. The error is fs.ErrNotExist if neither has one.
-func LoadIdentity(dir string, getenv func(string) string) (crypto.PrivKey, error) {
+func loadIdentity(dir string, getenv func(string) string) (crypto.PrivKey, error) {
 	return readIdentity(identityPath(dir, getenv))
 }
 
@@ -63,7 +63,7 @@ func identityPath(dir string, getenv func(string) string) string {
 	return filepath.Join(dir, IdentityFile)
 }
 
-// HasIdentity reports whether LoadIdentity finds a key.
+// HasIdentity reports whether loadIdentity finds a key.
 func HasIdentity(dir string, getenv func(string) string) bool {
 	return exists(identityPath(dir, getenv))
 }
@@ -141,7 +141,7 @@ func syncDir(dir string) error {
 
 // identity returns the key of the data directory. It creates one if there is none.
 func identity(dir string, getenv func(string) string) (key crypto.PrivKey, created bool, err error) {
-	key, err = LoadIdentity(dir, getenv)
+	key, err = loadIdentity(dir, getenv)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, false, err
 	}

@@ -50,7 +50,7 @@ func CheckStore(dir string, c *config.Config, repair bool, progress func(StorePr
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
 	r, err := storage.Check(dir, progress)
 	if err != nil {
-		return StoreReport{}, StoreError(dir, err)
+		return StoreReport{}, storeError(dir, err)
 	}
 	out := StoreReport{
 		Path: path, OK: r.OK(), Problems: orEmpty(r.Problems), Omitted: r.Omitted,
@@ -63,11 +63,11 @@ func CheckStore(dir string, c *config.Config, repair bool, progress func(StorePr
 	if !repair {
 		return out, fmt.Errorf("%w: %s in %s; `holdfast check --repair` saves what can be read", ErrDamaged, english.Plural(len(out.Problems)+out.Omitted, "problem", ""), path)
 	}
-	o := StorageOptions(c)
+	o := storageOptions(c)
 	o.Progress = progress
 	q, err := storage.Repair(dir, o)
 	if err != nil {
-		return out, StoreError(dir, err)
+		return out, storeError(dir, err)
 	}
 	out.MovedTo = q.Path
 	return out, nil
@@ -83,7 +83,7 @@ func CompactStore(dir string, progress func(StoreProgress)) (before, after int64
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
 	before, after, err = storage.Compact(dir, progress)
 	if err != nil {
-		return 0, 0, StoreError(dir, err)
+		return 0, 0, storeError(dir, err)
 	}
 	return before, after, nil
 }
@@ -97,7 +97,7 @@ func RestoreStore(dir string, backup io.Reader, progress func(StoreProgress)) (o
 	}
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
 	if old, err = storage.Restore(dir, backup, progress); err != nil {
-		return "", StoreError(dir, err)
+		return "", storeError(dir, err)
 	}
 	return old, nil
 }

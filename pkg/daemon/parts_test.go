@@ -32,7 +32,7 @@ func (e environment) get(name string) string { return e[name] }
 
 func TestIdentityIsMadeOnce(t *testing.T) {
 	dir, none := t.TempDir(), environment{}
-	_, err := LoadIdentity(dir, none.get)
+	_, err := loadIdentity(dir, none.get)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	first, created, err := identity(dir, none.get)
 	require.NoError(t, err)

@@ -55,8 +55,8 @@ func nodeConfig(c *config.Config, bootstrap []peer.AddrInfo, logs *Logs) node.Co
 	}
 }
 
-// StorageOptions returns the database's part of the configuration.
-func StorageOptions(c *config.Config) storage.Options {
+// storageOptions returns the database's part of the configuration.
+func storageOptions(c *config.Config) storage.Options {
 	return storage.Options{
 		Options: runs.Options{
 			MaxBytes:              int64(c.Storage.MaxBytes),

@@ -65,7 +65,7 @@ func carried(t *testing.T, c config.Config) string {
 	require.NoError(t, err)
 	n := nodeConfig(&c, bootstrap, logs)
 	n.RPCObserver, n.Logger = nil, nil
-	return fmt.Sprintf("%+v\n%+v\n%+v", hostSettings(&c), n, StorageOptions(&c))
+	return fmt.Sprintf("%+v\n%+v\n%+v", hostSettings(&c), n, storageOptions(&c))
 }
 
 // log.level is applied once, whether it has changed or not.
@@ -87,11 +87,11 @@ func TestBoundsOfTheDatabase(t *testing.T) {
 	} {
 		c := config.Default()
 		*b.field(&c) = b.edge
-		o := StorageOptions(&c)
+		o := storageOptions(&c)
 		require.Empty(t, c.Validate(), b.key)
 		require.NoError(t, o.Validate(), b.key)
 		*b.field(&c) = b.beyond
-		o = StorageOptions(&c)
+		o = storageOptions(&c)
 		require.Len(t, c.Validate(), 1, b.key)
 		require.Equal(t, b.key, c.Validate()[0].Key)
 		require.Error(t, o.Validate(), b.key)

@@ -11,9 +11,9 @@ import (
 // ErrInUse is returned when another process uses the data directory.
 var ErrInUse = errors.New("data directory in use")
 
-// StoreError returns the error of a database that cannot be opened, with advice on what
+// storeError returns the error of a database that cannot be opened, with advice on what
 // to do.
-func StoreError(dir string, err error) error {
+func storeError(dir string, err error) error {
 	var locked *storage.LockedError
 	switch {
 	case errors.As(err, &locked) && locked.PID != 0:
@@ -40,12 +40,12 @@ func (d *Daemon) openStore() (err error) {
 		return err
 	}
 	notifyStatus(d.log, "opening the database in %s", d.dataDir)
-	o := StorageOptions(&d.config)
+	o := storageOptions(&d.config)
 	o.Logger, o.Observer = d.options.Logs.Logger("storage"), d.disk
 	tell := func(state string) { notify(d.log, state) }
 	err = extending(tell, func() error { return d.openCompact(o) })
 	if err != nil {
-		return StoreError(d.dataDir, err)
+		return storeError(d.dataDir, err)
 	}
 	d.onClose("database", closeStore, d.store.Close)
 	if most := d.store.MaxBytes(); most < int64(d.config.Storage.MaxBytes) {

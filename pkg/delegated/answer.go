@@ -73,7 +73,7 @@ func problem(err error) (code int, text string) {
 	case errors.Is(err, context.Canceled):
 		return statusClientGone, "the client has disconnected"
 	case errors.Is(err, context.DeadlineExceeded):
-		return http.StatusGatewayTimeout, "the request took more than " + LookupTimeout.String()
+		return http.StatusGatewayTimeout, "the request took more than " + lookupTimeout.String()
 	}
 	return http.StatusInternalServerError, "the node failed"
 }

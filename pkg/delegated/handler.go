@@ -16,15 +16,15 @@ import (
 // Bounds of the HTTP API. All are per listener; for bounds per client, put a proxy in
 // front.
 const (
-	// MaxRequests bounds the requests in progress; further ones get 503. Each takes one or
+	// maxRequests bounds the requests in progress; further ones get 503. Each takes one or
 	// two of the 256 queries that a node runs at once.
-	MaxRequests = 64
-	// MaxRecords bounds the records of a JSON answer (boxo's default: 20). A streamed
+	maxRequests = 64
+	// maxRecords bounds the records of a JSON answer (boxo's default: 20). A streamed
 	// answer has all that the lookup finds, up to dht.MaxProviderBytes.
-	MaxRecords = 100
-	// LookupTimeout bounds one lookup. Clients time out after 30 s and must have the
+	maxRecords = 100
+	// lookupTimeout bounds one lookup. Clients time out after 30 s and must have the
 	// answer before that.
-	LookupTimeout = 25 * time.Second
+	lookupTimeout = 25 * time.Second
 	// maxBody bounds the body of a PUT in bytes: IPNS records have at most 10 KiB.
 	maxBody = 16 << 10
 )
@@ -60,14 +60,14 @@ func Handler(n Node, registry prometheus.Registerer, o Options) http.Handler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	api := server.Handler(router{n},
-		server.WithRecordsLimit(MaxRecords), server.WithStreamingRecordsLimit(0),
-		server.WithRoutingTimeout(LookupTimeout), server.WithPrometheusRegistry(prometheus.NewRegistry()))
+		server.WithRecordsLimit(maxRecords), server.WithStreamingRecordsLimit(0),
+		server.WithRoutingTimeout(lookupTimeout), server.WithPrometheusRegistry(prometheus.NewRegistry()))
 	count := middleware.New(middleware.Config{Recorder: recorder.NewRecorder(recorder.Config{
 		Registry: registry, Prefix: "delegated_routing_server",
 		SizeBuckets:     prometheus.ExponentialBuckets(100, 4, 8),
 		DurationBuckets: []float64{0.1, 0.5, 1, 2, 5, 8, 10, 20, 30},
 	})})
-	slots := make(chan struct{}, MaxRequests)
+	slots := make(chan struct{}, maxRequests)
 	mux := http.NewServeMux()
 	for _, e := range endpoints {
 		// Requests are counted here and not by boxo, which does not see the status that is

@@ -259,7 +259,7 @@ func do(t testing.TB, method, url, body, kind string) (int, http.Header) {
 	return resp.StatusCode, resp.Header
 }
 
-// A stream has every provider of popular content, a JSON answer the first MaxRecords.
+// A stream has every provider of popular content, a JSON answer the first maxRecords.
 func TestPopularContent(t *testing.T) {
 	n := &network{ended: make(chan struct{})}
 	for range 12_000 {
@@ -282,7 +282,7 @@ func TestPopularContent(t *testing.T) {
 	var answer struct{ Providers []json.RawMessage }
 	require.NoError(t, errors.Join(json.NewDecoder(resp.Body).Decode(&answer), resp.Body.Close()))
 	http.DefaultClient.CloseIdleConnections()
-	require.Len(t, answer.Providers, MaxRecords)
+	require.Len(t, answer.Providers, maxRecords)
 	<-n.ended // the lookup ends
 }
 
@@ -293,7 +293,7 @@ func TestRequestsInProgressAreBounded(t *testing.T) {
 	target := url + "/routing/v1/ipns/" + ipns.NameFromPeer(who.ID).String()
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan struct{})
-	for range MaxRequests {
+	for range maxRequests {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 		require.NoError(t, err)
 		go func() {
@@ -308,7 +308,7 @@ func TestRequestsInProgressAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.NotEmpty(t, h.Get("Retry-After"))
 	cancel()
-	for range MaxRequests {
+	for range maxRequests {
 		<-gone
 	}
 }

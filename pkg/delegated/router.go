@@ -17,8 +17,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// ErrNotOffered is returned for operations that this API does not offer.
-var ErrNotOffered = errors.New("delegated: not offered")
+// errNotOffered is returned for operations that this API does not offer.
+var errNotOffered = errors.New("delegated: not offered")
 
 // Node is the part of a node that the API uses. It must be safe for concurrent use.
 type Node interface {
@@ -129,7 +129,7 @@ func (r router) PutIPNS(ctx context.Context, name ipns.Name, record *ipns.Record
 //
 //nolint:staticcheck // deprecated, but still part of the interface
 func (r router) ProvideBitswap(context.Context, *server.BitswapWriteProvideRequest) (time.Duration, error) {
-	return 0, ErrNotOffered
+	return 0, errNotOffered
 }
 
 // notFound converts node.ErrNotFound to the error that boxo's server answers as empty.

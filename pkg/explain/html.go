@@ -24,7 +24,7 @@ func HTML(w io.Writer, t *api.Trace, key string) error {
 	p := layout{trace: t, end: total(t)}
 	err := page.Execute(w, map[string]any{
 		"Trace": t, "Key": columns.Printable(key), "Outcome": outcome(t), "Took": span(t.TookMs), "Lookup": span(t.LookupMs),
-		"Why": Why(t), "Summary": Summary(t), "Started": t.Started.UTC().Format(time.RFC3339),
+		"Why": why(t), "Summary": summary(t), "Started": t.Started.UTC().Format(time.RFC3339),
 		"Rows": p.rows(), "Plot": p.plot(), "Ticks": p.ticks(),
 		"Peers": p.peers(), "LookupAt": percent(t.LookupMs, p.end), "Stores": t.StoreSent > 0,
 	})
@@ -59,7 +59,7 @@ func (p *layout) rows() []row {
 		s := &p.trace.Steps[i]
 		r := row{
 			Hop: fmt.Sprint(s.Hop), Peer: columns.Printable(s.PeerID), Short: short(columns.Printable(s.PeerID)), Addr: columns.Printable(s.Addr),
-			Sent: span(s.SentMs), Took: span(s.EndedMs - s.SentMs), Answer: Answer(s), Class: class(s),
+			Sent: span(s.SentMs), Took: span(s.EndedMs - s.SentMs), Answer: answer(s), Class: class(s),
 			CPL: s.CPL, Rank: s.Rank, From: percent(s.SentMs, p.end),
 		}
 		if s.RTTMs > 0 {
@@ -188,7 +188,7 @@ func (p *layout) plot() plot {
 		seen[s.CPL]++
 		out.Marks = append(out.Marks, mark{
 			X1: percent(s.SentMs, p.end), X2: percent(s.EndedMs, p.end), Y: y(s.CPL) + math.Round(10*shift)/10,
-			Class: class(s), Title: short(columns.Printable(s.PeerID)) + ": " + Answer(s),
+			Class: class(s), Title: short(columns.Printable(s.PeerID)) + ": " + answer(s),
 		})
 	}
 	for cpl := low; cpl <= high; cpl += max(1, (high-low+4)/5) {

@@ -27,7 +27,7 @@ func Text(w io.Writer, t *api.Trace, key string, width int, alarm func(string) s
 	if t.StoreSent > 0 {
 		then = ", after " + span(t.LookupMs) + "; then it stored"
 	}
-	line("%s%s. %s.", Why(t), then, Summary(t))
+	line("%s%s. %s.", why(t), then, summary(t))
 	if len(t.Steps) > 0 {
 		line("")
 		if err := writeSteps(&text, t, width, alarm); err != nil {
@@ -70,7 +70,7 @@ func cells(s *api.TraceStep, end float64) []string {
 	if s.Rank > 0 {
 		rank = fmt.Sprint(s.Rank)
 	}
-	return []string{hop, fmt.Sprint(s.CPL), span(s.SentMs), span(s.EndedMs - s.SentMs), bar(s, end), rank, columns.Printable(s.PeerID), Answer(s)}
+	return []string{hop, fmt.Sprint(s.CPL), span(s.SentMs), span(s.EndedMs - s.SentMs), bar(s, end), rank, columns.Printable(s.PeerID), answer(s)}
 }
 
 // Marks of the timeline, by the state of the request.

@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// Why returns a sentence that says why the lookup ended.
-func Why(t *api.Trace) string {
+// why returns a sentence that says why the lookup ended.
+func why(t *api.Trace) string {
 	switch t.End {
 	case "nearest":
 		return "It ended because the nearest known peers had all answered"
@@ -40,8 +40,8 @@ func outcome(t *api.Trace) string {
 	return t.Outcome
 }
 
-// Summary returns a sentence that says what the query did.
-func Summary(t *api.Trace) string {
+// summary returns a sentence that says what the query did.
+func summary(t *api.Trace) string {
 	s := fmt.Sprintf("%s known at the start, %d asked, %d answered, %d failed, %s deep",
 		english.Plural(t.Seeds, "peer", ""), t.Asked, t.Responded, t.Failed, english.Plural(t.Hops, "hop", ""))
 	if t.StoreSent > 0 {
@@ -50,8 +50,8 @@ func Summary(t *api.Trace) string {
 	return s
 }
 
-// Answer returns the result of a step in words.
-func Answer(s *api.TraceStep) string {
+// answer returns the result of a step in words.
+func answer(s *api.TraceStep) string {
 	var parts []string
 	if s.SlowMs > 0 {
 		parts = append(parts, "slow after "+span(s.SlowMs-s.SentMs))

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// MaxPeers bounds the peers that are counted separately, at about 250 bytes each.
-	MaxPeers = 4096
+	// maxPeers bounds the peers that are counted separately, at about 250 bytes each.
+	maxPeers = 4096
 	// shards is how many locks divide the peers, so that concurrent requests rarely
 	// contend.
 	shards = 64
@@ -96,7 +96,7 @@ func (a *Account) newcomer(sh *shard, id peer.ID) *entry {
 	}
 	e := &entry{id: id}
 	sh.peers[id] = e
-	if len(sh.ring) < MaxPeers/shards {
+	if len(sh.ring) < maxPeers/shards {
 		sh.ring = append(sh.ring, e)
 		return e
 	}

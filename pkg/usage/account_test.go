@@ -71,13 +71,13 @@ func TestCounts(t *testing.T) {
 // peers are not evicted.
 func TestManyPeers(t *testing.T) {
 	a := New()
-	const strangers = 3 * MaxPeers
+	const strangers = 3 * maxPeers
 	for i := range strangers {
 		a.Inbound(request(fmt.Sprintf("stranger %d", i), wire.FindNode))
 		a.Inbound(request("busy", wire.Ping))
 	}
 	r := a.Report()
-	require.Len(t, r.Peers, MaxPeers)
+	require.Len(t, r.Peers, maxPeers)
 	require.Equal(t, peer.ID("busy"), r.Peers[0].ID)
 	require.EqualValues(t, strangers, r.Peers[0].Requests[wire.Ping])
 	require.EqualValues(t, strangers, r.Others.Requests[wire.FindNode]+uint64(len(r.Peers))-1)
@@ -94,7 +94,7 @@ func TestCountsAtOnce(t *testing.T) {
 		all.Go(func() {
 			rng := rand.New(rand.NewPCG(1, uint64(w)))
 			for i := range each {
-				s := request(fmt.Sprintf("p%d", rng.IntN(2*MaxPeers)), wire.AddProvider)
+				s := request(fmt.Sprintf("p%d", rng.IntN(2*maxPeers)), wire.AddProvider)
 				s.Key = fmt.Appendf(nil, "%d", i)
 				a.Inbound(s)
 				if i%1000 == 0 {

@@ -1,7 +1,7 @@
 // Package usage counts what each peer costs this node: requests by type, bytes, time,
 // records stored, requests rejected.
 //
-// Memory is bounded: beyond MaxPeers, the least recently used peers are evicted and their
+// Memory is bounded: beyond maxPeers, the least recently used peers are evicted and their
 // counts are added together. Counts are exact and totals lose nothing. A request costs
 // about 0.1 µs. The number of records that a peer has here comes from the store.
 //
