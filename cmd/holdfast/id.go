@@ -5,12 +5,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
@@ -62,8 +62,11 @@ func (c *idCommand) show(ctx context.Context, b api.Backend, _ []string) error {
 	if c.json {
 		return c.printJSON(id)
 	}
-	addrs := strings.Join(id.Addrs, "\n  ")
-	return c.printf("Peer ID: %s\nPublic key: %s\nAgent: %s\nProtocol: %s\nAddresses:\n  %s\n", id.PeerID, id.PublicKey, id.Agent, id.Protocol, addrs)
+	text := fmt.Sprintf("Peer ID: %s\nPublic key: %s\nAgent: %s\nProtocol: %s\nAddresses:\n", columns.Printable(id.PeerID), columns.Printable(id.PublicKey), columns.Printable(id.Agent), columns.Printable(id.Protocol))
+	for _, addr := range id.Addrs {
+		text += "  " + columns.Printable(addr) + "\n"
+	}
+	return c.printf("%s", text)
 }
 
 func (c *idCommand) make(seeded bool) error {

@@ -70,7 +70,7 @@ func span(d time.Duration) string {
 		return "<1ms"
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
-	case d < time.Hour:
+	case d.Round(time.Second) < time.Hour:
 		return d.Round(time.Second).String()
 	}
 	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/pkg/api"
 	"github.com/holdfast-dht/holdfast/pkg/daemon"
 )
@@ -62,7 +63,7 @@ func (c *pingCommand) ping(ctx context.Context, b api.Backend, args []string) er
 		if c.json {
 			err = c.printJSON(pong)
 		} else {
-			err = c.printf("%s  %.3f ms\n", pong.PeerID, pong.RTTMs)
+			err = c.printf("%s  %.3f ms\n", columns.Printable(pong.PeerID), pong.RTTMs)
 		}
 		if err != nil {
 			return err

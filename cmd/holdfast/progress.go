@@ -20,6 +20,9 @@ const (
 	progressLog      = 10 * time.Second
 )
 
+// longestToGo bounds the time to go that is shown: a longer one is no estimate.
+const longestToGo = 365 * 24 * time.Hour
+
 // progress shows the progress of long work on standard error: how much is done, at what
 // rate, and how long the rest takes. It shows nothing if the work ends before the first
 // update. Its own goroutine shows it, so that stalled work is visible too; end stops the
@@ -180,8 +183,8 @@ func (p *progress) line(took time.Duration) string {
 	if rate > 0 {
 		parts = append(parts, p.rate(rate))
 	}
-	if left := p.total - p.done; rate > 0 && left > 0 {
-		parts = append(parts, span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" to go")
+	if seconds := float64(p.total-p.done) / rate; seconds > 0 && seconds <= longestToGo.Seconds() {
+		parts = append(parts, span(time.Duration(seconds*float64(time.Second)).Round(time.Second))+" to go")
 	}
 	return strings.Join(parts, ", ")
 }

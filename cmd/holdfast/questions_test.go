@@ -67,7 +67,7 @@ func content() *scripted {
 		health: api.Health{Healthy: true, Ready: true},
 		found:  []api.Peer{{PeerID: somePeer, Addrs: []string{"/ip4/192.0.2.1/tcp/4011"}}, {PeerID: anotherPeer, Addrs: []string{}}},
 		stored: api.Stored{StoredAt: 20, Sent: 20},
-		value:  api.Value{Value: []byte("v"), Responders: 3},
+		value:  api.Value{Value: []byte("a value"), Responders: 3},
 		traces: []api.Trace{{ID: 7, Kind: "find_value", Key: []byte("k"), Outcome: "ok", End: "enough"}},
 		trace:  api.Trace{Kind: "find_value", Key: []byte("k"), Outcome: "ok", End: "enough"},
 		levels: map[string]string{"": "info", "rpc": "debug"},

@@ -170,8 +170,10 @@ func (s *scripted) SetLogLevel(_ context.Context, subsystem, level string) error
 type shell struct {
 	t      *testing.T
 	socket string
-	env    map[string]string
+	env    map[string]string // of what is asked by name
 	stdin  string
+
+	environ []string // of settings
 }
 
 // shellOf returns a shell whose daemon answers with b; nil: no daemon runs.
@@ -200,7 +202,7 @@ func (s *shell) run(line string, more ...string) (code int, stdout, stderr strin
 func (s *shell) runIn(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	s.t.Helper()
 	var out, errs bytes.Buffer
-	a := &app{in: strings.NewReader(s.stdin), out: &out, errs: &errs, getenv: func(name string) string { return s.env[name] }}
+	a := &app{in: strings.NewReader(s.stdin), out: &out, errs: &errs, getenv: func(name string) string { return s.env[name] }, environ: s.environ}
 	code = a.run(ctx, args)
 	return code, out.String(), errs.String()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +50,7 @@ func (c *statusCommand) print(s *api.Status) error {
 	}
 	size := "unknown"
 	if s.NetworkSize > 0 {
-		size = "about " + strconv.FormatFloat(s.NetworkSize, 'f', 0, 64) + " peers"
+		size = "about " + counted(int64(math.Round(s.NetworkSize)), "peer")
 	}
 	starts := "-"
 	if s.Starts > 0 {

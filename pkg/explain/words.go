@@ -37,7 +37,7 @@ func outcome(t *api.Trace) string {
 	if words, ok := outcomes[t.Outcome]; ok {
 		return words
 	}
-	return t.Outcome
+	return columns.Printable(t.Outcome)
 }
 
 // summary returns a sentence that says what the query did.
