@@ -93,6 +93,11 @@ func (c *serveCommand) loaded() (*config.Loaded, error) {
 		if err != nil {
 			return loaded, err
 		}
+		var own config.Config // before --port changes its addresses
+		own.Network.Listen = loaded.Config.Network.Listen
+		if err := loaded.WithOrigins(daemon.Check(&own)); err != nil {
+			return loaded, err
+		}
 		with := daemon.WithPort(loaded.Config.Network.Listen, c.port)
 		settings = append(settings, config.Setting{Key: "network.listen", List: with, Flag: "--port"})
 	}

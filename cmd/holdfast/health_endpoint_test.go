@@ -1,0 +1,149 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/pkg/api"
+)
+
+// endpoint is a metrics listener that answers by path, and counts.
+type endpoint struct {
+	answers map[string]http.HandlerFunc
+	asked   []string
+}
+
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.asked = append(e.asked, r.Method+" "+r.URL.Path)
+	if h := e.answers[r.URL.Path]; h != nil {
+		h(w, r)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// Over HTTP health asks the endpoint that is meant, says what it says, and nothing that it
+// says does more to the terminal or to a script than to be read.
+func TestHealthOverHTTP(t *testing.T) {
+	refusing := func(body string) http.HandlerFunc { return answering(http.StatusServiceUnavailable, body) }
+	for name, c := range map[string]struct {
+		flags   string
+		answers map[string]http.HandlerFunc
+		code    int
+		stdout  string
+		stderr  string
+		asked   []string
+	}{
+		"well":          {"", nil, exitDone, "ok\n", "", []string{"GET /healthz"}},
+		"ready":         {"--ready", nil, exitDone, "ok\n", "", []string{"GET /healthz", "GET /readyz"}},
+		"well, JSON":    {"--json", nil, exitDone, "{\"healthy\":true}\n", "", []string{"GET /healthz"}},
+		"ready, JSON":   {"--ready --json", nil, exitDone, "{\"healthy\":true,\"ready\":true}\n", "", []string{"GET /healthz", "GET /readyz"}},
+		"not well":      {"", map[string]http.HandlerFunc{"/healthz": refusing("the database fails\n")}, exitFailed, "", "holdfast: not healthy (503 Service Unavailable): the database fails\n", []string{"GET /healthz"}},
+		"not well, yet": {"--ready", map[string]http.HandlerFunc{"/healthz": refusing("x")}, exitFailed, "", "holdfast: not healthy (503 Service Unavailable): x\n", []string{"GET /healthz"}},
+		"not ready":     {"--ready", map[string]http.HandlerFunc{"/readyz": refusing("no peers")}, exitFailed, "", "holdfast: not ready (503 Service Unavailable): no peers\n", []string{"GET /healthz", "GET /readyz"}},
+		"not asked":     {"", map[string]http.HandlerFunc{"/readyz": refusing("no peers")}, exitDone, "ok\n", "", []string{"GET /healthz"}},
+		"hostile":       {"", map[string]http.HandlerFunc{"/healthz": refusing("\x1b[2Ja\nholdfast: all is well\r")}, exitFailed, "", "holdfast: not healthy (503 Service Unavailable): ?[2Ja?holdfast: all is well\n", []string{"GET /healthz"}},
+		"another":       {"", map[string]http.HandlerFunc{"/healthz": http.NotFound}, exitFailed, "", "holdfast: not healthy (404 Not Found): 404 page not found\n", []string{"GET /healthz"}},
+		"JSON":          {"--json", map[string]http.HandlerFunc{"/healthz": refusing("x")}, exitFailed, "", "{\"error\":\"not healthy (503 Service Unavailable): x\",\"code\":1,\"reason\":\"failed\"}\n", []string{"GET /healthz"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &endpoint{answers: c.answers}
+			server := httptest.NewServer(e)
+			defer server.Close()
+			s := shellOf(t, nil)
+			s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + strings.TrimPrefix(server.URL, "http://")}
+			code, stdout, stderr := s.runIn(t.Context(), append([]string{"health"}, strings.Fields(c.flags)...)...)
+			require.Equal(t, c.code, code, stderr)
+			require.Equal(t, c.stdout, stdout)
+			require.Equal(t, c.stderr, stderr)
+			require.Equal(t, c.asked, e.asked)
+		})
+	}
+}
+
+// A long reason is cut: an endpoint cannot fill the terminal.
+func TestHealthWithALongReason(t *testing.T) {
+	server := httptest.NewServer(answering(http.StatusServiceUnavailable, strings.Repeat("x", 1<<20)))
+	defer server.Close()
+	s := shellOf(t, nil)
+	s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + strings.TrimPrefix(server.URL, "http://")}
+	code, _, stderr := s.runIn(t.Context(), "health")
+	require.Equal(t, exitFailed, code)
+	require.Equal(t, "holdfast: not healthy (503 Service Unavailable): "+strings.Repeat("x", 1024)+"\n", stderr)
+}
+
+// Whom health asks: the endpoint of the configuration, on this machine if that names every
+// interface; the admin socket if there is none, if its port is not known, or if a daemon is
+// named.
+func TestWhomHealthAsks(t *testing.T) {
+	e := &endpoint{}
+	server := httptest.NewServer(e)
+	defer server.Close()
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(server.URL, "http://"))
+	require.NoError(t, err)
+	for _, c := range []struct {
+		listen, flags string
+		overHTTP      bool
+	}{
+		{host + ":" + port, "", true},
+		{"0.0.0.0:" + port, "", true},
+		{":" + port, "", true},
+		{"[::]:" + port, "", true},
+		{"off", "", false},
+		{host + ":0", "", false},
+		{host + ":" + port, "--api", false},
+		{host + ":" + port, "--data-dir", false},
+	} {
+		b := &scripted{health: api.Health{Healthy: true}}
+		s := shellOf(t, b)
+		e.asked = nil
+		s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + c.listen, "HOLDFAST_API__SOCKET=" + s.socket}
+		args := []string{"health"}
+		switch c.flags {
+		case "--api":
+			args = append(args, c.flags, s.socket)
+		case "--data-dir":
+			args = append(args, c.flags, ".")
+		}
+		code, stdout, stderr := s.runIn(t.Context(), args...)
+		require.Zero(t, code, "%v: %s", c, stderr)
+		require.Equal(t, "ok\n", stdout)
+		require.Equal(t, c.overHTTP, len(e.asked) == 1, "%v", c)
+		require.Equal(t, map[bool]string{true: "", false: "Health"}[c.overHTTP], b.questions(), "%v", c)
+	}
+}
+
+// Nobody at the endpoint, or somebody who speaks something else, is no daemon.
+func TestHealthOfNoDaemon(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "SSH-2.0-OpenSSH\r\n")
+			c.Close()
+		}
+	}()
+	for _, addr := range []string{"127.0.0.1:1", l.Addr().String()} {
+		for _, format := range []string{"", "--json"} {
+			s := shellOf(t, nil)
+			s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + addr}
+			code, stdout, stderr := s.runIn(t.Context(), append([]string{"health"}, strings.Fields(format)...)...)
+			require.Equal(t, exitNoDaemon, code, stderr)
+			require.Contains(t, stderr, "no daemon reached at http://"+addr+"/healthz")
+			require.Contains(t, stderr, "is it running, and metrics.listen the same here?")
+			require.Equal(t, 1, strings.Count(stderr, "\n"))
+			require.Empty(t, stdout)
+		}
+	}
+}
