@@ -27,6 +27,25 @@ var (
 const ownLimit = math.MaxInt
 
 // DB is an open store. Safe for concurrent use.
+//
+// A write passes through it in these steps (provider records go to runs.Store instead):
+//
+//  1. A method checks its arguments and queues the write. At the limit of the queue it returns
+//     records.ErrBusy; the node's own writes have no limit.
+//  2. The committer takes up to maxBatch queued writes and applies them in one transaction. A
+//     write that is refused (see disk.IsOutcome) has changed nothing. If a write cannot be
+//     applied, the batch is retried without it.
+//  3. The file commits, with an fsync.
+//  4. The committer publishes the new counters and sends the results to the callers.
+//
+// Its invariants:
+//
+//   - Nothing is acknowledged before it is durable.
+//   - Counters, accounts and indexes change in the same transaction as the contents.
+//   - Between Open and Close, only the committer writes the file. Check holds the write
+//     transaction while it runs.
+//   - Reads are bbolt read transactions and wait for no write.
+//   - After ErrFailed all writes are refused, and reads keep working.
 type DB struct {
 	opts   Options
 	dir    string
