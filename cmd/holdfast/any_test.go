@@ -26,11 +26,10 @@ var hostile = []string{
 	"会议会议会议会议", "e\u0301\u0302\u0303", "👩‍👩‍👧‍👦", "%s%d%!", "`rm -rf /`", strings.Repeat("x", 300), strings.Repeat("/ip4/192.0.2.1/tcp/1", 20), "-", "--json",
 }
 
-// small are the fields that a daemon counts to a few hundred at most: those of a bucket
-// and of a place in the keyspace.
+// small names the fields whose values are bounded by the routing table.
 var small = map[string]bool{"CPL": true, "Peers": true, "Verified": true, "Room": true}
 
-// anything fills a value of the admin API with whatever its type can hold.
+// anything fills a value of the admin API with any value of its type.
 func anything(t *rapid.T, v reflect.Value) {
 	switch x := v.Addr().Interface().(type) {
 	case *time.Time:
@@ -40,7 +39,7 @@ func anything(t *rapid.T, v reflect.Value) {
 		*x = rapid.OneOf(rapid.Map(rapid.SampledFrom(hostile), func(s string) []byte { return []byte(s) }), rapid.SliceOfN(rapid.Byte(), 0, 80)).Draw(t, "bytes")
 		return
 	case *[]api.TraceStep:
-		*x = nil // pkg/explain has its own
+		*x = nil // pkg/explain tests them
 		return
 	}
 	switch v.Kind() {
@@ -79,10 +78,10 @@ func anything(t *rapid.T, v reflect.Value) {
 	}
 }
 
-// draw fills a variable.
+// draw fills a variable with any value of its type.
 func draw[T any](t *rapid.T, v *T) { anything(t, reflect.ValueOf(v).Elem()) }
 
-// drawAnswers gives a node any answers.
+// drawAnswers fills all answers of a node.
 func drawAnswers(t *rapid.T, b *scripted) {
 	draw(t, &b.identity)
 	draw(t, &b.status)
@@ -102,8 +101,8 @@ func drawAnswers(t *rapid.T, b *scripted) {
 	}
 }
 
-// shows are commands that show what a daemon says: how many lines it is at least, and the
-// objects of --json.
+// shows are the commands that print an answer of the daemon, each with the number of
+// lines that it prints and its objects with --json.
 var shows = []struct {
 	line    string
 	lines   func(b *scripted) int // without a terminal; nil: any number
@@ -134,8 +133,8 @@ func all[T any](items []T) (out []any) {
 	return out
 }
 
-// Whatever a daemon says, its words reach neither the terminal as orders nor a script as
-// lines of their own, and with --json nothing of them is lost.
+// For any answer of a daemon, the output has no control characters and no extra lines,
+// and --json prints the answer unchanged.
 func TestWhateverADaemonSays(t *testing.T) {
 	b := &scripted{}
 	s := shellOf(t, b)
@@ -156,7 +155,7 @@ func TestWhateverADaemonSays(t *testing.T) {
 	})
 }
 
-// requireObjects fails unless each line is the object that was told.
+// requireObjects fails unless each line is the object that the daemon sent.
 func requireObjects(t *rapid.T, told []any, text string) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if text == "" {
@@ -170,7 +169,7 @@ func requireObjects(t *rapid.T, told []any, text string) {
 	}
 }
 
-// exact is a JSON object with its numbers as they are written.
+// exact decodes a JSON object and keeps its numbers as text.
 func exact(t *rapid.T, text []byte) (object map[string]any) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -178,7 +177,8 @@ func exact(t *rapid.T, text []byte) (object map[string]any) {
 	return object
 }
 
-// However wide a terminal is, no line of whatever a daemon says is wider.
+// For any answer of a daemon and any width of the terminal, no line is wider than the
+// terminal.
 func TestWhateverADaemonSaysFits(t *testing.T) {
 	b := &scripted{}
 	socket := shellOf(t, b).socket
@@ -197,7 +197,7 @@ func TestWhateverADaemonSaysFits(t *testing.T) {
 	})
 }
 
-// The picture of top fits whatever it shows, and shows nothing that is no picture.
+// For any overview, the lines of top fit the width and have no control characters.
 func TestTopOfWhatever(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var before, now api.Overview

@@ -23,13 +23,13 @@ var roffMacros = map[string]bool{
 	"TH": true, "SH": true, "SS": true, "PP": true, "TP": true, "EX": true, "EE": true, "nf": true, "fi": true, "nh": true, "ad": true, "br": true,
 }
 
-// roffEscapes are what follows a backslash in them, with what is printed.
+// roffEscapes are the escapes of the manual pages, each with the text that it prints.
 var roffEscapes = strings.NewReplacer(
 	`\fB`, "", `\fI`, "", `\fP`, "", `\fR`, "", `\&`, "", `\-`, "-", `\e`, `\`, `\\`, `\`, `\(aq`, "'", `\(ga`, "`", `\(ha`, "^", `\(ti`, "~", `\(bu`, "*",
 )
 
-// printed reads a manual page as man does and returns its text; it fails for what man
-// would not print as meant.
+// printed returns the text of a manual page. It fails for macros and escapes that the pages
+// do not use, and for blocks and fonts without an end.
 func printed(t *testing.T, name, page string) string {
 	t.Helper()
 	var out strings.Builder
@@ -61,14 +61,14 @@ func printed(t *testing.T, name, page string) string {
 	return out.String()
 }
 
-// inOrder fails unless the words of a text are in a page one behind the other.
+// inOrder fails unless the page contains the words of the text in a row.
 func inOrder(t *testing.T, page, text, where string) {
 	t.Helper()
 	words := func(s string) string { return strings.Join(strings.Fields(s), " ") }
 	require.Contains(t, words(page), words(text), where)
 }
 
-// Each command has a page that man prints as it is meant, with all that its help says.
+// Each command has a valid manual page, with its whole help text and all its flags.
 func TestManualPages(t *testing.T) {
 	s := shellOf(t, nil)
 	code, _, stderr := s.runIn(t.Context(), "man", "pages")
@@ -91,7 +91,7 @@ func TestManualPages(t *testing.T) {
 		page := printed(t, name, string(data))
 		inOrder(t, page, cmd.Short, name)
 		inOrder(t, page, cmd.Example, name)
-		if !strings.Contains(name, "completion") { // whose text is cobra's, with marks of Markdown
+		if !strings.Contains(name, "completion") { // cobra's own text has Markdown in it
 			inOrder(t, page, cmd.Long, name)
 		}
 		cmd.InheritedFlags()
@@ -113,7 +113,7 @@ func TestManualPages(t *testing.T) {
 	require.Empty(t, unseen)
 }
 
-// Manual pages that cannot be written are an error that says where.
+// If manual pages cannot be written, the error names the place.
 func TestManualPagesThatCannotBeWritten(t *testing.T) {
 	s := shellWith(t, nil)
 	for dir, says := range map[string]string{"keys": "not a directory", "keys/man1": "not a directory", "/dev/null/x": "not a directory"} {
@@ -131,8 +131,7 @@ func TestManualPagesThatCannotBeWritten(t *testing.T) {
 	require.NoDirExists(t, "pages")
 }
 
-// shellWords splits a line as a shell does, into commands of words; redirections are left
-// out.
+// shellWords splits a line into commands and words as a shell does, without redirections.
 func shellWords(t *testing.T, line string) (commands [][]string) {
 	t.Helper()
 	var words []string
@@ -173,7 +172,7 @@ func shellWords(t *testing.T, line string) (commands [][]string) {
 	return append(commands, command)
 }
 
-// requireFits fails unless a command line is one that the program takes.
+// requireFits fails unless the program accepts the command line.
 func requireFits(t *testing.T, words []string) {
 	t.Helper()
 	root := (&app{}).root()
@@ -195,7 +194,7 @@ func requireFits(t *testing.T, words []string) {
 // assigned is an assignment before a command.
 var assigned = regexp.MustCompile(`^[A-Z_]+=\S*$`)
 
-// programs are the command lines of the program in a line of a shell.
+// programs returns the command lines of holdfast in a line of shell.
 func programs(t *testing.T, line string) (lines [][]string) {
 	t.Helper()
 	for _, words := range shellWords(t, line) {
@@ -209,7 +208,7 @@ func programs(t *testing.T, line string) (lines [][]string) {
 	return lines
 }
 
-// Every example of the help is a command line that the program takes.
+// The program accepts every example of its help.
 func TestExamplesFit(t *testing.T) {
 	eachCommand((&app{}).root(), func(cmd *cobra.Command) {
 		lines := 0
@@ -224,11 +223,10 @@ func TestExamplesFit(t *testing.T) {
 	})
 }
 
-// documented are command lines within texts: in backquotes, or alone on an indented line.
+// documented matches command lines in a text: in backquotes, or on an indented line.
 var documented = regexp.MustCompile("(?m)`((?:\\./)?holdfast [^`\n]*)`|^(?:    |> )((?:\\./)?holdfast [^\n]*)$")
 
-// Every command that the documents and the messages of the program name is one that it
-// takes, with flags that it has.
+// Every command and flag that the documents and messages name exists.
 func TestDocumentedCommandsFit(t *testing.T) {
 	files := []string{"../../README.md", "../../config.toml"}
 	for _, pattern := range []string{"../../docs/*.md", "*.go", "../../pkg/*/*.go", "../../storage/*.go", "../../deploy/*/*.service", "../../deploy/*/*.yml"} {
@@ -257,8 +255,7 @@ func TestDocumentedCommandsFit(t *testing.T) {
 	require.Greater(t, seen, 50)
 }
 
-// requireNamed fails unless words name a command, and flags that it has; what they take
-// may be left out.
+// requireNamed fails unless the command and its flags exist. Arguments may be missing.
 func requireNamed(t *testing.T, file string, words []string) {
 	t.Helper()
 	root := (&app{}).root()
@@ -275,7 +272,8 @@ func requireNamed(t *testing.T, file string, words []string) {
 	}
 }
 
-// completions asks what a shell asks, and returns the words offered and the directive.
+// completions runs __complete as a shell does, and returns the offered words and the
+// directive.
 func (s *shell) completions(args ...string) (offered []string, directive string) {
 	s.t.Helper()
 	_, stdout, _ := s.runIn(s.t.Context(), append([]string{"__complete"}, args...)...)
@@ -287,8 +285,8 @@ func (s *shell) completions(args ...string) (offered []string, directive string)
 	return offered, lines[len(lines)-1]
 }
 
-// After every command a shell is offered the commands below it that are not hidden, those
-// that begin as the word does, and after -- its flags that are not hidden.
+// After every command, completion offers its visible subcommands that begin with the word,
+// and after -- its visible flags.
 func TestCompletionOfCommandsAndFlags(t *testing.T) {
 	s := shellOf(t, nil)
 	root := (&app{}).root()
@@ -324,14 +322,14 @@ func TestCompletionOfCommandsAndFlags(t *testing.T) {
 	})
 }
 
-// Arguments and values with few choices are offered, and no file in their place; where a
-// file is meant, files are.
+// Completion offers arguments and flag values with few choices, and files only where the
+// command takes a file.
 func TestCompletionOfArguments(t *testing.T) {
 	s := shellOf(t, nil)
 	const noFiles, files = ":4", ":0"
 	for _, c := range []struct {
 		line, word string
-		offers     []string // nil: whatever
+		offers     []string // nil: any
 		directive  string
 	}{
 		{"serve --mode", "", modes, noFiles},
@@ -356,11 +354,11 @@ func TestCompletionOfArguments(t *testing.T) {
 	}
 }
 
-// fishBlocks are the words of fish that begin a block, which end ends.
+// fishBlocks are the words that begin a block in fish.
 var fishBlocks = map[string]bool{"function": true, "if": true, "for": true, "while": true, "switch": true, "begin": true}
 
-// The script of fish is whole: each block ends, in itself, and so does each quotation. It
-// completes this program, and asks it.
+// In the script of fish, all blocks and quotations end. It completes holdfast, by
+// __complete.
 func TestFishScript(t *testing.T) {
 	out, err := exec.Command("holdfast", "completion", "fish").Output()
 	require.NoError(t, err)

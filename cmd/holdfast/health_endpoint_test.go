@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// endpoint is a metrics listener that answers by path, and counts.
+// endpoint is a metrics listener that answers by path and records the requests.
 type endpoint struct {
 	answers map[string]http.HandlerFunc
 	asked   []string
@@ -28,8 +28,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ok\n")
 }
 
-// Over HTTP health asks the endpoint that is meant, says what it says, and nothing that it
-// says does more to the terminal or to a script than to be read.
+// Over HTTP, health requests /healthz, and /readyz with --ready, and prints the reason of
+// the endpoint without its control characters.
 func TestHealthOverHTTP(t *testing.T) {
 	refusing := func(body string) http.HandlerFunc { return answering(http.StatusServiceUnavailable, body) }
 	for name, c := range map[string]struct {
@@ -67,7 +67,7 @@ func TestHealthOverHTTP(t *testing.T) {
 	}
 }
 
-// A long reason is cut: an endpoint cannot fill the terminal.
+// A long reason is truncated.
 func TestHealthWithALongReason(t *testing.T) {
 	server := httptest.NewServer(answering(http.StatusServiceUnavailable, strings.Repeat("x", 1<<20)))
 	defer server.Close()
@@ -78,9 +78,9 @@ func TestHealthWithALongReason(t *testing.T) {
 	require.Equal(t, "holdfast: not healthy (503 Service Unavailable): "+strings.Repeat("x", 1024)+"\n", stderr)
 }
 
-// Whom health asks: the endpoint of the configuration, on this machine if that names every
-// interface; the admin socket if there is none, if its port is not known, or if a daemon is
-// named.
+// health asks the endpoint of the configuration, on loopback if that listens on all
+// interfaces. It asks the admin socket if the endpoint is off, if its port is 0, or if a
+// flag names a daemon.
 func TestWhomHealthAsks(t *testing.T) {
 	e := &endpoint{}
 	server := httptest.NewServer(e)
@@ -119,7 +119,7 @@ func TestWhomHealthAsks(t *testing.T) {
 	}
 }
 
-// Nobody at the endpoint, or somebody who speaks something else, is no daemon.
+// An endpoint that refuses connections or does not speak HTTP is reported as no daemon.
 func TestHealthOfNoDaemon(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

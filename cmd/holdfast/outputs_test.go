@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// fullDisk takes so many bytes, then nothing.
+// fullDisk is a writer that has room for some bytes and then fails.
 type fullDisk struct{ room int }
 
 var errFullDisk = errors.New("no space left on device")
@@ -29,8 +29,8 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// A result that cannot be written is a failure: a script that writes to a full disk must
-// not take what is there for all of it.
+// A command whose result cannot be written fails: a script must not take a truncated
+// result for a whole one.
 func TestResultsOnAFullDisk(t *testing.T) {
 	b := content()
 	b.table = []api.TablePeer{{PeerID: somePeer}}
@@ -56,8 +56,8 @@ func TestResultsOnAFullDisk(t *testing.T) {
 	}
 }
 
-// The value of a key is written to a file whole or, if that cannot be, with an error that
-// names the file and nothing on standard output.
+// get --output writes the value to the file and nothing to standard output. An error names
+// the file.
 func TestGetOutput(t *testing.T) {
 	b := content()
 	b.value.Value = []byte("\x00binary\xff\n")
@@ -91,8 +91,8 @@ func TestGetOutput(t *testing.T) {
 	}
 }
 
-// A page that cannot be written is an error that names its file; the trace is not printed
-// as if all was well.
+// If the page cannot be written, the command fails, names the file and does not print the
+// trace.
 func TestExplainPage(t *testing.T) {
 	s := shellWith(t, content())
 	for _, line := range []string{"explain get k", "explain show 7"} {
@@ -112,8 +112,8 @@ func TestExplainPage(t *testing.T) {
 	require.NoFileExists(t, "other.html")
 }
 
-// Files that backups and bundles are saved to: what is there stays unless --force says so,
-// and then it is replaced by the whole of the new one.
+// Backups and bundles replace an existing file only with --force, and only by a whole new
+// file.
 func TestSaveTo(t *testing.T) {
 	for _, command := range []string{"backup", "debug bundle"} {
 		s := shellWith(t, content())
@@ -153,8 +153,8 @@ func TestSaveTo(t *testing.T) {
 	}
 }
 
-// Files of keys that cannot be used are named with the reason, before the daemon hears of
-// any key.
+// For an unusable file of keys, the error has its name and the reason, and the daemon gets
+// no key.
 func TestUnusableFilesOfKeys(t *testing.T) {
 	b := content()
 	s := shellWith(t, b)
@@ -188,7 +188,7 @@ func TestUnusableFilesOfKeys(t *testing.T) {
 	}
 }
 
-// Commands on keys take them as arguments or from a file, never both nor neither.
+// provide and unprovide need either keys or a file, and check all keys before they ask.
 func TestKeysOrFile(t *testing.T) {
 	b := content()
 	s := shellWith(t, b)
@@ -218,8 +218,8 @@ func TestKeysOrFile(t *testing.T) {
 
 func long(n int) string { return strings.Repeat("k", n) }
 
-// A file of more keys than fit one request is handed over in several; what is done when
-// the daemon refuses the rest is said, and what to do about it.
+// A file with more keys than fit one request is sent in several requests. If the daemon
+// rejects one, the command says how much is done and what to do.
 func TestFileInParts(t *testing.T) {
 	for keys, parts := range map[int]string{
 		api.MaxKeys - 1:   "ProvideLater 8191; RepublishStatus",
@@ -256,7 +256,7 @@ func manyKeys(n int) string {
 	return b.String()
 }
 
-// filling is a daemon that takes one part of a file.
+// filling is a daemon that accepts one request of keys.
 type filling struct {
 	*scripted
 	taken int

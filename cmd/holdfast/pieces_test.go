@@ -20,7 +20,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// wordsOf are command lines of words that --bootstrap may or may not take.
+// wordsOf draws a command line of words that --bootstrap takes as values or not.
 func wordsOf(t *rapid.T) []string {
 	return rapid.SliceOfN(rapid.SampledFrom([]string{
 		"--bootstrap", "--bootstrap", "--bootstrap=" + someAddr, "--bootstrap=", someAddr, "/dns4/example.org/tcp/1", "/ip6/::1/udp/1/quic-v1",
@@ -28,8 +28,8 @@ func wordsOf(t *rapid.T) []string {
 	}), 0, 8).Draw(t, "words")
 }
 
-// A word of a command line is never lost, added to or moved by what lets --bootstrap take
-// several: only the name of the flag is.
+// expandBootstrap adds and removes only the name of the flag: all other words stay, in
+// their order.
 func TestBootstrapKeepsEveryWord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		given := wordsOf(t)
@@ -48,7 +48,7 @@ func TestBootstrapKeepsEveryWord(t *testing.T) {
 	})
 }
 
-// withoutFlag are the words that are not the flag by itself.
+// withoutFlag returns the words except those that are only the name of the flag.
 func withoutFlag(words []string) (rest []string) {
 	for i, w := range words {
 		if w == "--" {
@@ -61,7 +61,7 @@ func withoutFlag(words []string) (rest []string) {
 	return rest
 }
 
-// bootstrapsOf reads the values of --bootstrap word by word, as its help says.
+// bootstrapsOf is a second implementation: it reads the values of --bootstrap word by word.
 func bootstrapsOf(words []string) (values []string) {
 	const no, first, more = 0, 1, 2
 	state := no
@@ -83,8 +83,7 @@ func bootstrapsOf(words []string) (values []string) {
 	return values
 }
 
-// --json is found in a command line that cannot be parsed where it would be found in one
-// that can.
+// wantsJSON finds --json exactly where the parser of flags finds it.
 func TestWantsJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		args := rapid.SliceOfN(rapid.SampledFrom([]string{"--json", "--", "k", "--count", "3", "--wait"}), 0, 6).Draw(t, "args")
@@ -98,7 +97,7 @@ func TestWantsJSON(t *testing.T) {
 	})
 }
 
-// Text that is clean is printable, as long as before, and the same where it was printable.
+// Printable replaces each unprintable character and changes no other.
 func TestCleanLeavesWhatIsPrintable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.String().Draw(t, "text")
@@ -114,8 +113,8 @@ func TestCleanLeavesWhatIsPrintable(t *testing.T) {
 	})
 }
 
-// A span is what Go reads as a duration, as near as it is rounded; a longer duration never
-// reads as a shorter one.
+// time.ParseDuration reads a span back to the rounded duration, and the span of a longer
+// duration is not shorter.
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 1: "<1ms", time.Millisecond: "1ms", 999*time.Millisecond + 499*time.Microsecond: "999ms", time.Second: "1s",
@@ -152,8 +151,7 @@ func readSpan(t *rapid.T, d time.Duration) time.Duration {
 	return read
 }
 
-// The sums of the buckets are those of counting the peers of each, one bucket after the
-// other, and a gap is an empty bucket below which there are enough peers.
+// bucketsOf gives the same sums as counting the peers of each bucket separately.
 func TestBucketsOf(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	rapid.Check(t, func(t *rapid.T) {
@@ -196,8 +194,8 @@ func TestBucketsOf(t *testing.T) {
 	})
 }
 
-// A line of progress is at most as wide as asked for, unchanged if it fits, and keeps the
-// amounts while there is room for them.
+// A line of progress is not wider than the terminal, stays unchanged if it fits, and keeps
+// the amounts while there is room for them.
 func TestProgressFitsAnyWidth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := progress{what: rapid.StringMatching(`[a-zé会 /.]{1,60}`).Draw(t, "what")}
@@ -214,7 +212,7 @@ func TestProgressFitsAnyWidth(t *testing.T) {
 	})
 }
 
-// What progress says of a rate and of the rest agrees with the amounts.
+// The percentage, the rate and the time to go agree with the amounts.
 func TestProgressAddsUp(t *testing.T) {
 	plain := func(n int64) string { return fmt.Sprint(n) }
 	rapid.Check(t, func(t *rapid.T) {
@@ -241,7 +239,7 @@ func TestProgressAddsUp(t *testing.T) {
 	})
 }
 
-// The ring has a character for each sector; more of the cycle left is never less ink.
+// The ring has a character for each sector. More time left never gives a lighter character.
 func TestRing(t *testing.T) {
 	const ink = " .:-=+*%#"
 	rapid.Check(t, func(t *rapid.T) {
@@ -269,8 +267,7 @@ func TestRing(t *testing.T) {
 	require.Equal(t, ".#", ringText([]api.Sector{{Keys: 1, Left: 0}, {Keys: 1, Left: 1}}))
 }
 
-// Two blocks side by side: each line has that of the left, and that of the right always
-// in the same place.
+// beside puts the lines of the right block all in the same column.
 func TestBeside(t *testing.T) {
 	line := rapid.StringMatching(`[a-z]([a-z ]{0,40}[a-z])?`)
 	rapid.Check(t, func(t *rapid.T) {
@@ -290,8 +287,8 @@ func TestBeside(t *testing.T) {
 	})
 }
 
-// A rate is what was counted meanwhile by the seconds meanwhile; of a daemon that counts
-// from zero again nothing is known.
+// A rate is the increase of a counter by the seconds between two overviews. It is unknown
+// if the daemon has restarted in between.
 func TestRates(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	count := func(t *api.Traffic) uint64 { return t.Received }
@@ -319,7 +316,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// The names of the scenarios stand in the help in lines that are not too wide.
+// wrapped keeps all words, in lines of at most the width.
 func TestWrapped(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfN(rapid.StringMatching(`[a-z-]{1,20}`), 1, 30).Draw(t, "names")
@@ -331,7 +328,7 @@ func TestWrapped(t *testing.T) {
 	})
 }
 
-// What status and republish status say of numbers, next to each other.
+// The texts of status and republish status for numbers, next to each other.
 func TestWordsForNumbers(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 	for want, have := range map[string]string{
@@ -363,7 +360,7 @@ func TestWordsForNumbers(t *testing.T) {
 	}
 }
 
-// The error of a lookup that found nothing says what was asked, and fits its exit code.
+// The error of a lookup that found nothing names the key and has the right code.
 func TestFoundNothing(t *testing.T) {
 	for _, c := range []struct {
 		trace api.Trace
@@ -385,8 +382,8 @@ func TestFoundNothing(t *testing.T) {
 	}
 }
 
-// The row of peers whose costs are summed up names no peer, and of records that cannot be
-// counted there is no number.
+// The row of the peers that are summed up names no peer. Records that the store cannot
+// count are shown as a dash.
 func TestUsageRow(t *testing.T) {
 	row := func(p api.PeerUsage) string {
 		var out bytes.Buffer
@@ -401,7 +398,7 @@ func TestUsageRow(t *testing.T) {
 	require.Contains(t, row(api.PeerUsage{PeerID: "p", RecordsHeld: -1}), " - never -")
 }
 
-// The size of the network is an estimate: a whole number of peers, or unknown.
+// The estimated size of the network is a whole number of peers, or unknown.
 func TestNetworkSize(t *testing.T) {
 	for size, want := range map[float64]string{0: "unknown", 0.6: "about 1 peer", 1: "about 1 peer", 1.5: "about 2 peers", 9812.4: "about 9812 peers", 1e15: "about 1000000000000000 peers"} {
 		var out bytes.Buffer
@@ -410,8 +407,7 @@ func TestNetworkSize(t *testing.T) {
 	}
 }
 
-// The time to go is shown up to a year: beyond that it is no estimate, and in nanoseconds
-// it soon overflows.
+// A time to go of more than a year is not shown.
 func TestLongestToGo(t *testing.T) {
 	year := int64(longestToGo / time.Second)
 	p := progress{what: "done", text: func(n int64) string { return fmt.Sprint(n) }, done: 1, total: year + 1}

@@ -20,7 +20,8 @@ const (
 	progressLog      = 10 * time.Second
 )
 
-// longestToGo bounds the time to go that is shown: a longer one is no estimate.
+// longestToGo bounds the time to go that is shown. A longer estimate is worthless, and one
+// of 292 years overflows a time.Duration.
 const longestToGo = 365 * 24 * time.Hour
 
 // progress shows the progress of long work on standard error: how much is done, at what

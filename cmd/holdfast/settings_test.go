@@ -34,7 +34,7 @@ func (s *shell) settings(line string) map[string]setting {
 	return all
 }
 
-// text is a value as the environment takes it.
+// text formats a value for the environment.
 func (v setting) text() string {
 	if list, ok := v.Value.([]any); ok {
 		var items []string
@@ -49,8 +49,8 @@ func (v setting) text() string {
 	return fmt.Sprint(v.Value)
 }
 
-// Each setting is read from the environment as it is printed, and is then said to come
-// from there.
+// Each setting can be read from the environment in the form that config print writes, and
+// config print then names the variable as its origin.
 func TestEverySettingOfTheEnvironment(t *testing.T) {
 	s := shellOf(t, nil)
 	defaults := s.settings("config default")
@@ -74,7 +74,8 @@ func TestEverySettingOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// What config print prints is a file that means the same, and its places are said right.
+// The output of config print is a valid file with the same settings, and the origins name
+// the right lines of it.
 func TestPrintedConfigurationIsOne(t *testing.T) {
 	s := shellOf(t, nil)
 	s.environ = []string{
@@ -101,10 +102,10 @@ func TestPrintedConfigurationIsOne(t *testing.T) {
 	}
 }
 
-// shellAt is a shell in the same directory without an environment.
+// shellAt returns a shell in the same directory without settings in the environment.
 func shellAt(s *shell) *shell { return &shell{t: s.t, socket: s.socket, env: s.env} }
 
-// Of the same setting a flag wins over the environment, that over a file, that over the
+// A flag wins over the environment, the environment over the file, the file over the
 // default.
 func TestWhichSettingWins(t *testing.T) {
 	s := shellOf(t, nil)
@@ -126,7 +127,7 @@ func TestWhichSettingWins(t *testing.T) {
 	require.Equal(t, " default", path("config print --config other.toml"), "--config wins over HOLDFAST_CONFIG")
 }
 
-// brokenFiles are files that are no configuration, and what is said of each.
+// brokenFiles are invalid configuration files, each with a part of its error.
 var brokenFiles = map[string]string{
 	"[network":                                            "c.toml:1",
 	"[network]\nmode = ":                                  "c.toml:2",
@@ -167,8 +168,8 @@ var brokenFiles = map[string]string{
 	"\xff\xfe[\x00l\x00o\x00g\x00]\x00":                   "c.toml:1",
 }
 
-// A file that is no configuration fails each command that reads it alike: with its place,
-// in words that are not those of the parser, and before anything is made.
+// For an invalid file, each command fails with the place of the mistake, without error texts
+// of Go's packages, and creates nothing.
 func TestBrokenFiles(t *testing.T) {
 	for text, says := range brokenFiles {
 		t.Run(text, func(t *testing.T) {
@@ -187,7 +188,7 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
-// The same mistakes in the environment are told with the name of the variable.
+// For a mistake in the environment, the error names the variable.
 func TestBrokenEnvironment(t *testing.T) {
 	s := shellOf(t, nil)
 	for variable, says := range map[string]string{
@@ -204,12 +205,12 @@ func TestBrokenEnvironment(t *testing.T) {
 		"METRICS__LISTEN=1.2.3.4:99999":         `metrics.listen`,
 	} {
 		name, _, _ := strings.Cut(variable, "=")
-		s.environ = []string{config.EnvPrefix + variable}
+		s.environ = []string{"HOLDFAST_" + variable}
 		for _, line := range []string{"config validate", "config print", "serve --data-dir d"} {
 			code, stdout, stderr := s.runIn(t.Context(), strings.Fields(line)...)
 			require.Equal(t, exitFailed, code, "%s: %s", variable, stderr)
 			require.Contains(t, stderr, says)
-			require.Contains(t, stderr, "env "+config.EnvPrefix+name, variable)
+			require.Contains(t, stderr, "env "+"HOLDFAST_"+name, variable)
 			require.NotRegexp(t, goProse, stderr)
 			require.NotContains(t, stderr, "\x1b")
 			require.Empty(t, stdout)
@@ -218,8 +219,7 @@ func TestBrokenEnvironment(t *testing.T) {
 	require.NoFileExists(t, "d")
 }
 
-// A file that is named and cannot be read is wrong use if it is not there, and a failure
-// if it is something else.
+// A missing file named by a flag is wrong use; a directory is a failure.
 func TestConfigurationThatIsNoFile(t *testing.T) {
 	s := shellOf(t, nil)
 	require.NoError(t, os.Mkdir("dir", 0o700))

@@ -23,20 +23,20 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
 
-// screen is a terminal with a program on it.
+// screen is a pseudo-terminal with a running program.
 type screen struct {
 	t      *testing.T
 	master *os.File
 	tty    *os.File
 	cmd    *exec.Cmd
-	mode   *unix.Termios // before
+	mode   *unix.Termios // before the program started
 
 	mu   sync.Mutex
 	text bytes.Buffer
 	read sync.WaitGroup
 }
 
-// onScreen starts the program on a terminal of a size.
+// onScreen starts holdfast on a terminal of the given size.
 func onScreen(t *testing.T, width, height int, env []string, args ...string) *screen {
 	t.Helper()
 	s := &screen{t: t}
@@ -70,7 +70,7 @@ func onScreen(t *testing.T, width, height int, env []string, args ...string) *sc
 	return s
 }
 
-// openTerminal opens a pseudo-terminal of a size.
+// openTerminal opens a pseudo-terminal of the given size.
 func openTerminal(t *testing.T, width, height int) (master, tty *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -92,20 +92,21 @@ func resize(t *testing.T, master *os.File, width, height int) {
 	require.NoError(t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(width), Row: uint16(height)}))
 }
 
-// shown is everything written so far.
+// shown returns everything written so far.
 func (s *screen) shown() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.String()
 }
 
-// until waits until enough pictures were begun.
+// until waits until more than so many pictures were begun.
 func (s *screen) until(pictures int) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool { return len(s.pictures()) > pictures }, time.Minute, time.Millisecond, "%q", s.shown())
 }
 
-// pictures are what was drawn from the top of the screen, each but the last one whole.
+// pictures splits the output at each return to the top of the screen. The last one may be
+// incomplete.
 func (s *screen) pictures() []string {
 	return strings.Split(s.shown(), ansi.CursorHomePosition)[1:]
 }
@@ -127,7 +128,7 @@ func (s *screen) end() (code int, shown string) {
 	return s.cmd.ProcessState.ExitCode(), s.shown()
 }
 
-// living is a daemon that counts on, until it is told to fail.
+// living is a daemon whose overview changes with each request, until a test breaks it.
 type living struct {
 	*scripted
 	mu     sync.Mutex
@@ -150,7 +151,7 @@ func (l *living) fail(err error) {
 	l.broken = err
 }
 
-// leaves is how a program leaves the screen as it was.
+// leaves restores the screen.
 const leaves = ansi.ShowCursor + ansi.ResetModeAltScreenSaveCursor
 
 func serveLiving(t *testing.T) (b *living, socket string) {
@@ -163,13 +164,13 @@ func serveLiving(t *testing.T) (b *living, socket string) {
 	return b, socket
 }
 
-// However top ends, it ends with the code that fits, and the terminal is as before.
+// However top ends, its exit code is right and the terminal is as before.
 func TestTopEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags string
 		end   func(s *screen, b *living)
 		code  int
-		says  string // after the screen is left
+		says  string // printed after the screen is restored
 	}{
 		"q":            {"", func(s *screen, _ *living) { s.press("q") }, exitDone, ""},
 		"other keys":   {"", func(s *screen, _ *living) { s.press("xQ\x1b[A q") }, exitDone, ""},
@@ -200,8 +201,7 @@ func TestTopEnds(t *testing.T) {
 	}
 }
 
-// A picture fits the window that it is drawn in, also after the window has changed, and
-// is the one that topText tells without a terminal.
+// A picture fits its window, also after the window has changed.
 func TestTopFitsItsWindow(t *testing.T) {
 	_, socket := serveLiving(t)
 	s := onScreen(t, 130, 40, nil, "top", "--interval", "200ms", "--api", socket)
@@ -223,7 +223,7 @@ func TestTopFitsItsWindow(t *testing.T) {
 	require.Zero(t, code)
 }
 
-// On a terminal the line of an interrupted command stands alone: it is drawn over ^C.
+// On a terminal, the message of an interrupted command overwrites ^C and the progress.
 func TestInterruptedOnATerminal(t *testing.T) {
 	s := onScreen(t, 100, 40, nil, "sim", "run", "--nodes", "300", "--hours", "1000")
 	require.Eventually(t, func() bool { return strings.Contains(s.shown(), "simulated ") }, time.Minute, time.Millisecond)
