@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
@@ -152,4 +154,17 @@ func TestOwnThatCannotStart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Error(t, Own(ctx, cfg, func(string) {}, func(Result) {}))
+}
+
+func TestNodeWithoutPing(t *testing.T) {
+	client, err := newHost()
+	require.NoError(t, err)
+	defer client.Close()
+	server, err := newHost("/ip4/127.0.0.1/tcp/0")
+	require.NoError(t, err)
+	defer server.Close()
+	server.RemoveStreamHandler(ping.ID)
+	require.NoError(t, client.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Addrs()}))
+	_, err = openPing(t.Context(), []host.Host{client}, server.ID(), 1)
+	require.EqualError(t, err, "rpcbench: "+server.ID().String()+" does not answer libp2p's ping")
 }
