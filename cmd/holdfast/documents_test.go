@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/sim"
 )
 
-// roffMacros are the requests and macros of the manual pages (groff_man(7)).
+// roffMacros are the requests and macros that the manual pages use (groff_man(7)).
 var roffMacros = map[string]bool{
 	"TH": true, "SH": true, "SS": true, "PP": true, "TP": true, "EX": true, "EE": true, "nf": true, "fi": true, "nh": true, "ad": true, "br": true,
 }
@@ -191,7 +191,7 @@ func requireFits(t *testing.T, words []string) {
 	})
 }
 
-// assigned is an assignment before a command.
+// assigned matches an assignment before a command.
 var assigned = regexp.MustCompile(`^[A-Z_]+=\S*$`)
 
 // programs returns the command lines of holdfast in a line of shell.

@@ -36,7 +36,7 @@ func TestBootstrapKeepsEveryWord(t *testing.T) {
 		taken := expandBootstrap(given)
 		require.Equal(t, withoutFlag(given), withoutFlag(taken))
 		require.Equal(t, taken, expandBootstrap(taken), "a second time changes nothing")
-		// All addresses right behind a --bootstrap are values of the flag.
+		// All addresses right after a --bootstrap are values of the flag.
 		var read []string
 		f := pflag.NewFlagSet("", pflag.ContinueOnError)
 		f.StringArrayVar(&read, "bootstrap", nil, "")

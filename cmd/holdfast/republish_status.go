@@ -44,7 +44,7 @@ func (c *republishStatusCommand) print(s *api.RepublishStatus) error {
 		{"Keys", fmt.Sprint(s.Keys), false},
 		{"Overdue", fmt.Sprint(s.OverdueKeys), s.OverdueKeys > 0},
 		{"Running", fmt.Sprint(s.Active), false},
-		{"Cycle", span(time.Duration(s.CycleSeconds * float64(time.Second))), false},
+		{"Interval", span(time.Duration(s.CycleSeconds * float64(time.Second))), false},
 		{"Next due", next, false},
 		{"Last success", ago(s.LastSuccess), false},
 		{"Fewest holders", fewestHolders(s), false},

@@ -19,7 +19,7 @@ type setting struct {
 	Reloads                bool
 }
 
-// settings runs config print or config default and reads what it prints.
+// settings runs config print or config default and parses its output.
 func (s *shell) settings(line string) map[string]setting {
 	s.t.Helper()
 	code, stdout, stderr := s.runIn(s.t.Context(), strings.Fields(line+" --json")...)

@@ -62,7 +62,7 @@ func onScreen(t *testing.T, width, height int, env []string, args ...string) *sc
 			s.mu.Lock()
 			s.text.Write(part[:n])
 			s.mu.Unlock()
-			if err != nil { // EIO: nobody has the terminal open
+			if err != nil { // EIO: no process has the terminal open
 				return
 			}
 		}
@@ -116,7 +116,7 @@ func (s *screen) press(keys string) {
 	require.NoError(s.t, err)
 }
 
-// end waits until the program has ended, and returns its exit code and all that was shown.
+// end waits until the program has exited, and returns its exit code and its output.
 func (s *screen) end() (code int, shown string) {
 	s.t.Helper()
 	_ = s.cmd.Wait()
@@ -210,7 +210,7 @@ func TestTopFitsItsWindow(t *testing.T) {
 	for _, size := range [][2]int{{60, 10}, {200, 50}, {20, 3}, {100, 24}} {
 		resize(t, s.master, size[0], size[1])
 		from := len(s.pictures())
-		s.until(from + 2) // one may have been begun before
+		s.until(from + 2) // one may have started before
 		picture := s.pictures()[from+1]
 		lines := strings.Split(strings.TrimSuffix(ansi.Strip(picture), "\r\n"), "\r\n")
 		require.Less(t, len(lines), size[1], "%q", picture)
@@ -227,7 +227,7 @@ func TestTopFitsItsWindow(t *testing.T) {
 func TestInterruptedOnATerminal(t *testing.T) {
 	s := onScreen(t, 100, 40, nil, "sim", "run", "--nodes", "300", "--hours", "1000")
 	require.Eventually(t, func() bool { return strings.Contains(s.shown(), "simulated ") }, time.Minute, time.Millisecond)
-	s.press("\x03") // the terminal makes SIGINT of it
+	s.press("\x03") // the terminal converts it to SIGINT
 	code, shown := s.end()
 	require.Equal(t, exitInterrupted, code)
 	lines := strings.Split(strings.TrimSuffix(shown, "\r\n"), "\r\n")

@@ -150,7 +150,7 @@ type PeerInfo struct {
 	Connected bool     `json:"connected"`
 	Direction string   `json:"direction,omitempty"` // inbound, outbound
 	InTable   bool     `json:"in_table"`
-	Agent     string   `json:"agent,omitempty"` // as the peer says; anything may stand there
+	Agent     string   `json:"agent,omitempty"` // as the peer reports it; may be any text
 }
 
 // TablePeer is one entry of the routing table.

@@ -6,7 +6,7 @@ import "time"
 // of all peers that are not counted separately.
 type PeerUsage struct {
 	PeerID        string            `json:"peer_id"`
-	Agent         string            `json:"agent,omitempty"` // as the peer says; anything may stand there
+	Agent         string            `json:"agent,omitempty"` // as the peer reports it; may be any text
 	Connected     bool              `json:"connected"`
 	Requests      uint64            `json:"requests"` // it sent, the sum of ByType
 	ByType        map[string]uint64 `json:"by_type"`  // FIND_NODE and so on, UNKNOWN; types without any left out

@@ -10,9 +10,9 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// EnvPrefix is the prefix of the environment variables that set keys:
+// envPrefix is the prefix of the environment variables that set keys:
 // HOLDFAST_SECTION__KEY. Lists are comma separated.
-const EnvPrefix = "HOLDFAST_"
+const envPrefix = "HOLDFAST_"
 
 // Key describes one setting.
 type Key struct {
@@ -45,7 +45,7 @@ func (k Key) Env() string {
 	if k.Section == "" {
 		return ""
 	}
-	return EnvPrefix + strings.ToUpper(k.Section) + "__" + strings.ToUpper(k.Name)
+	return envPrefix + strings.ToUpper(k.Section) + "__" + strings.ToUpper(k.Name)
 }
 
 // keys are in the order of the struct, which is also the order of the file.

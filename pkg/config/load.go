@@ -203,7 +203,7 @@ func (l *Loaded) readEnv(env []string) (wrong Violations, unknown error) {
 	var all []error
 	for _, e := range slices.Sorted(slices.Values(env)) {
 		name, value, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, EnvPrefix) {
+		if !strings.HasPrefix(name, envPrefix) {
 			continue
 		}
 		if !strings.Contains(name, "__") {
@@ -214,7 +214,7 @@ func (l *Loaded) readEnv(env []string) (wrong Violations, unknown error) {
 		}
 		k, ok := keyByEnv(name)
 		if !ok {
-			path := strings.ToLower(strings.Replace(strings.TrimPrefix(name, EnvPrefix), "__", ".", 1))
+			path := strings.ToLower(strings.Replace(strings.TrimPrefix(name, envPrefix), "__", ".", 1))
 			all = append(all, fmt.Errorf("%w: environment variable %s%s", ErrUnknownKey, name, suggest(path)))
 			continue
 		}

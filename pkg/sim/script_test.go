@@ -58,7 +58,7 @@ type worldScript struct {
 //
 //	world [OPTION=VALUE...]   nodes that know each other and do nothing of their own
 //	loss SHARE                of packets, from now on
-//	run DURATION              lets time pass; tells what happens, wakes left out
+//	run DURATION              runs the world and prints its events, without wakes
 //	lookup NODE               looks for a key that is named key
 //	provide|put|publish NODE CONTENT, find NODE CONTENT
 //	start|stop|save|lie|client NODE...

@@ -29,7 +29,7 @@ var mutants = []struct {
 		scenario: "restart", found: "are as near",
 	},
 	{
-		name: "a silent peer goes on being told to others", file: "kbucket/table.go",
+		name: "a silent peer stays in answers", file: "kbucket/table.go",
 		was: "i = t.setVerified(b, i, false)\n\te = &b.entries[i]\n\te.failed(now)", is: "e.notBefore = nanos(now.Add(backoffMin))",
 		scenario: "restart", found: differs,
 	},
