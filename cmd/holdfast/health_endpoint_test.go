@@ -17,10 +17,11 @@ import (
 type endpoint struct {
 	answers map[string]http.HandlerFunc
 	asked   []string
+	hosts   []string // that were asked for
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e.asked = append(e.asked, r.Method+" "+r.URL.Path)
+	e.asked, e.hosts = append(e.asked, r.Method+" "+r.URL.Path), append(e.hosts, r.Host)
 	if h := e.answers[r.URL.Path]; h != nil {
 		h(w, r)
 		return
@@ -115,6 +116,7 @@ func TestWhomHealthAsks(t *testing.T) {
 		require.Zero(t, code, "%v: %s", c, stderr)
 		require.Equal(t, "ok\n", stdout)
 		require.Equal(t, c.overHTTP, len(e.asked) == 1, "%v", c)
+		require.Subset(t, []string{net.JoinHostPort(host, port)}, e.hosts, "%v", c)
 		require.Equal(t, map[bool]string{true: "", false: "Health"}[c.overHTTP], b.questions(), "%v", c)
 	}
 }

@@ -185,11 +185,19 @@ func shellOf(t *testing.T, b api.Backend) *shell {
 	if b == nil {
 		return s
 	}
-	l, err := api.Listen(s.socket)
+	s.socket = socketOf(t, b)
+	return s
+}
+
+// socketOf serves b on an admin socket.
+func socketOf(t *testing.T, b api.Backend) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "s")
+	l, err := api.Listen(socket)
 	require.NoError(t, err)
 	server := api.NewServer(l, b, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = server.Close(context.Background()) })
-	return s
+	return socket
 }
 
 // run runs a command line that asks the daemon.

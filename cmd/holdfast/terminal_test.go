@@ -7,16 +7,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/holdfast-dht/holdfast/pkg/api"
 )
@@ -24,16 +21,8 @@ import (
 // terminal is a pseudo-terminal with a width, and the output written to it.
 func terminal(t *testing.T, width int, write func(tty *os.File)) string {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	require.NoError(t, err)
+	master, tty := openTerminal(t, width, 40)
 	defer master.Close()
-	fd := int(master.Fd())
-	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	require.NoError(t, err)
-	require.NoError(t, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(width), Row: 40}))
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	require.NoError(t, err)
 	done := make(chan string)
 	go func() {
 		var all bytes.Buffer
@@ -98,20 +87,10 @@ func (crowded) Explain(context.Context, string, []byte) (api.Trace, error) {
 	}}, nil
 }
 
-// serveCrowded serves crowded on a socket.
-func serveCrowded(t *testing.T) (socket string) {
-	socket = filepath.Join(t.TempDir(), "s")
-	l, err := api.Listen(socket)
-	require.NoError(t, err)
-	s := api.NewServer(l, crowded{}, slog.New(slog.DiscardHandler))
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
-	return socket
-}
-
 // No line is wider than the terminal, and text that needs attention is coloured. NO_COLOR
 // turns the colours off; a pipe has neither.
 func TestTerminal(t *testing.T) {
-	socket := serveCrowded(t)
+	socket := socketOf(t, crowded{})
 	env := map[string]string{"HOME": t.TempDir()}
 	run := func(t *testing.T, out io.Writer, command string) {
 		var errs bytes.Buffer

@@ -6,10 +6,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,12 +154,8 @@ const leaves = ansi.ShowCursor + ansi.ResetModeAltScreenSaveCursor
 
 func serveLiving(t *testing.T) (b *living, socket string) {
 	t.Helper()
-	b, socket = &living{scripted: content()}, filepath.Join(t.TempDir(), "s")
-	l, err := api.Listen(socket)
-	require.NoError(t, err)
-	server := api.NewServer(l, b, slog.New(slog.DiscardHandler))
-	t.Cleanup(func() { _ = server.Close(context.Background()) })
-	return b, socket
+	b = &living{scripted: content()}
+	return b, socketOf(t, b)
 }
 
 // However top ends, its exit code is right and the terminal is as before.
