@@ -48,7 +48,7 @@ and uses libp2p's ping as the limit.`,
 	f.IntVar(&c.cfg.Announcements, "announcements", 100_000, "`records` announced in a round of ADD_PROVIDER")
 	f.IntVar(&c.cfg.Records, "records", 1_000_000, "`records` in the daemon that bench starts")
 	f.IntVar(&c.cfg.Rounds, "rounds", 5, "`rounds` of limit and measurement; the result is their median")
-	f.DurationVar(&c.cfg.Window, "window", 0, "how `long` each measurement lasts (0: 1s)")
+	f.DurationVar(&c.cfg.Window, "window", 0, "`duration` of each measurement (0: 1s)")
 	f.StringVar(&c.cfg.Dir, "dir", ".", "`directory` on the disk to measure")
 	f.StringVar(&a.prefix, "protocol-prefix", "", "`prefix` of the protocol of the node at MULTIADDR (network.protocol_prefix)")
 	return cmd

@@ -45,7 +45,7 @@ It works in a directory of its own below --dir, and removes it. Steps: ` + strin
 	f.IntVar(&c.cfg.Records, "records", 1_000_000, "`number` of records")
 	f.IntSliceVar(&c.cfg.Batches, "batch", []int{100, 1000, 10_000}, "`sizes` of batches")
 	f.IntSliceVar(&c.cfg.Callers, "callers", []int{1, 64, 1024}, "`numbers` of callers that wait for each record")
-	f.DurationVar(&c.cfg.Window, "window", 0, "how `long` each rate is measured (0: 3s)")
+	f.DurationVar(&c.cfg.Window, "window", 0, "`duration` of the measurement of each rate (0: 3s)")
 	f.IntVar(&c.cfg.Days, "days", 2, "simulated `days` in which all records are republished every 22 hours")
 	f.StringSliceVar(&c.cfg.Steps, "steps", nil, "`steps` to run (default: all)")
 	f.StringVar(&c.dir, "dir", ".", "`directory` on the disk to measure")

@@ -39,7 +39,7 @@ func TestMaxLine(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			require.ErrorIs(t, err, &Error{Code: CodeInternal}, "the daemon is there")
+			require.ErrorIs(t, err, &Error{Code: CodeInternal}, "the daemon answers")
 			require.ErrorContains(t, err, "answered "+op+" with more than 16 MiB in one piece")
 		}
 		_, err := answering(t, fill(`{"mode":"`, `"}`, maxLine+over)).Status(t.Context())

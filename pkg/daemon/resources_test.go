@@ -85,7 +85,7 @@ func TestIdleStreamsKeepNobodyOut(t *testing.T) {
 	require.Equal(t, 512, d.node.Status().Load.InboundStreams)
 	served()
 	require.Eventually(t, func() bool { return d.node.Status().Load.InboundStreams == 511 }, 30*time.Second, time.Millisecond,
-		"one has been ended for the client, and its own has gone")
+		"one has been ended for the client, and its own has closed")
 	next := d.loaded.Config
 	next.Limits.ConnectionsLow, next.Limits.ConnectionsHigh = 10, 20
 	require.NoError(t, d.applyLimits(&next))

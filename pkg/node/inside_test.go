@@ -138,7 +138,7 @@ func TestBehindANATInboundPeersArePublic(t *testing.T) {
 	waitFor(t, func() bool { return len(n.Table()) == 2 })
 	for _, e := range n.Table() {
 		require.Equal(t, "127.0.0.0/16", e.Group)
-		require.Empty(t, e.Addrs, "it is told to nobody: it has no public address")
+		require.Empty(t, e.Addrs, "it is in no answer: it has no public address")
 	}
 	m := ask(t, other, n, &wire.Message{Type: wire.FindNode, Key: []byte(h.ID())})
 	require.Empty(t, m.CloserPeers)

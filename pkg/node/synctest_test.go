@@ -164,7 +164,7 @@ func TestFiftyHours(t *testing.T) {
 		require.Positive(t, addrs(leaves))
 		require.Len(t, providersOf(t, nodes[3], leaves), 1)
 		time.Sleep(2 * time.Minute)
-		require.Zero(t, addrs(leaves), "addresses are told for 24 h")
+		require.Zero(t, addrs(leaves), "answers contain addresses for 24 h")
 		require.Positive(t, addrs(stays), "republished at 22 h")
 
 		time.Sleep(time.Until(start.Add(47*time.Hour + 59*time.Minute)))
@@ -222,7 +222,7 @@ func TestRestoredInVirtualTime(t *testing.T) {
 		cfg.Bootstrap, cfg.Observer = nil, c
 		again := nodeOn(t, hosts[4], cfg)
 		require.Equal(t, 4, again.Status().RestoredPeers)
-		require.Zero(t, again.Status().VerifiedPeers, "told to nobody before they answer")
+		require.Zero(t, again.Status().VerifiedPeers, "in no answer before they respond")
 		time.Sleep(5 * time.Second)
 		require.Equal(t, 4, again.Status().VerifiedPeers)
 		require.Equal(t, 4, c.restored)
@@ -242,7 +242,7 @@ func TestOutageKeepsSnapshot(t *testing.T) {
 		require.NoError(t, h2.Close())
 		require.NoError(t, second.Close())
 		time.Sleep(3 * time.Hour)
-		require.Zero(t, first.Status().VerifiedPeers, "told to nobody")
+		require.Zero(t, first.Status().VerifiedPeers, "in no answer")
 		require.Equal(t, 1, first.Status().TablePeers, "and not forgotten")
 		snap, err := mem.LoadSnapshot()
 		require.NoError(t, err)

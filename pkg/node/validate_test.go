@@ -85,7 +85,7 @@ func TestTwoNodesOnOneHost(t *testing.T) {
 	h := tcpHost(t)
 	h.SetStreamHandler(ProtocolID(PublicPrefix), func(s network.Stream) { _ = s.Reset() })
 	_, err := New(h, Config{})
-	require.ErrorIs(t, err, ErrProtocolTaken, "a handler of somebody else")
+	require.ErrorIs(t, err, ErrProtocolTaken, "the handler of another user of the host")
 }
 
 func TestNegativeNumbers(t *testing.T) {

@@ -97,13 +97,13 @@ type field struct {
 
 // settings are all options by name, as flags and scenarios know them.
 var settings = []Setting{
-	{"nodes", "1000", "nodes, clients included", intOption(func(o *Options) *int { return &o.Nodes }, 2, 1<<20)},
+	{"nodes", "1000", "`number` of nodes, clients included", intOption(func(o *Options) *int { return &o.Nodes }, 2, 1<<20)},
 	{"hours", "1", "simulated `hours` that are measured", hoursOption(func(o *Options) *time.Duration { return &o.Duration })},
 	{"warmup", "10m", "simulated `time` before measuring starts", durationOption(func(o *Options) *time.Duration { return &o.Warmup })},
-	{"seed", "1", "the same seed gives the same run", seedOption()},
+	{"seed", "1", "`number` that a run depends on: the same seed gives the same run", seedOption()},
 	{"start", StartWarm, "warm: tables of a network that has run for a long time; join: all nodes join", choiceOption(func(o *Options) *string { return &o.Start }, StartWarm, StartJoin)},
 	{"join-within", "10m", "`time` over which nodes join", durationOption(func(o *Options) *time.Duration { return &o.JoinWithin })},
-	{"bootstrap", "4", "bootstrap nodes, which never leave", intOption(func(o *Options) *int { return &o.Bootstrap }, 1, 1000)},
+	{"bootstrap", "4", "`number` of bootstrap nodes, which never leave", intOption(func(o *Options) *int { return &o.Bootstrap }, 1, 1000)},
 	{"churn", ChurnNone, "`model` of churn: none, weibull, mixture", choiceOption(func(o *Options) *string { return &o.Churn }, ChurnNone, ChurnWeibull, ChurnMixture)},
 	{"clients", "0", "`share` of nodes in client mode", shareOption(func(o *Options) *float64 { return &o.Clients })},
 	{"dead", "0", "`share` of servers that stop answering after the warmup", shareOption(func(o *Options) *float64 { return &o.Dead })},
@@ -117,7 +117,7 @@ var settings = []Setting{
 	{"refresh-alpha", strconv.Itoa(dht.RefreshAlpha), "peers the refresh of a bucket asks at once", intOption(func(o *Options) *int { return &o.Protocol.RefreshAlpha }, 1, 100)},
 	{"beta", strconv.Itoa(dht.Beta), "nearest peers that must answer to end a finding lookup", intOption(func(o *Options) *int { return &o.Protocol.Beta }, 1, 100)},
 	{"store-beta", strconv.Itoa(dht.Replicas), "nearest peers that must answer to end a storing lookup", intOption(func(o *Options) *int { return &o.Protocol.StoreBeta }, 1, 100)},
-	{"search-beta", strconv.Itoa(dht.Replicas), "the same for a search that has found no record", intOption(func(o *Options) *int { return &o.Protocol.SearchBeta }, 1, 100)},
+	{"search-beta", strconv.Itoa(dht.Replicas), "nearest peers that must answer to end a search that has found no record", intOption(func(o *Options) *int { return &o.Protocol.SearchBeta }, 1, 100)},
 	{"soft-timeout", span(dht.SoftTimeout), "`time` after which a request gives its place to another", durationOption(func(o *Options) *time.Duration { return &o.Protocol.SoftTimeout })},
 	{"refresh", span(dht.RefreshInterval), "`time` between refreshes of a bucket", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Refresh })},
 	{"liveness", span(dht.LivenessInterval), "`time` a peer may be silent before it is probed", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Liveness })},

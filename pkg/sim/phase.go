@@ -80,8 +80,8 @@ func (s *samples) mean() float64 {
 	return float64(s.sum) / float64(len(s.list))
 }
 
-// quantile returns the smallest sample with at least a share q of the samples at or below
-// it.
+// quantile returns the smallest sample with more than a share q of the samples at or
+// below it.
 func (s *samples) quantile(q float64) int64 {
 	if len(s.list) == 0 {
 		return 0
