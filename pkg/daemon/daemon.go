@@ -53,6 +53,19 @@ type Options struct {
 
 // Daemon is a running node with its database, sockets and background work. Safe for
 // concurrent use.
+//
+// Start takes these steps, and Close undoes them in reverse order:
+//
+//  1. Check the configuration.
+//  2. Lock the data directory and open the database.
+//  3. Start the libp2p host and the node on it.
+//  4. Open the admin socket, then the listeners for metrics and delegated routing.
+//  5. Notify systemd and start the background work: bootstrap, watchdog, disk watch and
+//     status line.
+//
+// Each step registers how to undo it, with a bound on the time. If a step fails, Start
+// undoes the steps before it. The sum of the bounds is under ten seconds, so Close returns
+// within ten seconds even if a part hangs.
 type Daemon struct {
 	options Options
 	config  config.Config

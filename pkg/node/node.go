@@ -54,6 +54,18 @@ const besideValue = 256 << 10
 const besideInRecord = records.MaxValueKeyLen + 1<<10
 
 // Node is a DHT node on a libp2p host. Safe for concurrent use.
+//
+// The loop is a goroutine that owns the Machine. A turn of the loop takes these steps:
+//
+//  1. It runs up to callBatch calls of other goroutines, or Tick at the Machine's deadline.
+//  2. It performs the Machine's output: it starts a goroutine for each request, cancels
+//     requests that are no longer needed, passes results to the callers of queries, and
+//     leaves disk work to the publisher and the cleaner.
+//  3. It publishes a new view if the table or a contact has changed. Inbound requests are
+//     answered from the view and the stores, without waiting for the loop.
+//
+// The loop never blocks: not on the network, not on the disk, and not on a caller. The
+// result of a request or of disk work comes back as a call.
 type Node struct {
 	cfg       Config
 	host      host.Host

@@ -11,6 +11,19 @@ import (
 )
 
 // World is a simulated network with its queue of events. One goroutine owns it.
+//
+// Each event takes these steps:
+//
+//  1. pop returns the earliest event: of the queue, or the deadline of a node's Machine.
+//  2. The clock advances to its time, and the trace records it.
+//  3. happen runs it: a request or answer arrives, a call fails, a node starts, stops or is
+//     woken, the scenario takes a step, or the report takes a measure.
+//  4. perform does what the Machine of the node asks for, which queues further events.
+//  5. With Options.Check, check tests the invariants of the node.
+//
+// Events at the same time have a fixed order, every random number comes from a stream
+// seeded by Options.Seed, and no output depends on map order or the wall clock. So the same
+// options and scenario give the same run.
 type World struct {
 	opts  Options
 	epoch time.Time     // the wall clock of the nodes at the start
