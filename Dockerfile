@@ -11,7 +11,7 @@ COPY . .
 ARG VERSION=0.1.0-dev
 ARG REVISION=
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-      -ldflags "-s -w -X github.com/holdfast-dht/holdfast/pkg/daemon.Version=${VERSION} -X github.com/holdfast-dht/holdfast/pkg/daemon.Revision=${REVISION}" \
+      -ldflags "-s -w -X github.com/holdfast-dht/holdfast/internal/daemon.Version=${VERSION} -X github.com/holdfast-dht/holdfast/internal/daemon.Revision=${REVISION}" \
       -o /out/holdfast ./cmd/holdfast \
  && mkdir -p -m 0700 /out/state/data
 

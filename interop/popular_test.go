@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/holdfast-dht/holdfast/pkg/delegated"
+	"github.com/holdfast-dht/holdfast/internal/delegated"
 	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/internal/rpcbench"
 	holdfast "github.com/holdfast-dht/holdfast/pkg/node"
-	"github.com/holdfast-dht/holdfast/pkg/rpcbench"
 )
 
 // BenchmarkServers sends requests to a server of Holdfast and one of go-libp2p-kad-dht in

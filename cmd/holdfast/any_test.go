@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/internal/api"
 )
 
 // hostile are texts that peers send to make a terminal or a script do something.
@@ -39,7 +39,7 @@ func anything(t *rapid.T, v reflect.Value) {
 		*x = rapid.OneOf(rapid.Map(rapid.SampledFrom(hostile), func(s string) []byte { return []byte(s) }), rapid.SliceOfN(rapid.Byte(), 0, 80)).Draw(t, "bytes")
 		return
 	case *[]api.TraceStep:
-		*x = nil // pkg/explain tests them
+		*x = nil // internal/explain tests them
 		return
 	}
 	switch v.Kind() {

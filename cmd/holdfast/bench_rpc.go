@@ -10,8 +10,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"github.com/holdfast-dht/holdfast/pkg/daemon"
-	"github.com/holdfast-dht/holdfast/pkg/rpcbench"
+	"github.com/holdfast-dht/holdfast/internal/daemon"
+	"github.com/holdfast-dht/holdfast/internal/rpcbench"
 )
 
 // benchRPCCommand is `holdfast bench rpc`.

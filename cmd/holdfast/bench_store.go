@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/holdfast-dht/holdfast/storage/workload"
+	"github.com/holdfast-dht/holdfast/internal/workload"
 )
 
 // benchStoreCommand is `holdfast bench store`.

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/internal/columns"
-	"github.com/holdfast-dht/holdfast/pkg/daemon"
+	"github.com/holdfast-dht/holdfast/internal/daemon"
 )
 
 // checkCommand is `holdfast check`.

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/holdfast-dht/holdfast/pkg/api"
-	"github.com/holdfast-dht/holdfast/pkg/explain"
+	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/explain"
 )
 
 func newExplain(a *app) *cobra.Command {

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/columns"
-	"github.com/holdfast-dht/holdfast/pkg/api"
-	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/internal/config"
 )
 
 // healthTimeout bounds the whole command. It is long because a busy node is not a dead

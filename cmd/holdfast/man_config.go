@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/holdfast-dht/holdfast/pkg/config"
+	"github.com/holdfast-dht/holdfast/internal/config"
 )
 
 // configManual returns holdfast.toml(5), generated from the descriptions in config.toml.

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/holdfast-dht/holdfast/pkg/daemon"
+	"github.com/holdfast-dht/holdfast/internal/daemon"
 )
 
 // offline runs a command on the database of a stopped daemon. An interrupt ends the

@@ -10,7 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/dustin/go-humanize"
 
-	"github.com/holdfast-dht/holdfast/pkg/daemon"
+	"github.com/holdfast-dht/holdfast/internal/daemon"
 )
 
 // How often progress is shown. On a terminal one line is redrawn, elsewhere each update

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/holdfast-dht/holdfast/pkg/api"
+	"github.com/holdfast-dht/holdfast/internal/api"
 )
 
 const someAddr = "/ip4/192.0.2.1/tcp/4011/p2p/" + somePeer

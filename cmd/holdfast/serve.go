@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/holdfast-dht/holdfast/pkg/config"
-	"github.com/holdfast-dht/holdfast/pkg/daemon"
+	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/internal/daemon"
 )
 
 // noPort is the value of --port if it was not given.

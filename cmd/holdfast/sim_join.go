@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/holdfast-dht/holdfast/pkg/sim/join"
+	"github.com/holdfast-dht/holdfast/internal/join"
 )
 
 // simJoinCommand is `holdfast sim join`.

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-dht/holdfast/internal/workload"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
-	"github.com/holdfast-dht/holdfast/storage/workload"
 )
 
 func TestMain(m *testing.M) {

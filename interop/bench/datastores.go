@@ -9,8 +9,8 @@ import (
 	dsq "github.com/ipfs/go-datastore/query"
 	leveldb "github.com/ipfs/go-ds-leveldb"
 
+	"github.com/holdfast-dht/holdfast/internal/workload"
 	"github.com/holdfast-dht/holdfast/storage"
-	"github.com/holdfast-dht/holdfast/storage/workload"
 )
 
 // dsStore is go-libp2p-kad-dht's layout on any go-datastore.

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-dht/holdfast/internal/workload"
 	"github.com/holdfast-dht/holdfast/pkg/records"
-	"github.com/holdfast-dht/holdfast/storage/workload"
 )
 
 // The layout of go-libp2p-kad-dht's provider manager: one row for each record,

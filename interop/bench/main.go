@@ -18,7 +18,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/holdfast-dht/holdfast/storage/workload"
+	"github.com/holdfast-dht/holdfast/internal/workload"
 )
 
 // stores are the stores to measure, with the names of their columns.

@@ -8,7 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 
-	"github.com/holdfast-dht/holdfast/storage/workload"
+	"github.com/holdfast-dht/holdfast/internal/workload"
 )
 
 const (

@@ -13,10 +13,10 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/internal/dnstest"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
-	"github.com/holdfast-dht/holdfast/pkg/rpc/dnstest"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 

@@ -11,7 +11,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
-	"github.com/holdfast-dht/holdfast/pkg/rpc/dnstest"
+	"github.com/holdfast-dht/holdfast/internal/dnstest"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 

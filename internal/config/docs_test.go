@@ -1,0 +1,78 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The marks around the table of keys in docs/OPERATIONS.md.
+const (
+	tableBegin = "<!-- config: written by UPDATE=1 go test ./internal/config -->\n"
+	tableEnd   = "<!-- /config -->\n"
+)
+
+// takes returns the kind of value that a key takes: "duration", "list of multiaddrs".
+func takes(k Key) string {
+	if c := Default(); k.field(&c).Kind() == reflect.Slice {
+		return "list of " + k.Unit
+	}
+	return k.Unit
+}
+
+// table is every key as Markdown.
+func table() string {
+	var b strings.Builder
+	c := Default()
+	b.WriteString("| key | environment | what | unit | default | reloads |\n|---|---|---|---|---|---|\n")
+	for _, k := range Keys() {
+		reloads, env := "", "`"+k.Env()+"`"
+		if k.Reload {
+			reloads = "yes"
+		}
+		if k.Env() == "" {
+			env = ""
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, firstSentence(k.Doc), takes(k), defaultText(k, &c), reloads)
+		b.WriteString(strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(row) + "\n")
+	}
+	return b.String()
+}
+
+func firstSentence(doc string) string {
+	first, _, _ := strings.Cut(strings.Join(strings.Fields(doc), " "), ". ")
+	return strings.TrimSuffix(first, ".")
+}
+
+// defaultText returns the default of a key. Lists have the form that environment
+// variables take.
+func defaultText(k Key, c *Config) string {
+	list, ok := k.Raw(c).([]string)
+	switch {
+	case !ok:
+		return "`" + k.Value(c) + "`"
+	case len(list) == 0:
+		return "none"
+	}
+	return "`" + strings.Join(list, ",") + "`"
+}
+
+// The table in docs/OPERATIONS.md lists exactly the existing keys.
+func TestTableInDocs(t *testing.T) {
+	const file = "../../docs/OPERATIONS.md"
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	before, rest, ok := strings.Cut(string(data), tableBegin)
+	require.True(t, ok, "%s has no %q", file, tableBegin)
+	have, after, ok := strings.Cut(rest, tableEnd)
+	require.True(t, ok, "%s has no %q", file, tableEnd)
+	if os.Getenv("UPDATE") != "" {
+		require.NoError(t, os.WriteFile(file, []byte(before+tableBegin+table()+tableEnd+after), 0o644))
+		return
+	}
+	require.Equal(t, table(), have, "the table in %s differs from config.Keys(): UPDATE=1 go test ./internal/config writes it", file)
+}

@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/pkg/records"
+	"github.com/holdfast-dht/holdfast/storage"
+)
+
+var (
+	// ErrNoStore is returned when a data directory has no database.
+	ErrNoStore = errors.New("no database")
+	// ErrDamaged is returned by CheckStore when the database has problems.
+	ErrDamaged = errors.New("the database is damaged")
+)
+
+// StoreProgress is the progress of one step of work on the database.
+type StoreProgress = storage.Progress
+
+// StoreReport is the result of CheckStore.
+type StoreReport struct {
+	Path      string   `json:"path"`
+	OK        bool     `json:"ok"`
+	Problems  []string `json:"problems"`
+	Omitted   int      `json:"omitted_problems"` // beyond those listed
+	Providers int64    `json:"provider_records"`
+	Values    int64    `json:"value_records"`
+	Published int64    `json:"published_keys"`
+	// MovedTo is the path to which a repair moved the damaged file.
+	MovedTo string `json:"moved_to,omitempty"`
+}
+
+// CheckStore checks the database of a stopped daemon. With repair set, a damaged one is
+// moved aside and replaced by a new one with all readable records. If problems remain,
+// the error is ErrDamaged, with the report. progress is called with the progress; it may
+// be nil.
+func CheckStore(dir string, c *config.Config, repair bool, progress func(StoreProgress)) (_ StoreReport, err error) {
+	path, err := storeFile(dir)
+	if err != nil {
+		return StoreReport{}, err
+	}
+	defer func() { err = errors.Join(err, giveBack(dir)) }()
+	r, err := storage.Check(dir, progress)
+	if err != nil {
+		return StoreReport{}, storeError(dir, err)
+	}
+	out := StoreReport{
+		Path: path, OK: r.OK(), Problems: orEmpty(r.Problems), Omitted: r.Omitted,
+		Providers: r.Records[records.KindProvider], Values: r.Records[records.KindValue],
+		Published: r.Published[records.KindProvider] + r.Published[records.KindValue],
+	}
+	if out.OK {
+		return out, nil
+	}
+	if !repair {
+		return out, fmt.Errorf("%w: %s in %s; `holdfast check --repair` saves what can be read", ErrDamaged, english.Plural(len(out.Problems)+out.Omitted, "problem", ""), path)
+	}
+	o := storageOptions(c)
+	o.Progress = progress
+	q, err := storage.Repair(dir, o)
+	if err != nil {
+		return out, storeError(dir, err)
+	}
+	out.MovedTo = q.Path
+	return out, nil
+}
+
+// CompactStore rewrites the database of a stopped daemon without its free pages. It
+// returns its length in bytes before and after. progress is called with the progress; it
+// may be nil.
+func CompactStore(dir string, progress func(StoreProgress)) (before, after int64, err error) {
+	if _, err := storeFile(dir); err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, giveBack(dir)) }()
+	before, after, err = storage.Compact(dir, progress)
+	if err != nil {
+		return 0, 0, storeError(dir, err)
+	}
+	return before, after, nil
+}
+
+// RestoreStore replaces the database of a stopped daemon with a backup and returns the
+// path of the old one, if there was one. progress is called with the progress of checking
+// the backup; it may be nil.
+func RestoreStore(dir string, backup io.Reader, progress func(StoreProgress)) (old string, err error) {
+	if err := os.MkdirAll(dir, dataDirMode); err != nil {
+		return "", fmt.Errorf("data directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, giveBack(dir)) }()
+	if old, err = storage.Restore(dir, backup, progress); err != nil {
+		return "", storeError(dir, err)
+	}
+	return old, nil
+}
+
+func storeFile(dir string) (string, error) {
+	path := filepath.Join(dir, storage.FileName)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%w in %s; name the data directory with --data-dir", ErrNoStore, dir)
+	} else if err != nil {
+		return "", err
+	}
+	return path, nil
+}

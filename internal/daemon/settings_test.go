@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/storage"
+)
+
+// readInPlace are the keys that the steps of the start read directly.
+var readInPlace = []string{
+	"config_version", "network.listen", "network.port_mapping", "storage.path", "storage.compact_above",
+	"api.socket", "metrics.listen", "routing_api.listen", "routing_api.private_addresses", "log.level", "log.format",
+}
+
+// Each key reaches a part of the process. This test fails for a new key that is not
+// passed on.
+func TestEveryKeyIsCarried(t *testing.T) {
+	before := carried(t, config.Default())
+	for _, k := range config.Keys() {
+		c := config.Default()
+		changed, _ := config.Load(config.Sources{Flags: []config.Setting{another(k, &c)}}) // other keys may forbid the value
+		require.NotEqual(t, k.Value(&c), k.Value(&changed.Config), k.Path())
+		if slices.Contains(readInPlace, k.Path()) {
+			require.Equal(t, before, carried(t, changed.Config), k.Path())
+		} else {
+			require.NotEqual(t, before, carried(t, changed.Config), k.Path())
+		}
+	}
+}
+
+// another returns a setting with a different value for a key.
+func another(k config.Key, c *config.Config) config.Setting {
+	s := config.Setting{Key: k.Path(), Flag: "--test"}
+	switch v := k.Raw(c).(type) {
+	case bool:
+		s.Value = fmt.Sprint(!v)
+	case int:
+		s.Value = fmt.Sprint(v + 1)
+	case config.Size:
+		s.Value = (v + 1).String()
+	case config.Duration:
+		s.Value = (v.Duration + time.Second).String()
+	case []string:
+		s.List = []string{"/ip4/192.0.2.1/tcp/4011/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"}
+	default:
+		s.Value = config.RoleFirst
+	}
+	return s
+}
+
+// carried returns the options of all parts of the process, as text.
+func carried(t *testing.T, c config.Config) string {
+	logs, err := NewLogs(io.Discard, "text", "info")
+	require.NoError(t, err)
+	bootstrap, err := ParseBootstrap(c.Network.Bootstrap)
+	require.NoError(t, err)
+	n := nodeConfig(&c, bootstrap, logs)
+	n.RPCObserver, n.Logger = nil, nil
+	return fmt.Sprintf("%+v\n%+v\n%+v", hostSettings(&c), n, storageOptions(&c))
+}
+
+// log.level is applied once, whether it has changed or not.
+func TestLevelsAreAppliedOnce(t *testing.T) {
+	require.Equal(t, []string{levelsKey}, toApply(nil))
+	require.Equal(t, []string{"network.bootstrap", levelsKey}, toApply([]string{"network.bootstrap"}))
+	require.Equal(t, []string{levelsKey, "republish.interval"}, toApply([]string{levelsKey, "republish.interval"}))
+}
+
+// The database accepts the sizes that the configuration allows, and no others.
+func TestBoundsOfTheDatabase(t *testing.T) {
+	for _, b := range []struct {
+		key          string
+		edge, beyond config.Size
+		field        func(*config.Config) *config.Size
+	}{
+		{"storage.max_bytes", storage.MinMaxBytes, storage.MinMaxBytes - 1, func(c *config.Config) *config.Size { return &c.Storage.MaxBytes }},
+		{"values.max_size", config.MiB, config.MiB + 1, func(c *config.Config) *config.Size { return &c.Values.MaxSize }},
+	} {
+		c := config.Default()
+		*b.field(&c) = b.edge
+		o := storageOptions(&c)
+		require.Empty(t, c.Validate(), b.key)
+		require.NoError(t, o.Validate(), b.key)
+		*b.field(&c) = b.beyond
+		o = storageOptions(&c)
+		require.Len(t, c.Validate(), 1, b.key)
+		require.Equal(t, b.key, c.Validate()[0].Key)
+		require.Error(t, o.Validate(), b.key)
+	}
+}
+
+// The examples in config.toml are valid.
+func TestExamplesOfAddresses(t *testing.T) {
+	for _, k := range config.Keys() {
+		if k.Example == "" {
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "config.toml")
+		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "[%s]\n%s = %s\n", k.Section, k.Name, k.Example), 0o600))
+		l, err := config.Load(config.Sources{File: file})
+		require.NoError(t, err, k.Path())
+		require.Empty(t, Check(&l.Config), k.Path())
+	}
+}

@@ -1,0 +1,90 @@
+package floors
+
+import (
+	"go/ast"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/fstest"
+)
+
+// printed matches an error text that begins with the name of a package whose errors the
+// command line prints as they are.
+var printed = regexp.MustCompile(`^(api|config|daemon|disk|node|pages|records|runs|storage|workload): `)
+
+// prefixed returns the errors whose text names such a package.
+func prefixed(w *world) (found []finding) {
+	for _, dir := range w.dirs() {
+		for _, file := range w.pkgs[dir].files {
+			ast.Inspect(file, func(n ast.Node) bool {
+				if text, ok := errorText(n); ok && printed.MatchString(text) {
+					found = append(found, finding{w.position(n), strconv.Quote(text) + " begins with the name of a package"})
+				}
+				return true
+			})
+		}
+	}
+	return found
+}
+
+// errorText returns the text that n, a call of errors.New or fmt.Errorf, begins with.
+func errorText(n ast.Node) (string, bool) {
+	call, ok := n.(*ast.CallExpr)
+	if !ok || len(call.Args) == 0 {
+		return "", false
+	}
+	fn, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || fn.Sel.Name != "New" && fn.Sel.Name != "Errorf" {
+		return "", false
+	}
+	arg := call.Args[0]
+	if sum, ok := arg.(*ast.BinaryExpr); ok {
+		arg = sum.X
+	}
+	lit, ok := arg.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return "", false
+	}
+	text, err := strconv.Unquote(lit.Value)
+	return text, err == nil
+}
+
+// The command line prints errors as they are, so their texts say what failed, not in
+// which package.
+func TestErrorsNameNoPackage(t *testing.T) {
+	w, err := load(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range prefixed(w) {
+		t.Error(f)
+	}
+}
+
+func TestPrefixed(t *testing.T) {
+	w, err := load(fstest.MapFS{"pkg/kad/a.go": {Data: []byte(`package kad
+var a = errors.New("node: closed")
+var b = fmt.Errorf("storage: "+format, args...)
+var c = api.Errorf(code, "x")
+var d = errors.New("node closed")
+var e = log("storage: damage")
+var f = errors.New("kad: closed")
+`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range prefixed(w) {
+		got = append(got, f.String())
+	}
+	want := []string{
+		`pkg/kad/a.go:2: "node: closed" begins with the name of a package`,
+		`pkg/kad/a.go:3: "storage: " begins with the name of a package`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+}
