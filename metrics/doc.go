@@ -28,7 +28,7 @@
 // there too (see Registerer).
 //
 // A new gauge changes two files: the file where its value is computed, as a field of
-// node.Status (pkg/node/status.go) or storage.Sizes (storage/sizes.go), and families.go,
+// node.Status (pkg/node/status.go) or storage.Sizes (storage/sizes.go), and gauges.go,
 // which defines its name and help. TestGolden -update then writes the table of all metrics,
 // testdata/metrics.md.
 package metrics

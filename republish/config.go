@@ -44,8 +44,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Interval = orDefault(c.Interval, Interval)
-	c.RetryMin = orDefault(c.RetryMin, time.Minute)
-	c.RetryMax = max(orDefault(c.RetryMax, time.Hour), c.RetryMin)
+	c.RetryMin = orDefault(c.RetryMin, retryMin)
+	c.RetryMax = max(orDefault(c.RetryMax, retryMax), c.RetryMin)
 	c.MaxActive = orDefault(c.MaxActive, 8)
 	c.Spread = orDefault(c.Spread, 10*time.Minute)
 	return c

@@ -230,15 +230,6 @@ func (s *Schedule) count(holders uint8, delta int) {
 	s.held[n] += delta
 }
 
-// pause returns the pause after a failure that followed `before` failures in a row.
-func (s *Schedule) pause(before uint8) time.Duration {
-	d := s.cfg.RetryMin
-	for ; before > 0 && d < s.cfg.RetryMax; before-- {
-		d *= 2
-	}
-	return min(d, s.cfg.RetryMax)
-}
-
 // Deadline returns when Due has an item to hand out. It returns false if nothing is
 // scheduled, or while MaxActive items are active: then call it again after Done or Remove.
 func (s *Schedule) Deadline() (time.Time, bool) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
@@ -44,6 +45,34 @@ const (
 // rowOverhead estimates what bbolt adds to a row: its element header and the share of the
 // page that stays empty.
 const rowOverhead = 16
+
+// encodeValue returns the row of a value: when it was received and when it expires, in
+// nanoseconds, the length of the publisher's ID and the ID, and the value. disk.Seal adds a
+// checksum.
+func encodeValue(v *records.Value) []byte {
+	row := disk.NewRow(8 + 8 + 1 + len(v.Publisher) + len(v.Value))
+	row = appendTime(row, v.Received)
+	row = appendTime(row, v.Expires)
+	row = append(row, byte(len(v.Publisher)))
+	row = append(row, v.Publisher...)
+	row = append(row, v.Value...)
+	return disk.Seal(bucketValues, v.Key, row)
+}
+
+// decodeValue returns a value that does not alias row.
+func decodeValue(key, row []byte) (records.Value, error) {
+	payload, err := disk.Unseal(bucketValues, key, row)
+	if err != nil {
+		return records.Value{}, err
+	}
+	d := disk.Decoder{B: payload}
+	v := records.Value{Key: clone(key), Received: timeOf(&d), Expires: timeOf(&d)}
+	if n := d.Byte(); n > 0 {
+		v.Publisher = clone(d.Bytes(n))
+	}
+	v.Value = clone(d.Bytes(len(d.B)))
+	return v, d.End(bucketValues)
+}
 
 // nanos encodes a time. The zero time is 0. Years after 2262 are encoded as the last instant
 // that fits.

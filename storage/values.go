@@ -25,31 +25,6 @@ func openValues(tx *bbolt.Tx) (v valueTx, err error) {
 	return v, err
 }
 
-func encodeValue(v *records.Value) []byte {
-	row := disk.NewRow(8 + 8 + 1 + len(v.Publisher) + len(v.Value))
-	row = appendTime(row, v.Received)
-	row = appendTime(row, v.Expires)
-	row = append(row, byte(len(v.Publisher)))
-	row = append(row, v.Publisher...)
-	row = append(row, v.Value...)
-	return disk.Seal(bucketValues, v.Key, row)
-}
-
-// decodeValue returns a value that does not alias row.
-func decodeValue(key, row []byte) (records.Value, error) {
-	payload, err := disk.Unseal(bucketValues, key, row)
-	if err != nil {
-		return records.Value{}, err
-	}
-	d := disk.Decoder{B: payload}
-	v := records.Value{Key: clone(key), Received: timeOf(&d), Expires: timeOf(&d)}
-	if n := d.Byte(); n > 0 {
-		v.Publisher = clone(d.Bytes(n))
-	}
-	v.Value = clone(d.Bytes(len(d.B)))
-	return v, d.End(bucketValues)
-}
-
 // clone copies b. The result is never nil: an empty value is a value.
 func clone(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
 

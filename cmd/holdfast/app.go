@@ -2,29 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/internal/daemon"
 )
-
-// Exit codes.
-const (
-	exitDone        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitNotFound    = 3
-	exitNoDaemon    = 4
-	exitInterrupted = 130 // as shells report a process that SIGINT ended
-)
-
-// errInterrupted is the error of a command that the user interrupted.
-var errInterrupted = errors.New("interrupted")
 
 // app is the state that commands share in one run of the command line: the streams, the
 // flags that every command has, and how to reach the node. Each command has its own type
@@ -77,35 +62,6 @@ func untilInterrupted(ctx context.Context, work func() error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func (a *app) exitCode(err error) int {
-	var usage usageError
-	switch {
-	case errors.As(err, &usage), a.cmd == nil:
-		return exitUsage
-	case errors.Is(err, errInterrupted):
-		return exitInterrupted
-	case errors.Is(err, api.ErrNotFound):
-		return exitNotFound
-	case errors.Is(err, api.ErrNoDaemon):
-		return exitNoDaemon
-	}
-	return exitFailed
-}
-
-// reason returns the reason of an error in one word, for programs.
-func reason(err error, code int) string {
-	var e *api.Error
-	switch {
-	case code == exitUsage:
-		return "usage"
-	case code == exitInterrupted:
-		return "interrupted"
-	case errors.As(err, &e):
-		return string(e.Code)
-	}
-	return "failed"
 }
 
 // message returns the text of an error, safe for a terminal, with its line breaks.

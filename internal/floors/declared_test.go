@@ -38,7 +38,7 @@ func needless(g *graph, list []allowance) []finding {
 }
 
 // listed is the position of the list of allowances.
-var listed = token.Position{Filename: "internal/floors/allowed_test.go", Line: 11}
+var listed = token.Position{Filename: "internal/floors/unused_allowed_test.go", Line: 11}
 
 // entries looks up the declarations that list names.
 func (g *graph) entries(list []allowance) (entries map[string]types.Object, found []finding) {
@@ -169,7 +169,7 @@ func TestDeclaredRules(t *testing.T) {
 			}
 			var got []string
 			for _, f := range needless(newGraph(w), tt.allowed) {
-				got = append(got, strings.TrimPrefix(f.String(), "internal/floors/allowed_test.go:11: "))
+				got = append(got, strings.TrimPrefix(f.String(), "internal/floors/unused_allowed_test.go:11: "))
 			}
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("found %q, want %q", got, tt.want)

@@ -73,7 +73,7 @@ func TestNoUnusedPermission(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, permission := range unused(w) {
-		t.Errorf("table_test.go: no file needs that %s", permission)
+		t.Errorf("imports_test.go: no file needs that %s", permission)
 	}
 }
 

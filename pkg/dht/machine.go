@@ -40,7 +40,7 @@ type Machine struct {
 	table    *kbucket.Table
 	schedule *republish.Schedule
 	size     sizeEstimate
-	patience patience
+	soft     softTimer
 
 	out    Output
 	timers timers
@@ -151,7 +151,7 @@ func (m *Machine) Responded(now time.Time, id RequestID, resp Response) {
 	case RoleProbe:
 		m.probed(r, true)
 	case RoleLookup:
-		m.patience.answered(now.Sub(r.sent))
+		m.soft.answered(now.Sub(r.sent))
 		m.answered(now, r, resp)
 	case RoleStore:
 		m.stored(now, r, &resp)
@@ -335,7 +335,7 @@ func (m *Machine) send(now time.Time, r *request, msg *wire.Message) {
 	}
 }
 
-func (m *Machine) softTimeout() time.Duration { return m.patience.timeout(m.cfg.SoftTimeout) }
+func (m *Machine) softTimeout() time.Duration { return m.soft.timeout(m.cfg.SoftTimeout) }
 
 // room reports whether another request of that purpose may be in flight.
 func (m *Machine) room(p purpose) bool { return m.inFlight[p] < places[p] }

@@ -28,7 +28,7 @@ const (
 	// DefaultQuorum is how many equal values end a FindValue early (go: 16).
 	DefaultQuorum = 16
 	// SoftTimeout is when a slow peer loses its place in a lookup; a late answer still
-	// counts. Where answers come fast it is shorter, down to MinSoftTimeout; see patience.
+	// counts. Where answers come fast it is shorter, down to MinSoftTimeout; see softTimer.
 	SoftTimeout    = time.Second
 	MinSoftTimeout = 250 * time.Millisecond
 	// LateTimeout is how long a lookup waits for a slow peer when there is no other peer

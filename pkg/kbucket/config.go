@@ -6,11 +6,6 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// Group is the IP group of a peer for diversity (an IPv4 /16, an IPv6 ASN or
-// /32). The empty Group is exempt from all limits: private and loopback
-// addresses, simulations.
-type Group string
-
 // Config sizes a table. Zero or negative fields mean the default.
 type Config struct {
 	BucketSize          int // peers per bucket; kad.K
@@ -27,8 +22,8 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.BucketSize = orDefault(c.BucketSize, kad.K)
 	c.Replacements = orDefault(c.Replacements, 10)
-	c.MaxPerGroup = orDefault(c.MaxPerGroup, 3)
-	c.MaxPerGroupInBucket = orDefault(c.MaxPerGroupInBucket, 2)
+	c.MaxPerGroup = orDefault(c.MaxPerGroup, defaultMaxPerGroup)
+	c.MaxPerGroupInBucket = orDefault(c.MaxPerGroupInBucket, defaultMaxPerGroupInBucket)
 	return c
 }
 

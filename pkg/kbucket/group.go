@@ -1,5 +1,16 @@
 package kbucket
 
+// Group is the IP group of a peer for diversity (an IPv4 /16, an IPv6 ASN or
+// /32). The empty Group is exempt from all limits: private and loopback
+// addresses, simulations.
+type Group string
+
+// Defaults of Config.MaxPerGroup and MaxPerGroupInBucket, as in go-libp2p-kad-dht.
+const (
+	defaultMaxPerGroup         = 3
+	defaultMaxPerGroupInBucket = 2
+)
+
 // groupID is the number of a group that has a peer in the table. It makes an entry
 // smaller than the group's string would.
 type groupID uint32

@@ -7,13 +7,8 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// Lifetimes and limits of the protocol. docs/ARCHITECTURE.md has the sources.
+// Limits of the protocol. docs/ARCHITECTURE.md has the sources.
 const (
-	// MaxTTL is the longest lifetime of any record that is not republished (go-libp2p-kad-dht:
-	// amino.DefaultProvideValidity and value max age, 48 h).
-	MaxTTL = 48 * time.Hour
-	// ProviderAddrTTL is the lifetime of a provider's addresses (go: 24 h).
-	ProviderAddrTTL = 24 * time.Hour
 	// MaxKeyLen limits a provider key in bytes (go-libp2p-kad-dht: 80).
 	MaxKeyLen = 80
 	// MaxValueKeyLen limits the key of a value record in bytes.

@@ -7,6 +7,15 @@ import (
 	"time"
 )
 
+// Lifetimes of the protocol. docs/ARCHITECTURE.md has the sources.
+const (
+	// MaxTTL is the longest lifetime of any record that is not republished (go-libp2p-kad-dht:
+	// amino.DefaultProvideValidity and value max age, 48 h).
+	MaxTTL = 48 * time.Hour
+	// ProviderAddrTTL is the lifetime of a provider's addresses (go: 24 h).
+	ProviderAddrTTL = 24 * time.Hour
+)
+
 // ExpireGrace is how long a store keeps a record past its expiry before Expire may remove
 // it. Such a record is never served. It is kept so that a clock that jumps forward by less
 // than this, and back again, loses no record: neither earlier ones nor those stored
