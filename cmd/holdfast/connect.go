@@ -83,6 +83,9 @@ func (a *app) with(run func(ctx context.Context, b api.Backend, args []string) e
 // ask runs work with a node: a short-lived node if the command line has bootstrap
 // addresses, otherwise the daemon. --timeout bounds it.
 func (a *app) ask(ctx context.Context, work func(ctx context.Context, b api.Backend) error) error {
+	if a.timeout < 0 {
+		return usagef("--timeout is %s; it is 0 or more", a.timeout)
+	}
 	if a.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, a.timeout, errGaveUp)

@@ -52,6 +52,13 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+func TestNegativeTimeout(t *testing.T) {
+	var errs bytes.Buffer
+	a := &app{in: strings.NewReader(""), out: &bytes.Buffer{}, errs: &errs, getenv: func(string) string { return "" }}
+	require.Equal(t, exitUsage, a.run(t.Context(), []string{"status", "--timeout", "-1s"}))
+	require.Contains(t, errs.String(), "holdfast: --timeout is -1s; it is 0 or more\n")
+}
+
 // A deadline that is not that of --timeout is not reported as one.
 func TestDeadlineOfSomethingElse(t *testing.T) {
 	a := &app{}

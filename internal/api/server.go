@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -203,7 +204,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 func writeFailure(w http.ResponseWriter, err error) {
 	e := asError(err)
-	writeJSON(w, statuses[e.Code], failure{e})
+	writeJSON(w, cmp.Or(statuses[e.Code], http.StatusInternalServerError), failure{e})
 }
 
 // writeStream answers with JSON lines: the items as they arrive, then the end.

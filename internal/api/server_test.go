@@ -241,6 +241,8 @@ func TestErrorsKeepTheirCode(t *testing.T) {
 		require.ErrorIs(t, err, want)
 		require.Equal(t, f.err.Error(), err.Error())
 	}
+	f.err = &Error{"of_another_version", "no status"}
+	require.EqualError(t, c.Unpublish(t.Context(), []byte("k")), "no status")
 	f.err = context.DeadlineExceeded
 	require.ErrorIs(t, c.Unpublish(t.Context(), []byte("k")), ErrTimeout)
 	f.err = errors.New("the disk is on fire")
