@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -186,6 +187,7 @@ func (n *Node) newClient() *rpc.Client {
 	return rpc.NewClient(n.host, n.cfg.protocol(), rpc.ClientConfig{
 		MaxReply: max(rpc.DefaultMaxReply, n.cfg.MaxValueSize+besideValue),
 		MaxField: n.cfg.MaxValueSize + besideInRecord,
+		Timeout:  cmp.Or(n.cfg.DHT.RequestTimeout, dht.RequestTimeout),
 		Scope:    n.scopeOf,
 	}, n.cfg.RPCObserver)
 }

@@ -29,8 +29,8 @@ const (
 
 // ClientConfig configures a Client. Fields that are zero or negative have their default.
 type ClientConfig struct {
-	// Timeout of one Request, including the dial, and of each write of a Notify. Default: 10
-	// s, as in go-libp2p-kad-dht.
+	// Timeout of one Request, including the dial, and of each write of a Notify. Default:
+	// 10 s. A node sets dht.RequestTimeout.
 	Timeout time.Duration
 	// DialTimeout of a peer that is not connected. Default: 5 s. This tolerates two lost
 	// packets of a handshake, and detects a peer that has disappeared in half the time of a
