@@ -151,13 +151,13 @@ func TestRunbookPanels(t *testing.T) {
 
 var quotedLog = regexp.MustCompile("(?:log for|before each|fails with) `([^`]+)`")
 
-// TestRunbookLogs checks that the log texts that the runbook tells operators to search for
-// are in the source.
+// TestRunbookLogs checks that the log and error texts that the runbook tells operators to
+// search for are those of a log call or an error in the source.
 func TestRunbookLogs(t *testing.T) {
 	data, err := os.ReadFile(runbookFile)
 	require.NoError(t, err)
 	var source strings.Builder
-	for _, dir := range []string{"../../cmd", "../../pkg", "../../storage"} {
+	for _, dir := range []string{"../../cmd", "../../internal", "../../pkg", "../../republish", "../../storage"} {
 		require.NoError(t, filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
 				return err
@@ -170,7 +170,7 @@ func TestRunbookLogs(t *testing.T) {
 	quoted := quotedLog.FindAllStringSubmatch(string(data), -1)
 	require.GreaterOrEqual(t, len(quoted), 5)
 	for _, m := range quoted {
-		text := regexp.MustCompile(`"[^"\n]*` + regexp.QuoteMeta(m[1]) + `[^"\n]*"`)
+		text := regexp.MustCompile(`\.(?:Debug|Info|Warn|Error|Log|New|Errorf)\([^"\n]*"[^"\n]*` + regexp.QuoteMeta(m[1]) + `[^"\n]*"`)
 		require.True(t, text.MatchString(source.String()), "no source file has the text %q", m[1])
 	}
 }
