@@ -3,6 +3,7 @@ package sim
 import (
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"testing"
 	"time"
 
@@ -26,9 +27,8 @@ func TestWarmTablesAreRight(t *testing.T) {
 	require.Len(t, w.truth.order, 400)
 }
 
-// A warm table, bucket by bucket: as many random servers of the subtree as fit, spares
-// included, verified within the liveness interval; each bucket refreshed within the
-// refresh interval.
+// A warm table, bucket by bucket: as many servers of the subtree as fit, spares included.
+// All of them answered within the liveness interval.
 func TestWarmTableBucketByBucket(t *testing.T) {
 	o := DefaultOptions()
 	o.Nodes, o.Clients = 400, 0.1
@@ -50,10 +50,52 @@ func TestWarmTableBucketByBucket(t *testing.T) {
 			verified[e.CPL]++
 			return true
 		})
+		known := removeAll(t, w, n)
 		for cpl, there := range subtree {
 			require.Equal(t, min(there, p.K), verified[cpl], "bucket %d of node %d", cpl, num)
+			require.Equal(t, min(there, p.K+p.Replacements), known[cpl], "bucket %d of node %d with its spares", cpl, num)
 		}
 	}
+}
+
+// removeAll removes every peer from the table of n. It returns how many peers each bucket had,
+// spares included: a spare enters its bucket when a peer is removed from it.
+func removeAll(t *testing.T, w *World, n *node) map[int]int {
+	known := map[int]int{}
+	for peers, _ := n.table.Len(); peers > 0; peers, _ = n.table.Len() {
+		for _, e := range slices.Collect(n.table.Entries) {
+			require.Less(t, w.clock.Sub(e.LastSeen), w.opts.Protocol.Liveness+1)
+			require.False(t, e.LastSeen.After(w.clock))
+			_, removed := n.table.Remove(e.Peer.Key)
+			require.True(t, removed)
+			known[e.CPL]++
+		}
+	}
+	return known
+}
+
+// The last refreshes of the buckets are spread evenly over the refresh interval.
+func TestWarmBucketsWereRefreshed(t *testing.T) {
+	o := DefaultOptions()
+	o.Nodes = 400
+	w := New(o, nil)
+	every := o.Protocol.Refresh
+	var ages []float64
+	for _, n := range w.nodes {
+		due := n.table.RefreshDue(w.clock, 0)
+		require.NotEmpty(t, due)
+		require.Empty(t, n.table.RefreshDue(w.clock, every+1))
+		for _, cpl := range due {
+			age := sort.Search(int(every)+1, func(age int) bool {
+				return !slices.Contains(n.table.RefreshDue(w.clock, time.Duration(age+1)), cpl)
+			})
+			ages = append(ages, time.Duration(age).Seconds())
+		}
+		for cpl, at := range due {
+			require.Equal(t, cpl, at, "no bucket's refresh is in the future")
+		}
+	}
+	requireDrawn(t, ages, func(x float64) float64 { return min(1, x/every.Seconds()) })
 }
 
 func TestSampleIsPartOfAPermutation(t *testing.T) {
