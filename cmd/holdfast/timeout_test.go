@@ -41,7 +41,7 @@ func TestTimeout(t *testing.T) {
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	for command, says := range map[string]string{
 		"status":           "holdfast: gave up after 10ms (--timeout)\n",
-		"bench lookup":     "holdfast: gave up after 10ms (--timeout): rpcbench: lookup: context deadline exceeded\n",
+		"bench lookup":     "holdfast: gave up after 10ms (--timeout): lookup: context deadline exceeded\n",
 		"ping " + somePeer: "holdfast: gave up after 10ms (--timeout): ping " + somePeer + ": context deadline exceeded\n",
 	} {
 		var errs bytes.Buffer

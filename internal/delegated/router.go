@@ -18,7 +18,7 @@ import (
 )
 
 // errNotOffered is returned for operations that this API does not offer.
-var errNotOffered = errors.New("delegated: not offered")
+var errNotOffered = errors.New("not offered by this node")
 
 // Node is the part of a node that the API uses. It must be safe for concurrent use.
 type Node interface {

@@ -13,7 +13,7 @@ import (
 
 // printed matches an error text that begins with the name of a package whose errors the
 // command line prints as they are.
-var printed = regexp.MustCompile(`^(api|config|daemon|disk|node|pages|records|runs|storage|workload): `)
+var printed = regexp.MustCompile(`^(api|config|daemon|delegated|disk|node|pages|records|rpcbench|runs|sim|statuspage|storage|usage|workload): `)
 
 // prefixed returns the errors whose text names such a package.
 func prefixed(w *world) (found []finding) {
@@ -72,6 +72,7 @@ var c = api.Errorf(code, "x")
 var d = errors.New("node closed")
 var e = log("storage: damage")
 var f = errors.New("kad: closed")
+var g = errors.New("sim: bad option")
 `)}})
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +84,7 @@ var f = errors.New("kad: closed")
 	want := []string{
 		`pkg/kad/a.go:2: "node: closed" begins with the name of a package`,
 		`pkg/kad/a.go:3: "storage: " begins with the name of a package`,
+		`pkg/kad/a.go:8: "sim: bad option" begins with the name of a package`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("found %q, want %q", got, want)

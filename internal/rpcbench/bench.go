@@ -72,7 +72,7 @@ func measure(ctx context.Context, cfg *Config, t *target, progress func(string),
 			r, err = ask(ctx, cfg, t, hosts, op)
 		}
 		if err != nil {
-			return fmt.Errorf("rpcbench: %s: %w", op, err)
+			return fmt.Errorf("%s: %w", op, err)
 		}
 		r.Operation, r.Transport, r.Records = op, cfg.Transport, t.records
 		each(r)
@@ -84,7 +84,7 @@ func measure(ctx context.Context, cfg *Config, t *target, progress func(string),
 func askingHosts(ctx context.Context, count int, transport string, t *target) ([]host.Host, error) {
 	to := overTransport(t.ai, transport)
 	if len(to.Addrs) == 0 {
-		return nil, fmt.Errorf("rpcbench: %s has no address over %s among %v", t.ai.ID, transport, t.ai.Addrs)
+		return nil, fmt.Errorf("%s has no address over %s among %v", t.ai.ID, transport, t.ai.Addrs)
 	}
 	var hosts []host.Host
 	for range count {
@@ -94,7 +94,7 @@ func askingHosts(ctx context.Context, count int, transport string, t *target) ([
 		}
 		hosts = append(hosts, h)
 		if err := h.Connect(ctx, to); err != nil {
-			return hosts, fmt.Errorf("rpcbench: %w", err)
+			return hosts, fmt.Errorf("connect to %s: %w", to.ID, err)
 		}
 		h.Peerstore().AddAddrs(to.ID, to.Addrs, peerstore.PermanentAddrTTL)
 	}
@@ -159,7 +159,7 @@ func openLimit(ctx context.Context, cfg *Config, t *target, hosts []host.Host, r
 func openPing(ctx context.Context, hosts []host.Host, to peer.ID, streams int) (*load, error) {
 	l, err := open(ctx, hosts, to, ping.ID, streams, nil, sameAgain(frameOf(ping.PingSize-1)))
 	if errors.As(err, new(multistream.ErrNotSupported[protocol.ID])) {
-		return nil, fmt.Errorf("rpcbench: %s does not answer libp2p's ping", to)
+		return nil, fmt.Errorf("%s does not answer libp2p's ping", to)
 	}
 	return l, err
 }

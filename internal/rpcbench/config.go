@@ -55,7 +55,7 @@ const (
 )
 
 // ErrConfig is wrapped by every violation that Validate returns.
-var ErrConfig = errors.New("rpcbench: bad config")
+var ErrConfig = errors.New("bad config")
 
 func (c *Config) setDefaults() {
 	if len(c.Operations) == 0 {

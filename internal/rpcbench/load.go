@@ -63,13 +63,13 @@ func open(ctx context.Context, hosts []host.Host, to peer.ID, p protocol.ID, str
 		s, err := hosts[i%len(hosts)].NewStream(ctx, to, p)
 		if err != nil {
 			l.close()
-			return nil, fmt.Errorf("rpcbench: stream %d: %w", i, err)
+			return nil, fmt.Errorf("stream %d: %w", i, err)
 		}
 		l.askers = append(l.askers, &asker{stream: s, frames: wire.NewFrameReader(4<<10, replyLimit), request: request(i)})
 		if len(first) > 0 {
 			if _, err := s.Write(first); err != nil {
 				l.close()
-				return nil, fmt.Errorf("rpcbench: stream %d: %w", i, err)
+				return nil, fmt.Errorf("stream %d: %w", i, err)
 			}
 		}
 	}
@@ -77,7 +77,7 @@ func open(ctx context.Context, hosts []host.Host, to peer.ID, p protocol.ID, str
 	for _, a := range l.askers { // this negotiates the protocol
 		if err := a.once(); err != nil {
 			l.close()
-			return nil, fmt.Errorf("rpcbench: %s: the first request: %w", p, err)
+			return nil, fmt.Errorf("%s: the first request: %w", p, err)
 		}
 	}
 	return l, nil
@@ -125,7 +125,7 @@ func (l *load) run(ctx context.Context, window time.Duration) (m measured, err e
 	wg.Wait()
 	took, used := time.Since(start), cpuTime()-cpu
 	if err := errors.Join(errs...); err != nil {
-		return m, fmt.Errorf("rpcbench: %w", err)
+		return m, err
 	}
 	total, bytes := 0, 0
 	for i, n := range counts {
@@ -133,7 +133,7 @@ func (l *load) run(ctx context.Context, window time.Duration) (m measured, err e
 		bytes += l.askers[i].read
 	}
 	if total == 0 {
-		return m, errors.New("rpcbench: nothing was answered in the window")
+		return m, errors.New("nothing was answered in the window")
 	}
 	return measured{float64(total) / took.Seconds(), float64(used.Microseconds()) / float64(total), bytes / total}, nil
 }

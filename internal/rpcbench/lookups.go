@@ -101,7 +101,7 @@ func Lookups(ctx context.Context, node Explainer, cfg LookupConfig, done func(in
 	}
 	wg.Wait()
 	if err := context.Cause(ctx); err != nil {
-		return LookupResult{}, fmt.Errorf("rpcbench: lookup: %w", err)
+		return LookupResult{}, fmt.Errorf("lookup: %w", err)
 	}
 	return sumUp(cfg, traces, time.Since(begun)), nil
 }

@@ -100,7 +100,7 @@ func (o *own) surround(ctx context.Context) error {
 		o.closes = append(o.closes, h)
 		n, err := node.New(h, node.Config{ProtocolPrefix: prefix, Bootstrap: []peer.AddrInfo{ai}})
 		if err != nil {
-			return fmt.Errorf("rpcbench: neighbour: %w", err)
+			return fmt.Errorf("neighbour: %w", err)
 		}
 		o.closes = append(o.closes, n)
 	}
@@ -114,7 +114,7 @@ func (o *own) surround(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("rpcbench: only %d of %d neighbours answered in %s", s.VerifiedPeers, neighbours, joinPatience)
+			return fmt.Errorf("only %d of %d neighbours answered in %s", s.VerifiedPeers, neighbours, joinPatience)
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err
@@ -131,7 +131,7 @@ func newHost(listen ...string) (host.Host, error) {
 		libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.SwarmOpts(swarm.WithDialTimeout(dialTimeout), swarm.WithDialTimeoutLocal(dialTimeout)))
 	if err != nil {
-		return nil, fmt.Errorf("rpcbench: host: %w", err)
+		return nil, fmt.Errorf("host: %w", err)
 	}
 	return h, nil
 }
@@ -153,7 +153,7 @@ func (o *own) fill(ctx context.Context, count int, progress func(string)) error 
 				break
 			}
 			if !errors.Is(err, records.ErrBusy) {
-				return fmt.Errorf("rpcbench: fill: %w", err)
+				return fmt.Errorf("fill: %w", err)
 			}
 			if err := sleep(ctx, time.Millisecond); err != nil {
 				return err
@@ -167,7 +167,7 @@ func (o *own) fill(ctx context.Context, count int, progress func(string)) error 
 func (o *own) awaitRecords(ctx context.Context, count int64) error {
 	for o.held() < count {
 		if err := sleep(ctx, time.Millisecond); err != nil {
-			return fmt.Errorf("rpcbench: %d of %d records are visible: %w", o.held(), count, err)
+			return fmt.Errorf("%d of %d records are visible: %w", o.held(), count, err)
 		}
 	}
 	return nil

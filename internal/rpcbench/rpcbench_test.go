@@ -166,5 +166,5 @@ func TestNodeWithoutPing(t *testing.T) {
 	server.RemoveStreamHandler(ping.ID)
 	require.NoError(t, client.Connect(t.Context(), peer.AddrInfo{ID: server.ID(), Addrs: server.Addrs()}))
 	_, err = openPing(t.Context(), []host.Host{client}, server.ID(), 1)
-	require.EqualError(t, err, "rpcbench: "+server.ID().String()+" does not answer libp2p's ping")
+	require.EqualError(t, err, server.ID().String()+" does not answer libp2p's ping")
 }

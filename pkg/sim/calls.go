@@ -13,8 +13,8 @@ import (
 
 // Errors of a failed request, besides dht.ErrNotServer.
 var (
-	errTimeout = errors.New("sim: no answer")
-	errRefused = fmt.Errorf("sim: stream reset: %w", dht.ErrRefused)
+	errTimeout = errors.New("no answer")
+	errRefused = fmt.Errorf("stream reset: %w", dht.ErrRefused)
 )
 
 // call is one request in flight, from Output.Send to Responded or Failed. At any time

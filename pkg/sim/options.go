@@ -131,7 +131,7 @@ var settings = []Setting{
 func Settings() []Setting { return settings }
 
 // ErrOption is returned for an unknown option or a bad value.
-var ErrOption = errors.New("sim: bad option")
+var ErrOption = errors.New("bad option")
 
 // Set gives the named option a value.
 func (o *Options) Set(name, value string) error {

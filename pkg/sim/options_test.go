@@ -123,7 +123,7 @@ func TestOptionsTakeTheirRangeOnly(t *testing.T) {
 		}
 	}
 	o := DefaultOptions()
-	require.EqualError(t, o.Set("node", "5"), `sim: bad option: there is no "node"`)
+	require.EqualError(t, o.Set("node", "5"), `bad option: there is no "node"`)
 }
 
 // drawOptions draws values for some of the options.

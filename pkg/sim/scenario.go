@@ -35,7 +35,7 @@ type Step struct {
 }
 
 // ErrScenario is returned for text that is not a valid scenario.
-var ErrScenario = errors.New("sim: bad scenario")
+var ErrScenario = errors.New("bad scenario")
 
 //go:embed scenarios/*.txt
 var shipped embed.FS
@@ -165,7 +165,7 @@ func (a *arguments) at(i int) (string, bool) {
 // end returns an error if there are words that the action did not read.
 func (a *arguments) end() error {
 	if len(a.words) > a.read {
-		return fmt.Errorf("there is no use for %q", strings.Join(a.words[a.read:], " "))
+		return fmt.Errorf("unexpected words %q", strings.Join(a.words[a.read:], " "))
 	}
 	return nil
 }

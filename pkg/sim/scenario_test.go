@@ -49,8 +49,8 @@ func TestBadScenarios(t *testing.T) {
 	for text, want := range map[string]string{
 		"nodes":                                `want an option and its value, at, every or title, not "nodes"`,
 		"nodes 5 6":                            `want an option and its value, at, every or title, not "nodes 5 6"`,
-		"nodes x":                              `sim: bad option: nodes "x": want a number from 2 to 1048576`,
-		"nope 1":                               `sim: bad option: there is no "nope"`,
+		"nodes x":                              `bad option: nodes "x": want a number from 2 to 1048576`,
+		"nope 1":                               `bad option: there is no "nope"`,
 		"at":                                   `there is no action "at"`,
 		"at 1m":                                "an action is missing",
 		"at 1m from 2m":                        "an action is missing",
@@ -63,26 +63,26 @@ func TestBadScenarios(t *testing.T) {
 		"at 1m dance":                          `there is no action "dance"`,
 		"at 1m lookup x":                       `lookup: want a number, not "x"`,
 		"at 1m lookup 0":                       `lookup: want a number, not "0"`,
-		"at 1m lookup 1 2":                     `lookup: there is no use for "2"`,
+		"at 1m lookup 1 2":                     `lookup: unexpected words "2"`,
 		"at 1m kill":                           "kill: a share is missing",
 		"at 1m kill 2":                         `kill: want a share above 0, at most 1, not "2"`,
 		"at 1m kill NaN":                       `kill: want a share above 0, at most 1, not "NaN"`,
 		"at 1m kill 0":                         `kill: want a share above 0, at most 1, not "0"`,
-		"at 1m kill 0.5 0.5":                   `kill: there is no use for "0.5"`,
+		"at 1m kill 0.5 0.5":                   `kill: unexpected words "0.5"`,
 		"at 1m restart 0.5 x":                  "restart: " + timeWanted + `, not "x"`,
 		"at 1m restart x y":                    `restart: want a share above 0, at most 1, not "x"` + "\n" + timeWanted + `, not "y"`,
-		"at 1m restart 0.5 1m again and again": `restart: there is no use for "again and again"`,
+		"at 1m restart 0.5 1m again and again": `restart: unexpected words "again and again"`,
 		"at 1m phase":                          "phase: want a name",
-		"at 1m phase two words":                `phase: there is no use for "words"`,
-		"at 1m heal 0.5":                       `heal: there is no use for "0.5"`,
+		"at 1m phase two words":                `phase: unexpected words "words"`,
+		"at 1m heal 0.5":                       `heal: unexpected words "0.5"`,
 		"at 1m sybils x":                       `sybils: want a number, not "x"`,
 		"at 1m sybils 5 x":                     `sybils: want a number, not "x"`,
-		"at 1m sybils 5 5 5":                   `sybils: there is no use for "5"`,
+		"at 1m sybils 5 5 5":                   `sybils: unexpected words "5"`,
 		"at 1m publish-all -1":                 `publish-all: want a number, not "-1"`,
 	} {
 		_, err := ParseScenario("file", "# first line\n"+text+"\nat 1m lookup")
 		require.ErrorIs(t, err, ErrScenario, text)
-		require.EqualError(t, err, "sim: bad scenario: file:2: "+want, text)
+		require.EqualError(t, err, "bad scenario: file:2: "+want, text)
 	}
 	_, err := ShippedScenario("nope")
 	require.ErrorIs(t, err, ErrScenario)
@@ -97,7 +97,7 @@ func TestAnyTextIsParsed(t *testing.T) {
 		rapid.SampledFrom([]string{"at", "every", "from", "until", "title", "nodes", "kill", "lookup", "phase", "1m", "0", "0.5", "-1", "#", "\n", "\r", "\x00", "é"}),
 		rapid.String(),
 	)
-	line := regexp.MustCompile(`(?s)^sim: bad scenario: file:(\d+): .`)
+	line := regexp.MustCompile(`(?s)^bad scenario: file:(\d+): .`)
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(word, 0, 30).Draw(t, "words"), " ")
 		s, err := ParseScenario("file", text)

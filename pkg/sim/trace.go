@@ -21,7 +21,7 @@ type trace struct {
 }
 
 // ErrDiffers is returned when a run does not repeat the trace it is compared with.
-var ErrDiffers = errors.New("sim: the run differs from the trace")
+var ErrDiffers = errors.New("the run differs from the trace")
 
 // TraceTo writes the trace to out; call FinishTrace after the run.
 func (w *World) TraceTo(out io.Writer) { w.trace.out = bufio.NewWriterSize(out, 1<<16) }
