@@ -11,9 +11,9 @@ import (
 	"testing/fstest"
 )
 
-// printed matches an error text that begins with the name of a package whose errors the
-// command line prints as they are.
-var printed = regexp.MustCompile(`^(api|config|daemon|delegated|disk|node|pages|records|rpcbench|runs|sim|statuspage|storage|usage|workload): `)
+// printed matches an error text that begins with the name of a package. Names that are
+// operations too, such as explain, join and lookup, are left out.
+var printed = regexp.MustCompile(`^(api|config|daemon|delegated|dht|disk|kad|kbucket|node|pages|records|republish|rpc|rpcbench|runs|sim|statuspage|storage|usage|wire|workload): `)
 
 // prefixed returns the errors whose text names such a package.
 func prefixed(w *world) (found []finding) {
@@ -71,7 +71,7 @@ var b = fmt.Errorf("storage: "+format, args...)
 var c = api.Errorf(code, "x")
 var d = errors.New("node closed")
 var e = log("storage: damage")
-var f = errors.New("kad: closed")
+var f = errors.New("ping: timed out")
 var g = errors.New("sim: bad option")
 `)}})
 	if err != nil {

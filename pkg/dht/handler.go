@@ -14,20 +14,20 @@ import (
 // Errors of Handle. The driver resets the stream.
 var (
 	// ErrNoKey is returned for an empty key.
-	ErrNoKey = errors.New("dht: empty key")
+	ErrNoKey = errors.New("empty key")
 	// ErrKeyTooLong is returned for a key longer than its limit.
-	ErrKeyTooLong = errors.New("dht: key too long")
+	ErrKeyTooLong = errors.New("key too long")
 	// ErrNoRecord is returned for a PUT_VALUE without a record.
-	ErrNoRecord = errors.New("dht: no record")
+	ErrNoRecord = errors.New("no record")
 	// ErrKeyMismatch is returned when the message and its record have different keys.
-	ErrKeyMismatch = errors.New("dht: record is for another key")
+	ErrKeyMismatch = errors.New("record is for another key")
 	// ErrInvalidRecord is returned when a record fails validation.
-	ErrInvalidRecord = errors.New("dht: invalid record")
+	ErrInvalidRecord = errors.New("invalid record")
 	// ErrNoProvider is returned for an ADD_PROVIDER that does not name its sender with
 	// at least one usable address.
-	ErrNoProvider = errors.New("dht: no usable provider entry of the sender")
+	ErrNoProvider = errors.New("no usable provider entry of the sender")
 	// ErrUnknownType is returned for an unknown message type.
-	ErrUnknownType = errors.New("dht: unknown message type")
+	ErrUnknownType = errors.New("unknown message type")
 )
 
 // MaxProvidersPerReply bounds the providers in one answer. Together with 20 closer
@@ -214,7 +214,7 @@ func (h *Handler) putValue(now time.Time, req Request, resp *wire.Message) error
 		return ErrKeyMismatch
 	case len(msg.Record.Value) > h.cfg.MaxValueSize:
 		h.cfg.Over(records.QuotaValueBytes)
-		return fmt.Errorf("dht: put value: %w", records.ErrTooLarge)
+		return fmt.Errorf("put value: %w", records.ErrTooLarge)
 	}
 	if err := h.cfg.Validate(msg.Key, msg.Record.Value); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidRecord, err)

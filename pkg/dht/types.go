@@ -13,16 +13,16 @@ import (
 
 var (
 	// ErrBusy is returned by Start when MaxQueries queries run.
-	ErrBusy = errors.New("dht: too many queries")
+	ErrBusy = errors.New("too many queries")
 	// ErrNotServer is what a driver passes to Failed when the peer does not serve the
 	// protocol. Such a client leaves the table for good.
-	ErrNotServer = errors.New("dht: peer does not serve the protocol")
+	ErrNotServer = errors.New("peer does not serve the protocol")
 	// ErrLimited is what a driver passes to Failed when the peer refuses an announcement
 	// because of its rate limit.
-	ErrLimited = errors.New("dht: peer limits how many announcements it takes")
+	ErrLimited = errors.New("peer limits how many announcements it takes")
 	// ErrRefused is what a driver passes to Failed when the peer ended the stream instead
 	// of answering. It may accept the key in a request of another type.
-	ErrRefused = errors.New("dht: peer refused the request")
+	ErrRefused = errors.New("peer refused the request")
 )
 
 // QueryID names a query. IDs are never reused.

@@ -75,7 +75,7 @@ func (c *Client) RequestParts(ctx context.Context, to peer.ID, req *wire.Message
 	s := Stats{Type: req.Type, Peer: to, Key: req.Key}
 	reply, err := c.request(ctx, to, req, more, &s)
 	if err != nil {
-		err = fmt.Errorf("rpc: %v to %v: %w", req.Type, to, err)
+		err = fmt.Errorf("%v to %v: %w", req.Type, to, err)
 	}
 	s.Outcome, s.Reason = classify(err)
 	s.At = time.Now()

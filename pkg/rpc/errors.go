@@ -17,25 +17,25 @@ import (
 
 var (
 	// ErrClosed is returned after Close.
-	ErrClosed = errors.New("rpc: closed")
+	ErrClosed = errors.New("RPC client closed")
 	// ErrReplyType is returned when the type of the reply differs from the request.
-	ErrReplyType = errors.New("rpc: reply of another type")
+	ErrReplyType = errors.New("reply of another type")
 	// ErrTimeout is returned when the peer did not read the request or answer in time.
-	ErrTimeout = errors.New("rpc: timed out")
+	ErrTimeout = errors.New("timed out")
 	// ErrUnreachable is returned when no stream to the peer could be opened. If the dial
 	// failed, it wraps a DialError.
-	ErrUnreachable = errors.New("rpc: peer unreachable")
+	ErrUnreachable = errors.New("peer unreachable")
 	// ErrUnsupported is returned when the peer does not support the protocol.
-	ErrUnsupported = errors.New("rpc: protocol not supported by peer")
+	ErrUnsupported = errors.New("protocol not supported by peer")
 	// ErrNoReply is returned when the peer ended the stream instead of answering, which
 	// rejects the request.
-	ErrNoReply = errors.New("rpc: stream ended without a reply")
+	ErrNoReply = errors.New("stream ended without a reply")
 	// ErrConnLost is returned when the connection ended during the request: the peer left, or
 	// it closed one of two connections that both sides had opened simultaneously.
-	ErrConnLost = errors.New("rpc: connection lost")
+	ErrConnLost = errors.New("connection lost")
 	// ErrLimited is returned by Notify when a peer that answers such messages resets one
 	// instead: it limits how many it accepts, as py-libp2p 0.8.1 does (10 in 10 s).
-	ErrLimited = errors.New("rpc: peer takes no more for now")
+	ErrLimited = errors.New("peer takes no more for now")
 )
 
 // errUnread is returned when a peer sends more answers than it received requests.

@@ -27,10 +27,10 @@ const reserveAbove = 8 << 10
 // errUnknownType and errRate are refusals of this package. Each ends the stream and is
 // reported to the observer.
 var (
-	errUnknownType = errors.New("rpc: unknown message type")
-	errRate        = errors.New("rpc: too many requests")
-	errRefused     = errors.New("rpc: refused")
-	errMemory      = errors.New("rpc: no memory left for the stream")
+	errUnknownType = errors.New("unknown message type")
+	errRate        = errors.New("too many requests")
+	errRefused     = errors.New("refused")
+	errMemory      = errors.New("no memory left for the stream")
 )
 
 // inStream is one inbound stream. Its goroutine owns it.
@@ -244,7 +244,7 @@ func (d *deadline) arm(now time.Time, after time.Duration) error {
 	}
 	d.until = now.Add(after)
 	if err := d.set(d.until); err != nil {
-		return fmt.Errorf("rpc: set deadline: %w", err)
+		return fmt.Errorf("set deadline: %w", err)
 	}
 	return nil
 }

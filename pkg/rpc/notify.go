@@ -38,11 +38,11 @@ const (
 
 // errResetAtEnd is returned by pipeline when a peer had time to answer or reject a message,
 // but reset the stream only when our side ended.
-var errResetAtEnd = errors.New("rpc: peer reset the stream at its end")
+var errResetAtEnd = errors.New("peer reset the stream at its end")
 
 // errEndedEarly is returned by writeAll when the peer ended the stream before our side did.
 // drain returns the cause.
-var errEndedEarly = errors.New("rpc: peer ended the stream early")
+var errEndedEarly = errors.New("peer ended the stream early")
 
 // Notify sends messages that have no reply (ADD_PROVIDER). It returns how many of them the
 // peer has accepted, as far as this can be known, and in err why the others failed.
@@ -84,7 +84,7 @@ func (c *Client) Notify(ctx context.Context, to peer.ID, reqs ...*wire.Message) 
 	}
 	c.observeNotify(start, to, reqs, sent, err)
 	if err != nil {
-		return sent, fmt.Errorf("rpc: notify %v: %w", to, err)
+		return sent, fmt.Errorf("notify %v: %w", to, err)
 	}
 	return sent, nil
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // ErrStillServing is returned by Server.Close if a handler did not return in time.
-var ErrStillServing = errors.New("rpc: handlers still at work")
+var ErrStillServing = errors.New("handlers still at work")
 
 // Inbound describes the origin of a request.
 type Inbound struct {
@@ -141,7 +141,7 @@ func (s *Server) Close() error {
 	case <-done:
 		return nil
 	case <-t.C:
-		return fmt.Errorf("rpc: close server: %w after %v", ErrStillServing, s.cfg.CloseTimeout)
+		return fmt.Errorf("close server: %w after %v", ErrStillServing, s.cfg.CloseTimeout)
 	}
 }
 

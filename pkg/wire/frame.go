@@ -39,7 +39,7 @@ func ReadFrame(r ByteReader, buf []byte, limit int) ([]byte, error) {
 		n, err := io.ReadFull(r, buf[have:cap(buf)][:min(size-have, cap(buf)-have)])
 		buf = buf[:have+n]
 		if err != nil {
-			return nil, fmt.Errorf("wire: read frame: %w", noEOF(err))
+			return nil, fmt.Errorf("read frame: %w", noEOF(err))
 		}
 	}
 	return buf, nil
@@ -203,7 +203,7 @@ func (f *FrameReader) makeRoom() error {
 func (f *FrameReader) resize(size int) error {
 	if f.reserve != nil {
 		if err := f.reserve(size - len(f.buf)); err != nil {
-			return fmt.Errorf("wire: read frame: %w", err)
+			return fmt.Errorf("read frame: %w", err)
 		}
 	}
 	buf := make([]byte, size)
@@ -231,7 +231,7 @@ func wrapRead(err error) error {
 	if IsEnd(err) {
 		return err
 	}
-	return fmt.Errorf("wire: read frame: %w", err)
+	return fmt.Errorf("read frame: %w", err)
 }
 
 func noEOF(err error) error {

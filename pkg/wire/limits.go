@@ -38,11 +38,11 @@ const (
 var (
 	// ErrMalformed is returned when the bytes are not a message: broken protobuf, a
 	// group, or a known field of the wrong wire type.
-	ErrMalformed = errors.New("wire: malformed message")
+	ErrMalformed = errors.New("malformed message")
 	// ErrEmptyFrame is returned for a message of zero bytes. Old versions of py-libp2p
 	// send one as a ping; it would decode as a PUT_VALUE without a key.
-	ErrEmptyFrame = errors.New("wire: empty frame")
+	ErrEmptyFrame = errors.New("empty frame")
 	// ErrFrameTooLarge is returned when a length prefix exceeds the limit or does not
 	// fit in 64 bits.
-	ErrFrameTooLarge = errors.New("wire: frame too large")
+	ErrFrameTooLarge = errors.New("frame too large")
 )
