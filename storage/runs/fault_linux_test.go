@@ -2,7 +2,6 @@ package runs
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -51,17 +50,6 @@ func (w *swapper) swap(t *testing.T, path, device string) (undo func()) {
 		require.NoError(t, syscall.Dup3(kept, fd, 0))
 		require.NoError(t, syscall.Close(kept))
 	}
-}
-
-func (s *Store) addAt(now time.Time, i int, durable bool) error {
-	p := records.Provider{ID: "peer", Addrs: [][]byte{{1}}, Expires: now.Add(time.Hour)}
-	return s.AddProvider(now, []byte(fmt.Sprint("key", i)), p, durable)
-}
-
-func (s *Store) hasAt(t *testing.T, now time.Time, i int) bool {
-	list, err := s.Providers(nil, now, []byte(fmt.Sprint("key", i)), 10)
-	require.NoError(t, err)
-	return len(list) > 0
 }
 
 // TestFsyncFails checks that after a failed fsync nothing more is acknowledged, stored

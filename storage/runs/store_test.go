@@ -52,6 +52,19 @@ func open(t testing.TB, dir string, o Options) *Store {
 	return s
 }
 
+// addAt adds record i, which expires an hour after now.
+func (s *Store) addAt(now time.Time, i int, durable bool) error {
+	p := records.Provider{ID: "peer", Addrs: [][]byte{{1}}, Expires: now.Add(time.Hour)}
+	return s.AddProvider(now, []byte(fmt.Sprint("key", i)), p, durable)
+}
+
+// hasAt reports whether the store has record i at now.
+func (s *Store) hasAt(t *testing.T, now time.Time, i int) bool {
+	list, err := s.Providers(nil, now, []byte(fmt.Sprint("key", i)), 10)
+	require.NoError(t, err)
+	return len(list) > 0
+}
+
 // checked checks and closes a store.
 func checked(t testing.TB, s *Store) {
 	t.Helper()
