@@ -46,7 +46,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		err = errInterrupted
 	}
 	code := a.exitCode(err)
-	a.tell(cmd, err, code)
+	a.printError(cmd, err, code)
 	return code
 }
 
@@ -95,7 +95,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 		SilenceUsage:  true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
 			a.cmd = cmd
-			a.tellIdle(cmd)
+			a.warnIdleFlags(cmd)
 		},
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -81,7 +81,7 @@ func (c *benchRPCCommand) other(ctx context.Context, addr string) error {
 		return usageError{err}
 	}
 	var results benchResults
-	err = rpcbench.Other(ctx, c.cfg, infos[0], loaded.Config.Network.ProtocolPrefix, c.telling, results.add(c.app))
+	err = rpcbench.Other(ctx, c.cfg, infos[0], loaded.Config.Network.ProtocolPrefix, c.showStep, results.add(c.app))
 	return results.print(c.app, err)
 }
 
@@ -95,12 +95,12 @@ func (c *benchRPCCommand) own(ctx context.Context) error {
 	cfg := c.cfg
 	cfg.Dir = dir
 	var results benchResults
-	err = rpcbench.Own(ctx, cfg, c.telling, results.add(c.app))
+	err = rpcbench.Own(ctx, cfg, c.showStep, results.add(c.app))
 	return results.print(c.app, err)
 }
 
-// telling shows the current step, on a terminal.
-func (c *benchRPCCommand) telling(what string) {
+// showStep shows the current step, on a terminal.
+func (c *benchRPCCommand) showStep(what string) {
 	if isTerminal(c.errs) {
 		fmt.Fprint(c.errs, "\r", ansi.EraseLineRight, what)
 	}

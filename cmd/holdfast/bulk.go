@@ -93,7 +93,7 @@ func (k *bulk) provide(ctx context.Context, b api.Backend) error {
 		case done > 0:
 			k.note("%d of %s are handed over: %s; give the file again to hand over the rest", done, counted(len(k.keys), "key"), k.stay())
 		case ctx.Err() != nil && !k.alone():
-			k.note("the daemon has not said whether it keeps the keys; `holdfast unprovide --file %s` takes them back", k.file)
+			k.note("the daemon did not confirm that it stored the keys; `holdfast unprovide --file %s` unprovides them", k.file)
 		}
 		return err
 	}
@@ -110,7 +110,7 @@ func (k *bulk) stay() string {
 	if k.alone() {
 		return "those that are announced stay at the peers until they expire, the others end with this command"
 	}
-	return fmt.Sprintf("the daemon keeps them and continues to announce them; `holdfast unprovide --file %s` takes them back", k.file)
+	return fmt.Sprintf("the daemon keeps them and continues to announce them; `holdfast unprovide --file %s` unprovides them", k.file)
 }
 
 // handOver sends the keys to the daemon, which has stored them on disk when it answers.
@@ -200,7 +200,7 @@ func (k *bulk) provided(h api.HandedOver, s *api.RepublishStatus) error {
 // unprovide removes the keys from the daemon.
 func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
 	removed := 0
-	err := k.each(ctx, "taken back", func(ctx context.Context, part [][]byte) error {
+	err := k.each(ctx, "unprovided", func(ctx context.Context, part [][]byte) error {
 		r, err := b.UnprovideAll(ctx, part)
 		removed += r.Keys
 		return err
@@ -209,7 +209,7 @@ func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
 	switch {
 	case err != nil:
 		if removed > 0 {
-			k.note("%s taken back; give the file again to take back the rest", areKeys(removed))
+			k.note("%s unprovided; give the file again to unprovide the rest", areKeys(removed))
 		}
 		return err
 	case removed == 0:

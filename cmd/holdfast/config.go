@@ -101,7 +101,7 @@ func (c *configValidateCommand) run(_ *cobra.Command, args []string) error {
 func (a *app) checked(settings ...config.Setting) (*config.Loaded, error) {
 	loaded, err := a.load(settings...)
 	err = errors.Join(err, loaded.WithOrigins(daemon.Check(&loaded.Config)))
-	if fromFlags(loaded, err) {
+	if fromFlags(err) {
 		err = usageError{err}
 	}
 	return loaded, err

@@ -20,19 +20,19 @@ func (a *app) load(settings ...config.Setting) (*config.Loaded, error) {
 	if a.verbose {
 		loaded.Config.Log.Level += ",rpc=debug"
 	}
-	if a.config != "" && errors.Is(err, fs.ErrNotExist) || fromFlags(loaded, err) {
+	if a.config != "" && errors.Is(err, fs.ErrNotExist) || fromFlags(err) {
 		err = usageError{err}
 	}
 	return loaded, err
 }
 
 // fromFlags reports whether a flag caused one of the violations.
-func fromFlags(l *config.Loaded, err error) bool {
+func fromFlags(err error) bool {
 	var found config.Violations
 	if !errors.As(err, &found) {
 		return false
 	}
-	return slices.ContainsFunc(found, func(v config.Violation) bool { return l.Origin(v.Key).Source == "flag" })
+	return slices.ContainsFunc(found, func(v config.Violation) bool { return v.Origin.Source == "flag" })
 }
 
 func (a *app) sources(settings ...config.Setting) config.Sources {

@@ -86,8 +86,8 @@ func idle(cmd *cobra.Command, add ...func(*pflag.FlagSet)) {
 	})
 }
 
-// tellIdle warns about flags that are not for this command.
-func (a *app) tellIdle(cmd *cobra.Command) {
+// warnIdleFlags warns about flags that are not for this command.
+func (a *app) warnIdleFlags(cmd *cobra.Command) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if _, ok := f.Annotations[idleFlag]; ok {
 			fmt.Fprintf(a.errs, "holdfast: --%s is not for `%s`; a later version will refuse it\n", f.Name, cmd.CommandPath())

@@ -82,7 +82,7 @@ func TestHealthWithALongReason(t *testing.T) {
 // health asks the endpoint of the configuration, on loopback if that listens on all
 // interfaces. It asks the admin socket if the endpoint is off, if its port is 0, or if a
 // flag names a daemon.
-func TestWhomHealthAsks(t *testing.T) {
+func TestHealthTarget(t *testing.T) {
 	e := &endpoint{}
 	server := httptest.NewServer(e)
 	defer server.Close()
@@ -123,9 +123,12 @@ func TestWhomHealthAsks(t *testing.T) {
 
 // An endpoint that refuses connections or does not speak HTTP is reported as no daemon.
 func TestHealthOfNoDaemon(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
+	require.NoError(t, closed.Close())
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -136,7 +139,7 @@ func TestHealthOfNoDaemon(t *testing.T) {
 			c.Close()
 		}
 	}()
-	for _, addr := range []string{"127.0.0.1:1", l.Addr().String()} {
+	for _, addr := range []string{closed.Addr().String(), l.Addr().String()} {
 		for _, format := range []string{"", "--json"} {
 			s := shellOf(t, nil)
 			s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + addr}

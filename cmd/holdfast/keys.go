@@ -70,9 +70,9 @@ func storedAt(s *api.Stored) string {
 	return "kept here, not published yet: no peer answered; the node tries again"
 }
 
-// tookNobody returns the error of a short-lived node whose record no peer stored, because
+// notStored returns the error of a short-lived node whose record no peer stored, because
 // the record is lost when the node ends.
-func (a *app) tookNobody(what, text string, res api.Stored) error {
+func (a *app) notStored(what, text string, res api.Stored) error {
 	if a.alone() && res.StoredAt == 0 {
 		return fmt.Errorf("no peer took the %s of key %s (sent to %d)", what, text, res.Sent)
 	}

@@ -126,8 +126,8 @@ type failure struct {
 	Reason string `json:"reason"` // "usage", "interrupted", "failed", or a code of the admin API: "not_found"
 }
 
-// tell prints an error to stderr.
-func (a *app) tell(cmd *cobra.Command, err error, code int) {
+// printError prints an error to stderr.
+func (a *app) printError(cmd *cobra.Command, err error, code int) {
 	text := message(err)
 	if a.json {
 		_ = json.NewEncoder(a.errs).Encode(failure{Error: text, Code: code, Reason: reason(err, code)}) // it fails only if the reader is gone

@@ -236,7 +236,7 @@ func TestInterrupted(t *testing.T) {
 		require.Equal(t, exitInterrupted, code, "%s: %s", args, errs.String())
 		require.Contains(t, errs.String(), "holdfast: interrupted\n")
 		if args == "provide --file keys" {
-			require.Contains(t, errs.String(), "holdfast: the daemon has not said whether it keeps the keys; `holdfast unprovide --file keys` takes them back\n")
+			require.Contains(t, errs.String(), "holdfast: the daemon did not confirm that it stored the keys; `holdfast unprovide --file keys` unprovides them\n")
 		}
 		cancel()
 	}

@@ -81,7 +81,7 @@ func TestGetOutput(t *testing.T) {
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, `"value":"AGJpbmFyef8K"`)
 	for file, says := range map[string]string{
-		"dir": "is a directory", "none/f": "no such file or directory", "dangling": "no such file or directory", "there/f": "not a directory", "/dev/full": "no space left on device",
+		"dir": "is a directory", "none/f": "no such file or directory", "dangling": "no such file or directory", "there/f": "not a directory",
 	} {
 		code, stdout, stderr := s.run("get k", "--output", file)
 		require.Equal(t, exitFailed, code, file)
@@ -236,8 +236,8 @@ func TestFileInParts(t *testing.T) {
 		require.Equal(t, parts, b.questions())
 	}
 	for command, says := range map[string]string{
-		"provide":   "holdfast: 8192 of 8193 keys are handed over: the daemon keeps them and continues to announce them; `holdfast unprovide --file -` takes them back; give the file again to hand over the rest\nholdfast: full\n",
-		"unprovide": "holdfast: 8192 keys are taken back; give the file again to take back the rest\nholdfast: full\n",
+		"provide":   "holdfast: 8192 of 8193 keys are handed over: the daemon keeps them and continues to announce them; `holdfast unprovide --file -` unprovides them; give the file again to hand over the rest\nholdfast: full\n",
+		"unprovide": "holdfast: 8192 keys are unprovided; give the file again to unprovide the rest\nholdfast: full\n",
 	} {
 		s := shellWith(t, &filling{scripted: content()})
 		s.stdin = manyKeys(api.MaxKeys + 1)

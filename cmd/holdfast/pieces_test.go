@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/pflag"
@@ -17,7 +16,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
-	"github.com/holdfast-dht/holdfast/internal/columns"
 )
 
 // wordsOf draws a command line of words that --bootstrap takes as values or not.
@@ -94,22 +92,6 @@ func TestWantsJSON(t *testing.T) {
 		f.Bool("count", false, "")
 		require.NoError(t, f.Parse(args))
 		require.Equal(t, want, wantsJSON(args))
-	})
-}
-
-// Printable replaces each unprintable character and changes no other.
-func TestCleanLeavesWhatIsPrintable(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.String().Draw(t, "text")
-		was, is := []rune(text), []rune(columns.Printable(text))
-		require.Len(t, is, len(was))
-		for i := range was {
-			require.True(t, unicode.IsPrint(is[i]))
-			if unicode.IsPrint(was[i]) {
-				require.Equal(t, was[i], is[i])
-			}
-		}
-		require.Equal(t, string(is), columns.Printable(string(is)))
 	})
 }
 
@@ -398,12 +380,15 @@ func TestUsageRow(t *testing.T) {
 	require.Contains(t, row(api.PeerUsage{PeerID: "p", RecordsHeld: -1}), " - never -")
 }
 
-// The estimated size of the network is a whole number of peers, or unknown.
+// status and top print the same estimate of the network size: a whole number of peers, or
+// unknown.
 func TestNetworkSize(t *testing.T) {
-	for size, want := range map[float64]string{0: "unknown", 0.6: "about 1 peer", 1: "about 1 peer", 1.5: "about 2 peers", 9812.4: "about 9812 peers", 1e15: "about 1000000000000000 peers"} {
+	for size, want := range map[float64]string{0: "unknown", 0.6: "about 1 peer", 1: "about 1 peer", 1.5: "about 2 peers", 9812.6: "about 9,813 peers", 1e15: "about 1,000,000,000,000,000 peers"} {
 		var out bytes.Buffer
-		require.NoError(t, (&statusCommand{app: &app{out: &out}}).print(&api.Status{NetworkSize: size}))
+		s := api.Status{NetworkSize: size}
+		require.NoError(t, (&statusCommand{app: &app{out: &out}}).print(&s))
 		require.Regexp(t, `(?m)^Network size: +`+want+`$`, out.String())
+		require.Contains(t, topText(&api.Overview{Status: s}, nil, 100), ", network "+want+"\n")
 	}
 }
 

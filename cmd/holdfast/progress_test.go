@@ -161,27 +161,27 @@ func TestProgressOfTheDatabase(t *testing.T) {
 	c := config.Default()
 	for _, test := range []struct {
 		name string
-		work func(dir string, tell func(daemon.StoreProgress)) error
+		work func(dir string, report func(daemon.StoreProgress)) error
 		want []string
 	}{
-		{"check", func(dir string, tell func(daemon.StoreProgress)) error {
-			_, err := daemon.CheckStore(dir, &c, false, tell)
+		{"check", func(dir string, report func(daemon.StoreProgress)) error {
+			_, err := daemon.CheckStore(dir, &c, false, report)
 			return err
 		}, append(ofPages,
 			`checking holdfast\.db with bbolt, which does not report progress, [0-9]+s so far`,
 			`checking published keys 1 of 1 \(100 %\), [0-9.]+ a second`,
 			`checking provider records 0 of [0-9,]+ \(0 %\)`,
 			`counting provider records [0-9,]+ of [0-9,]+ \(100 %\), [0-9,]+ a second`)},
-		{"compact", func(dir string, tell func(daemon.StoreProgress)) error {
-			_, _, err := daemon.CompactStore(dir, tell)
+		{"compact", func(dir string, report func(daemon.StoreProgress)) error {
+			_, _, err := daemon.CompactStore(dir, report)
 			return err
 		}, append(ofPages, all("compacting providers-log.db"), `syncing providers-log\.db to disk, [0-9]+s so far`)},
-		{"repair", func(dir string, tell func(daemon.StoreProgress)) error {
+		{"repair", func(dir string, report func(daemon.StoreProgress)) error {
 			path := filepath.Join(dir, "holdfast.db")
 			if err := os.Truncate(path, 2*int64(os.Getpagesize())); err != nil {
 				return err
 			}
-			_, err := daemon.CheckStore(dir, &c, true, tell)
+			_, err := daemon.CheckStore(dir, &c, true, report)
 			return err
 		}, []string{
 			`repairing .*published keys ` + amount + " of " + amount + ` \(100 %\), ` + amount + " a second", // a terminal leaves out some of the name
@@ -197,7 +197,7 @@ func TestProgressOfTheDatabase(t *testing.T) {
 }
 
 // requireProgress fails unless the progress of work on a database has the lines want.
-func requireProgress(t *testing.T, terminal bool, work func(dir string, tell func(daemon.StoreProgress)) error, want []string) {
+func requireProgress(t *testing.T, terminal bool, work func(dir string, report func(daemon.StoreProgress)) error, want []string) {
 	every, begin, end := progressLog, `(?m)^`, `$`
 	if terminal {
 		every, begin, end = progressTerminal, `\r`, `\x1b\[K`

@@ -46,7 +46,7 @@ func (c *provideCommand) provide(ctx context.Context, b api.Backend, text string
 	if err != nil {
 		return err
 	}
-	if err := c.tookNobody("announcement", text, res); err != nil {
+	if err := c.notStored("announcement", text, res); err != nil {
 		return err
 	}
 	if c.json {

@@ -80,7 +80,7 @@ func (c *putCommand) put(ctx context.Context, b api.Backend, text string, key, v
 	if err != nil {
 		return err
 	}
-	if err := c.tookNobody("value", text, res); err != nil {
+	if err := c.notStored("value", text, res); err != nil {
 		return err
 	}
 	if c.json {

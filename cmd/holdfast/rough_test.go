@@ -265,8 +265,8 @@ func requireJSONLines(t *testing.T, text string) (objects []map[string]any) {
 func TestSocketThatIsNone(t *testing.T) {
 	s := shellWith(t, nil)
 	for _, c := range []struct{ at, says string }{
-		{"keys", "connection refused"},
-		{".", "connection refused"},
+		{"keys", ""}, // the system chooses the reason: see TestReasonOfNoSocket
+		{".", ""},
 		{"none/s", "no such file or directory"},
 		{"keys/s", "not a directory"},
 		{filepath.Join(strings.Repeat("long/", 30), "s"), "no such file or directory"},

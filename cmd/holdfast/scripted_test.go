@@ -18,6 +18,12 @@ import (
 	"github.com/holdfast-dht/holdfast/internal/api"
 )
 
+// Peers of the tests, with the IDs of an Ed25519 and of an RSA key.
+const (
+	somePeer    = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
+	anotherPeer = "QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6LDXZCtioEB"
+)
+
 // scripted is a node that returns the answers of a test and records the requests. With
 // err set, it answers every request with err, after the items of a list.
 type scripted struct {

@@ -188,6 +188,20 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
+// An invalid variable is not a usage error, even if a flag sets the same key.
+func TestBrokenEnvironmentUnderAFlag(t *testing.T) {
+	s := shellOf(t, nil)
+	s.environ = []string{"HOLDFAST_VALUES__RAW_KEYS=perhaps"}
+	for _, line := range []string{"get k --raw-keys", "get k --raw-keys --bootstrap " + someAddr} {
+		code, stdout, stderr := s.run(line)
+		require.Equal(t, exitFailed, code, "%s: %s", line, stderr)
+		require.Contains(t, stderr, "(from env HOLDFAST_VALUES__RAW_KEYS)", line)
+		require.Empty(t, stdout, line)
+	}
+	code, _, stderr := s.run("get k --protocol-prefix wrong --bootstrap " + someAddr)
+	require.Equal(t, exitUsage, code, stderr)
+}
+
 // For a mistake in the environment, the error names the variable.
 func TestBrokenEnvironment(t *testing.T) {
 	s := shellOf(t, nil)

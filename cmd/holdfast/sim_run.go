@@ -185,7 +185,7 @@ func (s *simRunCommand) play(ctx context.Context, w *sim.World, nodes int) (err 
 	if err != nil {
 		return err
 	}
-	s.tellCost(w, nodes, time.Since(begun).Seconds())
+	s.printCost(w, nodes, time.Since(begun).Seconds())
 	return w.FinishTrace()
 }
 
@@ -194,9 +194,9 @@ func (a *app) simulated(end time.Duration) *progress {
 	return newProgress(a.errs, isTerminal(a.errs), "simulated", int64(end), func(n int64) string { return span(time.Duration(n)) })
 }
 
-// tellCost prints the cost of a simulation that took spent seconds. These figures depend
+// printCost prints the cost of a simulation that took spent seconds. These figures depend
 // on the machine, so they are not part of the report.
-func (s *simRunCommand) tellCost(w *sim.World, nodes int, spent float64) {
+func (s *simRunCommand) printCost(w *sim.World, nodes int, spent float64) {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

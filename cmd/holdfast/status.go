@@ -44,14 +44,6 @@ func (c *statusCommand) run(ctx context.Context, b api.Backend, _ []string) erro
 }
 
 func (c *statusCommand) print(s *api.Status) error {
-	role := "asking only"
-	if s.Serving {
-		role = "serving"
-	}
-	size := "unknown"
-	if s.NetworkSize > 0 {
-		size = "about " + counted(int64(math.Round(s.NetworkSize)), "peer")
-	}
 	starts := "-"
 	if s.Starts > 0 {
 		starts = fmt.Sprintf("%d, %d of them unclean", s.Starts, s.UncleanStarts)
@@ -63,11 +55,11 @@ func (c *statusCommand) print(s *api.Status) error {
 		{"Version", s.Version, false},
 		{"Uptime", span(time.Duration(s.UptimeSeconds * float64(time.Second))), false},
 		{"Starts", starts, s.UncleanStarts > 0},
-		{"Mode", fmt.Sprintf("%s (%s, reachability %s)", s.Mode, role, s.Reachability), false},
+		{"Mode", fmt.Sprintf("%s (%s, reachability %s)", s.Mode, roleText(s), s.Reachability), false},
 		{"Table", fmt.Sprintf("%s, %d verified, %d restored at start",
 			counted(s.TablePeers, "peer"), s.VerifiedPeers, s.RestoredPeers), s.VerifiedPeers == 0},
 		{"Connections", number(int64(s.ConnectedPeers)), false},
-		{"Network size", size, false},
+		{"Network size", networkSizeText(s), false},
 		{"Records held", fmt.Sprintf("%s, %s", counted(s.ProviderRecords, "provider record"), counted(s.ValueRecords, "value")), false},
 		{"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys), s.OverdueKeys > 0},
 		{"Refused by quotas", refusedText(s.Refused), len(s.Refused) > 0},
@@ -95,6 +87,23 @@ func stateText(s *api.Status) string {
 		return s.State
 	}
 	return fmt.Sprintf("ISOLATED since %s (%s): no peer answers", s.IsolatedSince.Local().Format(time.DateTime), ago(s.IsolatedSince))
+}
+
+// roleText returns whether the node serves other peers or only sends requests.
+func roleText(s *api.Status) string {
+	if s.Serving {
+		return "serving"
+	}
+	return "client"
+}
+
+// networkSizeText returns the estimated number of peers in the network, rounded.
+func networkSizeText(s *api.Status) string {
+	if s.NetworkSize <= 0 {
+		return "unknown"
+	}
+	n := int64(math.Round(s.NetworkSize))
+	return fmt.Sprintf("about %s %s", humanize.Comma(n), english.PluralWord(int(n), "peer", ""))
 }
 
 func databaseText(s *api.Status) string {

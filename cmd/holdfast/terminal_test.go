@@ -45,11 +45,6 @@ func addresses() (addrs []string) {
 	return addrs
 }
 
-const (
-	somePeer    = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
-	anotherPeer = "QmPZ9gcCEpqKTo6aq61g2nXGUhM4iCL3ewB6LDXZCtioEB"
-)
-
 func (crowded) Status(context.Context) (api.Status, error) {
 	return api.Status{
 		State: "stopping", PeerID: somePeer, Mode: "auto", Reachability: "unknown", Starts: 9, UncleanStarts: 1, TablePeers: 1,

@@ -73,7 +73,7 @@ func TestIsolationStandsOut(t *testing.T) {
 	require.Regexp(t, `(?m)^State: +ISOLATED since \S+ \S+ \(1m30s ago\): no peer answers$`, out.String())
 }
 
-func TestTopOfANodeStartedAnew(t *testing.T) {
+func TestTopAfterRestart(t *testing.T) {
 	before, now := twoOverviews()
 	text := topText(before, now, 100) // counters fell, the clock went back
 	require.Regexp(t, `FIND_NODE +- +1,000 +- +50`, text)

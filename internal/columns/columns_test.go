@@ -188,3 +188,19 @@ func TestPaint(t *testing.T) {
 func TestPrintable(t *testing.T) {
 	require.Equal(t, "a?[31mb c?", Printable("a\x1b[31mb c\n"))
 }
+
+// Printable replaces each unprintable character and changes no other.
+func TestPrintableReplacesOnlyUnprintable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		before, after := []rune(text), []rune(Printable(text))
+		require.Len(t, after, len(before))
+		for i := range before {
+			require.True(t, unicode.IsPrint(after[i]))
+			if unicode.IsPrint(before[i]) {
+				require.Equal(t, before[i], after[i])
+			}
+		}
+		require.Equal(t, string(after), Printable(string(after)))
+	})
+}

@@ -82,7 +82,7 @@ func (d *Daemon) tellStatus(ctx context.Context) {
 // doing returns the state of the node in a line.
 func (d *Daemon) doing() string {
 	s := d.node.Status()
-	role := "asking only"
+	role := "client"
 	if s.Serving {
 		role = "serving"
 	}
