@@ -87,7 +87,7 @@ type Quotas struct {
 	AddressesPerProvider int `toml:"addresses_per_provider" unit:"addresses" doc:"How many addresses of a provider are kept; at most 16. Of a longer list, the first ones are kept and the rest is dropped."`
 
 	Values             int  `toml:"values" unit:"values" doc:"How many values other peers may store here. At the limit, new ones are refused; stored values can still be republished and replaced."`
-	ValuesSize         Size `toml:"values_size" doc:"Total size of those values. 0: three quarters of the space that storage.max_bytes leaves for values."`
+	ValuesSize         Size `toml:"values_size" doc:"Total size of the values that other peers may store here. 0: three quarters of the space that storage.max_bytes leaves for values."`
 	ValuesPerPeer      int  `toml:"values_per_peer" unit:"values" doc:"How many values one peer may store here."`
 	ValuesSizePerPeer  Size `toml:"values_size_per_peer" doc:"Total size of the values that one peer may store here. 0: an eighth of the space for values."`
 	ValuesPerGroup     int  `toml:"values_per_group" unit:"values" doc:"How many values the peers of one IP group may store here. A group is an IPv4 /16 or an autonomous system of IPv6. Private addresses are in no group."`

@@ -37,15 +37,35 @@ func table() string {
 		if k.Env() == "" {
 			env = ""
 		}
-		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, firstSentence(k.Doc), takes(k), defaultText(k, &c), reloads)
+		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", k.Path(), env, summary(k.Doc), takes(k), defaultText(k, &c), reloads)
 		b.WriteString(strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(row) + "\n")
 	}
 	return b.String()
 }
 
-func firstSentence(doc string) string {
-	first, _, _ := strings.Cut(strings.Join(strings.Fields(doc), " "), ". ")
-	return strings.TrimSuffix(first, ".")
+// summary returns the first sentence of a text, and the sentence that says what 0 or an
+// empty value means.
+func summary(doc string) string {
+	sentences := strings.Split(strings.TrimSuffix(doc, "."), ". ")
+	kept := sentences[:1]
+	for _, s := range sentences[1:] {
+		if strings.HasPrefix(s, "0: ") || strings.HasPrefix(s, "0s: ") || strings.HasPrefix(s, "Empty: ") {
+			kept = append(kept, s)
+		}
+	}
+	return strings.Join(kept, ". ")
+}
+
+// The table says what a default of 0, 0s or "" means.
+func TestEmptyDefaultsAreExplained(t *testing.T) {
+	c := Default()
+	for _, k := range Keys() {
+		if text := k.Value(&c); text == `"0"` || text == `"0s"` || text == `""` {
+			require.Contains(t, summary(k.Doc), ". ", k.Path())
+		}
+	}
+	require.Equal(t, "Memory. 0s: all", summary("Memory. An aside. 0s: all. The end."))
+	require.Equal(t, "Memory", summary("Memory. 10 others."))
 }
 
 // defaultText returns the default of a key. Lists have the form that environment
