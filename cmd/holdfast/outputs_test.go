@@ -3,31 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/disktest"
 )
-
-// fullDisk is a writer that has room for some bytes and then fails.
-type fullDisk struct{ room int }
-
-var errFullDisk = errors.New("no space left on device")
-
-func (d *fullDisk) Write(p []byte) (int, error) {
-	n := min(d.room, len(p))
-	d.room -= n
-	if n < len(p) {
-		return n, errFullDisk
-	}
-	return n, nil
-}
 
 // A command whose result cannot be written fails: a script must not take a truncated
 // result for a whole one.
@@ -44,12 +31,12 @@ func TestResultsOnAFullDisk(t *testing.T) {
 	}
 	for _, line := range lines {
 		for _, format := range []string{"", " --json"} {
-			for _, room := range []int{0, 1} {
+			for _, space := range []int{0, 1} {
 				var errs bytes.Buffer
-				a := &app{in: strings.NewReader(""), out: &fullDisk{room}, errs: &errs, getenv: func(name string) string { return s.env[name] }}
+				a := &app{in: strings.NewReader(""), out: &disktest.Full{Space: space}, errs: &errs, getenv: func(name string) string { return s.env[name] }}
 				code := a.run(t.Context(), strings.Fields(line+format))
 				require.Equal(t, exitFailed, code, "%s: %s", line+format, errs.String())
-				require.Contains(t, errs.String(), errFullDisk.Error(), line+format)
+				require.Contains(t, errs.String(), syscall.ENOSPC.Error(), line+format)
 				require.NoError(t, os.RemoveAll("saved"))
 			}
 		}

@@ -55,6 +55,7 @@ var floors = map[string]floor{
 	"internal/join": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup"}}, // the table and the lookup of the node
 
 	"internal/columns":  {},
+	"internal/disktest": {},
 	"internal/dnstest":  {},
 	"internal/httphost": {},
 	"internal/floors":   {},

@@ -2,7 +2,6 @@ package join
 
 import (
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/holdfast-dht/holdfast/internal/disktest"
 )
 
 // requireTables fails if a table holds its own node, a peer in the wrong bucket or twice,
@@ -230,30 +231,8 @@ func TestEveryKindOfStepIsPrinted(t *testing.T) {
 	}
 }
 
-var errFull = errors.New("disk full")
-
-// fullDisk is a writer with space for a number of writes.
-type fullDisk struct{ room int }
-
-func (f *fullDisk) Write(p []byte) (int, error) {
-	if f.room--; f.room < 0 {
-		return 0, errFull
-	}
-	return len(p), nil
-}
-
-func TestPrintSaysThatTheDiskIsFull(t *testing.T) {
+// Wherever the disk fills up, printing returns the error.
+func TestPrintOnAFullDisk(t *testing.T) {
 	story, alive := Story(), AllAlive(1)
-	for _, print := range []func(*fullDisk) error{
-		func(f *fullDisk) error { return story.Print(f) },
-		func(f *fullDisk) error { return alive.Print(f) },
-	} {
-		f := &fullDisk{room: 1000}
-		require.NoError(t, print(f))
-		lines := 1000 - f.room
-		for room := range lines {
-			require.ErrorIs(t, print(&fullDisk{room: room}), errFull)
-		}
-		require.NoError(t, print(&fullDisk{room: lines}))
-	}
+	disktest.RequireError(t, story.Print, alive.Print)
 }

@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/internal/disktest"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
@@ -163,39 +163,12 @@ func TestOnePhaseHasNoName(t *testing.T) {
 	require.Contains(t, out.String(), "\n\nquiet: 1 h from 0.5 h, 10 servers at its end\n")
 }
 
-// full is a disk with space for a number of bytes.
-type full struct{ room int }
-
-var errFull = errors.New("disk full")
-
-func (f *full) Write(p []byte) (int, error) {
-	if f.room -= len(p); f.room < 0 {
-		return 0, errFull
-	}
-	return len(p), nil
-}
-
 // Wherever the disk fills up, writing returns the error.
-func TestReportsSayThatTheDiskIsFull(t *testing.T) {
+func TestReportsOnAFullDisk(t *testing.T) {
 	r := worldOf(measured(), measured()).Report()
 	r.Violations = []string{"one"}
 	s := &Sweep{Option: "alpha", Values: []string{"1", "2"}, Runs: []Report{*r, *r}}
-	for _, write := range []func(*full) error{
-		func(f *full) error { return r.Print(f) },
-		func(f *full) error { return r.HTML(f) },
-		func(f *full) error { return s.Print(f) },
-		func(f *full) error { return s.HTML(f) },
-		func(f *full) error { return s.SVG(f) },
-	} {
-		enough := &full{room: 1 << 20}
-		require.NoError(t, write(enough))
-		size := 1<<20 - enough.room
-		for room := 0; room < size; room += 1 + size/50 {
-			require.ErrorIs(t, write(&full{room: room}), errFull, "%d of %d bytes", room, size)
-		}
-		require.ErrorIs(t, write(&full{room: size - 1}), errFull)
-		require.NoError(t, write(&full{room: size}))
-	}
+	disktest.RequireError(t, r.Print, r.HTML, s.Print, s.HTML, s.SVG)
 }
 
 func TestNumber(t *testing.T) {

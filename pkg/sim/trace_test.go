@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/holdfast-dht/holdfast/internal/disktest"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
@@ -97,17 +99,17 @@ func TestCompareAndTraceAtOnce(t *testing.T) {
 
 func TestTraceOnAFullDisk(t *testing.T) {
 	w := &World{}
-	w.TraceTo(&full{room: 10})
+	w.TraceTo(&disktest.Full{Space: 10})
 	recorded(w)
-	require.ErrorIs(t, w.FinishTrace(), errFull, "the buffer is written at the end")
+	require.ErrorIs(t, w.FinishTrace(), syscall.ENOSPC, "the buffer is written at the end")
 	w = &World{}
-	w.TraceTo(&full{room: 1 << 16})
+	w.TraceTo(&disktest.Full{Space: 1 << 16})
 	for range 500 {
 		w.calls = calls{}
 		recorded(w)
 	}
-	require.ErrorIs(t, w.trace.err, errFull, "or when it is full")
-	require.ErrorIs(t, w.FinishTrace(), errFull)
+	require.ErrorIs(t, w.trace.err, syscall.ENOSPC, "or when it is full")
+	require.ErrorIs(t, w.FinishTrace(), syscall.ENOSPC)
 }
 
 // The fingerprint is a function of the events, in their order, whether or not they are
