@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -13,12 +15,15 @@ import (
 // answering returns a client of a daemon that gives one fixed answer, as another version
 // might.
 func answering(t *testing.T, answer string) *Client {
+	return serving(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) })
+}
+
+// serving returns a client of a daemon that answers each request as handle does.
+func serving(t *testing.T, handle http.HandlerFunc) *Client {
 	path := filepath.Join(t.TempDir(), "s.sock")
 	l, err := net.Listen("unix", path)
 	require.NoError(t, err)
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(answer))
-	})}
+	s := &http.Server{Handler: handle}
 	go func() { _ = s.Serve(l) }()
 	c := NewClient(path)
 	t.Cleanup(func() {
@@ -106,4 +111,31 @@ func TestMaxChunk(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2*maxChunk+1, n)
 	require.Equal(t, []int{maxChunk, maxChunk, 1}, sizes)
+}
+
+// A line that does not parse ends the command at once, even if the daemon, of another
+// version, keeps the answer open.
+func TestForeignLine(t *testing.T) {
+	c := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte("no JSON\n"))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := c.Traces(ctx, 1, func(Trace) error { return nil })
+	require.ErrorIs(t, err, &Error{Code: CodeInternal})
+	require.ErrorContains(t, err, "unexpected answer")
+}
+
+// A line without its newline is truncated: the answer ended there, or the connection did.
+func TestTruncatedLine(t *testing.T) {
+	err := answering(t, `{"item":`).Traces(t.Context(), 1, func(Trace) error { return nil })
+	require.ErrorContains(t, err, "unexpected answer")
+	err = serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = w.Write([]byte(`{"item":`))
+	}).Traces(t.Context(), 1, func(Trace) error { return nil })
+	require.ErrorIs(t, err, ErrNoDaemon)
+	require.ErrorContains(t, err, "went away")
 }

@@ -129,10 +129,24 @@ func decodeLine(lines *bufio.Scanner, l *line) error {
 		return cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
 	}
 	err := json.Unmarshal(lines.Bytes(), l)
-	if err != nil && !lines.Scan() {
+	if err != nil && !bytes.HasSuffix(lines.Bytes(), newline) {
 		return cmp.Or(lines.Err(), err) // the answer was truncated in this line
 	}
 	return err
+}
+
+var newline = []byte{'\n'}
+
+// splitLines is bufio.ScanLines, except that a line keeps its newline: without one it is
+// truncated.
+func splitLines(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i+1], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
 }
 
 // stream runs an operation and calls item with each item of the answer.
@@ -146,6 +160,7 @@ func (c *Client) stream(ctx context.Context, op string, args request, item func(
 	defer body.Close()
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxLine)
+	lines.Split(splitLines)
 	for {
 		var l line
 		if err := decodeLine(lines, &l); err != nil {
