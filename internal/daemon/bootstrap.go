@@ -61,6 +61,10 @@ func (d *Daemon) reachBootstrap(ctx context.Context) {
 			d.bootstrap.reached = append(d.bootstrap.reached, p.ID)
 		}
 	}
+	if len(failed) == 0 && d.node.Status().Bootstraps.Reached == 0 { // the dials are not over
+		d.log.Info("restored peers answer; bootstrap peers are not needed")
+		return
+	}
 	for _, err := range failed {
 		d.log.Warn("bootstrap peer not reached; the node retries it while the routing table is low", "err", DialFailure(err))
 	}
@@ -70,6 +74,9 @@ func (d *Daemon) reachBootstrap(ctx context.Context) {
 // Bootstrapped waits until the bootstrap peers have been dialled. It returns the peers
 // reached and the errors of the others. The error is ErrUnreachable, with each failure,
 // if there are bootstrap peers and none was reached.
+//
+// After a start from a snapshot the wait also ends when a restored peer answers. Then reached
+// has the bootstrap peers that are connected by then, perhaps none, and failed and err are nil.
 func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []error, err error) {
 	select {
 	case <-d.bootstrap.done:
@@ -84,7 +91,7 @@ func (d *Daemon) Bootstrapped(ctx context.Context) (reached []peer.ID, failed []
 }
 
 // WaitForPeer waits until the node has joined its network (node.Joined). It gives up when
-// the bootstrap peers have been dialled and there has been no peer to ask for joinQuiet.
+// the bootstrap peers have been dialled and for joinQuiet there was no peer left to ask.
 func (d *Daemon) WaitForPeer(ctx context.Context) error { return waitForPeer(ctx, d.node) }
 
 const (
@@ -95,18 +102,18 @@ const (
 	joinLook = 100 * time.Millisecond
 )
 
-// waitForPeer gives up when the first attempt is over and there has been no peer to ask
-// for joinQuiet.
+// waitForPeer gives up when the first attempt is over and for joinQuiet there was no peer left
+// to ask.
 func waitForPeer(ctx context.Context, n *node.Node) error {
 	if _, err := n.Bootstrapped(ctx); err != nil {
 		return fmt.Errorf("dialling the bootstrap peers: %w", err)
 	}
 	for asked := time.Now(); time.Since(asked) < joinQuiet; {
 		err := joinedWithin(ctx, n, joinLook)
-		if err == nil {
-			return nil
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return err // nil, context.Canceled or node.ErrClosed
 		}
-		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nobodyAnswers(n, err)
 		}
 		if isAsking(n) {

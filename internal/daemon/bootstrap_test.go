@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // latency is the one-way latency of the simulated network.
@@ -82,4 +85,53 @@ func TestWaitForPeerGivesUp(t *testing.T) {
 			require.WithinDuration(t, last.Add(joinQuiet), time.Now(), joinLook+latency, silence)
 		})
 	}
+}
+
+// A cancelled caller or a closed node is not reported as a network without peers.
+func TestWaitForPeerIsEnded(t *testing.T) {
+	for want, end := range map[error]func(n *node.Node, cancel func()){
+		context.Canceled: func(_ *node.Node, cancel func()) { cancel() },
+		node.ErrClosed:   func(n *node.Node, _ func()) { _ = n.Close() },
+	} {
+		withTwoHosts(t, func(t *testing.T, h1, _ host.Host) {
+			n := nodeOn(t, h1)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			time.AfterFunc(joinQuiet/2, func() { end(n, cancel) })
+			require.Equal(t, want, waitForPeer(ctx, n))
+		})
+	}
+}
+
+// A daemon whose restored peers answer does not report its bootstrap peers as dialled.
+func TestRestoredPeersReplaceBootstrapPeers(t *testing.T) {
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+		mem := records.NewMem(nil)
+		cfg := node.Config{Store: mem, Keystore: mem, Snapshots: mem}
+		nodeOn(t, h1)
+		first, err := node.New(h2, cfg)
+		require.NoError(t, err)
+		reached, errs := first.Connect(t.Context(), []peer.AddrInfo{infoOf(h1)})
+		require.Empty(t, errs)
+		require.Len(t, reached, 1)
+		require.NoError(t, waitForPeer(t.Context(), first))
+		require.NoError(t, first.Close())
+
+		absent := []string{"/ip4/99.0.0.1/udp/8000/quic-v1/p2p/" + peerA}
+		cfg.Bootstrap, err = ParseBootstrap(absent)
+		require.NoError(t, err)
+		n, err := node.New(h2, cfg)
+		require.NoError(t, err)
+		defer n.Close()
+		var out buffer
+		d := &Daemon{node: n, host: h2, log: slog.New(slog.NewTextHandler(&out, nil)), bootstrap: bootstrapResult{done: make(chan struct{})}}
+		d.config.Network.Bootstrap = absent
+		d.reachBootstrap(t.Context())
+		require.Contains(t, out.String(), "restored peers answer; bootstrap peers are not needed")
+		require.NotContains(t, out.String(), "dialled")
+		reached, failed, err := d.Bootstrapped(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, reached)
+		require.Empty(t, failed)
+	})
 }
