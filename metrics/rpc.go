@@ -19,11 +19,11 @@ const numTypes = wire.NumTypes + 1
 const reasonOther = rpc.ReasonOther
 
 // knownReasons are all values of the label reason. Others are counted as "other".
-var knownReasons = append([]string{
+var knownReasons = slices.Compact(slices.Sorted(slices.Values(append([]string{
 	reasonOther, rpc.ReasonClosed, rpc.ReasonUnreachable, rpc.ReasonUnsupported, rpc.ReasonEnded, rpc.ReasonReplyType,
 	rpc.ReasonTooLarge, rpc.ReasonMalformed, rpc.ReasonEmpty, rpc.ReasonUnknownType, rpc.ReasonRefused,
 	rpc.ReasonStreams, rpc.ReasonIdle, rpc.ReasonMemory, rpc.ReasonRate,
-}, node.RejectReasons()...)
+}, node.RejectReasons()...))))
 
 // inboundReasons are the expected reasons by request type; the last type applies before the
 // request is known. Other reasons appear when they first occur.

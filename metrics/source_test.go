@@ -86,8 +86,13 @@ func TestSharedRead(t *testing.T) {
 	})
 }
 
-// TestReasons checks that every expected reason has a known name.
+// TestReasons checks that every expected reason has a known name, and that each is known once.
 func TestReasons(t *testing.T) {
+	once := make(map[string]bool)
+	for _, r := range knownReasons {
+		require.False(t, once[r], r)
+		once[r] = true
+	}
 	for typ, reasons := range inboundReasons {
 		for _, r := range reasons {
 			require.Contains(t, knownReasons, r, wire.Type(typ))
