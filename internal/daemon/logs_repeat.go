@@ -57,7 +57,7 @@ func (r *repeats) allow(k repeatKind, now time.Time) (ok bool, leftOut int) {
 	return true, leftOut
 }
 
-// makeRoom removes messages whose window is over, or all messages if there are none. The
+// makeRoom removes messages whose window is over. If no window is over, it removes all. The
 // caller holds mu.
 func (r *repeats) makeRoom(now time.Time) {
 	if len(r.seen) >= repeatKinds {

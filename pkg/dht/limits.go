@@ -35,14 +35,15 @@ const (
 	MaxPaced      = 512
 	// PaceTries is how often one announcement is sent to such a peer at most.
 	PaceTries = 3
-	// FailedProbePause is how long lookups do not ask a peer that failed a probe. Others still
+	// FailedProbePause: lookups skip a peer for this long after a failed probe. Others still
 	// name it, and each attempt costs a failed dial. It is not probed either, even if it
 	// connects again; otherwise peers that never answer would take all places.
 	FailedProbePause = time.Minute
 	// MaxPausing limits the peers that wait for the end of their pause, about 100 bytes
 	// each. A peer beyond it is found when it next connects or sends a request.
 	MaxPausing = 1024
-	// FailedProbeMemory is how long such a peer is not probed again because others name it.
+	// FailedProbeMemory: for this long after a failed probe, being named by others does not get
+	// a peer probed again.
 	FailedProbeMemory = 10 * time.Minute
 	// MaxProviderBytes limits the memory of the providers that one query reports, until
 	// its caller has read them: 80,000 providers with four addresses each.

@@ -171,7 +171,7 @@ func (c *Config) validateNamespaces(bad func(format string, args ...any)) {
 	for _, ns := range validated {
 		switch {
 		case slices.Contains(ownNamespaces, ns):
-			bad("namespace %s has the validator of the network", ns)
+			bad("namespace %q: its validator cannot be replaced", ns)
 		case slices.Contains(c.UnvalidatedNamespaces, ns):
 			bad("namespace %q has a validator and is unvalidated", ns)
 		case c.Validators[ns] == nil:

@@ -67,9 +67,9 @@ func (n *Node) provideQuery(key []byte) dht.Query {
 }
 
 // UnprovideKey stops republishing the provider record of a key and removes it from this
-// node's store, also one of Provide without announce. Copies at other peers stay until
-// they expire. It returns ErrNotFound if the key was not provided. After an error of the
-// store it may be called again.
+// node's store. This includes a record stored by Provide without announce. Copies at other
+// peers stay until they expire. It returns ErrNotFound if the key was not provided. After an
+// error of the store it may be called again.
 func (n *Node) UnprovideKey(_ context.Context, key []byte) error {
 	published := n.stopPublishing(records.KindProvider, key)
 	if published != nil && !errors.Is(published, ErrNotFound) {

@@ -79,8 +79,8 @@ var rejectReasons = []struct {
 	{records.ErrClosed, rpc.ReasonClosed},
 }
 
-// RejectReasons returns the reasons for which a node refuses requests, some of package rpc
-// among them.
+// RejectReasons returns the reasons for which a node refuses requests. They include some
+// reasons of package rpc.
 func RejectReasons() []string {
 	out := []string{ReasonStorage}
 	for _, r := range rejectReasons {

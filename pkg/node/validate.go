@@ -111,7 +111,7 @@ func (v *validator) Validate(key string, value []byte) (err error) {
 	defer v.recovered(&err)
 	val, ok := v.of(key)
 	if !ok {
-		return fmt.Errorf("%w: %.64q is in no namespace this network takes (%s)", ErrInvalidKey, key, v.names())
+		return fmt.Errorf("%w: %.64q is in no namespace this network accepts (%s)", ErrInvalidKey, key, v.names())
 	}
 	if val == nil {
 		return nil

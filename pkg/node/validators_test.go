@@ -181,10 +181,10 @@ func TestBetterValueOfAnotherStays(t *testing.T) {
 // A namespace has only one validator.
 func TestValidatorsThatCannotBe(t *testing.T) {
 	for says, cfg := range map[string]node.Config{
-		"has the validator of the network": {Validators: map[string]node.Validator{"ipns": versions{}}},
-		"is unvalidated":                   {Validators: map[string]node.Validator{"v": versions{}}, UnvalidatedNamespaces: []string{"v"}},
-		"has a nil validator":              {Validators: map[string]node.Validator{"v": nil}},
-		"one word without /":               {Validators: map[string]node.Validator{"v/w": versions{}}},
+		`namespace "ipns": its validator cannot be replaced`: {Validators: map[string]node.Validator{"ipns": versions{}}},
+		"is unvalidated":      {Validators: map[string]node.Validator{"v": versions{}}, UnvalidatedNamespaces: []string{"v"}},
+		"has a nil validator": {Validators: map[string]node.Validator{"v": nil}},
+		"one word without /":  {Validators: map[string]node.Validator{"v/w": versions{}}},
 	} {
 		_, err := node.New(newHost(t), cfg)
 		require.ErrorIs(t, err, node.ErrConfig)
