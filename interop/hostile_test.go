@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"maps"
 	"testing"
 	"time"
 
@@ -37,6 +38,14 @@ func (v *village) polite(r *request) *dhtpb.Message {
 // behaviours are the ways in which real or hostile peers break the protocol. Each returns
 // false when it stops reading the stream.
 func (v *village) behaviours() map[string]func(*request) bool {
+	all := v.brokenAnswers()
+	maps.Copy(all, v.falseAnswers())
+	return all
+}
+
+// brokenAnswers are the behaviours of peers that answer at the wrong time, with the wrong
+// bytes or not at all.
+func (v *village) brokenAnswers() map[string]func(*request) bool {
 	return map[string]func(*request) bool{
 		// py-libp2p up to 0.4.0 does this; it crashes go-libp2p-kad-dht.
 		"acks without a record": func(r *request) bool {
@@ -62,6 +71,13 @@ func (v *village) behaviours() map[string]func(*request) bool {
 			m.Type = (m.Type + 1) % 6
 			return reply(r.stream, m)
 		},
+	}
+}
+
+// falseAnswers are the behaviours of peers whose well-formed answers have false content,
+// or too much of it.
+func (v *village) falseAnswers() map[string]func(*request) bool {
+	return map[string]func(*request) bool{
 		"names 1,000 closer peers": func(r *request) bool {
 			m := v.polite(r)
 			first := m.CloserPeers

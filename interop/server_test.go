@@ -85,114 +85,158 @@ func idle(t testing.TB) *rawPeer {
 	return newRawPeer(t, func(r *request) bool { return reply(r.stream, &dhtpb.Message{Type: r.msg.Type, Key: r.msg.Key}) })
 }
 
-// TestGoServerRules checks the wire rules of a Holdfast node, byte by byte, from the side
-// of a go-libp2p-kad-dht peer.
-func TestGoServerRules(t *testing.T) {
-	n := newOurs(t, holdfast.ModeServer)
-	p := idle(t)
+// serverRules is a Holdfast server, a go-libp2p-kad-dht peer that sends it messages, and
+// what those messages contain.
+type serverRules struct {
+	server        *ours
+	p             *rawPeer
+	name          ipnsName
+	first, second []byte // records of the name: the second is newer
+	hash          []byte
+}
+
+func newServerRules(t *testing.T) *serverRules {
 	name := newName(t)
-	first, second := name.record(t, 1), name.record(t, 2)
-	hash := randomCID(t).Hash()
-	add := &dhtpb.Message{Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{wirePeer(p.h)}}
-	put := func(value []byte) *dhtpb.Message {
-		return &dhtpb.Message{
-			Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key),
-			Record: &recpb.Record{Key: []byte(name.key), Value: value},
-		}
+	return &serverRules{
+		server: newOurs(t, holdfast.ModeServer), p: idle(t),
+		name: name, first: name.record(t, 1), second: name.record(t, 2),
+		hash: randomCID(t).Hash(),
 	}
+}
 
-	t.Run("six_on_one_stream", func(t *testing.T) {
-		c := p.open(t, n)
-		c.send(&dhtpb.Message{Type: dhtpb.Message_PING, Key: []byte("echo")})
-		m := c.read()
-		require.Equal(t, dhtpb.Message_PING, m.Type)
-		require.Equal(t, []byte("echo"), m.Key)
+// open opens a stream to the server.
+func (r *serverRules) open(t *testing.T) *client { return r.p.open(t, r.server) }
 
-		c.send(&dhtpb.Message{Type: dhtpb.Message_FIND_NODE, Key: []byte(n.host().ID())})
-		m = c.read()
-		require.Equal(t, dhtpb.Message_FIND_NODE, m.Type)
-		require.NotEmpty(t, m.CloserPeers, "the target itself, also if it is the server")
-		require.Equal(t, []byte(n.host().ID()), m.CloserPeers[0].Id)
-		require.NotEmpty(t, m.CloserPeers[0].Addrs)
+// put is a PUT_VALUE of the name.
+func (r *serverRules) put(value []byte) *dhtpb.Message { return putMessage(r.name.key, value) }
 
-		c.send(put(first))
-		m = c.read()
-		require.Equal(t, dhtpb.Message_PUT_VALUE, m.Type)
-		require.Equal(t, []byte(name.key), m.Key)
-		require.NotNil(t, m.Record, "go-libp2p-kad-dht crashes without it")
-		require.Equal(t, first, m.Record.Value)
+// add is an ADD_PROVIDER of the hash.
+func (r *serverRules) add(providers ...*dhtpb.Message_Peer) *dhtpb.Message {
+	return &dhtpb.Message{Type: dhtpb.Message_ADD_PROVIDER, Key: r.hash, ProviderPeers: providers}
+}
 
-		c.send(&dhtpb.Message{Type: dhtpb.Message_GET_VALUE, Key: []byte(name.key)})
-		m = c.read()
-		require.Equal(t, first, m.Record.GetValue())
-		require.Equal(t, []byte(name.key), m.Record.GetKey())
+// putMessage is a PUT_VALUE.
+func putMessage(key string, value []byte) *dhtpb.Message {
+	return &dhtpb.Message{
+		Type: dhtpb.Message_PUT_VALUE, Key: []byte(key),
+		Record: &recpb.Record{Key: []byte(key), Value: value},
+	}
+}
 
-		// No answer to ADD_PROVIDER: the next frame answers the next request.
-		c.send(add)
-		c.send(&dhtpb.Message{Type: dhtpb.Message_PING})
-		require.Equal(t, dhtpb.Message_PING, c.read().Type)
-
-		require.Eventually(t, func() bool {
-			c.send(&dhtpb.Message{Type: dhtpb.Message_GET_PROVIDERS, Key: hash})
-			m := c.read()
-			return len(m.ProviderPeers) == 1 && string(m.ProviderPeers[0].Id) == string(p.h.ID()) && len(m.ProviderPeers[0].Addrs) > 0
-		}, opTimeout, 10*time.Millisecond)
-	})
+// TestGoServerAnswers checks the answers of a Holdfast node, byte by byte, from the side
+// of a go-libp2p-kad-dht peer.
+func TestGoServerAnswers(t *testing.T) {
+	r := newServerRules(t)
+	t.Run("six_on_one_stream", r.testSixOnOneStream)
 	t.Run("add_provider_of_py", func(t *testing.T) {
-		c := p.open(t, n)
-		c.send(add, field11()...)
+		c := r.open(t)
+		c.send(r.add(wirePeer(r.p.h)), field11()...)
 		m := c.read()
 		require.Equal(t, dhtpb.Message_ADD_PROVIDER, m.Type)
-		require.Equal(t, []byte(hash), m.Key)
+		require.Equal(t, r.hash, m.Key)
 		require.Empty(t, m.ProviderPeers)
 	})
 	t.Run("put_of_py", func(t *testing.T) { // the answer must not contain unknown fields of the request
-		c := p.open(t, n)
-		c.send(put(first), field11()...)
+		c := r.open(t)
+		c.send(r.put(r.first), field11()...)
 		require.NotNil(t, c.read().Record)
 	})
-	t.Run("pipelined", func(t *testing.T) {
-		c := p.open(t, n)
-		for i := range 100 {
-			c.send(&dhtpb.Message{Type: dhtpb.Message_PING, Key: []byte{byte(i)}})
-		}
-		require.NoError(t, c.s.CloseWrite())
-		for i := range 100 {
-			require.Equal(t, []byte{byte(i)}, c.read().Key)
-		}
-		_, err := readFrame(c.r)
-		require.ErrorIs(t, err, io.EOF)
-	})
+	t.Run("pipelined", r.testPipelined)
 	t.Run("older_value", func(t *testing.T) {
-		c := p.open(t, n)
-		c.send(put(second))
-		require.Equal(t, second, c.read().Record.GetValue())
-		c.send(put(first))
+		c := r.open(t)
+		c.send(r.put(r.second))
+		require.Equal(t, r.second, c.read().Record.GetValue())
+		c.send(r.put(r.first))
 		c.rejected()
 	})
+}
 
-	other := wirePeer(idle(t).h)
-	bare := &dhtpb.Message_Peer{Id: []byte(p.h.ID())}
+// testSixOnOneStream sends a message of each type on one stream.
+func (r *serverRules) testSixOnOneStream(t *testing.T) {
+	c := r.open(t)
+	c.send(&dhtpb.Message{Type: dhtpb.Message_PING, Key: []byte("echo")})
+	m := c.read()
+	require.Equal(t, dhtpb.Message_PING, m.Type)
+	require.Equal(t, []byte("echo"), m.Key)
+
+	id := []byte(r.server.host().ID())
+	c.send(&dhtpb.Message{Type: dhtpb.Message_FIND_NODE, Key: id})
+	m = c.read()
+	require.Equal(t, dhtpb.Message_FIND_NODE, m.Type)
+	require.NotEmpty(t, m.CloserPeers, "the target itself, also if it is the server")
+	require.Equal(t, id, m.CloserPeers[0].Id)
+	require.NotEmpty(t, m.CloserPeers[0].Addrs)
+
+	c.send(r.put(r.first))
+	m = c.read()
+	require.Equal(t, dhtpb.Message_PUT_VALUE, m.Type)
+	require.Equal(t, []byte(r.name.key), m.Key)
+	require.NotNil(t, m.Record, "go-libp2p-kad-dht crashes without it")
+	require.Equal(t, r.first, m.Record.Value)
+
+	c.send(&dhtpb.Message{Type: dhtpb.Message_GET_VALUE, Key: []byte(r.name.key)})
+	m = c.read()
+	require.Equal(t, r.first, m.Record.GetValue())
+	require.Equal(t, []byte(r.name.key), m.Record.GetKey())
+
+	// No answer to ADD_PROVIDER: the next frame answers the next request.
+	c.send(r.add(wirePeer(r.p.h)))
+	c.send(&dhtpb.Message{Type: dhtpb.Message_PING})
+	require.Equal(t, dhtpb.Message_PING, c.read().Type)
+
+	require.Eventually(t, func() bool {
+		c.send(&dhtpb.Message{Type: dhtpb.Message_GET_PROVIDERS, Key: r.hash})
+		m := c.read()
+		return len(m.ProviderPeers) == 1 && string(m.ProviderPeers[0].Id) == string(r.p.h.ID()) && len(m.ProviderPeers[0].Addrs) > 0
+	}, opTimeout, 10*time.Millisecond)
+}
+
+func (r *serverRules) testPipelined(t *testing.T) {
+	c := r.open(t)
+	for i := range 100 {
+		c.send(&dhtpb.Message{Type: dhtpb.Message_PING, Key: []byte{byte(i)}})
+	}
+	require.NoError(t, c.s.CloseWrite())
+	for i := range 100 {
+		require.Equal(t, []byte{byte(i)}, c.read().Key)
+	}
+	_, err := readFrame(c.r)
+	require.ErrorIs(t, err, io.EOF)
+}
+
+// TestGoServerRejectsMessages checks that a Holdfast node resets the stream of a message
+// that breaks the rules, and goes on serving.
+func TestGoServerRejectsMessages(t *testing.T) {
+	r := newServerRules(t)
+	self, other := wirePeer(r.p.h), wirePeer(idle(t).h)
+	bare := &dhtpb.Message_Peer{Id: self.Id}
+	long := bytes.Repeat([]byte{1}, 81)
 	for what, m := range map[string]*dhtpb.Message{
 		"no_key":                   {Type: dhtpb.Message_FIND_NODE},
-		"no_record":                {Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key)},
-		"other_key":                {Type: dhtpb.Message_PUT_VALUE, Key: []byte(name.key), Record: &recpb.Record{Key: []byte("/ipns/x"), Value: second}},
-		"forged_value":             put([]byte("forged")),
-		"no_namespace":             {Type: dhtpb.Message_PUT_VALUE, Key: []byte("raw"), Record: &recpb.Record{Key: []byte("raw"), Value: []byte("v")}},
-		"unknown_namespace":        {Type: dhtpb.Message_PUT_VALUE, Key: []byte("/no/x"), Record: &recpb.Record{Key: []byte("/no/x"), Value: []byte("v")}},
-		"announcement_for_another": {Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{other}},
-		"announcement_no_address":  {Type: dhtpb.Message_ADD_PROVIDER, Key: hash, ProviderPeers: []*dhtpb.Message_Peer{bare}},
-		"announcement_no_provider": {Type: dhtpb.Message_ADD_PROVIDER, Key: hash},
-		"announcement_long_key":    {Type: dhtpb.Message_ADD_PROVIDER, Key: bytes.Repeat([]byte{1}, 81), ProviderPeers: add.ProviderPeers},
-		"get_long_key":             {Type: dhtpb.Message_GET_PROVIDERS, Key: bytes.Repeat([]byte{1}, 81)},
-		"unknown_type":             {Type: 6, Key: hash},
+		"no_record":                {Type: dhtpb.Message_PUT_VALUE, Key: []byte(r.name.key)},
+		"other_key":                {Type: dhtpb.Message_PUT_VALUE, Key: []byte(r.name.key), Record: &recpb.Record{Key: []byte("/ipns/x"), Value: r.second}},
+		"forged_value":             r.put([]byte("forged")),
+		"no_namespace":             putMessage("raw", []byte("v")),
+		"unknown_namespace":        putMessage("/no/x", []byte("v")),
+		"announcement_for_another": r.add(other),
+		"announcement_no_address":  r.add(bare),
+		"announcement_no_provider": r.add(),
+		"announcement_long_key":    {Type: dhtpb.Message_ADD_PROVIDER, Key: long, ProviderPeers: []*dhtpb.Message_Peer{self}},
+		"get_long_key":             {Type: dhtpb.Message_GET_PROVIDERS, Key: long},
+		"unknown_type":             {Type: 6, Key: r.hash},
 	} {
-		t.Run("rejects_"+what, func(t *testing.T) {
-			c := p.open(t, n)
+		t.Run(what, func(t *testing.T) {
+			c := r.open(t)
 			c.send(m)
 			c.rejected()
 		})
 	}
+	r.requireServing(t)
+}
+
+// TestGoServerRejectsFrames checks the same for bytes that are no message.
+func TestGoServerRejectsFrames(t *testing.T) {
+	r := newServerRules(t)
 	for what, b := range map[string][]byte{
 		"empty_frame":  appendFrame(nil, nil),
 		"5_MiB":        binary.AppendUvarint(nil, 5<<20),
@@ -200,13 +244,18 @@ func TestGoServerRules(t *testing.T) {
 		"endless_size": bytes.Repeat([]byte{0xff}, 16),
 		"noise":        appendFrame(nil, bytes.Repeat([]byte{0xff}, 64)),
 	} {
-		t.Run("rejects_"+what, func(t *testing.T) {
-			c := p.open(t, n)
+		t.Run(what, func(t *testing.T) {
+			c := r.open(t)
 			c.write(b)
 			c.rejected()
 		})
 	}
-	c := p.open(t, n)
+	r.requireServing(t)
+}
+
+func (r *serverRules) requireServing(t *testing.T) {
+	t.Helper()
+	c := r.open(t)
 	c.send(&dhtpb.Message{Type: dhtpb.Message_PING})
 	c.read()
 }
