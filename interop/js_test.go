@@ -32,77 +32,98 @@ func (j *jsNode) join(n node) {
 		opTimeout, 100*time.Millisecond, "js did not take %s into its table", n.name())
 }
 
+// throughOurs is a js node that knows one node of a network of Holdfast nodes.
+type throughOurs struct {
+	*mixedNet
+	js  *jsNode
+	far node // another node of the network
+}
+
 // TestJSThroughOurs: a js node that knows one Holdfast node finds peers, providers and
 // IPNS records of the others through it.
 func TestJSThroughOurs(t *testing.T) {
 	nw, js := jsNetwork(t)
-	far := nw.nodes[4]
-	id := far.host().ID().String()
-
+	n := &throughOurs{mixedNet: nw, js: js, far: nw.nodes[4]}
 	t.Run("ping", func(t *testing.T) {
 		js.must("ping", map[string]any{"addr": hostAddr(t, nw.nodes[0].host())})
 	})
-	t.Run("find_peer", func(t *testing.T) {
-		r := js.must("findPeer", map[string]any{"peer": id})
-		require.NotNil(t, r.Peer)
-		require.Equal(t, id, r.Peer.Peer)
-		require.NotEmpty(t, r.Peer.Addrs)
-	})
-	t.Run("closest", func(t *testing.T) {
-		key := randomKey()
-		r := js.must("closest", map[string]any{"key": hex.EncodeToString([]byte(key))})
-		for _, n := range nw.nodes {
-			require.Contains(t, r.Closest, n.host().ID().String())
-		}
-	})
-	t.Run("any_key", func(t *testing.T) { // js resets GET_PROVIDERS if the key is not a multihash
-		asker := newOursWith(t, holdfast.Config{Mode: holdfast.ModeClient, DHT: dht.Config{Trace: true}})
-		js.must("connect", map[string]any{"addr": hostAddr(t, asker.Host())})
-		require.Eventually(t, func() bool { return asker.tableSize() > 0 }, opTimeout, 100*time.Millisecond)
-		story, err := asker.Explain(nw.ctx(), dht.FindProviders, []byte("no multihash"))
+	t.Run("find_peer", n.testJSFindPeer)
+	t.Run("closest", n.testJSClosest)
+	t.Run("any_key", n.testJSAnyKey)
+	t.Run("find_providers", n.testJSFindProviders)
+	t.Run("get_ipns", n.testJSGetIPNS)
+	t.Run("provide", n.testJSProvide)
+	t.Run("put_ipns", n.testJSPutIPNS)
+}
+
+func (n *throughOurs) farID() string { return n.far.host().ID().String() }
+
+func (n *throughOurs) testJSFindPeer(t *testing.T) {
+	r := n.js.must("findPeer", map[string]any{"peer": n.farID()})
+	require.NotNil(t, r.Peer)
+	require.Equal(t, n.farID(), r.Peer.Peer)
+	require.NotEmpty(t, r.Peer.Addrs)
+}
+
+func (n *throughOurs) testJSClosest(t *testing.T) {
+	r := n.js.must("closest", map[string]any{"key": hex.EncodeToString([]byte(randomKey()))})
+	for _, o := range n.nodes {
+		require.Contains(t, r.Closest, o.host().ID().String())
+	}
+}
+
+// testJSAnyKey looks up a key that is no multihash: js resets GET_PROVIDERS of such a key.
+func (n *throughOurs) testJSAnyKey(t *testing.T) {
+	asker := newOursWith(t, holdfast.Config{Mode: holdfast.ModeClient, DHT: dht.Config{Trace: true}})
+	n.js.must("connect", map[string]any{"addr": hostAddr(t, asker.Host())})
+	require.Eventually(t, func() bool { return asker.tableSize() > 0 }, opTimeout, 100*time.Millisecond)
+	story, err := asker.Explain(n.ctx(), dht.FindProviders, []byte("no multihash"))
+	require.NoError(t, err)
+	answered := false
+	for _, s := range story.Steps {
+		answered = answered || peer.ID(s.Peer.ID).String() == n.js.info.Peer && s.State == dht.StepAnswered
+	}
+	require.True(t, answered, "%v", story.Steps)
+}
+
+func (n *throughOurs) testJSFindProviders(t *testing.T) {
+	c := randomCID(t)
+	require.NoError(t, n.far.Provide(n.ctx(), c, true))
+	requireProvider(t, n.js.must("findProviders", map[string]any{"cid": c.String()}).Providers, n.farID())
+}
+
+func (n *throughOurs) testJSGetIPNS(t *testing.T) {
+	name := newName(t)
+	value := name.record(t, 5)
+	require.NoError(t, n.far.PutValue(n.ctx(), name.key, value))
+	key := hex.EncodeToString([]byte(name.key))
+	r := n.js.must("get", map[string]any{"key": key})
+	require.Equal(t, hex.EncodeToString(value), r.Value)
+	checked := n.js.must("checkIpns", map[string]any{"key": key, "value": r.Value})
+	require.Equal(t, 5, checked.Sequence)
+}
+
+func (n *throughOurs) testJSProvide(t *testing.T) {
+	c := randomCID(t)
+	n.js.must("provide", map[string]any{"cid": c.String()})
+	for _, o := range n.nodes {
+		requireFinds(t, n.mixedNet, o, c, n.js.info.Peer)
+	}
+}
+
+func (n *throughOurs) testJSPutIPNS(t *testing.T) {
+	rec := n.js.must("ipns", map[string]any{"path": "/ipfs/" + someCID, "sequence": 3})
+	n.js.must("put", map[string]any{"key": rec.Key, "value": rec.Value})
+	for _, o := range n.nodes {
+		got, err := o.GetValue(n.ctx(), string(unhex(t, rec.Key)))
 		require.NoError(t, err)
-		answered := false
-		for _, s := range story.Steps {
-			answered = answered || peer.ID(s.Peer.ID).String() == js.info.Peer && s.State == dht.StepAnswered
-		}
-		require.True(t, answered, "%v", story.Steps)
-	})
-	t.Run("find_providers", func(t *testing.T) {
-		c := randomCID(t)
-		require.NoError(t, far.Provide(nw.ctx(), c, true))
-		requireProvider(t, js.must("findProviders", map[string]any{"cid": c.String()}).Providers, id)
-	})
-	t.Run("get_ipns", func(t *testing.T) {
-		name := newName(t)
-		value := name.record(t, 5)
-		require.NoError(t, far.PutValue(nw.ctx(), name.key, value))
-		key := hex.EncodeToString([]byte(name.key))
-		r := js.must("get", map[string]any{"key": key})
-		require.Equal(t, hex.EncodeToString(value), r.Value)
-		checked := js.must("checkIpns", map[string]any{"key": key, "value": r.Value})
-		require.Equal(t, 5, checked.Sequence)
-	})
-	t.Run("provide", func(t *testing.T) {
-		c := randomCID(t)
-		js.must("provide", map[string]any{"cid": c.String()})
-		for _, n := range nw.nodes {
-			requireFinds(t, nw, n, c, js.info.Peer)
-		}
-	})
-	t.Run("put_ipns", func(t *testing.T) {
-		rec := js.must("ipns", map[string]any{"path": "/ipfs/" + someCID, "sequence": 3})
-		js.must("put", map[string]any{"key": rec.Key, "value": rec.Value})
-		for _, n := range nw.nodes {
-			got, err := n.GetValue(nw.ctx(), string(unhex(t, rec.Key)))
-			require.NoError(t, err)
-			require.Equal(t, unhex(t, rec.Value), got)
-			entry, err := ipns.UnmarshalRecord(got)
-			require.NoError(t, err)
-			p, err := entry.Value()
-			require.NoError(t, err)
-			require.True(t, strings.HasSuffix(p.String(), someCID))
-		}
-	})
+		require.Equal(t, unhex(t, rec.Value), got)
+		entry, err := ipns.UnmarshalRecord(got)
+		require.NoError(t, err)
+		p, err := entry.Value()
+		require.NoError(t, err)
+		require.True(t, strings.HasSuffix(p.String(), someCID))
+	}
 }
 
 // TestJSBetween: a Holdfast node and a js node both know only a second js node. Through
