@@ -26,7 +26,7 @@ func TestResultsOnAFullDisk(t *testing.T) {
 	b.published = []api.Published{{Key: []byte("k")}}
 	s := shellWith(t, b)
 	lines := []string{"version", "config default", "config print", "config print --origin", "config validate", "id --generate", "sim join", "sim join --all-alive"}
-	for _, q := range questions {
+	for _, q := range answeredAtOnce() {
 		lines = append(lines, q.line+" --api "+s.socket)
 	}
 	for _, line := range lines {

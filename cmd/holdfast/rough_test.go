@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -109,6 +110,9 @@ func TestListsThatAreCut(t *testing.T) {
 		require.Contains(t, stderr, "went away during", line)
 		require.Equal(t, c.printed, stdout, line)
 		requireOnlyKeys(t)
+		keys, err := os.ReadFile("keys")
+		require.NoError(t, err)
+		require.Equal(t, twoKeys, string(keys), line)
 	}
 }
 
@@ -200,7 +204,7 @@ func withMore(v any) any {
 
 // A command ignores the unknown fields in the answers of a newer daemon.
 func TestNewerDaemon(t *testing.T) {
-	for _, q := range questions {
+	for _, q := range answeredAtOnce() {
 		if strings.HasPrefix(q.line, "log level") {
 			continue // a level of each subsystem: every field is one
 		}
@@ -236,7 +240,7 @@ func TestOlderDaemon(t *testing.T) {
 		"closest k": exitNotFound, "explain show 7": exitNotFound, // nothing came
 		"unprovide --file keys": exitNotFound,
 	}
-	for _, q := range questions {
+	for _, q := range answeredAtOnce() {
 		t.Run(q.line, func(t *testing.T) {
 			for _, format := range []string{"", " --json"} {
 				code, stdout, stderr := versioned(t, content(), withNothing).run(q.line + format)

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/disktest"
 )
 
 // twoOverviews are two overviews, ten seconds apart.
@@ -33,6 +36,32 @@ func twoOverviews() (before, now *api.Overview) {
 		return o
 	}
 	return make(at, 1000, 50, 4), make(at.Add(10*time.Second), 2500, 53, 9)
+}
+
+// Without a terminal, top requests one overview, prints none, and then prints one after each
+// interval. It fails if the output cannot be written.
+func TestTopAsks(t *testing.T) {
+	for _, c := range []struct{ count, printed int }{{0, 1}, {1, 1}, {2, 2}} {
+		for _, json := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				b := content()
+				var out bytes.Buffer
+				a := &app{out: &out, json: json}
+				begun := time.Now()
+				require.NoError(t, (&top{topCommand: &topCommand{app: a, interval: time.Hour, count: c.count}, backend: b}).print(t.Context()))
+				require.Equal(t, time.Duration(c.printed)*time.Hour, time.Since(begun))
+				require.Equal(t, "Overview"+strings.Repeat("; Overview", c.printed), b.questions())
+				if json {
+					require.Len(t, requireJSONLines(t, out.String()), c.printed)
+				} else {
+					require.Equal(t, c.printed, strings.Count(out.String(), "ROUTING TABLE"), out.String())
+				}
+				a.out = &disktest.Full{Space: 1}
+				err := (&top{topCommand: &topCommand{app: a, interval: time.Hour, count: c.count}, backend: b}).print(t.Context())
+				require.ErrorIs(t, err, syscall.ENOSPC)
+			})
+		}
+	}
 }
 
 func TestTop(t *testing.T) {
