@@ -29,7 +29,7 @@ func HTML(w io.Writer, t *api.Trace, key string) error {
 		"Peers": p.peers(), "LookupAt": percent(t.LookupMs, p.end), "Stores": t.StoreSent > 0,
 	})
 	if err != nil {
-		return fmt.Errorf("explain: %w", err)
+		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil
 }

@@ -134,6 +134,6 @@ func TestSybilsSwallowWhatTheyWaitFor(t *testing.T) {
 	c := w.nextContent(false)
 	w.provideBy(w.nodes[5], c, false)
 	w.RunUntil(3 * time.Minute)
-	require.Equal(t, []*content{c}, w.ready, "the publish succeeded for its owner")
+	require.Equal(t, []*content{c}, w.ready, "publishing it succeeded")
 	require.Less(t, len(c.holders), 3)
 }
