@@ -159,17 +159,11 @@ func (db *DB) finishCommit(x *txn) error {
 	return nil
 }
 
-// noteFailure returns an error of the file. If it is ErrFailed, noteFailure ends all writes to
-// the file (see disk.Failure) and returns the error of the first failure.
+// noteFailure is disk.Failure.Note for an error of the file.
 func (db *DB) noteFailure(err error) error {
-	if !errors.Is(err, ErrFailed) {
-		return err
-	}
-	cause, first := db.failure.Set(err)
-	if first {
-		db.log.Error("storage: commit failed; no more writes until the next start", "file", db.path, "err", err)
-	}
-	return cause
+	return db.failure.Note(err, func(err error) {
+		db.log.Error("storage: file failed; no more writes until the next start", "file", db.path, "err", err)
+	})
 }
 
 // do passes a change to the committer and waits until it is durable.

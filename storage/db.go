@@ -104,11 +104,11 @@ func (db *DB) close() error {
 			last = db.markClean
 		}
 	}
-	if err := db.file.Close(last); err != nil {
-		errs = append(errs, fmt.Errorf("close: %w", db.noteFailure(err)))
-	}
 	if db.providers != nil {
 		errs = append(errs, db.providers.Close())
+	}
+	if err := db.file.Close(last); err != nil {
+		errs = append(errs, fmt.Errorf("close: %w", db.noteFailure(err)))
 	}
 	db.lock.release()
 	return errors.Join(errs...)

@@ -15,7 +15,8 @@ import (
 const (
 	// DefaultCommitWindow is the default of the provider store.
 	DefaultCommitWindow = runs.DefaultCommitWindow
-	// DefaultMaxBytes has capacity for 40 million provider records.
+	// DefaultMaxBytes has capacity for 40 million provider records: the provider store gets
+	// half of it.
 	DefaultMaxBytes = records.DefaultMaxBytes
 	// DefaultLockTimeout is the default of the provider store.
 	DefaultLockTimeout = runs.DefaultLockTimeout

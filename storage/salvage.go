@@ -50,7 +50,6 @@ func (s *salvager) apply(change func(x *txn) error) {
 			s.pages.Stop()
 			return
 		}
-		x.counters.Clean = true
 		s.x = x
 	}
 	if err := disk.Guard(func() error { return change(s.x) }); err != nil && !isOutcome(err) {

@@ -137,7 +137,7 @@ type Store interface {
 	// later; a stored record that is not live, see Live, does not count.
 	// The addresses of p, if there are any, replace its stored ones for all keys. A store
 	// may skip writing the same addresses while half of their lifetime remains.
-	// MaxProvidersPerKey refuses new providers only. With durable it returns once the
+	// A quota on the providers of a key refuses new providers only. With durable it returns once the
 	// record is on disk; otherwise once the record is queued (durable and visible within
 	// the commit window) or refused (ErrBusy, ErrQuota).
 	AddProvider(now time.Time, key []byte, p Provider, durable bool) error

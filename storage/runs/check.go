@@ -84,7 +84,7 @@ func audit(s *Store, logTx, runsTx *bbolt.Tx, problem func(string, ...any)) (Con
 	if _, err := a.twin.load(logTx, runsTx); err != nil {
 		return a.Contents, err
 	}
-	if err := a.checkPeers(logTx); err != nil {
+	if err := a.checkProviders(logTx); err != nil {
 		return a.Contents, err
 	}
 	for _, t := range a.twin.view.Load().tables {
@@ -105,8 +105,8 @@ func audit(s *Store, logTx, runsTx *bbolt.Tx, problem func(string, ...any)) (Con
 	return a.Contents, nil
 }
 
-// checkPeers compares the buckets of providers with each other.
-func (a *auditor) checkPeers(tx *bbolt.Tx) error {
+// checkProviders compares the buckets of providers with each other.
+func (a *auditor) checkProviders(tx *bbolt.Tx) error {
 	last, err := disk.BucketOf(tx, bucketLast)
 	if err != nil {
 		return err

@@ -65,9 +65,8 @@ func readThrough(path string, _ bool) error {
 // because a failed one makes bbolt walk the whole file. A 32nd of the file is reserved for
 // transactions that free space: if they could not commit, a full file would stay full.
 func fits(f *disk.File, bytes int64) error {
-	left := f.Left()
-	if spare := f.MaxBytes() / 32; bytes > left-spare {
-		return fmt.Errorf("%w: %s has %d bytes left, %d needed", ErrFull, f.Path(), left, bytes)
+	if left := f.Left() - f.MaxBytes()/32; bytes > left {
+		return fmt.Errorf("%w: %s has %d bytes left beside its reserve, %d needed", ErrFull, f.Path(), max(left, 0), bytes)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ const (
 	// DefaultMaxPending bounds a burst: less than 10 MiB of heap, and ten seconds of traffic
 	// on a busy public server.
 	DefaultMaxPending = 20_000
-	// DefaultMaxBytes has capacity for more than 100 million records.
+	// DefaultMaxBytes has capacity for 80 million records.
 	DefaultMaxBytes = records.DefaultMaxBytes
 	// DefaultTableRecords needs 8 MiB of heap per table. There are at most maxTables tables.
 	DefaultTableRecords = 256 << 10

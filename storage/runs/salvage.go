@@ -88,7 +88,7 @@ func (s *Store) Import(rows iter.Seq[Row]) (whole bool, err error) {
 // error means that this store accepts no more.
 func (s *Store) Salvage(from Source, most int) (whole bool, err error) {
 	v := &salvage{in: intake{s: s}, from: from, left: most, whole: true, providers: make(map[uint32]*providerRow), log: make(map[[idLen]byte]uint32)}
-	v.readPeers()
+	v.readProviders()
 	logWhole := v.readLog()
 	m := disk.NewMeter(s.opts.Progress, Progress{Step: "repairing: writing provider records of the log", Total: int64(len(v.log))})
 	for id, expires := range v.log {
@@ -133,8 +133,8 @@ func (v *salvage) numbered(file string, prefix byte) (numbers []uint32, whole bo
 	return slices.Sorted(maps.Keys(found)), whole
 }
 
-// readPeers reads the providers.
-func (v *salvage) readPeers() {
+// readProviders reads the providers.
+func (v *salvage) readProviders() {
 	take := func(key, value []byte) bool {
 		if len(key) != 4 {
 			return false

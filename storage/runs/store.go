@@ -285,17 +285,11 @@ func (s *Store) writable() error {
 	return s.failure.Err()
 }
 
-// noteFailure returns an error of a file. If it is ErrFailed, noteFailure ends all writes
-// (see disk.Failure) and returns the error of the first failure.
+// noteFailure is disk.Failure.Note for an error of a file.
 func (s *Store) noteFailure(err error) error {
-	if !errors.Is(err, ErrFailed) {
-		return err
-	}
-	cause, first := s.failure.Set(err)
-	if first {
-		s.opts.Logger.Error("storage: commit failed; no more writes of provider records until the next start", "err", err)
-	}
-	return cause
+	return s.failure.Note(err, func(err error) {
+		s.opts.Logger.Error("storage: file failed; no more writes of provider records until the next start", "err", err)
+	})
 }
 
 // report passes an internal error of the store to the observer.

@@ -3,6 +3,6 @@
 // meta pages.
 //
 // The package starts no goroutine and logs nothing. Damage of any form is ErrCorrupt. A
-// commit that runs out of space returns ErrFull and leaves the file unchanged. After any
+// commit that runs out of space returns records.ErrFull and leaves the file unchanged. After any
 // other failed commit (ErrFailed) the content of the file is unknown.
 package disk

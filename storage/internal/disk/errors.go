@@ -76,6 +76,19 @@ func (f *Failure) Set(cause error) (err error, first bool) {
 	return f.Err(), first
 }
 
+// Note returns the error of a file as the store passes it on. If it is ErrFailed, Note ends all
+// writes, calls report with the first failure only, and returns the first failure.
+func (f *Failure) Note(err error, report func(err error)) error {
+	if !errors.Is(err, ErrFailed) {
+		return err
+	}
+	cause, first := f.Set(err)
+	if first {
+		report(cause)
+	}
+	return cause
+}
+
 // CannotGrow reports whether a commit failed because the file could not grow. In that case bbolt
 // has not overwritten anything that the previous state refers to, and it has rolled back, so
 // the handle stays usable.

@@ -216,7 +216,7 @@ func (f *File) noteStuck(err error) {
 	}
 }
 
-// Finish commits. If the file cannot grow, it returns ErrFull and the file is unchanged.
+// Finish commits. If the file cannot grow, it returns records.ErrFull and the file is unchanged.
 // Every other error is ErrFailed.
 func (f *File) Finish(tx *bbolt.Tx) error {
 	err := Guard(func() error { return f.Commit(tx) })
