@@ -161,9 +161,31 @@ func TestHandOverStep(t *testing.T) {
 	require.Equal(t, []int{handOverStep, handOverStep, 1}, steps)
 }
 
+// slowRemoval is a store that takes a second to remove a record.
+type slowRemoval struct{ records.Store }
+
+func (slowRemoval) RemoveProvider(time.Time, []byte, kad.PeerID) error {
+	time.Sleep(time.Second)
+	return nil
+}
+
+// UnprovideMany removes removeWorkers records at once, and all of them.
+func TestRemoveWorkers(t *testing.T) {
+	for over := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			n := &Node{cfg: Config{Store: slowRemoval{}}}
+			start, all := time.Now(), 3*removeWorkers+over
+			removed, err := n.forgetMany(make([][]byte, all), make([]bool, all))
+			require.NoError(t, err)
+			require.Equal(t, all, removed)
+			require.Equal(t, time.Duration(3+over)*time.Second, time.Since(start))
+		})
+	}
+}
+
 // each runs the given number of workers and handles every item.
 func TestEach(t *testing.T) {
-	for _, workers := range []int{1, publishWorkers, removeWorkers} {
+	for _, workers := range []int{1, publishWorkers} {
 		synctest.Test(t, func(t *testing.T) {
 			start, all := time.Now(), workers*3
 			each(workers, make([]struct{}, all), func(struct{}) { time.Sleep(time.Second) })
