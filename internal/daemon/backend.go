@@ -26,7 +26,6 @@ var _ api.Backend = (*Backend)(nil)
 type Backend struct {
 	node *node.Node
 	logs *Logs
-	open []string // namespaces without a validator
 	// usage counts the cost of each peer, totals all requests and queries; nil: not
 	// counted. held returns how many records each peer has here; it is set if usage is.
 	usage  *usage.Account

@@ -70,7 +70,7 @@ func newClient(c config.Config, logs *Logs) (*Client, error) {
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
-	return &Client{Backend: &Backend{node: n, logs: logs, open: c.Values.UnvalidatedNamespaces}, host: h, node: n}, nil
+	return &Client{Backend: &Backend{node: n, logs: logs}, host: h, node: n}, nil
 }
 
 // join connects to the peers and waits until one of them answers.

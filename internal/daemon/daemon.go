@@ -204,7 +204,7 @@ func (d *Daemon) startAPI() error {
 		return err
 	}
 	d.backend = &Backend{
-		node: d.node, logs: d.options.Logs, open: d.config.Values.UnvalidatedNamespaces,
+		node: d.node, logs: d.options.Logs,
 		usage: d.usage, held: d.store.Held, totals: d.metrics.Totals, describe: d.describe, health: d.health, bundle: d.bundle, backup: d.store.Backup,
 	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))

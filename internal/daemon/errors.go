@@ -88,7 +88,7 @@ func (b *Backend) keyError(key []byte, err error) error {
 	case e.Code == api.CodeNotFound:
 		return api.Errorf(e.Code, "nothing found under key %s", api.KeyText(key))
 	case errors.Is(err, node.ErrInvalidKey):
-		return api.Errorf(e.Code, "the key %s is in no namespace that this network accepts (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", api.KeyText(key), strings.Join(b.namespaces(), ", "))
+		return api.Errorf(e.Code, "the key %s is in no namespace that this network accepts (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", api.KeyText(key), strings.Join(b.node.Namespaces(), ", "))
 	case errors.Is(err, node.ErrKeyLength):
 		return api.Errorf(e.Code, "the key %s has %d bytes; a provider key has 1 to %d", api.KeyText(key), len(key), records.MaxKeyLen)
 	}
@@ -111,8 +111,3 @@ func (b *Backend) peerError(target string, err error) error {
 
 // plain puts a message on one line, because libp2p lists failed dials on separate lines.
 func plain(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
-
-// namespaces returns the namespaces of value keys that the node accepts.
-func (b *Backend) namespaces() []string {
-	return append([]string{"pk", "ipns"}, b.open...)
-}

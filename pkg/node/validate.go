@@ -184,8 +184,15 @@ func (v *validator) replaces(key, a, b []byte) bool {
 	return v.improves(key, a, b)
 }
 
-// names lists the namespaces that are accepted, those of the network first.
-func (v *validator) names() string {
+// Namespaces returns the namespaces of value keys that the node accepts: pk and ipns, then
+// those of Config.Validators and Config.UnvalidatedNamespaces. With Config.RawKeys the node
+// also accepts keys without a namespace.
+func (n *Node) Namespaces() []string { return n.valid.namespaces() }
+
+func (v *validator) namespaces() []string {
 	custom := slices.DeleteFunc(slices.Sorted(maps.Keys(v.checked)), func(ns string) bool { return slices.Contains(ownNamespaces, ns) })
-	return strings.Join(slices.Concat(ownNamespaces, custom, v.open), ", ")
+	return slices.Concat(ownNamespaces, custom, v.open)
 }
+
+// names lists the namespaces for an error.
+func (v *validator) names() string { return strings.Join(v.namespaces(), ", ") }

@@ -178,6 +178,17 @@ func TestBetterValueOfAnotherStays(t *testing.T) {
 	})
 }
 
+// The namespaces of the network come first, then those of the configuration.
+func TestNamespaces(t *testing.T) {
+	n := newNode(t, node.Config{
+		Validators:            map[string]node.Validator{"w": versions{}, "v": versions{}},
+		UnvalidatedNamespaces: []string{"example"},
+	})
+	require.Equal(t, []string{"pk", "ipns", "v", "w", "example"}, n.Namespaces())
+	_, err := n.Get(t.Context(), []byte("/other/k"), 0)
+	require.ErrorContains(t, err, "in no namespace this network accepts (pk, ipns, v, w, example)")
+}
+
 // A namespace has only one validator.
 func TestValidatorsThatCannotBe(t *testing.T) {
 	for says, cfg := range map[string]node.Config{
