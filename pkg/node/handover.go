@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,9 @@ type HandedOver struct {
 // ProvideMany provides many keys, each as ProvideKey does. It returns once they are
 // durable; the schedule publishes them in the background, starting at once. Known keys
 // keep their due time, except those never published so far, which become due now, so a
-// call can be repeated. After ErrKeyLength or an error of ctx or of the store the call has
-// provided no new key. After ErrClosed all keys are provided from the next start on.
+// call can be repeated. After ErrKeyLength or an error of ctx the call has provided no new
+// key. After an error of the store some may be provided: they are scheduled like the others,
+// and New counts them. After ErrClosed all keys are provided from the next start on.
 func (n *Node) ProvideMany(ctx context.Context, keys [][]byte) (h HandedOver, err error) {
 	pubs, items, err := n.unprovided(keys)
 	if err == nil {
@@ -45,21 +47,36 @@ func (n *Node) ProvideMany(ctx context.Context, keys [][]byte) (h HandedOver, er
 	if err != nil {
 		return HandedOver{}, err
 	}
-	if err := n.cfg.Keystore.Publish(pubs...); err != nil {
-		return HandedOver{}, fmt.Errorf("provide: %w", err)
+	h.Known = len(keys) - len(pubs)
+	if err = n.cfg.Keystore.Publish(pubs...); err != nil {
+		pubs = n.stored(pubs)
+	}
+	h.New = len(pubs)
+	for i := range pubs {
+		items = append(items, republishItem(uint8(records.KindProvider), pubs[i].Key))
 	}
 	n.unannounced.add(items...)
-	err = n.steps(items, func(now time.Time, m *dht.Machine, it republish.Item) {
+	closed := n.steps(items, func(now time.Time, m *dht.Machine, it republish.Item) {
 		if !m.Schedule().Active(it) { // otherwise it is being published
 			m.Scheduled(now, it, now, false)
 		}
 	})
-	return HandedOver{New: len(pubs), Known: len(keys) - len(pubs)}, err
+	return h, cmp.Or(err, closed)
+}
+
+// stored returns those of pubs that the keystore has: some, after an error of Publish.
+func (n *Node) stored(pubs []records.Published) (out []records.Published) {
+	for _, p := range pubs {
+		if _, err := n.cfg.Keystore.Load(p.Kind, p.Key); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // unprovided returns the keys that are not provided yet, without duplicates, and the items
-// to publish: those keys and the known ones that were never published.
-func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, announce []republish.Item, err error) {
+// of the known keys that were never published.
+func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, waiting []republish.Item, err error) {
 	now := time.Now()
 	seen := make(map[republish.Item]bool, len(keys))
 	for _, key := range keys {
@@ -75,14 +92,13 @@ func (n *Node) unprovided(keys [][]byte) (pubs []records.Published, announce []r
 		switch {
 		case errors.Is(err, records.ErrNotFound):
 			pubs = append(pubs, records.Published{Kind: records.KindProvider, Key: key, Added: now, Due: now})
-			announce = append(announce, it)
 		case err != nil:
 			return nil, nil, fmt.Errorf("provide: %w", err)
 		case known.Last.IsZero():
-			announce = append(announce, it)
+			waiting = append(waiting, it)
 		}
 	}
-	return pubs, announce, nil
+	return pubs, waiting, nil
 }
 
 // UnprovideMany is UnprovideKey for many keys. It returns how many of them were provided
@@ -95,7 +111,7 @@ func (n *Node) UnprovideMany(_ context.Context, keys [][]byte) (removed int, err
 		return 0, err
 	}
 	if removed, err = n.cfg.Keystore.UnpublishAll(records.KindProvider, keys); err != nil {
-		return removed, fmt.Errorf("unprovide: %w", err)
+		return removed, err
 	}
 	items := make([]republish.Item, len(keys))
 	for i, key := range keys {

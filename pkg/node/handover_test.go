@@ -133,6 +133,46 @@ func TestProvideManyRefuses(t *testing.T) {
 	require.Zero(t, mem.Stats().Published)
 }
 
+// partial is a keystore that stores only the first keys of a call while it is broken, as one
+// does that fails after its first transaction.
+type partial struct {
+	records.Keystore
+	first int // 0: it is not broken
+}
+
+func (p *partial) Publish(ps ...records.Published) error {
+	if p.first == 0 {
+		return p.Keystore.Publish(ps...)
+	}
+	return errors.Join(p.Keystore.Publish(ps[:p.first]...), errBroken)
+}
+
+// After an error of the keystore the keys that it has stored are scheduled. The call can be
+// repeated.
+func TestProvideManyInPart(t *testing.T) {
+	cfg, mem := withMem()
+	keys := &partial{Keystore: mem}
+	cfg.Keystore = keys
+	n := newNode(t, cfg)
+	call := func(keys [][]byte) (node.HandedOver, error) { return n.ProvideMany(testContext(t), keys) }
+	_, err := call(manyKeys(2))
+	require.NoError(t, err)
+	keys.first = 4
+	h, err := call(manyKeys(10))
+	require.ErrorIs(t, err, errBroken)
+	require.Equal(t, node.HandedOver{New: 4, Known: 2}, h)
+	s := n.Status().Republish
+	require.Equal(t, 6, s.Keys)
+	require.Equal(t, 6, s.Unannounced)
+
+	keys.first = 0
+	h, err = call(manyKeys(10))
+	require.NoError(t, err)
+	require.Equal(t, node.HandedOver{New: 4, Known: 6}, h)
+	require.Equal(t, 10, n.Status().Republish.Keys)
+	require.EqualValues(t, 10, mem.Stats().Published[records.KindProvider])
+}
+
 // A key that is given twice counts as new once.
 func TestProvideManyCountsKeysOnce(t *testing.T) {
 	cfg, mem := withMem()

@@ -153,7 +153,8 @@ type Store interface {
 
 // Keystore keeps the keys this node publishes. Safe for concurrent use.
 type Keystore interface {
-	// Publish adds or replaces a published key; durable on return.
+	// Publish adds or replaces published keys. Durable on return. After an error some may be
+	// stored.
 	Publish(ps ...Published) error
 	// Unpublish removes one; ErrNotFound if it is not there. Durable on return.
 	Unpublish(kind Kind, key []byte) error
