@@ -227,9 +227,9 @@ func TestUnprovideTellsWhatTheStoreSays(t *testing.T) {
 		require.NoError(t, err)
 	}
 	store.broken.Store(true)
-	require.ErrorIs(t, n.UnprovideKey(ctx, one), errBroken)
+	require.Equal(t, errBroken, n.UnprovideKey(ctx, one), "the store has named the operation")
 	removed, err := n.UnprovideMany(ctx, many)
-	require.ErrorIs(t, err, errBroken)
+	require.Equal(t, errBroken, err)
 	require.Equal(t, 2, removed)
 	require.Equal(t, 3, held())
 	store.broken.Store(false)
@@ -255,7 +255,7 @@ func TestUnpublishTellsWhatTheStoreSays(t *testing.T) {
 	_, err := n.Publish(ctx, ours, []byte("v"))
 	require.NoError(t, err)
 	store.broken.Store(true)
-	require.ErrorIs(t, n.Unpublish(ctx, ours), errBroken)
+	require.Equal(t, errBroken, n.Unpublish(ctx, ours), "the store has named the operation")
 	store.broken.Store(false)
 	require.NoError(t, n.Unpublish(ctx, ours))
 	_, err = store.Value(time.Now(), ours)
@@ -267,6 +267,44 @@ func TestUnpublishTellsWhatTheStoreSays(t *testing.T) {
 	require.ErrorIs(t, n.Unpublish(ctx, other), node.ErrNotFound)
 	_, err = store.Value(time.Now(), other)
 	require.NoError(t, err)
+}
+
+// reviving is a store in which republish stores a value again while it is unpublished, and
+// that then cannot remove it.
+type reviving struct {
+	*records.Mem
+	removals int
+}
+
+func (r *reviving) DeleteValue(key []byte) error {
+	if r.removals++; r.removals == 2 {
+		return errBroken
+	}
+	v, err := r.Value(time.Now(), key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Mem.DeleteValue(key), r.PutValue(time.Now(), v, nil))
+}
+
+// If republish stores a value again during Unpublish and this copy cannot be removed, the
+// value is not published any more, and the copy stays until it expires.
+func TestUnpublishOfACopyStoredMeanwhile(t *testing.T) {
+	ctx, key := testContext(t), []byte("/example/k")
+	store := &reviving{Mem: records.NewMem(nil)}
+	cfg := openConfig()
+	cfg.Store, cfg.Keystore, cfg.Snapshots = store, store.Mem, store.Mem
+	n := newNode(t, cfg)
+	res, err := n.Publish(ctx, key, []byte("v"))
+	require.NoError(t, err)
+	require.ErrorIs(t, n.Unpublish(ctx, key), errBroken)
+	require.Zero(t, n.Status().Republish.Keys)
+	require.ErrorIs(t, n.Unpublish(ctx, key), node.ErrNotFound)
+	v, err := store.Value(time.Now(), key)
+	require.NoError(t, err)
+	require.WithinDuration(t, res.Expires, v.Expires, time.Second)
+	_, err = store.Value(res.Expires, key)
+	require.ErrorIs(t, err, records.ErrNotFound)
 }
 
 // The log reports a record that republish has stored again and that then cannot be

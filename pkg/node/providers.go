@@ -57,7 +57,7 @@ func (n *Node) provideHere(key []byte) (expires time.Time, err error) {
 	expires = now.Add(n.cfg.ProviderTTL)
 	err = n.cfg.Store.AddProvider(now, key, records.Provider{ID: n.self.ID, Expires: expires}, true)
 	if err != nil && !noRoom(err) {
-		return expires, fmt.Errorf("provide: %w", err)
+		return expires, err // the store has named the operation
 	}
 	return expires, nil
 }
@@ -84,10 +84,7 @@ func (n *Node) UnprovideKey(_ context.Context, key []byte) error {
 
 // forgetProvided removes our own provider record; records.ErrNotFound if there is none.
 func (n *Node) forgetProvided(key []byte) error {
-	if err := n.cfg.Store.RemoveProvider(time.Now(), key, n.self.ID); err != nil {
-		return fmt.Errorf("unprovide: %w", err)
-	}
-	return nil
+	return n.cfg.Store.RemoveProvider(time.Now(), key, n.self.ID)
 }
 
 // Published calls fn with the keys that this node publishes, in the order of the keyspace,

@@ -114,7 +114,7 @@ func (n *Node) startPublishing(ctx context.Context, pub records.Published, q dht
 	now := time.Now()
 	pub.Due = now.Add(dht.PublishRetry) // so that it is published again after a crash
 	if err := n.cfg.Keystore.Publish(pub); err != nil {
-		return StoreResult{}, fmt.Errorf("publish: %w", err)
+		return StoreResult{}, err // the keystore has named the operation
 	}
 	it := republishItem(uint8(pub.Kind), pub.Key)
 	end, _ := n.end(&pub)
@@ -149,9 +149,14 @@ func (n *Node) publish(ctx context.Context, q dht.Query, end time.Time) (dht.Res
 	return n.wait(ctx, id, w, resultOnly)
 }
 
-// Unpublish stops republishing a value and forgets the copy here; copies at other peers live
-// until they expire. ErrNotFound if it was not published here. After an error of the store
-// it may be called again.
+// Unpublish stops republishing a value and removes the copy here; copies at other peers live
+// until they expire. ErrNotFound if it was not published here.
+//
+// After an error of the store it may be called again. It removes the copy before it stops
+// republishing, and once more afterwards, because republish may have stored it in between. If
+// only that second removal fails, the value is not published any more, the next call returns
+// ErrNotFound, and the copy stays until it expires: the node cannot tell it from a value that
+// it stores for others.
 func (n *Node) Unpublish(_ context.Context, key []byte) error {
 	_, err := n.cfg.Keystore.Load(records.KindValue, key)
 	switch {
@@ -171,10 +176,11 @@ func (n *Node) Unpublish(_ context.Context, key []byte) error {
 
 // forgetValue removes the copy here, if there is one.
 func (n *Node) forgetValue(key []byte) error {
-	if err := n.cfg.Store.DeleteValue(key); err != nil && !errors.Is(err, records.ErrNotFound) {
-		return fmt.Errorf("unpublish: %w", err)
+	err := n.cfg.Store.DeleteValue(key)
+	if errors.Is(err, records.ErrNotFound) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // stopPublishing removes a key from the keystore, durably, and from the schedule. It
@@ -185,7 +191,7 @@ func (n *Node) stopPublishing(kind records.Kind, key []byte) error {
 	case errors.Is(err, records.ErrNotFound):
 		return ErrNotFound
 	case err != nil:
-		return fmt.Errorf("unpublish: %w", err)
+		return err
 	}
 	it := republishItem(uint8(kind), key)
 	n.unannounced.forget(it)
