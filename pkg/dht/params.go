@@ -27,19 +27,6 @@ const (
 	Beta = lookup.Beta
 	// DefaultQuorum is how many equal values end a FindValue early (go: 16).
 	DefaultQuorum = 16
-	// SoftTimeout is when a slow peer loses its place in a lookup; a late answer still
-	// counts. Where answers come fast it is shorter, down to MinSoftTimeout; see softTimer.
-	SoftTimeout    = time.Second
-	MinSoftTimeout = 250 * time.Millisecond
-	// LateTimeout is how long a lookup waits for a slow peer when there is no other peer
-	// to ask and some peer has answered. In a network of few peers, one dead peer would
-	// otherwise delay every lookup by RequestTimeout.
-	LateTimeout = 3 * time.Second
-	// RequestTimeout limits one request including its dial (go: 10 s).
-	RequestTimeout = 10 * time.Second
-	// QueryTimeout limits a whole query. If the lookup of a storing query takes all of
-	// it, the stores get as long again.
-	QueryTimeout = 60 * time.Second
 	// RefreshInterval is how often a bucket is refreshed (go: 10 min). Simulated
 	// networks find as much with one hour and use a fifth less traffic, but 10 min is
 	// what the network expects of a server.
@@ -52,8 +39,6 @@ const (
 	// are wasted: with 3, a simulated network of 2,000 sends 40 % more for tables that
 	// are no better.
 	RefreshAlpha = 1
-	// RefreshTimeout limits one refresh lookup (go: 10 s).
-	RefreshTimeout = 10 * time.Second
 	// LivenessInterval is how long a peer may be silent before it is probed
 	// (go: about 43 min).
 	LivenessInterval = 43 * time.Minute

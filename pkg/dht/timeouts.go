@@ -2,6 +2,25 @@ package dht
 
 import "time"
 
+// Timeouts of requests and queries. "go" is go-libp2p-kad-dht.
+const (
+	// SoftTimeout is when a slow peer loses its place in a lookup; a late answer still
+	// counts. Where answers come fast it is shorter, down to MinSoftTimeout; see softTimer.
+	SoftTimeout    = time.Second
+	MinSoftTimeout = 250 * time.Millisecond
+	// LateTimeout is how long a lookup waits for a slow peer when there is no other peer
+	// to ask and some peer has answered. In a network of few peers, one dead peer would
+	// otherwise delay every lookup by RequestTimeout.
+	LateTimeout = 3 * time.Second
+	// RequestTimeout limits one request including its dial (go: 10 s).
+	RequestTimeout = 10 * time.Second
+	// QueryTimeout limits a whole query. If the lookup of a storing query takes all of
+	// it, the stores get as long again.
+	QueryTimeout = 60 * time.Second
+	// RefreshTimeout limits one refresh lookup (go: 10 s).
+	RefreshTimeout = 10 * time.Second
+)
+
 // softTimer computes the soft timeout: how long a lookup waits for an answer before it gives
 // the peer's place to another. The request goes on until RequestTimeout. The soft timeout is
 // the mean response time plus four mean deviations, over about 32 answers of different
