@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -285,51 +284,14 @@ func (s *shell) completions(args ...string) (offered []string, directive string)
 	return offered, lines[len(lines)-1]
 }
 
-// After every command, completion offers its visible subcommands that begin with the word,
-// and after -- its visible flags.
-func TestCompletionOfCommandsAndFlags(t *testing.T) {
-	s := shellOf(t, nil)
-	root := (&app{}).root()
-	eachCommand(root, func(cmd *cobra.Command) {
-		path := strings.Fields(cmd.CommandPath())[1:]
-		if cmd.HasSubCommands() {
-			for _, begun := range []string{"", "s", "re", "x"} {
-				var want []string
-				for _, c := range cmd.Commands() {
-					if !c.Hidden && strings.HasPrefix(c.Name(), begun) {
-						want = append(want, c.Name())
-					}
-				}
-				offered, _ := s.completions(append(slices.Clone(path), begun)...)
-				require.ElementsMatch(t, want, offered, "%v %s", path, begun)
-			}
-		}
-		if cmd.Hidden || cmd.Name() == "help" {
-			return
-		}
-		cmd.InheritedFlags()
-		var want []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden {
-				want = append(want, "--"+f.Name)
-			}
-		})
-		offered, directive := s.completions(append(slices.Clone(path), "--")...)
-		offered = slices.DeleteFunc(offered, func(name string) bool { return name == "--help" || name == "--version" })
-		want = slices.DeleteFunc(want, func(name string) bool { return name == "--help" || name == "--version" })
-		require.ElementsMatch(t, want, offered, path)
-		require.Equal(t, ":4", directive, "%v: flags are no files", path)
-	})
-}
-
 // Completion offers arguments and flag values with few choices, and files only where the
-// command takes a file.
+// command takes a file. It offers no flag that is not for the command.
 func TestCompletionOfArguments(t *testing.T) {
 	s := shellOf(t, nil)
 	const noFiles, files = ":4", ":0"
 	for _, c := range []struct {
 		line, word string
-		offers     []string // nil: any
+		offers     []string
 		directive  string
 	}{
 		{"serve --mode", "", modes, noFiles},
@@ -344,47 +306,11 @@ func TestCompletionOfArguments(t *testing.T) {
 		{"get --output", "", []string{}, files},
 		{"restore", "", []string{}, files},
 		{"sim run --scenario", "", sim.Scenarios(), files},
-		{"help expl", "", nil, noFiles},
+		{"republish", "", []string{"now", "status"}, noFiles},
+		{"status", "--", []string{"--api", "--config", "--data-dir", "--help", "--json", "--timeout"}, noFiles},
 	} {
 		offered, directive := s.completions(append(strings.Fields(c.line), c.word)...)
 		require.Equal(t, c.directive, directive, c.line)
-		if c.offers != nil {
-			require.ElementsMatch(t, c.offers, offered, c.line)
-		}
+		require.ElementsMatch(t, c.offers, offered, c.line)
 	}
-}
-
-// fishBlocks are the words that begin a block in fish.
-var fishBlocks = map[string]bool{"function": true, "if": true, "for": true, "while": true, "switch": true, "begin": true}
-
-// In the script of fish, all blocks and quotations end. It completes holdfast, by
-// __complete.
-func TestFishScript(t *testing.T) {
-	out, err := exec.Command("holdfast", "completion", "fish").Output()
-	require.NoError(t, err)
-	open, asks := 0, 0
-	for i, line := range strings.Split(string(out), "\n") {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		require.Zero(t, strings.Count(strings.ReplaceAll(line, `\"`, ""), `"`)%2, "%d: %s", i+1, line)
-		for statement := range strings.SplitSeq(line, ";") {
-			word, _, _ := strings.Cut(strings.TrimSpace(statement), " ")
-			if fishBlocks[word] {
-				open++
-			}
-			if word == "end" {
-				open--
-			}
-		}
-		require.GreaterOrEqual(t, open, 0, "%d: %s", i+1, line)
-		if strings.HasPrefix(line, "complete -") && !strings.Contains(line, "--do-complete") {
-			require.Contains(t, line, "-c holdfast ")
-			require.Zero(t, open, "%d: %s", i+1, line)
-		}
-		asks += strings.Count(line, "__complete ")
-	}
-	require.Zero(t, open)
-	require.Positive(t, asks)
 }
