@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -19,9 +18,7 @@ type usage struct {
 }
 
 func measure() usage {
-	var r syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
-	return usage{at: time.Now(), cpu: time.Duration(r.Utime.Nano() + r.Stime.Nano()), wrote: procNumber("io", "wchar:")}
+	return usage{at: time.Now(), cpu: cpuTime(), wrote: procNumber("io", "wchar:")}
 }
 
 // since returns what the process has used since u.
