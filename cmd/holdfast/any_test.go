@@ -135,7 +135,7 @@ func all[T any](items []T) (out []any) {
 
 // For any answer of a daemon, the output has no control characters and no extra lines,
 // and --json prints the answer unchanged.
-func TestWhateverADaemonSays(t *testing.T) {
+func TestHostileAnswers(t *testing.T) {
 	b := &scripted{}
 	s := shellOf(t, b)
 	rapid.Check(t, func(t *rapid.T) {
@@ -179,7 +179,7 @@ func exact(t *rapid.T, text []byte) (object map[string]any) {
 
 // For any answer of a daemon and any width of the terminal, no line is wider than the
 // terminal.
-func TestWhateverADaemonSaysFits(t *testing.T) {
+func TestHostileAnswersFit(t *testing.T) {
 	b := &scripted{}
 	socket := shellOf(t, b).socket
 	folded := []string{"status", "table", "table --report", "peers", "peers --usage", "closest k", "find-providers k", "explain closest k", "explain list", "republish status", "provides", "log level"}
@@ -198,7 +198,7 @@ func TestWhateverADaemonSaysFits(t *testing.T) {
 }
 
 // For any overview, the lines of top fit the width and have no control characters.
-func TestTopOfWhatever(t *testing.T) {
+func TestTopOfHostileAnswers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var before, now api.Overview
 		draw(t, &before)

@@ -319,7 +319,7 @@ func requireJSONLines(t *testing.T, text string) (objects []map[string]any) {
 
 // If the socket's path is something else than a socket, the error says what it is,
 // however long the path is.
-func TestSocketThatIsNone(t *testing.T) {
+func TestNotASocket(t *testing.T) {
 	s := shellWith(t, nil)
 	for _, c := range []struct{ at, says string }{
 		{"keys", ""}, // the system chooses the reason: see TestReasonOfNoSocket

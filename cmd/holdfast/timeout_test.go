@@ -60,7 +60,7 @@ func TestNegativeTimeout(t *testing.T) {
 }
 
 // A deadline that is not that of --timeout is not reported as one.
-func TestDeadlineOfSomethingElse(t *testing.T) {
+func TestOtherDeadlines(t *testing.T) {
 	a := &app{}
 	err := a.gaveUp(t.Context(), fmt.Errorf("join: %w", context.DeadlineExceeded))
 	require.EqualError(t, err, "join: context deadline exceeded")

@@ -38,29 +38,30 @@ func twoOverviews() (before, now *api.Overview) {
 	return make(at, 1000, 50, 4), make(at.Add(10*time.Second), 2500, 53, 9)
 }
 
-// Without a terminal, top requests one overview, prints none, and then prints one after each
-// interval. It fails if the output cannot be written.
+// Without a terminal, top requests an overview at the start and after each interval, and
+// prints all but the first. It fails if the output cannot be written.
 func TestTopAsks(t *testing.T) {
-	for _, c := range []struct{ count, printed int }{{0, 1}, {1, 1}, {2, 2}} {
-		for _, json := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				b := content()
-				var out bytes.Buffer
-				a := &app{out: &out, json: json}
-				begun := time.Now()
-				require.NoError(t, (&top{topCommand: &topCommand{app: a, interval: time.Hour, count: c.count}, backend: b}).print(t.Context()))
-				require.Equal(t, time.Duration(c.printed)*time.Hour, time.Since(begun))
-				require.Equal(t, "Overview"+strings.Repeat("; Overview", c.printed), b.questions())
-				if json {
-					require.Len(t, requireJSONLines(t, out.String()), c.printed)
-				} else {
-					require.Equal(t, c.printed, strings.Count(out.String(), "ROUTING TABLE"), out.String())
-				}
-				a.out = &disktest.Full{Space: 1}
-				err := (&top{topCommand: &topCommand{app: a, interval: time.Hour, count: c.count}, backend: b}).print(t.Context())
-				require.ErrorIs(t, err, syscall.ENOSPC)
-			})
-		}
+	for _, c := range []struct {
+		count   int
+		json    bool
+		printed int
+	}{{0, false, 1}, {1, false, 1}, {2, false, 2}, {0, true, 1}, {2, true, 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			b := content()
+			var out bytes.Buffer
+			command := &topCommand{app: &app{out: &out, json: c.json}, interval: time.Hour, count: c.count}
+			begun := time.Now()
+			require.NoError(t, (&top{topCommand: command, backend: b}).print(t.Context()))
+			require.Equal(t, time.Duration(c.printed)*time.Hour, time.Since(begun))
+			require.Equal(t, "Overview"+strings.Repeat("; Overview", c.printed), b.questions())
+			if c.json {
+				require.Len(t, requireJSONLines(t, out.String()), c.printed)
+			} else {
+				require.Equal(t, c.printed, strings.Count(out.String(), "ROUTING TABLE"), out.String())
+			}
+			command.out = &disktest.Full{Space: 1}
+			require.ErrorIs(t, (&top{topCommand: command, backend: b}).print(t.Context()), syscall.ENOSPC)
+		})
 	}
 }
 
@@ -90,7 +91,7 @@ func TestTopFits(t *testing.T) {
 }
 
 // Isolation is highlighted in top and in status.
-func TestIsolationStandsOut(t *testing.T) {
+func TestIsolationIsHighlighted(t *testing.T) {
 	before, now := twoOverviews()
 	now.Status.State, now.Status.IsolatedSince = "isolated", time.Now().Add(-90*time.Second)
 	text := topText(now, before, 100)
