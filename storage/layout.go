@@ -47,8 +47,8 @@ const (
 const rowOverhead = 16
 
 // encodeValue returns the row of a value: when it was received and when it expires, in
-// nanoseconds, the length of the publisher's ID and the ID, and the value. disk.Seal adds a
-// checksum.
+// nanoseconds, the length of the publisher's ID and the ID, and the value. disk.Seal puts a
+// format byte and a checksum before them (internal/disk/row.go).
 func encodeValue(v *records.Value) []byte {
 	row := disk.NewRow(8 + 8 + 1 + len(v.Publisher) + len(v.Value))
 	row = appendTime(row, v.Received)

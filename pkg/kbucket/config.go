@@ -10,8 +10,8 @@ import (
 type Config struct {
 	BucketSize          int // peers per bucket; kad.K
 	Replacements        int // spare peers per full bucket; 10, half a bucket as in go-ethereum
-	MaxPerGroup         int // peers of one group in the table; 3, as go-libp2p-kad-dht
-	MaxPerGroupInBucket int // peers of one group in a bucket, and in its replacement cache; 2, as go-libp2p-kad-dht
+	MaxPerGroup         int // peers of one group in the table; defaultMaxPerGroup
+	MaxPerGroupInBucket int // peers of one group in a bucket, and in its replacement cache; defaultMaxPerGroupInBucket
 
 	// Share returns the copy of a peer that the table points to from now on. The copy
 	// must never change. Nil: the table makes its own copy. A simulator shares one
