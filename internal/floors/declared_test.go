@@ -63,10 +63,7 @@ func (g *graph) entries(list []allowance) (entries map[string]types.Object, foun
 }
 
 func TestDeclared(t *testing.T) {
-	w, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := thisModule(t)
 	w.foreign = compiled(t, w)
 	for _, f := range needless(newGraph(w), allowed) {
 		t.Error(f)

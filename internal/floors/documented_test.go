@@ -2,7 +2,6 @@ package floors
 
 import (
 	"go/ast"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -28,10 +27,7 @@ func (w *world) isDoc(f *ast.File) bool {
 }
 
 func TestPackagesAreDocumented(t *testing.T) {
-	w, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := thisModule(t)
 	for _, f := range undocumented(w) {
 		t.Error(f)
 	}

@@ -3,7 +3,6 @@ package floors
 import (
 	"go/ast"
 	"go/token"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -63,10 +62,7 @@ func errorText(n ast.Node) (string, bool) {
 // The command line prints errors as they are, so their texts say what failed, not in
 // which package.
 func TestErrorsNameNoPackage(t *testing.T) {
-	w, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := thisModule(t)
 	for _, f := range prefixed(w) {
 		t.Error(f)
 	}

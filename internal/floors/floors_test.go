@@ -2,17 +2,13 @@ package floors
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"testing"
 	"testing/fstest"
 )
 
 func TestModule(t *testing.T) {
-	w, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := thisModule(t)
 	for _, dir := range w.dirs() {
 		for _, f := range check(w, w.pkgs[dir]) {
 			t.Error(f)

@@ -3,7 +3,6 @@ package floors
 import (
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -105,15 +104,9 @@ func differences(said, built map[string]row) (wrong []string) {
 
 // The table of packages in docs/ARCHITECTURE.md agrees with the imports.
 func TestArchitectureHasFloors(t *testing.T) {
-	w, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile("../../docs/ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, wrong := range differences(rows(string(text)), w.rows()) {
+	w := thisModule(t)
+	text := architecture(t)
+	for _, wrong := range differences(rows(text), w.rows()) {
 		t.Errorf("docs/ARCHITECTURE.md: %s", wrong)
 	}
 }

@@ -29,7 +29,7 @@ var floors = map[string]floor{
 	"storage": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records"}},
 	"pkg/sim": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht"}},
 
-	"internal/workload": {imports: []string{"pkg/kad", "pkg/records", "storage"}}, // measures stores
+	"internal/workload": {imports: []string{"pkg/kad", "pkg/records", "storage", "internal/cputime"}}, // measures stores
 
 	"internal/usage": {imports: []string{"pkg/wire", "pkg/rpc"}}, // implements its Observer
 
@@ -55,6 +55,7 @@ var floors = map[string]floor{
 	"internal/join": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup"}}, // the table and the lookup of the node
 
 	"internal/columns":  {},
+	"internal/cputime":  {},
 	"internal/disktest": {},
 	"internal/dnstest":  {},
 	"internal/httphost": {},

@@ -2,7 +2,6 @@ package floors
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,15 +34,9 @@ func listedPublic(text string) (dirs []string) {
 }
 
 func TestPublicPackages(t *testing.T) {
-	w, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile("../../docs/ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := public(w), listedPublic(string(text)); !slices.Equal(got, want) {
+	w := thisModule(t)
+	text := architecture(t)
+	if got, want := public(w), listedPublic(text); !slices.Equal(got, want) {
 		t.Errorf("docs/ARCHITECTURE.md lists the public packages %q; they are %q", want, got)
 	}
 }

@@ -2,7 +2,6 @@ package floors
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -68,10 +67,7 @@ func (u uses) imports(name, to string) bool {
 // A permission that nothing needs is taken back: otherwise the first to use it
 // would not be asked why.
 func TestNoUnusedPermission(t *testing.T) {
-	w, err := load(os.DirFS("../.."))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := thisModule(t)
 	for _, permission := range unused(w) {
 		t.Errorf("imports_test.go: no file needs that %s", permission)
 	}

@@ -135,11 +135,8 @@ func receiver(f *ast.FuncDecl) string {
 
 // Each rule in the section "Where is what" of docs/ARCHITECTURE.md is where it says.
 func TestWhereIsWhat(t *testing.T) {
-	text, err := os.ReadFile("../../docs/ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	table := ruleRows(string(text))
+	text := architecture(t)
+	table := ruleRows(text)
 	if len(table) < 10 {
 		t.Errorf("docs/ARCHITECTURE.md: %d rows in the section, want at least 10", len(table))
 	}

@@ -7,9 +7,11 @@ import (
 	"go/token"
 	"go/types"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // pkg is a package of the module: its files without tests, whatever their build
@@ -50,6 +52,26 @@ func load(module fs.FS) (*world, error) {
 		}
 		return w.parse(module, name)
 	})
+}
+
+// thisModule loads this module.
+func thisModule(t *testing.T) *world {
+	t.Helper()
+	w, err := load(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// architecture returns the text of docs/ARCHITECTURE.md.
+func architecture(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // enter skips directories that are no part of the module.

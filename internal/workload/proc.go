@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-dht/holdfast/internal/cputime"
 )
 
 // usage is what the process has used since its start.
@@ -18,7 +20,7 @@ type usage struct {
 }
 
 func measure() usage {
-	return usage{at: time.Now(), cpu: cpuTime(), wrote: procNumber("io", "wchar:")}
+	return usage{at: time.Now(), cpu: cputime.Used(), wrote: procNumber("io", "wchar:")}
 }
 
 // since returns what the process has used since u.

@@ -28,9 +28,10 @@ func TestFailedProbes(t *testing.T) {
 	require.Nil(t, r.last, "nothing to remember takes no memory")
 	require.Nil(t, r.order)
 
-	for i := range MaxFailedProbes + 10 {
+	for i := range MaxFailedProbes + 1 {
 		r.add(kad.PeerID(fmt.Sprint(i)), now)
 	}
 	require.Len(t, r.last, MaxFailedProbes)
 	require.False(t, r.has("0", now, FailedProbeMemory), "the oldest went first")
+	require.True(t, r.has("1", now, FailedProbeMemory), "and no other")
 }

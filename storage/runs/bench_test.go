@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/internal/cputime"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -99,7 +100,7 @@ func BenchmarkIngest(b *testing.B) {
 			w.fill(b, s, 1_000_000, now)
 			s.settled()
 			b.ReportAllocs()
-			began := cpu()
+			began := cputime.Used()
 			n := 0
 			for b.Loop() {
 				b.StopTimer()
@@ -111,7 +112,7 @@ func BenchmarkIngest(b *testing.B) {
 				n += size
 			}
 			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
-			b.ReportMetric(float64((cpu()-began).Nanoseconds())/float64(n), "cpu-ns/record")
+			b.ReportMetric(float64((cputime.Used()-began).Nanoseconds())/float64(n), "cpu-ns/record")
 		})
 	}
 }
@@ -127,7 +128,7 @@ func BenchmarkDurable(b *testing.B) {
 			var next atomic.Int64
 			b.ReportAllocs()
 			b.SetParallelism((n + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
-			began := cpu()
+			began := cputime.Used()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					a := &ads[int(next.Add(1))%len(ads)]
@@ -137,7 +138,7 @@ func BenchmarkDurable(b *testing.B) {
 				}
 			})
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acks/s")
-			b.ReportMetric(float64((cpu()-began).Nanoseconds())/float64(b.N), "cpu-ns/record")
+			b.ReportMetric(float64((cputime.Used()-began).Nanoseconds())/float64(b.N), "cpu-ns/record")
 		})
 	}
 }
