@@ -227,7 +227,7 @@ var documented = regexp.MustCompile("(?m)`((?:\\./)?holdfast [^`\n]*)`|^(?:    |
 
 // Every command and flag that the documents and messages name exists.
 func TestDocumentedCommandsFit(t *testing.T) {
-	files := []string{"../../README.md", "../../config.toml"}
+	files := []string{"../../README.md", "../../CHANGELOG.md", "../../CONTRIBUTING.md", "../../config.toml"}
 	for _, pattern := range []string{"../../docs/*.md", "*.go", "../../pkg/*/*.go", "../../internal/*/*.go", "../../storage/*.go", "../../deploy/*/*.service", "../../deploy/*/*.yml"} {
 		more, err := filepath.Glob(pattern)
 		require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 const runbookURL = "https://github.com/holdfast-dht/holdfast/blob/main/docs/OPERATIONS.md#"
 
 // promised are the alerts that operators rely on. Whoever adds, removes or renames an
-// alert changes this list and docs/CHANGELOG.md.
+// alert changes this list and CHANGELOG.md.
 var promised = strings.Fields(`
 	TargetDown RestartLoop LoopHung FDsHigh ResourceManagerBlocking ConfigReloadFailed
 	Isolated RoutingTableLow RoutingTableCollapse NoInboundRPC ReachabilityLost LookupFailureRatio
