@@ -2,12 +2,8 @@ package statuspage
 
 import (
 	"context"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -23,22 +19,6 @@ const (
 	patience = 5 * time.Second
 )
 
-//go:embed page.html
-var page []byte
-
-// policy lets the page run its own script and style and read from this listener, and
-// nothing else. Data from peers can do no harm, even if the page has a bug.
-var policy = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
-	"img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" + scriptHash() + "'"
-
-var script = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
-
-// scriptHash is the hash of the page's only script (CSP level 2, 4.2.5).
-func scriptHash() string {
-	sum := sha256.Sum256(script.FindSubmatch(page)[1])
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
 // Source returns an overview of the node.
 type Source func(context.Context) (api.Overview, error)
 
@@ -47,14 +27,6 @@ func Register(mux *http.ServeMux, source Source) {
 	c := &cache{source: source}
 	mux.HandleFunc("GET /{$}", servePage)
 	mux.HandleFunc("GET /status.json", c.serve)
-}
-
-func servePage(w http.ResponseWriter, _ *http.Request) {
-	h := w.Header()
-	secure(h)
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", policy)
-	_, _ = w.Write(page) // it fails only if the client has disconnected
 }
 
 func secure(h http.Header) {
