@@ -2,7 +2,7 @@
 #
 #   docker build --build-arg VERSION=v1.2.3 --build-arg REVISION="$(git rev-parse HEAD)" -t holdfast .
 #
-# docs/OPERATIONS.md, "Docker", describes how to run it.
+# docs/guides/docker.md describes how to run it.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./

@@ -14,11 +14,12 @@ import (
 
 // The files under test.
 const (
-	dashboardFile = "../grafana/holdfast.json"
-	rulesFile     = "../prometheus/holdfast.rules.yml"
-	unitTestsFile = "../prometheus/holdfast.rules.test.yml"
-	metricsFile   = "../../metrics/testdata/metrics.md"
-	runbookFile   = "../../docs/OPERATIONS.md"
+	dashboardFile  = "../grafana/holdfast.json"
+	rulesFile      = "../prometheus/holdfast.rules.yml"
+	unitTestsFile  = "../prometheus/holdfast.rules.test.yml"
+	metricsFile    = "../../metrics/testdata/metrics.md"
+	runbookFile    = "../../docs/runbooks.md"
+	monitoringFile = "../../docs/guides/monitoring.md"
 )
 
 // board is the part of a Grafana dashboard that the tests read.

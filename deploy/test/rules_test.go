@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const runbookURL = "https://github.com/holdfast-dht/holdfast/blob/main/docs/OPERATIONS.md#"
+const runbookURL = "https://github.com/holdfast-dht/holdfast/blob/main/docs/runbooks.md#"
 
 // promised are the alerts that operators rely on. Whoever adds, removes or renames an
 // alert changes this list and CHANGELOG.md.
@@ -94,32 +94,28 @@ func TestAlertsAreTested(t *testing.T) {
 	}
 }
 
-var (
-	section = regexp.MustCompile(`(?m)^## (.+)$`)
-	entry   = regexp.MustCompile(`(?m)^### (Holdfast\w+)$`)
-)
+var entry = regexp.MustCompile(`(?m)^## (Holdfast\w+)$`)
 
 // runbookParts are the parts of each entry.
 var runbookParts = []string{"**Means:** ", "**Look at:** ", "**Do:** "}
 
-// TestRunbook checks that the chapter Alerts has exactly one entry for each alert, in
-// the order of the rules.
+// TestRunbook checks that the page has exactly one entry for each alert, in the order of
+// the rules.
 func TestRunbook(t *testing.T) {
 	data, err := os.ReadFile(runbookFile)
 	require.NoError(t, err)
-	chapter := chapters(string(data))["Alerts"]
-	require.NotEmpty(t, chapter, "%s has no chapter Alerts", runbookFile)
+	page := string(data)
 
 	var names, wanted []string
-	at := entry.FindAllStringSubmatchIndex(chapter, -1)
+	at := entry.FindAllStringSubmatchIndex(page, -1)
 	for i, m := range at {
-		name, end := chapter[m[2]:m[3]], len(chapter)
+		name, end := page[m[2]:m[3]], len(page)
 		if i+1 < len(at) {
 			end = at[i+1][0]
 		}
 		names = append(names, name)
 		for _, part := range runbookParts {
-			require.Contains(t, chapter[m[1]:end], "\n"+part, name)
+			require.Contains(t, page[m[1]:end], "\n"+part, name)
 		}
 	}
 	for _, a := range readAlerts(t) {
@@ -142,7 +138,7 @@ func TestRunbookPanels(t *testing.T) {
 	for _, p := range readBoard(t).Panels {
 		titles = append(titles, p.Title)
 	}
-	quoted := quotedTitle.FindAllStringSubmatch(chapters(string(data))["Alerts"], -1)
+	quoted := quotedTitle.FindAllStringSubmatch(string(data), -1)
 	require.Greater(t, len(quoted), 30)
 	for _, m := range quoted {
 		require.Contains(t, titles, m[1])
@@ -151,12 +147,17 @@ func TestRunbookPanels(t *testing.T) {
 
 var quotedLog = regexp.MustCompile("(?:log for|before each|fails with) `([^`]+)`")
 
-// TestRunbookLogs checks that the log and error texts that the runbook tells operators to
-// search for are those of a log call or an error in the source.
-func TestRunbookLogs(t *testing.T) {
-	data, err := os.ReadFile(runbookFile)
+// TestQuotedLogs checks that the log and error texts that the runbooks and guides tell
+// operators to search for are those of a log call or an error in the source.
+func TestQuotedLogs(t *testing.T) {
+	guides, err := filepath.Glob("../../docs/guides/*.md")
 	require.NoError(t, err)
-	var source strings.Builder
+	var text, source strings.Builder
+	for _, name := range append(guides, runbookFile) {
+		page, err := os.ReadFile(name)
+		require.NoError(t, err)
+		text.Write(page)
+	}
 	for _, dir := range []string{"../../cmd", "../../internal", "../../pkg", "../../republish", "../../storage"} {
 		require.NoError(t, filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
@@ -167,33 +168,20 @@ func TestRunbookLogs(t *testing.T) {
 			return err
 		}))
 	}
-	quoted := quotedLog.FindAllStringSubmatch(string(data), -1)
+	quoted := quotedLog.FindAllStringSubmatch(text.String(), -1)
 	require.GreaterOrEqual(t, len(quoted), 5)
 	for _, m := range quoted {
-		text := regexp.MustCompile(`\.(?:Debug|Info|Warn|Error|Log|New|Errorf)\([^"\n]*"[^"\n]*` + regexp.QuoteMeta(m[1]) + `[^"\n]*"`)
-		require.True(t, text.MatchString(source.String()), "no source file has the text %q", m[1])
+		call := regexp.MustCompile(`\.(?:Debug|Info|Warn|Error|Log|New|Errorf)\([^"\n]*"[^"\n]*` + regexp.QuoteMeta(m[1]) + `[^"\n]*"`)
+		require.True(t, call.MatchString(source.String()), "no source file has the text %q", m[1])
 	}
 }
 
-// chapters splits a document at its headings of the second level.
-func chapters(text string) map[string]string {
-	out := make(map[string]string)
-	at := section.FindAllStringSubmatchIndex(text, -1)
-	for i, m := range at {
-		end := len(text)
-		if i+1 < len(at) {
-			end = at[i+1][0]
-		}
-		out[text[m[2]:m[3]]] = text[m[1]:end]
-	}
-	return out
-}
-
-// TestDashboardIsDescribed checks that the chapter Dashboard names every row.
+// TestDashboardIsDescribed checks that the guide names every row.
 func TestDashboardIsDescribed(t *testing.T) {
-	data, err := os.ReadFile(runbookFile)
+	data, err := os.ReadFile(monitoringFile)
 	require.NoError(t, err)
-	chapter := chapters(string(data))["Dashboard"]
+	_, chapter, ok := strings.Cut(string(data), "\n## Dashboard\n")
+	require.True(t, ok, "%s has no chapter Dashboard", monitoringFile)
 	for _, p := range readBoard(t).Panels {
 		if p.Type == "row" {
 			name, _, _ := strings.Cut(p.Title, ":")

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The marks around the table of keys in docs/OPERATIONS.md.
+// The marks around the table of keys in docs/reference/config.md.
 const (
 	tableBegin = "<!-- config: written by UPDATE=1 go test ./internal/config -->\n"
 	tableEnd   = "<!-- /config -->\n"
@@ -81,9 +81,9 @@ func defaultText(k Key, c *Config) string {
 	return "`" + strings.Join(list, ",") + "`"
 }
 
-// The table in docs/OPERATIONS.md lists exactly the existing keys.
+// The table in docs/reference/config.md lists exactly the existing keys.
 func TestTableInDocs(t *testing.T) {
-	const file = "../../docs/OPERATIONS.md"
+	const file = "../../docs/reference/config.md"
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	before, rest, ok := strings.Cut(string(data), tableBegin)
