@@ -151,6 +151,11 @@ var families = []family{
 	value("db_pending_writes", "Writes that are waiting for a transaction.", func(s *scrape) float64 { return float64(s.Records.PendingWrites) }),
 	total("db_writes_rejected_total", "Writes refused because the queue, a quota or the file was full.",
 		func(s *scrape) uint64 { return uint64(s.Records.RefusedWrites) }),
+
+	total("unclean_starts_total", "Starts after a crash, a kill or a power cut, since the data directory was created.",
+		func(s *scrape) uint64 { return uint64(s.uncleanStarts) }),
+	value("memory_limit_bytes", "Memory that the process may use: the smallest limit of its control groups, or the memory of the machine; 0: unknown.",
+		func(s *scrape) float64 { return float64(s.memoryLimit) }),
 }
 
 func reachability(s *scrape) string {

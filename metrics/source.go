@@ -18,6 +18,9 @@ type Source struct {
 	Database Database                 // nil: the node stores its records elsewhere, and the database metrics are 0
 	Quotas   [records.NumQuotas]int64 // limits of the node's store
 	DiskFull func() bool              // reports whether the disk is full; nil: unknown, the metric is 0
+
+	UncleanStarts int64        // starts on this data directory after a crash, a kill or a power cut, this one included
+	MemoryLimit   func() int64 // memory that the process may use, in bytes, or 0; nil: unknown, the metric is 0
 }
 
 // Node is the part of a node that a scrape reads.
@@ -45,11 +48,17 @@ type scrape struct {
 	failed      bool  // the database refuses writes
 	diskFull    bool
 	quotas      [records.NumQuotas]int64 // limits
+
+	uncleanStarts int64
+	memoryLimit   int64 // bytes
 }
 
 // read reads all parts of the source.
 func (s *Source) read() scrape {
-	r := scrape{quotas: s.Quotas, diskFull: s.DiskFull != nil && s.DiskFull()}
+	r := scrape{quotas: s.Quotas, diskFull: s.DiskFull != nil && s.DiskFull(), uncleanStarts: s.UncleanStarts}
+	if s.MemoryLimit != nil {
+		r.memoryLimit = s.MemoryLimit()
+	}
 	if s.Node != nil {
 		r.hasNode, r.Status = true, s.Node.Status()
 	}

@@ -127,7 +127,8 @@ var metricsRow = regexp.MustCompile("(?m)^\\| `(holdfast_\\w+)` \\| (\\w+) \\|")
 var upstream = map[string]string{
 	"go_gc_duration_seconds":                "summary",
 	"go_goroutines":                         "gauge",
-	"go_memstats_heap_inuse_bytes":          "gauge",
+	"go_memstats_heap_released_bytes":       "gauge",
+	"go_memstats_sys_bytes":                 "gauge",
 	"libp2p_rcmgr_blocked_resources":        "counter", // a gauge by type, but it only rises
 	"libp2p_rcmgr_connections":              "gauge",
 	"libp2p_rcmgr_limit":                    "gauge",

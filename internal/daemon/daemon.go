@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/internal/memlimit"
 	"github.com/holdfast-dht/holdfast/internal/usage"
 	"github.com/holdfast-dht/holdfast/metrics"
 	"github.com/holdfast-dht/holdfast/pkg/node"
@@ -184,7 +185,10 @@ func (d *Daemon) startNode() error {
 		return err
 	}
 	d.onClose("node", closeNode, d.node.Close)
-	d.metrics.Watch(metrics.Source{Node: d.node, Database: d.store, Quotas: quotaLimits(&d.config, d.store), DiskFull: d.disk.full})
+	d.metrics.Watch(metrics.Source{
+		Node: d.node, Database: d.store, Quotas: quotaLimits(&d.config, d.store), DiskFull: d.disk.full,
+		UncleanStarts: d.starts.Unclean, MemoryLimit: func() int64 { return memlimit.Read(os.DirFS("/")) },
+	})
 	d.log.Info("listening", "addresses", addrTexts(d.host.Network().ListenAddresses()), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil
 }

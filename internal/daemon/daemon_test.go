@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/internal/memlimit"
 )
 
 // buffer is a bytes.Buffer for several goroutines.
@@ -106,6 +109,8 @@ func TestLifeOfADaemon(t *testing.T) {
 	for _, name := range []string{"holdfast_build_info", "holdfast_routing_table_peers", "holdfast_db_size_bytes", "libp2p_", "go_goroutines"} {
 		require.Contains(t, text, name)
 	}
+	limit := strconv.FormatFloat(float64(memlimit.Read(os.DirFS("/"))), 'g', -1, 64)
+	require.Contains(t, text, "\nholdfast_memory_limit_bytes "+limit+"\n")
 
 	c := api.NewClient(filepath.Join(dir, socketName))
 	defer c.Close()

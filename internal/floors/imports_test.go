@@ -45,7 +45,7 @@ var floors = map[string]floor{
 
 	"internal/daemon": {imports: []string{
 		"pkg/kad", "pkg/wire", "pkg/records", "pkg/dht",
-		"internal/config", "pkg/rpc", "storage", "metrics", "pkg/node", "internal/api", "internal/delegated", "internal/usage", "internal/statuspage",
+		"internal/config", "pkg/rpc", "storage", "metrics", "pkg/node", "internal/api", "internal/delegated", "internal/usage", "internal/statuspage", "internal/memlimit",
 	}},
 
 	"internal/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "internal/config", "pkg/node", "internal/api", "internal/daemon"}},
@@ -58,6 +58,7 @@ var floors = map[string]floor{
 	"internal/cputime":  {},
 	"internal/disktest": {},
 	"internal/dnstest":  {},
+	"internal/memlimit": {},
 	"internal/httphost": {},
 	"internal/floors":   {},
 

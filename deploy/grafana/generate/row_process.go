@@ -94,11 +94,17 @@ var process = row{"Process", []panel{
 	},
 	{
 		kind: lines, title: "Memory", unit: "bytes",
-		description: "Resident memory, which includes mapped pages of the database, and the heap of the process.",
+		description: "Resident memory, which includes mapped pages of the database that the kernel can drop; what the process holds without those; and its limit: that of its control groups (MemoryMax= of the unit, the container), or the memory of the machine. A process that reaches the limit is killed.",
 		queries: []query{
 			{"process_resident_memory_bytes{@}", "{{instance}} resident"},
-			{"go_memstats_heap_inuse_bytes{@}", "{{instance}} heap"},
+			{"go_memstats_sys_bytes{@} - go_memstats_heap_released_bytes{@}", "{{instance}} held"},
+			{"holdfast_memory_limit_bytes{@} > 0", "{{instance}} limit"},
 		},
+	},
+	{
+		kind: lines, title: "Unclean starts", unit: "none",
+		description: "Starts after a crash, a kill or a power cut. Each one means that the process before it did not get to close its database; nothing acknowledged is lost.",
+		queries:     []query{{"increase(holdfast_unclean_starts_total{@}[@])", "{{instance}}"}},
 	},
 	{
 		kind: lines, title: "File descriptors", unit: "none",
