@@ -17,14 +17,18 @@ import (
 	"github.com/holdfast-dht/holdfast/internal/config"
 )
 
-// healthTimeout bounds the whole command. It is long because a busy node is not a dead
+// healthTimeout bounds one check. It is long because a busy node is not a dead
 // one.
 const healthTimeout = 10 * time.Second
+
+// healthPause is the time between two checks of `health --wait`.
+const healthPause = 200 * time.Millisecond
 
 // healthCommand is `holdfast health`.
 type healthCommand struct {
 	*app
 	ready bool
+	wait  time.Duration
 }
 
 func newHealth(a *app) *cobra.Command {
@@ -35,18 +39,43 @@ func newHealth(a *app) *cobra.Command {
 		Long: `Check whether the daemon is healthy, within 10 s. This asks its health endpoint
 (metrics.listen), or the admin socket if the endpoint is off or if --data-dir or --api is
 given. Exit code 0: healthy, 1: not healthy, 4: no answer. With --ready, also check whether
-it is ready: its routing table is usable and peers answer.`,
+it is ready: its routing table is usable and peers answer. With --wait, repeat the check until
+it succeeds or the time is over, for example after a start.`,
 		Example: `  holdfast health
-  holdfast health --ready`,
+  holdfast health --ready --wait 30s`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	cmd.Flags().BoolVar(&c.ready, "ready", false, "also check whether the node is ready")
+	cmd.Flags().DurationVar(&c.wait, "wait", 0, "repeat a failed check for this `time`")
 	a.socketFlag(cmd.Flags())
 	return cmd
 }
 
+// run checks the health, again and again with --wait. The error is that of the last check.
 func (c *healthCommand) run(ctx context.Context) error {
+	if c.wait < 0 {
+		return usagef("--wait %s is negative", c.wait)
+	}
+	end := time.Now().Add(c.wait)
+	for {
+		err := c.check(ctx)
+		if err == nil {
+			return c.succeed()
+		}
+		if c.exitCode(err) == exitUsage || time.Until(end) < healthPause {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(healthPause):
+		}
+	}
+}
+
+// check asks the daemon once.
+func (c *healthCommand) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	var err error
@@ -57,11 +86,14 @@ func (c *healthCommand) run(ctx context.Context) error {
 		where = "the admin socket"
 		err = c.overSocket(ctx)
 	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	if errors.Is(err, context.DeadlineExceeded) {
 		return api.Errorf(api.CodeNoDaemon, "no answer at %s within %s: the daemon is paused, hangs, or the machine is overloaded; look at its log and at what the process does, or restart it", where, healthTimeout)
-	case err != nil:
-		return err
+	}
+	return err
+}
+
+func (c *healthCommand) succeed() error {
+	switch {
 	case c.json && c.ready:
 		return c.printJSON(map[string]bool{"healthy": true, "ready": true})
 	case c.json:
