@@ -1,6 +1,7 @@
 # An image with only the holdfast binary: no shell, no libraries, no root user.
 #
-#   docker build --build-arg VERSION=v1.2.3 --build-arg REVISION="$(git rev-parse HEAD)" -t holdfast .
+#   docker build --build-arg VERSION=v1.2.3 --build-arg REVISION="$(git rev-parse HEAD)" \
+#     --build-arg DATE="$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)" -t holdfast .
 #
 # docs/guides/docker.md describes how to run it.
 FROM golang:1.26-bookworm AS build
@@ -8,22 +9,26 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG VERSION=0.1.0-dev
+ARG VERSION=
 ARG REVISION=
+ARG DATE=
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-      -ldflags "-s -w -X github.com/holdfast-dht/holdfast/internal/daemon.Version=${VERSION} -X github.com/holdfast-dht/holdfast/internal/daemon.Revision=${REVISION}" \
+      -ldflags "-s -w -X github.com/holdfast-dht/holdfast/internal/daemon.Version=${VERSION} -X github.com/holdfast-dht/holdfast/internal/daemon.Revision=${REVISION} -X github.com/holdfast-dht/holdfast/internal/daemon.Date=${DATE}" \
       -o /out/holdfast ./cmd/holdfast \
  && mkdir -p -m 0700 /out/state/data
 
 FROM scratch
-ARG VERSION=0.1.0-dev
+ARG VERSION=
 ARG REVISION=
+ARG DATE=
 LABEL org.opencontainers.image.title="holdfast" \
       org.opencontainers.image.description="An always-on Kademlia DHT node for libp2p networks" \
       org.opencontainers.image.source="https://github.com/holdfast-dht/holdfast" \
       org.opencontainers.image.documentation="https://github.com/holdfast-dht/holdfast/blob/main/docs/OPERATIONS.md" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${DATE}" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /out/holdfast /usr/local/bin/holdfast
 COPY --from=build --chown=65532:65532 /out/state/ /
 USER 65532:65532

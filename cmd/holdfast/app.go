@@ -90,7 +90,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 		Example: `  holdfast serve
   holdfast put /example/greeting 'hello' && holdfast get /example/greeting
   holdfast find-providers bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
-		Version:       daemon.Version,
+		Version:       daemon.BuildInfo().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {

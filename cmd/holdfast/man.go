@@ -87,7 +87,7 @@ var manOption = regexp.MustCompile(`(?m)(?:^\.PP\n)?^(\\fB-.*\\fP)(?:(=""|=0s|=0
 // manName is the manual that the pages belong to.
 const manName = "Holdfast"
 
-func manSource() string { return "holdfast " + daemon.Version }
+func manSource() string { return "holdfast " + daemon.BuildInfo().Version }
 
 // manCommon are the sections that all commands share.
 const manCommon = `.SH EXIT STATUS

@@ -12,8 +12,10 @@ type versionCommand struct{ *app }
 func newVersion(a *app) *cobra.Command {
 	c := &versionCommand{app: a}
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
+		Use:   "version",
+		Short: "Print the version",
+		Long: `Print the version of the program, the revision of the source it was built from and the
+date of that revision, the version of Go, and the platform.`,
 		Example: `  holdfast version --json`,
 		Args:    exactly(),
 		RunE:    func(*cobra.Command, []string) error { return c.print(daemon.BuildInfo()) },
@@ -24,12 +26,15 @@ func (c *versionCommand) print(b daemon.Build) error {
 	if c.json {
 		return c.printJSON(b)
 	}
-	revision := ""
+	text := "holdfast " + b.Version
 	if b.Revision != "" {
-		revision = " revision " + b.Revision
+		text += " revision " + b.Revision
 	}
 	if b.Dirty {
-		revision += " with changes"
+		text += " with changes"
 	}
-	return c.printf("holdfast %s%s (%s, %s)\n", b.Version, revision, b.Go, b.Platform)
+	if b.Date != "" {
+		text += " from " + b.Date
+	}
+	return c.printf("%s (%s, %s)\n", text, b.Go, b.Platform)
 }

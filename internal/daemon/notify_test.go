@@ -125,10 +125,3 @@ func TestWithoutListenersItIsNotHealthy(t *testing.T) {
 	network.(interface{ ListenClose(...ma.Multiaddr) }).ListenClose(network.ListenAddresses()...)
 	require.ErrorIs(t, d.Healthy(t.Context()), errDeaf)
 }
-
-func TestRevisionOfTheLinker(t *testing.T) {
-	was := Revision
-	defer func() { Revision = was }()
-	Revision = "abc"
-	require.NotEmpty(t, BuildInfo().Revision) // the revision of a checkout comes first
-}

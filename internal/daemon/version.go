@@ -5,18 +5,23 @@ import (
 	"runtime/debug"
 )
 
-// Version of the program, set by the linker for a release:
+// What the linker sets for a release (deploy/release/build):
 //
 //	-ldflags "-X github.com/holdfast-dht/holdfast/internal/daemon.Version=v1.2.3"
-var Version = "0.1.0-dev"
+var (
+	Version  string // of the program
+	Revision string // of the source
+	Date     string // of the revision, RFC 3339
+)
 
-// Revision of the source, set by the linker where it is not built from a checkout.
-var Revision = ""
+// devVersion is the version of a build that is neither a release nor installed as a module.
+const devVersion = "v0.1.0-dev"
 
 // Build describes the running program.
 type Build struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"` // of the source, if known
+	Date     string `json:"date,omitempty"`     // of the revision, RFC 3339, if known
 	Dirty    bool   `json:"dirty,omitempty"`    // built with uncommitted changes
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
@@ -24,21 +29,51 @@ type Build struct {
 
 // BuildInfo returns the build of the running program.
 func BuildInfo() Build {
-	b := Build{Version: Version, Revision: Revision, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
+	info, _ := debug.ReadBuildInfo()
+	return describe(info)
+}
+
+// describe combines what the linker and the Go command have stored in the program. info
+// may be nil. A checkout's revision and date override those of the linker.
+func describe(info *debug.BuildInfo) Build {
+	b := Build{
+		Version: Version, Revision: Revision, Date: Date,
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			b.Revision = s.Value // it overrides the linker's value
-		case "vcs.modified":
-			b.Dirty = s.Value == "true"
-		}
+	var checkout bool
+	if info != nil {
+		checkout = b.fromCheckout(info.Settings)
+	}
+	if b.Version == "" {
+		b.Version = moduleVersion(info, checkout)
 	}
 	return b
 }
 
+// fromCheckout takes the revision of the checkout that the program was built in, and
+// reports whether there was one.
+func (b *Build) fromCheckout(settings []debug.BuildSetting) (checkout bool) {
+	for _, s := range settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Revision, checkout = s.Value, true
+		case "vcs.time":
+			b.Date = s.Value
+		case "vcs.modified":
+			b.Dirty = s.Value == "true"
+		}
+	}
+	return checkout
+}
+
+// moduleVersion returns the version that `go install .../cmd/holdfast@VERSION` installed.
+// The Go command gives a checkout a long pseudo-version, which repeats its revision.
+func moduleVersion(info *debug.BuildInfo, checkout bool) string {
+	if info == nil || checkout || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return devVersion
+	}
+	return info.Main.Version
+}
+
 // Agent returns the agent string that the node sends to peers.
-func Agent() string { return "holdfast/" + Version }
+func Agent() string { return "holdfast/" + BuildInfo().Version }
