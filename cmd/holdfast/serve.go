@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ peers can use, and "Ready".`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&c.listen, "listen", nil, "`multiaddr` to listen on, may be repeated (network.listen)")
-	f.IntVar(&c.port, "port", noPort, "`port` of all listen addresses, 0 for any free one")
+	f.IntVar(&c.port, "port", noPort, "`port` of all listen addresses, 0 for any free one (network.port)")
 	f.Lookup("port").DefValue = "0" // not shown
 	f.StringVar(&c.mode, "mode", "", "auto, client or server (network.mode)")
 	f.StringVar(&a.socket, "api", "", "admin `socket` (api.socket)")
@@ -98,8 +99,7 @@ func (c *serveCommand) loaded() (*config.Loaded, error) {
 		if err := loaded.WithOrigins(daemon.Check(&own)); err != nil {
 			return loaded, err
 		}
-		with := daemon.WithPort(loaded.Config.Network.Listen, c.port)
-		settings = append(settings, config.Setting{Key: "network.listen", List: with, Flag: "--port"})
+		settings = append(settings, config.Setting{Key: "network.port", Value: strconv.Itoa(c.port), Flag: "--port"})
 	}
 	return c.checked(settings...)
 }

@@ -53,6 +53,7 @@ type Config struct {
 type Network struct {
 	ProtocolPrefix string   `toml:"protocol_prefix" doc:"Prefix of the protocol ID <prefix>/kad/1.0.0. \"/ipfs\" is the public network; a private network chooses its own."`
 	Mode           string   `toml:"mode" doc:"\"server\" answers requests, \"client\" only sends them, \"auto\" is a server while the node is publicly reachable."`
+	Port           int      `toml:"port" unit:"port" doc:"Port of every address in listen, TCP and UDP. 0: any free port. Set either this key or the ports in listen: if both differ from their defaults, they must agree. HOLDFAST_NETWORK__PORT and --port override the ports of listen in the file."`
 	Listen         []string `toml:"listen" unit:"multiaddrs" doc:"Addresses to listen on. Port 0 is any free port."`
 	Announce       []string `toml:"announce" unit:"multiaddrs" doc:"Addresses announced to other peers instead of the detected ones, for a node behind a fixed port mapping. Empty: the detected ones." example:"[\"/ip4/203.0.113.7/tcp/4011\", \"/ip4/203.0.113.7/udp/4011/quic-v1\"]"`
 	Security       []string `toml:"security" unit:"names" doc:"Security protocols of TCP connections, the preferred one first: \"noise\", \"tls\". QUIC has its own TLS. With TLS first, py-libp2p 0.6 servers mistake this node for another peer and drop its provider records."`
@@ -156,14 +157,12 @@ func Default() Config {
 			ProtocolPrefix: wire.PublicPrefix,
 			Mode:           "server",
 			BootstrapRole:  RoleMember,
-			Listen: []string{
-				"/ip4/0.0.0.0/tcp/4011", "/ip4/0.0.0.0/udp/4011/quic-v1",
-				"/ip6/::/tcp/4011", "/ip6/::/udp/4011/quic-v1",
-			},
-			Announce:    []string{},
-			Security:    []string{"noise", "tls"},
-			PortMapping: true,
-			Bootstrap:   []string{},
+			Port:           DefaultPort,
+			Listen:         withPort([]string{"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/tcp/0", "/ip6/::/udp/0/quic-v1"}, DefaultPort),
+			Announce:       []string{},
+			Security:       []string{"noise", "tls"},
+			PortMapping:    true,
+			Bootstrap:      []string{},
 		},
 		Values: Values{UnvalidatedNamespaces: []string{}, MaxTTL: Duration{records.MaxTTL}, MaxSize: records.DefaultMaxValueSize},
 		Storage: Storage{

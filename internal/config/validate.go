@@ -83,7 +83,8 @@ func (n *Network) validate(v *checks) {
 		v.require(oneOf(name, "noise", "tls"), "network.security", "has "+text(name), "it lists noise, tls or both")
 		v.require(!slices.Contains(n.Security[:i], name), "network.security", "has "+text(name)+" twice", "")
 	}
-	v.require(len(n.Listen) > 0 || n.Mode == "client", "network.listen", "is empty", "only client mode works without a listener")
+	within(v, portKey, n.Port, 0, maxPort)
+	v.require(len(n.Listen) > 0 || n.Mode == "client", listenKey, "is empty", "only client mode works without a listener")
 }
 
 func (c *Config) validateTTLs(v *checks) {

@@ -164,22 +164,6 @@ func head(a ma.Multiaddr) ma.Multiaddr {
 	return a
 }
 
-// WithPort sets the port of each listen address. It leaves invalid addresses unchanged,
-// so that Check reports them.
-func WithPort(listen []string, port int) []string {
-	out := make([]string, len(listen))
-	for i, text := range listen {
-		parts := strings.Split(text, "/")
-		for j, p := range parts[:len(parts)-1] {
-			if p == "tcp" || p == "udp" {
-				parts[j+1] = fmt.Sprint(port)
-			}
-		}
-		out[i] = strings.Join(parts, "/")
-	}
-	return out
-}
-
 // listenable briefly listens on each address and returns those that this machine has.
 // libp2p alone would start with some of them, and over TCP even if another process of the
 // same user listens there (it sets SO_REUSEPORT).
@@ -195,7 +179,7 @@ func listenable(listen []string) (usable []ma.Multiaddr, skipped []error, err er
 		case errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL):
 			skipped = append(skipped, fmt.Errorf("%s: %w", text, err))
 		case errors.Is(err, syscall.EADDRINUSE):
-			return nil, nil, fmt.Errorf("%w: another process listens on %s; stop it, or choose a port with --port or network.listen", ErrPortTaken, text)
+			return nil, nil, fmt.Errorf("%w: another process listens on %s; stop it, or choose another port with --port or network.port", ErrPortTaken, text)
 		default:
 			return nil, nil, fmt.Errorf("listen on %s: %w", text, err)
 		}

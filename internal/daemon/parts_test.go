@@ -216,11 +216,6 @@ func TestCheckNamesEachKey(t *testing.T) {
 	require.Equal(t, []string{"network.listen", "network.listen", "network.announce", "network.bootstrap"}, keys)
 }
 
-func TestWithPort(t *testing.T) {
-	require.Equal(t, []string{"/ip4/0.0.0.0/tcp/7", "/ip6/::/udp/7/quic-v1", "nonsense", "/tcp"},
-		WithPort([]string{"/ip4/0.0.0.0/tcp/4011", "/ip6/::/udp/4011/quic-v1", "nonsense", "/tcp"}, 7))
-}
-
 func TestListenable(t *testing.T) {
 	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)

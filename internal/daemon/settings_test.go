@@ -17,7 +17,7 @@ import (
 
 // readInPlace are the keys that the steps of the start read directly.
 var readInPlace = []string{
-	"config_version", "network.listen", "network.port_mapping", "storage.path", "storage.compact_above",
+	"config_version", "network.port", "network.listen", "network.port_mapping", "storage.path", "storage.compact_above",
 	"api.socket", "metrics.listen", "routing_api.listen", "routing_api.private_addresses", "log.level", "log.format",
 }
 
