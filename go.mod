@@ -2,6 +2,8 @@ module github.com/holdfast-dht/holdfast
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/FastFilter/xorfilter v0.4.2-0.20260120015552-4e5a4d9df65a
 	github.com/charmbracelet/x/ansi v0.11.9
