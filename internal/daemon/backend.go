@@ -14,7 +14,6 @@ import (
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/usage"
-	"github.com/holdfast-dht/holdfast/metrics"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
@@ -26,11 +25,12 @@ var _ api.Backend = (*Backend)(nil)
 type Backend struct {
 	node *node.Node
 	logs *Logs
-	// usage counts the cost of each peer, totals all requests and queries; nil: not
-	// counted. held returns how many records each peer has here; it is set if usage is.
-	usage  *usage.Account
-	held   func([]kad.PeerID) ([]int, error)
-	totals func() metrics.Totals
+	// usage counts the cost of each peer; nil: not counted. held returns how many records
+	// each peer has here; it is set if usage is.
+	usage *usage.Account
+	held  func([]kad.PeerID) ([]int, error)
+	// overview returns the data of the status page; nil: this is no daemon.
+	overview func(context.Context) (api.Overview, error)
 	// health returns the health of the daemon; nil: this is no daemon.
 	health func(context.Context) api.Health
 	// describe adds the daemon's part of the status; nil: this is no daemon.

@@ -94,7 +94,7 @@ type Daemon struct {
 	cancel     context.CancelFunc
 	background sync.WaitGroup
 	bootstrap  bootstrapResult
-	refused    atomic.Value // string: why the last reload was rejected, or ""
+	refused    atomic.Pointer[refusal] // of the last reload; nil: it was applied, or there was none
 
 	mu     sync.Mutex // serialises Reload
 	loaded *config.Loaded
@@ -209,7 +209,7 @@ func (d *Daemon) startAPI() error {
 	}
 	d.backend = &Backend{
 		node: d.node, logs: d.options.Logs,
-		usage: d.usage, held: d.store.Held, totals: d.metrics.Totals, describe: d.describe, health: d.health, bundle: d.bundle, backup: d.store.Backup,
+		usage: d.usage, held: d.store.Held, overview: d.overview, describe: d.describe, health: d.health, bundle: d.bundle, backup: d.store.Backup,
 	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {

@@ -92,8 +92,8 @@ func (d *Daemon) doing() string {
 	if !s.IsolatedSince.IsZero() {
 		text = fmt.Sprintf("ISOLATED since %s, no peer answers; %s", s.IsolatedSince.UTC().Format(time.RFC3339), text)
 	}
-	if why, _ := d.refused.Load().(string); why != "" {
-		text += "; configuration not reloaded: " + why
+	if r := d.refused.Load(); r != nil {
+		text += "; configuration not reloaded: " + r.why
 	}
 	return text
 }

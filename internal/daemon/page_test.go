@@ -2,8 +2,9 @@ package daemon
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
 // The overview of a daemon that stops has all sectors, without keys.
@@ -49,8 +51,13 @@ func TestStatusPage(t *testing.T) {
 		require.NotEmpty(c, o.Buckets)
 	}, 10*time.Second, 100*time.Millisecond)
 	require.NotContains(t, text, b.ID().String())
-	require.Equal(t, 2+len(o.Identity.Addrs), strings.Count(text, a.ID().String()))
 	require.Empty(t, o.Status.DataDir)
+	require.Equal(t, api.Connected{In: 1}, o.Connected)
+	require.Empty(t, o.Bootstrap)
+	require.NotEmpty(t, o.RecentLookups)
+	for _, l := range o.RecentLookups {
+		require.Equal(t, "refresh", l.Kind)
+	}
 	require.EqualValues(t, 1, o.Traffic.In["ADD_PROVIDER"])
 	require.NotZero(t, o.Traffic.In["FIND_NODE"])
 	require.NotZero(t, o.Traffic.Out["FIND_NODE"])
@@ -67,4 +74,70 @@ func TestStatusPage(t *testing.T) {
 	require.Equal(t, 1, keys)
 	require.EqualValues(t, 1, own.Traffic.Lookups["store_provider"].Done)
 	require.EqualValues(t, 1, own.Traffic.Out["ADD_PROVIDER"])
+	require.Len(t, own.Bootstrap, 1)
+	require.Equal(t, api.BootstrapConnected, own.Bootstrap[0].Result)
+	require.Equal(t, a.ID().String(), own.Bootstrap[0].PeerID)
+	require.False(t, own.Bootstrap[0].At.IsZero())
+	require.Equal(t, api.Connected{Out: 1}, own.Connected)
+	stored := slices.IndexFunc(own.RecentLookups, func(l api.RecentLookup) bool { return l.Kind == "store_provider" })
+	require.NotEqual(t, -1, stored)
+	require.Equal(t, api.KeyText([]byte("content")), own.RecentLookups[stored].Key)
+}
+
+// The result of each bootstrap peer: it is connected, it answered when it was last dialled,
+// the dial failed, or it was not dialled.
+func TestBootstrapPeers(t *testing.T) {
+	absent := "/ip4/127.0.0.1/tcp/1/p2p/" + peerA
+	a := start(t, t.TempDir())
+	o, _ := options(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: []string{a.Addrs()[0], absent}})
+	d, err := Start(o)
+	require.NoError(t, err)
+	defer d.Close()
+	require.NoError(t, d.WaitForPeer(t.Context()))
+	result := func(i int) (string, string) {
+		o, err := d.Backend().Overview(t.Context())
+		require.NoError(t, err)
+		return o.Bootstrap[i].Result, o.Bootstrap[i].Why
+	}
+	got, why := result(0)
+	require.Equal(t, api.BootstrapConnected, got)
+	require.Empty(t, why)
+	got, why = result(1)
+	require.Equal(t, api.BootstrapFailed, got)
+	require.Contains(t, why, "[/ip4/127.0.0.1/tcp/1] ")
+	require.NotContains(t, why, peerA)
+
+	peers, err := ParseBootstrap([]string{a.Addrs()[0], absent})
+	require.NoError(t, err)
+	require.Equal(t, api.BootstrapPeer{Addr: "/ip4/127.0.0.1/tcp/1", PeerID: peerA, Result: api.BootstrapNotAsked}, bootstrapPeer(peers[1], nil))
+	at := time.Unix(1, 0)
+	require.Equal(t, api.BootstrapAnswered, bootstrapPeer(peers[1], []node.BootstrapDial{{Peer: peers[1].ID, At: at}}).Result)
+}
+
+// A rejected reload is reported with the time of the first one in a row, and keys that wait
+// for a restart are named.
+func TestConfigState(t *testing.T) {
+	o, _ := options(t, t.TempDir())
+	next := *o.Loaded
+	next.Config.Values.RawKeys = !next.Config.Values.RawKeys
+	fail := errors.New("no such file")
+	o.Reload = func() (*config.Loaded, error) { return &next, fail }
+	d, err := Start(o)
+	require.NoError(t, err)
+	defer d.Close()
+	state := func() api.ConfigState {
+		o, err := d.Backend().Overview(t.Context())
+		require.NoError(t, err)
+		return o.Config
+	}
+	require.Equal(t, api.ConfigState{RestartNeeded: []string{}}, state())
+	require.Error(t, d.Reload())
+	first := state()
+	require.Equal(t, "no such file", first.ReloadError)
+	require.False(t, first.ReloadFailedSince.IsZero())
+	require.Error(t, d.Reload())
+	require.Equal(t, first, state())
+	fail = nil
+	require.NoError(t, d.Reload())
+	require.Equal(t, api.ConfigState{RestartNeeded: []string{"values.raw_keys"}}, state())
 }

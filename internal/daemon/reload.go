@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/holdfast-dht/holdfast/internal/config"
 )
@@ -24,13 +25,27 @@ func (d *Daemon) Reload() error {
 	d.metrics.ConfigLoaded(err)
 	if err != nil {
 		d.log.Error("configuration reload failed; keeping current settings", "err", err)
-		d.refused.Store(err.Error())
+		d.refuse(err)
 		notifyStatus(d.log, "configuration not reloaded: %v", err)
 		return err
 	}
-	d.refused.Store("")
+	d.refused.Store(nil)
 	notifyStatus(d.log, "configuration reloaded")
 	return nil
+}
+
+// refusal says why a reload was rejected.
+type refusal struct {
+	since time.Time // of the first rejected one in a row
+	why   string
+}
+
+func (d *Daemon) refuse(err error) {
+	now := refusal{since: time.Now(), why: err.Error()}
+	if before := d.refused.Load(); before != nil {
+		now.since = before.since
+	}
+	d.refused.Store(&now)
 }
 
 func (d *Daemon) reload() error {

@@ -67,11 +67,15 @@ func underName(host string) bool {
 	return !isAddr && !strings.EqualFold(httphost.Name(host), "localhost")
 }
 
-// mask removes the node's ID and addresses from an overview. The rest is also in the
-// metrics.
+// mask removes from an overview what may name a peer, an address, a key or a path. The
+// rest is also in the metrics.
 func mask(o api.Overview) api.Overview {
 	o.Identity = api.Identity{Addrs: []string{}, Agent: o.Identity.Agent, Protocol: o.Identity.Protocol}
-	o.Status.PeerID = ""
+	o.Status.PeerID, o.Status.DataDir, o.Status.MetricsAddr, o.Status.RoutingAddr = "", "", "", ""
+	o.Republish.LastErrors, o.Republish.Ended = nil, nil
+	o.Config.File, o.Config.ReloadError = "", ""
+	o.Bootstrap, o.Warnings, o.RecentLookups = []api.BootstrapPeer{}, []api.Warning{}, []api.RecentLookup{}
+	o.Masked = true
 	return o
 }
 

@@ -32,10 +32,20 @@ func (n *Node) Bootstrapped(ctx context.Context) (failures []error, err error) {
 	if err := n.await(ctx, n.joining.attempted); err != nil {
 		return nil, err
 	}
-	if p := n.dialFailures.Load(); p != nil {
-		failures = *p
+	for _, d := range n.bootstrapDials() {
+		if d.Err != nil {
+			failures = append(failures, d.Err)
+		}
 	}
 	return failures, nil
+}
+
+// bootstrapDials returns the dials of the last attempt to reach the bootstrap peers.
+func (n *Node) bootstrapDials() []BootstrapDial {
+	if p := n.lastDials.Load(); p != nil {
+		return *p
+	}
+	return nil
 }
 
 // await waits until ch is closed. If it already is, await returns nil even if ctx has ended.

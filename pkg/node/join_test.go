@@ -56,6 +56,11 @@ func TestJoined(t *testing.T) {
 			require.True(t, joinedBy(t, n, 10*time.Second))
 			require.Equal(t, 1, n.Status().VerifiedPeers)
 		}
+		require.Empty(t, first.Status().Bootstraps.Last)
+		last := second.Status().Bootstraps.Last
+		require.Len(t, last, 1)
+		require.Equal(t, node.BootstrapDial{Peer: first.Host().ID(), At: last[0].At}, last[0])
+		require.False(t, last[0].At.IsZero())
 		require.NoError(t, second.Close())
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -79,6 +84,10 @@ func TestJoinedAfterTheFirstAttempt(t *testing.T) {
 		var dial *rpc.DialError
 		require.ErrorAs(t, failures[0], &dial)
 		require.Equal(t, nobody.ID, dial.Peer)
+		last := n.Status().Bootstraps.Last
+		require.Len(t, last, 1)
+		require.Equal(t, nobody.ID, last[0].Peer)
+		require.Equal(t, failures[0], last[0].Err)
 	})
 }
 

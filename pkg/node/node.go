@@ -99,7 +99,7 @@ type Node struct {
 	bootstrapping atomic.Bool
 	bootstrapped  atomic.Bool // the bootstrap peers were dialled, or there were none
 	joining       joining
-	dialFailures  atomic.Pointer[[]error]
+	lastDials     atomic.Pointer[[]BootstrapDial]
 	dropped       atomic.Uint64                   // see tryDo
 	over          [records.NumQuotas]atomic.Int64 // records that the handler refused or cut, by quota
 	traces        traces

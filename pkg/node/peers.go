@@ -31,6 +31,18 @@ const dialsAtOnce = 16
 // may be private. Connect returns the peers that it reached and the errors of the others,
 // both in the order of peers; each error is an *rpc.DialError.
 func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []peer.ID, errs []error) {
+	for i, err := range n.connect(ctx, peers) {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		reached = append(reached, peers[i].ID)
+	}
+	return reached, errs
+}
+
+// connect is Connect that returns the result for each peer.
+func (n *Node) connect(ctx context.Context, peers []peer.AddrInfo) []error {
 	results := make([]error, len(peers))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, dialsAtOnce)
@@ -48,14 +60,11 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) (reached []pe
 	}
 	wg.Wait()
 	for i, err := range results {
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		if err == nil {
+			n.found(peers[i].ID)
 		}
-		n.found(peers[i].ID)
-		reached = append(reached, peers[i].ID)
 	}
-	return reached, errs
+	return results
 }
 
 // FindPeer returns the addresses of a peer. If the host is connected to it, or becomes

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -124,12 +125,16 @@ func (n *Node) restoreAgain(from, again int) {
 }
 
 func (n *Node) dialBootstrap(peers []peer.AddrInfo) {
-	reached, errs := n.Connect(n.ctx, peers)
-	if len(reached) > 0 {
+	errs := n.connect(n.ctx, peers)
+	if slices.Contains(errs, nil) {
 		n.bootstraps.reached.Add(1)
 	} else {
 		n.bootstraps.failed.Add(1)
 	}
-	n.dialFailures.Store(&errs)
+	dials := make([]BootstrapDial, len(peers))
+	for i, err := range errs {
+		dials[i] = BootstrapDial{Peer: peers[i].ID, At: time.Now(), Err: err}
+	}
+	n.lastDials.Store(&dials)
 	_ = n.do(func(time.Time, *dht.Machine) { n.bootstrapped.Store(true) })
 }

@@ -53,9 +53,17 @@ type Load struct {
 
 // Bootstraps counts attempts to reach the bootstrap peers since the start.
 type Bootstraps struct {
-	Reached uint64 // attempts that reached at least one
-	Failed  uint64 // attempts that reached none
-	Skipped uint64 // attempts without bootstrap peers
+	Reached uint64          // attempts that reached at least one
+	Failed  uint64          // attempts that reached none
+	Skipped uint64          // attempts without bootstrap peers
+	Last    []BootstrapDial // of the last attempt, in the order of the bootstrap peers; read only
+}
+
+// BootstrapDial is the result of dialling one bootstrap peer.
+type BootstrapDial struct {
+	Peer peer.ID
+	At   time.Time // when the attempt ended
+	Err  error     // an *rpc.DialError; nil: it was reached
 }
 
 // RepublishStatus describes the schedule of the published keys.
@@ -100,6 +108,7 @@ func (n *Node) Status() Status {
 		Bootstrapped: n.bootstrapped.Load(),
 		Bootstraps: Bootstraps{
 			Reached: n.bootstraps.reached.Load(), Failed: n.bootstraps.failed.Load(), Skipped: n.bootstraps.skipped.Load(),
+			Last: n.bootstrapDials(),
 		},
 		LastRepublish: n.publisher.lastRepublished(),
 	}
