@@ -32,9 +32,12 @@ func (b board) graphs() []panel {
 	return slices.DeleteFunc(slices.Clone(b.Panels), func(p panel) bool { return p.Type == "row" })
 }
 
+// dashboardUID is in bookmarks and links.
+const dashboardUID = "holdfast-node"
+
 func TestDashboardIdentity(t *testing.T) {
 	b := readBoard(t)
-	require.Equal(t, "holdfast-node", b.UID, "bookmarks and links depend on it")
+	require.Equal(t, dashboardUID, b.UID)
 	require.Equal(t, 39, b.SchemaVersion)
 	require.Nil(t, b.Inputs, "an import must not require input")
 	require.Nil(t, b.ID, "an ID is valid in one Grafana only")

@@ -16,7 +16,7 @@ import (
 const (
 	dashboardFile  = "../grafana/holdfast.json"
 	rulesFile      = "../prometheus/holdfast.rules.yml"
-	unitTestsFile  = "../prometheus/holdfast.rules.test.yml"
+	unitTests      = "../prometheus/tests/*.yml"
 	metricsFile    = "../../metrics/testdata/metrics.md"
 	runbookFile    = "../../docs/runbooks.md"
 	monitoringFile = "../../docs/guides/monitoring.md"
@@ -89,28 +89,42 @@ func readBoard(t testing.TB) (b board) {
 	return b
 }
 
-// alert is an alerting rule.
-type alert struct {
-	Alert       string            `yaml:"alert"`
+// rule is an alerting rule or a recording rule.
+type rule struct {
+	Alert       string            `yaml:"alert"`  // or:
+	Record      string            `yaml:"record"` // the series that it writes
 	Expr        string            `yaml:"expr"`
 	For         string            `yaml:"for"`
 	Labels      map[string]string `yaml:"labels"`
 	Annotations map[string]string `yaml:"annotations"`
 }
 
-func readAlerts(t testing.TB) (all []alert) {
+func readRules(t testing.TB) (alerts, recorded []rule) {
 	t.Helper()
 	var file struct {
 		Groups []struct {
-			Rules []alert `yaml:"rules"`
+			Rules []rule `yaml:"rules"`
 		} `yaml:"groups"`
 	}
 	readYAML(t, rulesFile, &file)
 	for _, g := range file.Groups {
-		all = append(all, g.Rules...)
+		for _, r := range g.Rules {
+			if r.Record != "" {
+				recorded = append(recorded, r)
+			} else {
+				alerts = append(alerts, r)
+			}
+		}
 	}
-	require.NotEmpty(t, all)
-	return all
+	require.NotEmpty(t, alerts)
+	require.NotEmpty(t, recorded)
+	return alerts, recorded
+}
+
+func readAlerts(t testing.TB) []rule {
+	t.Helper()
+	alerts, _ := readRules(t)
+	return alerts
 }
 
 func readYAML(t testing.TB, path string, v any) {
@@ -159,11 +173,21 @@ func ownMetrics(t testing.TB) map[string]string {
 	return types
 }
 
-// metricTypes are the metrics that queries may use, and their types.
-func metricTypes(t testing.TB) map[string]string {
+// exportedTypes are the metrics that a node exports and queries may use, and their types.
+func exportedTypes(t testing.TB) map[string]string {
 	types := ownMetrics(t)
 	for name, kind := range upstream {
 		types[name] = kind
+	}
+	return types
+}
+
+// metricTypes are the metrics that queries may use, those of the recording rules included.
+func metricTypes(t testing.TB) map[string]string {
+	types := exportedTypes(t)
+	_, recorded := readRules(t)
+	for _, r := range recorded {
+		types[r.Record] = "gauge"
 	}
 	return types
 }

@@ -38,6 +38,11 @@ func TestLive(t *testing.T) {
 	for ; rounds < 3; rounds++ {
 		w.round(rounds)
 	}
+	// Prometheus must know how many unclean starts there were before the crash.
+	w.eventually(func() bool {
+		scraped, err := p.now("holdfast_unclean_starts_total")
+		return err == nil && len(scraped) == len(targets)
+	}, "not every node has been scraped")
 	w.crash()
 	w.refuseReload()
 	checks := append(panelChecks(t), alertChecks(t)...)
@@ -193,7 +198,7 @@ func checkTypes(t *testing.T, p *prometheus) {
 		Type string `json:"type"`
 	}
 	require.NoError(t, p.ask("metadata", nil, &said))
-	for name, kind := range metricTypes(t) {
+	for name, kind := range exportedTypes(t) {
 		if name == "up" || name == "libp2p_rcmgr_blocked_resources" {
 			continue // made by Prometheus; appears with the first block
 		}
@@ -235,7 +240,8 @@ func checkRules(t *testing.T, p *prometheus) {
 			n++
 		}
 	}
-	require.Len(t, readAlerts(t), n)
+	alerts, recorded := readRules(t)
+	require.Len(t, append(alerts, recorded...), n)
 }
 
 // checkAlarms checks that the conditions of the alerts hold for the nodes with a fault
@@ -247,6 +253,7 @@ func checkAlarms(t *testing.T, p *prometheus, w *network) {
 		"HoldfastTargetDown":         {down.metrics},
 		"HoldfastRoutingTableLow":    {w.alone.metrics},
 		"HoldfastConfigReloadFailed": {w.alone.metrics},
+		"HoldfastUncleanStarts":      {w.nodes[len(w.nodes)-1].metrics}, // w.crash
 	}
 	for _, a := range readAlerts(t) {
 		want := append([]string{}, wanted[a.Alert]...)

@@ -13,15 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const runbookURL = "https://github.com/holdfast-dht/holdfast/blob/main/docs/runbooks.md#"
+const (
+	runbookURL   = "https://github.com/holdfast-dht/holdfast/blob/main/docs/runbooks.md#"
+	dashboardURL = "http://127.0.0.1:3000/d/" + dashboardUID + "?var-job={{ $labels.job }}"
+)
 
 // promised are the alerts that operators rely on. Whoever adds, removes or renames an
 // alert changes this list and CHANGELOG.md.
 var promised = strings.Fields(`
-	TargetDown RestartLoop LoopHung FDsHigh ResourceManagerBlocking ConfigReloadFailed
+	Absent TargetDown RestartLoop UncleanStarts LoopHung FDsHigh MemoryHigh ResourceManagerBlocking
+	ConfigReloadFailed VersionSkew
 	Isolated RoutingTableLow RoutingTableCollapse NoInboundRPC ReachabilityLost LookupFailureRatio
 	RepublishFallingBehind ExpiryStalled SnapshotStale
 	DiskFull DiskFilling DBErrors DBFailed DBCommitSlow DBWritesRefused DBGrowing DBFreeHigh`)
+
+// ofTheJob are the alerts about all nodes of a job. The others name a node.
+var ofTheJob = []string{"HoldfastAbsent", "HoldfastVersionSkew"}
 
 func TestAlerts(t *testing.T) {
 	var names []string
@@ -35,23 +42,81 @@ func TestAlerts(t *testing.T) {
 	require.ElementsMatch(t, promised, names)
 }
 
-func checkAlert(t *testing.T, a alert) {
+func checkAlert(t *testing.T, a rule) {
 	require.Regexp(t, `^Holdfast[A-Z]`, a.Alert, "alerts of all programs share one namespace")
 	require.Contains(t, []string{"critical", "warning"}, a.Labels["severity"])
-	require.Regexp(t, `\$labels\.instance`, a.Annotations["summary"], "which node?")
 	require.NotEmpty(t, a.Annotations["description"])
 	require.Equal(t, runbookURL+strings.ToLower(a.Alert), a.Annotations["runbook_url"])
 
-	types := metricTypes(t)
 	e := parse(t, a.Expr)
+	if slices.Contains(ofTheJob, a.Alert) {
+		require.Contains(t, a.Annotations["summary"], "$labels.job", "which job?")
+		require.Equal(t, dashboardURL, a.Annotations["dashboard_url"])
+	} else {
+		require.Contains(t, a.Annotations["summary"], "$labels.instance", "which node?")
+		require.Equal(t, dashboardURL+"&var-instance={{ $labels.instance }}", a.Annotations["dashboard_url"])
+		require.True(t, keepsInstance(e), "the alert must name the node")
+	}
+	checkSelectors(t, e, `job="holdfast"`)
+}
+
+// checkSelectors checks that an expression of a rule selects all nodes of a job, and that it
+// uses counters as rates.
+func checkSelectors(t *testing.T, e parser.Expr, job string) {
+	t.Helper()
+	types := metricTypes(t)
 	selectors(e, func(s *parser.VectorSelector, in []parser.Node) {
-		require.Equal(t, `job="holdfast"`, matcher(s, "job"), s.Name)
+		require.Equal(t, job, matcher(s, "job"), s.Name)
 		require.Empty(t, matcher(s, "instance"), s.Name)
 		_, rises, known := metricOf(types, s.Name)
 		require.True(t, known, "%s: no such metric", s.Name)
 		require.Equal(t, rises, inRate(in), "%s: only counters have rates, and counters are only used in rates", s.Name)
 	})
-	require.True(t, keepsInstance(e), "the alert must name the node")
+}
+
+// TestRecorded checks the recording rules. They record for every job, because the dashboard
+// lets its user choose one.
+func TestRecorded(t *testing.T) {
+	var tested []string
+	for _, u := range readUnitTests(t) {
+		for _, e := range u.Exprs {
+			tested = append(tested, e.Expr)
+		}
+	}
+	_, recorded := readRules(t)
+	for _, r := range recorded {
+		require.Regexp(t, `^instance:[a-z_]+:[a-z0-9_]+$`, r.Record, "level:metric:operations")
+		e := parse(t, r.Expr)
+		require.True(t, keepsInstance(e), "%s: the level is the instance", r.Record)
+		checkSelectors(t, e, "")
+		hasTest := slices.ContainsFunc(tested, func(e string) bool { return strings.Contains(e, r.Record) })
+		require.True(t, hasTest, "%s has no test", r.Record)
+	}
+}
+
+// unitTest is one test of the rules, which promtool runs.
+type unitTest struct {
+	Alerts []struct {
+		Alertname string `yaml:"alertname"`
+		ExpAlerts []any  `yaml:"exp_alerts"`
+	} `yaml:"alert_rule_test"`
+	Exprs []struct {
+		Expr string `yaml:"expr"`
+	} `yaml:"promql_expr_test"`
+}
+
+func readUnitTests(t *testing.T) (all []unitTest) {
+	t.Helper()
+	names, err := filepath.Glob(unitTests)
+	require.NoError(t, err)
+	for _, name := range names {
+		var file struct {
+			Tests []unitTest `yaml:"tests"`
+		}
+		readYAML(t, name, &file)
+		all = append(all, file.Tests...)
+	}
+	return all
 }
 
 // keepsInstance reports whether no aggregation drops the labels job and instance.
@@ -69,18 +134,9 @@ func keepsInstance(e parser.Expr) bool {
 // TestAlertsAreTested checks that the unit tests have a firing and a silent case for
 // each alert. promtool runs them.
 func TestAlertsAreTested(t *testing.T) {
-	var file struct {
-		Tests []struct {
-			AlertRuleTest []struct {
-				Alertname string `yaml:"alertname"`
-				ExpAlerts []any  `yaml:"exp_alerts"`
-			} `yaml:"alert_rule_test"`
-		} `yaml:"tests"`
-	}
-	readYAML(t, unitTestsFile, &file)
 	fires, quiet := map[string]bool{}, map[string]bool{}
-	for _, group := range file.Tests {
-		for _, c := range group.AlertRuleTest {
+	for _, u := range readUnitTests(t) {
+		for _, c := range u.Alerts {
 			if len(c.ExpAlerts) > 0 {
 				fires[c.Alertname] = true
 			} else {
@@ -127,7 +183,7 @@ func TestRunbook(t *testing.T) {
 var (
 	quotedTitle = regexp.MustCompile(`"([A-Z][^"\n]*)"`)
 	// statusLines are the lines of `holdfast status` that the runbook quotes.
-	statusLines = []string{"Disk", "Database"}
+	statusLines = []string{"Disk", "Database", "Starts"}
 )
 
 // TestRunbookPanels checks that the panels quoted in the chapter Alerts exist.
