@@ -228,7 +228,7 @@ var documented = regexp.MustCompile("(?m)`((?:\\./)?holdfast [^`\n]*)`|^(?:    |
 // Every command and flag that the documents and messages name exists.
 func TestDocumentedCommandsFit(t *testing.T) {
 	files := []string{"../../config.toml"}
-	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/*/*.md", "*.go", "../../pkg/*/*.go", "../../internal/*/*.go", "../../storage/*.go", "../../deploy/*/*.service", "../../deploy/*/*.yml"} {
+	for _, pattern := range []string{"../../*.md", "../../.github/*/*.yml", "../../docs/*.md", "../../docs/*/*.md", "*.go", "../../pkg/*/*.go", "../../internal/*/*.go", "../../storage/*.go", "../../deploy/*/*.service", "../../deploy/*/*.yml"} {
 		more, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		files = append(files, more...)

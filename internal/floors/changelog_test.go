@@ -1,0 +1,85 @@
+package floors
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	releasePattern = regexp.MustCompile(`^## \[(Unreleased\]|\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?\] - \d{4}-\d\d-\d\d)$`)
+	kindsOfChange  = []string{"### Added", "### Changed", "### Deprecated", "### Removed", "### Fixed", "### Security"}
+)
+
+// misplaced returns the lines of a changelog that do not have the form of Keep a Changelog
+// 1.1.0: sections of versions that begin with Unreleased, in them the kinds of change in
+// their order, each once and with entries of one line, and at the end a link for each version.
+func misplaced(text string) (wrong []string) {
+	var version, kind string
+	entries := map[string]bool{} // text of an entry
+	for n, line := range strings.Split(text, "\n") {
+		bad := func(why string) { wrong = append(wrong, fmt.Sprintf("%d: %s: %.40s", n+1, why, line)) }
+		switch {
+		case strings.HasPrefix(line, "## "):
+			if !releasePattern.MatchString(line) || version == "" && line != "## [Unreleased]" {
+				bad("no version")
+			}
+			version, kind = strings.Trim(strings.Fields(line)[1], "[]"), ""
+			if !strings.Contains(text, "\n["+version+"]: https://") {
+				bad("no link")
+			}
+		case strings.HasPrefix(line, "### "):
+			if version == "" || slices.Index(kindsOfChange, line) <= slices.Index(kindsOfChange, kind) {
+				bad("unknown kind of change, or out of order")
+			}
+			kind = line
+		case strings.HasPrefix(line, "- "):
+			if kind == "" {
+				bad("entry without a kind of change")
+			}
+			if entries[line] {
+				bad("twice")
+			}
+			entries[line] = true
+		case line != "" && kind != "" && !strings.HasPrefix(line, "["):
+			bad("neither an entry nor a heading")
+		}
+	}
+	return wrong
+}
+
+func TestChangelog(t *testing.T) {
+	text, err := os.ReadFile("../../CHANGELOG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range misplaced(string(text)) {
+		t.Errorf("CHANGELOG.md:%s", m)
+	}
+}
+
+func TestMisplaced(t *testing.T) {
+	const head, links = "# Changelog\n\n## [Unreleased]\n\n", "\n[Unreleased]: https://x\n[0.1.0]: https://y\n"
+	for _, tt := range []struct{ body, want string }{
+		{"Words.\n\n### Added\n\n- a\n- b\n\n### Fixed\n\n- c\n\n## [0.1.0] - 2026-12-01\n\n### Added\n\n- d\n", "[]"},
+		{"### Fixed\n- a\n### Added\n", "[7: unknown kind of change, or out of order: ### Added]"},
+		{"### Added\n- a\n### Added\n", "[7: unknown kind of change, or out of order: ### Added]"},
+		{"### New\n", "[5: unknown kind of change, or out of order: ### New]"},
+		{"- a\n", "[5: entry without a kind of change: - a]"},
+		{"### Added\n- a\n  more\n", "[7: neither an entry nor a heading:   more]"},
+		{"### Added\n- a\n## [0.1.0] - 2026-12-01\n### Added\n- a\n", "[9: twice: - a]"},
+		{"## 0.1.0\n", "[5: no version: ## 0.1.0]"},
+		{"## [0.1.0]\n", "[5: no version: ## [0.1.0]]"},
+		{"## [0.2.0] - 2026-12-01\n", "[5: no link: ## [0.2.0] - 2026-12-01]"},
+	} {
+		if got := fmt.Sprint(misplaced(head + tt.body + links)); got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.body, got, tt.want)
+		}
+	}
+	if got := misplaced("# Changelog\n\n## [0.1.0] - 2026-12-01\n" + links); len(got) != 1 {
+		t.Errorf("without Unreleased: %q", got)
+	}
+}
