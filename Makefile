@@ -1,7 +1,7 @@
 # Each target is one command; "make help" lists them. The scripts of .ci say what they do
 # and what they need.
 .DEFAULT_GOAL := help
-.PHONY: help build install test test32 race lint cross fuzz simulate interop force e2e vulnerabilities check release
+.PHONY: help build install test test32 race lint cross fuzz simulate interop force e2e vulnerabilities check reference release
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -47,6 +47,9 @@ vulnerabilities: ## look for known vulnerabilities; needs vuln.go.dev
 
 check: ## everything that must hold before a change lands, a quarter of an hour
 	.ci/run
+
+reference: ## write config.toml and docs/reference from the code
+	UPDATE=1 go test -count=1 -run 'TestReference|TestFileEqualsDefaults' ./internal/config ./metrics ./cmd/holdfast
 
 release: ## build a release into dist: make release VERSION=v0.1.0
 	deploy/release/build $(VERSION)

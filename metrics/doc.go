@@ -29,6 +29,6 @@
 //
 // A new gauge changes two files: the file where its value is computed, as a field of
 // node.Status (pkg/node/status.go) or storage.Sizes (storage/sizes.go), and gauges.go,
-// which defines its name and help. TestGolden -update then writes the table of all metrics,
-// testdata/metrics.md.
+// which defines its name and help. UPDATE=1 go test -run TestReference then writes the table
+// of all metrics, docs/reference/metrics.md.
 package metrics

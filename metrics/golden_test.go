@@ -1,10 +1,8 @@
 package metrics_test
 
 import (
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,8 +13,6 @@ import (
 
 	"github.com/holdfast-dht/holdfast/metrics"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/metrics.md")
 
 // ours gathers the families in our namespace.
 func ours(t testing.TB, m *metrics.Metrics) []*dto.MetricFamily {
@@ -37,21 +33,32 @@ func describe(f *dto.MetricFamily) string {
 	return fmt.Sprintf("| `%s` | %s | %s | %s |", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
 }
 
-// TestGolden compares every metric of a node without any events with the table in testdata. A
-// changed line there breaks an operator's dashboard.
-func TestGolden(t *testing.T) {
+// referencePage is the page with the table of all metrics.
+const referencePage = "../docs/reference/metrics.md"
+
+// referenceHead is the page up to the table.
+const referenceHead = `# Metrics
+
+Every metric of the node. Units are seconds and bytes, counters end in ` + "`_total`" + `, and a time of 0 means never. [The guide to monitoring](../guides/monitoring.md) says how to scrape them, which ones to watch, and which other metrics the same endpoint exports.
+
+<!-- UPDATE=1 go test ./metrics -run TestReference writes this page from the code. -->
+
+`
+
+// TestReference compares every metric of a node without any events with the page. A changed
+// line there breaks an operator's dashboard.
+func TestReference(t *testing.T) {
 	rows := []string{"| metric | type | labels | meaning |", "|---|---|---|---|"}
 	for _, f := range ours(t, metrics.New("v1.2.3", "abc")) {
 		rows = append(rows, describe(f))
 	}
-	got := strings.Join(rows, "\n") + "\n"
-	path := filepath.Join("testdata", "metrics.md")
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	got := referenceHead + strings.Join(rows, "\n") + "\n"
+	if os.Getenv("UPDATE") != "" {
+		require.NoError(t, os.WriteFile(referencePage, []byte(got), 0o644))
 	}
-	want, err := os.ReadFile(path)
+	want, err := os.ReadFile(referencePage)
 	require.NoError(t, err)
-	require.Equal(t, string(want), got, "go test ./metrics -run TestGolden -update rewrites the table")
+	require.Equal(t, string(want), got, "UPDATE=1 go test ./metrics -run TestReference writes the page")
 }
 
 // wanted are the metrics that operators rely on.

@@ -17,7 +17,7 @@ const (
 	dashboardFile  = "../grafana/holdfast.json"
 	rulesFile      = "../prometheus/holdfast.rules.yml"
 	unitTests      = "../prometheus/tests/*.yml"
-	metricsFile    = "../../metrics/testdata/metrics.md"
+	metricsFile    = "../../docs/reference/metrics.md"
 	runbookFile    = "../../docs/runbooks.md"
 	monitoringFile = "../../docs/guides/monitoring.md"
 )

@@ -82,7 +82,7 @@ func defaultText(k Key, c *Config) string {
 }
 
 // The table in docs/reference/config.md lists exactly the existing keys.
-func TestTableInDocs(t *testing.T) {
+func TestReference(t *testing.T) {
 	const file = "../../docs/reference/config.md"
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
