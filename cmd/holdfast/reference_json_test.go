@@ -137,14 +137,38 @@ func answerTypes() (all []any) {
 // typeSection writes the fields of a type, with the comments of its source.
 func typeSection(t *testing.T, b *strings.Builder, of any) {
 	typ := reflect.TypeOf(of)
-	comments := fieldComments(t, typ)
 	require.NotContains(t, b.String(), "### "+typeName(of)+"\n")
 	fmt.Fprintf(b, "### %s\n\n| field | type | meaning |\n|---|---|---|\n", typeName(of))
+	writeFields(t, b, typ)
+	b.WriteString("\n")
+}
+
+// writeFields writes the fields of a type, and those of the types it embeds, as
+// encoding/json does.
+func writeFields(t *testing.T, b *strings.Builder, typ reflect.Type) {
+	comments := fieldComments(t, typ)
 	for i := range typ.NumField() {
 		f := typ.Field(i)
+		if embedded(f) {
+			writeFields(t, b, f.Type)
+			continue
+		}
 		fmt.Fprintf(b, "| `%s` | %s | %s |\n", jsonName(f), jsonType(f.Type), inText(comments[f.Name]))
 	}
-	b.WriteString("\n")
+}
+
+func embedded(f reflect.StructField) bool { return f.Anonymous && f.Tag.Get("json") == "" }
+
+// fieldNames returns the names of the fields that writeFields writes.
+func fieldNames(typ reflect.Type) (all []string) {
+	for i := range typ.NumField() {
+		if f := typ.Field(i); embedded(f) {
+			all = append(all, fieldNames(f.Type)...)
+		} else {
+			all = append(all, jsonName(f))
+		}
+	}
+	return all
 }
 
 // jsonName returns the name of a field in JSON.
@@ -228,9 +252,7 @@ func inJSON(typ reflect.Type, comment string) string {
 func (a *answer) names() []string {
 	all := strings.Fields(a.fields)
 	for _, of := range a.of {
-		for i := range reflect.TypeOf(of).NumField() {
-			all = append(all, jsonName(reflect.TypeOf(of).Field(i)))
-		}
+		all = append(all, fieldNames(reflect.TypeOf(of))...)
 	}
 	return all
 }
