@@ -9,7 +9,8 @@ type Verdict struct {
 	Causes []Cause `json:"causes"`
 }
 
-// Cause is one problem of a node.
+// Cause is one problem of a node. The levels are ok, starting, warning and critical
+// (internal/verdict).
 type Cause struct {
 	Level   string    `json:"level"`
 	Word    string    `json:"word"` // such as "DISK FULL", or "Healthy"

@@ -78,7 +78,7 @@ func (b *Backend) status(s *node.Status) api.Status {
 		OverdueKeys:     s.Republish.Overdue,
 		LastSnapshot:    s.LastSnapshot, LastExpiry: s.LastExpiry,
 		LastRefresh: s.LastRefresh, LastRepublish: s.LastRepublish,
-		Version: Version, Refused: refusals(&s.Records),
+		Version: BuildInfo().Version, Refused: refusals(&s.Records),
 	}
 	if !s.IsolatedSince.IsZero() {
 		out.State, out.IsolatedSince = stateIsolated, s.IsolatedSince

@@ -47,6 +47,7 @@ func TestIsolationIsTold(t *testing.T) {
 	_, page := fetch(t, "http://"+d.web.addr+"/status.json")
 	require.Contains(t, page, `"state":"isolated"`)
 	require.Contains(t, page, `"isolated_since":"`)
+	require.Regexp(t, `"verdict":{"level":"critical","word":"ISOLATED","why":"no peer has answered for \d+ s \(\d+ peers? in the routing table\)","since":"[^"]+","runbook":"https://[^"]+/docs/runbooks.md#holdfastisolated","causes":\[{"level":"critical","word":"ISOLATED",`, page)
 	_, text := fetch(t, "http://"+d.web.addr+"/metrics")
 	require.Contains(t, text, "holdfast_state{state=\"isolated\"} 1\n")
 	require.Contains(t, text, "holdfast_state{state=\"server\"} 0\n")
@@ -60,6 +61,10 @@ func TestIsolationIsTold(t *testing.T) {
 	require.Equal(t, stateReady, s.State)
 	require.Zero(t, s.IsolatedSince)
 	require.NotContains(t, d.doing(), "ISOLATED")
+	soon(func() bool {
+		_, page = fetch(t, "http://"+d.web.addr+"/status.json")
+		return !strings.Contains(page, "ISOLATED")
+	}, "the verdict")
 	soon(func() bool { return strings.Contains(logs.String(), "level=INFO msg=\"no longer isolated") }, "a line")
 	require.Equal(t, 1, strings.Count(logs.String(), "isolated: no peer answers"))
 }

@@ -45,6 +45,8 @@ func (d *Daemon) overview(ctx context.Context) (api.Overview, error) {
 		o.Ring[i] = api.Sector{Keys: x.Keys, Overdue: x.Overdue, Active: x.Active, Left: x.Left}
 	}
 	d.describeConfig(&o, &s.Bootstraps)
+	used := readProcess()
+	o.Verdict = d.verdict(&s, &o, &used)
 	return o, nil
 }
 

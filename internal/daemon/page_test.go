@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,8 @@ func TestStatusPage(t *testing.T) {
 	}, 10*time.Second, 100*time.Millisecond)
 	require.NotContains(t, text, b.ID().String())
 	require.Empty(t, o.Status.DataDir)
+	require.Equal(t, BuildInfo().Version, o.Status.Version)
+	require.Empty(t, causes(&o), "%+v", o.Verdict)
 	require.Equal(t, api.Connected{In: 1}, o.Connected)
 	require.Empty(t, o.Bootstrap)
 	require.NotEmpty(t, o.RecentLookups)
@@ -140,4 +143,59 @@ func TestConfigState(t *testing.T) {
 	fail = nil
 	require.NoError(t, d.Reload())
 	require.Equal(t, api.ConfigState{RestartNeeded: []string{"values.raw_keys"}}, state())
+}
+
+// causes returns the causes of a verdict, without those that depend on the machine of the
+// test: its disk and its memory may be nearly full.
+func causes(o *api.Overview) (words []string) {
+	for _, c := range o.Verdict.Causes {
+		if !strings.Contains(c.Word, "nearly") {
+			words = append(words, c.Word)
+		}
+	}
+	return words
+}
+
+// Each fact of the daemon reaches the verdict.
+func TestVerdict(t *testing.T) {
+	peer := start(t, t.TempDir())
+	o, _ := options(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: peer.Addrs()[:1]})
+	o.Reload = func() (*config.Loaded, error) { return nil, errors.New("refused") }
+	d, err := Start(o)
+	require.NoError(t, err)
+	defer d.Close()
+	words := func() []string {
+		o, err := d.Backend().Overview(t.Context())
+		require.NoError(t, err)
+		return causes(&o)
+	}
+	require.NoError(t, d.WaitForPeer(t.Context()))
+	require.Empty(t, words())
+	full := time.Now()
+	d.disk.since.Store(&full)
+	require.Error(t, d.Reload())
+	require.Equal(t, []string{"DISK FULL", "Configuration refused"}, words())
+	d.state.Store(stateStarting)
+	require.Equal(t, []string{"DISK FULL", "Configuration refused", "Starting"}, words())
+	d.state.Store(stateStopping)
+	require.Equal(t, []string{"Stopping"}, words())
+}
+
+// A daemon none of whose bootstrap peers can be reached says so.
+func TestVerdictWithoutBootstrapPeers(t *testing.T) {
+	d := start(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: []string{"/ip4/127.0.0.1/tcp/1/p2p/" + peerA}})
+	require.Error(t, d.WaitForPeer(t.Context()))
+	o, err := d.Backend().Overview(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "NO PEERS", o.Verdict.Word)
+	require.Equal(t, "no bootstrap peer could be reached (1 peer tried)", o.Verdict.Why)
+}
+
+// What the process uses and may use is known on this system.
+func TestReadProcess(t *testing.T) {
+	p := readProcess()
+	require.Positive(t, p.memory)
+	require.Greater(t, p.memoryLimit, p.memory)
+	require.Positive(t, p.descriptors)
+	require.Greater(t, p.descriptorsLimit, p.descriptors)
 }

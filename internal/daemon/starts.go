@@ -68,7 +68,7 @@ func noteStart(ctx context.Context, store ds.Datastore, n startNote) (s starts, 
 // node starts anyway.
 func (d *Daemon) countStart() {
 	var err error
-	n := startNote{At: d.started.UTC(), Version: Version, Clean: d.clean}
+	n := startNote{At: d.started.UTC(), Version: BuildInfo().Version, Clean: d.clean}
 	if d.starts, err = noteStart(d.ctx, d.store.Datastore(), n); err != nil {
 		d.log.Warn("history of starts not saved", "err", err)
 	}

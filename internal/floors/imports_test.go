@@ -45,7 +45,7 @@ var floors = map[string]floor{
 
 	"internal/daemon": {imports: []string{
 		"pkg/kad", "pkg/wire", "pkg/records", "pkg/dht",
-		"internal/config", "pkg/rpc", "storage", "metrics", "pkg/node", "internal/api", "internal/delegated", "internal/usage", "internal/statuspage", "internal/memlimit",
+		"internal/config", "pkg/rpc", "storage", "metrics", "pkg/node", "internal/api", "internal/delegated", "internal/usage", "internal/statuspage", "internal/memlimit", "internal/verdict",
 	}},
 
 	"internal/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "internal/config", "pkg/node", "internal/api", "internal/daemon"}},
@@ -59,6 +59,8 @@ var floors = map[string]floor{
 	"internal/disktest": {},
 	"internal/dnstest":  {},
 	"internal/memlimit": {},
+
+	"internal/verdict":  {pure: true, outside: []string{"github.com/dustin/go-humanize"}},
 	"internal/httphost": {},
 	"internal/floors":   {},
 

@@ -174,6 +174,7 @@ func (h *home) tellsFull(p *daemon) {
 	code, body = p.page("/status.json")
 	require.Equal(h.t, http.StatusOK, code)
 	require.Contains(h.t, body, `"disk_full_since"`)
+	require.Contains(h.t, body, `"word":"DISK FULL"`)
 	out, exit := command(h.t, h.dir, "status")
 	require.Zero(h.t, exit, out)
 	require.Contains(h.t, out, "FULL since")

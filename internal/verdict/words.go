@@ -1,0 +1,39 @@
+package verdict
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
+)
+
+func count(n int, what string) string {
+	return humanize.Comma(int64(n)) + " " + english.PluralWord(n, what, "")
+}
+
+// answer returns "1 peer answers", "2 peers answer".
+func answer(n int) string { return count(n, "peer") + english.PluralWord(n, " answers", " answer") }
+
+func bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// span formats a duration in one or two units.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < day:
+		return twoUnits(int(d/time.Hour), "h", int(d%time.Hour/time.Minute), "min")
+	}
+	return twoUnits(int(d/day), "d", int(d%day/time.Hour), "h")
+}
+
+func twoUnits(n int, unit string, rest int, smaller string) string {
+	if rest == 0 {
+		return fmt.Sprintf("%d %s", n, unit)
+	}
+	return fmt.Sprintf("%d %s %d %s", n, unit, rest, smaller)
+}
