@@ -3,6 +3,8 @@ package floors
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,5 +83,27 @@ func TestMisplaced(t *testing.T) {
 	}
 	if got := misplaced("# Changelog\n\n## [0.1.0] - 2026-12-01\n" + links); len(got) != 1 {
 		t.Errorf("without Unreleased: %q", got)
+	}
+}
+
+// .ci/notes prints the entries of one version, which become the text of its release.
+func TestReleaseNotes(t *testing.T) {
+	const changelog = "# Changelog\n\n## [Unreleased]\n\n- a\n\n## [0.2.0] - 2027-01-02\n\n### Added\n\n- b\n\n" +
+		"## [0.2.0-rc.1] - 2027-01-01\n\nWords.\n\n### Fixed\n\n- c\n\n## [0.1.0] - 2026-12-01\n\n[0.1.0]: https://y\n"
+	file := filepath.Join(t.TempDir(), "CHANGELOG.md")
+	if err := os.WriteFile(file, []byte(changelog), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for version, want := range map[string]string{
+		"v0.2.0":      "### Added\n\n- b",
+		"v0.2.0-rc.1": "Words.\n\n### Fixed\n\n- c",
+		"v0.1.0":      "", // no entries
+		"v0.2":        "",
+		"Unreleased":  "",
+	} {
+		notes, err := exec.Command("../../.ci/notes", version, file).Output()
+		if (err == nil) != (want != "") || err == nil && strings.TrimSpace(string(notes)) != want {
+			t.Errorf("%s: got %q, %v; want %q", version, notes, err, want)
+		}
 	}
 }

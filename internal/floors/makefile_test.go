@@ -16,6 +16,7 @@ var (
 	targetPattern = regexp.MustCompile(`(?m)^([a-z0-9]+):`)
 	recipePattern = regexp.MustCompile(`(?m)^([a-z0-9]+): ## \S.*\n\t(.*)\n(\t)?`)
 	makePattern   = regexp.MustCompile("(?m)(?:`|^ {4})(?:[A-Z_]+=\\S+ )?make ([a-z][a-z0-9 ]*)")
+	assigned      = regexp.MustCompile(`^([A-Z_]+=\S+ )+`) // variables before a command
 	lineStart     = regexp.MustCompile(`(?m)^`)
 )
 
@@ -43,7 +44,7 @@ func misnamed(module fs.FS) (wrong []string, err error) {
 		}
 	}
 	for _, name := range names {
-		command, _, _ := strings.Cut(recipes[name], " ")
+		command, _, _ := strings.Cut(assigned.ReplaceAllString(recipes[name], ""), " ")
 		_, err := fs.Stat(module, command)
 		if name != "help" && command != "go" && (command == "" || err != nil) {
 			wrong = append(wrong, fmt.Sprintf("%s: neither one go command nor one script: %q", name, recipes[name]))
@@ -81,7 +82,7 @@ func TestMakefile(t *testing.T) {
 func TestMisnamed(t *testing.T) {
 	for _, tt := range []struct{ makefile, page, want string }{
 		{"a: ## x\n\tgo build\n\nb: ## y\n\t.ci/b all\n", "`make a b`, then\n\n    X=1 make b   # y\n\n```sh\nmake c\n```\n", "[CONTRIBUTING.md: make c does not exist]"},
-		{"a: ## x\n\tgo build\n\nb: ## y\n\t.ci/b all\n", "`make a b`, then\n\n    X=1 make b   # y\n\nWe\nmake changes.", "[]"},
+		{"a: ## x\n\tA=1 go build\n\nb: ## y\n\t.ci/b all\n", "`make a b`, then\n\n    X=1 make b   # y\n\nWe\nmake changes.", "[]"},
 		{"a:\n\tgo build\n", "", `[a: neither one go command nor one script: ""]`},
 		{"a: ## x\n\tgo build\n\tgo test\n", "", `[a: neither one go command nor one script: ""]`},
 		{"a: ## x\n\trm -r dist\n", "", `[a: neither one go command nor one script: "rm -r dist"]`},

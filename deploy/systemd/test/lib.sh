@@ -108,4 +108,4 @@ finish_jobs() {
 
 [[ $(id -u) -eq 0 ]] || die "needs root: systemd-nspawn makes namespaces and mounts"
 trap finish EXIT
-"$repo/.ci/apt" debootstrap systemd-container iproute2 procps
+"$repo/.ci/apt" debootstrap debian-archive-keyring systemd-container iproute2 procps
