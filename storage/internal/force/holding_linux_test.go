@@ -39,6 +39,7 @@ type holding struct {
 	w      *world
 	dir    string
 	n      int // records
+	peers  int // connections
 	listen string
 	ai     *peer.AddrInfo
 }
@@ -108,7 +109,9 @@ func (h *holding) start() (d *daemon, providers, node time.Duration) {
 			func(m *wire.Message) bool { return len(m.ProviderPeers) == 1 })
 		ask(h.w.askers[1], &node, &wire.Message{Type: wire.FindNode, Key: key}, func(*wire.Message) bool { return true })
 	}
-	d = serve(h.t, h.dir, launch{args: h.w.bootstrap(), listen: h.listen, env: []string{"HOLDFAST_STORAGE__MAX_BYTES=8GiB"}})
+	d = serve(h.t, h.dir, launch{args: h.w.bootstrap(), listen: h.listen, env: []string{
+		"HOLDFAST_STORAGE__MAX_BYTES=8GiB", fmt.Sprint("HOLDFAST_LIMITS__CONNECTIONS_HIGH=", max(600, h.peers)),
+	}})
 	d.requireReady()
 	wg.Wait()
 	if h.ai == nil {
@@ -264,13 +267,33 @@ func freePort(t *testing.T) string {
 	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port)
 }
 
+// The environment variables that set how many records and connections TestHolding has, to
+// size a machine.
+const (
+	recordsEnv = "HOLDFAST_FORCE_RECORDS"
+	peersEnv   = "HOLDFAST_FORCE_PEERS"
+)
+
+// sized returns the number in an environment variable, or usual if it is not set.
+func sized(t *testing.T, env string, usual int) int {
+	t.Helper()
+	text := os.Getenv(env)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err, env)
+	require.Positive(t, n, env)
+	return n
+}
+
 // TestHolding serves a directory with ten million provider records and logs what that costs:
 // file sizes, memory, and the time from exec to the first answers, after a clean stop and
 // after kill -9, with and without the files in the page cache.
 func TestHolding(t *testing.T) {
-	n := forced(t, 100_000, 10_000_000)
-	rounds, peers, seconds := forced(t, 1, 5), forced(t, 10, 500), forced(t, 1, 60)
-	h := &holding{t: t, n: n, dir: filepath.Join(t.TempDir(), "home"), listen: freePort(t), w: newWorld(t)}
+	n, peers := sized(t, recordsEnv, forced(t, 100_000, 10_000_000)), sized(t, peersEnv, forced(t, 10, 500))
+	rounds, seconds := forced(t, 1, 5), forced(t, 1, 60)
+	h := &holding{t: t, n: n, peers: peers, dir: filepath.Join(t.TempDir(), "home"), listen: freePort(t), w: newWorld(t)}
 	took := h.fill()
 	t.Logf("FORCE holding: %d records stored in %s, %.1f bytes of file a record", n, took.Round(time.Millisecond), float64(h.bytes())/float64(n))
 	d, _, _ := h.start()
