@@ -3,7 +3,9 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -95,4 +97,26 @@ func TestReference(t *testing.T) {
 		return
 	}
 	require.Equal(t, table(), have, "the table in %s differs from config.Keys(): UPDATE=1 go test ./internal/config writes it", file)
+}
+
+// tomlBlock matches a block of configuration in a page.
+var tomlBlock = regexp.MustCompile("(?ms)^```toml\n(.*?)^```$")
+
+// Every configuration in the guides is valid.
+func TestConfigurationsInGuides(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/guides/*.md")
+	require.NoError(t, err)
+	checked := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range tomlBlock.FindAllSubmatch(text, -1) {
+			file := filepath.Join(t.TempDir(), "config.toml")
+			require.NoError(t, os.WriteFile(file, m[1], 0o644))
+			_, err := Load(Sources{File: file})
+			require.NoError(t, err, "%s:\n%s", page, m[1])
+			checked++
+		}
+	}
+	require.Positive(t, checked)
 }

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -118,14 +117,73 @@ func strayPages(tree fs.FS) (wrong []string, err error) {
 	return wrong, nil
 }
 
+// walkFile lists the pages whose commands are run, and the blocks that are not.
+const walkFile = "deploy/systemd/test/pages"
+
+var (
+	commands = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+	indented = regexp.MustCompile(`(?m)^(    |\t)\S`)
+)
+
+// unwalked returns what is wrong with the list of walked pages: it must have each page for
+// operators that has commands, and each of its exceptions must be the beginning of a block.
+func unwalked(tree fs.FS) (wrong []string, err error) {
+	list, err := fs.ReadFile(tree, walkFile)
+	if err != nil {
+		return nil, err
+	}
+	all, err := pages(tree)
+	if err != nil {
+		return nil, err
+	}
+	walked, page := map[string]bool{}, ""
+	for line := range strings.Lines(string(list)) {
+		line = strings.TrimSuffix(line, "\n")
+		begins, why, isBlock := strings.Cut(strings.TrimPrefix(line, "  "), ": ")
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case !strings.HasPrefix(line, "  "):
+			page = "docs/" + line
+			walked[page] = true
+			if !commands.MatchString(all[page]) {
+				wrong = append(wrong, fmt.Sprintf("%s lists %s, which has no commands", walkFile, page))
+			}
+		case !isBlock || why == "":
+			wrong = append(wrong, fmt.Sprintf("%s: %q gives no reason", walkFile, line))
+		case !strings.Contains(all[page], "\n```sh\n"+begins):
+			wrong = append(wrong, fmt.Sprintf("%s: no block of %s begins with %q", walkFile, page, begins))
+		}
+	}
+	for name, text := range all {
+		if name != "docs/OPERATIONS.md" && name != "docs/runbooks.md" && !strings.HasPrefix(name, "docs/guides/") {
+			continue
+		}
+		if commands.MatchString(text) && !walked[name] {
+			wrong = append(wrong, fmt.Sprintf("%s has commands and is not in %s", name, walkFile))
+		}
+		if indented.MatchString(fenced.ReplaceAllString(text, "")) {
+			wrong = append(wrong, fmt.Sprintf("%s has an indented block; commands are in sh blocks, so that they are run", name))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong, nil
+}
+
 // Every link of the pages leads somewhere, the index leads to every page in docs, and each
 // guide opens with a sentence that says what it is for.
 func TestPages(t *testing.T) {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	wrong, err := strayPages(os.DirFS(root))
+	requireGood(t, strayPages)
+}
+
+// The commands of every page for operators are run, or the list of walked pages says why not.
+func TestCommandsAreRun(t *testing.T) {
+	requireGood(t, unwalked)
+}
+
+// requireGood fails for everything that is wrong with the repository.
+func requireGood(t *testing.T, check func(fs.FS) ([]string, error)) {
+	t.Helper()
+	wrong, err := check(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +208,24 @@ func TestStrayPages(t *testing.T) {
 		wrong, err := strayPages(fstest.MapFS{"docs/README.md": {Data: []byte(tt.index)}, guide: {Data: []byte(tt.guide)}})
 		if got := strings.Join(wrong, "\n"); err != nil || got != tt.want {
 			t.Errorf("index %q, guide %q: %q, %v; want %q", tt.index, tt.guide, got, err, tt.want)
+		}
+	}
+}
+
+func TestUnwalked(t *testing.T) {
+	const block = "# A\n\n```sh\nrun this\n```\n"
+	for _, tt := range []struct{ list, page, want string }{
+		{"# why\nguides/a.md\n  run: a reason\n", block, ""},
+		{"", "# A\n\n```toml\n    x = 1\n```\n", ""},
+		{"", block, "docs/guides/a.md has commands and is not in " + walkFile},
+		{"guides/a.md\n", "# A\n", walkFile + " lists docs/guides/a.md, which has no commands"},
+		{"guides/a.md\n  run this: \n", block, walkFile + `: "  run this: " gives no reason`},
+		{"guides/a.md\n  this: x\n", block, walkFile + `: no block of docs/guides/a.md begins with "this"`},
+		{"", "# A\n\n    run this\n", "docs/guides/a.md has an indented block; commands are in sh blocks, so that they are run"},
+	} {
+		wrong, err := unwalked(fstest.MapFS{walkFile: {Data: []byte(tt.list)}, "docs/guides/a.md": {Data: []byte(tt.page)}})
+		if got := strings.Join(wrong, "\n"); err != nil || got != tt.want {
+			t.Errorf("list %q, page %q: %q, %v; want %q", tt.list, tt.page, got, err, tt.want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 me=$(realpath --relative-to="$repo" "$0")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast-nspawn
 packages=systemd,systemd-sysv,dbus,ca-certificates,curl,git,procps
+services=(nftables ufw firewalld nsd) # installed after these, and not started at boot
 machine=hf$$        # also names the network interface, whose name has at most 15 bytes
 net=10.$((RANDOM % 200 + 20)).$((RANDOM % 250)) # of the link between host and machine
 work=$(mktemp -d)
@@ -19,7 +20,7 @@ ok() { echo "   ok: $*"; }
 # tree builds the cached Debian and prints its path. It is rebuilt if the list of
 # packages has changed, or after 30 days.
 tree() {
-  local dir=$cache/bookworm-$(cksum <<<"$packages" | cut -d' ' -f1)
+  local dir=$cache/bookworm-$(cksum <<<"$packages ${services[*]}" | cut -d' ' -f1)
   mkdir -p "$cache"
   exec 9>"$cache/lock"
   flock 9
@@ -28,6 +29,10 @@ tree() {
     rm -rf "$dir" "$dir.new"
     debootstrap --variant=minbase --include="$packages" bookworm "$dir.new" http://deb.debian.org/debian >"$cache/log" 2>&1 ||
       { tail -5 "$cache/log" >&2; return 1; }
+    systemd-nspawn -q -D "$dir.new" --register=no --keep-unit --pipe -E DEBIAN_FRONTEND=noninteractive \
+      apt-get install -qq --no-install-recommends "${services[@]}" </dev/null >>"$cache/log" 2>&1 ||
+      { tail -5 "$cache/log" >&2; return 1; }
+    systemctl -q --root="$dir.new" disable "${services[@]}" || return 1
     rm -rf "$dir.new"/var/cache/apt/archives/*.deb "$dir.new"/var/lib/apt/lists/*
     touch "$dir.new/made"
     mv "$dir.new" "$dir"
