@@ -23,11 +23,12 @@ func TestReadmeTour(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
 	blocks := shellBlock.FindAllSubmatch(readme, -1)
-	require.GreaterOrEqual(t, len(blocks), 6)
+	require.GreaterOrEqual(t, len(blocks), 8)
 	script := "set -em\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\ntrap 'exit 1' TERM\n"
 	for _, b := range blocks {
 		script += string(b[1])
 	}
+	script += "env | grep -E 'HOLDFAST_(NETWORK|VALUES)' || true\n"
 	// The user is in the checkout; the test leaves no files in it.
 	script = strings.ReplaceAll(script, "go build -o holdfast ./cmd/holdfast", "(cd "+root+" && go build -o \"$TOUR/holdfast\" ./cmd/holdfast)")
 	dir := t.TempDir()
@@ -42,9 +43,18 @@ func TestReadmeTour(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	t.Logf("%s", out)
 	require.Equal(t, 3, strings.Count(string(out), "hello there"))
-	require.Contains(t, string(out), "stored at 1 peer")
-	require.Contains(t, string(out), "holdfast_records")
+	require.Equal(t, 6, strings.Count(string(out), "\nok")+1, "six nodes started")
+	require.Contains(t, string(out), "stored at 4 peers")
+	require.Contains(t, string(out), "LOOKUPS", "top")
+	require.Contains(t, string(out), "the value,", "explain")
+	require.NotContains(t, string(out), "holdfast: ", "an error")
+	for _, name := range []string{"HOLDFAST_NETWORK__", "HOLDFAST_VALUES__"} {
+		require.NotContains(t, string(out), name, "a variable that outlives the tour")
+	}
+	for _, addr := range regexp.MustCompile(`/ip[46]/[^/]+`).FindAllString(string(out), -1) {
+		require.Equal(t, "/ip4/127.0.0.1", addr, "the tour is on loopback only")
+	}
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, left, 1, "only the program is left")
+	require.Empty(t, left)
 }
