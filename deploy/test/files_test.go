@@ -37,10 +37,16 @@ type board struct {
 			Expr       string     `json:"expr"`
 		} `json:"list"`
 	} `json:"annotations"`
+	Links      []link `json:"links"`
 	Templating struct {
 		List []variable `json:"list"`
 	} `json:"templating"`
 	Panels []panel `json:"panels"`
+}
+
+type link struct {
+	Title string `json:"title"`
+	URL   string `json:"url"`
 }
 
 type datasource struct {
@@ -69,16 +75,49 @@ type panel struct {
 	Datasource  datasource `json:"datasource"`
 	FieldConfig struct {
 		Defaults struct {
-			Unit string `json:"unit"`
+			Unit       string     `json:"unit"`
+			Links      []link     `json:"links"`
+			Thresholds thresholds `json:"thresholds"`
+			Custom     struct {
+				ThresholdsStyle struct {
+					Mode string `json:"mode"`
+				} `json:"thresholdsStyle"`
+			} `json:"custom"`
 		} `json:"defaults"`
+		Overrides []struct {
+			Matcher struct {
+				Options string `json:"options"`
+			} `json:"matcher"`
+			Properties []struct {
+				ID    string          `json:"id"`
+				Value json.RawMessage `json:"value"`
+			} `json:"properties"`
+		} `json:"overrides"`
 	} `json:"fieldConfig"`
 	Targets []struct {
 		RefID        string     `json:"refId"`
 		Datasource   datasource `json:"datasource"`
 		Expr         string     `json:"expr"`
 		LegendFormat string     `json:"legendFormat"`
+		Format       string     `json:"format"`
+		Instant      bool       `json:"instant"`
 	} `json:"targets"`
-	Panels []panel `json:"panels"`
+	Transformations []struct {
+		ID      string `json:"id"`
+		Options struct {
+			ExcludeByName map[string]bool   `json:"excludeByName"`
+			RenameByName  map[string]string `json:"renameByName"`
+		} `json:"options"`
+	} `json:"transformations"`
+	Links     []link  `json:"links"`
+	Collapsed bool    `json:"collapsed"` // a row
+	Panels    []panel `json:"panels"`    // of a collapsed row
+}
+
+type thresholds struct {
+	Steps []struct {
+		Value *float64 `json:"value"`
+	} `json:"steps"`
 }
 
 func readBoard(t testing.TB) (b board) {
@@ -136,8 +175,8 @@ func readYAML(t testing.TB, path string, v any) {
 
 var metricsRow = regexp.MustCompile("(?m)^\\| `(holdfast_\\w+)` \\| (\\w+) \\|")
 
-// upstream are the metrics of Go, the process and libp2p that the dashboard and the
-// alerts use. The live test compares their types with those that the node exports.
+// upstream are the metrics of Go, the process, libp2p and Prometheus that the dashboard and
+// the alerts use. The live test compares their types with those that the node exports.
 var upstream = map[string]string{
 	"go_gc_duration_seconds":                "summary",
 	"go_goroutines":                         "gauge",
@@ -158,6 +197,7 @@ var upstream = map[string]string{
 	"process_resident_memory_bytes":         "gauge",
 	"process_start_time_seconds":            "gauge",
 	"up":                                    "gauge",
+	"ALERTS":                                "gauge",
 }
 
 // ownMetrics are the node's own metrics and their types.

@@ -55,7 +55,7 @@ func checkAlert(t *testing.T, a rule) {
 	} else {
 		require.Contains(t, a.Annotations["summary"], "$labels.instance", "which node?")
 		require.Equal(t, dashboardURL+"&var-instance={{ $labels.instance }}", a.Annotations["dashboard_url"])
-		require.True(t, keepsInstance(e), "the alert must name the node")
+		require.True(t, keeps(e, "job", "instance"), "the alert must name the node")
 	}
 	checkSelectors(t, e, `job="holdfast"`)
 }
@@ -87,7 +87,7 @@ func TestRecorded(t *testing.T) {
 	for _, r := range recorded {
 		require.Regexp(t, `^instance:[a-z_]+:[a-z0-9_]+$`, r.Record, "level:metric:operations")
 		e := parse(t, r.Expr)
-		require.True(t, keepsInstance(e), "%s: the level is the instance", r.Record)
+		require.True(t, keeps(e, "job", "instance"), "%s: the level is the instance", r.Record)
 		checkSelectors(t, e, "")
 		hasTest := slices.ContainsFunc(tested, func(e string) bool { return strings.Contains(e, r.Record) })
 		require.True(t, hasTest, "%s has no test", r.Record)
@@ -119,16 +119,18 @@ func readUnitTests(t *testing.T) (all []unitTest) {
 	return all
 }
 
-// keepsInstance reports whether no aggregation drops the labels job and instance.
-func keepsInstance(e parser.Expr) bool {
-	keeps := true
+// keeps reports whether no aggregation drops one of the labels.
+func keeps(e parser.Expr, labels ...string) bool {
+	kept := true
 	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
 		if a, ok := n.(*parser.AggregateExpr); ok {
-			keeps = keeps && !a.Without && slices.Contains(a.Grouping, "job") && slices.Contains(a.Grouping, "instance")
+			for _, l := range labels {
+				kept = kept && !a.Without && slices.Contains(a.Grouping, l)
+			}
 		}
 		return nil
 	})
-	return keeps
+	return kept
 }
 
 // TestAlertsAreTested checks that the unit tests have a firing and a silent case for
@@ -191,7 +193,7 @@ func TestRunbookPanels(t *testing.T) {
 	data, err := os.ReadFile(runbookFile)
 	require.NoError(t, err)
 	titles := statusLines
-	for _, p := range readBoard(t).Panels {
+	for _, p := range readBoard(t).graphs() {
 		titles = append(titles, p.Title)
 	}
 	quoted := quotedTitle.FindAllStringSubmatch(string(data), -1)

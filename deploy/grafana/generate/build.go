@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -12,10 +13,11 @@ const uid = "holdfast-node"
 // Sizes on Grafana's grid of 24 columns.
 const (
 	columns      = 24
-	numberWidth  = 4
+	numberWidth  = 3
 	numberHeight = 4
 	graphWidth   = 8
 	graphHeight  = 8
+	listHeight   = 9
 )
 
 // variables expands the abbreviations in the queries.
@@ -48,25 +50,57 @@ func dashboardJSON() ([]byte, error) {
 		"timezone":      "browser",
 		"annotations":   object{"list": annotations()},
 		"templating":    object{"list": templates()},
-		"links":         []any{},
+		"links":         links(),
 		"panels":        panels(),
 	})
 	return out.Bytes(), err
 }
 
+const docs = "https://github.com/holdfast-dht/holdfast/blob/main/docs/"
+
+func links() []object {
+	var out []object
+	for _, l := range []struct{ title, page string }{{"Runbooks", "runbooks.md"}, {"Documentation", "README.md"}} {
+		out = append(out, object{
+			"title": l.title, "type": "link", "url": docs + l.page, "icon": "doc", "targetBlank": true,
+			"tooltip": "", "tags": []any{}, "asDropdown": false, "includeVars": false, "keepTime": false,
+		})
+	}
+	return out
+}
+
+// annotations mark events in all graphs.
 func annotations() []object {
 	return []object{
 		{
 			"name": "Annotations & Alerts", "type": "dashboard", "builtIn": 1, "enable": true, "hide": true,
 			"datasource": object{"type": "grafana", "uid": "-- Grafana --"}, "iconColor": "rgba(0, 211, 255, 1)",
 		},
-		{
-			"name": "Restarts", "enable": true, "iconColor": "purple", "datasource": datasource,
-			// The value is the moment of the start in milliseconds.
-			"expr": variables.Replace("process_start_time_seconds{@} * 1000"), "useValueForTime": true,
-			"titleFormat": "Start", "textFormat": "{{instance}}", "tagKeys": "instance", "step": "60s",
-		},
+		moments("Restarts", "purple", "Start", "{{instance}}", "process_start_time_seconds{@}"),
+		// The first load is at the start.
+		moments("Configuration reloads", "blue", "Configuration reloaded", "{{instance}}",
+			"(holdfast_config_last_reload_success_timestamp_seconds{@} > process_start_time_seconds{@} + 60)"),
+		// A start whose version differs from that of an hour ago.
+		moments("Version changes", "green", "New version", "{{instance}} {{version}}",
+			"process_start_time_seconds{@} * on (job, instance) group_left (version, revision) (holdfast_build_info{@} unless on (job, instance, version, revision) holdfast_build_info{@} offset 1h)"),
+		// Grafana draws consecutive points as a region.
+		annotation("Isolation", "red", "Isolated", "{{instance}}", `holdfast_state{@,state="isolated"} == 1`),
 	}
+}
+
+// annotation marks the times at which a query has a result.
+func annotation(name, colour, title, text, expr string) object {
+	return object{
+		"name": name, "enable": true, "iconColor": colour, "datasource": datasource,
+		"expr": variables.Replace(expr), "titleFormat": title, "textFormat": text, "tagKeys": "instance", "step": "60s",
+	}
+}
+
+// moments marks the times that are the values of a query, in seconds.
+func moments(name, colour, title, text, expr string) object {
+	out := annotation(name, colour, title, text, expr+" * 1000")
+	out["useValueForTime"] = true
+	return out
 }
 
 func templates() []object {
@@ -91,39 +125,55 @@ func label(name, title, from string) object {
 	}
 }
 
-// panels lays out all rows from top to bottom.
+// panels lays out all rows from top to bottom. A collapsed row contains its panels, at the
+// places that they get when it is opened.
 func panels() []object {
 	var out []object
 	id, y := 0, 0
-	for _, r := range rows() {
+	for i, r := range rows() {
 		id++
-		out = append(out, object{
-			"id": id, "type": "row", "title": r.title, "collapsed": false, "panels": []any{},
+		header := object{
+			"id": id, "type": "row", "title": r.title, "collapsed": i > 0, "panels": []any{},
 			"gridPos": object{"x": 0, "y": y, "w": columns, "h": 1},
-		})
-		y++
-		x, height := 0, 0
-		for _, p := range r.panels {
-			w, h := p.size()
-			if x+w > columns {
-				x, y = 0, y+height
-			}
-			id++
-			built := p.build()
-			built["id"] = id
-			built["gridPos"] = object{"x": x, "y": y, "w": w, "h": h}
-			out = append(out, built)
-			x, height = x+w, h
 		}
-		y += height
+		out = append(out, header)
+		y++
+		built, bottom := r.build(id, y)
+		id += len(built)
+		if i > 0 {
+			header["panels"] = built
+		} else {
+			out, y = append(out, built...), bottom
+		}
 	}
 	return out
+}
+
+// build lays out the panels of a row from y down. Their IDs follow id. bottom is the first free
+// line below them.
+func (r *row) build(id, y int) (out []object, bottom int) {
+	x := 0
+	for i, p := range r.panels {
+		w, h := p.size()
+		if x+w > columns {
+			x, y = 0, bottom
+		}
+		built := p.build()
+		built["id"] = id + 1 + i
+		built["gridPos"] = object{"x": x, "y": y, "w": w, "h": h}
+		out = append(out, built)
+		x, bottom = x+w, max(bottom, y+h)
+	}
+	return out, bottom
 }
 
 func (p *panel) size() (w, h int) {
 	w, h = graphWidth, graphHeight
 	if p.kind == number {
 		w, h = numberWidth, numberHeight
+	}
+	if p.kind == fleet || p.kind == alarms {
+		h = listHeight
 	}
 	if p.width != 0 {
 		w = p.width
@@ -134,13 +184,17 @@ func (p *panel) size() (w, h int) {
 func (p *panel) build() object {
 	out := object{
 		"title": p.title, "description": p.description, "datasource": datasource,
-		"targets": p.targets(), "transparent": false,
+		"targets": p.targets(), "links": p.runbooks(), "transparent": false,
 	}
 	switch p.kind {
 	case number:
 		p.buildNumber(out)
 	case heat:
 		p.buildHeat(out)
+	case fleet:
+		p.buildFleet(out)
+	case alarms:
+		p.buildAlarms(out)
 	default:
 		p.buildGraph(out)
 	}
@@ -151,29 +205,55 @@ func (p *panel) targets() []object {
 	var out []object
 	for i, q := range p.queries {
 		out = append(out, object{
-			"refId": string(rune('A' + i)), "datasource": datasource, "editorMode": "code",
+			"refId": refID(i), "datasource": datasource, "editorMode": "code",
 			"expr": variables.Replace(q.expr), "legendFormat": q.legend, "range": true, "instant": false, "format": "time_series",
 		})
 	}
 	return out
 }
 
-func (p *panel) buildNumber(out object) {
-	steps := []object{}
-	for i, s := range p.steps {
+// ofNodes reports whether each series belongs to one node.
+func (p *panel) ofNodes() bool {
+	return !slices.ContainsFunc(p.queries, func(q query) bool { return !strings.Contains(q.legend, "{{instance}}") })
+}
+
+// refID names the query with index i.
+func refID(i int) string { return string(rune('A' + i)) }
+
+// runbooks returns the links of a panel to the runbooks of its alerts.
+func (p *panel) runbooks() []object {
+	out := []object{}
+	for _, a := range p.alerts {
+		name := "Holdfast" + a
+		out = append(out, object{"title": "Runbook: " + name, "url": docs + "runbooks.md#" + strings.ToLower(name), "targetBlank": true})
+	}
+	return out
+}
+
+// thresholds returns steps as Grafana stores them; without any, one colour.
+func thresholds(steps []step) []object {
+	if len(steps) == 0 {
+		steps = []step{{0, "blue"}}
+	}
+	var out []object
+	for i, s := range steps {
 		at := any(s.from)
 		if i == 0 {
 			at = nil // Grafana's first step has no lower bound
 		}
-		steps = append(steps, object{"color": s.color, "value": at})
+		out = append(out, object{"color": s.color, "value": at})
 	}
+	return out
+}
+
+func (p *panel) buildNumber(out object) {
 	mode := "background"
-	if len(steps) == 0 {
-		steps, mode = append(steps, object{"color": "blue", "value": nil}), "value"
+	if len(p.steps) == 0 {
+		mode = "value"
 	}
 	defaults := object{
 		"unit": p.unit, "color": object{"mode": "thresholds"}, "mappings": []any{},
-		"thresholds": object{"mode": "absolute", "steps": steps},
+		"thresholds": object{"mode": "absolute", "steps": thresholds(p.steps)},
 	}
 	if p.absent != "" {
 		defaults["noValue"] = p.absent
@@ -196,20 +276,27 @@ func (p *panel) buildGraph(out object) {
 	if p.kind == stacked {
 		stacking, fill = "normal", 40
 	}
+	drawn := "off"
+	if len(p.steps) > 0 {
+		drawn = "dashed"
+	}
 	defaults := object{
 		"unit": p.unit, "min": 0, "color": object{"mode": "palette-classic"}, "mappings": []any{},
-		"thresholds": object{"mode": "absolute", "steps": []object{{"color": "green", "value": nil}}},
+		"thresholds": object{"mode": "absolute", "steps": thresholds(p.steps)},
 		"custom": object{
 			"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": fill, "gradientMode": "none",
 			"showPoints": "never", "pointSize": 5, "spanNulls": false,
 			"stacking":  object{"group": "A", "mode": stacking},
 			"axisLabel": "", "axisPlacement": "auto", "axisColorMode": "text", "axisBorderShow": false, "axisCenteredZero": false,
-			"barAlignment": 0, "scaleDistribution": object{"type": "linear"}, "thresholdsStyle": object{"mode": "off"},
+			"barAlignment": 0, "scaleDistribution": object{"type": "linear"}, "thresholdsStyle": object{"mode": drawn},
 			"hideFrom": object{"legend": false, "tooltip": false, "viz": false},
 		},
 	}
 	if p.top != 0 {
 		defaults["max"] = p.top
+	}
+	if p.ofNodes() {
+		defaults["links"] = []object{{"title": "Status page of ${__field.labels.instance}", "url": "http://${__field.labels.instance}/", "targetBlank": true}}
 	}
 	out["type"] = "timeseries"
 	out["fieldConfig"] = object{"defaults": defaults, "overrides": []any{}}

@@ -11,6 +11,8 @@ var routingTable = row{"Routing table", []panel{
 	{
 		kind: lines, width: 12, title: "Peers in the table", unit: "none",
 		description: "All peers in the routing table, and those whose last request succeeded: only these are sent to other peers. A gap between the two means that those peers, or the node's own uplink, are down.",
+		alerts:      []string{"RoutingTableLow", "RoutingTableCollapse"},
+		steps:       below(1, 10),
 		queries: []query{
 			{"holdfast_routing_table_verified_peers{@}", "{{instance}} verified"},
 			{"holdfast_routing_table_peers{@}", "{{instance}} all"},
@@ -30,8 +32,8 @@ var routingTable = row{"Routing table", []panel{
 		kind: lines, title: "Probe queue", unit: "none",
 		description: "Candidates in the queue, and probes in flight. Both are limited; a queue that stays long means that the network has many dead addresses.",
 		queries: []query{
-			{"sum(holdfast_probe_candidates{@})", "candidates"},
-			{"sum(holdfast_probes_in_flight{@})", "probes in flight"},
+			{"holdfast_probe_candidates{@}", "{{instance}} candidates"},
+			{"holdfast_probes_in_flight{@}", "{{instance}} probes in flight"},
 		},
 	},
 	{
@@ -52,20 +54,22 @@ var routingTable = row{"Routing table", []panel{
 	{
 		kind: stacked, title: "Connected peers by direction", unit: "none",
 		description: "Peers with an open connection, by direction of the oldest connection. A server without inbound connections cannot be reached by others.",
-		queries:     []query{{"sum by (dir) (holdfast_connected_peers{@})", "{{dir}}"}},
+		queries:     []query{{"holdfast_connected_peers{@}", "{{instance}} {{dir}}"}},
 	},
 	{
 		kind: lines, title: "Bootstrap and restart", unit: "none",
 		description: "Peers restored from the snapshot at the last start, the outcome of their probes, and attempts to reach the bootstrap peers. With a good snapshot no bootstrap is needed.",
 		queries: []query{
-			{"sum(holdfast_routing_table_loaded_peers{@})", "restored from the snapshot"},
-			{"sum by (result) (holdfast_routing_table_restored_peers{@})", "restored: {{result}}"},
-			{"sum by (outcome) (increase(holdfast_bootstrap_attempts_total{@}[@]))", "bootstrap: {{outcome}}"},
+			{"holdfast_routing_table_loaded_peers{@}", "{{instance}} restored from the snapshot"},
+			{"holdfast_routing_table_restored_peers{@}", "{{instance}} restored: {{result}}"},
+			{"increase(holdfast_bootstrap_attempts_total{@}[@])", "{{instance}} bootstrap: {{outcome}}"},
 		},
 	},
 	{
 		kind: lines, title: "Snapshot age", unit: "s",
 		description: "Time since the table was saved, or since the start. It is saved every minute if it has changed and every ten minutes otherwise, as long as any peer answers.",
+		alerts:      []string{"SnapshotStale"},
+		steps:       []step{{0, "green"}, {3600, "orange"}},
 		queries: []query{{
 			"time() - (holdfast_snapshot_last_success_timestamp_seconds{@} > 0 or process_start_time_seconds{@})", "{{instance}}",
 		}},
@@ -86,14 +90,15 @@ var lookups = row{"Lookups", []panel{
 	{
 		kind: stacked, title: "Lookups by outcome", unit: "ops",
 		description: "ok; not_found: no peer has the record; failed: no peer answered, or none stored the record; cancelled: by the caller.",
+		alerts:      []string{"LookupFailureRatio"},
 		queries:     rates("holdfast_lookups_total", "outcome"),
 	},
 	{
 		kind: lines, title: "Lookups in flight", unit: "none",
 		description: "Running lookups, and lookups that wait because 192 requests are in flight. Lookups that wait for long mean that the node is overloaded.",
 		queries: []query{
-			{"sum by (instance) (holdfast_lookups_in_flight{@})", "{{instance}} running"},
-			{"sum by (instance) (holdfast_lookups_blocked{@})", "{{instance}} waiting"},
+			{"holdfast_lookups_in_flight{@}", "{{instance}} running"},
+			{"holdfast_lookups_blocked{@}", "{{instance}} waiting"},
 		},
 	},
 	{
@@ -104,12 +109,12 @@ var lookups = row{"Lookups", []panel{
 	{
 		kind: lines, title: "Hops per lookup", unit: "none",
 		description: "Longest chain of answers that led to one of the closest peers. A handful; it grows with the logarithm of the network size.",
-		queries:     quantiles("holdfast_lookup_hops", ""),
+		queries:     quantiles("holdfast_lookup_hops"),
 	},
 	{
 		kind: lines, title: "Peers asked per lookup", unit: "none",
 		description: "Number of peers that one lookup asked. Rises with the share of dead peers in the routing tables of the network.",
-		queries:     quantiles("holdfast_lookup_peers_queried", ""),
+		queries:     quantiles("holdfast_lookup_peers_queried"),
 	},
 }}
 
@@ -117,6 +122,7 @@ var inbound = row{"RPC in: requests from other peers", []panel{
 	{
 		kind: stacked, title: "Inbound requests by type", unit: "reqps",
 		description: "Requests from peers. UNKNOWN are streams that ended before a request could be read.",
+		alerts:      []string{"NoInboundRPC"},
 		queries:     rates("holdfast_rpc_inbound_requests_total", "type"),
 	},
 	{
@@ -142,7 +148,7 @@ var inbound = row{"RPC in: requests from other peers", []panel{
 	{
 		kind: lines, title: "Inbound RPC streams", unit: "none",
 		description: "Open streams on which peers send requests. Limited for each peer and in total.",
-		queries:     []query{{"sum by (instance) (holdfast_rpc_inbound_streams_in_flight{@})", "{{instance}}"}},
+		queries:     []query{{"holdfast_rpc_inbound_streams_in_flight{@}", "{{instance}}"}},
 	},
 }}
 
@@ -176,14 +182,14 @@ var outbound = row{"RPC out: requests to other peers", []panel{
 		kind: lines, title: "Outbound RPC streams", unit: "none",
 		description: "Streams in use, and idle streams kept open for the next request to the same peer.",
 		queries: []query{
-			{"sum by (instance) (holdfast_rpc_outbound_streams_in_flight{@})", "{{instance}} in use"},
-			{"sum by (instance) (holdfast_rpc_outbound_streams_idle{@})", "{{instance}} idle"},
+			{"holdfast_rpc_outbound_streams_in_flight{@}", "{{instance}} in use"},
+			{"holdfast_rpc_outbound_streams_idle{@}", "{{instance}} idle"},
 		},
 	},
 	{
 		kind: stacked, title: "Requests by purpose", unit: "reqps",
 		description: "Requests of lookups, stores and probes, by outcome.",
-		queries:     []query{{"sum by (role, outcome) (rate(holdfast_requests_total{@}[@]))", "{{role}} {{outcome}}"}},
+		queries:     []query{{"rate(holdfast_requests_total{@}[@])", "{{instance}} {{role}} {{outcome}}"}},
 	},
 	{
 		kind: lines, title: "Request duration by purpose, p95", unit: "s",
@@ -193,6 +199,6 @@ var outbound = row{"RPC out: requests to other peers", []panel{
 	{
 		kind: lines, title: "Requests in flight", unit: "none",
 		description: "Requests that wait for an answer; at most 256 per node, 64 of them probes.",
-		queries:     []query{{"sum by (instance) (holdfast_requests_in_flight{@})", "{{instance}}"}},
+		queries:     []query{{"holdfast_requests_in_flight{@}", "{{instance}}"}},
 	},
 }}

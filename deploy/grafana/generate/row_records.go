@@ -4,12 +4,12 @@ var storedRecords = row{"Records and expiry", []panel{
 	{
 		kind: stacked, title: "Records stored", unit: "short",
 		description: "Records stored for the network, expired ones that are not removed yet included. Grows for the first 48 hours of a node, then follows the network.",
-		queries:     []query{{"sum by (kind) (holdfast_records{@})", "{{kind}}"}},
+		queries:     []query{{"holdfast_records{@}", "{{instance}} {{kind}}"}},
 	},
 	{
 		kind: stacked, title: "Size of the records", unit: "bytes",
 		description: "Estimated size of the records in the database.",
-		queries:     []query{{"sum by (kind) (holdfast_record_bytes{@})", "{{kind}}"}},
+		queries:     []query{{"holdfast_record_bytes{@}", "{{instance}} {{kind}}"}},
 	},
 	{
 		kind: lines, title: "Providers known", unit: "short",
@@ -19,7 +19,7 @@ var storedRecords = row{"Records and expiry", []panel{
 	{
 		kind: stacked, title: "Records offered by peers", unit: "wps",
 		description: "Outcome of the records that peers sent: stored; older: the stored value is better; invalid; refused: a quota or the disk is full; failed: an error of the database.",
-		queries:     []query{{"sum by (kind, outcome) (rate(holdfast_record_puts_total{@}[@]))", "{{kind}} {{outcome}}"}},
+		queries:     []query{{"rate(holdfast_record_puts_total{@}[@])", "{{instance}} {{kind}} {{outcome}}"}},
 	},
 	{
 		kind: stacked, title: "Refused by quotas", unit: "wps",
@@ -29,6 +29,8 @@ var storedRecords = row{"Records and expiry", []panel{
 	{
 		kind: lines, title: "Quotas in use", unit: "percentunit",
 		description: "Used share of the quotas: providers, space for new records in the fullest database file, and values. Values include the node's own, which no quota counts. At 1 new records are refused; stored ones stay.",
+		alerts:      []string{"DBGrowing", "DBWritesRefused"},
+		steps:       above(0.8, 1),
 		queries: []query{
 			{`holdfast_record_providers{@} / on (job, instance) holdfast_quota_limit{@,quota="providers"}`, "{{instance}} providers"},
 			{"holdfast_db_fill_ratio{@}", "{{instance}} bytes"},
@@ -49,6 +51,8 @@ var storedRecords = row{"Records and expiry", []panel{
 	{
 		kind: lines, title: "Time since the last expiry", unit: "s",
 		description: "Time since expired records were last removed, or since the start: at most storage.expiry_interval, a minute by default. Expired records are never served.",
+		alerts:      []string{"ExpiryStalled"},
+		steps:       []step{{0, "green"}, {1800, "orange"}},
 		queries: []query{{
 			"time() - (holdfast_expiry_last_success_timestamp_seconds{@} > 0 or process_start_time_seconds{@})", "{{instance}}",
 		}},
@@ -56,14 +60,14 @@ var storedRecords = row{"Records and expiry", []panel{
 	{
 		kind: lines, title: "Expiry duration", unit: "s",
 		description: "Duration of one run that removes expired records.",
-		queries:     quantiles("holdfast_expiry_duration_seconds", ""),
+		queries:     quantiles("holdfast_expiry_duration_seconds"),
 	},
 	{
 		kind: lines, title: "Failed expiry and snapshots", unit: "none",
 		description: "Failed runs of expiry and failed snapshots. The next run retries; several failures in a row mean that the disk refuses writes.",
 		queries: []query{
-			{"sum by (instance) (increase(holdfast_expiry_failures_total{@}[@]))", "{{instance}} expiry"},
-			{"sum by (instance) (increase(holdfast_snapshot_failures_total{@}[@]))", "{{instance}} snapshot"},
+			{"increase(holdfast_expiry_failures_total{@}[@])", "{{instance}} expiry"},
+			{"increase(holdfast_snapshot_failures_total{@}[@])", "{{instance}} snapshot"},
 		},
 	},
 }}
@@ -72,7 +76,7 @@ var republished = row{"Republish", []panel{
 	{
 		kind: stacked, title: "Published keys", unit: "short",
 		description: "Keys that the nodes publish and republish every republish.interval, 22 hours by default.",
-		queries:     []query{{"sum by (kind) (holdfast_republish_keys{@})", "{{kind}}"}},
+		queries:     []query{{"holdfast_republish_keys{@}", "{{instance}} {{kind}}"}},
 	},
 	{
 		kind: lines, title: "Overdue keys", unit: "short",
@@ -87,25 +91,27 @@ var republished = row{"Republish", []panel{
 	{
 		kind: stacked, title: "Republications", unit: "ops",
 		description: "Keys published, for the first time or again, by kind and outcome. Those that failed, or that fewer than half of the peers stored (partial), are retried after a growing pause.",
-		queries:     []query{{"sum by (kind, outcome) (rate(holdfast_republish_total{@}[@]))", "{{kind}} {{outcome}}"}},
+		queries:     []query{{"rate(holdfast_republish_total{@}[@])", "{{instance}} {{kind}} {{outcome}}"}},
 	},
 	{
 		kind: lines, title: "Republish lag", unit: "s",
 		description: "Time from when a key was due until its republishing started. Records outlive their due time by 26 hours.",
-		queries:     quantiles("holdfast_republish_lag_seconds", ""),
+		queries:     quantiles("holdfast_republish_lag_seconds"),
 	},
 	{
 		kind: lines, title: "Holders reached", unit: "none", top: 20,
 		description: "Peers that stored a republished record: the median, the 5th percentile, and the smallest number for any key at its last try. 20 is all; a smaller network has fewer.",
 		queries: []query{
-			{"histogram_quantile(0.5, sum by (le) (rate(holdfast_republish_replicas_bucket{@}[@])))", "median"},
-			{"histogram_quantile(0.05, sum by (le) (rate(holdfast_republish_replicas_bucket{@}[@])))", "5 %"},
-			{"min(holdfast_republish_fewest_holders{@} and holdfast_republish_fewest_holders_keys{@} > 0)", "fewest, last try"},
+			{"histogram_quantile(0.5, sum by (instance, le) (rate(holdfast_republish_replicas_bucket{@}[@])))", "{{instance}} median"},
+			{"histogram_quantile(0.05, sum by (instance, le) (rate(holdfast_republish_replicas_bucket{@}[@])))", "{{instance}} 5 %"},
+			{"holdfast_republish_fewest_holders{@} and holdfast_republish_fewest_holders_keys{@} > 0", "{{instance}} fewest, last try"},
 		},
 	},
 	{
 		kind: lines, title: "Time since no key was overdue", unit: "s",
 		description: "Time since the last scrape with no overdue key, or since the start.",
+		alerts:      []string{"RepublishFallingBehind"},
+		steps:       above(3600, 6*3600),
 		queries: []query{{
 			"time() - (holdfast_republish_last_cycle_timestamp_seconds{@} > 0 or process_start_time_seconds{@})", "{{instance}}",
 		}},
@@ -119,7 +125,7 @@ var republished = row{"Republish", []panel{
 		kind: lines, title: "Peers asked per republished key", unit: "none",
 		description: "Cost of a republication: peers that its lookup asked, on average.",
 		queries: []query{{
-			"sum(rate(holdfast_republish_find_node_total{@}[@])) / (sum(rate(holdfast_republish_total{@}[@])) > 0)", "peers",
+			"sum by (instance) (rate(holdfast_republish_find_node_total{@}[@])) / (sum by (instance) (rate(holdfast_republish_total{@}[@])) > 0)", "{{instance}}",
 		}},
 	},
 }}
@@ -138,30 +144,42 @@ var database = row{"Database", []panel{
 	{
 		kind: lines, title: "Free disk space", unit: "bytes",
 		description: "Space that the file system of the data directory has left for the node, and its size. When the disk is full, new records are refused and nothing can be published.",
+		alerts:      []string{"DiskFull", "DiskFilling"},
 		queries: []query{
 			{"holdfast_disk_free_bytes{@}", "{{instance}} free"},
 			{"holdfast_disk_size_bytes{@}", "{{instance}} size"},
 		},
 	},
 	{
+		kind: lines, title: "Free share of the disk", unit: "percentunit", top: 1,
+		description: "Free share of the file system of the data directory. Other programs may use it too. Below 5 % with less than 5 GiB left there is an alert, and also when the disk would be full within a day.",
+		alerts:      []string{"DiskFilling"},
+		steps:       below(0.05, 0.15),
+		queries:     []query{{"instance:holdfast_disk_free:ratio{@}", "{{instance}}"}},
+	},
+	{
 		kind: lines, title: "Free share of the database", unit: "percentunit", top: 1,
 		description: "Unused share of the database files. After a mass expiry it may be most of them; a restart returns the space to the disk (storage.compact_above).",
+		alerts:      []string{"DBFreeHigh"},
+		steps:       []step{{0, "green"}, {0.5, "orange"}},
 		queries:     []query{{"holdfast_db_free_bytes{@} / holdfast_db_size_bytes{@}", "{{instance}}"}},
 	},
 	{
 		kind: lines, title: "Commit duration", unit: "s",
 		description: "Duration of a write transaction, fsync included: the speed of the disk.",
-		queries:     quantiles("holdfast_db_commit_duration_seconds", "instance"),
+		alerts:      []string{"DBCommitSlow"},
+		steps:       above(0.25, 1),
+		queries:     quantiles("holdfast_db_commit_duration_seconds"),
 	},
 	{
 		kind: lines, title: "Commits", unit: "ops",
 		description: "Write transactions. Under load they become larger, not more frequent.",
-		queries:     []query{{"sum by (instance) (rate(holdfast_db_commit_duration_seconds_count{@}[@]))", "{{instance}}"}},
+		queries:     []query{{"rate(holdfast_db_commit_duration_seconds_count{@}[@])", "{{instance}}"}},
 	},
 	{
 		kind: lines, title: "Writes per commit", unit: "none",
 		description: "Writes that one transaction made durable; at most 4096.",
-		queries:     quantiles("holdfast_db_batch_records", ""),
+		queries:     quantiles("holdfast_db_batch_records"),
 	},
 	{
 		kind: lines, title: "Queued writes", unit: "none",
@@ -171,20 +189,22 @@ var database = row{"Database", []panel{
 	{
 		kind: lines, title: "Writes refused", unit: "wps",
 		description: "Writes refused because the queue, a quota or a file was full; see Refused by quotas.",
-		queries:     []query{{"sum by (instance) (rate(holdfast_db_writes_rejected_total{@}[@]))", "{{instance}}"}},
+		alerts:      []string{"DBWritesRefused"},
+		queries:     []query{{"rate(holdfast_db_writes_rejected_total{@}[@])", "{{instance}}"}},
 	},
 	{
 		kind: stacked, title: "Database errors by operation", unit: "none",
 		description: "Operations that failed because the database was full or corrupted, or an fsync failed. After a failed fsync the database refuses all writes until the restart (stopped writing).",
+		alerts:      []string{"DBErrors", "DBFailed"},
 		queries: []query{
-			{"sum by (op) (increase(holdfast_db_errors_total{@}[@]))", "{{op}}"},
-			{"sum by (instance) (holdfast_db_failed{@}) > 0", "{{instance}} stopped writing"},
-			{"sum by (instance) (holdfast_disk_full{@}) > 0", "{{instance}} disk full"},
+			{"increase(holdfast_db_errors_total{@}[@])", "{{instance}} {{op}}"},
+			{"holdfast_db_failed{@} > 0", "{{instance}} stopped writing"},
+			{"holdfast_disk_full{@} > 0", "{{instance}} disk full"},
 		},
 	},
 	{
 		kind: lines, title: "Snapshot duration", unit: "s",
 		description: "Time to save the routing table.",
-		queries:     quantiles("holdfast_snapshot_duration_seconds", ""),
+		queries:     quantiles("holdfast_snapshot_duration_seconds"),
 	},
 }}
