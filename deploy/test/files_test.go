@@ -14,12 +14,13 @@ import (
 
 // The files under test.
 const (
-	dashboardFile  = "../grafana/holdfast.json"
-	rulesFile      = "../prometheus/holdfast.rules.yml"
-	unitTests      = "../prometheus/tests/*.yml"
-	metricsFile    = "../../docs/reference/metrics.md"
-	runbookFile    = "../../docs/runbooks.md"
-	monitoringFile = "../../docs/guides/monitoring.md"
+	dashboardFile    = "../grafana/holdfast.json"
+	rulesFile        = "../prometheus/holdfast.rules.yml"
+	alertmanagerFile = "../prometheus/alertmanager.yml"
+	unitTests        = "../prometheus/tests/*.yml"
+	metricsFile      = "../../docs/reference/metrics.md"
+	runbookFile      = "../../docs/runbooks.md"
+	monitoringFile   = "../../docs/guides/monitoring.md"
 )
 
 // board is the part of a Grafana dashboard that the tests read.

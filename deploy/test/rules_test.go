@@ -152,6 +152,36 @@ func TestAlertsAreTested(t *testing.T) {
 	}
 }
 
+var alertNames = regexp.MustCompile(`Holdfast\w+`)
+
+// TestAlertmanager checks that the example for Alertmanager names alerts that exist, and
+// that only critical ones silence others. amtool checks the rest.
+func TestAlertmanager(t *testing.T) {
+	var file struct {
+		InhibitRules []struct {
+			Sources []string `yaml:"source_matchers"`
+			Targets []string `yaml:"target_matchers"`
+			Equal   []string `yaml:"equal"`
+		} `yaml:"inhibit_rules"`
+	}
+	readYAML(t, alertmanagerFile, &file)
+	severity := map[string]string{}
+	for _, a := range readAlerts(t) {
+		severity[a.Alert] = a.Labels["severity"]
+	}
+	require.NotEmpty(t, file.InhibitRules)
+	for _, r := range file.InhibitRules {
+		require.Equal(t, []string{"job", "instance"}, r.Equal, "a cause silences its own node only")
+		for _, cause := range alertNames.FindAllString(strings.Join(r.Sources, " "), -1) {
+			require.Equal(t, "critical", severity[cause], "%s silences others, so it must page", cause)
+		}
+		for _, name := range alertNames.FindAllString(strings.Join(r.Targets, " "), -1) {
+			require.Contains(t, severity, name)
+			require.NotContains(t, strings.Join(r.Sources, " "), name)
+		}
+	}
+}
+
 var entry = regexp.MustCompile(`(?m)^## (Holdfast\w+)$`)
 
 // runbookParts are the parts of each entry.

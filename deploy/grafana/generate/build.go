@@ -59,14 +59,15 @@ func dashboardJSON() ([]byte, error) {
 const docs = "https://github.com/holdfast-dht/holdfast/blob/main/docs/"
 
 func links() []object {
-	var out []object
-	for _, l := range []struct{ title, page string }{{"Runbooks", "runbooks.md"}, {"Documentation", "README.md"}} {
-		out = append(out, object{
-			"title": l.title, "type": "link", "url": docs + l.page, "icon": "doc", "targetBlank": true,
-			"tooltip": "", "tags": []any{}, "asDropdown": false, "includeVars": false, "keepTime": false,
-		})
+	return []object{link("Runbooks", "runbooks.md"), link("Documentation", "README.md")}
+}
+
+// link returns a link to a page of the documentation.
+func link(title, page string) object {
+	return object{
+		"title": title, "type": "link", "url": docs + page, "icon": "doc", "targetBlank": true,
+		"tooltip": "", "tags": []any{}, "asDropdown": false, "includeVars": false, "keepTime": false,
 	}
-	return out
 }
 
 // annotations mark events in all graphs.
@@ -225,7 +226,7 @@ func (p *panel) runbooks() []object {
 	out := []object{}
 	for _, a := range p.alerts {
 		name := "Holdfast" + a
-		out = append(out, object{"title": "Runbook: " + name, "url": docs + "runbooks.md#" + strings.ToLower(name), "targetBlank": true})
+		out = append(out, link("Runbook: "+name, "runbooks.md#"+strings.ToLower(name)))
 	}
 	return out
 }
@@ -266,7 +267,7 @@ func (p *panel) buildNumber(out object) {
 	out["fieldConfig"] = object{"defaults": defaults, "overrides": []any{}}
 	out["options"] = object{
 		"colorMode": mode, "graphMode": "area", "justifyMode": "auto", "orientation": "auto", "textMode": "value",
-		"wideLayout": true, "showPercentChange": false,
+		"wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard",
 		"reduceOptions": object{"calcs": []string{calc}, "fields": "", "values": false},
 	}
 }

@@ -76,7 +76,7 @@ func (p *panel) buildFleet(out object) {
 		"overrides": overrides,
 	}
 	out["options"] = object{
-		"cellHeight": "sm", "showHeader": true,
+		"cellHeight": "sm", "showHeader": true, "frameIndex": 0,
 		"footer": object{"show": false, "reducer": []string{"sum"}, "countRows": false, "fields": ""},
 		"sortBy": []object{{"displayName": "Alerts", "desc": true}},
 	}
