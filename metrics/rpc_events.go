@@ -82,7 +82,7 @@ type side struct {
 	duration [wire.NumTypes]prometheus.Observer
 	bytes    [numTypes]struct{ request, reply prometheus.Counter }
 	rejected [numTypes]map[string]prometheus.Counter // the expected ones, by reason
-	others   *prometheus.CounterVec                  // other rejections
+	others   *prometheus.CounterVec                  // all rejections
 }
 
 // puts counts the records of one kind that peers wanted to store.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,10 +13,13 @@ import (
 
 // Totals are sums of counters, for a page that shows them without Prometheus.
 type Totals struct {
-	In, Out        [numTypes]uint64 // requests from peers and to peers, by wire.Type; the last element: unknown type
-	Rejected       uint64           // part of In
-	OutFailed      uint64           // part of Out: rejected, timed out or failed, but not cancelled by this node
-	Received, Sent uint64           // bytes of messages
+	In, Out        [numTypes]uint64  // requests from peers and to peers, by wire.Type; the last element: unknown type
+	Rejected       uint64            // part of In
+	OutFailed      uint64            // part of Out: rejected, timed out or failed, but not cancelled by this node
+	RejectedBy     map[string]uint64 // Rejected by reason; nil if there are none
+	OutFailedBy    map[string]uint64 // OutFailed by reason, without timeouts; nil if there are none
+	OutTimedOut    uint64            // part of OutFailed
+	Received, Sent uint64            // bytes of messages
 	Queries        [dht.NumQueryKinds]QueryTotals
 }
 
@@ -35,9 +39,11 @@ func (m *Metrics) Totals() Totals {
 		t.In[i], t.Out[i] = sum(in.requests[i][:]...), sum(out.requests[i][:]...)
 		t.Rejected += sum(in.requests[i][rpc.Rejected])
 		t.OutFailed += sum(out.requests[i][rpc.Rejected], out.requests[i][rpc.TimedOut], out.requests[i][rpc.Failed])
+		t.OutTimedOut += sum(out.requests[i][rpc.TimedOut])
 		t.Received += sum(in.bytes[i].request, out.bytes[i].reply)
 		t.Sent += sum(in.bytes[i].reply, out.bytes[i].request)
 	}
+	t.RejectedBy, t.OutFailedBy = in.byReason(), out.byReason()
 	for k := range t.Queries {
 		t.Queries[k] = QueryTotals{
 			Running: m.dht.running[k].Load(),
@@ -46,6 +52,31 @@ func (m *Metrics) Totals() Totals {
 		}
 	}
 	return t
+}
+
+// Reasons returns every reason that can be in RejectedBy and OutFailedBy, sorted.
+func Reasons() []string { return slices.Clone(knownReasons) }
+
+// byReason returns the rejections of all types by reason, those with a reason above 0.
+func (d *side) byReason() (by map[string]uint64) {
+	all := make(chan prometheus.Metric)
+	go func() {
+		d.others.Collect(all)
+		close(all)
+	}()
+	for m := range all {
+		w := written(m)
+		n := uint64(w.GetCounter().GetValue())
+		for _, l := range w.GetLabel() {
+			if l.GetName() == "reason" && n > 0 {
+				if by == nil {
+					by = make(map[string]uint64)
+				}
+				by[l.GetValue()] += n
+			}
+		}
+	}
+	return by
 }
 
 // sum returns the sum of counters.

@@ -20,11 +20,15 @@ func TestTotals(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	m := metrics.New("v1.2.3", "abc")
 	require.Zero(t, m.Totals())
-	var want metrics.Totals
+	want := metrics.Totals{RejectedBy: map[string]uint64{}, OutFailedBy: map[string]uint64{}}
+	reasons := metrics.Reasons()
 	for range 5000 {
 		s := rpc.Stats{
 			Type: wire.Type(rng.IntN(wire.NumTypes + 3)), Outcome: rpc.Outcome(rng.IntN(rpc.NumOutcomes)),
 			BytesIn: rng.IntN(2000), BytesOut: rng.IntN(2000), Duration: time.Second,
+		}
+		if s.Outcome == rpc.Rejected || s.Outcome == rpc.Failed {
+			s.Reason = reasons[rng.IntN(len(reasons))]
 		}
 		known := min(s.Type, wire.NumTypes)
 		want.Received += uint64(s.BytesIn)
@@ -34,12 +38,18 @@ func TestTotals(t *testing.T) {
 			want.In[known]++
 			if s.Outcome == rpc.Rejected {
 				want.Rejected++
+				want.RejectedBy[s.Reason]++
 			}
 		} else {
 			m.RPC().Outbound(s)
 			want.Out[known]++
 			if s.Outcome == rpc.Rejected || s.Outcome == rpc.TimedOut || s.Outcome == rpc.Failed {
 				want.OutFailed++
+				if s.Outcome == rpc.TimedOut {
+					want.OutTimedOut++
+				} else {
+					want.OutFailedBy[s.Reason]++
+				}
 			}
 		}
 		countQuery(rng, m.DHT(), &want)

@@ -21,13 +21,13 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// latency is the one-way latency of the simulated network.
-const latency = 20 * time.Millisecond
+// linkLatency is the one-way latency of the simulated network.
+const linkLatency = 20 * time.Millisecond
 
 // withTwoHosts runs a test in virtual time, on two hosts of a simulated network.
 func withTwoHosts(t *testing.T, test func(t *testing.T, h1, h2 host.Host)) {
 	synctest.Test(t, func(t *testing.T) {
-		net := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(latency)}
+		net := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(linkLatency)}
 		t.Cleanup(net.Close)
 		var hosts [2]host.Host
 		link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
@@ -82,7 +82,7 @@ func TestWaitForPeerGivesUp(t *testing.T) {
 			reached, _ := n.Connect(t.Context(), []peer.AddrInfo{infoOf(h2)})
 			require.Len(t, reached, 1)
 			require.ErrorIs(t, waitForPeer(t.Context(), n), errNotSpoken)
-			require.WithinDuration(t, last.Add(joinQuiet), time.Now(), joinLook+latency, silence)
+			require.WithinDuration(t, last.Add(joinQuiet), time.Now(), joinLook+linkLatency, silence)
 		})
 	}
 }

@@ -79,10 +79,7 @@ func asJSON[T any](ask func(context.Context) (T, error)) func(context.Context, i
 }
 
 func (d *Daemon) bundleConfig(_ context.Context, w io.Writer) error {
-	d.mu.Lock()
-	loaded := d.loaded
-	d.mu.Unlock()
-	_, err := io.WriteString(w, loaded.Print(true))
+	_, err := io.WriteString(w, d.current().Print(true))
 	return err
 }
 

@@ -86,6 +86,10 @@ type Daemon struct {
 	web     *web // metrics and health; nil: off
 	routing *web // delegated routing; nil: off
 
+	blocked   blocked
+	latencies latencies
+	recorder  *recorder
+
 	state      atomic.Value // string
 	stops      []stop       // in order of start
 	closing    sync.Once
@@ -155,6 +159,7 @@ func (d *Daemon) startHost(gate *rpc.Gate, holes *blackHoles) error {
 	}
 	hc := hostSettings(&d.config)
 	hc.key, hc.listen, hc.gate, hc.holes, hc.registry = key, listen, gate, holes, d.metrics.Registerer()
+	hc.blocked = &d.blocked
 	hc.mapPort = d.config.Network.PortMapping && !onlyLoopback(listen)
 	if d.host, err = newHost(hc); err != nil {
 		return err
@@ -179,12 +184,13 @@ func (d *Daemon) startNode() error {
 	c := nodeConfig(&d.config, bootstrap, d.options.Logs)
 	c.Store, c.Keystore, c.Snapshots, c.Gate = d.store, d.store, d.store, gate
 	c.Retrying = holes.forget
-	c.Observer, c.Housekeeping = d.metrics.DHT(), d.metrics.Housekeeping()
-	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage}}
+	c.Observer, c.Housekeeping = lookupLatencies{d.metrics.DHT(), &d.latencies}, d.metrics.Housekeeping()
+	c.RPCObserver = rpcTrace{log: d.options.Logs.Logger("rpc"), next: observers{d.metrics.RPC(), d.usage, &d.latencies}}
 	if d.node, err = node.New(d.host, c); err != nil {
 		return err
 	}
 	d.onClose("node", closeNode, d.node.Close)
+	d.recorder = newRecorder(d.observe, d.starts.previous())
 	d.metrics.Watch(metrics.Source{
 		Node: d.node, Database: d.store, Quotas: quotaLimits(&d.config, d.store), DiskFull: d.disk.full,
 		UncleanStarts: d.starts.Unclean, MemoryLimit: func() int64 { return memlimit.Read(os.DirFS("/")) },
@@ -229,6 +235,7 @@ func (d *Daemon) ready() {
 	d.background.Go(func() { d.reachBootstrap(d.ctx) })
 	d.background.Go(func() { watchdog(d.ctx, d.log, d.Healthy) })
 	d.background.Go(func() { d.disk.run(d.ctx, d.store) })
+	d.background.Go(func() { d.recorder.run(d.ctx) })
 	notify(d.log, "READY=1")
 	d.background.Go(func() { d.tellStatus(d.ctx) })
 	d.log.Info("ready", "took", time.Since(d.started).Round(time.Millisecond).String())

@@ -33,6 +33,7 @@ type hostConfig struct {
 	holes    *blackHoles           // nil: libp2p's own
 	registry prometheus.Registerer // nil: no metrics of libp2p
 	gate     *rpc.Gate             // the node's
+	blocked  *blocked              // counts what the resource manager refuses; nil: it is not counted
 }
 
 // newHost starts a libp2p host over TCP and QUIC.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ type Logs struct {
 	inner   slog.Handler
 	journal *journal // nil: w is not systemd's journal
 	recent  recent
+	warned  warnings
 	repeats repeats
 
 	mu     sync.Mutex // serialises changes
@@ -125,6 +127,7 @@ type logHandler struct {
 	logs      *Logs
 	inner     slog.Handler
 	subsystem string
+	attrs     []slog.Attr // of the logger, without its subsystem
 }
 
 // Enabled implements slog.Handler.
@@ -135,7 +138,11 @@ func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
 // Handle implements slog.Handler. Debug messages are never suppressed as repeated.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelInfo {
-		ok, leftOut := h.logs.repeats.allow(repeatKind{h.subsystem, r.Message, r.Level}, r.Time)
+		kind := repeatKind{h.subsystem, r.Message, r.Level}
+		if r.Level >= slog.LevelWarn {
+			h.logs.warned.add(kind, h.attrs, r)
+		}
+		ok, leftOut := h.logs.repeats.allow(kind, r.Time)
 		if !ok {
 			return nil
 		}
@@ -153,16 +160,19 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 // WithAttrs implements slog.Handler. go-libp2p names its subsystem in the attribute
 // "logger".
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	subsystem := h.subsystem
+	next := &logHandler{logs: h.logs, inner: h.inner.WithAttrs(attrs), subsystem: h.subsystem, attrs: slices.Clip(h.attrs)}
 	for _, a := range attrs {
-		if a.Key == "logger" && subsystem == libp2pLogs {
-			subsystem = libp2pLogs + "/" + a.Value.String()
+		switch {
+		case a.Key == "logger" && next.subsystem == libp2pLogs:
+			next.subsystem = libp2pLogs + "/" + a.Value.String()
+		case a.Key != "subsystem":
+			next.attrs = append(next.attrs, a)
 		}
 	}
-	return &logHandler{logs: h.logs, inner: h.inner.WithAttrs(attrs), subsystem: subsystem}
+	return next
 }
 
 // WithGroup implements slog.Handler.
 func (h *logHandler) WithGroup(name string) slog.Handler {
-	return &logHandler{logs: h.logs, inner: h.inner.WithGroup(name), subsystem: h.subsystem}
+	return &logHandler{logs: h.logs, inner: h.inner.WithGroup(name), subsystem: h.subsystem, attrs: h.attrs}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/history"
+	"github.com/holdfast-dht/holdfast/internal/verdict"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
@@ -36,7 +38,7 @@ func (d *Daemon) overview(ctx context.Context) (api.Overview, error) {
 		Taken: time.Now(), Identity: id, Status: b.status(&s), Republish: republishStatus(&s), Traffic: trafficOf(&totals),
 		Buckets: make([]api.Bucket, len(s.Buckets)), Ring: make([]api.Sector, ringSectors),
 		Connected:     api.Connected{In: s.ConnectedIn, Out: s.Connected - s.ConnectedIn},
-		RecentLookups: b.recentLookups(), Warnings: []api.Warning{}, Limits: []api.Limit{},
+		RecentLookups: b.recentLookups(), Warnings: d.options.Logs.warned.last(),
 	}
 	for i, x := range s.Buckets {
 		o.Buckets[i] = api.Bucket{CPL: x.CPL, Peers: x.Peers, Verified: x.Verified, Room: dht.Replicas}
@@ -46,15 +48,33 @@ func (d *Daemon) overview(ctx context.Context) (api.Overview, error) {
 	}
 	d.describeConfig(&o, &s.Bootstraps)
 	used := readProcess()
-	o.Verdict = d.verdict(&s, &o, &used)
+	o.Limits = d.limits(&s, &o, &used)
+	sample := d.sample(&s, &totals)
+	f := d.facts(&s, &o, &used)
+	d.describeLastHour(&o, &f, &sample)
+	o.Verdict = verdictOn(&f, o.Status.Version)
 	return o, nil
+}
+
+// describeLastHour adds the history, and what was counted since it began, to the overview
+// and to the facts of the verdict.
+func (d *Daemon) describeLastHour(o *api.Overview, f *verdict.Facts, now *history.Sample) {
+	r := d.recorder.last.Load()
+	if r == nil { // no sample yet
+		r = &recorded{history: historyOf(new(history.Ring)), hourAgo: *now, minutesAgo: *now, latencies: new(latencyCounts), latenciesFrom: now.At}
+	}
+	o.History = r.history
+	o.Failures = failuresOf(since(now.Counters, r.hourAgo.Counters), now.At.Sub(r.hourAgo.At))
+	o.Latency = d.latencies.counts().since(r.latencies, now.At.Sub(r.latenciesFrom))
+	f.Refused = refusedIn(since(now.Counters, r.minutesAgo.Counters))
+	f.Refused.Window, f.Refused.Since = now.At.Sub(r.minutesAgo.At), r.refusedSince
+	f.RequestsIn, f.OverdueSince, f.LowSince = r.requestsIn, r.overdueSince, r.lowSince
+	f.ClockBack, f.ClockBackAt = r.clockBack, r.clockBackAt
 }
 
 // describeConfig adds the state of the configuration, and of the bootstrap peers in it.
 func (d *Daemon) describeConfig(o *api.Overview, dialled *node.Bootstraps) {
-	d.mu.Lock()
-	loaded := d.loaded
-	d.mu.Unlock()
+	loaded := d.current()
 	o.Config = api.ConfigState{File: loaded.File}
 	_, waiting := changes(&d.config, &loaded.Config)
 	o.Config.RestartNeeded = orEmpty(waiting)

@@ -57,6 +57,13 @@ func TestStatusPage(t *testing.T) {
 	require.Empty(t, causes(&o), "%+v", o.Verdict)
 	require.Equal(t, api.Connected{In: 1}, o.Connected)
 	require.Empty(t, o.Bootstrap)
+	require.Equal(t, 30.0, o.History.StepSeconds)
+	require.Len(t, o.History.Series, 13)
+	require.NotZero(t, o.Latency.In["FIND_NODE"].Count)
+	require.Positive(t, o.Latency.In["FIND_NODE"].P95Ms)
+	require.NotZero(t, o.Latency.Out["FIND_NODE"].Count)
+	require.NotZero(t, o.Latency.Lookups["refresh"].Count)
+	require.NotEmpty(t, o.Limits)
 	require.NotEmpty(t, o.RecentLookups)
 	for _, l := range o.RecentLookups {
 		require.Equal(t, "refresh", l.Kind)

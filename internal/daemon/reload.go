@@ -76,6 +76,13 @@ func (d *Daemon) reload() error {
 	return nil
 }
 
+// current returns the configuration that was loaded last.
+func (d *Daemon) current() *config.Loaded {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.loaded
+}
+
 // changes returns the keys that differ: those that a reload applies and those that need a
 // restart.
 func changes(old, next *config.Config) (applied, waiting []string) {

@@ -48,6 +48,9 @@ func newResources(c hostConfig) (network.ResourceManager, error) {
 	if c.registry == nil {
 		options = append(options, rcmgr.WithMetricsDisabled())
 	}
+	if c.blocked != nil {
+		options = append(options, rcmgr.WithTraceReporter(c.blocked))
+	}
 	r, err := rcmgr.NewResourceManager(newLimiter(c.protocol, c.limits), options...)
 	if err != nil {
 		return nil, fmt.Errorf("resource limits: %w", err)

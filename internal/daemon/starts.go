@@ -41,6 +41,14 @@ func (s *starts) add(n startNote) {
 	s.Last = s.Last[max(len(s.Last)-keptStarts, 0):]
 }
 
+// previous returns when the start before this one was, or zero if it is not known.
+func (s *starts) previous() time.Time {
+	if len(s.Last) < 2 {
+		return time.Time{}
+	}
+	return s.Last[len(s.Last)-2].At
+}
+
 // noteStart adds this start to the history in store and returns the history. It replaces
 // a history that cannot be decoded.
 func noteStart(ctx context.Context, store ds.Datastore, n startNote) (s starts, err error) {

@@ -9,10 +9,9 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
-// verdict returns the verdict on the daemon. The status is already in o.
-func (d *Daemon) verdict(s *node.Status, o *api.Overview, used *process) api.Verdict {
-	f := d.facts(s, o, used)
-	found := verdict.Of(&f, verdict.Docs(o.Status.Version))
+// verdictOn returns the verdict on a daemon of a version.
+func verdictOn(f *verdict.Facts, version string) api.Verdict {
+	found := verdict.Of(f, verdict.Docs(version))
 	v := api.Verdict{Cause: api.Cause(found[0]), Causes: []api.Cause{}}
 	for _, c := range found {
 		if c.Level != verdict.OK {
@@ -22,6 +21,7 @@ func (d *Daemon) verdict(s *node.Status, o *api.Overview, used *process) api.Ver
 	return v
 }
 
+// facts returns the facts of this moment. The status and the configuration are already in o.
 func (d *Daemon) facts(s *node.Status, o *api.Overview, used *process) verdict.Facts {
 	f := verdict.Facts{
 		Now: o.Taken, Starting: o.Status.State == stateStarting, Stopping: o.Status.State == stateStopping, Uptime: s.Uptime,

@@ -46,6 +46,7 @@ var floors = map[string]floor{
 	"internal/daemon": {imports: []string{
 		"pkg/kad", "pkg/wire", "pkg/records", "pkg/dht",
 		"internal/config", "pkg/rpc", "storage", "metrics", "pkg/node", "internal/api", "internal/delegated", "internal/usage", "internal/statuspage", "internal/memlimit", "internal/verdict",
+		"internal/history", "internal/latency", "internal/cputime",
 	}},
 
 	"internal/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "internal/config", "pkg/node", "internal/api", "internal/daemon"}},
@@ -58,8 +59,10 @@ var floors = map[string]floor{
 	"internal/cputime":  {},
 	"internal/disktest": {},
 	"internal/dnstest":  {},
+	"internal/latency":  {},
 	"internal/memlimit": {},
 
+	"internal/history":  {pure: true},
 	"internal/verdict":  {pure: true, outside: []string{"github.com/dustin/go-humanize"}},
 	"internal/httphost": {},
 	"internal/floors":   {},
