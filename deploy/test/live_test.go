@@ -63,6 +63,7 @@ func TestLive(t *testing.T) {
 
 	t.Run("types", func(t *testing.T) { checkTypes(t, p) })
 	t.Run("lint", func(t *testing.T) { lint(t, w.nodes[0].metrics) })
+	t.Run("annotations", func(t *testing.T) { checkAnnotations(t, p, start) })
 	t.Run("rules", func(t *testing.T) { checkRules(t, p) })
 	t.Run("alerts", func(t *testing.T) { checkAlarms(t, p, w) })
 }
@@ -221,6 +222,19 @@ func lint(t *testing.T, addr string) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Empty(t, string(out))
+}
+
+// checkAnnotations checks that Prometheus answers the queries of the annotations. The network
+// has new nodes and restarts, but no reload that succeeds and no isolated node.
+func checkAnnotations(t *testing.T, p *prometheus, start time.Time) {
+	for _, a := range readBoard(t).Annotations.List {
+		if a.BuiltIn == 1 {
+			continue
+		}
+		n, err := p.over(start, substitute(a.Expr, ".+", ".+", 10*scrapeInterval))
+		require.NoError(t, err, a.Expr)
+		require.Equal(t, a.Name == "Restarts" || a.Name == "Version changes", n > 0, a.Name)
+	}
 }
 
 // checkRules checks that Prometheus evaluates every rule without an error.
