@@ -32,7 +32,7 @@ func unlicensed(module fs.FS, places ...string) (wrong []string) {
 
 // The licences are there, the pages that strangers read first name them, and releases have them.
 func TestLicences(t *testing.T) {
-	for _, w := range unlicensed(os.DirFS("../.."), "CONTRIBUTING.md", "deploy/release/build") {
+	for _, w := range unlicensed(os.DirFS("../.."), "README.md", "CONTRIBUTING.md", "deploy/release/build") {
 		t.Error(w)
 	}
 }
