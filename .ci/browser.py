@@ -1,83 +1,212 @@
-"""Drives Chromium over the pages of a small network: see .ci/b."""
+"""Looks at the status page and an explain page in a browser: see .ci/browser."""
 
+import http.server
 import json
 import os
 import signal
+import threading
+import urllib.request
 
 from browser_driver import WORK, Daemon, browser, check, until
 
+FIXTURES = "internal/statuspage/testdata"
+WIDTHS = (390, 1280, 1600)
+SCHEMES = ("light", "dark")
+# The start of the title, and the level, of each state of a node in FIXTURES.
+VERDICTS = {
+    "healthy": ("Healthy · Holdfast …", "ok"),
+    "starting": ("Starting since ", "starting"),
+    "warning": ("Configuration not loaded since ", "warning"),
+    "isolated": ("ISOLATED since ", "critical"),
+    "disk-full": ("DISK FULL since ", "critical"),
+    "overloaded": ("OVERLOADED since ", "critical"),
+    "masked": ("Healthy · Holdfast", "ok"),
+    "empty": ("No verdict · Holdfast …", "warning"),
+}
+COLOURS = {"ok": "#17703f", "starting": "#57606a", "warning": "#a86900", "critical": "#b3261e"}  # of the icon
+TAB, ENTER, ESCAPE, LEFT = "\ue004", "\ue007", "\ue00c", "\ue012"
 
-def fits(b, what):
-    check(what + " fits its width", b.js("document.documentElement.scrollWidth <= window.innerWidth"))
+
+def merged(base, patch):
+    """A JSON merge patch (RFC 7396), but null stays null."""
+    if not (isinstance(base, dict) and isinstance(patch, dict)):
+        return patch
+    return base | {k: merged(base.get(k), v) for k, v in patch.items()}
+
+
+def fixture(name):
+    base = json.load(open(f"{FIXTURES}/healthy.json"))
+    return base if name == "healthy" else merged(base, json.load(open(f"{FIXTURES}/{name}.json")))
+
+
+def stand_in(daemon):
+    """Serves the page of a daemon, with its headers, at /NAME/ over the data of a fixture."""
+    with urllib.request.urlopen(daemon.url()) as answer:
+        page, headers = answer.read(), answer.headers
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            _, name, file = self.path.split("/", 2)
+            known = name in VERDICTS and file in ("", "status.json")
+            self.send_response(200 if known else 404)
+            for header in ("Content-Type", "Content-Security-Policy") if file == "" else ():
+                self.send_header(header, headers[header])
+            self.end_headers()
+            if known:
+                self.wfile.write(json.dumps(fixture(name)).encode() if file else page)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}/"
+
+
+def updates(b, n):
+    until(f"{n} updates", lambda: b.js(f"Number(document.body.dataset.updates) >= {n}"))
+
+
+def verdict_page(b, url, name):
+    """Looks at the page in one state of the node, in every width and scheme."""
+    title, level = VERDICTS[name]
+    b.open(url + name + "/", WIDTHS[0], SCHEMES[0])
+    updates(b, 1)
+    if name not in ("starting", "empty"):
+        check(f"{name}: an hour of history at the first load", b.js("[...document.querySelectorAll('.area path.l0')].every(p => p.getAttribute('d').split(/[ML]/).length > 115)"))
+    check(f"{name}: the title says it", b.js("document.title").startswith(title), b.js("document.title"))
+    check(f"{name}: the icon shows it", COLOURS[level] in b.js("decodeURIComponent(document.getElementById('icon').href)"))
+    check(f"{name}: the heading says it", b.js("document.querySelector('h1').innerText").startswith(title.split(" · ")[0].strip()))
+    check(f"{name}: a screen reader hears it", b.js("document.querySelector('[role=status]').textContent").startswith(title.split(" since")[0].split(" ·")[0]))
+    said = b.js("document.body.innerText + [...document.querySelectorAll('[aria-label], [aria-valuetext]')].map(e => e.ariaLabel + ' ' + e.ariaValueText).join()")
+    strange = [w for w in ("undefined", "NaN", "Infinity", "Invalid", "[object") if w in said]
+    check(f"{name}: what is missing is said in words", not strange, strange)
+    check(f"{name}: what the node says is text", b.js("document.querySelectorAll('img, iframe, main script').length") == 0)
+    for scheme in SCHEMES:
+        for width in WIDTHS:
+            b.look(width, scheme)
+            b.judge(f"{name}-{width}-{scheme}")
+            if width != 1600:
+                b.shot(f"status-{name}-{width}-{scheme}")
+    complaints = b.complaints()
+    check(f"{name}: no complaint of the browser", not complaints, complaints)
+
+
+def keyboard(b, url):
+    """Goes through the page with the keyboard alone."""
+    b.open(url + "isolated/", 1280, "light")
+    updates(b, 1)
+    focused, path = "document.activeElement", []
+    while True:
+        b.press(TAB)
+        if b.js(f"{focused} === document.body") or len(path) > 60:
+            break
+        path.append(b.js(f"{focused}.id || {focused}.getAttribute('href') || {focused}.innerText"))
+        check(f"the focus on {path[-1]} is visible", b.js(f"getComputedStyle({focused}).outlineStyle") == "solid")
+    data = fixture("isolated")
+    expected = [c["runbook"] for c in data["verdict"]["causes"]] + ["count-addrs", "at", "The last hour as a table"]
+    expected += [x["link"] for x in data["recent_lookups"] if x["link"]] + ["metrics", "healthz", "readyz", "status.json"]
+    check("the keyboard reaches every control in the order of the page", path == expected, path)
+
+
+def charts(b, url):
+    """Reads the charts with the keyboard, and with the pointer."""
+    b.open(url + "healthy/", 1280, "light")
+    updates(b, 1)
+    requests = fixture("healthy")["history"]["series"]["requests_in"]
+    value, shown = lambda i: b.js(f"rate({requests[i]})"), lambda: b.js("document.querySelector('.read b').textContent")
+    when = lambda: b.js("document.getElementById('at-time').textContent")
+    check("the charts show now", (when(), shown()) == ("now", value(-1)))
+    b.js("document.getElementById('at').focus()")
+    b.press(LEFT, 3)
+    check("three keys left are three samples ago", shown() == value(-4), shown())
+    check("with their time", when().count(":") == 2 and b.js("document.querySelector('.xs b').innerText") == when()[:5])
+    check("also for screen readers", f"Requests in {value(-4)}" in b.js("document.getElementById('at').getAttribute('aria-valuetext')"))
+    b.shot("status-charts")
+    b.press(ESCAPE)
+    check("Escape returns to now", (when(), shown()) == ("now", value(-1)))
+    box = b.js("document.querySelector('.area').getBoundingClientRect().toJSON()")
+    b.cdp("Input.dispatchMouseEvent", type="mouseMoved", x=box["left"] + 1, y=box["top"] + 20)
+    check("the pointer shows the value under it", shown() == value(0), shown())
+    b.cdp("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+    check("and now when it leaves", shown() == value(-1))
+    b.js("document.querySelector('#history-as-table summary').focus()")
+    b.press(ENTER)
+    until("the table opens", lambda: b.js("document.querySelectorAll('#history tbody tr').length") == 120)
+    b.judge("history as a table")
 
 
 def live(b, daemon):
-    """Makes the daemon send a request, and returns whether the first tiles show it."""
+    """Makes the daemon send a request, and returns whether the page shows it."""
     daemon.ask("closest", "some key")
-    return b.js("[...document.querySelectorAll('.tiles b')].slice(0, 4).some(b => !b.innerText.startsWith('0'))")
+    return b.js("[...document.querySelectorAll('#out tbody tr td:nth-child(2)')].some(td => /[1-9]/.test(td.innerText))")
 
 
-def status_page(b, daemon):
-    url, grounds = daemon.url(), {}
-    for width, scheme in ((1180, "light"), (1180, "dark"), (390, "light"), (390, "dark")):
-        name = f"status-{width}-{scheme}"
-        b.open(url, width, scheme)
-        until("three updates", lambda: b.js("Number(document.body.dataset.updates) >= 3"))
-        fits(b, name)
-        grounds[scheme] = b.js("getComputedStyle(document.body).backgroundColor")
-        b.shot(name)
-    check("dark is dark", grounds["dark"] != grounds["light"])
+def real_node(b, daemon):
+    b.open(daemon.url(), 1280, "light")
+    updates(b, 3)
+    b.judge("a real node")
     text = b.js("document.body.innerText")
-    check("it says who and what", "Serving /browser/kad/1.0.0" in text and "12D3KooW" in text)
-    check("buckets are drawn", b.js("document.querySelectorAll('.bucket .cells i.v').length") == 2)
+    check("it says who and what", "/browser/kad/1.0.0" in text and "12D3KooW" in text)
+    check("buckets are drawn", b.js("document.querySelectorAll('.cells .cell.v').length") == 2)
     check("the ring is drawn", b.js("document.querySelectorAll('.ring path').length") > 64)
-    check("there are six tiles", b.js("document.querySelectorAll('.spark').length") == 6)
+    area = "(e => e.offsetWidth * e.offsetHeight)(document.querySelector('{}'))"
+    check("the routing table is larger than the ring", b.js(area.format("#buckets")) > b.js("(r => r.width * r.height)(document.querySelector('.ring').getBoundingClientRect())"))
     until("live rates", lambda: live(b, daemon))
-    check("no complaint of the browser", not b.complaints())
+    b.shot("status-real")
+    complaints = b.complaints()
+    check("no complaint of the browser", not complaints, complaints)
 
 
 def silence(b, url, daemon):
-    b.open(url, 1180, "light")
-    until("an update", lambda: b.js("Number(document.body.dataset.updates) >= 1"))
+    b.open(url, 1280, "light")
+    updates(b, 1)
     daemon.process.send_signal(signal.SIGKILL)
-    until("the alarm", lambda: b.js("document.getElementById('alarm').offsetHeight > 0"))
-    check("a silent node is said to be", "does not answer" in b.js("document.getElementById('alarm').innerText"))
+    until("a silent node is said to be", lambda: b.js("document.title").startswith("NO ANSWER"))
+    check("with the time of the data", "the data below is from" in b.js("document.getElementById('why').innerText"))
+    b.judge("no answer")
     b.complaints()
 
 
 def isolation(b, daemon, others):
     """Removes all peers of a daemon."""
-    b.open(daemon.url(), 1180, "light")
+    b.open(daemon.url(), 1280, "light")
     for other in others:
         other.process.send_signal(signal.SIGKILL)
-    headline = "document.getElementById('headline')"
-    until("isolation is said", lambda: "ISOLATED since " in (b.js(headline + ".innerText") or ""))
-    check("and in the title", b.js("document.title").startswith("ISOLATED "))
-    check("and in colour", b.js(f"getComputedStyle({headline}).color != getComputedStyle(document.body).color"))
-    b.shot("status-isolated")
+    until("isolation is said", lambda: b.js("document.querySelector('h1').innerText").startswith("ISOLATED since "))
+    check("and in the title", b.js("document.title").startswith("ISOLATED since "))
+    check("and in colour", b.js("getComputedStyle(document.getElementById('word')).color != getComputedStyle(document.body).color"))
+    check("with a runbook", "#" in b.js("document.querySelector('#why a').href"))
+    b.judge("isolated for real")
+    b.shot("status-isolated-real")
     b.complaints()
 
 
 def explain_page(b, page):
-    for width, scheme in ((1180, "light"), (1180, "dark"), (390, "light")):
+    for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light")):
         b.open("file://" + page, width, scheme)
-        fits(b, f"explain-{width}-{scheme}")
+        check(f"explain-{width}-{scheme} fits its width", b.js("document.documentElement.scrollWidth <= window.innerWidth"))
         b.shot(f"explain-{width}-{scheme}")
-    check("each request has a bar", b.js("document.querySelectorAll('td.when rect').length") >= 2)
+    check("each request has a bar", b.js("document.querySelectorAll('td.when rect').length >= 2"))
     check("no complaint of the browser", not b.complaints())
 
 
 def main():
     daemons = [Daemon("a")]
-    daemons += [Daemon(name, "--bootstrap", daemons[0].addr) for name in ("b", "c")]
-    until("two peers", lambda: json.loads(daemons[1].ask("status", "--json"))["verified_peers"] == 2)
-    daemons[1].ask("provide", *(f"key {i}" for i in range(100)))
-    page = os.path.join(WORK, "explain.html")
-    daemons[2].ask("explain", "find-providers", "key 7", "--html", page)
     try:
+        daemons += [Daemon(name, "--bootstrap", daemons[0].addr) for name in ("b", "c")]
+        until("two peers", lambda: json.loads(daemons[1].ask("status", "--json"))["verified_peers"] == 2)
+        daemons[1].ask("provide", *(f"key {i}" for i in range(100)))
+        page = os.path.join(WORK, "explain.html")
+        daemons[2].ask("explain", "find-providers", "key 7", "--html", page)
         with browser() as b:
-            status_page(b, daemons[1])
+            url = stand_in(daemons[1])
+            for name in VERDICTS:
+                verdict_page(b, url, name)
+            keyboard(b, url)
+            charts(b, url)
             explain_page(b, page)
+            real_node(b, daemons[1])
             silence(b, daemons[2].url(), daemons[2])
             isolation(b, daemons[1], (daemons[0], daemons[2]))
     finally:

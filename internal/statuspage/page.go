@@ -13,22 +13,28 @@ var (
 	html string
 	//go:embed page.css
 	css string
+	//go:embed format.js
+	formatJS string
+	//go:embed chart.js
+	chartJS string
 	//go:embed page.js
-	js string
+	pageJS string
+
+	script = formatJS + chartJS + pageJS
 )
 
-// page is the whole page in one response: the style and the script are inline.
+// page is the whole page in one response: its style and its script are inline.
 var page = []byte(strings.NewReplacer(
 	"<style></style>", "<style>"+css+"</style>",
-	"<script></script>", "<script>"+js+"</script>",
+	"<script></script>", "<script>"+script+"</script>",
 ).Replace(html))
 
-// policy lets the page run its own script and style and read from this listener, and
+// policy lets the page use its own style and script and read from this listener, and
 // nothing else. Data from peers can do no harm, even if the page has a bug.
 var policy = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
-	"img-src data:; style-src 'unsafe-inline'; script-src " + inline(js)
+	"img-src data:; style-src " + inline(css) + "; script-src " + inline(script)
 
-// inline is the source expression that allows one inline script or style: its hash (CSP
+// inline is the source expression that allows one inline style or script: its hash (CSP
 // level 2, 4.2.5).
 func inline(text string) string {
 	sum := sha256.Sum256([]byte(text))

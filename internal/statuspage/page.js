@@ -1,171 +1,277 @@
-"use strict";
-const every = 2000, keep = 150; // milliseconds; samples of a sparkline: five minutes
-const $ = id => document.getElementById(id);
-const NS = "http://www.w3.org/2000/svg";
+// The page: reads /status.json and shows it.
 
-function el(tag, attrs, ...children) {
-  const e = tag.startsWith("svg:") ? document.createElementNS(NS, tag.slice(4)) : document.createElement(tag);
-  for (const k in attrs) e.setAttribute(k, attrs[k]);
-  e.append(...children);
-  return e;
-}
-function fill(id, ...children) { $(id).replaceChildren(...children); }
+const EVERY = 2000, HIDDEN = 30000, PATIENCE = 10000; // ms between updates, of a hidden page, and for one answer
+const FIRST = 6; // warnings that are shown at once
+const MASKED = "Hidden under a host name. Open this page by IP address or as localhost.";
 
-const sum = m => Object.values(m).reduce((a, b) => a + b, 0);
-const number = n => Math.round(n).toLocaleString("en");
-function rate(n) { return n >= 100 ? number(n) : n >= 10 ? n.toFixed(1) : n.toFixed(n > 0 && n < 1 ? 2 : 1); }
-function bytes(n) {
-  let u = 0;
-  while (n >= 1024 && u < 4) { n /= 1024; u++; }
-  return (u === 0 ? Math.round(n) : n.toFixed(1)) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][u];
-}
-function span(s) {
-  if (s < 1) return "under a second";
-  for (const [unit, n] of [["d", 86400], ["h", 3600], ["min", 60]])
-    if (s >= n) { const rest = Math.floor(s % n / (n === 86400 ? 3600 : n === 3600 ? 60 : 1)); return Math.floor(s / n) + " " + unit + (rest ? " " + rest + " " + ({d: "h", h: "min", min: "s"})[unit] : ""); }
-  return Math.floor(s) + " s";
-}
-function ago(text, now) { return text ? span(Math.max(0, (now - Date.parse(text)) / 1000)) + " ago" : "never"; }
+let before = null, current = null, announced = null;
 
-let before = null;
-const history = {};
-
-// per second, between the last two overviews; a counter that fell means that the
-// node was restarted.
-function perSecond(now, was) { return before && now >= was ? (now - was) / ((Date.parse(current.taken) - Date.parse(before.taken)) / 1000) : 0; }
-let current = null;
-
-function tile(name, value, note, sample) {
-  const line = history[name] = (history[name] || []);
-  if (before || sample !== null) line.push(sample || 0);
-  if (line.length > keep) line.shift();
-  const top = Math.max(...line, 1e-9);
-  const points = line.map((v, i) => (100 * (i + keep - line.length) / (keep - 1)).toFixed(2) + "," + (25 - 24 * v / top).toFixed(2)).join(" ");
-  return el("section", {}, el("span", {class: "soft"}, name), el("b", {}, value), el("span", {class: "soft"}, note),
-    el("svg:svg", {viewBox: "0 0 100 26", preserveAspectRatio: "none", "aria-hidden": "true"}, el("svg:polyline", {class: "spark", points})));
+// perSecond is the rate of a counter between the last two answers: null before the second
+// one, and after a restart of the node.
+function perSecond(now, was) {
+  const s = before ? (Date.parse(current.taken) - Date.parse(before.taken)) / 1000 : 0;
+  return s > 0 && (now || 0) >= (was || 0) ? ((now || 0) - (was || 0)) / s : null;
 }
 
-function head(o) {
-  const s = o.status, well = s.state === "ready";
-  $("dot").className = "dot " + (well ? "good" : "bad");
-  const isolated = s.isolated_since && "ISOLATED since " + new Date(s.isolated_since).toLocaleTimeString() + ", for " +
-    span(Math.max(0, (Date.parse(o.taken) - Date.parse(s.isolated_since)) / 1000)) + ": no peer answers";
-  $("headline").style.color = well ? "" : "var(--bad)";
-  $("headline").textContent = isolated || (!well ? "The node is " + s.state : (s.serving ? "Serving " : "Client mode, ") + o.identity.protocol);
-  $("peer").textContent = s.peer_id || "Open this page by IP address to see the peer ID and addresses.";
-  $("count-addrs").textContent = o.identity.addrs.length + (o.identity.addrs.length === 1 ? " address" : " addresses");
-  fill("addrs", ...o.identity.addrs.map(a => el("div", {}, a)));
-  $("about").textContent = o.identity.agent + " · up " + span(s.uptime_seconds) + " · reachability " + s.reachability;
-  document.title = (well ? "" : isolated ? "ISOLATED " : "! ") + "Holdfast " + s.peer_id.slice(-6);
+const facts = rows => rows.filter(Boolean).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
+const tr = (...cells) => el("tr", {}, ...cells);
+const td = (...content) => el("td", {}, ...content);
+const wide = (...content) => el("td", {class: "wide"}, ...content); // not on a phone
+const th = name => el("th", {scope: "row"}, name);
+const time = (at, now) => el("time", {datetime: at}, clock(at, now, seconds));
+const orNone = (rows, none) => rows.length ? rows : [el("li", {class: "empty"}, none)];
+
+// head returns the caption, for screen readers, and the head of a table. Columns with a
+// star are not shown on a phone.
+const head = (caption, ...columns) => [
+  el("caption", {class: "unseen"}, caption),
+  el("thead", {}, tr(...columns.map(c => el("th", {scope: "col", class: c.endsWith("*") ? "wide" : "col"}, c.replace("*", ""))))),
+];
+
+const runbook = c => c.runbook && el("a", {href: c.runbook}, "What to do", text("unseen", " about: " + c.word));
+
+// verdict shows what the node says about its state: in words, colour, title and icon.
+function verdict(o, v, now) {
+  const since = c => c.since ? "since " + clock(c.since, now) : "";
+  $("verdict").dataset.level = v.level;
+  fill("mark", sign(v.level));
+  fill("word", v.word);
+  fill("since", since(v));
+  fill("why", sentence(v.why), " ", runbook(v));
+  const cause = c => [el("b", {}, c.word), c.since && " " + since(c), c.why && ": " + c.why, ". ", runbook(c)];
+  fill("causes", ...list(v.causes).slice(1).map(c => el("li", {}, text("sign " + c.level, sign(c.level)), text("", ...cause(c)))));
+  document.title = [v.word, since(v), "· Holdfast", o && o.status.peer_id && "…" + o.status.peer_id.slice(-5)].filter(Boolean).join(" ");
+  if ($("icon").href !== icon(v.level)) $("icon").href = icon(v.level);
+  if (announced !== v.word) $("news").textContent = v.word + ". " + sentence(v.why);
+  announced = v.word;
 }
 
-function tiles(o) {
-  const t = o.traffic, b = before && before.traffic, s = o.status;
-  const rIn = b ? perSecond(sum(t.in), sum(b.in)) : 0, rOut = b ? perSecond(sum(t.out), sum(b.out)) : 0;
-  const got = b ? perSecond(t.received, b.received) : 0, sent = b ? perSecond(t.sent, b.sent) : 0;
-  const lookups = x => Object.values(x.lookups).reduce((a, l) => a + l.done, 0);
-  const rLook = b ? perSecond(lookups(t), lookups(b)) : 0;
-  fill("tiles",
-    tile("Requests in", rate(rIn) + "/s", number(sum(t.in)) + " in total", rIn),
-    tile("Requests out", rate(rOut) + "/s", number(t.out_failed) + " failed", rOut),
-    tile("Bytes in", bytes(got) + "/s", bytes(sent) + "/s out", got),
-    tile("Lookups", rate(rLook) + "/s", s.queries + " running", rLook),
-    tile("Connected", number(s.connected_peers), s.verified_peers + " of " + s.table_peers + " in table alive", s.connected_peers),
-    tile("Provider records", number(s.provider_records), number(s.value_records) + " values", s.provider_records));
-}
+const REACH = {private: "private: behind a NAT or a firewall", unknown: "unknown: too few peers have tried to reach it"};
 
-function buckets(o) {
-  if (!o.buckets.length) { fill("buckets", el("p", {class: "soft"}, "Empty: no peer has answered yet.")); return; }
-  fill("buckets", ...o.buckets.map(b => {
-    const cells = el("div", {class: "cells", role: "img", "aria-label": b.peers + " of " + b.room});
-    for (let i = 0; i < b.room; i++) cells.append(el("i", {class: i < b.verified ? "v" : i < b.peers ? "u" : ""}));
-    return el("div", {class: "bucket"}, el("span", {}, String(b.cpl)), cells, el("span", {}, b.peers + "/" + b.room));
-  }));
-}
-
-// ring draws the keyspace clockwise from the top. The length of a sector is its share
-// of the keys, its opacity shows how recently they were republished.
-function ring(o) {
-  const svg = el("svg:svg", {class: "ring", viewBox: "-110 -110 220 220", role: "img", "aria-label": "published keys around the keyspace"});
-  const n = o.ring.length, most = Math.max(1, ...o.ring.map(s => s.keys));
-  const keys = sum(o.ring.map(s => s.keys));
-  const arc = (i, r1, r2, attrs) => {
-    const gap = 0.012, a = 2 * Math.PI * i / n + gap, b = 2 * Math.PI * (i + 1) / n - gap;
-    const at = (r, x) => (r * Math.sin(x)).toFixed(2) + " " + (-r * Math.cos(x)).toFixed(2);
-    attrs.d = `M${at(r1, a)}A${r1} ${r1} 0 0 1 ${at(r1, b)}L${at(r2, b)}A${r2} ${r2} 0 0 0 ${at(r2, a)}Z`;
-    return el("svg:path", attrs);
-  };
-  o.ring.forEach((s, i) => {
-    svg.append(arc(i, 62, 66, {style: "fill:var(--empty)"}));
-    if (!s.keys) return;
-    const out = 70 + 36 * s.keys / most;
-    const mark = arc(i, 68, out, {style: s.overdue ? "fill:var(--bad)" : s.active ? "fill:var(--second)" : "fill:var(--main);opacity:" + (0.2 + 0.8 * s.left).toFixed(2)});
-    mark.append(el("svg:title", {}, s.keys + " keys, " + s.overdue + " overdue, " + s.active + " in progress, " + Math.round(100 * s.left) + " % of the interval left"));
-    svg.append(mark);
-  });
-  svg.append(el("svg:text", {y: 0}, number(o.republish.keys)), el("svg:text", {class: "small", y: 16}, keys ? "published keys" : "nothing is published"));
-  if (o.republish.overdue_keys) svg.append(el("svg:text", {class: "small", y: 32, style: "fill:var(--bad)"}, number(o.republish.overdue_keys) + " overdue"));
-  fill("ring", svg);
-  const swatch = (style, text) => el("span", {}, el("i", {style}), text);
-  fill("ring-note", swatch("background:var(--main)", "just republished"), swatch("background:var(--main);opacity:.25", "nearly due"),
-    swatch("background:var(--second)", "in progress"), swatch("background:var(--bad)", "overdue"), el("span", {}, "the interval is " + span(o.republish.cycle_seconds)));
-}
-
-function requests(o) {
-  const t = o.traffic, b = before && before.traffic;
-  const row = (kind) => el("tr", {}, el("td", {}, kind),
-    el("td", {}, b ? rate(perSecond(t.in[kind] || 0, b.in[kind] || 0)) : "–"), el("td", {}, number(t.in[kind] || 0)),
-    el("td", {}, b ? rate(perSecond(t.out[kind] || 0, b.out[kind] || 0)) : "–"), el("td", {}, number(t.out[kind] || 0)));
-  fill("requests", el("tr", {}, ...["", "in /s", "in total", "out /s", "out total"].map(x => el("th", {}, x))),
-    ...["FIND_NODE", "GET_PROVIDERS", "ADD_PROVIDER", "GET_VALUE", "PUT_VALUE", "PING"].map(row),
-    el("tr", {}, el("td", {class: "soft"}, "refused / failed"), el("td", {}), el("td", {}, number(t.rejected)), el("td", {}), el("td", {}, number(t.out_failed))));
-}
-
-function facts(o) {
-  const s = o.status, now = Date.parse(o.taken);
+function node(o, now) {
+  const s = o.status, c = o.config || {}, who = o.identity || {}, addrs = list(who.addrs), pending = list(c.restart_needed);
+  $("short").textContent = s.peer_id ? "…" + s.peer_id.slice(-5) : "";
+  $("about").textContent = [who.agent, "up " + duration(s.uptime_seconds || 0)].filter(Boolean).join(" · ");
   const rows = [
-    ["Provider records", number(s.provider_records)], ["Values", number(s.value_records)], ["Database", bytes(s.db_bytes) + ", " + Math.round(100 * s.db_fill) + " % full"],
-    ["Disk", (s.disk_full_since ? "FULL, noticed " + ago(s.disk_full_since, now) + ", " : "") + (s.disk_total_bytes ? bytes(s.disk_free_bytes) + " of " + bytes(s.disk_total_bytes) + " free" : "unknown")],
-    ["Refused by quotas", number(Object.values(s.refused || {}).reduce((sum, n) => sum + n, 0))],
-    ["Network size", s.network_size ? "about " + number(s.network_size) : "unknown"], ["Restored at start", number(s.restored_peers) + " peers"],
-    ["Last snapshot", ago(s.last_snapshot, now)], ["Last expiry", ago(s.last_expiry, now)],
-    ["Last refresh", ago(s.last_refresh, now)], ["Last republish", ago(s.last_republish, now)],
-    ["Next republish", o.republish.next_due ? "in " + span(Math.max(0, (Date.parse(o.republish.next_due) - now) / 1000)) : "none due"],
+    ["Peer ID", s.peer_id ? text("mono", s.peer_id) : MASKED],
+    ["Protocol", who.protocol || "unknown"],
+    ["Mode", s.serving ? "server" : "client: it does not serve requests"],
+    ["Reachability", REACH[s.reachability] || s.reachability || "unknown"],
+    c.file && ["Configuration", text("mono", c.file)],
+    c.reload_failed_since && ["Reload", marked("warning", "failed at " + clock(c.reload_failed_since, now))],
+    pending.length && ["Changed, needs a restart", marked("warning", pending.join(", "))],
   ];
-  fill("facts", ...rows.flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]));
+  fill("node", ...rows.filter(Boolean).map(row => el("div", {}, ...facts([row]))));
+  $("count-addrs").textContent = s.peer_id ? many(addrs.length, "address", "addresses") : "Addresses are hidden";
+  fill("addrs", ...addrs.map(a => el("li", {}, a)));
 }
+
+const NEAR = {warning: "near its limit", critical: "at its limit"};
+
+function limit(x) {
+  const show = x.unit === "bytes" ? bytes : number, share = x.limit ? x.used / x.limit : 0;
+  const percent = share > 0 && share < 0.01 ? "<1" : Math.round(100 * share);
+  return el("li", {},
+    el("div", {class: "line"},
+      text("", x.label || x.name, " ", NEAR[x.level] && marked(x.level, NEAR[x.level])),
+      text("num", x.limit ? `${show(x.used)} of ${show(x.limit)} · ${percent} %` : show(x.used) + ", no limit known")),
+    x.limit > 0 && bar(share, x.level), x.note && el("p", {class: "note"}, x.note));
+}
+
+function upkeep(o, now) {
+  const s = o.status;
+  fill("facts", ...facts([
+    ["Provider records", number(s.provider_records)],
+    ["Values", number(s.value_records)],
+    ["Records refused by quotas", number(sum(s.refused))],
+    ["Starts", s.starts ? `${number(s.starts)}, ${number(s.unclean_starts)} after a crash or kill` : "unknown"],
+    ["Restored at start", many(s.restored_peers, "peer")],
+    ["Table saved", ago(s.last_snapshot, now)],
+    ["Expired records removed", ago(s.last_expiry, now)],
+    ["Table refreshed", ago(s.last_refresh, now)],
+  ]));
+}
+
+function bucket(b) {
+  const cell = i => el("i", {class: "cell" + (i < b.verified ? " v" : i < b.peers ? " u" : "")});
+  return tr(th(String(b.cpl)), td(el("span", {class: "cells", "aria-hidden": "true"}, ...Array.from({length: b.room}, (_, i) => cell(i)))),
+    td(`${b.peers} of ${b.room}`, text("unseen", `, ${b.verified} answered`)));
+}
+
+function table(o) {
+  const s = o.status, c = o.connected || {}, rows = list(o.buckets);
+  fill("peers", el("b", {}, many(s.table_peers, "peer")), `, ${number(s.verified_peers)} of them answered. `,
+    el("b", {}, number(s.connected_peers) + " connected"), `: ${number(c.in)} in, ${number(c.out)} out. `,
+    s.network_size ? `The network has about ${many(s.network_size, "node")}.` : "The size of the network is not known yet.");
+  $("buckets").style.setProperty("--cell", Math.max(20, Math.min(46, Math.floor(240 / rows.length))) + "px");
+  if (!rows.length) return fill("buckets", el("tbody", {}, tr(el("td", {class: "empty"}, "Empty: no peer has answered yet."))));
+  fill("buckets", el("caption", {class: "unseen"}, "Peers by leading bits shared with this node"),
+    el("thead", {class: "unseen"}, tr(...["Bits", "Picture", "Peers"].map(x => el("th", {scope: "col"}, x)))),
+    el("tbody", {}, ...rows.map(bucket)));
+}
+
+// sector is the path of part i of n of a ring, clockwise from the top, between two radii.
+function sector(i, n, inner, outer) {
+  const gap = 0.012, a = 2 * Math.PI * i / n + gap, b = 2 * Math.PI * (i + 1) / n - gap;
+  const at = (r, x) => (r * Math.sin(x)).toFixed(2) + " " + (-r * Math.cos(x)).toFixed(2);
+  return `M${at(inner, a)}A${inner} ${inner} 0 0 1 ${at(inner, b)}L${at(outer, b)}A${outer} ${outer} 0 0 0 ${at(outer, a)}Z`;
+}
+
+// ring draws the keyspace. The length of a sector is its share of the published keys, its
+// opacity shows how recently they were republished.
+function ring(o) {
+  const sectors = list(o.ring), most = Math.max(1, ...sectors.map(x => x.keys)), r = o.republish || {};
+  const told = `Published keys around the keyspace: ${number(r.keys)}, ${number(r.active)} in progress, ${number(r.overdue_keys)} overdue`;
+  const svg = el("svg:svg", {class: "ring", viewBox: "-110 -110 220 220", role: "img", "aria-label": told});
+  sectors.forEach((x, i) => {
+    svg.append(el("svg:path", {class: "track", d: sector(i, sectors.length, 62, 66)}));
+    if (!x.keys) return;
+    const kind = x.overdue ? "overdue" : x.active ? "active" : "v", opacity = kind === "v" ? (0.25 + 0.75 * (x.left || 0)).toFixed(2) : 1;
+    const left = Math.round(100 * (x.left || 0));
+    svg.append(el("svg:path", {class: kind, opacity, d: sector(i, sectors.length, 69, 72 + 36 * x.keys / most)},
+      el("svg:title", {}, `${many(x.keys, "key")}, ${x.overdue} overdue, ${x.active} in progress, ${left} % of the interval left`)));
+  });
+  svg.append(el("svg:text", {y: 4}, number(r.keys)), el("svg:text", {class: "small", y: 26}, r.keys === 1 ? "key" : "keys"));
+  fill("ring", svg);
+}
+
+function republish(o, now) {
+  const r = o.republish || {}, due = r.next_due && (Date.parse(r.next_due) - now) / 1000;
+  fill("republish", ...facts([
+    ["Overdue", r.overdue_keys ? marked("warning", many(r.overdue_keys, "key")) : "none"],
+    ["In progress", many(r.active, "key")],
+    ["Never published", many(r.unannounced, "key")],
+    ["Next", !r.keys ? "nothing is published" : !r.next_due ? "none due" : due > 0 ? "in " + duration(due) : "now"],
+    ["Last success", ago(r.last_success, now)],
+    ["Since the start", `${number(r.succeeded)} succeeded, ${number(r.failed)} failed`],
+    r.cycle_seconds && ["Interval", duration(r.cycle_seconds)],
+  ]));
+}
+
+const RESULTS = {connected: "ok", answered: "ok", failed: "warning"};
+
+function bootstrap(o, now) {
+  const row = b => el("li", {}, text("state", marked(RESULTS[b.result] || "starting", b.result || "unknown")),
+    text("grow", text("mono", b.addr), b.why && el("p", {class: "note"}, b.why)), b.at && time(b.at, now));
+  fill("bootstrap", ...orNone(list(o.bootstrap).map(row), o.masked ? MASKED : "No bootstrap peers are configured."));
+}
+
+function warnings(o, now) {
+  const row = w => el("li", {}, time(w.time, now), text("level", marked(w.level === "ERROR" ? "critical" : "warning", w.level)),
+    text("sub", w.subsystem), text("grow", w.text, w.count > 1 && text("soft", ` (${number(w.count)} times)`)));
+  const rows = list(o.warnings).map(row);
+  fill("warnings", ...orNone(rows.slice(0, FIRST), o.masked ? MASKED : "None since the start."));
+  fill("older", ...rows.slice(FIRST));
+  fill("count-more", many(rows.length - FIRST, "older warning"));
+  $("more").hidden = rows.length <= FIRST;
+}
+
+// The reasons are label values of the metrics; here they are in words.
+const REASONS = {
+  unreachable: "no connection", unsupported: "the peer does not speak the protocol", stream_ended: "the stream ended early",
+  timeout: "no answer in time", reply_type: "a reply of another type", too_large: "the message is too large",
+  malformed: "the message is malformed", empty_frame: "an empty message", unknown_type: "an unknown request type",
+  refused: "refused by the handler", too_many_streams: "too many streams", idle_stream: "an idle stream made way for another",
+  memory: "refused by libp2p’s resource manager", rate_limited: "the peer sends too many", closed: "this node was stopping",
+  no_key: "no key", key_too_long: "the key is too long", no_record: "no record", key_mismatch: "the record is for another key",
+  invalid_record: "the record is invalid", no_provider: "no provider", older_record: "the stored value is newer",
+  quota: "a quota is reached", full: "the disk or the database is full", busy: "the write queue is full", storage: "the database failed",
+};
+
+function reasons(id, counts) {
+  const all = sum(counts), sorted = Object.entries(counts || {}).filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
+  const row = ([reason, n]) => el("li", {},
+    text("", text("mono", reason), REASONS[reason] && text("soft", " " + REASONS[reason])), text("num", number(n)), text("share", bar(n / all)));
+  fill(id, ...orNone(sorted.map(row), "None."));
+}
+
+const TYPES = ["FIND_NODE", "GET_PROVIDERS", "ADD_PROVIDER", "GET_VALUE", "PUT_VALUE", "PING"];
+
+function requests(id, caption, now, was, latency) {
+  const row = type => {
+    const l = (latency || {})[type] || {}, n = (now || {})[type];
+    return tr(th(type), td(decimal(perSecond(n, (was || {})[type]))), wide(number(n)), td(ms(l.p50_ms)), td(ms(l.p95_ms)));
+  };
+  fill(id, ...head(caption, "Type", "Per s", "Total*", "p50", "p95"), el("tbody", {}, ...TYPES.map(row)));
+}
+
+function traffic(o) {
+  const t = o.traffic || {}, b = before ? before.traffic || {} : {}, l = o.latency || {}, f = o.failures || {};
+  requests("in", "Requests from peers, by type", t.in, b.in, l.in);
+  requests("out", "Requests to peers, by type", t.out, b.out, l.out);
+  const hour = f.window_seconds < 3600 ? duration(f.window_seconds) : "hour";
+  fill("h-refused", "Refused in the last " + hour);
+  fill("h-failed", "Failed in the last " + hour);
+  reasons("refused", f.in);
+  reasons("failed", f.out);
+  $("window").textContent = l.window_seconds ? `, p50 and p95 of the last ${duration(l.window_seconds)}` : "";
+}
+
+const KINDS = {
+  find_value: "Find a value", find_providers: "Find providers", find_peer: "Find a peer", find_closest: "Find the closest peers",
+  store_value: "Publish a value", store_provider: "Publish a provider record", refresh: "Refresh a bucket", correct: "Correct an old value",
+};
 
 function lookups(o) {
-  const names = {find_value: "Find a value", find_providers: "Find providers", find_peer: "Find a peer", find_closest: "Find the closest", store_value: "Store a value", store_provider: "Announce content", refresh: "Refresh a bucket", correct: "Correct a value"};
-  fill("lookups", el("tr", {}, ...["", "running", "done", "failed", "mean time"].map(x => el("th", {}, x))),
-    ...Object.keys(names).map(k => {
-      const l = o.traffic.lookups[k] || {running: 0, done: 0, failed: 0, took_ms: 0};
-      const mean = l.done ? l.took_ms / l.done : 0;
-      return el("tr", {}, el("td", {}, names[k]), el("td", {}, number(l.running)), el("td", {}, number(l.done)), el("td", {}, number(l.failed)),
-        el("td", {}, l.done ? (mean < 1000 ? (mean < 1 ? "<1" : Math.round(mean)) + " ms" : (mean / 1000).toFixed(1) + " s") : "–"));
-    }));
+  const counts = (o.traffic || {}).lookups || {}, latency = (o.latency || {}).lookups || {};
+  const row = kind => {
+    const t = counts[kind] || {}, l = latency[kind] || {};
+    return tr(th(KINDS[kind]), wide(number(t.running)), td(number(t.done)), td(number(t.failed)), td(ms(l.p50_ms)), td(ms(l.p95_ms)));
+  };
+  fill("lookups", ...head("Lookups by purpose", "Purpose", "Running*", "Done", "Failed", "p50", "p95"),
+    el("tbody", {}, ...Object.keys(KINDS).map(row)));
+}
+
+function recent(o, now) {
+  const row = x => {
+    const what = [KINDS[x.kind] || x.kind, x.key && " ", x.key && text("mono", x.key)];
+    return tr(td(time(x.started, now)), el("td", {class: "what"}, x.link ? el("a", {href: x.link, title: x.key}, ...what) : text("", ...what)),
+      td(String(x.outcome).replace("_", " ")), wide(number(x.asked)), td(ms(x.took_ms)));
+  };
+  const rows = list(o.recent_lookups).map(row), none = o.masked ? MASKED : "None since the start.";
+  if (!rows.length) return fill("recent", el("tbody", {}, tr(el("td", {class: "empty"}, none))));
+  fill("recent", ...head("Last lookups, newest first; each links to its explain page", "Time", "Lookup", "Outcome", "Asked*", "Took"),
+    el("tbody", {}, ...rows));
+}
+
+function show(o) {
+  const now = Date.parse(o.taken), known = o.verdict && o.verdict.word;
+  verdict(o, known ? o.verdict : {level: "warning", word: "No verdict", why: "the node is " + (o.status.state || "in an unknown state")}, now);
+  node(o, now);
+  charts(o);
+  fill("limits", ...orNone(list(o.limits).map(limit), "No limits known."));
+  upkeep(o, now);
+  table(o);
+  ring(o);
+  republish(o, now);
+  bootstrap(o, now);
+  warnings(o, now);
+  traffic(o);
+  lookups(o);
+  recent(o, now);
 }
 
 async function update() {
+  let o = null;
   try {
-    const r = await fetch("status.json", {cache: "no-store"});
+    const r = await fetch("status.json", {cache: "no-store", signal: AbortSignal.timeout(PATIENCE)});
     if (!r.ok) throw new Error((await r.text()).trim() || r.status);
-    const o = await r.json();
-    if (current && o.taken === current.taken) return;
-    before = current;
-    current = o;
-    head(o); tiles(o); buckets(o); ring(o); requests(o); facts(o); lookups(o);
-    $("alarm").style.display = "none";
+    o = await r.json();
+    if (!current || o.taken !== current.taken) { before = current; current = o; }
+    show(current);
     document.body.dataset.updates = 1 + Number(document.body.dataset.updates || 0);
   } catch (e) {
-    $("alarm").textContent = "The node does not answer (" + e.message + ")" + (current ? "; the data below is from " + new Date(current.taken).toLocaleTimeString() : "");
-    $("alarm").style.display = "block";
-    $("dot").className = "dot bad";
+    const old = current ? "; the data below is from " + seconds.format(new Date(current.taken)) : "";
+    const v = o ? {word: "PAGE FAILED", why: "this page has a bug: " + e.message} : {word: "NO ANSWER", why: `the node does not answer (${e.message})${old}`};
+    verdict(current, {level: "critical", ...v}, Date.now());
   }
 }
 
+let timer = 0;
 async function run() {
-  if (!document.hidden) await update();
-  setTimeout(run, every);
+  clearTimeout(timer);
+  await update();
+  timer = setTimeout(run, document.hidden ? HIDDEN : EVERY);
 }
+document.addEventListener("visibilitychange", () => { if (!document.hidden) run(); });
 run();

@@ -1,13 +1,17 @@
 package statuspage
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,38 +25,90 @@ func TestPage(t *testing.T) {
 	code, h, text := get(t, http.MethodGet, url+"/")
 	require.Equal(t, http.StatusOK, code)
 	require.Equal(t, "text/html; charset=utf-8", h.Get("Content-Type"))
-	require.Contains(t, h.Get("Content-Security-Policy"), "default-src 'none'")
 	require.Equal(t, "no-store", h.Get("Cache-Control"))
-	text = strings.Replace(text, `"http://www.w3.org/2000/svg"`, "", 1) // an XML namespace, not an address
+	text = strings.ReplaceAll(text, `"http://www.w3.org/2000/svg"`, "") // an XML namespace, not an address
 	require.Empty(t, elsewhere.FindAllString(text, -1), "it loads nothing from elsewhere")
-	require.Equal(t, 1, strings.Count(text, "<script"), "the policy names one script")
-	require.NotContains(t, text, "innerHTML", "what the node says is text")
 	require.Contains(t, text, "prefers-color-scheme: dark")
 	require.Contains(t, text, `name="viewport"`)
 }
 
-// The fields that the page's script reads must be fields that the API writes.
-func TestScriptKnowsTheFields(t *testing.T) {
-	o := api.Overview{Buckets: []api.Bucket{{}}, Ring: []api.Sector{{}}, Traffic: api.Traffic{Lookups: map[string]api.LookupCount{"refresh": {}}}}
-	now := time.Unix(1, 0)
-	o.Status.Refused = map[string]int64{"bytes": 1}
-	o.Status.IsolatedSince = now
-	o.Status.LastSnapshot, o.Status.LastExpiry, o.Status.LastRefresh, o.Status.LastRepublish = now, now, now, now
-	o.Republish.NextDue, o.Status.DiskFullSince = now, now
-	raw, err := json.Marshal(o)
-	require.NoError(t, err)
-	fields := map[string]bool{}
-	for _, m := range regexp.MustCompile(`"([a-z_]+)":`).FindAllSubmatch(raw, -1) {
-		fields[string(m[1])] = true
+// The policy allows the page's own style and script by their hashes, and nothing inline
+// besides them.
+func TestPolicy(t *testing.T) {
+	url := serve(t, func(context.Context) (api.Overview, error) { return api.Overview{}, nil })
+	_, h, text := get(t, http.MethodGet, url+"/")
+	require.Regexp(t, `^default-src 'none';.*; style-src 'sha256-[\w+/]{43}='; script-src 'sha256-[\w+/]{43}='$`, h.Get("Content-Security-Policy"))
+	require.Equal(t, 1, strings.Count(text, "<script>"+script+"</script>"))
+	require.Equal(t, 1, strings.Count(text, "<style>"+css+"</style>"))
+	require.Equal(t, 1, strings.Count(text, "<script"))
+	require.Equal(t, 1, strings.Count(text, "<style"))
+	require.NotRegexp(t, `(?i)\s(on\w+|style)=|javascript:`, html, "the policy blocks inline handlers and styles")
+	require.NotRegexp(t, `innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function`, script, "what the node says is text")
+}
+
+// Texts are at least 13 px high.
+func TestSizes(t *testing.T) {
+	sizes := regexp.MustCompile(`font(?:-size)?:[^;}]*?([\d.]+)px`).FindAllStringSubmatch(css, -1)
+	require.Greater(t, len(sizes), 10)
+	for _, m := range sizes {
+		size, err := strconv.ParseFloat(m[1], 64)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, size, 13.0, m[0])
 	}
-	read := regexp.MustCompile(`\b(?:o|s|b|t|l|o\.status|o\.identity|o\.republish|o\.traffic|before\.traffic|current)\.([a-z_]+)\b`)
-	own := map[string]bool{"forEach": true, "map": true, "length": true, "room": true}
-	found := 0
-	for _, m := range read.FindAllStringSubmatch(js, -1) {
-		if !own[m[1]] {
-			require.True(t, fields[m[1]], "the script reads %s, which the API does not write", m[0])
-			found++
+}
+
+// The fields that the script reads are fields of the API.
+func TestScriptKnowsTheFields(t *testing.T) {
+	fields := map[string]bool{}
+	jsonFields(reflect.TypeFor[api.Overview](), fields)
+	read := regexp.MustCompile(`\b[a-z]\.([a-z0-9]+_[a-z0-9_]+)\b|\b(?:o|v|s|o\.status)\.([a-z]+)\b`)
+	own := map[string]bool{"length": true, "map": true, "toFixed": true}
+	found := map[string]bool{}
+	for _, m := range read.FindAllStringSubmatch(pageJS, -1) {
+		if name := m[1] + m[2]; !own[name] {
+			require.True(t, fields[name], "the script reads %s, which the API does not write", m[0])
+			found[name] = true
 		}
 	}
-	require.Greater(t, found, 40)
+	require.Greater(t, len(found), 40)
+	var healthy api.Overview
+	raw, err := os.ReadFile("testdata/healthy.json")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &healthy))
+	charted := regexp.MustCompile(`\["[^"]*", "(\w+)"\]`).FindAllStringSubmatch(chartJS, -1)
+	require.Len(t, charted, 13)
+	for _, m := range charted {
+		require.Contains(t, healthy.History.Series, m[1])
+	}
+}
+
+// jsonFields adds the JSON names of a type and of all types in it.
+func jsonFields(t reflect.Type, names map[string]bool) {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Pointer, reflect.Map:
+		jsonFields(t.Elem(), names)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				names[name] = true
+				jsonFields(f.Type, names)
+			}
+		}
+	}
+}
+
+// The data of the browser test has the form of the API's. All files but healthy.json are
+// laid over it.
+func TestFixtures(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	require.Greater(t, len(files), 5)
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.DisallowUnknownFields()
+		require.NoError(t, d.Decode(new(api.Overview)), file)
+	}
 }
