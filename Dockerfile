@@ -13,7 +13,7 @@ ARG VERSION=
 ARG REVISION=
 ARG DATE=
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-      -ldflags "-s -w -X github.com/holdfast-dht/holdfast/internal/daemon.Version=${VERSION} -X github.com/holdfast-dht/holdfast/internal/daemon.Revision=${REVISION} -X github.com/holdfast-dht/holdfast/internal/daemon.Date=${DATE}" \
+      -ldflags "-s -w -X github.com/holdfast-dht/holdfast/internal/daemon.linkedVersion=${VERSION} -X github.com/holdfast-dht/holdfast/internal/daemon.linkedRevision=${REVISION} -X github.com/holdfast-dht/holdfast/internal/daemon.linkedDate=${DATE}" \
       -o /out/holdfast ./cmd/holdfast \
  && mkdir -p -m 0700 /out/state/data
 

@@ -28,6 +28,7 @@ func TestDefaults(t *testing.T) {
 			"MaxBytes":     {Options: runs.Options{MaxBytes: MinMaxBytes - int64(over)}},
 			"MaxValueSize": {MaxValueSize: maxValueRow + over},
 			"Network":      {Network: strings.Repeat("n", maxNetworkLen+over)},
+			"Program":      {Program: strings.Repeat("p", maxProgramLen+over)},
 		} {
 			if err := o.Validate(); over == 0 {
 				require.NoError(t, err, name)

@@ -13,7 +13,8 @@ var (
 	// ErrLocked is returned when another process uses the directory. The error is a
 	// *LockedError, which names the process if it is known.
 	ErrLocked = disk.ErrLocked
-	// ErrSchema is returned when another version wrote the file.
+	// ErrSchema is returned when another version wrote the file. If that version is newer, the
+	// error is a *SchemaError.
 	ErrSchema = disk.ErrSchema
 	// ErrForeign is returned when a file belongs to another program or network.
 	ErrForeign = disk.ErrForeign

@@ -32,6 +32,7 @@ var (
 	keySchema   = []byte("schema")   // u32
 	keyNetwork  = []byte("network")  // text, may be empty
 	keyCreated  = []byte("created")  // nanoseconds
+	keyProgram  = []byte("program")  // text, see Options.Program
 	keyCounters = []byte("counters") // see counters
 	keyAccounts = []byte("accounts") // u64, see accountsNoted
 )
@@ -40,6 +41,7 @@ var (
 const (
 	maxValueRow   = 1 << 20 // value in bytes
 	maxNetworkLen = 1024
+	maxProgramLen = 128 // longer than any name and version
 )
 
 // rowOverhead estimates what bbolt adds to a row: its element header and the share of the

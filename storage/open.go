@@ -83,6 +83,7 @@ func (db *DB) start() error {
 	if db.opts.ReadOnly {
 		return nil
 	}
+	db.noteProgram()
 	db.done = make(chan struct{})
 	go db.committer()
 	return nil
@@ -220,6 +221,8 @@ func (db *DB) readMeta(tx *bbolt.Tx) error {
 	switch v := binary.BigEndian.Uint32(schema); {
 	case v == oldSchema:
 		return fmt.Errorf("%w: %s", errOldSchema, db.path)
+	case v > schemaVersion:
+		return db.newer(meta, fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, db.path, v, schemaVersion))
 	case v != schemaVersion:
 		return fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, db.path, v, schemaVersion)
 	}

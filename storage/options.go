@@ -64,6 +64,11 @@ type Options struct {
 	// of another network is refused with ErrNetwork. Empty: any network.
 	Network string
 
+	// Program is the name and version of this program, such as "holdfast v1.2.3", at most 128
+	// bytes. It is stored, so that an older version, which cannot read the files of a newer
+	// one, can name it (see SchemaError). Empty: the stored name stays.
+	Program string
+
 	// Open calls OnQuarantine, at most once, after it has moved damaged files aside. See also
 	// DB.Quarantined.
 	OnQuarantine func(Quarantine)
@@ -101,6 +106,9 @@ func (o *Options) Validate() error {
 	}
 	if len(o.Network) > maxNetworkLen {
 		bad("Network of %d bytes is longer than %d", len(o.Network), maxNetworkLen)
+	}
+	if len(o.Program) > maxProgramLen {
+		bad("Program of %d bytes is longer than %d", len(o.Program), maxProgramLen)
 	}
 	return errors.Join(errs...)
 }

@@ -38,6 +38,9 @@ func (db *DB) tryProviders() (err error) {
 	o := db.providerOptions()
 	o.Observer = &providerObserver{db: db}
 	s, err := runs.OpenFiles(db.providerPath(runs.LogName), db.providerPath(runs.RunsName), o)
+	if errors.Is(err, ErrSchema) {
+		return db.newerProviders(err)
+	}
 	if err != nil {
 		return lockedFile(db.providerPath(runs.LogName), err)
 	}

@@ -65,6 +65,7 @@ func storageOptions(c *config.Config) storage.Options {
 			MaxProvidersPerKey:    c.Quotas.ProvidersPerKey,
 		},
 		Network:      c.Network.ProtocolPrefix,
+		Program:      program(),
 		MaxValueSize: int(c.Values.MaxSize),
 		ValueQuotas: records.ValueQuotas{
 			All:      tally(c.Quotas.Values, c.Quotas.ValuesSize),

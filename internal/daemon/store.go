@@ -1,11 +1,15 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/storage"
+	"github.com/holdfast-dht/holdfast/storage/runs"
 )
 
 // ErrInUse is returned when another process uses the data directory.
@@ -14,21 +18,39 @@ var ErrInUse = errors.New("data directory in use")
 // storeError returns the error of a database that cannot be opened, with advice on what
 // to do.
 func storeError(dir string, err error) error {
-	var locked *storage.LockedError
+	var (
+		locked *storage.LockedError
+		newer  *storage.SchemaError
+	)
 	switch {
 	case errors.As(err, &locked) && locked.PID != 0:
 		return fmt.Errorf("%w: %s is used by process %d (%s) since %s; stop it, or choose another directory with --data-dir",
 			ErrInUse, dir, locked.PID, locked.Command, locked.Started.Format(time.DateTime))
 	case errors.Is(err, storage.ErrLocked):
 		return fmt.Errorf("%w: %s is used by another process; stop it, or choose another directory with --data-dir", ErrInUse, dir)
-	case errors.Is(err, storage.ErrSchema):
-		return fmt.Errorf("%w; use the newer version, or restore a backup", err)
+	case errors.As(err, &newer):
+		return fmt.Errorf("%w; %s", err, wayBack(dir, newer))
 	case errors.Is(err, storage.ErrNetwork):
 		return fmt.Errorf("%w; use network.protocol_prefix of that network, or another --data-dir for this one", err)
 	case errors.Is(err, storage.ErrForeign):
 		return fmt.Errorf("%w; choose another directory with --data-dir", err)
 	}
 	return fmt.Errorf("database in %s: %w", dir, err)
+}
+
+// wayBack advises what to do about a database in dir that a newer version wrote.
+func wayBack(dir string, e *storage.SchemaError) string {
+	forward := fmt.Sprintf("%s wrote it: install that version, or a later one", cmp.Or(e.Program, "a newer version"))
+	if len(e.Kept) == 0 {
+		return fmt.Sprintf("%s; to stay with %s, restore a backup that it made (holdfast restore FILE)", forward, program())
+	}
+	var renames []string
+	for _, path := range e.Kept {
+		kept := filepath.Base(path)
+		renames = append(renames, kept+" to "+strings.TrimSuffix(kept, filepath.Ext(kept)))
+	}
+	return fmt.Sprintf("%s; to go back to %s without the records stored since, remove %s from %s and rename %s",
+		forward, program(), strings.Join([]string{storage.FileName, runs.LogName, runs.RunsName}, ", "), dir, strings.Join(renames, ", "))
 }
 
 // openStore locks the data directory and opens the database.

@@ -7,11 +7,11 @@ import (
 
 // What the linker sets for a release (deploy/release/build):
 //
-//	-ldflags "-X github.com/holdfast-dht/holdfast/internal/daemon.Version=v1.2.3"
+//	-ldflags "-X github.com/holdfast-dht/holdfast/internal/daemon.linkedVersion=v1.2.3"
 var (
-	Version  string // of the program
-	Revision string // of the source
-	Date     string // of the revision, RFC 3339
+	linkedVersion  string // of the program
+	linkedRevision string // of the source
+	linkedDate     string // of the revision, RFC 3339
 )
 
 // devVersion is the version of a build that is neither a release nor installed as a module.
@@ -37,7 +37,7 @@ func BuildInfo() Build {
 // may be nil. A checkout's revision and date override those of the linker.
 func describe(info *debug.BuildInfo) Build {
 	b := Build{
-		Version: Version, Revision: Revision, Date: Date,
+		Version: linkedVersion, Revision: linkedRevision, Date: linkedDate,
 		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	var checkout bool
@@ -74,6 +74,9 @@ func moduleVersion(info *debug.BuildInfo, checkout bool) string {
 	}
 	return info.Main.Version
 }
+
+// program returns what the database stores about the program that wrote it.
+func program() string { return "holdfast " + BuildInfo().Version }
 
 // Agent returns the agent string that the node sends to peers.
 func Agent() string { return "holdfast/" + BuildInfo().Version }

@@ -33,9 +33,8 @@ func TestBuild(t *testing.T) {
 		"a version over a module": {Build{Version: "v1.2.4"}, module("v1.2.3"), Build{Version: "v1.2.4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			was := Build{Version: Version, Revision: Revision, Date: Date}
-			defer func() { Version, Revision, Date = was.Version, was.Revision, was.Date }()
-			Version, Revision, Date = c.linked.Version, c.linked.Revision, c.linked.Date
+			defer func() { linkedVersion, linkedRevision, linkedDate = "", "", "" }()
+			linkedVersion, linkedRevision, linkedDate = c.linked.Version, c.linked.Revision, c.linked.Date
 			got := describe(c.info)
 			require.NotEmpty(t, got.Go)
 			require.Contains(t, got.Platform, "/")
@@ -45,8 +44,14 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// The agent string and BuildInfo never lack a version.
+// The version is known everywhere in a program that is not a release, too.
 func TestVersionIsKnown(t *testing.T) {
-	require.NotEmpty(t, BuildInfo().Version)
-	require.Equal(t, "holdfast/"+BuildInfo().Version, Agent())
+	want := BuildInfo().Version
+	require.NotEmpty(t, want)
+	require.Equal(t, "holdfast/"+want, Agent())
+	d := start(t, t.TempDir())
+	s, err := d.Backend().Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, s.Version)
+	require.Equal(t, want, d.starts.Last[0].Version)
 }
