@@ -1,5 +1,5 @@
 // Package deploytest tests the dashboard and the alerts, both as files and on a network
 // of daemons that a real Prometheus scrapes. ./run runs everything. For the files alone,
 // go test -count=1 is enough; -count=1 because go does not notice changed files outside
-// of the module.
+// of the module. The manifests and the compose file are tested in the package manifests.
 package deploytest
