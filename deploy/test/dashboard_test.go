@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -224,8 +225,11 @@ var ofAllNodes = map[string]string{
 }
 
 // TestDashboardNames checks that each series of a graph names its node, and leads to the status
-// page of that node.
+// page of that node, or to a section that the page has.
 func TestDashboardNames(t *testing.T) {
+	html, err := os.ReadFile("../../internal/statuspage/page.html")
+	require.NoError(t, err)
+	statusPage := string(html)
 	for _, p := range readBoard(t).graphs() {
 		if p.Type != "timeseries" && p.Type != "heatmap" {
 			continue
@@ -239,7 +243,9 @@ func TestDashboardNames(t *testing.T) {
 			require.Empty(t, p.FieldConfig.Defaults.Links, p.Title)
 		} else {
 			require.Len(t, p.FieldConfig.Defaults.Links, 1, p.Title)
-			require.Equal(t, "http://${__field.labels.instance}/", p.FieldConfig.Defaults.Links[0].URL, p.Title)
+			page, section, _ := strings.Cut(p.FieldConfig.Defaults.Links[0].URL, "#")
+			require.Equal(t, "http://${__field.labels.instance}/", page, p.Title)
+			require.True(t, section == "" || strings.Contains(statusPage, `id="`+section+`"`), p.Title)
 		}
 	}
 }

@@ -50,17 +50,13 @@ func dashboardJSON() ([]byte, error) {
 		"timezone":      "browser",
 		"annotations":   object{"list": annotations()},
 		"templating":    object{"list": templates()},
-		"links":         links(),
+		"links":         []object{link("Runbooks", "runbooks.md"), link("Documentation", "README.md")},
 		"panels":        panels(),
 	})
 	return out.Bytes(), err
 }
 
 const docs = "https://github.com/holdfast-dht/holdfast/blob/main/docs/"
-
-func links() []object {
-	return []object{link("Runbooks", "runbooks.md"), link("Documentation", "README.md")}
-}
 
 // link returns a link to a page of the documentation.
 func link(title, page string) object {
@@ -159,7 +155,7 @@ func (r *row) build(id, y int) (out []object, bottom int) {
 		if x+w > columns {
 			x, y = 0, bottom
 		}
-		built := p.build()
+		built := p.build(r.section)
 		built["id"] = id + 1 + i
 		built["gridPos"] = object{"x": x, "y": y, "w": w, "h": h}
 		out = append(out, built)
@@ -182,7 +178,7 @@ func (p *panel) size() (w, h int) {
 	return w, h
 }
 
-func (p *panel) build() object {
+func (p *panel) build(section string) object {
 	out := object{
 		"title": p.title, "description": p.description, "datasource": datasource,
 		"targets": p.targets(), "links": p.runbooks(), "transparent": false,
@@ -197,7 +193,7 @@ func (p *panel) build() object {
 	case alarms:
 		p.buildAlarms(out)
 	default:
-		p.buildGraph(out)
+		p.buildGraph(out, section)
 	}
 	return out
 }
@@ -272,7 +268,7 @@ func (p *panel) buildNumber(out object) {
 	}
 }
 
-func (p *panel) buildGraph(out object) {
+func (p *panel) buildGraph(out object, section string) {
 	stacking, fill := "none", 10
 	if p.kind == stacked {
 		stacking, fill = "normal", 40
@@ -297,7 +293,7 @@ func (p *panel) buildGraph(out object) {
 		defaults["max"] = p.top
 	}
 	if p.ofNodes() {
-		defaults["links"] = []object{{"title": "Status page of ${__field.labels.instance}", "url": "http://${__field.labels.instance}/", "targetBlank": true}}
+		defaults["links"] = []object{statusPage("${__field.labels.instance}", section)}
 	}
 	out["type"] = "timeseries"
 	out["fieldConfig"] = object{"defaults": defaults, "overrides": []any{}}

@@ -10,7 +10,7 @@ type column struct {
 	texts []object // texts and colours for values
 }
 
-// stateColours are the colours of the states; a node without a state is down.
+// stateColours are the colours of the states. A node that is down or hangs has no state.
 var stateColours = []object{
 	text("starting", "starting", "blue"), text("joining", "joining", "blue"), text("client", "client", "green"),
 	text("server", "server", "green"), text("isolated", "ISOLATED", "red"), text("stopping", "stopping", "orange"),
@@ -82,9 +82,19 @@ func (p *panel) buildFleet(out object) {
 	}
 }
 
+// statusPage returns a link to a section of the status page of a node, or to its top. The page
+// shows what the node does now, and explains its last lookups.
+func statusPage(instance, section string) object {
+	url := "http://" + instance + "/"
+	if section != "" {
+		url += "#" + section
+	}
+	return object{"title": "Status page of " + instance, "url": url, "targetBlank": true}
+}
+
 // nodeLinks lead from the name of a node.
 var nodeLinks = []object{
-	{"title": "Status page of ${__value.text}", "url": "http://${__value.text}/", "targetBlank": true},
+	statusPage("${__value.text}", ""),
 	{"title": "This dashboard for ${__value.text}", "url": "/d/" + uid + "?var-instance=${__value.text}&${datasource:queryparam}&${job:queryparam}&${__url_time_range}", "targetBlank": false},
 }
 

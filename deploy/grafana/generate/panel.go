@@ -14,8 +14,9 @@ const (
 
 // row is a titled group of panels. Only the first is open when the dashboard opens.
 type row struct {
-	title  string
-	panels []panel
+	title   string
+	section string // of the status page, which the series of the panels link to; "": its top
+	panels  []panel
 }
 
 // panel is one graph, heat map, number, table or list.

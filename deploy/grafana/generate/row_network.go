@@ -1,6 +1,6 @@
 package main
 
-var routingTable = row{"Routing table", []panel{
+var routingTable = row{title: "Routing table", panels: []panel{
 	{
 		kind: heat, width: 12, title: "Peers by bucket", unit: "none", top: 20,
 		description: "How full each bucket is, averaged over the selected nodes. Rows are common prefix lengths with the node's own key in bits; 20 is full. In a healthy table the low rows are full. Each further row covers half as many peers, and the rows end near log2 of the network size. A row that fades means that the node is losing the peers of that part of the keyspace.",
@@ -81,7 +81,7 @@ var routingTable = row{"Routing table", []panel{
 	},
 }}
 
-var lookups = row{"Lookups", []panel{
+var lookups = row{title: "Lookups", section: "lookups", panels: []panel{
 	{
 		kind: stacked, title: "Lookups by purpose", unit: "ops",
 		description: "Finished lookups and stores. refresh is the node's own table upkeep; correct sends a better value to holders of a worse one.",
@@ -118,7 +118,7 @@ var lookups = row{"Lookups", []panel{
 	},
 }}
 
-var inbound = row{"RPC in: requests from other peers", []panel{
+var inbound = row{title: "RPC in: requests from other peers", panels: []panel{
 	{
 		kind: stacked, title: "Inbound requests by type", unit: "reqps",
 		description: "Requests from peers. UNKNOWN are streams that ended before a request could be read.",
@@ -152,7 +152,7 @@ var inbound = row{"RPC in: requests from other peers", []panel{
 	},
 }}
 
-var outbound = row{"RPC out: requests to other peers", []panel{
+var outbound = row{title: "RPC out: requests to other peers", panels: []panel{
 	{
 		kind: stacked, title: "Outbound requests by type", unit: "reqps",
 		description: "Requests to peers. FIND_NODE comes from lookups and table upkeep, the others from users and from republishing.",

@@ -11,7 +11,7 @@ func rows() []row {
 const firing = `ALERTS{@,alertname=~"Holdfast.+",alertstate="firing"}`
 
 // overview answers four questions with four numbers each, and lists the nodes and the alerts.
-var overview = row{"Overview: is it up · is it connected · does it keep up · is its disk healthy", []panel{
+var overview = row{title: "Overview: is it up · is it connected · does it keep up · is its disk healthy", panels: []panel{
 	{
 		kind: number, title: "Nodes down", unit: "none",
 		description: "Up: nodes that Prometheus cannot scrape. Anything but 0 means that a node, or the network path to it, is down.",

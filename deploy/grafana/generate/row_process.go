@@ -1,6 +1,6 @@
 package main
 
-var resources = row{"libp2p resources", []panel{
+var resources = row{title: "libp2p resources", panels: []panel{
 	{
 		kind: lines, title: "Connections", unit: "none",
 		description: "Open connections, and the limit of libp2p's resource manager. The connection manager closes idle connections above limits.connections_high, long before that limit.",
@@ -49,7 +49,7 @@ var resources = row{"libp2p resources", []panel{
 	},
 }}
 
-var process = row{"Process", []panel{
+var process = row{title: "Process", panels: []panel{
 	{
 		kind: stacked, title: "State", unit: "none",
 		description: "Nodes by state: starting, joining, client, server, isolated, stopping.",

@@ -1,6 +1,6 @@
 package main
 
-var storedRecords = row{"Records and expiry", []panel{
+var storedRecords = row{title: "Records and expiry", panels: []panel{
 	{
 		kind: stacked, title: "Records stored", unit: "short",
 		description: "Records stored for the network, expired ones that are not removed yet included. Grows for the first 48 hours of a node, then follows the network.",
@@ -72,7 +72,7 @@ var storedRecords = row{"Records and expiry", []panel{
 	},
 }}
 
-var republished = row{"Republish", []panel{
+var republished = row{title: "Republish", panels: []panel{
 	{
 		kind: stacked, title: "Published keys", unit: "short",
 		description: "Keys that the nodes publish and republish every republish.interval, 22 hours by default.",
@@ -130,7 +130,7 @@ var republished = row{"Republish", []panel{
 	},
 }}
 
-var database = row{"Database", []panel{
+var database = row{title: "Database", panels: []panel{
 	{
 		kind: lines, title: "Database size", unit: "bytes",
 		description: "Size of the files, the part of them in use, and storage.max_bytes. New records are refused shortly before that limit. Files shrink only at a start (storage.compact_above); free space in them is reused before they grow.",
