@@ -46,6 +46,16 @@ func (b *Backend) Traces(ctx context.Context, count int, fn func(api.Trace) erro
 	return nil
 }
 
+// traceOf returns the trace of a query; ok is false if it is not kept any more.
+func (b *Backend) traceOf(id uint64) (trace api.Trace, ok bool) {
+	for _, t := range b.node.Traces(api.MaxTraces) {
+		if uint64(t.Query) == id {
+			return b.apiTrace(t), true
+		}
+	}
+	return api.Trace{}, false
+}
+
 func (b *Backend) apiTrace(t *dht.Trace) api.Trace {
 	out := api.Trace{
 		ID: uint64(t.Query), Kind: t.Stats.Kind.String(), Key: t.Key, Target: fmt.Sprintf("%x", t.Target[:]),

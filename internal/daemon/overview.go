@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/history"
+	"github.com/holdfast-dht/holdfast/internal/statuspage"
 	"github.com/holdfast-dht/holdfast/internal/verdict"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
@@ -118,16 +120,38 @@ func dialReason(err error) string {
 // recentQueries is how many of the last queries an overview lists.
 const recentQueries = 20
 
-// recentLookups returns the last queries, newest first.
+// recentLookups returns the last queries, newest first. Refreshes and corrections are in the
+// list only as far as there are not enough others.
 func (b *Backend) recentLookups() []api.RecentLookup {
 	out := make([]api.RecentLookup, 0, recentQueries)
-	for _, t := range b.node.Traces(recentQueries) {
+	for _, t := range latest(b.node.Traces(api.MaxTraces), recentQueries) {
 		out = append(out, api.RecentLookup{
 			ID: uint64(t.Query), Kind: t.Stats.Kind.String(), Key: api.KeyText(t.Key), Started: t.Started,
 			TookMs: milliseconds(t.Stats.Duration), Outcome: t.Stats.Outcome.String(), Asked: t.Stats.Asked,
+			Link: statuspage.ExplainLink(uint64(t.Query)),
 		})
 	}
 	return out
+}
+
+// latest returns up to n of the traces, in their order, newest first: upkeep only as far as
+// there is space beside the others. It changes the slice.
+func latest(traces []*dht.Trace, n int) []*dht.Trace {
+	upkeep := func(t *dht.Trace) bool { return t.Stats.Kind == dht.Refresh || t.Stats.Kind == dht.Correct }
+	left := n
+	for _, t := range traces {
+		if !upkeep(t) {
+			left--
+		}
+	}
+	kept := slices.DeleteFunc(traces, func(t *dht.Trace) bool {
+		if !upkeep(t) {
+			return false
+		}
+		left--
+		return left < 0
+	})
+	return kept[:min(n, len(kept))]
 }
 
 // publicOverview returns the overview for the status page, without the details of the

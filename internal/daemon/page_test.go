@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 )
 
@@ -92,6 +93,28 @@ func TestStatusPage(t *testing.T) {
 	stored := slices.IndexFunc(own.RecentLookups, func(l api.RecentLookup) bool { return l.Kind == "store_provider" })
 	require.NotEqual(t, -1, stored)
 	require.Equal(t, api.KeyText([]byte("content")), own.RecentLookups[stored].Key)
+	code, text = fetch(t, "http://"+b.web.addr+"/"+own.RecentLookups[stored].Link)
+	require.Equal(t, http.StatusOK, code, text)
+	require.Contains(t, text, own.RecentLookups[stored].Key)
+	require.Contains(t, text, a.ID().String())
+}
+
+// Upkeep is listed only as far as there is space beside other queries.
+func TestLatestQueries(t *testing.T) {
+	for _, c := range []struct{ kinds, want string }{ // r: refresh, c: correct, f: find value
+		{"", ""}, {"r", "r"}, {"rrrrr", "rrr"}, {"fffff", "fff"}, {"rfcfr", "rff"}, {"rrfrrff", "fff"}, {"rf", "rf"}, {"crrf", "crf"},
+	} {
+		var traces []*dht.Trace
+		for _, k := range c.kinds {
+			kind := map[rune]dht.QueryKind{'r': dht.Refresh, 'c': dht.Correct, 'f': dht.FindValue}[k]
+			traces = append(traces, &dht.Trace{Stats: dht.QueryStats{Kind: kind}})
+		}
+		got := ""
+		for _, x := range latest(traces, 3) {
+			got += map[dht.QueryKind]string{dht.Refresh: "r", dht.Correct: "c", dht.FindValue: "f"}[x.Stats.Kind]
+		}
+		require.Equal(t, c.want, got, c.kinds)
+	}
 }
 
 // The result of each bootstrap peer: it is connected, it answered when it was last dialled,

@@ -101,7 +101,7 @@ func (d *Daemon) startWeb() (err error) {
 	mux.Handle("GET /metrics", d.metrics.Handler())
 	mux.Handle("GET /healthz", answer(d.Healthy, d.diskRemark))
 	mux.Handle("GET /readyz", answer(d.Ready))
-	statuspage.Register(mux, d.publicOverview)
+	statuspage.Register(mux, d.publicOverview, d.backend.traceOf)
 	const key = "metrics.listen"
 	log := d.options.Logs.Logger("web")
 	d.web, err = newWeb(key, d.config.Metrics.Listen, log, mux, scrapeTimeout)

@@ -39,7 +39,7 @@ var floors = map[string]floor{
 	"internal/delegated": {imports: []string{"pkg/wire", "pkg/records", "pkg/dht", "pkg/rpc", "pkg/node", "internal/httphost"}},
 	"internal/explain":   {imports: []string{"internal/api", "internal/columns"}},
 
-	"internal/statuspage": {imports: []string{"internal/api", "internal/httphost"}},
+	"internal/statuspage": {imports: []string{"internal/api", "internal/explain", "internal/httphost"}},
 
 	"metrics": {imports: []string{"pkg/dht", "pkg/wire", "pkg/records", "pkg/rpc", "storage", "pkg/node"}}, // reads a node and its database
 

@@ -22,11 +22,12 @@ const (
 // Source returns an overview of the node.
 type Source func(context.Context) (api.Overview, error)
 
-// Register adds the page and its data to a listener.
-func Register(mux *http.ServeMux, source Source) {
+// Register adds the page, its data and the pages of queries to a listener.
+func Register(mux *http.ServeMux, source Source, traces Traces) {
 	c := &cache{source: source}
 	mux.HandleFunc("GET /{$}", servePage)
 	mux.HandleFunc("GET /status.json", c.serve)
+	mux.HandleFunc("GET /explain/{id}", traces.serveExplain)
 }
 
 func secure(h http.Header) {

@@ -17,10 +17,18 @@ import (
 	"github.com/holdfast-dht/holdfast/internal/api"
 )
 
+// kept are the traces of every server of a test: one, of query 7.
+func kept(id uint64) (api.Trace, bool) {
+	return api.Trace{
+		ID: 7, Kind: "find_value", Key: []byte("/example/<b>k</b>"), Outcome: "ok", End: "nearest", TookMs: 3,
+		Steps: []api.TraceStep{{PeerID: "12D3<script>alert(1)</script>", Addr: "/ip4/192.0.2.1/tcp/1", Role: "lookup", State: "answered", EndedMs: 2}},
+	}, id == 7
+}
+
 func serve(t *testing.T, source Source) string {
 	t.Helper()
 	mux := http.NewServeMux()
-	Register(mux, source)
+	Register(mux, source, kept)
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s.URL
