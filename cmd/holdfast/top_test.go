@@ -103,6 +103,21 @@ func TestIsolationIsHighlighted(t *testing.T) {
 	require.Regexp(t, `(?m)^State: +ISOLATED since \S+ \S+ \(1m30s ago\): no peer answers$`, out.String())
 }
 
+// top has a line for each problem, and none for what is no problem.
+func TestTopShowsProblems(t *testing.T) {
+	before, now := twoOverviews()
+	now.Verdict.Causes = []api.Cause{
+		{Level: "critical", Word: "OVERLOADED", Why: "90 requests refused"},
+		{Level: "warning", Word: "Few peers", Why: "only 2\x1b answer"},
+		{Level: "starting", Word: "Starting", Why: "joining"},
+	}
+	text := topText(now, before, 100)
+	require.Regexp(t, `(?m)^OVERLOADED: 90 requests refused$`, text)
+	require.Regexp(t, `(?m)^Few peers: only 2\S+ answer$`, text)
+	require.NotContains(t, text, "Starting")
+	require.Contains(t, topLines(now, before, 100, style{on: true}), "\x1b[31mOVERLOADED\x1b[0m: 90 requests refused")
+}
+
 func TestTopAfterRestart(t *testing.T) {
 	before, now := twoOverviews()
 	text := topText(before, now, 100) // counters fell, the clock went back

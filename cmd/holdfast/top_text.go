@@ -66,13 +66,19 @@ func topLines(o, before *api.Overview, width int, s style) []string {
 
 func topHead(o *api.Overview, s style) []string {
 	st := &o.Status
-	return []string{
+	head := []string{
 		s.bold("holdfast "+columns.Printable(st.PeerID)) + "  " + o.Taken.Format(time.TimeOnly),
 		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", columns.Printable(stateText(st))), roleText(st), columns.Printable(o.Identity.Protocol), columns.Printable(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
 		fmt.Sprintf("peers: %s of %d in the table verified, %d connected, network %s", s.alarm(st.VerifiedPeers == 0, fmt.Sprint(st.VerifiedPeers)), st.TablePeers, st.ConnectedPeers, networkSizeText(st)),
 		fmt.Sprintf("records: %s provider, %s value; database %s, %s", humanize.Comma(st.ProviderRecords), humanize.Comma(st.ValueRecords), bytesText(st.DBBytes),
 			s.alarm(st.DBFill > nearlyFull, fmt.Sprintf("%.0f %% full", 100*st.DBFill))+diskFull(st, s)),
 	}
+	for _, c := range o.Verdict.Causes {
+		if c.Level == "critical" || c.Level == "warning" {
+			head = append(head, s.alarm(true, columns.Printable(c.Word))+": "+columns.Printable(c.Why))
+		}
+	}
+	return head
 }
 
 // diskFull returns the end of the line about the database while the disk is full.
