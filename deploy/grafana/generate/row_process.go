@@ -110,7 +110,7 @@ var process = row{title: "Process", panels: []panel{
 	},
 	{
 		kind: lines, title: "Unclean starts", unit: "none",
-		description: "Starts after a crash, a kill or a power cut. Each one means that the process before it did not get to close its database; nothing acknowledged is lost.",
+		description: "Starts after a crash, a kill or a power cut. Each one means that the previous process did not close its database; no acknowledged write is lost.",
 		alerts:      []string{"UncleanStarts"},
 		queries:     []query{{"increase(holdfast_unclean_starts_total{@}[@])", "{{instance}}"}},
 	},
