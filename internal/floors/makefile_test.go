@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,28 +27,28 @@ func targets(makefile string) (names []string) {
 	return names
 }
 
-// misnamed returns what is wrong with the Makefile: targets without a line in "make help" or
-// with more than one command, commands that are no script and not Go's, and targets that a
-// page names and that do not exist.
-func misnamed(module fs.FS) (wrong []string, err error) {
-	makefile, err := fs.ReadFile(module, "Makefile")
-	if err != nil {
-		return nil, err
-	}
-	names := targets(string(makefile))
+// badTargets returns the targets without a line in "make help", and those with other commands
+// than one of Go's or one script.
+func badTargets(module fs.FS, makefile string) (wrong []string) {
 	recipes := map[string]string{}
-	for _, m := range recipePattern.FindAllStringSubmatch(string(makefile), -1) {
-		if m[3] == "" {
+	for _, m := range recipePattern.FindAllStringSubmatch(makefile, -1) {
+		if more := m[3]; more == "" {
 			recipes[m[1]] = m[2]
 		}
 	}
-	for _, name := range names {
+	for _, name := range targets(makefile) {
 		command, _, _ := strings.Cut(assigned.ReplaceAllString(recipes[name], ""), " ")
 		_, err := fs.Stat(module, command)
 		if name != "help" && command != "go" && (command == "" || err != nil) {
 			wrong = append(wrong, fmt.Sprintf("%s: neither one go command nor one script: %q", name, recipes[name]))
 		}
 	}
+	return wrong
+}
+
+// unknownTargets returns the targets that a page names and the Makefile does not have.
+func unknownTargets(module fs.FS, makefile string) (wrong []string, err error) {
+	names := targets(makefile)
 	all, err := pages(module)
 	for page, text := range all {
 		text = fenced.ReplaceAllStringFunc(text, func(block string) string { return lineStart.ReplaceAllString(block, "    ") })
@@ -65,12 +64,18 @@ func misnamed(module fs.FS) (wrong []string, err error) {
 	return wrong, err
 }
 
-func TestMakefile(t *testing.T) {
-	root, err := filepath.Abs("../..")
+// wrongTargets returns what is wrong with the Makefile of a repository.
+func wrongTargets(module fs.FS) ([]string, error) {
+	makefile, err := fs.ReadFile(module, "Makefile")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	wrong, err := misnamed(os.DirFS(root))
+	unknown, err := unknownTargets(module, string(makefile))
+	return append(badTargets(module, string(makefile)), unknown...), err
+}
+
+func TestMakefile(t *testing.T) {
+	wrong, err := wrongTargets(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +84,7 @@ func TestMakefile(t *testing.T) {
 	}
 }
 
-func TestMisnamed(t *testing.T) {
+func TestWrongTargets(t *testing.T) {
 	for _, tt := range []struct{ makefile, page, want string }{
 		{"a: ## x\n\tgo build\n\nb: ## y\n\t.ci/b all\n", "`make a b`, then\n\n    X=1 make b   # y\n\n```sh\nmake c\n```\n", "[CONTRIBUTING.md: make c does not exist]"},
 		{"a: ## x\n\tA=1 go build\n\nb: ## y\n\t.ci/b all\n", "`make a b`, then\n\n    X=1 make b   # y\n\nWe\nmake changes.", "[]"},
@@ -89,7 +94,7 @@ func TestMisnamed(t *testing.T) {
 		{"a: ## x\n\t.ci/none\n", "", `[a: neither one go command nor one script: ".ci/none"]`},
 	} {
 		module := fstest.MapFS{"Makefile": {Data: []byte(tt.makefile)}, ".ci/b": {}, "CONTRIBUTING.md": {Data: []byte(tt.page)}}
-		wrong, err := misnamed(module)
+		wrong, err := wrongTargets(module)
 		if got := fmt.Sprint(wrong); err != nil || got != tt.want {
 			t.Errorf("%q, %q: got %s %v, want %s", tt.makefile, tt.page, got, err, tt.want)
 		}

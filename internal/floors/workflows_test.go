@@ -47,11 +47,14 @@ func scriptsOf(text string) (scripts, others []string) {
 	return scripts, others
 }
 
-// careless returns what is wrong with a workflow: a step that does more than call a script
-// or a target of the Makefile, which would be a second truth beside .ci/run; an action that
-// is not pinned to a commit; permissions that are not stated; a job without an end; a version
-// of Go beside the one in go.mod.
-func careless(module fs.FS, text string) (wrong []string) {
+// careless returns what is wrong with the text of a workflow.
+func careless(module fs.FS, text string) []string {
+	return slices.Concat(badRuns(module, text), badActions(module, text), unstated(text))
+}
+
+// badRuns returns the steps that do more than call a script or a target of the Makefile,
+// which would be a second truth beside .ci/run, and those that call what does not exist.
+func badRuns(module fs.FS, text string) (wrong []string) {
 	scripts, others := scriptsOf(text)
 	for _, o := range others {
 		wrong = append(wrong, "runs no script: "+o)
@@ -66,10 +69,14 @@ func careless(module fs.FS, text string) (wrong []string) {
 			wrong = append(wrong, "no such script: "+s)
 		}
 	}
-	local := 0
+	return wrong
+}
+
+// badActions returns the actions that are not pinned to a commit, because a tag can be moved,
+// and the workflows of this repository that do not exist.
+func badActions(module fs.FS, text string) (wrong []string) {
 	for _, m := range usesPattern.FindAllStringSubmatch(text, -1) {
 		if file, ok := strings.CutPrefix(m[1], "./"); ok {
-			local++
 			if _, err := fs.Stat(module, file); err != nil {
 				wrong = append(wrong, err.Error())
 			}
@@ -77,6 +84,12 @@ func careless(module fs.FS, text string) (wrong []string) {
 			wrong = append(wrong, "not pinned to a commit, with its version: "+m[1])
 		}
 	}
+	return wrong
+}
+
+// unstated returns what each workflow must state and this one does not: least permissions,
+// concurrency, an end for each job, the version of Go in go.mod.
+func unstated(text string) (wrong []string) {
 	if !strings.Contains(text, "\npermissions:\n  contents: read\n") {
 		wrong = append(wrong, "permissions are not \"contents: read\"")
 	}
@@ -84,7 +97,8 @@ func careless(module fs.FS, text string) (wrong []string) {
 		wrong = append(wrong, "no concurrency")
 	}
 	_, jobs, _ := strings.Cut(text, "\njobs:\n")
-	if n := len(jobPattern.FindAllString(jobs, -1)); strings.Count(jobs, "timeout-minutes: ")+local != n || n == 0 {
+	elsewhere := strings.Count(jobs, "uses: ./") // a job of another workflow ends there
+	if n := len(jobPattern.FindAllString(jobs, -1)); n == 0 || n != strings.Count(jobs, "timeout-minutes: ")+elsewhere {
 		wrong = append(wrong, "a job without timeout-minutes")
 	}
 	if strings.Contains(text, "go-version:") || strings.Count(text, "actions/setup-go@") != strings.Count(text, "go-version-file: go.mod") {
