@@ -33,7 +33,7 @@ tree() {
       apt-get install -qq --no-install-recommends "${services[@]}" </dev/null >>"$cache/log" 2>&1 ||
       { tail -5 "$cache/log" >&2; return 1; }
     systemctl -q --root="$dir.new" disable "${services[@]}" || return 1
-    rm -rf "$dir.new"/var/cache/apt/archives/*.deb "$dir.new"/var/lib/apt/lists/*
+    rm -rf "$dir.new"/var/cache/apt/{archives/*.deb,*.bin} "$dir.new"/var/lib/apt/lists/*
     touch "$dir.new/made"
     mv "$dir.new" "$dir"
   fi
