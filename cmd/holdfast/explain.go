@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -113,7 +112,7 @@ func (p *tracePage) add(f *pflag.FlagSet) {
 
 // print prints a trace, and writes its page if a file was given.
 func (p *tracePage) print(a *app, t *api.Trace) error {
-	text := traceKey(t)
+	text := t.KeyText()
 	if p.file != "" {
 		var html bytes.Buffer
 		if err := explain.HTML(&html, t, text); err != nil {
@@ -127,14 +126,4 @@ func (p *tracePage) print(a *app, t *api.Trace) error {
 		return a.printJSON(t)
 	}
 	return explain.Text(a.out, t, text, a.width(), a.style().red)
-}
-
-// traceKey formats the key of a trace. Some keys are peer IDs.
-func traceKey(t *api.Trace) string {
-	if t.Kind == "find_peer" || t.Kind == "refresh" {
-		if id, err := peer.IDFromBytes(t.Key); err == nil {
-			return id.String()
-		}
-	}
-	return api.KeyText(t.Key)
 }

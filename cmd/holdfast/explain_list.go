@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/columns"
+	"github.com/holdfast-dht/holdfast/internal/explain"
 )
 
 // defaultTraces is how many lookups explain list shows.
@@ -40,23 +41,30 @@ func newExplainList(a *app) *cobra.Command {
 
 func (c *explainListCommand) list(ctx context.Context, b api.Backend) error {
 	var rows [][]string
+	ends := map[string]bool{}
 	err := b.Traces(ctx, c.count, func(t api.Trace) error {
 		if c.json {
 			return c.printJSON(t)
 		}
-		took := time.Duration(t.TookMs * float64(time.Millisecond))
+		ends[t.End] = true
 		stored := "-"
 		if t.StoreSent > 0 {
 			stored = fmt.Sprintf("%d of %d", t.StoredAt, t.StoreSent)
 		}
 		rows = append(rows, []string{
-			strconv.FormatUint(t.ID, 10), ago(t.Started), t.Kind, t.Outcome, t.End, span(took),
-			fmt.Sprintf("%d/%d/%d", t.Asked, t.Responded, t.Failed), strconv.Itoa(t.Hops), stored, traceKey(&t),
+			strconv.FormatUint(t.ID, 10), ago(t.Started), explain.Action(t.Kind), explain.Outcome(&t), t.End, explain.Span(t.TookMs),
+			fmt.Sprintf("%d/%d/%d", t.Asked, t.Responded, t.Failed), strconv.Itoa(t.Hops), stored, t.KeyText(),
 		})
 		return nil
 	})
 	if err != nil || c.json {
 		return err
 	}
-	return c.table([]string{"ID", "STARTED", "KIND", "OUTCOME", "END", "TOOK", "ASKED/ANSWERED/FAILED", "HOPS", "STORED", "KEY"}, rows)
+	if err := c.table([]string{"ID", "STARTED", "KIND", "OUTCOME", "END", "TOOK", "ASKED/ANSWERED/FAILED", "HOPS", "STORED", "KEY"}, rows); err != nil {
+		return err
+	}
+	if legend := explain.EndLegend(ends); legend != "" {
+		_, err = fmt.Fprintln(c.out, columns.Paragraph("END: "+legend+".", c.width()))
+	}
+	return err
 }

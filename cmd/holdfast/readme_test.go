@@ -42,7 +42,7 @@ func TestReadmeTour(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	t.Logf("%s", out)
-	require.Equal(t, 3, strings.Count(string(out), "hello there"))
+	require.Equal(t, 4, strings.Count(string(out), "hello there"), "the gets, and explain")
 	require.Equal(t, 6, strings.Count(string(out), "\nok")+1, "six nodes started")
 	require.Contains(t, string(out), "stored at 4 peers")
 	require.Contains(t, string(out), "LOOKUPS", "top")

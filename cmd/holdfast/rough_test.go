@@ -242,8 +242,9 @@ CPL  PEERS  VERIFIED  FILL  NEWEST  OLDEST
 Stored value with key: /example/k (kept here, not published yet: no peer answered; the node tries again)
 `,
 	"explain get k": `
-find_value k: done after 0s
+GET k: found after 0 ms
 It ended because it had found enough. 0 peers known at the start, 0 asked, 0 answered, 0 failed, 0 hops deep.
+Value: This trace does not contain the value that was found.
 `,
 	"republish status": `
 Keys:            0

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
 
 // The lookups that can be explained, by the names of their commands.
 const (
@@ -36,8 +40,25 @@ type Trace struct {
 	StoredAt  int `json:"stored_at,omitempty"`
 	StoreSent int `json:"store_sent,omitempty"`
 
+	// The value found or stored: its first bytes, and the length of the whole.
+	Value      []byte `json:"value,omitempty"`
+	ValueBytes int    `json:"value_bytes,omitempty"`
+	// The first providers found, or the peer; and how many were found.
+	Found      []Peer `json:"found,omitempty"`
+	FoundPeers int    `json:"found_peers,omitempty"`
+
 	Steps   []TraceStep `json:"steps"`             // in the order of sending
 	Omitted int         `json:"omitted,omitempty"` // steps that were too many to keep
+}
+
+// KeyText formats the key as users write it. Some keys are peer IDs.
+func (t *Trace) KeyText() string {
+	if t.Kind == "find_peer" || t.Kind == "refresh" {
+		if id, err := peer.IDFromBytes(t.Key); err == nil {
+			return id.String()
+		}
+	}
+	return KeyText(t.Key)
 }
 
 // TraceStep is one request of a query. Times are milliseconds since its start.

@@ -59,7 +59,10 @@ func (d *Daemon) bundle() []bundleFile {
 		{"table.json", asJSON(b.Table)},
 		{"traces.jsonl", func(ctx context.Context, w io.Writer) error {
 			out := json.NewEncoder(w)
-			return b.Traces(ctx, api.MaxTraces, func(t api.Trace) error { return out.Encode(t) })
+			return b.Traces(ctx, api.MaxTraces, func(t api.Trace) error {
+				t.Value = nil // a bundle contains no values
+				return out.Encode(t)
+			})
 		}},
 		{"metrics.txt", d.bundleMetrics},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
+	"github.com/holdfast-dht/holdfast/pkg/rpc"
 )
 
 // lookups are the lookups that can be explained.
@@ -63,7 +64,11 @@ func (b *Backend) apiTrace(t *dht.Trace) api.Trace {
 		TookMs: milliseconds(t.Stats.Duration), LookupMs: milliseconds(t.Looked),
 		Seeds: t.Seeds, Asked: t.Stats.Asked, Responded: t.Stats.Responded, Failed: t.Stats.Failed, Hops: t.Stats.Hops,
 		StoredAt: t.Stats.StoredAt, StoreSent: t.Stats.StoreSent,
+		Value: t.Value, ValueBytes: t.ValueSize, FoundPeers: t.FoundAll,
 		Steps: make([]api.TraceStep, len(t.Steps)), Omitted: t.Omitted,
+	}
+	for _, p := range t.Found {
+		out.Found = append(out.Found, apiPeer(peer.AddrInfo{ID: peer.ID(p.ID), Addrs: rpc.Multiaddrs(p.Addrs)}))
 	}
 	rank := make(map[kad.PeerID]int, len(t.Closest))
 	for i, p := range t.Closest {

@@ -2,7 +2,10 @@ package explain
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"flag"
+	"html"
 	"io"
 	"os"
 	"regexp"
@@ -23,6 +26,7 @@ func story() *api.Trace {
 	return &api.Trace{
 		ID: 7, Kind: "store_value", Key: []byte("/example/k"), Target: strings.Repeat("ab", 32),
 		Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Outcome: "ok", End: "nearest", TookMs: 1300, LookupMs: 1200,
+		Value: []byte("hello\nworld"), ValueBytes: 11,
 		Seeds: 3, Asked: 5, Responded: 3, Failed: 1, Hops: 1, StoredAt: 1, StoreSent: 2, Omitted: 2,
 		Steps: []api.TraceStep{
 			{PeerID: "12D3KooWaaaaaaaa", Addr: "/ip4/192.0.2.1/tcp/4011", Role: "lookup", State: "answered", CPL: 4, Rank: 2, EndedMs: 40.25, RTTMs: 38, Named: 20, New: 17, Value: "other"},
@@ -69,7 +73,7 @@ func TestTextFolds(t *testing.T) {
 func TestTextOfNothing(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, Text(&out, &api.Trace{Kind: "find_closest", Outcome: "failed", End: "nobody"}, "k\x1b[2J", 0, plain))
-	require.Equal(t, "find_closest k?[2J: failed after 0s\nThere was no peer to ask. 0 peers known at the start, 0 asked, 0 answered, 0 failed, 0 hops deep.\n", out.String())
+	require.Equal(t, "CLOSEST PEERS k?[2J: failed after 0 ms\nThere was no peer to ask. 0 peers known at the start, 0 asked, 0 answered, 0 failed, 0 hops deep.\n", out.String())
 }
 
 // A full disk or a closed pipe gives an error, wherever it happens.
@@ -98,13 +102,20 @@ func TestPage(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, HTML(&out, story(), "<img src=x>/k"))
 	text := out.String()
-	require.Empty(t, attribute.FindAllString(strings.ReplaceAll(text, "&lt;img src=x&gt;", ""), -1), "it loads nothing")
+	require.Equal(t, 1, strings.Count(text, `<link rel="icon" href="data:,">`))
+	loads := strings.NewReplacer("&lt;img src=x&gt;", "", `<link rel="icon" href="data:,">`, "").Replace(text)
+	require.Empty(t, attribute.FindAllString(loads, -1), "it loads nothing")
+	require.NotContains(t, text, "style=", "the policy forbids it")
+	_, rest, _ := strings.Cut(text, "<style>")
+	used, _, _ := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(used))
+	require.Contains(t, html.UnescapeString(text), `content="default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'sha256-`+base64.StdEncoding.EncodeToString(sum[:])+`'"`)
 	require.NotContains(t, text, "\x1b")
 	require.Contains(t, text, "&lt;script&gt;", "an error of a peer is text")
 	require.Contains(t, text, "prefers-color-scheme: dark")
 	require.Equal(t, 7, strings.Count(text, `<td class="peer mono"`))
 	require.Equal(t, 1, strings.Count(text, `class="slow" x=`))
-	require.Equal(t, 5, strings.Count(text, "<circle"), "the lookup's requests, not the stores")
+	require.Equal(t, 5+3, strings.Count(text, `<path class="`), "the lookup's requests, not the stores; and the legend")
 	require.Equal(t, strings.Count(text, "<svg"), strings.Count(text, "</svg>"))
 	require.NotContains(t, text, "NaN")
 	require.NotContains(t, text, "ZgotmplZ", "the template refused a value")

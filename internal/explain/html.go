@@ -1,37 +1,74 @@
 package explain
 
 import (
+	"cmp"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/columns"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-//go:embed page.html
-var pageText string
+var (
+	//go:embed page.html
+	pageText string
+	//go:embed page.css
+	style string
 
-var page = template.Must(template.New("page").Parse(pageText))
+	page = template.Must(template.New("page").Parse(pageText))
+)
 
-// HTML writes a trace as one self-contained page: a plot of how the lookup came nearer to
-// the key, and a timeline with a row for each request. key is the trace's key as users
-// write it.
+// Policy is the Content-Security-Policy of the page: it may use its own style and nothing
+// else, so the names and values that peers sent can do no harm, even if the page has a
+// bug.
+var Policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'sha256-" + styleHash() + "'"
+
+func styleHash() string {
+	sum := sha256.Sum256([]byte(style))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// HTML writes a trace as one self-contained page: what was found, a plot of how the lookup
+// came nearer to the key, and a timeline with a row for each request. key is the trace's
+// key as users write it.
 func HTML(w io.Writer, t *api.Trace, key string) error {
 	p := layout{trace: t, end: total(t)}
 	err := page.Execute(w, map[string]any{
-		"Trace": t, "Key": columns.Printable(key), "Outcome": outcome(t), "Took": span(t.TookMs), "Lookup": span(t.LookupMs),
-		"Why": why(t), "Summary": summary(t), "Started": t.Started.UTC().Format(time.RFC3339),
+		"Trace": t, "Action": Action(t.Kind), "Key": columns.Printable(key), "Outcome": Outcome(t), "Bad": t.Outcome == "failed",
+		"Took": Span(t.TookMs), "Lookup": Span(t.LookupMs), "Why": why(t), "Started": t.Started.UTC().Format(time.DateTime + " UTC"),
+		"Tiles": tiles(t), "Found": foundBy(t), "Guide": guide(t),
 		"Rows": p.rows(), "Plot": p.plot(), "Ticks": p.ticks(),
 		"Peers": p.peers(), "LookupAt": percent(t.LookupMs, p.end), "Stores": t.StoreSent > 0,
+		"Policy": Policy, "Style": template.CSS(style), // our own file, not input
 	})
 	if err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil
+}
+
+// named is a value with its name.
+type named struct{ Name, Value string }
+
+// tiles are the numbers of a query.
+func tiles(t *api.Trace) []named {
+	n := []named{
+		{"Took", Span(t.TookMs)}, {"Known at the start", fmt.Sprint(t.Seeds)}, {"Asked", fmt.Sprint(t.Asked)},
+		{"Answered", fmt.Sprint(t.Responded)}, {"Failed", fmt.Sprint(t.Failed)}, {"Hops", fmt.Sprint(t.Hops)},
+	}
+	if t.StoreSent > 0 {
+		n = append(n, named{"Stored at", fmt.Sprintf("%d of %d", t.StoredAt, t.StoreSent)})
+	}
+	return n
 }
 
 // layout computes positions. x runs from 0 to 100 over the time of the trace.
@@ -44,10 +81,11 @@ func percent(ms, end float64) float64 { return math.Round(10000*ms/end) / 100 }
 
 // row is one request in the timeline.
 type row struct {
-	Hop, Peer, Short, Addr, Sent, Took, RTT, Answer, Class string
-	CPL, Rank                                              int
-	From, Width                                            float64
-	SlowFrom, SlowWidth                                    float64 // Width 0: was not slow
+	Hop, CPL, Peer, Short, Addr, Sent, Took, RTT, Answer, Class string
+
+	Rank                int // 0: not among the closest
+	From, Width         float64
+	SlowFrom, SlowWidth float64 // Width 0: was not slow
 }
 
 // minWidth keeps a quick request visible, in percent.
@@ -59,11 +97,11 @@ func (p *layout) rows() []row {
 		s := &p.trace.Steps[i]
 		r := row{
 			Hop: fmt.Sprint(s.Hop), Peer: columns.Printable(s.PeerID), Short: short(columns.Printable(s.PeerID)), Addr: columns.Printable(s.Addr),
-			Sent: span(s.SentMs), Took: span(s.EndedMs - s.SentMs), Answer: answer(s), Class: class(s),
-			CPL: s.CPL, Rank: s.Rank, From: percent(s.SentMs, p.end),
+			Sent: Span(s.SentMs), Took: Span(s.EndedMs - s.SentMs), Answer: answer(s), Class: class(s),
+			CPL: cpl(s.CPL), Rank: s.Rank, From: percent(s.SentMs, p.end),
 		}
 		if s.RTTMs > 0 {
-			r.RTT = span(s.RTTMs)
+			r.RTT = Span(s.RTTMs)
 		}
 		if s.Role == "store" {
 			r.Hop = "put"
@@ -79,19 +117,29 @@ func (p *layout) rows() []row {
 	return rows
 }
 
-// peer is a peer that the lookup asked.
-type peer struct{ ID, Addr string }
+// peer is a peer that the lookup asked or found.
+type peer struct {
+	ID    string
+	Addrs []string
+	Rank  int // 0: not among the closest
+	CPL   string
+}
 
-// peers returns each peer once.
+// peers returns each peer that was asked, once.
 func (p *layout) peers() []peer {
 	var out []peer
 	seen := map[string]bool{}
 	for i := range p.trace.Steps {
 		s := &p.trace.Steps[i]
-		if !seen[s.PeerID] {
-			seen[s.PeerID] = true
-			out = append(out, peer{columns.Printable(s.PeerID), columns.Printable(s.Addr)})
+		if seen[s.PeerID] {
+			continue
 		}
+		seen[s.PeerID] = true
+		x := peer{ID: columns.Printable(s.PeerID), Rank: s.Rank, CPL: cpl(s.CPL)}
+		if s.Addr != "" {
+			x.Addrs = []string{columns.Printable(s.Addr)}
+		}
+		out = append(out, x)
 	}
 	return out
 }
@@ -118,23 +166,30 @@ func short(id string) string {
 
 // tick is a mark on the time axis.
 type tick struct {
-	X    float64
-	Text string
+	X            float64
+	Text, Anchor string
 }
 
 func (p *layout) ticks() []tick {
-	step := niceStep(p.end / 5)
+	step := niceStep(max(p.end/4, 0.01)) // Span rounds to 0.01 ms
 	var out []tick
-	for ms := 0.0; ms <= p.end*0.96; ms += step {
-		out = append(out, tick{percent(ms, p.end), span(ms)})
+	for i := 0; float64(i)*step <= p.end*1.0001; i++ {
+		x := percent(float64(i)*step, p.end)
+		t := tick{x, Span(float64(i) * step), "middle"}
+		if i == 0 {
+			t.Text, t.Anchor = "0", "start"
+		} else if x > 92 {
+			t.Anchor = "end"
+		}
+		out = append(out, t)
 	}
 	return out
 }
 
-// niceStep rounds up to 1, 2 or 5 times a power of ten.
+// niceStep rounds up to 1, 2, 2.5 or 5 times a power of ten.
 func niceStep(x float64) float64 {
 	base := math.Pow(10, math.Floor(math.Log10(x)))
-	for _, m := range []float64{1, 2, 5} {
+	for _, m := range []float64{1, 2, 2.5, 5} {
 		if m*base >= x {
 			return m * base
 		}
@@ -144,9 +199,10 @@ func niceStep(x float64) float64 {
 
 // plot shows how near to the key the asked peers are, over time.
 type plot struct {
-	Marks  []mark
-	Levels []level
-	Height float64 // units are pixels, x is percent
+	Marks          []mark
+	Levels         []level
+	Bottom, Height float64 // units are pixels, x is percent
+	Summary        string
 }
 
 type mark struct {
@@ -163,36 +219,94 @@ type level struct {
 const (
 	plotTop   = 14
 	plotInner = 190
+	plotAxis  = 20 // for the times below
+
+	maxLevels = 10 // labelled prefix lengths
 )
 
-func (p *layout) plot() plot {
-	out := plot{Height: plotTop + plotInner + 10}
-	low, high := math.MaxInt, 0
+// scale maps common prefix lengths to places. A peer that is the key itself has a place
+// one step above the others.
+type scale struct {
+	low, high int // without the peer itself
+	top       int // high, or the place of the peer itself
+	unit      float64
+}
+
+func (p *layout) scale() scale {
+	s := scale{low: kad.KeyBits}
+	itself := false
 	for i := range p.trace.Steps {
-		low, high = min(low, p.trace.Steps[i].CPL), max(high, p.trace.Steps[i].CPL)
+		switch bits := p.trace.Steps[i].CPL; {
+		case bits >= kad.KeyBits:
+			itself = true
+		default:
+			s.low, s.high = min(s.low, bits), max(s.high, bits)
+		}
 	}
+	s.low = min(s.low, s.high)
+	s.high = max(s.high, s.low+4)
+	s.top = s.high
+	if itself {
+		s.top++
+	}
+	s.unit = plotInner / float64(s.top-s.low+1) // with space below the lowest for shifted marks
+	return s
+}
+
+func (s *scale) y(bits int) float64 { return tenth(plotTop + s.unit*float64(s.top-min(bits, s.top))) }
+
+func tenth(x float64) float64 { return math.Round(10*x) / 10 }
+
+func (s *scale) levels() []level {
+	var out []level
+	for bits := s.low; bits <= s.high; bits += (s.high-s.low)/maxLevels + 1 {
+		out = append(out, level{s.y(bits), cpl(bits)})
+	}
+	if s.top > s.high {
+		out = append(out, level{s.y(kad.KeyBits), cpl(kad.KeyBits)})
+	}
+	return out
+}
+
+func (p *layout) plot() plot {
+	out := plot{Bottom: plotTop + plotInner, Height: plotTop + plotInner + plotAxis}
 	if len(p.trace.Steps) == 0 {
 		return out
 	}
-	high = max(high, low+4)
-	unit := plotInner / float64(high-low+1) // with space below the lowest for shifted marks
-	y := func(cpl int) float64 { return math.Round(10*(plotTop+unit*float64(high-cpl))) / 10 }
+	s := p.scale()
+	out.Levels = s.levels()
 	seen := map[int]int{}
 	for i := range p.trace.Steps {
-		s := &p.trace.Steps[i]
-		if s.Role == "store" {
+		step := &p.trace.Steps[i]
+		if step.Role == "store" {
 			continue
 		}
 		// Marks of the same CPL are shifted a little, so that they do not overlap.
-		shift := 0.14 * unit * float64(seen[s.CPL]%6)
-		seen[s.CPL]++
+		shift := 0.14 * s.unit * float64(seen[step.CPL]%6)
+		seen[step.CPL]++
 		out.Marks = append(out.Marks, mark{
-			X1: percent(s.SentMs, p.end), X2: percent(s.EndedMs, p.end), Y: y(s.CPL) + math.Round(10*shift)/10,
-			Class: class(s), Title: short(columns.Printable(s.PeerID)) + ": " + answer(s),
+			X1: percent(step.SentMs, p.end), X2: percent(step.EndedMs, p.end), Y: tenth(s.y(step.CPL) + shift),
+			Class: class(step), Title: short(columns.Printable(step.PeerID)) + ": " + answer(step),
 		})
 	}
-	for cpl := low; cpl <= high; cpl += max(1, (high-low+4)/5) {
-		out.Levels = append(out.Levels, level{y(cpl), fmt.Sprint(cpl)})
-	}
+	out.Summary = fmt.Sprintf("Plot of %s over time: %s.", count(len(out.Marks), "request"), p.nearer())
 	return out
+}
+
+// nearer says in words how the lookup came nearer to the key.
+func (p *layout) nearer() string {
+	steps := slices.Clone(p.trace.Steps)
+	slices.SortStableFunc(steps, func(a, b api.TraceStep) int { return cmp.Compare(a.EndedMs, b.EndedMs) })
+	var parts []string
+	best := -1
+	for i := range steps {
+		if s := &steps[i]; s.State == "answered" && s.Role != "store" && s.CPL > best {
+			best = s.CPL
+			parts = append(parts, fmt.Sprintf("CPL %s after %s", cpl(best), Span(s.EndedMs)))
+		}
+	}
+	if len(parts) == 0 {
+		return "no peer answered"
+	}
+	return "the nearest peer that had answered: " + strings.Join(parts, ", ")
 }

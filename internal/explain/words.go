@@ -2,43 +2,89 @@ package explain
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/columns"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
+
+// actions are the kinds of queries in words.
+var actions = map[string]string{
+	"find_value": "GET", "find_providers": "FIND PROVIDERS", "find_peer": "FIND PEER", "find_closest": "CLOSEST PEERS",
+	"store_value": "PUT", "store_provider": "PROVIDE", "refresh": "REFRESH", "correct": "CORRECT",
+}
+
+// Action returns the kind of a query in words: "GET" for find_value.
+func Action(kind string) string {
+	if words, ok := actions[kind]; ok {
+		return words
+	}
+	return columns.Printable(kind)
+}
+
+// reason is why a lookup ended: a word of api.Trace.End, with a sentence for one lookup
+// and the words of a legend.
+type reason struct{ end, sentence, legend string }
+
+var reasons = []reason{
+	{"nearest", "It ended because the nearest known peers had all answered", "the nearest known peers had all answered"},
+	{"enough", "It ended because it had found enough", "it had found enough"},
+	{"exhausted", "It ended because it had asked every known peer", "it had asked every known peer"},
+	{"nobody", "There was no peer to ask", "there was no peer to ask"},
+	{"timeout", "It timed out", "it timed out"},
+	{"cancelled", "The caller cancelled it", "the caller cancelled it"},
+	{"none", "There was no lookup: the record went to peers that were already known", "no lookup: the record went to known peers"},
+}
 
 // why returns a sentence that says why the lookup ended.
 func why(t *api.Trace) string {
-	switch t.End {
-	case "nearest":
-		return "It ended because the nearest known peers had all answered"
-	case "enough":
-		return "It ended because it had found enough"
-	case "exhausted":
-		return "It ended because it had asked every known peer"
-	case "nobody":
-		return "There was no peer to ask"
-	case "timeout":
-		return "It timed out"
-	case "cancelled":
-		return "The caller cancelled it"
+	if t.End == "enough" && t.Kind == "find_peer" {
+		return "It ended because the peer itself had answered"
 	}
-	return "There was no lookup: the record went to peers that were already known"
+	for _, r := range reasons {
+		if r.end == t.End {
+			return r.sentence
+		}
+	}
+	if t.End == "" {
+		return "The trace does not say why it ended"
+	}
+	return "It ended: " + columns.Printable(t.End)
+}
+
+// EndLegend explains those words of api.Trace.End that occur in a list of traces.
+func EndLegend(ends map[string]bool) string {
+	var parts []string
+	for _, r := range reasons {
+		if ends[r.end] {
+			parts = append(parts, r.end+": "+r.legend)
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // outcomes are the outcomes of a query in words.
 var outcomes = map[string]string{"ok": "done", "not_found": "not found", "failed": "failed", "cancelled": "cancelled"}
 
-func outcome(t *api.Trace) string {
-	if words, ok := outcomes[t.Outcome]; ok {
+// Outcome returns the outcome of a query in words.
+func Outcome(t *api.Trace) string {
+	words, ok := outcomes[t.Outcome]
+	switch {
+	case t.Outcome == "ok" && (wantsValue(t) || wantsPeers(t)):
+		return "found"
+	case ok:
 		return words
 	}
 	return columns.Printable(t.Outcome)
 }
+
+func wantsValue(t *api.Trace) bool { return t.Kind == "find_value" }
+func wantsPeers(t *api.Trace) bool { return t.Kind == "find_providers" || t.Kind == "find_peer" }
 
 // summary returns a sentence that says what the query did.
 func summary(t *api.Trace) string {
@@ -50,11 +96,20 @@ func summary(t *api.Trace) string {
 	return s
 }
 
+// cpl returns a common prefix length as text. A peer that shares all bits with the key is
+// the peer that was looked up.
+func cpl(bits int) string {
+	if bits >= kad.KeyBits {
+		return "itself"
+	}
+	return strconv.Itoa(bits)
+}
+
 // answer returns the result of a step in words.
 func answer(s *api.TraceStep) string {
 	var parts []string
 	if s.SlowMs > 0 {
-		parts = append(parts, "slow after "+span(s.SlowMs-s.SentMs))
+		parts = append(parts, "slow after "+Span(s.SlowMs-s.SentMs))
 	}
 	switch s.State {
 	case "failed":
@@ -90,18 +145,26 @@ func came(s *api.TraceStep) []string {
 	return parts
 }
 
-// span formats milliseconds, rounded.
-func span(ms float64) string {
-	d := time.Duration(ms * float64(time.Millisecond))
+// Span formats milliseconds, rounded: "750 µs", "19.6 ms", "1.3 s".
+func Span(ms float64) string {
 	switch {
-	case d < time.Millisecond:
-		return d.Round(10 * time.Microsecond).String()
-	case d < 100*time.Millisecond:
-		return d.Round(100 * time.Microsecond).String()
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
+	case ms <= 0:
+		return "0 ms"
+	case ms < 0.995:
+		return decimal(ms*1000, -1) + " µs"
+	case ms < 99.95:
+		return decimal(ms, 1) + " ms"
+	case ms < 999.5:
+		return decimal(ms, 0) + " ms"
 	}
-	return d.Round(10 * time.Millisecond).String()
+	return decimal(ms/1000, 2) + " s"
+}
+
+// decimal rounds x to a number of decimal places and omits zeros at their end; -1 rounds
+// to tens.
+func decimal(x float64, places int) string {
+	scale := math.Pow10(places)
+	return strconv.FormatFloat(math.Round(x*scale)/scale, 'f', -1, 64)
 }
 
 // total returns the time of the last event of a trace, in milliseconds.

@@ -63,6 +63,7 @@ func (m *Machine) takeProviders(q *query, providers []wire.Peer) (enough bool) {
 		}
 		if p, ok := q.providers.add(providers[i]); ok {
 			news = append(news, p)
+			q.trace.found(&p)
 		}
 	}
 	if len(news) > 0 {

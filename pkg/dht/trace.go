@@ -3,15 +3,28 @@ package dht
 import (
 	"bytes"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/lookup"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
 // MaxTraceSteps limits the requests in a trace, 120 bytes each. A lookup asks ten to
 // sixty peers and stores at twenty.
 const MaxTraceSteps = 256
+
+// Limits of what a trace keeps of a query's result, so that the 1,000 traces of a node
+// take a few MB. Callers get the whole result as Result and Progress.
+const (
+	// MaxTraceValue limits the kept part of a value, in bytes.
+	MaxTraceValue = 512
+	// MaxTracePeers limits the peers found.
+	MaxTracePeers = 10
+	// MaxTraceAddrs limits the addresses of each of them.
+	MaxTraceAddrs = 4
+)
 
 // Trace is the history of one query: which peers were asked, when, with what outcome, and
 // why it ended. It is complete and immutable when the Machine puts it out.
@@ -27,6 +40,11 @@ type Trace struct {
 	Closest []kad.Peer // the k nearest that answered
 	Steps   []Step     // in the order of sending
 	Omitted int        // steps beyond MaxTraceSteps
+
+	Value     []byte      // the first MaxTraceValue bytes of the value found or stored
+	ValueSize int         // of the whole value; 0: there is none
+	Found     []wire.Peer // FindProviders: the first providers; FindPeer: the peer. ID and addresses only
+	FoundAll  int         // peers found, including those beyond MaxTracePeers
 }
 
 // End is why a lookup ended.
@@ -175,9 +193,39 @@ func (t *Trace) lookupDone(now time.Time, e End) {
 	}
 }
 
+// found keeps a provider, or more addresses of one. The addresses are copies, because
+// those of an answer share its buffer.
+func (t *Trace) found(p *wire.Peer) {
+	if t == nil {
+		return
+	}
+	at := slices.IndexFunc(t.Found, func(q wire.Peer) bool { return q.ID == p.ID })
+	if at < 0 && len(t.Found) < MaxTracePeers {
+		at = len(t.Found)
+		t.Found = append(t.Found, wire.Peer{ID: p.ID})
+	}
+	if at < 0 {
+		return
+	}
+	kept := &t.Found[at]
+	for _, a := range p.Addrs[:min(len(p.Addrs), MaxTraceAddrs-len(kept.Addrs))] {
+		kept.Addrs = append(kept.Addrs, bytes.Clone(a))
+	}
+}
+
 // finished completes the trace of a query.
 func (t *Trace) finished(q *query, res *Result) {
 	t.Stats, t.Closest = res.Stats, res.Closest
+	t.FoundAll = len(q.providers.addrs)
+	if res.Peer.ID != "" {
+		t.found(&res.Peer)
+		t.FoundAll = 1
+	}
+	value := q.best.Value
+	if value == nil {
+		value = q.Value.Value // StoreValue, Correct
+	}
+	t.Value, t.ValueSize = bytes.Clone(value[:min(len(value), MaxTraceValue)]), len(value)
 	for i := range t.Steps {
 		t.Steps[i].Value = q.valueOf(t.Steps[i].Peer.Key)
 	}

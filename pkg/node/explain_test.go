@@ -3,6 +3,7 @@ package node_test
 import (
 	"testing"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
@@ -23,6 +24,7 @@ func TestExplain(t *testing.T) {
 	require.Equal(t, dht.OutcomeOK, got.Stats.Outcome)
 	require.Equal(t, dht.EndNearest, got.End)
 	require.Len(t, got.Closest, 3)
+	require.Equal(t, "v", string(got.Value))
 	answered := 0
 	for _, s := range got.Steps {
 		if s.State == dht.StepAnswered {
@@ -34,6 +36,14 @@ func TestExplain(t *testing.T) {
 	}
 	require.Equal(t, 3, answered)
 	require.Contains(t, nodes[1].Traces(1000), got)
+
+	_, err = nodes[2].ProvideKey(ctx, []byte("content"))
+	require.NoError(t, err)
+	provided, err := nodes[1].Explain(ctx, dht.FindProviders, []byte("content"))
+	require.NoError(t, err)
+	require.Len(t, provided.Found, 1)
+	require.Equal(t, nodes[2].Host().ID(), peer.ID(provided.Found[0].ID))
+	require.NotEmpty(t, provided.Found[0].Addrs)
 
 	none, err := nodes[1].Explain(ctx, dht.FindProviders, []byte("nothing"))
 	require.NoError(t, err)

@@ -14,8 +14,8 @@ import (
 
 // Limits of the traces that are kept.
 const (
-	// maxTraces limits their number, to about 3 MB: hours of a quiet node, minutes of a
-	// busy one.
+	// maxTraces limits their number: hours of a quiet node, minutes of a busy one. They
+	// take about 3 MB, and at most 4 MB more with what the queries found (dht.MaxTracePeers).
 	maxTraces = 1000
 	// maxTraceSteps limits the steps of all traces, of 120 bytes each. 64 for each query
 	// are several times what a query takes.
