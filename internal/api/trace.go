@@ -40,12 +40,10 @@ type Trace struct {
 	StoredAt  int `json:"stored_at,omitempty"`
 	StoreSent int `json:"store_sent,omitempty"`
 
-	// The value found or stored: its first bytes, and the length of the whole.
-	Value      []byte `json:"value,omitempty"`
-	ValueBytes int    `json:"value_bytes,omitempty"`
-	// The first providers found, or the peer; and how many were found.
-	Found      []Peer `json:"found,omitempty"`
-	FoundPeers int    `json:"found_peers,omitempty"`
+	Value      []byte `json:"value,omitempty"`       // the first bytes of the value found or stored
+	ValueBytes int    `json:"value_bytes,omitempty"` // length of the whole value
+	Found      []Peer `json:"found,omitempty"`       // the first providers found, or the peer that was looked up
+	FoundPeers int    `json:"found_peers,omitempty"` // how many were found
 
 	Steps   []TraceStep `json:"steps"`             // in the order of sending
 	Omitted int         `json:"omitted,omitempty"` // steps that were too many to keep

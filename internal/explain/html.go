@@ -2,9 +2,7 @@ package explain
 
 import (
 	"cmp"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/columns"
+	"github.com/holdfast-dht/holdfast/internal/pagestyle"
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
@@ -22,20 +21,11 @@ var (
 	//go:embed page.html
 	pageText string
 	//go:embed page.css
-	style string
+	ownStyle string
+	style    = pagestyle.With(ownStyle)
 
 	page = template.Must(template.New("page").Parse(pageText))
 )
-
-// Policy is the Content-Security-Policy of the page: it may use its own style and nothing
-// else, so the names and values that peers sent can do no harm, even if the page has a
-// bug.
-var Policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'sha256-" + styleHash() + "'"
-
-func styleHash() string {
-	sum := sha256.Sum256([]byte(style))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
 
 // HTML writes a trace as one self-contained page: what was found, a plot of how the lookup
 // came nearer to the key, and a timeline with a row for each request. key is the trace's
@@ -48,7 +38,7 @@ func HTML(w io.Writer, t *api.Trace, key string) error {
 		"Tiles": tiles(t), "Found": foundBy(t), "Guide": guide(t),
 		"Rows": p.rows(), "Plot": p.plot(), "Ticks": p.ticks(),
 		"Peers": p.peers(), "LookupAt": percent(t.LookupMs, p.end), "Stores": t.StoreSent > 0,
-		"Policy": Policy, "Style": template.CSS(style), // our own file, not input
+		"Policy": pagestyle.Policy(style), "Style": template.CSS(style), // our own file, not input
 	})
 	if err != nil {
 		return fmt.Errorf("write the page: %w", err)

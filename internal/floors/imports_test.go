@@ -37,7 +37,7 @@ var floors = map[string]floor{
 
 	"internal/api":       {imports: []string{"pkg/kad", "pkg/records"}},
 	"internal/delegated": {imports: []string{"pkg/wire", "pkg/records", "pkg/dht", "pkg/rpc", "pkg/node", "internal/httphost"}},
-	"internal/explain":   {imports: []string{"pkg/kad", "internal/api", "internal/columns"}},
+	"internal/explain":   {imports: []string{"pkg/kad", "internal/api", "internal/columns", "internal/pagestyle"}},
 
 	"internal/statuspage": {imports: []string{"internal/api", "internal/explain", "internal/httphost"}},
 
@@ -66,6 +66,8 @@ var floors = map[string]floor{
 	"internal/verdict":  {pure: true, outside: []string{"github.com/dustin/go-humanize"}},
 	"internal/httphost": {},
 	"internal/floors":   {},
+
+	"internal/pagestyle": {},
 
 	"deploy/grafana/generate": {},
 }
