@@ -63,6 +63,11 @@ def stand_in(daemon):
     return f"http://127.0.0.1:{server.server_port}/"
 
 
+def clean(b, name):
+    complaints = b.complaints()
+    check(f"{name}: no complaint of the browser", not complaints, complaints)
+
+
 def updates(b, n):
     until(f"{n} updates", lambda: b.js(f"Number(document.body.dataset.updates) >= {n}"))
 
@@ -88,8 +93,7 @@ def verdict_page(b, url, name):
             b.judge(f"{name}-{width}-{scheme}")
             if width != 1600:
                 b.shot(f"status-{name}-{width}-{scheme}")
-    complaints = b.complaints()
-    check(f"{name}: no complaint of the browser", not complaints, complaints)
+    clean(b, name)
 
 
 def keyboard(b, url):
@@ -150,12 +154,18 @@ def real_node(b, daemon):
     check("it says who and what", "/browser/kad/1.0.0" in text and "12D3KooW" in text)
     check("buckets are drawn", b.js("document.querySelectorAll('.cells .cell.v').length") == 2)
     check("the ring is drawn", b.js("document.querySelectorAll('.ring path').length") > 64)
-    area = "(e => e.offsetWidth * e.offsetHeight)(document.querySelector('{}'))"
-    check("the routing table is larger than the ring", b.js(area.format("#buckets")) > b.js("(r => r.width * r.height)(document.querySelector('.ring').getBoundingClientRect())"))
+    size = "(r => r.width * r.height)(document.querySelector('{}').getBoundingClientRect())"
+    check("the routing table is larger than the ring", b.js(size.format("#buckets")) > b.js(size.format(".ring")))
     until("live rates", lambda: live(b, daemon))
+    with urllib.request.urlopen(daemon.url() + "status.json") as answer:
+        known = list(json.load(answer)["history"]["series"])
+    charted = b.js("CHARTS.flatMap(c => c.lines.map(line => line[1]))")
+    check("the node has every series that the page charts", set(charted) <= set(known), known)
     b.shot("status-real")
-    complaints = b.complaints()
-    check("no complaint of the browser", not complaints, complaints)
+    clean(b, "a real node")
+    b.send("POST", "/url", {"url": b.js("document.querySelector('#recent a').href")})
+    check("a lookup leads to its explain page", b.js("document.querySelectorAll('td.when rect').length") > 0, b.js("document.title"))
+    clean(b, "its explain page")
 
 
 def silence(b, url, daemon):
@@ -188,7 +198,7 @@ def explain_page(b, page):
         check(f"explain-{width}-{scheme} fits its width", b.js("document.documentElement.scrollWidth <= window.innerWidth"))
         b.shot(f"explain-{width}-{scheme}")
     check("each request has a bar", b.js("document.querySelectorAll('td.when rect').length >= 2"))
-    check("no complaint of the browser", not b.complaints())
+    clean(b, "an explain page")
 
 
 def main():

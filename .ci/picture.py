@@ -13,19 +13,14 @@ WIDTH, HEIGHT = 1280, 1010
 ENV.update(HOLDFAST_NETWORK__PROTOCOL_PREFIX="/example", HOLDFAST_VALUES__UNVALIDATED_NAMESPACES="example", HOLDFAST_REPUBLISH__INTERVAL="1h")
 
 
-def command(dice, i):
-    """Returns the next command of some user."""
-    name = dice.randrange(max(1, i))
-    return dice.choice(
-        (
-            ("provide", f"photo {i}"),
-            ("find-providers", f"photo {name}"),
-            ("find-providers", f"photo {name}"),
-            ("put", f"/example/{i}", "x" * dice.randrange(50, 500)),
-            ("get", f"/example/{name}"),
-            ("closest", f"photo {name}"),
-        )
-    )
+def command(dice, stored):
+    """Returns the next command of some user; stored has the numbers of what was stored before."""
+    i = len(stored)
+    if i < 20 or dice.random() < 0.4:
+        stored.append(i)
+        return ("provide", *(f"photo {i}.{n}" for n in range(5))) if i % 3 else ("put", f"/example/{i}", "x" * dice.randrange(50, 500))
+    old = dice.choice(stored)
+    return ("find-providers", f"photo {old}.{dice.randrange(6)}") if old % 3 else ("get", f"/example/{old}")
 
 
 def main():
@@ -34,14 +29,11 @@ def main():
     try:
         daemons += [Daemon(str(i), "--bootstrap", daemons[0].addr) for i in range(1, NODES)]
         watched = daemons[3]
-        watched.ask("provide", *(f"album {i}" for i in range(600)))
         end = time.monotonic() + 60 * MINUTES
-        i = 0
+        stored = []
         while time.monotonic() < end:
-            daemon = dice.choice(daemons + [watched] * 4)
-            daemon.ask(*command(dice, i), check=False)  # what nobody stored is not found
+            dice.choice(daemons + [watched] * 4).ask(*command(dice, stored), check=False)  # some of it is not found
             time.sleep(dice.uniform(0, 2 * EVERY))
-            i += 1
         with browser() as b:
             b.open(watched.url(), WIDTH, "light")
             until("two updates", lambda: b.js("Number(document.body.dataset.updates) >= 2"))

@@ -75,7 +75,7 @@ function limit(x) {
     el("div", {class: "line"},
       text("", x.label || x.name, " ", NEAR[x.level] && marked(x.level, NEAR[x.level])),
       text("num", x.limit ? `${show(x.used)} of ${show(x.limit)} · ${percent} %` : show(x.used) + ", no limit known")),
-    x.limit > 0 && bar(share, x.level), x.note && el("p", {class: "note"}, x.note));
+    x.limit > 0 && bar(share, x.level), NEAR[x.level] && x.note && el("p", {class: "note"}, x.note));
 }
 
 function upkeep(o, now) {
