@@ -11,7 +11,7 @@ const CHARTS = [
   {name: "Peers", lines: [["connected", "connected"], ["in table, alive", "verified"]], show: count, whole: true},
   {name: "Records", lines: [["provider records", "provider_records"], ["values", "values"]], show: count, whole: true},
   {name: "Memory", lines: [["", "memory_bytes"]], show: bytes, binary: true},
-  {name: "CPU", lines: [["", "cpu"]], show: n => n == null ? "–" : decimal(n) + (n === 1 ? " core" : " cores")},
+  {name: "CPU, of one core", lines: [["", "cpu"]], show: percent},
 ];
 const SHORTEST = 600; // seconds of the time axis; a younger node has a line that grows
 
@@ -39,7 +39,7 @@ function ceiling(most, chart) {
 
 function tick(v, chart) {
   if (chart.binary) return bytes(v);
-  return chart.show === ms ? ms(v) : compact.format(v);
+  return chart.show === ms ? ms(v) : chart.show === percent ? compact.format(100 * v) + " %" : compact.format(v);
 }
 
 function makeChart(chart) {

@@ -36,20 +36,24 @@ function decimal(n) {
   return n >= 100 ? number(n) : n >= 10 ? n.toFixed(1) : n > 0 && n < 1 ? n.toFixed(2) : n.toFixed(1);
 }
 const rate = n => n == null ? "–" : decimal(n) + "/s";
+const percent = n => n == null ? "–" : decimal(100 * n) + " %";
 const count = n => n == null ? "–" : number(n);
 
-// bytes has one decimal, so that columns align; round numbers have none.
+// fixed has one decimal, so that columns align; round numbers have none.
+const fixed = n => Number.isInteger(n) ? String(n) : n.toFixed(1);
+
 function bytes(n) {
   if (n == null) return "–";
   let u = 0;
   while (n >= 1024 && u < 5) { n /= 1024; u++; }
-  return (u === 0 || n >= 100 || Number.isInteger(n) ? Math.round(n) : n.toFixed(1)) + " " + ["B", "KiB", "MiB", "GiB", "TiB", "PiB"][u];
+  return (u === 0 || n >= 100 ? Math.round(n) : fixed(n)) + " " + ["B", "KiB", "MiB", "GiB", "TiB", "PiB"][u];
 }
 const byteRate = n => n == null ? "–" : bytes(n) + "/s";
 
 function ms(n) {
   if (n == null) return "–";
-  return n < 0.1 ? "<0.1 ms" : n < 10 ? Number(n.toFixed(1)) + " ms" : n < 1000 ? Math.round(n) + " ms" : Number((n / 1000).toFixed(1)) + " s";
+  if (n < 0.1) return "<0.1 ms";
+  return n < 10 ? fixed(n) + " ms" : n < 1000 ? Math.round(n) + " ms" : fixed(n / 1000) + " s";
 }
 
 // duration is a time of s seconds in its two largest units.
