@@ -2,8 +2,9 @@
 // deploy/grafana/holdfast.json.
 //
 // The row_*.go files define the rows and their panels: a title, a description, a unit,
-// queries. build.go turns them into the JSON that Grafana imports (schemaVersion 39,
-// Grafana 10.4 and later). The JSON is never edited by hand:
+// queries, and the alerts whose runbooks the panel links to. fleet.go has the table of nodes.
+// build.go turns them into the JSON that Grafana imports (schemaVersion 39, Grafana 10.4 and
+// later). The JSON is never edited by hand:
 //
 //	go generate ./deploy/grafana/generate
 //
