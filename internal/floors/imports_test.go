@@ -27,7 +27,7 @@ var floors = map[string]floor{
 
 	"pkg/rpc": {imports: []string{"pkg/kad", "pkg/wire"}},
 	"storage": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records"}},
-	"pkg/sim": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht"}},
+	"pkg/sim": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "internal/pagestyle"}},
 
 	"internal/workload": {imports: []string{"pkg/kad", "pkg/records", "storage", "internal/cputime"}}, // measures stores
 

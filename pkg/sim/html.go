@@ -1,43 +1,192 @@
 package sim
 
 import (
+	_ "embed"
 	"fmt"
-	"html"
+	"html/template"
 	"io"
 	"math"
 	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/holdfast-dht/holdfast/internal/pagestyle"
 )
 
-// HTML writes the report as one self-contained page.
-func (r *Report) HTML(out io.Writer) error {
+var (
+	//go:embed report.html
+	pageText string
+	//go:embed plot.css
+	plotStyle string
+	//go:embed report.css
+	ownStyle string
+	style    = pagestyle.With(plotStyle + ownStyle)
+
+	pageOf = template.Must(template.New("report").Parse(pageText))
+)
+
+// view is what a page shows: of a run, or of a sweep.
+type view struct {
+	Title, Lead string
+	Tiles       []fact
+	Facts       []fact
+	Settings    []OptionValue
+	Violations  []string
+	Plots       []figure
+	Phases      []phaseView
+	Table       *table // of a sweep
+	Guide       []fact
+
+	Policy string
+	Style  template.CSS
+}
+
+// figure is a plot below its title.
+type figure struct {
+	Title string
+	SVG   template.HTML
+}
+
+// phaseView is a phase of a run.
+type phaseView struct {
+	Title  string
+	Strips []strip
+	Ticks  []stripTick
+	Facts  []fact
+	Ops    *table  // nil: none
+	Pair   []table // of messages and of requests, those with rows
+}
+
+// table is a table with a caption. The first column names the row.
+type table struct {
+	Caption string
+	Of      string // the phase, if there are several
+	Header  []string
+	Rows    [][]string
+}
+
+func tableOf(caption, of string, rows [][]string) table { return table{caption, of, rows[0], rows[1:]} }
+
+func (v *view) write(out io.Writer) error {
+	v.Policy, v.Style = pagestyle.Policy(style), template.CSS(style) // our own file, not input
 	var b strings.Builder
-	var text strings.Builder
-	if err := r.Print(&text); err != nil {
-		return err
+	if err := pageOf.Execute(&b, v); err != nil {
+		return fmt.Errorf("write the page: %w", err)
 	}
-	head(&b, r.Title)
-	for _, p := range r.plots() {
-		b.WriteString(p.svg())
-	}
-	foot(&b, text.String())
 	_, err := io.WriteString(out, b.String())
 	return err
 }
 
-func head(b *strings.Builder, title string) {
-	fmt.Fprintf(b, `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>%s</title>
-<style>body{font:14px sans-serif;margin:2em;max-width:1320px}pre{overflow-x:auto;background:#f6f6f6;padding:1em}svg{margin:0 1em 1em 0}</style>
-</head><body><h1>%[1]s</h1>
-`, html.EscapeString(title))
+// HTML writes the report as one self-contained page.
+func (r *Report) HTML(out io.Writer) error {
+	v := r.head()
+	v.Plots = figures(r.plots())
+	if len(r.Phases) > 1 && len(r.Series) > 1 {
+		v.Lead += " Dashed lines in the plots: a phase begins."
+	}
+	axis := timeOfOps(r.Phases)
+	for i := range r.Phases {
+		v.Phases = append(v.Phases, r.Phases[i].view(&axis, len(r.Phases) > 1))
+	}
+	return v.write(out)
 }
 
-func foot(b *strings.Builder, text string) {
-	fmt.Fprintf(b, "<pre>%s</pre></body></html>\n", html.EscapeString(text))
+// head returns the head of a page: what was simulated.
+func (r *Report) head() *view {
+	v := &view{Title: r.Title, Settings: r.Settings, Violations: r.Violations, Guide: guide}
+	get := func(name string) string {
+		for _, s := range r.Settings {
+			if s.Name == name {
+				return s.Value
+			}
+		}
+		return "?"
+	}
+	v.Lead = fmt.Sprintf("Simulated network of %s nodes: round-trip times %s, churn %s, start %s.", get("nodes"), get("latency"), get("churn"), get("start"))
+	v.Tiles = []fact{
+		{"Nodes", get("nodes")}, {"Hours", get("hours")}, {"Seed", get("seed")},
+		{"Events", humanize.Comma(int64(r.Events))}, {"Requests", humanize.Comma(r.Requests)},
+	}
+	options := r.Options
+	if options == "" {
+		options = "none: all have their defaults"
+	}
+	v.Facts = []fact{{"Scenario", r.Scenario}, {"Options", options}, {"Fingerprint", r.Fingerprint}}
+	return v
 }
 
-// plots returns the curves of the run and the latencies of its last phase.
+func (x *Phase) view(a *axis, named bool) phaseView {
+	v := phaseView{Title: x.heading(named), Facts: x.facts(), Ticks: stripTicks(a)}
+	for i := range x.Ops {
+		v.Strips = append(v.Strips, stripOf(&x.Ops[i], a))
+	}
+	of := ""
+	if named {
+		of = v.Title
+	}
+	if len(x.Ops) > 0 {
+		t := tableOf("Operations", of, opRows(x.Ops))
+		v.Ops = &t
+	}
+	for _, t := range []table{tableOf("Messages by type", of, trafficRows(x)), tableOf("Requests by purpose", of, roleRows(x))} {
+		if len(t.Rows) > 0 {
+			v.Pair = append(v.Pair, t)
+		}
+	}
+	return v
+}
+
+// heading says when a phase was, after its name if there are several.
+func (x *Phase) heading(named bool) string {
+	name := "Whole run: "
+	if named {
+		name = x.Name + ": "
+	}
+	clock := func(h float64) string {
+		if x.From+x.Hours <= timeUnits[0].upTo {
+			return number(round(h*60)) + " min"
+		}
+		return number(round(h)) + " h"
+	}
+	return fmt.Sprintf("%s%s to %s, %s at its end", name, clock(x.From), clock(x.From+x.Hours), counted(x.Servers, "server"))
+}
+
+func figures(plots []*plot) []figure {
+	var out []figure
+	for _, p := range plots {
+		out = append(out, figure{p.title, template.HTML(p.svg(inPage))}) // svg escapes names
+	}
+	return out
+}
+
+// guide explains the measures.
+var guide = []fact{
+	{"success", "lookup: found the nearest peer of all; provide, put: a peer stored the record; find, get: found the record"},
+	{"messages", "requests of an operation, mean"},
+	{"hops", "answers that led to the farthest of the closest peers, mean"},
+	{"first hop", "answers until one of the true closest peers was heard of, mean"},
+	{"rounds", "longest chain of answers, mean"},
+	{"recall", "share of the true closest servers that were returned, or that stored the record"},
+	{"overlap", "share of the closest servers that hold the record when it is searched"},
+	{"stale", "share of the verified table entries whose peer has left"},
+	{"complete", "share of the live peers that tables have capacity for that they hold"},
+	{"Gini", "0: all servers answer equally many requests; 1: one server answers all"},
+}
+
+// plots returns the curves of the run.
 func (r *Report) plots() []*plot {
+	if len(r.Series) < 2 {
+		return nil
+	}
+	var end float64
+	var begins []float64
+	for i := range r.Phases {
+		if p := &r.Phases[i]; p.From > 0 {
+			begins = append(begins, p.From)
+		}
+		end = math.Max(end, r.Phases[i].From+r.Phases[i].Hours)
+	}
 	curve := func(title string, value func(*Point) float64) *plot {
 		l := line{}
 		for i := range r.Series {
@@ -47,51 +196,39 @@ func (r *Report) plots() []*plot {
 			}
 			l.xs, l.ys = append(l.xs, r.Series[i].Hours), append(l.ys, y)
 		}
-		return &plot{title: title, x: "hours", lines: []line{l}}
+		return &plot{title: title, end: end, marks: begins, lines: []line{l}}
 	}
-	var out []*plot
-	if len(r.Series) > 1 {
-		out = append(out,
-			curve("Success of lookups and finds", func(p *Point) float64 { return p.Success }),
-			curve("Live holders of a content", func(p *Point) float64 { return p.Holders }),
-			curve("Stale entries of routing tables", func(p *Point) float64 { return p.Stale }),
-			curve("Requests of a server and minute", func(p *Point) float64 { return p.Messages }),
-			curve("Live servers", func(p *Point) float64 { return float64(p.Servers) }),
-		)
-	}
-	return append(out, r.latencies())
-}
-
-// latencies plots the latency quantiles of each operation, for the last phase that has
-// any.
-func (r *Report) latencies() *plot {
-	p := &plot{title: "Time of operations in seconds", x: "quantile", labels: []string{"p50", "p95", "p99", "max"}}
-	for i := range r.Phases {
-		for j := range r.Phases[i].Ops {
-			o := &r.Phases[i].Ops[j]
-			name := o.Kind
-			if len(r.Phases) > 1 {
-				name += " " + r.Phases[i].Name
+	return []*plot{
+		curve("Success of lookups and finds, %", func(p *Point) float64 { return 100 * p.Success }),
+		curve("Live holders of a content", func(p *Point) float64 { return p.Holders }),
+		curve("Stale entries of routing tables, %", func(p *Point) float64 { return 100 * p.Stale }),
+		curve("Requests per server and minute", func(p *Point) float64 { return p.Messages }),
+		curve("Contents without a live holder", func(p *Point) float64 {
+			if p.Holders < 0 {
+				return -1
 			}
-			p.lines = append(p.lines, line{name: name, xs: []float64{0, 1, 2, 3}, ys: []float64{o.Took.P50, o.Took.P95, o.Took.P99, o.Took.Max}})
-		}
+			return float64(p.Lost)
+		}),
+		curve("Live servers", func(p *Point) float64 { return float64(p.Servers) }),
 	}
-	return p
 }
 
 // HTML writes the sweep as one page with a plot of each measure.
 func (s *Sweep) HTML(out io.Writer) error {
-	var b, text strings.Builder
-	if err := s.Print(&text); err != nil {
-		return err
+	v := s.Runs[0].head()
+	v.Title += ": " + s.Option
+	v.Lead = fmt.Sprintf("%s with %s: %s. ", english.Plural(len(s.Runs), "run", ""), s.Option, strings.Join(s.Values, ", ")) + v.Lead
+	v.Tiles, v.Violations = nil, nil
+	v.Facts = []fact{{"Scenario", s.Runs[0].Scenario}, {"Options of the first run", s.Runs[0].Options}}
+	for i := range s.Runs {
+		for _, x := range s.Runs[i].Violations {
+			v.Violations = append(v.Violations, s.Option+"="+s.Values[i]+": "+x)
+		}
 	}
-	head(&b, s.Runs[0].Title+": "+s.Option)
-	for _, p := range s.plots() {
-		b.WriteString(p.svg())
-	}
-	foot(&b, text.String())
-	_, err := io.WriteString(out, b.String())
-	return err
+	v.Plots = figures(s.plots())
+	t := tableOf("All runs", "", s.table())
+	v.Table = &t
+	return v.write(out)
 }
 
 // SVG writes the sweep's plots side by side, for documents.
@@ -100,9 +237,11 @@ func (s *Sweep) SVG(out io.Writer) error {
 	const columns = 2
 	rows := (len(plots) + columns - 1) / columns
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d">`, columns*plotWidth, rows*plotHeight)
+	width, height := columns*alone.width, float64(rows)*alone.height
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%g" viewBox="0 0 %[1]g %[2]g"><style>%s%s</style><rect class="paper" width="100%%" height="100%%"/>`,
+		width, height, pagestyle.Palette, plotStyle)
 	for i, p := range plots {
-		fmt.Fprintf(&b, `<g transform="translate(%d,%d)">%s</g>`, i%columns*plotWidth, i/columns*plotHeight, p.svg())
+		fmt.Fprintf(&b, `<svg x="%g" y="%g" width="%g" height="%g">%s</svg>`, float64(i%columns)*alone.width, float64(i/columns)*alone.height, alone.width, alone.height, p.svg(alone))
 	}
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(out, b.String())
@@ -131,17 +270,17 @@ func (s *Sweep) plots() []*plot {
 		return p
 	}
 	return []*plot{
-		byOp("Time of operations, p50, in seconds", func(o *Op) float64 { return o.Took.P50 }),
+		byOp("Time of operations, p50, s", func(o *Op) float64 { return o.Took.P50 }),
 		byOp("Requests of an operation", func(o *Op) float64 { return o.Messages.Mean }),
-		byOp("Missed of the true closest, or of the record's holders, in percent", func(o *Op) float64 {
+		byOp("Missed of the closest, or of the holders, %", func(o *Op) float64 {
 			if o.Kind == opNames[opFind] || o.Kind == opNames[opGet] {
 				return 100 * (1 - o.Overlap)
 			}
 			return 100 * (1 - o.Recall)
 		}),
-		byOp("Failures, in percent", func(o *Op) float64 { return 100 * (1 - o.Success) }),
-		whole("Requests of a server and minute", []string{"all"}, func(p *Phase) []float64 { return []float64{p.Load.Mean} }),
-		whole("Routing tables, in percent", []string{"stale", "missing"}, func(p *Phase) []float64 {
+		byOp("Failures, %", func(o *Op) float64 { return 100 * (1 - o.Success) }),
+		whole("Requests per server and minute", []string{"all"}, func(p *Phase) []float64 { return []float64{p.Load.Mean} }),
+		whole("Routing tables, %", []string{"stale", "missing"}, func(p *Phase) []float64 {
 			return []float64{100 * p.Tables.Stale, 100 * (1 - p.Tables.Complete)}
 		}),
 	}

@@ -2,13 +2,17 @@ package sim
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
+	"html"
 	"io"
 	"math"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -25,7 +29,7 @@ type readPage struct {
 func readHTML(t *testing.T, text string) readPage {
 	t.Helper()
 	dec := xml.NewDecoder(strings.NewReader(text))
-	dec.Strict, dec.AutoClose, dec.Entity = false, []string{"meta"}, xml.HTMLEntity
+	dec.Strict, dec.AutoClose, dec.Entity = false, []string{"meta", "link"}, xml.HTMLEntity
 	p := readPage{elements: map[string]int{}}
 	var open []string
 	for {
@@ -65,6 +69,7 @@ var outside = regexp.MustCompile(`(?i)<(script|link|img|iframe|object|embed|base
 
 func requireAlone(t *testing.T, page string) {
 	t.Helper()
+	page = strings.Replace(page, `<link rel="icon" href="data:,">`, "", 1)
 	require.Empty(t, outside.FindAllString(page, -1))
 	for _, address := range regexp.MustCompile(`https?://[^"\s<]*`).FindAllString(page, -1) {
 		require.Equal(t, "http://www.w3.org/2000/svg", address, "an XML namespace, not an address that is loaded")
@@ -78,30 +83,94 @@ func TestPageOfAReport(t *testing.T) {
 	require.NoError(t, r.Print(&text))
 	requireAlone(t, out.String())
 	p := readHTML(t, out.String())
-	require.Equal(t, 6, p.elements["svg"], "five curves and the quantiles")
+	require.Equal(t, 6, p.elements["figure"])
+	require.Equal(t, 2, p.elements["h3"]/4, "four tables for each phase")
 	require.Contains(t, p.texts, hostile, "the title, as it was written")
-	require.Contains(t, p.texts, "find "+hostile, "the name of a line")
-	require.Contains(t, p.texts, text.String(), "the report as text")
+	require.Contains(t, p.texts, hostile+": 0 min to 30 min, 10 servers at its end", "the name of a phase")
+	require.NotContains(t, out.String(), "style=", "the policy forbids it")
+	// Every number of the text is on the page.
+	page := strings.Join(p.texts, " ")
+	lines := strings.Split(text.String(), "\n")
+	for _, word := range strings.Fields(strings.Join(lines[5:], " ")) {
+		if strings.ContainsAny(word, "0123456789") && !strings.Contains(word, "alert") {
+			require.Contains(t, page, word)
+		}
+	}
+}
+
+// The page of a report is the same to the byte on every machine.
+func TestGoldenPage(t *testing.T) {
+	first, second := measured(), measured()
+	second.name, second.from, second.to = "quiet", first.to, first.to+time.Hour
+	w := worldOf(first, second)
+	w.violations = []string{"1m0s node 3: it broke"}
+	var out strings.Builder
+	require.NoError(t, w.Report().HTML(&out))
+	_, body, _ := strings.Cut(out.String(), "<body>")
+	file(t, "report/page.html", body)
+}
+
+// The policy of a page permits its own style, and nothing else.
+func TestPolicyOfAPage(t *testing.T) {
+	var out strings.Builder
+	require.NoError(t, worldOf(measured()).Report().HTML(&out))
+	_, rest, _ := strings.Cut(out.String(), "<style>")
+	used, _, _ := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(used))
+	require.Contains(t, html.UnescapeString(out.String()), `content="default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'sha256-`+base64.StdEncoding.EncodeToString(sum[:])+`'"`)
+}
+
+// The head of a page has the network, the seed and the options.
+func TestHeadOfAPage(t *testing.T) {
+	v := worldOf(measured()).Report().head()
+	require.Equal(t, "Simulated network of 10 nodes: round-trip times lognormal, churn none, start warm.", v.Lead)
+	require.Equal(t, []fact{{"Nodes", "10"}, {"Hours", "1"}, {"Seed", "1"}, {"Events", "12,345"}, {"Requests", "1,020"}}, v.Tiles)
+	require.Equal(t, []fact{{"Scenario", "made-up"}, {"Options", "--nodes 10"}, {"Fingerprint", "000000000000feed"}}, v.Facts)
+	require.Len(t, v.Settings, len(settings))
+
+	old := (&Report{Title: "of an older version"}).head()
+	require.Contains(t, old.Lead, "network of ? nodes")
+	require.Equal(t, "none: all have their defaults", old.Facts[1].Value)
+}
+
+// A strip shows the quantiles of an operation on an axis that all share.
+func TestStrips(t *testing.T) {
+	op := Op{Kind: "find", Took: Dist{Count: 100, P5: 0.1, P25: 0.2, P50: 0.25, P75: 0.4, P95: 0.8, P99: 1.6, Max: 9}}
+	a := timeOfOps([]Phase{{Ops: []Op{{Took: Dist{P99: 0.5}}}}, {Ops: []Op{op}}})
+	require.Equal(t, 2., a.high, "the largest p99, rounded up")
+	require.Equal(t, strip{
+		Name: "find", Numbers: []fact{{"Count", "100"}, {"p50 s", "0.25"}, {"p95 s", "0.8"}, {"p99 s", "1.6"}, {"Max s", "9"}},
+		From: 5, To: 40, Box: 10, BoxWidth: 10, Middle: 12.5, Far: 80,
+	}, stripOf(&op, &a))
+	require.Equal(t, []stripTick{{0, "0", "start"}, {25, "0.5", "middle"}, {50, "1", "middle"}, {75, "1.5", "middle"}, {100, "2 s", "end"}}, stripTicks(&a))
+
+	same := Dist{P5: 2, P25: 2, P50: 2, P75: 2, P95: 2, P99: 2}
+	s := stripOf(&Op{Took: same}, &a)
+	require.Equal(t, []float64{100 - minBox, minBox}, []float64{s.Box, s.BoxWidth}, "it stays visible, and on the axis")
+	require.Equal(t, 1., func() float64 { a := timeOfOps(nil); return a.high }())
 }
 
 // Curves need two points. A value that was not measured is missing, not -1.
 func TestCurvesOfAReport(t *testing.T) {
 	r := worldOf(measured()).Report()
+	r.Phases[0].From = 0.25
 	plots := r.plots()
 	require.Len(t, plots, 6)
 	require.Equal(t, []float64{0.25, 0.5}, plots[0].lines[0].xs)
 	require.True(t, math.IsNaN(plots[0].lines[0].ys[0]), "no lookup ended")
-	require.Equal(t, 0.5, plots[0].lines[0].ys[1])
+	require.Equal(t, 50., plots[0].lines[0].ys[1])
 	require.Equal(t, 19.5, plots[1].lines[0].ys[1])
-	require.Equal(t, 0.125, plots[2].lines[0].ys[1])
+	require.Equal(t, 12.5, plots[2].lines[0].ys[1])
 	require.Equal(t, []float64{0, 30}, plots[3].lines[0].ys)
-	require.Equal(t, []float64{10, 9}, plots[4].lines[0].ys)
-	last := plots[5]
-	require.Len(t, last.lines, numOps)
-	require.Equal(t, line{name: "lookup", xs: []float64{0, 1, 2, 3}, ys: []float64{0.3, 1, 1, 1}}, last.lines[0])
+	require.True(t, math.IsNaN(plots[4].lines[0].ys[0]), "there was no content")
+	require.Equal(t, 1., plots[4].lines[0].ys[1])
+	require.Equal(t, []float64{10, 9}, plots[5].lines[0].ys)
+	require.Equal(t, 0.75, plots[0].end)
+	require.Equal(t, []float64{0.25}, plots[0].marks)
+	require.Contains(t, plots[0].svg(inPage), `<line class="phase" x1="141.3"`)
 
 	r.Series = r.Series[:1]
-	require.Len(t, r.plots(), 1)
+	require.Empty(t, r.plots())
 }
 
 // sweepOf is a sweep of two runs. The finds of the first run found nothing.
@@ -159,12 +228,14 @@ func TestSweepAsHTMLAndSVG(t *testing.T) {
 	p := readHTML(t, page.String())
 	require.Equal(t, 6, p.elements["svg"])
 	require.Contains(t, p.texts, hostile+": "+hostile)
+	require.Equal(t, len(s.table()), p.elements["tr"])
 
 	require.NoError(t, s.SVG(&svg))
 	requireAlone(t, svg.String())
 	d := readSVG(t, svg.String())
 	require.Contains(t, d.texts, hostile)
-	places := regexp.MustCompile(`translate\((\d+),(\d+)\)`).FindAllString(svg.String(), -1)
-	require.Equal(t, []string{"translate(0,0)", "translate(640,0)", "translate(0,280)", "translate(640,280)", "translate(0,560)", "translate(640,560)"}, places)
+	places := regexp.MustCompile(`<svg x="(\d+)" y="(\d+)"`).FindAllString(svg.String(), -1)
+	require.Equal(t, []string{`<svg x="0" y="0"`, `<svg x="640" y="0"`, `<svg x="0" y="280"`, `<svg x="640" y="280"`, `<svg x="0" y="560"`, `<svg x="640" y="560"`}, places)
 	require.Contains(t, svg.String(), `width="1280" height="840" viewBox="0 0 1280 840"`, "all of them fit")
+	require.Contains(t, svg.String(), "prefers-color-scheme: dark")
 }

@@ -158,6 +158,15 @@ func DefaultOptions() Options {
 	return o
 }
 
+// values lists all options.
+func (o *Options) values() []OptionValue {
+	out := make([]OptionValue, len(settings))
+	for i := range settings {
+		out[i] = OptionValue{settings[i].Name, settings[i].get(o)}
+	}
+	return out
+}
+
 // String lists the options that differ from their defaults, as flags.
 func (o *Options) String() string {
 	var b strings.Builder

@@ -105,14 +105,16 @@ func drawPlot(t *rapid.T) *plot {
 func TestPlotsAreWellFormedAndOnThePaper(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPlot(t)
+		p.end = rapid.Float64Range(0, 5000).Draw(t, "end")
 		p.title = strings.Map(printable, p.title)
-		d := readSVG(t, p.svg())
+		on := rapid.SampledFrom([]paper{inPage, alone}).Draw(t, "paper")
+		d := readSVG(t, p.svg(on))
 		for _, x := range d.numbers {
-			require.True(t, x >= 0 && x <= plotWidth, "%v", x)
+			require.True(t, x >= 0 && x <= on.width, "%v", x)
 		}
 		for _, at := range d.circles {
-			require.True(t, at[0] >= plotLeft && at[0] <= plotWidth-plotRight, "%v", at)
-			require.True(t, at[1] >= plotTop && at[1] <= plotHeight-plotBottom, "%v", at)
+			require.True(t, at[0] >= plotLeft && at[0] <= on.width-plotRight, "%v", at)
+			require.True(t, at[1] >= plotTop && at[1] <= on.height-axisHeight, "%v", at)
 		}
 		require.Len(t, d.paths, len(p.lines))
 		for _, label := range p.labels {
@@ -142,16 +144,14 @@ func printable(r rune) rune {
 }
 
 // Points are placed by their values. The axis starts at 0 and ends above the highest
-// point.
+// point, at a round number.
 func TestPointsAreInTheirPlaces(t *testing.T) {
 	p := &plot{lines: []line{{xs: []float64{0, 5, 10}, ys: []float64{0, 100, 50}}}}
-	d := readSVG(t, p.svg())
-	const top, bottom, left, right = plotTop, plotHeight - plotBottom, plotLeft, plotWidth - plotRight
-	require.Equal(t, [][2]float64{{left, bottom}, {(left + right) / 2.0, top}, {right, (top + bottom) / 2.0}}, d.circles)
-	require.Equal(t, []string{"M64.0 236.0L344.0 34.0L624.0 135.0"}, d.paths)
-	for _, tick := range []string{"0", "25", "50", "75", "100", "2.5", "7.5", "10"} {
-		require.Contains(t, d.texts, tick)
-	}
+	d := readSVG(t, p.svg(alone))
+	top, bottom, left, right := plotTop+titleHeight+0., alone.height-axisHeight, plotLeft+0., alone.width-plotRight
+	require.Equal(t, [][2]float64{{left, bottom}, {(left + right) / 2, top}, {right, (top + bottom) / 2}}, d.circles)
+	require.Equal(t, []string{"M44.0 242.0L335.0 34.0L626.0 138.0"}, d.paths)
+	require.Equal(t, []string{"0", "25", "50", "75", "100", "0", "2", "4", "6", "8", "10", "hours"}, d.texts)
 }
 
 // A curve is broken where nothing was measured.
@@ -162,7 +162,7 @@ func TestCurvesAreBrokenWhereNothingWasMeasured(t *testing.T) {
 		for i := range ys {
 			l.xs = append(l.xs, float64(i))
 		}
-		return coordinate.ReplaceAllString(strings.ReplaceAll(readSVG(t, (&plot{lines: []line{l}}).svg()).paths[0], " ", ""), "")
+		return coordinate.ReplaceAllString(strings.ReplaceAll(readSVG(t, (&plot{lines: []line{l}}).svg(inPage)).paths[0], " ", ""), "")
 	}
 	require.Equal(t, "MLL", path(1, 2, 3))
 	require.Equal(t, "MLMLL", path(1, 2, nan, 3, 4, 5))
@@ -175,17 +175,18 @@ func TestCurvesAreBrokenWhereNothingWasMeasured(t *testing.T) {
 func TestLabelsWithoutAPointHaveAPlace(t *testing.T) {
 	p := &plot{labels: []string{"one", "two", "three"}}
 	p.point("line", 1, 10)
-	require.Contains(t, p.svg(), `<text x="64.0" y="252" text-anchor="middle">one</text>`)
-	require.Contains(t, p.svg(), `<text x="624.0" y="252" text-anchor="middle">three</text>`)
-	require.Equal(t, 344.0, readSVG(t, p.svg()).circles[0][0], "in the middle")
+	svg := p.svg(inPage)
+	require.Contains(t, svg, `<text x="44.0" y="171" text-anchor="middle">one</text>`)
+	require.Contains(t, svg, `<text x="348.0" y="171" text-anchor="end">three</text>`, "within the paper")
+	require.Equal(t, 190.0, readSVG(t, svg).circles[0][0], "in the middle")
 }
 
 func TestManyPointsHaveNoDots(t *testing.T) {
 	long := func(n int) *plot {
 		return &plot{lines: []line{{xs: make([]float64, n), ys: make([]float64, n)}}}
 	}
-	require.Len(t, readSVG(t, long(maxDots).svg()).circles, maxDots)
-	require.Empty(t, readSVG(t, long(maxDots+1).svg()).circles)
+	require.Len(t, readSVG(t, long(maxDots).svg(inPage)).circles, maxDots)
+	require.Empty(t, readSVG(t, long(maxDots+1).svg(inPage)).circles)
 }
 
 func TestPointsJoinTheLineOfTheirName(t *testing.T) {
@@ -199,17 +200,29 @@ func TestPointsJoinTheLineOfTheirName(t *testing.T) {
 	}, p.lines)
 }
 
-// The end of an axis is a round number that the data reaches but does not pass.
-func TestCeiling(t *testing.T) {
-	for x, want := range map[float64]float64{-1: 1, 0: 1, 0.03: 0.03, 0.031: 0.04, 7: 8, 99: 100, 101: 150, 1: 1, 9.9: 10, 2.1: 2.5} {
-		require.InEpsilon(t, want, ceiling(x), 1e-9, "%v", x)
+// The text of a plot says what its curves do.
+func TestPlotsInWords(t *testing.T) {
+	nan := math.NaN()
+	p := &plot{title: "Failures, %", x: "alpha", labels: []string{"1", "3"}}
+	require.Equal(t, "Failures, %, over alpha: no data", p.summary())
+	p.lines = []line{{name: "find", xs: []float64{0, 1}, ys: []float64{2, 1.0 / 3}}, {name: "get", xs: []float64{0}, ys: []float64{nan}}}
+	require.Equal(t, "Failures, %, over alpha: find from 2 to 0.3333, lowest 0.3333, highest 2", p.summary())
+	over := &plot{title: "Live servers", lines: []line{{xs: []float64{0.1, 0.2, 0.3}, ys: []float64{nan, 5, 4}}}}
+	require.Equal(t, "Live servers, over minutes: from 5 to 4, lowest 4, highest 5", over.summary())
+	require.Contains(t, over.svg(inPage), `role="img" aria-label="Live servers, over minutes: from 5 to 4, lowest 4, highest 5"`)
+}
+
+// More names than fit side by side go into further rows, which the plot leaves space for.
+func TestNamesOfLinesHaveRows(t *testing.T) {
+	p := &plot{labels: []string{"1", "2"}}
+	for i := range 7 {
+		p.point(string(rune('a'+i)), 0, 1)
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		x := rapid.Float64Range(1e-6, 1e12).Draw(t, "x")
-		c := ceiling(x)
-		require.GreaterOrEqual(t, c*1.0002, x)
-		require.Less(t, c, 1.7*x, "no axis is mostly empty")
-		mantissa := c / math.Pow(10, math.Floor(math.Log10(c*1.0000001)))
-		require.InDelta(t, mantissa*10, math.Round(mantissa*10), 1e-6, "two digits")
-	})
+	svg := p.svg(inPage)
+	require.Contains(t, svg, `<text x="63" y="171">a</text>`)
+	require.Contains(t, svg, `<text x="63" y="205">g</text>`)
+	require.Contains(t, svg, `class="curve c0" d=`)
+	require.Contains(t, svg, `class="curve c5" d=`)
+	require.NotContains(t, svg, "c6", "then the colours repeat")
+	require.Contains(t, p.svg(alone), `<text x="63" y="275">g</text>`)
 }

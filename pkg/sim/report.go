@@ -11,15 +11,22 @@ import (
 // Report has the results of a run. Times are in seconds unless their name says otherwise;
 // shares are between 0 and 1.
 type Report struct {
-	Scenario    string   `json:"scenario"`
-	Title       string   `json:"title"`
-	Options     string   `json:"options"` // those that differ from their defaults, as flags
-	Fingerprint string   `json:"fingerprint"`
-	Events      uint64   `json:"events"`
-	Requests    int64    `json:"requests"`
-	Phases      []Phase  `json:"phases"`
-	Series      []Point  `json:"series,omitempty"`
-	Violations  []string `json:"violations,omitempty"`
+	Scenario    string        `json:"scenario"`
+	Title       string        `json:"title"`
+	Options     string        `json:"options"`  // those that differ from their defaults, as flags
+	Settings    []OptionValue `json:"settings"` // all options, in the order of the flags
+	Fingerprint string        `json:"fingerprint"`
+	Events      uint64        `json:"events"`
+	Requests    int64         `json:"requests"`
+	Phases      []Phase       `json:"phases"`
+	Series      []Point       `json:"series,omitempty"`
+	Violations  []string      `json:"violations,omitempty"`
+}
+
+// OptionValue is the value of one option.
+type OptionValue struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // Phase is a measured part of a run.
@@ -45,7 +52,10 @@ type Phase struct {
 type Dist struct {
 	Count int     `json:"count"`
 	Mean  float64 `json:"mean"`
+	P5    float64 `json:"p5"`
+	P25   float64 `json:"p25"`
 	P50   float64 `json:"p50"`
+	P75   float64 `json:"p75"`
 	P95   float64 `json:"p95"`
 	P99   float64 `json:"p99"`
 	Max   float64 `json:"max"`
@@ -125,7 +135,7 @@ type Republication struct {
 func (w *World) Report() *Report {
 	r := &Report{
 		Scenario: w.scenario.Name, Title: w.scenario.Title, Options: w.opts.String(),
-		Fingerprint: fmt.Sprintf("%016x", w.Fingerprint()), Events: w.events,
+		Settings: w.opts.values(), Fingerprint: fmt.Sprintf("%016x", w.Fingerprint()), Events: w.events,
 		Series: w.series, Violations: w.violations,
 		Phases: []Phase{}, // an empty list in JSON, not null
 	}
@@ -205,7 +215,10 @@ func (s *samples) dist(unit float64) *Dist {
 // summary returns the distribution in multiples of unit.
 func (s *samples) summary(unit float64) Dist {
 	at := func(q float64) float64 { return round(float64(s.quantile(q)) / unit) }
-	return Dist{Count: len(s.list), Mean: round(s.mean() / unit), P50: at(0.5), P95: at(0.95), P99: at(0.99), Max: at(1)}
+	return Dist{
+		Count: len(s.list), Mean: round(s.mean() / unit), P5: at(0.05), P25: at(0.25), P50: at(0.5), P75: at(0.75),
+		P95: at(0.95), P99: at(0.99), Max: at(1),
+	}
 }
 
 func (l *loadStats) report(seconds float64) Load {

@@ -95,7 +95,7 @@ func TestCheckChangesNothing(t *testing.T) {
 	unchecked := New(o, w.scenario)
 	require.NoError(t, unchecked.Run(nil))
 	want, got := w.Report(), unchecked.Report()
-	want.Options = got.Options
+	want.Options, want.Settings = got.Options, got.Settings
 	require.Equal(t, want, got)
 }
 

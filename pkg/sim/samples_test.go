@@ -71,7 +71,7 @@ func TestSummary(t *testing.T) {
 	for x := int64(100); x >= 1; x-- {
 		s.add(x * 1000)
 	}
-	want := Dist{Count: 100, Mean: 50.5, P50: 51, P95: 96, P99: 100, Max: 100}
+	want := Dist{Count: 100, Mean: 50.5, P5: 6, P25: 26, P50: 51, P75: 76, P95: 96, P99: 100, Max: 100}
 	require.Equal(t, want, s.summary(1000))
 	require.Equal(t, &want, s.dist(1000))
 }

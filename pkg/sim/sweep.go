@@ -52,19 +52,24 @@ func (s *Sweep) Print(out io.Writer) error {
 		p.line("%s", s.Runs[0].Title)
 		p.line("%s", s.Runs[0].Options)
 	}
-	rows := [][]string{{s.Option, "phase", "operation", "success", "recall", "p50 s", "p95 s", "messages", "stale", "complete", "requests/min", "bytes/s"}}
-	for i := range s.Runs {
-		for j := range s.Runs[i].Phases {
-			rows = append(rows, s.rows(s.Values[i], &s.Runs[i].Phases[j])...)
-		}
-	}
-	p.table(rows)
+	p.table(s.table())
 	for i := range s.Runs {
 		for _, v := range s.Runs[i].Violations {
 			p.line("VIOLATED with %s=%s: %s", s.Option, s.Values[i], v)
 		}
 	}
 	return p.err
+}
+
+// table has a row for each operation of each phase of each run, below the header.
+func (s *Sweep) table() [][]string {
+	rows := [][]string{{s.Option, "phase", "operation", "success", "recall", "p50 s", "p95 s", "messages", "stale", "complete", "requests/min", "bytes/s"}}
+	for i := range s.Runs {
+		for j := range s.Runs[i].Phases {
+			rows = append(rows, s.rows(s.Values[i], &s.Runs[i].Phases[j])...)
+		}
+	}
+	return rows
 }
 
 func (s *Sweep) rows(value string, x *Phase) (rows [][]string) {

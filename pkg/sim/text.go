@@ -55,37 +55,60 @@ func (p *page) table(rows [][]string) {
 }
 
 func (p *page) phase(x *Phase, named bool) {
+	p.line("\n%s", x.span(named))
+	p.table(opRows(x.Ops))
+	p.line("")
+	for _, f := range x.facts() {
+		p.line("%-10s %s", f.Name, f.Value)
+	}
+	p.line("")
+	p.table(trafficRows(x))
+	p.line("")
+	p.table(roleRows(x))
+}
+
+// span says when a phase was, after its name if there are several.
+func (x *Phase) span(named bool) string {
 	name := ""
 	if named {
 		name = x.Name + ": "
 	}
-	p.line("\n%s%s h from %s h, %s at its end", name, number(x.Hours), number(x.From), counted(x.Servers, "server"))
-	p.ops(x.Ops)
-	p.line("")
-	p.line("tables     %s peers, stale %s, complete %s", number(x.Tables.Peers), percent(x.Tables.Stale), percent(x.Tables.Complete))
+	return fmt.Sprintf("%s%s h from %s h, %s at its end", name, number(x.Hours), number(x.From), counted(x.Servers, "server"))
+}
+
+// fact is a measure of a phase in words.
+type fact struct{ Name, Value string }
+
+// facts returns the measures of a phase that are not tables.
+func (x *Phase) facts() []fact {
+	var out []fact
+	add := func(name, format string, args ...any) { out = append(out, fact{name, fmt.Sprintf(format, args...)}) }
+	add("tables", "%s peers, stale %s, complete %s", number(x.Tables.Peers), percent(x.Tables.Stale), percent(x.Tables.Complete))
 	if x.Size.Nodes > 0 {
-		p.line("size       estimated by %s: bias %s, sigma %s", counted(x.Size.Nodes, "node"), percent(x.Size.Bias), percent(x.Size.Sigma))
+		add("size", "estimated by %s: bias %s, sigma %s", counted(x.Size.Nodes, "node"), percent(x.Size.Bias), percent(x.Size.Sigma))
 	}
-	p.line("load       %s requests a server and minute, p99 %s, max %s, Gini %s", number(x.Load.Mean), number(x.Load.P99), number(x.Load.Max), number(x.Load.Gini))
+	add("load", "%s requests a server and minute, p99 %s, max %s, Gini %s", number(x.Load.Mean), number(x.Load.P99), number(x.Load.Max), number(x.Load.Gini))
 	if c := x.Records; c != nil {
-		p.line("records    %d contents, %s live holders each, fewest %d, lost %d", c.Contents, number(c.Holders), c.Fewest, c.Lost)
+		add("records", "%d contents, %s live holders each, fewest %d, lost %d", c.Contents, number(c.Holders), c.Fewest, c.Lost)
 	}
 	if c := x.Republished; c != nil {
-		p.line("republish  %s, %s messages a key, %s of them FIND_NODE, %s of these a server, %s replicas",
+		add("republish", "%s, %s messages a key, %s of them FIND_NODE, %s of these a server, %s replicas",
 			counted(c.Keys, "key"), number(c.Messages), number(c.FindNodes), number(c.PerServer), number(c.Replicas))
 	}
-	p.dist("joined", x.Joined)
-	p.dist("restored", x.Restored)
-	p.traffic(x)
-}
-
-func (p *page) dist(name string, d *Dist) {
-	if d != nil {
-		p.line("%-10s %s, p50 %s s, p95 %s s, max %s s", name, counted(d.Count, "node"), number(d.P50), number(d.P95), number(d.Max))
+	for _, d := range []struct {
+		name string
+		*Dist
+	}{{"joined", x.Joined}, {"restored", x.Restored}} {
+		if d.Dist != nil {
+			add(d.name, "%s, p50 %s s, p95 %s s, max %s s", counted(d.Count, "node"), number(d.P50), number(d.P95), number(d.Max))
+		}
 	}
+	return out
 }
 
-func (p *page) ops(ops []Op) {
+// opRows returns a table of the operations. The first row is its header, as for the other
+// tables.
+func opRows(ops []Op) [][]string {
 	rows := [][]string{{"operation", "count", "success", "p50 s", "p95 s", "p99 s", "first s", "messages", "hops", "first hop", "rounds", "recall", "overlap", "stored at"}}
 	for i := range ops {
 		o := &ops[i]
@@ -107,22 +130,23 @@ func (p *page) ops(ops []Op) {
 		}
 		rows = append(rows, row)
 	}
-	p.table(rows)
+	return rows
 }
 
-func (p *page) traffic(x *Phase) {
-	p.line("")
+func trafficRows(x *Phase) [][]string {
 	rows := [][]string{{"message", "requests", "bytes a server and second"}}
 	for _, t := range x.Traffic {
 		rows = append(rows, []string{t.Type, fmt.Sprint(t.Requests), number(t.Bytes)})
 	}
-	p.table(rows)
-	p.line("")
-	rows = [][]string{{"requests for", "ended", "failed"}}
+	return rows
+}
+
+func roleRows(x *Phase) [][]string {
+	rows := [][]string{{"requests for", "ended", "failed"}}
 	for _, t := range x.Roles {
 		rows = append(rows, []string{t.Role, fmt.Sprint(t.Ended), percent(t.Failed)})
 	}
-	p.table(rows)
+	return rows
 }
 
 // number writes four significant digits.
