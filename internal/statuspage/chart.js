@@ -68,31 +68,25 @@ function point(event, area) {
   showValues();
 }
 
-// trace returns the path of a series, with a gap where the node has no value.
-function trace(series, top) {
-  let d = "", open = false;
-  for (let i = 0; i < past.points; i++) {
+// runs returns the points of a series in pieces, with a gap where the node has no value.
+function runs(series, top) {
+  const pieces = [];
+  for (let i = 0, open = false; i < past.points; i++) {
     const v = valueAt(series, i);
-    if (v == null) { open = false; continue; }
-    const at = (1000 * across(i)).toFixed(1) + " " + (100 - 100 * v / top).toFixed(2);
-    const alone = !open && valueAt(series, i + 1) == null;
-    d += (open ? "L" : "M") + at + (alone ? "h.01" : "");
-    open = true;
+    if (v != null && !open) pieces.push([]);
+    if (v != null) pieces[pieces.length - 1].push((1000 * across(i)).toFixed(1) + " " + (100 - 100 * v / top).toFixed(2));
+    open = v != null;
   }
-  return d;
+  return pieces;
 }
-
-// under closes each piece of a path at the bottom of the chart.
-const under = d => d.split("M").filter(Boolean).map(piece => {
-  const points = piece.split("L").map(p => p.split(/[ h]/));
-  return `M${points[0][0]} 100L` + points.map(p => p[0] + " " + p[1]).join("L") + `L${points[points.length - 1][0]} 100Z`;
-}).join("");
+const line = pieces => pieces.map(p => "M" + p.join("L") + (p.length === 1 ? "h.01" : "")).join("");
+const under = pieces => pieces.map(p => "M" + p.join("L") + "V100H" + p[0].split(" ")[0] + "Z").join("");
 
 function drawChart(chart) {
   const {parts} = chart, all = chart.lines.map(([, series]) => list(past.series[series]).filter(v => v != null));
   const top = ceiling(Math.max(0, ...all.flat()), chart);
-  chart.lines.forEach(([, series], n) => parts.paths[n].setAttribute("d", trace(series, top)));
-  parts.fill.setAttribute("d", under(parts.paths[0].getAttribute("d")));
+  chart.lines.forEach(([, series], n) => parts.paths[n].setAttribute("d", line(runs(series, top))));
+  parts.fill.setAttribute("d", under(runs(chart.lines[0][1], top)));
   [top, top / 2, 0].forEach((v, n) => { parts.ticks[n].textContent = !all.flat().length ? "" : v ? tick(v, chart) : "0"; });
   parts.ends[0].textContent = past.points ? minutes.format(past.begin) : "";
   parts.ends[1].textContent = past.points ? minutes.format(past.end) : "";
