@@ -140,6 +140,18 @@ def charts(b, url):
     b.judge("history as a table")
 
 
+def limits(b, url):
+    """Compares the bars of what is limited with the data."""
+    b.open(url + "overloaded/", 1280, "light")
+    updates(b, 1)
+    shares = b.js("[...document.querySelectorAll('#limits .bar')].map(x => x.firstChild.getBoundingClientRect().width / x.getBoundingClientRect().width)")
+    data = fixture("overloaded")["limits"]
+    right = [abs(share - x["used"] / x["limit"]) < 0.01 for share, x in zip(shares, data, strict=True)]
+    check("the bars have the length of what they show", all(right), shares)
+    near = b.js("[...document.querySelectorAll('#limits li')].filter(x => x.innerText.includes('near its limit')).map(x => x.innerText.split(' ')[0])")
+    check("what is near its limit is said in words", near == [x["label"] for x in data if x["level"] == "warning"], near)
+
+
 def live(b, daemon):
     """Makes the daemon send a request, and returns whether the page shows it."""
     daemon.ask("closest", "some key")
@@ -215,6 +227,7 @@ def main():
                 verdict_page(b, url, name)
             keyboard(b, url)
             charts(b, url)
+            limits(b, url)
             explain_page(b, page)
             real_node(b, daemons[1])
             silence(b, daemons[2].url(), daemons[2])
