@@ -47,6 +47,9 @@ type Bootstrap struct {
 	Failed  int  // of them, not reached
 }
 
+// unreachable reports whether the last attempt reached none of them.
+func (b *Bootstrap) unreachable() bool { return b.Dialled > 0 && b.Failed == b.Dialled }
+
 // Refused counts the requests that the node refused for lack of capacity, within a window.
 type Refused struct {
 	Window   time.Duration

@@ -56,6 +56,7 @@ var rules = []rule{
 	{"runbooks.md#holdfastdbgrowing", databaseFull},
 	{"runbooks.md#holdfastrepublishfallingbehind", overdue},
 	{"runbooks.md#holdfastroutingtablelow", fewPeers},
+	{"runbooks.md#holdfastroutingtablelow", bootstrapUnreachable},
 	{"runbooks.md#holdfastmemoryhigh", memoryHigh},
 	{"runbooks.md#holdfastfdshigh", descriptorsHigh},
 	{"runbooks.md#holdfastdiskfilling", diskFilling},
@@ -93,7 +94,7 @@ func noPeers(f *Facts) (Cause, bool) {
 		return Cause{Level: Warning, Word: "No peers", Why: "no bootstrap peer is configured, and no peer has connected for " + span(f.Uptime)}, true
 	case !b.Over:
 		return Cause{Level: Starting, Word: "Starting", Why: "joining the network: dialling " + count(b.Peers, "bootstrap peer")}, true
-	case b.Dialled > 0 && b.Failed == b.Dialled:
+	case b.unreachable():
 		return Cause{Level: Critical, Word: "NO PEERS", Why: "no bootstrap peer could be reached (" + count(b.Failed, "peer") + " tried)"}, true
 	}
 	return Cause{Level: Critical, Word: "NO PEERS", Why: "a bootstrap peer was reached, but no peer answers the protocol of this network"}, true
@@ -163,6 +164,14 @@ func overdue(f *Facts) (Cause, bool) {
 func fewPeers(f *Facts) (Cause, bool) {
 	c := Cause{Level: Warning, Word: "Few peers", Since: f.LowSince, Why: fmt.Sprintf("only %s of about %s in the network; lookups miss records", answer(f.VerifiedPeers), humanize.Comma(int64(f.NetworkSize)))}
 	return c, f.VerifiedPeers > 0 && f.VerifiedPeers < LowTable && f.NetworkSize > smallNetwork && held(f, f.LowSince, lowAfter)
+}
+
+// bootstrapUnreachable is for a node with peers. The node dials its bootstrap peers only while
+// its table is low.
+func bootstrapUnreachable(f *Facts) (Cause, bool) {
+	b := &f.Bootstrap
+	c := Cause{Level: Warning, Word: "No bootstrap peer", Why: "no bootstrap peer could be reached (" + count(b.Failed, "peer") + " tried), and only " + answer(f.VerifiedPeers)}
+	return c, b.unreachable() && f.VerifiedPeers > 0 && f.VerifiedPeers < LowTable
 }
 
 func memoryHigh(f *Facts) (Cause, bool) {
