@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -17,16 +18,25 @@ type History struct {
 // Series has one value for each step. NaN, in JSON null, is a value that is not known.
 type Series []float64
 
-// MarshalJSON implements json.Marshaler. Values have at most three decimals.
+// MarshalJSON implements json.Marshaler. Values from 1,000 on are whole, smaller ones have
+// four significant digits.
 func (s Series) MarshalJSON() ([]byte, error) {
 	out := make([]*float64, len(s))
 	for i, v := range s {
 		if !math.IsNaN(v) {
-			v = math.Round(v*1e3) / 1e3
+			v = short(v)
 			out[i] = &v
 		}
 	}
 	return json.Marshal(out)
+}
+
+func short(v float64) float64 {
+	if math.Abs(v) >= 1000 {
+		return math.Round(v)
+	}
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64) // cannot fail
+	return v
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
