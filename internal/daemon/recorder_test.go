@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,17 +59,17 @@ func newWorld() (*world, *recorder) {
 func TestRecorderSamplesOnceAStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{}
-		taken := 0
-		r := newRecorder(func() observed { taken++; w.now = time.Now(); w.in += 60; return w.observe() }, time.Time{})
+		var taken atomic.Int64
+		r := newRecorder(func() observed { taken.Add(1); w.now = time.Now(); w.in += 60; return w.observe() }, time.Time{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { r.run(ctx); close(done) }()
 		synctest.Wait()
-		require.Equal(t, 1, taken)
+		require.EqualValues(t, 1, taken.Load())
 		require.Empty(t, r.last.Load().history.Series[seriesRequestsIn])
 		time.Sleep(3 * history.Step)
 		synctest.Wait()
-		require.Equal(t, 4, taken)
+		require.EqualValues(t, 4, taken.Load())
 		require.EqualValues(t, []float64{2, 2, 2}, r.last.Load().history.Series[seriesRequestsIn])
 		require.Equal(t, 2.0, r.last.Load().requestsIn)
 		time.Sleep(2 * time.Hour)
