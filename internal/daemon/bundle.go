@@ -25,7 +25,7 @@ const bundleStep = 10 * time.Second
 const bundleText = `The state of a holdfast daemon, saved by "holdfast debug bundle".
 
 goroutines.txt  what each goroutine is doing      heap.pb.gz    memory in use (go tool pprof)
-status.json     how the node is doing             overview.json buckets, traffic, republishing
+status.json     how the node is doing             overview.json the data of the status page
 config.toml     settings in effect, with origins  process.json  the process and its runtime
 metrics.txt     as Prometheus would scrape them   log.txt       the last lines of the log
 traces.jsonl    the last lookups, one a line      table.json    the routing table
