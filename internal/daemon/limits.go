@@ -13,8 +13,8 @@ const (
 	unitCount = "count"
 )
 
-// high is the share of a limit that is a warning, where no verdict has its own.
-const high = 0.9
+// high is the share of a limit that is a warning, where the verdict does not have its own.
+const high = verdict.FillHigh
 
 // limits returns what is in use of everything that is limited. The status is already in o.
 func (d *Daemon) limits(s *node.Status, o *api.Overview, used *process) []api.Limit {
@@ -30,14 +30,14 @@ func (d *Daemon) limits(s *node.Status, o *api.Overview, used *process) []api.Li
 	}
 	return []api.Limit{
 		disk,
-		full(api.Limit{Name: "database", Label: "Database", Used: int64(st.DBFill * float64(st.DBMost)), Limit: st.DBMost, Unit: unitBytes, Note: "space for new records; when it is used up they are refused"}, verdict.FillHigh),
+		full(api.Limit{Name: "database", Label: "Database", Used: int64(st.DBFill * float64(st.DBMost)), Limit: st.DBMost, Unit: unitBytes, Note: "space for new records; when it is used up they are refused"}),
 		near(api.Limit{Name: "memory", Label: "Memory", Used: used.memory, Limit: used.memoryLimit, Unit: unitBytes, Note: "beyond the limit the kernel kills the process"}, verdict.MemoryHigh),
 		near(api.Limit{Name: "descriptors", Label: "File descriptors", Used: int64(used.descriptors), Limit: int64(used.descriptorsLimit), Unit: unitCount, Note: "at the limit new connections fail"}, verdict.DescriptorsHigh),
 		{Name: "connections", Label: "Connections", Used: int64(len(d.host.Network().Conns())), Limit: int64(l.ConnectionsHigh), Unit: unitCount, Level: verdict.OK, Note: "above the limit some are closed"},
 		near(api.Limit{Name: "streams", Label: "Inbound streams", Used: int64(s.Load.InboundStreams), Limit: int64(maxInboundStreams(l)), Unit: unitCount, Note: "at the limit an idle one is closed for a new one"}, high),
-		full(api.Limit{Name: "providers", Label: "Providers", Used: s.Records.Providers, Limit: quotas[records.QuotaProviders], Unit: unitCount, Note: "at the limit new providers are refused"}, high),
-		full(api.Limit{Name: "values", Label: "Values", Used: s.Records.Records[records.KindValue], Limit: quotas[records.QuotaValues], Unit: unitCount, Note: "at the limit new values from other peers are refused"}, high),
-		full(api.Limit{Name: "values_size", Label: "Size of values", Used: s.Records.Bytes[records.KindValue], Limit: quotas[records.QuotaValuesSize], Unit: unitBytes, Note: "at the limit new values from other peers are refused"}, high),
+		full(api.Limit{Name: "providers", Label: "Providers", Used: s.Records.Providers, Limit: quotas[records.QuotaProviders], Unit: unitCount, Note: "at the limit new providers are refused"}),
+		full(api.Limit{Name: "values", Label: "Values", Used: s.Records.Records[records.KindValue], Limit: quotas[records.QuotaValues], Unit: unitCount, Note: "at the limit new values from other peers are refused"}),
+		full(api.Limit{Name: "values_size", Label: "Size of values", Used: s.Records.Bytes[records.KindValue], Limit: quotas[records.QuotaValuesSize], Unit: unitBytes, Note: "at the limit new values from other peers are refused"}),
 	}
 }
 
@@ -51,8 +51,8 @@ func near(l api.Limit, share float64) api.Limit {
 }
 
 // full is near for a limit that is critical once it is reached.
-func full(l api.Limit, share float64) api.Limit {
-	if l = near(l, share); verdict.Over(l.Used, l.Limit, 1) {
+func full(l api.Limit) api.Limit {
+	if l = near(l, high); verdict.Over(l.Used, l.Limit, 1) {
 		l.Level = verdict.Critical
 	}
 	return l

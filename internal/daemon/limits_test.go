@@ -17,7 +17,7 @@ func TestLevelsOfLimits(t *testing.T) {
 		{90, 100, "warning", "warning"}, {99, 100, "warning", "warning"}, {100, 100, "warning", "critical"}, {200, 100, "warning", "critical"},
 	} {
 		require.Equal(t, c.near, near(api.Limit{Used: c.used, Limit: c.limit}, high).Level, "%+v", c)
-		require.Equal(t, c.full, full(api.Limit{Used: c.used, Limit: c.limit}, high).Level, "%+v", c)
+		require.Equal(t, c.full, full(api.Limit{Used: c.used, Limit: c.limit}).Level, "%+v", c)
 	}
 }
 
