@@ -10,12 +10,12 @@ from browser_driver import ENV, HOLDFAST, WORK, Daemon, browser, check, until
 ENV["HOLDFAST_VALUES__UNVALIDATED_NAMESPACES"] = "example"
 VALUE = "a value of two lines\nof text"
 
-# The labels of plots and of time axes, with the card and the drawing they are in.
+# The labels of plots and of time axes, with the drawing they are in.
 LABELS = """[...document.querySelectorAll('svg text')].filter(t => t.checkVisibility() && !(t.closest('thead')?.offsetWidth <= 1)).map(t => {
-  const box = t.getBoundingClientRect(), card = t.closest('figure, section').getBoundingClientRect();
+  const box = t.getBoundingClientRect(), paper = t.closest('svg').getBoundingClientRect();
   const svgs = [...document.querySelectorAll('svg')];
   return {text: t.textContent, svg: svgs.indexOf(t.closest('svg')), left: box.left, right: box.right, top: box.top, bottom: box.bottom,
-    cut: box.left < card.left || box.right > card.right || box.top < card.top || box.bottom > card.bottom};
+    cut: box.left < paper.left - 1 || box.right > paper.right + 1 || box.top < paper.top - 3 || box.bottom > paper.bottom + 3};
 })"""
 ROUND = re.compile(r"\d{1,3}(\.\d{1,2})?( (µs|ms|s))?|\d{4,}|itself|[a-z]+")
 
