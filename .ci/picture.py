@@ -9,7 +9,7 @@ from browser_driver import ENV, Daemon, browser, until
 
 MINUTES = float(sys.argv[4])
 NODES, EVERY = 16, 1.5  # seconds between two commands
-WIDTH, HEIGHT = 1280, 1010
+WIDTH = 1280
 ENV.update(HOLDFAST_NETWORK__PROTOCOL_PREFIX="/example", HOLDFAST_VALUES__UNVALIDATED_NAMESPACES="example", HOLDFAST_REPUBLISH__INTERVAL="1h")
 
 
@@ -38,7 +38,8 @@ def main():
             b.open(watched.url(), WIDTH, "light")
             until("two updates", lambda: b.js("Number(document.body.dataset.updates) >= 2"))
             print(json.dumps(b.js("document.title"), ensure_ascii=False))
-            b.shot("status", {"x": 0, "y": 0, "width": WIDTH, "height": HEIGHT, "scale": 1})
+            height = b.js("document.getElementById('buckets').closest('section').getBoundingClientRect().bottom") + 12
+            b.shot("status", {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1})
     finally:
         for d in daemons:
             d.process.kill()
