@@ -115,3 +115,17 @@ func TestJoinedEndsWithTheNode(t *testing.T) {
 	require.NoError(t, n.Close())
 	require.ErrorIs(t, <-ended, node.ErrClosed)
 }
+
+// New bootstrap peers are dialled at once, or as soon as the attempt at the old ones ends.
+func TestSetBootstrap(t *testing.T) {
+	for _, old := range [][]peer.AddrInfo{nil, {nobody}} {
+		withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+			first := nodeOn(t, h1, node.Config{})
+			n := nodeOn(t, h2, node.Config{Bootstrap: old})
+			time.Sleep(time.Second)
+			n.SetBootstrap([]peer.AddrInfo{infoOf(first)})
+			require.True(t, joinedBy(t, n, 20*time.Second))
+			require.Equal(t, 1, n.Status().VerifiedPeers)
+		})
+	}
+}

@@ -116,6 +116,7 @@ type Node struct {
 	own              own
 	restored         int
 	retried          int       // index in the snapshot of the first peer of the next retry
+	redial           bool      // dial the bootstrap peers when the running attempt ends
 	isolated         time.Time // start of the isolation that was logged; zero: not isolated
 	savedGeneration  uint64    // generation of the table in the last snapshot
 	snapshotsSkipped int       // since the last snapshot
@@ -316,10 +317,13 @@ func republishItem(kind uint8, key []byte) republish.Item {
 	return republish.Item{Key: kad.KeyOf(key), Kind: kind}
 }
 
-// SetBootstrap replaces the bootstrap peers. The node dials the new ones the next time its
-// table is low.
+// SetBootstrap replaces the bootstrap peers and dials the new ones, at once or when the
+// running attempt ends.
 func (n *Node) SetBootstrap(peers []peer.AddrInfo) {
-	_ = n.ask(func(time.Time, *dht.Machine) { n.cfg.Bootstrap = peers })
+	_ = n.ask(func(time.Time, *dht.Machine) {
+		n.cfg.Bootstrap = peers
+		n.redial = !n.reach(0, 0)
+	})
 }
 
 // connected reports whether the host has a connection to p now.

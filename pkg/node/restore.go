@@ -103,7 +103,7 @@ func (n *Node) reach(from, again int) bool {
 		return false
 	}
 	n.workers.Go(func() {
-		defer n.bootstrapping.Store(false)
+		defer n.reached()
 		if again > 0 {
 			n.restoreAgain(from, again)
 		}
@@ -112,6 +112,17 @@ func (n *Node) reach(from, again int) bool {
 		}
 	})
 	return true
+}
+
+// reached ends an attempt. If the bootstrap peers have changed meanwhile, the next one
+// starts.
+func (n *Node) reached() {
+	n.bootstrapping.Store(false)
+	_ = n.do(func(time.Time, *dht.Machine) {
+		if n.redial {
+			n.redial = !n.reach(0, 0)
+		}
+	})
 }
 
 func (n *Node) restoreAgain(from, again int) {

@@ -13,7 +13,7 @@ import (
 // Dialling bootstrap peers that do not answer takes longer than the time between two
 // attempts. An attempt during that time leaves its part of the snapshot to the next.
 func TestRetryLeavesNobodyOut(t *testing.T) {
-	n := &Node{cfg: Config{Retrying: func() {}, Snapshots: records.NewMem(nil)}}
+	n := &Node{cfg: Config{Retrying: func() {}, Snapshots: records.NewMem(nil)}, calls: make(chan call, 1)}
 	n.machine = dht.New(dht.Config{Self: kad.NewPeer("self")})
 	n.bootstrapping.Store(true)
 	n.retry()
