@@ -38,7 +38,7 @@ func (traces Traces) serveExplain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var page bytes.Buffer
-	if err := explain.HTML(&page, &t, api.KeyText(t.Key)); err != nil {
+	if err := explain.HTML(&page, &t, t.KeyText()); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
