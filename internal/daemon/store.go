@@ -31,7 +31,7 @@ func storeError(dir string, err error) error {
 	case errors.As(err, &newer):
 		return fmt.Errorf("%w; %s", err, wayBack(dir, newer))
 	case errors.Is(err, storage.ErrNetwork):
-		return fmt.Errorf("%w; use network.protocol_prefix of that network, or another --data-dir for this one", err)
+		return fmt.Errorf("%w; use network.protocol_prefix of that network, or another --data-dir for this one; a node that has published nothing loses nothing if you move *.db out of %s", err, dir)
 	case errors.Is(err, storage.ErrForeign):
 		return fmt.Errorf("%w; choose another directory with --data-dir", err)
 	}
