@@ -1,9 +1,12 @@
 package manifests
 
 import (
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +18,14 @@ import (
 
 const composeFile = "deploy/compose/compose.yaml"
 
-// project loads the compose file as `docker compose` does.
-func project(t testing.TB) *types.Project {
+// project loads the compose file as `docker compose` does. env is its environment, such as
+// "HOLDFAST_VERSION=v1.2.3".
+func project(t testing.TB, env ...string) *types.Project {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(root, composeFile))
 	require.NoError(t, err)
 	p, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
+		Environment: types.NewMapping(env),
 		WorkingDir:  filepath.Dir(path),
 		ConfigFiles: []types.ConfigFile{{Filename: path}},
 	})
@@ -86,6 +91,67 @@ func TestComposeNode(t *testing.T) {
 	listen := values["metrics.listen"].(string)
 	require.Equal(t, settings(t, "")["metrics.listen"], listen, "not open to other machines")
 	require.Contains(t, read(t, mounted(t, project(t).Services["prometheus"], "/etc/prometheus/prometheus.yml")), "- "+listen+" ")
+}
+
+// buildArgs are the arguments of the Dockerfile.
+func buildArgs(t testing.TB) []string {
+	t.Helper()
+	var names []string
+	for _, m := range regexp.MustCompile(`(?m)^ARG (\w+)=$`).FindAllStringSubmatch(read(t, "Dockerfile"), -1) {
+		names = append(names, m[1])
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// The variables that the guide exports are the version, the revision and the date of the
+// image. Without them the image builds too, with the defaults of the Dockerfile.
+func TestComposeVersion(t *testing.T) {
+	commands := regexp.MustCompile("(?ms)^```sh\n(export [^`]*)^```$").FindStringSubmatch(read(t, "docs/guides/compose.md"))
+	require.NotNil(t, commands, "the guide exports nothing")
+	cmd := exec.Command("bash", "-euc", commands[1]+"env")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	git := func(args ...string) string {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = root
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		return strings.TrimSpace(string(out))
+	}
+	want := map[string]string{
+		"VERSION":  git("describe", "--tags", "--always"),
+		"REVISION": git("rev-parse", "HEAD"),
+		"DATE":     git("log", "-1", "--format=%cI"),
+	}
+	require.Equal(t, buildArgs(t), slices.Sorted(maps.Keys(want)))
+	have := map[string]string{}
+	for name, value := range project(t, strings.Split(strings.TrimSpace(string(out)), "\n")...).Services["holdfast"].Build.Args {
+		have[name] = *value
+	}
+	require.Equal(t, want, have)
+	for name, value := range project(t).Services["holdfast"].Build.Args {
+		require.Equal(t, "", *value, name)
+	}
+}
+
+// Every build of the image in a checkout says which version, revision and date it is.
+func TestBuildsOfTheImage(t *testing.T) {
+	guides, err := filepath.Glob(filepath.Join(root, "docs/guides/*.md"))
+	require.NoError(t, err)
+	builds := 0
+	for _, guide := range guides {
+		text, err := os.ReadFile(guide)
+		require.NoError(t, err)
+		for _, build := range regexp.MustCompile(`(?m)^docker build .* \.$`).FindAllString(string(text), -1) {
+			builds++
+			for _, name := range buildArgs(t) {
+				require.Contains(t, build, "--build-arg "+name+"=", guide)
+			}
+		}
+	}
+	require.Equal(t, 2, builds, "Docker, Kubernetes")
 }
 
 // Prometheus loads the rules, Grafana finds Prometheus and the dashboard, and neither is open
