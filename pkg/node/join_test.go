@@ -129,3 +129,14 @@ func TestSetBootstrap(t *testing.T) {
 		})
 	}
 }
+
+// The first node of a network may stay alone: it does not wait for an answer.
+func TestFirstHasJoined(t *testing.T) {
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+		alone := nodeOn(t, h1, node.Config{First: true})
+		require.True(t, joinedBy(t, alone, time.Second))
+		missing := nodeOn(t, h2, node.Config{First: true, Bootstrap: []peer.AddrInfo{nobody}})
+		require.False(t, joinedBy(t, missing, time.Second), "its bootstrap peers are being dialled")
+		require.True(t, joinedBy(t, missing, 20*time.Second))
+	})
+}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
@@ -213,4 +215,18 @@ func TestCancelledIsNotFailed(t *testing.T) {
 	require.Zero(t, told.n.Load())
 	require.Equal(t, 2, s.Keys)
 	require.WithinDuration(t, time.Now(), s.NextDue, 2*dht.PublishRetry)
+}
+
+// The errors of go-libp2p's interface tell a record that peers refused from one that no
+// peer was asked to store.
+func TestPutValueErrors(t *testing.T) {
+	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {
+		n := nodeOn(t, h1, openConfig())
+		require.ErrorIs(t, n.PutValue(t.Context(), "/example/k", []byte("v")), node.ErrNoPeers)
+		nodeOn(t, h2, node.Config{Bootstrap: []peer.AddrInfo{infoOf(n)}}) // knows no namespace "example"
+		require.True(t, joinedBy(t, n, 20*time.Second))
+		err := n.PutValue(t.Context(), "/example/k", []byte("v"))
+		require.ErrorIs(t, err, node.ErrNotTaken)
+		require.NotErrorIs(t, err, node.ErrNoPeers)
+	})
 }

@@ -37,7 +37,7 @@ func notFound(err error) error {
 }
 
 // Provide implements routing.ContentRouting: it is ProvideKey with the multihash of c, and
-// returns ErrNoPeers if no peer stored the record. Without announce it only stores the
+// returns ErrNoPeers or ErrNotTaken if no peer stored the record. Without announce it only stores the
 // record at this node, for Config.ProviderTTL: nothing is sent or republished.
 func (n *Node) Provide(ctx context.Context, c cid.Cid, announce bool) error {
 	if !c.Defined() {
@@ -48,10 +48,10 @@ func (n *Node) Provide(ctx context.Context, c cid.Cid, announce bool) error {
 		return err
 	}
 	res, err := n.ProvideKey(ctx, c.Hash())
-	if err == nil && res.StoredAt == 0 {
-		err = ErrNoPeers
+	if err != nil {
+		return err
 	}
-	return err
+	return res.taken()
 }
 
 // Unprovide is the opposite of Provide: UnprovideKey with the multihash of c.
@@ -85,13 +85,14 @@ func (n *Node) FindProvidersAsync(ctx context.Context, c cid.Cid, count int) <-c
 }
 
 // PutValue implements routing.ValueStore: it is Publish, so the value is republished until
-// Unpublish, and returns ErrNoPeers if no peer stored the value. It ignores options.
+// Unpublish, and returns ErrNoPeers or ErrNotTaken if no peer stored the value. It ignores
+// options.
 func (n *Node) PutValue(ctx context.Context, key string, value []byte, _ ...routing.Option) error {
 	res, err := n.Publish(ctx, []byte(key), value)
-	if err == nil && res.StoredAt == 0 {
-		err = ErrNoPeers
+	if err != nil {
+		return err
 	}
-	return err
+	return res.taken()
 }
 
 // GetValue implements routing.ValueStore: it is Get with a quorum of 16, and returns

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -24,6 +25,17 @@ type StoreResult struct {
 	Sent     int           // other peers that it was sent to
 	Expires  time.Time     // when the record expires
 	Took     time.Duration // for lookup and stores
+}
+
+// taken returns an error if no other peer stored the record.
+func (r StoreResult) taken() error {
+	switch {
+	case r.StoredAt > 0:
+		return nil
+	case r.Sent == 0:
+		return ErrNoPeers
+	}
+	return fmt.Errorf("%w: sent to %d", ErrNotTaken, r.Sent)
 }
 
 // ValueResult is the value that Get found.

@@ -18,8 +18,8 @@ var ErrTTL = errors.New("TTL out of range")
 // lifetime of Config.DefaultValueTTL. If the validator is an Ender, publication stops when
 // the value ends.
 //
-// Publish returns when the first publication is over. If no peer could be reached,
-// StoredAt is 0 and the error nil: the node publishes the value once it has a peer.
+// Publish returns when the first publication is over. If no peer could be reached, or none
+// stored the value, StoredAt is 0 and the error nil: the node tries again.
 //
 // Errors: ErrInvalidKey; those of the namespace's validator; records.ErrTooLarge for a
 // value over Config.MaxValueSize or a key over records.MaxValueKeyLen; records.ErrOlder if
