@@ -39,7 +39,8 @@ func newHealth(a *app) *cobra.Command {
 		Long: `Check whether the daemon is healthy, within 10 s. This asks its health endpoint
 (metrics.listen), or the admin socket if the endpoint is off or if --data-dir or --api is
 given. Exit code 0: healthy, 1: not healthy, 4: no answer. With --ready, also check whether
-it is ready: its routing table is usable and peers answer. With --wait, repeat the check until
+it is ready: its routing table is usable and peers answer. A ready node with a problem, such
+as a full disk, prints it after "ok". With --wait, repeat the check until
 it succeeds or the time is over, for example after a start.`,
 		Example: `  holdfast health
   holdfast health --ready --wait 30s`,
@@ -59,9 +60,9 @@ func (c *healthCommand) run(ctx context.Context) error {
 	}
 	end := time.Now().Add(c.wait)
 	for {
-		err := c.check(ctx)
+		warnings, err := c.check(ctx)
 		if err == nil {
-			return c.succeed()
+			return c.succeed(warnings)
 		}
 		if c.exitCode(err) == exitUsage || time.Until(end) < healthPause {
 			return err
@@ -74,32 +75,39 @@ func (c *healthCommand) run(ctx context.Context) error {
 	}
 }
 
-// check asks the daemon once.
-func (c *healthCommand) check(ctx context.Context) error {
+// check asks the daemon once. It returns the problems of a node that is ready, with --ready.
+func (c *healthCommand) check(ctx context.Context) (warnings []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	var err error
 	where := c.addr()
 	if where != "" {
-		err = healthOverHTTP(ctx, where, c.ready)
+		warnings, err = healthOverHTTP(ctx, where, c.ready)
 	} else {
 		where = "the admin socket"
-		err = c.overSocket(ctx)
+		warnings, err = c.overSocket(ctx)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return api.Errorf(api.CodeNoDaemon, "no answer at %s within %s: the daemon is paused, hangs, or the machine is overloaded; look at its log and at what the process does, or restart it", where, healthTimeout)
+		err = api.Errorf(api.CodeNoDaemon, "no answer at %s within %s: the daemon is paused, hangs, or the machine is overloaded; look at its log and at what the process does, or restart it", where, healthTimeout)
 	}
-	return err
+	return warnings, err
 }
 
-func (c *healthCommand) succeed() error {
+func (c *healthCommand) succeed(warnings []string) error {
 	switch {
 	case c.json && c.ready:
-		return c.printJSON(map[string]bool{"healthy": true, "ready": true})
+		out := map[string]any{"healthy": true, "ready": true}
+		if len(warnings) > 0 {
+			out["warnings"] = warnings
+		}
+		return c.printJSON(out)
 	case c.json:
 		return c.printJSON(map[string]bool{"healthy": true})
 	}
-	return c.printf("ok\n")
+	text := "ok\n"
+	for _, w := range warnings {
+		text += columns.Printable(w) + "\n"
+	}
+	return c.printf("%s", text)
 }
 
 // addr returns the configured address of the health endpoint. It returns "" if the
@@ -120,47 +128,54 @@ func (c *healthCommand) addr() string {
 	return net.JoinHostPort(host, port)
 }
 
-func (c *healthCommand) overSocket(ctx context.Context) error {
+func (c *healthCommand) overSocket(ctx context.Context) ([]string, error) {
 	b, done, err := c.backend(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer done()
 	h, err := b.Health(ctx)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case !h.Healthy:
-		return fmt.Errorf("not healthy: %s", columns.Printable(h.Problem))
-	case c.ready && !h.Ready:
-		return fmt.Errorf("not ready: %s", columns.Printable(h.NotReady))
+		return nil, fmt.Errorf("not healthy: %s", columns.Printable(h.Problem))
+	case !c.ready:
+		return nil, nil
+	case !h.Ready:
+		return nil, fmt.Errorf("not ready: %s", columns.Printable(h.NotReady))
 	}
-	return nil
+	return h.Warnings, nil
 }
 
-func healthOverHTTP(ctx context.Context, addr string, ready bool) error {
-	if err := askHealth(ctx, "http://"+addr+"/healthz", "healthy"); err != nil || !ready {
-		return err
+func healthOverHTTP(ctx context.Context, addr string, ready bool) ([]string, error) {
+	if _, err := askHealth(ctx, "http://"+addr+"/healthz", "healthy"); err != nil || !ready {
+		return nil, err
 	}
 	return askHealth(ctx, "http://"+addr+"/readyz", "ready")
 }
 
-func askHealth(ctx context.Context, url, what string) error {
+// healthText bounds what is read of an answer, in bytes.
+const healthText = 8 << 10
+
+// askHealth returns the lines after "ok".
+func askHealth(ctx context.Context, url, what string) ([]string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return fmt.Errorf("health: %w", err)
+		return nil, fmt.Errorf("health: %w", err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
-		return api.Errorf(api.CodeNoDaemon, "no daemon reached at %s (%v); is it running, and metrics.listen the same here?", url, err)
+		return nil, api.Errorf(api.CodeNoDaemon, "no daemon reached at %s (%v); is it running, and metrics.listen the same here?", url, err)
 	}
 	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, healthText))
+	text := strings.TrimSpace(string(body))
 	if resp.StatusCode != http.StatusOK {
-		reason, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
-		return fmt.Errorf("not %s (%s): %s", what, resp.Status, columns.Printable(strings.TrimSpace(string(reason))))
+		return nil, fmt.Errorf("not %s (%s): %s", what, resp.Status, columns.Printable(text))
 	}
-	return nil
+	return strings.Split(text, "\n")[1:], nil
 }

@@ -47,6 +47,8 @@ func TestHealthOverHTTP(t *testing.T) {
 		"ready, JSON":   {"--ready --json", nil, exitDone, "{\"healthy\":true,\"ready\":true}\n", "", []string{"GET /healthz", "GET /readyz"}},
 		"not well":      {"", map[string]http.HandlerFunc{"/healthz": refusing("the database fails\n")}, exitFailed, "", "holdfast: not healthy (503 Service Unavailable): the database fails\n", []string{"GET /healthz"}},
 		"not well, yet": {"--ready", map[string]http.HandlerFunc{"/healthz": refusing("x")}, exitFailed, "", "holdfast: not healthy (503 Service Unavailable): x\n", []string{"GET /healthz"}},
+		"warned":        {"--ready", map[string]http.HandlerFunc{"/readyz": answering(http.StatusOK, "ok\nDISK FULL: no space\n\x1b[2Jx")}, exitDone, "ok\nDISK FULL: no space\n?[2Jx\n", "", []string{"GET /healthz", "GET /readyz"}},
+		"warned, JSON":  {"--ready --json", map[string]http.HandlerFunc{"/readyz": answering(http.StatusOK, "ok\nDISK FULL: no space\n")}, exitDone, "{\"healthy\":true,\"ready\":true,\"warnings\":[\"DISK FULL: no space\"]}\n", "", []string{"GET /healthz", "GET /readyz"}},
 		"not ready":     {"--ready", map[string]http.HandlerFunc{"/readyz": refusing("no peers")}, exitFailed, "", "holdfast: not ready (503 Service Unavailable): no peers\n", []string{"GET /healthz", "GET /readyz"}},
 		"not asked":     {"", map[string]http.HandlerFunc{"/readyz": refusing("no peers")}, exitDone, "ok\n", "", []string{"GET /healthz"}},
 		"hostile":       {"", map[string]http.HandlerFunc{"/healthz": refusing("\x1b[2Ja\nholdfast: all is well\r")}, exitFailed, "", "holdfast: not healthy (503 Service Unavailable): ?[2Ja?holdfast: all is well\n", []string{"GET /healthz"}},
@@ -76,7 +78,7 @@ func TestHealthWithALongReason(t *testing.T) {
 	s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + strings.TrimPrefix(server.URL, "http://")}
 	code, _, stderr := s.runIn(t.Context(), "health")
 	require.Equal(t, exitFailed, code)
-	require.Equal(t, "holdfast: not healthy (503 Service Unavailable): "+strings.Repeat("x", 1024)+"\n", stderr)
+	require.Equal(t, "holdfast: not healthy (503 Service Unavailable): "+strings.Repeat("x", healthText)+"\n", stderr)
 }
 
 // health asks the endpoint of the configuration, on loopback if that listens on all

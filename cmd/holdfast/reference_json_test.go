@@ -54,7 +54,7 @@ var answers = map[string]answer{
 	"holdfast explain list":           {of: []any{api.Trace{}}, lines: true},
 	"holdfast status":                 {of: []any{api.Status{}}},
 	"holdfast top":                    {of: []any{api.Overview{}}, lines: true},
-	"holdfast health":                 {fields: "healthy ready"},
+	"holdfast health":                 {fields: "healthy ready warnings"},
 	"holdfast peers":                  {of: []any{api.PeerInfo{}, api.PeerUsage{}}, lines: true},
 	"holdfast table":                  {of: []any{api.TablePeer{}, bucket{}}, lines: true},
 	"holdfast republish status":       {of: []any{api.RepublishStatus{}}},

@@ -23,9 +23,10 @@ type statusCommand struct{ *app }
 func newStatus(a *app) *cobra.Command {
 	c := &statusCommand{app: a}
 	return a.daemonFlags(&cobra.Command{
-		Use:     "status",
-		Short:   "Show the state of the node",
-		Long:    `Show the state of the node: network, table, records, background work.`,
+		Use:   "status",
+		Short: "Show the state of the node",
+		Long: `Show the state of the node: first the verdict, which is the worst problem and what to do
+about it, then network, table, records and background work.`,
 		Example: `  holdfast status --json | jq .table_peers`,
 		Args:    exactly(),
 		RunE:    a.with(c.run),
@@ -49,7 +50,7 @@ func (c *statusCommand) print(s *api.Status) error {
 		starts = fmt.Sprintf("%d, %d of them unclean", s.Starts, s.UncleanStarts)
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	return c.fields([]field{
+	return c.fields(append(verdictFields(&s.Verdict), []field{
 		{"State", stateText(s), s.State != "ready"},
 		{"Peer ID", s.PeerID, false},
 		{"Version", s.Version, false},
@@ -74,7 +75,33 @@ func (c *statusCommand) print(s *api.Status) error {
 		{"Last expiry", ago(s.LastExpiry), false},
 		{"Last refresh", ago(s.LastRefresh), false},
 		{"Last republish", ago(s.LastRepublish), false},
-	})
+	}...))
+}
+
+// verdictFields returns the worst problem, what to do about it, and all further problems.
+// Without a verdict, of a node that runs for one command, it returns nothing.
+func verdictFields(v *api.Verdict) []field {
+	if v.Word == "" {
+		return nil
+	}
+	all := []field{{"Verdict", causeText(&v.Cause), v.IsProblem()}}
+	if v.IsProblem() && v.Runbook != "" {
+		all = append(all, field{"What to do", v.Runbook, false})
+	}
+	for i := range v.Causes {
+		if c := &v.Causes[i]; i > 0 && c.IsProblem() {
+			all = append(all, field{"Also", causeText(c), true})
+		}
+	}
+	return all
+}
+
+// causeText returns a cause in a line, with the local time.
+func causeText(c *api.Cause) string {
+	if c.Since.IsZero() {
+		return fmt.Sprintf("%s: %s", c.Word, c.Why)
+	}
+	return fmt.Sprintf("%s since %s: %s", c.Word, c.Since.Local().Format(time.DateTime), c.Why)
 }
 
 // nearlyFull is the share of the database's capacity above which it is shown as a

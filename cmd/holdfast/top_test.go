@@ -99,7 +99,11 @@ func TestIsolationIsHighlighted(t *testing.T) {
 	require.Contains(t, topLines(now, before, 100, style{on: true})[1], "\x1b[31mISOLATED")
 	var out bytes.Buffer
 	a := &app{out: &out}
+	isolated := api.Cause{Level: "critical", Word: "ISOLATED", Why: "no peer has answered for 90 s", Since: now.Status.IsolatedSince, Runbook: "https://example.com/isolated"}
+	full := api.Cause{Level: "warning", Word: "Disk nearly full", Why: "1 GiB free"}
+	now.Status.Verdict = api.Verdict{Cause: isolated, Causes: []api.Cause{isolated, full}}
 	require.NoError(t, (&statusCommand{app: a}).print(&now.Status))
+	require.Regexp(t, `\AVerdict: +ISOLATED since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: no peer has answered for 90 s\nWhat to do: +https://example.com/isolated\nAlso: +Disk nearly full: 1 GiB free\nState: `, out.String())
 	require.Regexp(t, `(?m)^State: +ISOLATED since \S+ \S+ \(1m30s ago\): no peer answers$`, out.String())
 }
 

@@ -74,7 +74,7 @@ func topHead(o *api.Overview, s style) []string {
 			s.alarm(st.DBFill > nearlyFull, fmt.Sprintf("%.0f %% full", 100*st.DBFill))+diskFull(st, s)),
 	}
 	for _, c := range o.Verdict.Causes {
-		if c.Level == "critical" || c.Level == "warning" {
+		if c.IsProblem() {
 			head = append(head, s.alarm(true, columns.Printable(c.Word))+": "+columns.Printable(c.Why))
 		}
 	}

@@ -92,11 +92,16 @@ type Health struct {
 	Problem  string `json:"problem,omitempty"` // why it is not healthy
 	Ready    bool   `json:"ready"`
 	NotReady string `json:"not_ready,omitempty"` // why it is not ready
+	// Warnings has a line for each problem of a node that is ready.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Status describes the node at one moment. Times are zero if it never happened.
 type Status struct {
-	State           string    `json:"state"` // starting, ready, isolated, stopping
+	// Verdict says whether the node is well; zero in an Overview, which has its own, and
+	// for a node that runs for one command only.
+	Verdict         Verdict   `json:"verdict,omitzero"`
+	State           string    `json:"state"` // starting, joining (no peer has answered yet), ready, isolated, stopping
 	PeerID          string    `json:"peer_id"`
 	Mode            string    `json:"mode"`           // as configured
 	Serving         bool      `json:"serving"`        // in server mode now

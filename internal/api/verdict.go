@@ -18,3 +18,6 @@ type Cause struct {
 	Since   time.Time `json:"since,omitzero"` // zero: unknown, or there is no problem
 	Runbook string    `json:"runbook"`        // URL of the page that says what to do; may be empty
 }
+
+// IsProblem reports whether an operator must do something about the cause, now or later.
+func (c *Cause) IsProblem() bool { return c.Level == "warning" || c.Level == "critical" }

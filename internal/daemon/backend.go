@@ -34,7 +34,9 @@ type Backend struct {
 	// health returns the health of the daemon; nil: this is no daemon.
 	health func(context.Context) api.Health
 	// describe adds the daemon's part of the status; nil: this is no daemon.
-	describe func(*api.Status)
+	describe func(*node.Status, *api.Status)
+	// judge returns the verdict on the daemon; nil: this is no daemon.
+	judge func(*node.Status, *api.Status) api.Verdict
 	// bundle returns the files of a debug bundle; nil: not supported.
 	bundle func() []bundleFile
 	// backup writes a copy of the database; nil: there is no database.
@@ -63,7 +65,11 @@ func (b *Backend) Identity(context.Context) (api.Identity, error) {
 // Status implements api.Backend.
 func (b *Backend) Status(context.Context) (api.Status, error) {
 	s := b.node.Status()
-	return b.status(&s), nil
+	out := b.status(&s)
+	if b.judge != nil {
+		out.Verdict = b.judge(&s, &out)
+	}
+	return out, nil
 }
 
 func (b *Backend) status(s *node.Status) api.Status {
@@ -84,7 +90,7 @@ func (b *Backend) status(s *node.Status) api.Status {
 		out.State, out.IsolatedSince = stateIsolated, s.IsolatedSince
 	}
 	if b.describe != nil {
-		b.describe(&out)
+		b.describe(s, &out)
 	}
 	return out
 }

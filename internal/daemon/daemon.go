@@ -28,6 +28,7 @@ import (
 // States of a daemon, as status and metrics name them.
 const (
 	stateStarting = "starting"
+	stateJoining  = "joining" // no peer of the network has answered yet
 	stateReady    = "ready"
 	stateIsolated = "isolated" // ready, but no peer answers
 	stateStopping = "stopping"
@@ -215,7 +216,7 @@ func (d *Daemon) startAPI() error {
 	}
 	d.backend = &Backend{
 		node: d.node, logs: d.options.Logs,
-		usage: d.usage, held: d.store.Held, overview: d.overview, describe: d.describe, health: d.health, bundle: d.bundle, backup: d.store.Backup,
+		usage: d.usage, held: d.store.Held, overview: d.overview, describe: d.describe, judge: d.judge, health: d.health, bundle: d.bundle, backup: d.store.Backup,
 	}
 	server := api.NewServer(l, d.backend, d.options.Logs.Logger("api"))
 	d.onClose("admin socket", 2*closeRequests, func() error {
@@ -302,9 +303,12 @@ func (d *Daemon) Records() records.Store { return d.store }
 func (d *Daemon) Backend() *Backend { return d.backend }
 
 // describe adds the daemon's part to a node's status.
-func (d *Daemon) describe(s *api.Status) {
-	if state, _ := d.state.Load().(string); state != stateReady {
+func (d *Daemon) describe(from *node.Status, s *api.Status) {
+	switch state, _ := d.state.Load().(string); {
+	case state != stateReady:
 		s.State = state
+	case from.IsolatedSince.IsZero() && d.joined(from) != nil:
+		s.State = stateJoining
 	}
 	if sizes, err := d.store.Sizes(); err == nil { // its observer counts the error
 		s.DBBytes, s.DBFill, s.DBMost = sizes.File, sizes.Fill, sizes.Most

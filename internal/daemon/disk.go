@@ -103,7 +103,12 @@ func (w *diskWatch) check(disk diskOf, refused bool) {
 
 func spaceOf(s storage.DiskSpace) []any { return []any{"free_bytes", s.Free, "disk_bytes", s.Total} }
 
-func (d *Daemon) diskRemark() string { return d.disk.remark(d.store) }
+func (d *Daemon) diskRemark() []string {
+	if line := d.disk.remark(d.store); line != "" {
+		return []string{line}
+	}
+	return nil
+}
 
 // remark returns a line that says that the disk is full, or "" if it is not.
 func (w *diskWatch) remark(disk diskOf) string {

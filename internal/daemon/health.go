@@ -9,7 +9,9 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/verdict"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
@@ -43,27 +45,31 @@ func (d *Daemon) Healthy(ctx context.Context) error {
 	})
 }
 
-// Ready reports whether the node is ready: it is healthy, its table was restored or
-// bootstrap was tried, and it is not isolated.
+// Ready reports whether the node is ready: it is healthy and has joined.
 func (d *Daemon) Ready(ctx context.Context) error {
 	if err := d.Healthy(ctx); err != nil {
 		return err
 	}
-	return d.joined()
+	s := d.node.Status()
+	return d.joined(&s)
 }
 
-// joined reports whether the table was restored or bootstrap was tried, and the node is
-// not isolated.
-func (d *Daemon) joined() error {
-	s := d.node.Status()
+// joined reports whether the table was restored or bootstrap was tried, and the node is not
+// alone: see verdict.Alone.
+func (d *Daemon) joined(s *node.Status) error {
 	if !s.Bootstrapped {
 		return errBootstrapping
 	}
-	if !s.IsolatedSince.IsZero() {
-		return fmt.Errorf("isolated since %s (%s): no peer answers (%s in the routing table); the node tries again every %s",
-			s.IsolatedSince.UTC().Format(time.RFC3339), time.Since(s.IsolatedSince).Round(time.Second), english.Plural(s.TablePeers, "peer", ""), dht.IsolatedRetry)
+	f := d.peerFacts(s)
+	c, alone := verdict.Alone(&f)
+	switch {
+	case !alone:
+		return nil
+	case s.IsolatedSince.IsZero():
+		return errors.New(c.String())
 	}
-	return nil
+	return fmt.Errorf("ISOLATED since %s (%s): no peer answers (%s in the routing table); the node tries again every %s",
+		s.IsolatedSince.UTC().Format(time.RFC3339), time.Since(s.IsolatedSince).Round(time.Second), english.Plural(s.TablePeers, "peer", ""), dht.IsolatedRetry)
 }
 
 // health returns both for the admin socket. It takes no longer than over HTTP.
@@ -73,10 +79,19 @@ func (d *Daemon) health(ctx context.Context) api.Health {
 	if err := d.Healthy(ctx); err != nil {
 		return api.Health{Problem: err.Error(), NotReady: err.Error()}
 	}
-	if err := d.joined(); err != nil {
+	s := d.node.Status()
+	if err := d.joined(&s); err != nil {
 		return api.Health{Healthy: true, NotReady: err.Error()}
 	}
-	return api.Health{Healthy: true, Ready: true}
+	return api.Health{Healthy: true, Ready: true, Warnings: d.warnings()}
+}
+
+// warnings returns a line for each problem of a node that is ready.
+func (d *Daemon) warnings() []string {
+	s := d.node.Status()
+	st := d.backend.status(&s)
+	v := d.judge(&s, &st)
+	return problems(&v)
 }
 
 // within runs f, and returns when f or ctx ends. f continues in its goroutine if ctx ends

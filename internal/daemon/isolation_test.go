@@ -35,7 +35,7 @@ func TestIsolationIsTold(t *testing.T) {
 		return code == http.StatusServiceUnavailable
 	}, "readyz")
 	_, why := fetch(t, "http://"+d.web.addr+"/readyz")
-	require.Regexp(t, `^isolated since \S+Z \(\d+s\): no peer answers \(\d+ peers? in the routing table\); the node tries again every 5s\n$`, why)
+	require.Regexp(t, `^ISOLATED since \S+Z \(\d+s\): no peer answers \(\d+ peers? in the routing table\); the node tries again every 5s\n$`, why)
 	code, _ := fetch(t, "http://"+d.web.addr+"/healthz")
 	require.Equal(t, http.StatusOK, code, "a restart would not help")
 	c := api.NewClient(filepath.Join(dir, socketName))
@@ -51,7 +51,7 @@ func TestIsolationIsTold(t *testing.T) {
 	_, text := fetch(t, "http://"+d.web.addr+"/metrics")
 	require.Contains(t, text, "holdfast_state{state=\"isolated\"} 1\n")
 	require.Contains(t, text, "holdfast_state{state=\"server\"} 0\n")
-	require.Regexp(t, `^ISOLATED since \S+Z, no peer answers; peer `, d.doing())
+	require.Regexp(t, `^ISOLATED since \S+Z: no peer has answered for \d+ s \(\d+ peers? in the routing table\); peer `, d.doing())
 	soon(func() bool { return strings.Contains(logs.String(), "level=WARN msg=\"isolated: no peer answers") }, "a warning")
 
 	start(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: d.Addrs()})

@@ -11,6 +11,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/dustin/go-humanize/english"
 
+	"github.com/holdfast-dht/holdfast/internal/verdict"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
@@ -79,7 +80,7 @@ func (d *Daemon) tellStatus(ctx context.Context) {
 	}
 }
 
-// doing returns the state of the node in a line.
+// doing returns the verdict on the node, and its state, in a line.
 func (d *Daemon) doing() string {
 	s := d.node.Status()
 	role := "client"
@@ -89,9 +90,13 @@ func (d *Daemon) doing() string {
 	held := s.Records.Records[records.KindProvider] + s.Records.Records[records.KindValue]
 	text := fmt.Sprintf("peer %s, %s %s; %s in the table, %s held", s.ID, role, d.node.Protocol(),
 		english.Plural(s.TablePeers, "peer", ""), english.Plural(int(held), "record", ""))
-	if !s.IsolatedSince.IsZero() {
-		text = fmt.Sprintf("ISOLATED since %s, no peer answers; %s", s.IsolatedSince.UTC().Format(time.RFC3339), text)
+	st := d.backend.status(&s)
+	v := d.judge(&s, &st)
+	says := v.Word
+	if v.Level != verdict.OK {
+		says = verdict.Cause(v.Cause).String()
 	}
+	text = says + "; " + text
 	if r := d.refused.Load(); r != nil {
 		text += "; configuration not reloaded: " + r.why
 	}

@@ -49,7 +49,7 @@ func TestSystemdStatusInEachPhase(t *testing.T) {
 	told("STATUS=opening the database")
 	told("STATUS=opening the listeners")
 	told("READY=1")
-	require.Equal(t, "STATUS=peer "+d.ID().String()+", serving /test/kad/1.0.0; 0 peers in the table, 0 records held", told("STATUS="))
+	require.Equal(t, "STATUS=Waiting for peers: no bootstrap peer is configured, so other nodes must connect to this one; peer "+d.ID().String()+", serving /test/kad/1.0.0; 0 peers in the table, 0 records held", told("STATUS="))
 	require.Error(t, d.Reload())
 	told("RELOADING=1")
 	require.Equal(t, "STATUS=configuration not reloaded: line one; READY=0", told("STATUS="), "one message")

@@ -52,22 +52,26 @@ func (d *Daemon) overview(ctx context.Context) (api.Overview, error) {
 	used := readProcess()
 	o.Limits = d.limits(&s, &o, &used)
 	sample := d.sample(&s, &totals)
-	f := d.facts(&s, &o, &used)
-	d.describeLastHour(&o, &f, &sample)
+	r := d.recorded(&sample)
+	o.History = r.history
+	o.Failures = failuresOf(since(sample.Counters, r.hourAgo.Counters), sample.At.Sub(r.hourAgo.At))
+	o.Latency = d.latencies.counts().since(r.latencies, sample.At.Sub(r.latenciesFrom))
+	f := d.facts(&s, &o.Status, &used)
+	r.describe(&f, &sample)
 	o.Verdict = verdictOn(&f, o.Status.Version)
 	return o, nil
 }
 
-// describeLastHour adds the history, and what was counted since it began, to the overview
-// and to the facts of the verdict.
-func (d *Daemon) describeLastHour(o *api.Overview, f *verdict.Facts, now *history.Sample) {
-	r := d.recorder.last.Load()
-	if r == nil { // no sample yet
-		r = &recorded{history: historyOf(new(history.Ring)), hourAgo: *now, minutesAgo: *now, latencies: new(latencyCounts), latenciesFrom: now.At}
+// recorded returns what the recorder has kept. Without a sample, all of it begins now.
+func (d *Daemon) recorded(now *history.Sample) *recorded {
+	if r := d.recorder.last.Load(); r != nil {
+		return r
 	}
-	o.History = r.history
-	o.Failures = failuresOf(since(now.Counters, r.hourAgo.Counters), now.At.Sub(r.hourAgo.At))
-	o.Latency = d.latencies.counts().since(r.latencies, now.At.Sub(r.latenciesFrom))
+	return &recorded{history: historyOf(new(history.Ring)), hourAgo: *now, minutesAgo: *now, latencies: new(latencyCounts), latenciesFrom: now.At}
+}
+
+// describe adds what was recorded to the facts of the verdict.
+func (r *recorded) describe(f *verdict.Facts, now *history.Sample) {
 	f.Refused = refusedIn(since(now.Counters, r.minutesAgo.Counters))
 	f.Refused.Window, f.Refused.Since = now.At.Sub(r.minutesAgo.At), r.refusedSince
 	f.RequestsIn, f.OverdueSince, f.LowSince = r.requestsIn, r.overdueSince, r.lowSince

@@ -21,23 +21,55 @@ func verdictOn(f *verdict.Facts, version string) api.Verdict {
 	return v
 }
 
-// facts returns the facts of this moment. The status and the configuration are already in o.
-func (d *Daemon) facts(s *node.Status, o *api.Overview, used *process) verdict.Facts {
+// judge returns the verdict of this moment. st is the status of the daemon with s.
+func (d *Daemon) judge(s *node.Status, st *api.Status) api.Verdict {
+	used, totals := readProcess(), d.metrics.Totals()
+	now := d.sample(s, &totals)
+	f := d.facts(s, st, &used)
+	d.recorded(&now).describe(&f, &now)
+	return verdictOn(&f, st.Version)
+}
+
+// facts returns the facts of this moment, without those of the recorder. st is the status of
+// the daemon with s.
+func (d *Daemon) facts(s *node.Status, st *api.Status, used *process) verdict.Facts {
+	f := d.peerFacts(s)
+	f.Now, f.Starting, f.Stopping = time.Now(), st.State == stateStarting, st.State == stateStopping
+	f.DiskFullSince, f.DiskFree, f.DiskSize = st.DiskFullSince, st.DiskFree, st.DiskTotal
+	f.DatabaseFailed, f.DatabaseFill = d.store.Err() != nil, st.DBFill
+	f.Memory, f.MemoryLimit, f.Descriptors, f.DescriptorsLimit = used.memory, used.memoryLimit, used.descriptors, used.descriptorsLimit
+	f.OverdueKeys = s.Republish.Overdue
+	if r := d.refused.Load(); r != nil {
+		f.ReloadFailedSince = r.since
+	}
+	f.BuiltAt, _ = time.Parse(time.RFC3339, BuildInfo().Date) // unknown: the zero time
+	return f
+}
+
+// peerFacts returns the facts that say whether the node has peers.
+func (d *Daemon) peerFacts(s *node.Status) verdict.Facts {
+	configured, _ := ParseBootstrap(d.current().Config.Network.Bootstrap) // a load checks it
 	f := verdict.Facts{
-		Now: o.Taken, Starting: o.Status.State == stateStarting, Stopping: o.Status.State == stateStopping, Uptime: s.Uptime,
-		TablePeers: s.TablePeers, VerifiedPeers: s.VerifiedPeers, NetworkSize: s.NetworkSize, IsolatedSince: s.IsolatedSince,
-		First:         d.config.Network.BootstrapRole == config.RoleFirst,
-		Bootstrap:     verdict.Bootstrap{Peers: len(o.Bootstrap), Over: s.Bootstrapped, Dialled: len(s.Bootstraps.Last)},
-		DiskFullSince: o.Status.DiskFullSince, DiskFree: o.Status.DiskFree, DiskSize: o.Status.DiskTotal,
-		DatabaseFailed: d.store.Err() != nil, DatabaseFill: o.Status.DBFill,
-		Memory: used.memory, MemoryLimit: used.memoryLimit, Descriptors: used.descriptors, DescriptorsLimit: used.descriptorsLimit,
-		OverdueKeys: s.Republish.Overdue, ReloadFailedSince: o.Config.ReloadFailedSince,
+		Now: time.Now(), Uptime: s.Uptime,
+		TablePeers: s.TablePeers, VerifiedPeers: s.VerifiedPeers, NetworkSize: s.NetworkSize,
+		SilentSince: s.SilentSince, IsolatedSince: s.IsolatedSince, Asking: s.Load.Probes+s.Load.Candidates > 0,
+		First:     d.config.Network.BootstrapRole == config.RoleFirst,
+		Bootstrap: verdict.Bootstrap{Peers: len(configured), Over: s.Bootstrapped, Dialled: len(s.Bootstraps.Last)},
 	}
 	for _, dial := range s.Bootstraps.Last {
 		if dial.Err != nil {
 			f.Bootstrap.Failed++
 		}
 	}
-	f.BuiltAt, _ = time.Parse(time.RFC3339, BuildInfo().Date) // unknown: the zero time
 	return f
+}
+
+// problems returns a line for each problem in a verdict.
+func problems(v *api.Verdict) (lines []string) {
+	for _, c := range v.Causes {
+		if c.IsProblem() {
+			lines = append(lines, verdict.Cause(c).String())
+		}
+	}
+	return lines
 }

@@ -73,7 +73,7 @@ type check func(context.Context) error
 
 // answer serves a check. After "ok" it writes one line for each remark: a problem that
 // does not make the node unhealthy.
-func answer(c check, remarks ...func() string) http.Handler {
+func answer(c check, remarks ...func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), webTimeout)
 		defer cancel()
@@ -85,8 +85,12 @@ func answer(c check, remarks ...func() string) http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 		for _, remark := range remarks {
-			if text := remark(); text != "" {
-				fmt.Fprintln(w, text)
+			got := make(chan []string, 1)
+			if within(ctx, func() error { got <- remark(); return nil }) != nil {
+				return // the node has just begun to hang
+			}
+			for _, line := range <-got {
+				fmt.Fprintln(w, line)
 			}
 		}
 	})
@@ -100,7 +104,7 @@ func (d *Daemon) startWeb() (err error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", d.metrics.Handler())
 	mux.Handle("GET /healthz", answer(d.Healthy, d.diskRemark))
-	mux.Handle("GET /readyz", answer(d.Ready))
+	mux.Handle("GET /readyz", answer(d.Ready, d.warnings))
 	statuspage.Register(mux, d.publicOverview, d.backend.traceOf)
 	const key = "metrics.listen"
 	log := d.options.Logs.Logger("web")

@@ -12,7 +12,9 @@ type Facts struct {
 	TablePeers    int
 	VerifiedPeers int
 	NetworkSize   float64   // estimated number of servers
-	IsolatedSince time.Time // no peer has answered since
+	SilentSince   time.Time // the node had peers, and none has answered since
+	IsolatedSince time.Time // the same once it has lasted; zero for the first node of a network
+	Asking        bool      // peers are being asked whether they serve the protocol
 	LowSince      time.Time // fewer than LowTable peers have been verified since
 	First         bool      // the node may be alone: it is the first of its network
 	Bootstrap     Bootstrap
@@ -45,6 +47,11 @@ type Bootstrap struct {
 	Over    bool // the first attempt is over
 	Dialled int  // in the last attempt
 	Failed  int  // of them, not reached
+}
+
+// hadPeer reports whether the node ever had a peer. One enters the table once it has answered.
+func (f *Facts) hadPeer() bool {
+	return f.VerifiedPeers > 0 || f.TablePeers > 0 || !f.SilentSince.IsZero()
 }
 
 // unreachable reports whether the last attempt reached none of them.

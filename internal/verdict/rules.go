@@ -81,23 +81,39 @@ func isolated(f *Facts) (Cause, bool) {
 	return Cause{Level: Critical, Word: "ISOLATED", Why: why, Since: f.IsolatedSince}, !f.IsolatedSince.IsZero()
 }
 
-// noPeers recognises a node that has not had a peer yet. One that had is isolated.
+// noPeers recognises a node that none of its peers answers, and that is not isolated.
 func noPeers(f *Facts) (Cause, bool) {
 	b := &f.Bootstrap
-	none := f.VerifiedPeers == 0 && f.IsolatedSince.IsZero()
 	switch {
-	case !none || f.Starting:
+	case f.VerifiedPeers > 0 || !f.IsolatedSince.IsZero() || f.Starting:
 		return Cause{}, false
+	case f.hadPeer() && !f.First:
+		return Cause{Level: Starting, Word: "Looking for peers", Why: "no peer answers at the moment; the node asks those it knows again", Since: f.SilentSince}, true
 	case b.Peers == 0 && (f.First || f.Uptime < aloneAfter):
 		return Cause{Level: Starting, Word: "Waiting for peers", Why: "no bootstrap peer is configured, so other nodes must connect to this one"}, true
 	case b.Peers == 0:
 		return Cause{Level: Warning, Word: "No peers", Why: "no bootstrap peer is configured, and no peer has connected for " + span(f.Uptime)}, true
 	case !b.Over:
 		return Cause{Level: Starting, Word: "Starting", Why: "joining the network: dialling " + count(b.Peers, "bootstrap peer")}, true
+	case f.First:
+		return Cause{Level: Starting, Word: "Waiting for peers", Why: "no other node answers, and as the first node of its network this one may be alone"}, true
 	case b.unreachable():
 		return Cause{Level: Critical, Word: "NO PEERS", Why: "no bootstrap peer could be reached (" + count(b.Failed, "peer") + " tried)"}, true
+	case f.Asking:
+		return Cause{Level: Starting, Word: "Starting", Why: "joining the network: a bootstrap peer was reached and is being asked"}, true
 	}
 	return Cause{Level: Critical, Word: "NO PEERS", Why: "a bootstrap peer was reached, but no peer answers the protocol of this network"}, true
+}
+
+// Alone returns why a node is not ready although it runs: it is isolated, or has never had a
+// peer of the network that its bootstrap peers belong to. The first node of a network is
+// ready without peers.
+func Alone(f *Facts) (Cause, bool) {
+	if c, ok := isolated(f); ok {
+		return c, true
+	}
+	c, ok := noPeers(f)
+	return c, ok && !f.First && f.Bootstrap.Peers > 0 && !f.hadPeer()
 }
 
 func overloaded(f *Facts) (Cause, bool) {

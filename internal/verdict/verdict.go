@@ -25,6 +25,15 @@ type Cause struct {
 	Runbook string // URL; empty: none
 }
 
+// String returns the cause as one line.
+func (c Cause) String() string {
+	since := ""
+	if !c.Since.IsZero() {
+		since = " since " + c.Since.UTC().Format(time.RFC3339)
+	}
+	return c.Word + since + ": " + c.Why
+}
+
 // rule recognises one problem. ok is false if there is none.
 type rule struct {
 	page   string // of the documentation, with its anchor; empty: none

@@ -49,17 +49,31 @@ var verdicts = []struct {
 		Cause{Critical, "DISK FULL", "new records are refused and nothing can be published", ago(time.Minute), ""}, "runbooks.md#holdfastdiskfull"},
 	{"isolated", func(f *Facts) { f.IsolatedSince, f.VerifiedPeers = ago(3*time.Minute), 0 },
 		Cause{Critical, "ISOLATED", "no peer has answered for 3 min (90 peers in the routing table)", ago(3 * time.Minute), ""}, "runbooks.md#holdfastisolated"},
-	{"joining", func(f *Facts) { f.VerifiedPeers, f.Bootstrap = 0, Bootstrap{Peers: 3} },
+	{"joining", func(f *Facts) { f.VerifiedPeers, f.TablePeers, f.Bootstrap = 0, 0, Bootstrap{Peers: 3} },
 		Cause{Starting, "Starting", "joining the network: dialling 3 bootstrap peers", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
-	{"no bootstrap peer reached", func(f *Facts) { f.VerifiedPeers, f.Bootstrap.Failed = 0, 3 },
+	{"no bootstrap peer reached", func(f *Facts) { f.VerifiedPeers, f.TablePeers, f.Bootstrap.Failed = 0, 0, 3 },
 		Cause{Critical, "NO PEERS", "no bootstrap peer could be reached (3 peers tried)", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
-	{"the wrong network", func(f *Facts) { f.VerifiedPeers = 0 },
+	{"the wrong network", func(f *Facts) { f.VerifiedPeers, f.TablePeers = 0, 0 },
 		Cause{Critical, "NO PEERS", "a bootstrap peer was reached, but no peer answers the protocol of this network", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
+	{"a bootstrap peer reached just now", func(f *Facts) { f.VerifiedPeers, f.TablePeers, f.Asking = 0, 0, true },
+		Cause{Starting, "Starting", "joining the network: a bootstrap peer was reached and is being asked", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
+	{"all peers lost just now", func(f *Facts) { f.VerifiedPeers, f.SilentSince = 0, ago(9*time.Second) },
+		Cause{Starting, "Looking for peers", "no peer answers at the moment; the node asks those it knows again", ago(9 * time.Second), ""}, "runbooks.md#holdfastroutingtablelow"},
+	{"no saved peer has answered yet", func(f *Facts) { f.VerifiedPeers, f.TablePeers, f.SilentSince = 0, 0, ago(time.Second) },
+		Cause{Starting, "Looking for peers", "no peer answers at the moment; the node asks those it knows again", ago(time.Second), ""}, "runbooks.md#holdfastroutingtablelow"},
+	{"a peer that is not in the table answered", func(f *Facts) { f.VerifiedPeers = 0 },
+		Cause{Starting, "Looking for peers", "no peer answers at the moment; the node asks those it knows again", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
+	{"the first node, alone again", func(f *Facts) { f.VerifiedPeers, f.First, f.SilentSince = 0, true, ago(time.Hour) },
+		Cause{Starting, "Waiting for peers", "no other node answers, and as the first node of its network this one may be alone", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
 	{"the first node", func(f *Facts) { f.VerifiedPeers, f.Bootstrap, f.First = 0, Bootstrap{Over: true}, true },
 		Cause{Starting, "Waiting for peers", "no bootstrap peer is configured, so other nodes must connect to this one", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
-	{"no bootstrap peers yet", func(f *Facts) { f.VerifiedPeers, f.Bootstrap, f.Uptime = 0, Bootstrap{Over: true}, 5*time.Minute-1 },
+	{"no bootstrap peers yet", func(f *Facts) {
+		f.VerifiedPeers, f.TablePeers, f.Bootstrap, f.Uptime = 0, 0, Bootstrap{Over: true}, 5*time.Minute-1
+	},
 		Cause{Starting, "Waiting for peers", "no bootstrap peer is configured, so other nodes must connect to this one", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
-	{"no bootstrap peers", func(f *Facts) { f.VerifiedPeers, f.Bootstrap, f.Uptime = 0, Bootstrap{Over: true}, 5*time.Minute },
+	{"no bootstrap peers", func(f *Facts) {
+		f.VerifiedPeers, f.TablePeers, f.Bootstrap, f.Uptime = 0, 0, Bootstrap{Over: true}, 5*time.Minute
+	},
 		Cause{Warning, "No peers", "no bootstrap peer is configured, and no peer has connected for 5 min", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
 	{"overloaded", func(f *Facts) { f.Refused.Streams, f.Refused.Libp2p, f.Refused.Since = 4, 6, ago(time.Minute) },
 		Cause{Warning, "OVERLOADED", "10 requests refused for lack of capacity in the last 5 min: libp2p's resource manager is at a limit", ago(time.Minute), ""}, "runbooks.md#holdfastresourcemanagerblocking"},
@@ -109,6 +123,37 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// A node is not ready while it is isolated, and until it has had the first peer of the network
+// of its bootstrap peers. It stays ready without peers if it may be alone.
+func TestAlone(t *testing.T) {
+	never := func(f *Facts) { f.VerifiedPeers, f.TablePeers = 0, 0 }
+	for name, c := range map[string]struct {
+		change func(f *Facts)
+		word   string
+	}{
+		"healthy":              {func(*Facts) {}, ""},
+		"isolated":             {func(f *Facts) { f.VerifiedPeers, f.IsolatedSince = 0, ago(time.Minute) }, "ISOLATED"},
+		"peers lost just now":  {func(f *Facts) { f.VerifiedPeers, f.SilentSince = 0, ago(time.Second) }, ""},
+		"none reached":         {func(f *Facts) { never(f); f.Bootstrap.Failed = 3 }, "NO PEERS"},
+		"the wrong network":    {never, "NO PEERS"},
+		"one is being asked":   {func(f *Facts) { never(f); f.Asking = true }, "Starting"},
+		"the first node":       {func(f *Facts) { never(f); f.Bootstrap.Failed, f.First = 3, true }, ""},
+		"no bootstrap peers":   {func(f *Facts) { never(f); f.Bootstrap = Bootstrap{Over: true} }, ""},
+		"others make it ready": {func(f *Facts) { f.VerifiedPeers, f.Bootstrap.Failed = 1, 3 }, ""},
+	} {
+		got, alone := Alone(well(c.change))
+		require.Equal(t, c.word != "", alone, name)
+		if alone {
+			require.Equal(t, c.word, got.Word, name)
+		}
+	}
+}
+
+func TestCauseAsText(t *testing.T) {
+	require.Equal(t, "DISK FULL since 2026-01-02T15:42:00Z: why", Cause{Word: "DISK FULL", Why: "why", Since: ago(time.Minute)}.String())
+	require.Equal(t, "NO PEERS: why", Cause{Word: "NO PEERS", Why: "why"}.String())
+}
+
 // Unknown facts are no problem: without any the node only waits for peers.
 func TestNothingKnown(t *testing.T) {
 	got := Of(&Facts{Now: now}, "")
@@ -150,7 +195,7 @@ func TestAnyFacts(t *testing.T) {
 		f := Facts{
 			Now: now, Starting: rapid.Bool().Draw(t, "starting"), Stopping: rapid.Bool().Draw(t, "stopping"),
 			Uptime: time.Duration(rapid.Int64().Draw(t, "uptime")), TablePeers: rapid.Int().Draw(t, "table"), VerifiedPeers: rapid.Int().Draw(t, "verified"),
-			NetworkSize: rapid.Float64().Draw(t, "size"), IsolatedSince: at.Draw(t, "isolated"), LowSince: at.Draw(t, "low"),
+			NetworkSize: rapid.Float64().Draw(t, "size"), IsolatedSince: at.Draw(t, "isolated"), SilentSince: at.Draw(t, "silent"), First: rapid.Bool().Draw(t, "first"), Asking: rapid.Bool().Draw(t, "asking"), LowSince: at.Draw(t, "low"),
 			Bootstrap:     Bootstrap{rapid.IntRange(0, 2).Draw(t, "peers"), rapid.Bool().Draw(t, "over"), rapid.IntRange(0, 2).Draw(t, "dialled"), rapid.IntRange(0, 2).Draw(t, "failed")},
 			DiskFullSince: at.Draw(t, "full"), DiskFree: rapid.Int64().Draw(t, "free"), DiskSize: rapid.Int64().Draw(t, "disk"),
 			DatabaseFailed: rapid.Bool().Draw(t, "failed"), DatabaseFill: rapid.Float64().Draw(t, "fill"),

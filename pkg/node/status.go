@@ -31,6 +31,7 @@ type Status struct {
 	Records       records.Stats
 	Bootstrapped  bool      // a peer has answered, or the first bootstrap attempt is over
 	IsolatedSince time.Time // zero: a peer answers, or none has ever answered
+	SilentSince   time.Time // like IsolatedSince, but from the first moment, and also with Config.First
 	LastSnapshot  time.Time
 	LastExpiry    time.Time
 	LastRefresh   time.Time
@@ -130,7 +131,8 @@ func (n *Node) machineStatus(now time.Time, m *dht.Machine, s *Status) {
 	s.Buckets = buckets(m.Table())
 	s.RestoredPeers = n.restored
 	s.Bootstrapped = s.Bootstrapped || s.VerifiedPeers > 0
-	if since, isolated := m.Isolated(now); isolated {
+	since, isolated := m.Isolated(now)
+	if s.SilentSince = since; isolated {
 		s.IsolatedSince = since
 	}
 	s.Queries = m.Queries()
