@@ -20,6 +20,8 @@ type app struct {
 	getenv    func(string) string
 	environ   []string
 
+	systemRoot string // put before the directories of systemd; empty except in tests
+
 	json    bool   // --json
 	config  string // --config
 	dataDir string // --data-dir

@@ -38,7 +38,7 @@ func (c *checkCommand) run([]string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := daemon.FindDataDir(&loaded.Config, c.getenv)
+	dir, err := c.finder(loaded).DataDir()
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,12 +117,18 @@ func (a *app) gaveUp(ctx context.Context, err error) error {
 	return fmt.Errorf("gave up after %s (--timeout): %w", a.timeout, err)
 }
 
-// loadWithoutFile loads the configuration without its file, for commands that ask a
-// daemon while its file is broken: they need only the socket. If the file is not the
-// cause, the error stays.
-func (a *app) loadWithoutFile(broken error) (*config.Loaded, error) {
+// finder finds the node that the command is for.
+func (a *app) finder(l *config.Loaded) daemon.Finder {
+	return daemon.Finder{Config: &l.Config, File: a.sources().File, Getenv: a.getenv, Root: a.systemRoot}
+}
+
+// loadWithoutFile loads the configuration without its file, for commands that ask a daemon
+// while its file is broken: they need only the socket. partial is what could be loaded of
+// the file. The error stays if the file is not the cause, if there is no file, or if only
+// its unreadable content can say where the node is: the command must not ask another node.
+func (a *app) loadWithoutFile(partial *config.Loaded, broken error) (*config.Loaded, error) {
 	s := a.sources()
-	if s.File == "" || a.config != "" {
+	if s.File == "" || errors.Is(broken, fs.ErrNotExist) {
 		return nil, broken
 	}
 	s.File = ""
@@ -129,12 +136,23 @@ func (a *app) loadWithoutFile(broken error) (*config.Loaded, error) {
 	if err != nil {
 		return nil, broken
 	}
+	loaded.Config.API.Socket = cmp.Or(loaded.Config.API.Socket, partial.Config.API.Socket)
+	loaded.Config.Storage.Path = cmp.Or(loaded.Config.Storage.Path, partial.Config.Storage.Path)
+	if partial.File == "" && a.finder(loaded).Elsewhere() {
+		return nil, broken
+	}
 	fmt.Fprintf(a.errs, "holdfast: continuing without the configuration file: %s\n", message(broken))
 	return loaded, nil
 }
 
-// advice returns what to do when no daemon answers.
-func (a *app) advice() string {
+// advice returns what to do when no daemon answers at socket.
+func (a *app) advice(f daemon.Finder, socket string) string {
+	if daemon.Denied(socket) {
+		return "; only root and its group may use it: `usermod -aG holdfast USER` adds a user to the group holdfast from the next login, or use sudo"
+	}
+	if unit := f.Unit(); unit != "" {
+		return fmt.Sprintf("; `systemctl status %s` shows why, `systemctl start %[1]s` starts it", unit)
+	}
 	text := "; start one with `holdfast serve`"
 	has := func(name string) bool {
 		f := a.cmd.Flags().Lookup(name)
@@ -159,18 +177,19 @@ func (a *app) backend(ctx context.Context) (api.Backend, func(), error) {
 	}
 	loaded, err := a.load()
 	if err != nil && !a.alone() {
-		loaded, err = a.loadWithoutFile(err)
+		loaded, err = a.loadWithoutFile(loaded, err)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	if !a.alone() {
-		socket, err := daemon.FindSocket(&loaded.Config, a.getenv)
+		f := a.finder(loaded)
+		socket, err := f.Socket()
 		if err != nil {
 			return nil, nil, err
 		}
 		c := api.NewClient(socket)
-		c.Advice = a.advice()
+		c.Advice = a.advice(f, socket)
 		return c, c.Close, nil
 	}
 	// A short-lived node logs little, because the result or the error says what matters.

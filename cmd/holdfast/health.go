@@ -81,7 +81,7 @@ func (c *healthCommand) check(ctx context.Context) (warnings []string, err error
 	defer cancel()
 	where := c.addr()
 	if where != "" {
-		warnings, err = healthOverHTTP(ctx, where, c.ready)
+		warnings, err = healthOverHTTP(ctx, where, c.ready, c.unit())
 	} else {
 		where = "the admin socket"
 		warnings, err = c.overSocket(ctx)
@@ -128,6 +128,15 @@ func (c *healthCommand) addr() string {
 	return net.JoinHostPort(host, port)
 }
 
+// unit returns the systemd unit of the daemon, or "" if systemd does not run it.
+func (c *healthCommand) unit() string {
+	loaded, err := c.load()
+	if err != nil {
+		return ""
+	}
+	return c.finder(loaded).Unit()
+}
+
 func (c *healthCommand) overSocket(ctx context.Context) ([]string, error) {
 	b, done, err := c.backend(ctx)
 	if err != nil {
@@ -148,18 +157,18 @@ func (c *healthCommand) overSocket(ctx context.Context) ([]string, error) {
 	return h.Warnings, nil
 }
 
-func healthOverHTTP(ctx context.Context, addr string, ready bool) ([]string, error) {
-	if _, err := askHealth(ctx, "http://"+addr+"/healthz", "healthy"); err != nil || !ready {
+func healthOverHTTP(ctx context.Context, addr string, ready bool, unit string) ([]string, error) {
+	if _, err := askHealth(ctx, "http://"+addr+"/healthz", "healthy", unit); err != nil || !ready {
 		return nil, err
 	}
-	return askHealth(ctx, "http://"+addr+"/readyz", "ready")
+	return askHealth(ctx, "http://"+addr+"/readyz", "ready", unit)
 }
 
 // healthText bounds what is read of an answer, in bytes.
 const healthText = 8 << 10
 
 // askHealth returns the lines after "ok".
-func askHealth(ctx context.Context, url, what string) ([]string, error) {
+func askHealth(ctx context.Context, url, what, unit string) ([]string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("health: %w", err)
@@ -168,6 +177,9 @@ func askHealth(ctx context.Context, url, what string) ([]string, error) {
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if unit != "" {
+			return nil, api.Errorf(api.CodeNoDaemon, "no daemon reached at %s (%v); `systemctl status %s` shows why, or metrics.listen is not the same here", url, err, unit)
 		}
 		return nil, api.Errorf(api.CodeNoDaemon, "no daemon reached at %s (%v); is it running, and metrics.listen the same here?", url, err)
 	}

@@ -17,6 +17,6 @@ func TestHealthOfASilentEndpoint(t *testing.T) {
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err = healthOverHTTP(ctx, l.Addr().String(), true)
+	_, err = healthOverHTTP(ctx, l.Addr().String(), true, "")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

@@ -17,16 +17,17 @@ import (
 	"syscall"
 )
 
-func main() { os.Exit(execute()) }
+func main() { os.Exit(execute("")) }
 
-// execute runs the command line of this process and returns its exit code.
-func execute() int {
+// execute runs the command line of this process and returns its exit code. root is put
+// before the directories of systemd; tests have their own.
+func execute(root string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
 		<-ctx.Done()
 		stop() // a second signal ends the process at once
 	}()
-	a := &app{in: os.Stdin, out: os.Stdout, errs: os.Stderr, getenv: os.Getenv, environ: os.Environ()}
+	a := &app{in: os.Stdin, out: os.Stdout, errs: os.Stderr, getenv: os.Getenv, environ: os.Environ(), systemRoot: root}
 	return a.run(ctx, os.Args[1:])
 }

@@ -121,6 +121,10 @@ the configuration, the first file that exists; see \fBholdfast.toml\fP(5)
 \fI/var/lib/holdfast\fP, \fI~/.local/state/holdfast\fP
 data directory, of a daemon that systemd runs and of one that a user runs
 .TP
+\fI/etc/holdfast/NAME.toml\fP, \fI/var/lib/holdfast\-NAME\fP, \fI/run/holdfast\-NAME\fP
+configuration, data directory and directory of the admin socket of \fBholdfast@NAME\fP, one of
+several nodes
+.TP
 \fIidentity.key\fP
 in the data directory: the private key, which determines the peer ID
 .TP

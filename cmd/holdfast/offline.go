@@ -2,8 +2,6 @@ package main
 
 import (
 	"github.com/spf13/cobra"
-
-	"github.com/holdfast-dht/holdfast/internal/daemon"
 )
 
 // offline runs a command on the database of a stopped daemon. An interrupt ends the
@@ -20,5 +18,5 @@ func (a *app) directory() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return daemon.FindDataDir(&loaded.Config, a.getenv)
+	return a.finder(loaded).DataDir()
 }

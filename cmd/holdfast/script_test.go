@@ -19,8 +19,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// rootVariable names what a script has in place of the root of the file system, so that the
+// directories of systemd are its own.
+const rootVariable = "TEST_ROOT"
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"holdfast": main})
+	testscript.Main(m, map[string]func(){
+		"holdfast": func() { os.Exit(execute(os.Getenv(rootVariable))) },
+	})
 }
 
 // TestScripts runs the command line as its users do. Beside testscript's own
@@ -45,6 +51,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("HOLDFAST_METRICS__LISTEN", "off")
+			e.Setenv(rootVariable, e.WorkDir)
 			e.Values[processesKey] = &processes{env: e.Vars, dir: e.WorkDir, running: map[string]*running{}}
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},

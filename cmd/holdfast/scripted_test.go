@@ -216,7 +216,7 @@ func (s *shell) run(line string, more ...string) (code int, stdout, stderr strin
 func (s *shell) runIn(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	s.t.Helper()
 	var out, errs bytes.Buffer
-	a := &app{in: strings.NewReader(s.stdin), out: &out, errs: &errs, getenv: func(name string) string { return s.env[name] }, environ: s.environ}
+	a := &app{in: strings.NewReader(s.stdin), out: &out, errs: &errs, getenv: func(name string) string { return s.env[name] }, environ: s.environ, systemRoot: s.env["HOME"]}
 	code = a.run(ctx, args)
 	return code, out.String(), errs.String()
 }

@@ -86,6 +86,9 @@ func Load(s Sources) (*Loaded, error) {
 	return l, errors.Join(fileErr, unknownEnv, unknownFlags, l.WithOrigins(found))
 }
 
+// FileEnv is the environment variable that names the configuration file.
+const FileEnv = "HOLDFAST_CONFIG"
+
 // Find returns the file to load: the flag, $HOLDFAST_CONFIG, or the first that
 // exists of /etc/holdfast/config.toml and $XDG_CONFIG_HOME/holdfast/config.toml
 // (~/.config if unset). Empty: none.
@@ -93,7 +96,7 @@ func Find(flag string, getenv func(string) string) string {
 	if flag != "" {
 		return flag
 	}
-	if f := getenv("HOLDFAST_CONFIG"); f != "" {
+	if f := getenv(FileEnv); f != "" {
 		return f
 	}
 	home := getenv("XDG_CONFIG_HOME")

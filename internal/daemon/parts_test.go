@@ -120,7 +120,7 @@ func TestSocketElsewhereIsFoundInTheDataDirectory(t *testing.T) {
 	require.NoError(t, os.Symlink("/stale", filepath.Join(dir, socketName)))
 	remove, err := linkSocket(path, dir)
 	require.NoError(t, err)
-	found, err := FindSocket(&c, environment{}.get)
+	found, err := Finder{Config: &c, Getenv: environment{}.get}.Socket()
 	require.NoError(t, err)
 	target, err := os.Readlink(found)
 	require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestSocketElsewhereIsFoundInTheDataDirectory(t *testing.T) {
 	require.NoFileExists(t, found)
 
 	c.API.Socket = "/x/y.sock"
-	found, err = FindSocket(&c, environment{}.get)
+	found, err = Finder{Config: &c, Getenv: environment{}.get}.Socket()
 	require.NoError(t, err)
 	require.Equal(t, "/x/y.sock", found)
 }

@@ -12,10 +12,6 @@ import (
 const (
 	appName    = "holdfast"
 	socketName = "holdfast.sock"
-	// systemSocket is where a daemon run by systemd has its admin socket.
-	systemSocket = "/run/holdfast/holdfast.sock"
-	// systemDataDir is the data directory of a daemon run by systemd.
-	systemDataDir = "/var/lib/holdfast"
 	// dataDirMode keeps identity and records to the daemon's user.
 	dataDirMode = 0o700
 )
@@ -46,17 +42,6 @@ func DataDir(c *config.Config, getenv func(string) string) (string, error) {
 	return abs, nil
 }
 
-// FindDataDir returns the data directory for a command on a stopped daemon: DataDir, or
-// that of systemd's daemon if no setting names one and the user has none.
-func FindDataDir(c *config.Config, getenv func(string) string) (string, error) {
-	dir, err := DataDir(c, getenv)
-	named := c.Storage.Path != "" || getenv("STATE_DIRECTORY") != ""
-	if !named && (err != nil || !exists(dir)) && exists(systemDataDir) {
-		return systemDataDir, nil
-	}
-	return dir, err
-}
-
 // socketPath returns where a daemon opens its admin socket: api.socket,
 // $RUNTIME_DIRECTORY/holdfast.sock or <data directory>/holdfast.sock.
 func socketPath(c *config.Config, dataDir string, getenv func(string) string) (string, error) {
@@ -67,23 +52,6 @@ func socketPath(c *config.Config, dataDir string, getenv func(string) string) (s
 		return filepath.Join(dir, socketName), nil
 	}
 	return filepath.Join(dataDir, socketName), nil
-}
-
-// FindSocket returns the path of a daemon's admin socket for a client: api.socket, the
-// socket or link in the data directory, or the path of systemd's daemon.
-func FindSocket(c *config.Config, getenv func(string) string) (string, error) {
-	if c.API.Socket != "" {
-		return filepath.Abs(c.API.Socket)
-	}
-	dir, err := DataDir(c, getenv)
-	if err != nil {
-		return "", err
-	}
-	own := filepath.Join(dir, socketName)
-	if c.Storage.Path == "" && !exists(own) && exists(systemSocket) {
-		return systemSocket, nil
-	}
-	return own, nil
 }
 
 func exists(path string) bool {
