@@ -27,6 +27,9 @@ var (
 	page = template.Must(template.New("page").Parse(pageText))
 )
 
+// ServedPolicy is the Content-Security-Policy of the page when it is served over HTTP.
+var ServedPolicy = pagestyle.ServedPolicy(style)
+
 // HTML writes a trace as one self-contained page: what was found, a plot of how the lookup
 // came nearer to the key, and a timeline with a row for each request. key is the trace's
 // key as users write it.
@@ -161,7 +164,7 @@ type tick struct {
 }
 
 func (p *layout) ticks() []tick {
-	step := niceStep(max(p.end/4, 0.01)) // Span rounds to 0.01 ms
+	step := pagestyle.NiceStep(max(p.end/4, 0.01)) // Span rounds to 0.01 ms
 	var out []tick
 	for i := 0; float64(i)*step <= p.end*1.0001; i++ {
 		x := percent(float64(i)*step, p.end)
@@ -174,17 +177,6 @@ func (p *layout) ticks() []tick {
 		out = append(out, t)
 	}
 	return out
-}
-
-// niceStep rounds up to 1, 2, 2.5 or 5 times a power of ten.
-func niceStep(x float64) float64 {
-	base := math.Pow(10, math.Floor(math.Log10(x)))
-	for _, m := range []float64{1, 2, 2.5, 5} {
-		if m*base >= x {
-			return m * base
-		}
-	}
-	return 10 * base
 }
 
 // plot shows how near to the key the asked peers are, over time.

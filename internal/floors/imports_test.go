@@ -39,7 +39,7 @@ var floors = map[string]floor{
 	"internal/delegated": {imports: []string{"pkg/wire", "pkg/records", "pkg/dht", "pkg/rpc", "pkg/node", "internal/httphost"}},
 	"internal/explain":   {imports: []string{"pkg/kad", "internal/api", "internal/columns", "internal/pagestyle"}},
 
-	"internal/statuspage": {imports: []string{"internal/api", "internal/explain", "internal/httphost"}},
+	"internal/statuspage": {imports: []string{"internal/api", "internal/explain", "internal/httphost", "internal/pagestyle"}},
 
 	"metrics": {imports: []string{"pkg/dht", "pkg/wire", "pkg/records", "pkg/rpc", "storage", "pkg/node"}}, // reads a node and its database
 
@@ -67,7 +67,7 @@ var floors = map[string]floor{
 	"internal/httphost": {},
 	"internal/floors":   {},
 
-	"internal/pagestyle": {},
+	"internal/pagestyle": {pure: true},
 
 	"deploy/grafana/generate": {},
 }

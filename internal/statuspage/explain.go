@@ -13,10 +13,6 @@ import (
 // Traces returns the trace of a query, if it is still kept.
 type Traces func(id uint64) (api.Trace, bool)
 
-// explainPolicy lets the page of a trace use its own style and nothing else. The page has no
-// script.
-const explainPolicy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 // ExplainLink returns the link to the page of a query, relative to the status page.
 func ExplainLink(id uint64) string { return "explain/" + strconv.FormatUint(id, 10) }
 
@@ -43,6 +39,6 @@ func (traces Traces) serveExplain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", explainPolicy)
+	w.Header().Set("Content-Security-Policy", explain.ServedPolicy)
 	_, _ = page.WriteTo(w) // it fails only if the client has disconnected
 }

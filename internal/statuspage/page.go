@@ -1,18 +1,18 @@
 package statuspage
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"net/http"
 	"strings"
+
+	"github.com/holdfast-dht/holdfast/internal/pagestyle"
 )
 
 var (
 	//go:embed page.html
 	html string
 	//go:embed page.css
-	css string
+	ownCSS string
 	//go:embed format.js
 	formatJS string
 	//go:embed chart.js
@@ -20,6 +20,7 @@ var (
 	//go:embed page.js
 	pageJS string
 
+	css    = pagestyle.Palette + ownCSS
 	script = formatJS + chartJS + pageJS
 )
 
@@ -31,15 +32,7 @@ var page = []byte(strings.NewReplacer(
 
 // policy lets the page use its own style and script and read from this listener, and
 // nothing else. Data from peers can do no harm, even if the page has a bug.
-var policy = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
-	"img-src data:; style-src " + inline(css) + "; script-src " + inline(script)
-
-// inline is the source expression that allows one inline style or script: its hash (CSP
-// level 2, 4.2.5).
-func inline(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}
+var policy = pagestyle.ServedPolicy(css) + "; connect-src 'self'; script-src " + pagestyle.Hash(script)
 
 func servePage(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()

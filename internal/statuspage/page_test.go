@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/pagestyle"
 )
 
 var elsewhere = regexp.MustCompile(`(?i)https?://|//[a-z]|src=|@import|url\(|<iframe|<form`)
@@ -37,13 +38,22 @@ func TestPage(t *testing.T) {
 func TestPolicy(t *testing.T) {
 	url := serve(t, func(context.Context) (api.Overview, error) { return api.Overview{}, nil })
 	_, h, text := get(t, http.MethodGet, url+"/")
-	require.Regexp(t, `^default-src 'none';.*; style-src 'sha256-[\w+/]{43}='; script-src 'sha256-[\w+/]{43}='$`, h.Get("Content-Security-Policy"))
+	require.Regexp(t, `^default-src 'none';.*; style-src 'sha256-[\w+/]{43}='; frame-ancestors 'none'; connect-src 'self'; script-src 'sha256-[\w+/]{43}='$`, h.Get("Content-Security-Policy"))
 	require.Equal(t, 1, strings.Count(text, "<script>"+script+"</script>"))
 	require.Equal(t, 1, strings.Count(text, "<style>"+css+"</style>"))
 	require.Equal(t, 1, strings.Count(text, "<script"))
 	require.Equal(t, 1, strings.Count(text, "<style"))
 	require.NotRegexp(t, `(?i)\s(on\w+|style)=|javascript:`, html, "the policy blocks inline handlers and styles")
 	require.NotRegexp(t, `innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function`, script, "what the node says is text")
+}
+
+// The page has the colours of the pages that it links to. Its own style only adds some.
+func TestColours(t *testing.T) {
+	require.Equal(t, 1, strings.Count(css, pagestyle.Palette))
+	set := regexp.MustCompile(`(--[\w-]+):`)
+	for _, m := range set.FindAllStringSubmatch(ownCSS, -1) {
+		require.NotContains(t, pagestyle.Palette, m[1]+":", "the palette sets it")
+	}
 }
 
 // Texts are at least 13 px high.

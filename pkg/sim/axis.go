@@ -1,6 +1,10 @@
 package sim
 
-import "math"
+import (
+	"math"
+
+	"github.com/holdfast-dht/holdfast/internal/pagestyle"
+)
 
 // axis is the range of one axis of a plot, with ticks at multiples of step.
 type axis struct {
@@ -45,19 +49,8 @@ func valueAxis(high float64) axis {
 	if high <= 0 {
 		high = 1
 	}
-	step := niceStep(high / 4)
+	step := pagestyle.NiceStep(high / 4)
 	return axis{high: step * math.Ceil(high/step-1e-6), step: step, per: 1}
-}
-
-// niceStep rounds up to 1, 2, 2.5 or 5 times a power of ten.
-func niceStep(x float64) float64 {
-	power := math.Pow10(int(math.Floor(math.Log10(x))))
-	for _, m := range []float64{1, 2, 2.5, 5} {
-		if x <= m*power*1.0001 {
-			return m * power
-		}
-	}
-	return 10 * power
 }
 
 // timeUnits are the units of an axis of hours: a longer axis takes the next one.
@@ -85,7 +78,7 @@ func axisOfTime(low, high float64) axis {
 			}
 		}
 	}
-	return axis{low: low, high: high, step: 24 * niceStep((high-low)/24/maxTicks), per: 24, unit: "days"}
+	return axis{low: low, high: high, step: 24 * pagestyle.NiceStep((high-low)/24/maxTicks), per: 24, unit: "days"}
 }
 
 // timeAxis is the axis of a plot over time. It begins at 0, or where the first point is if
