@@ -112,6 +112,8 @@ var families = []family{
 			emit(float64(s.ConnectedIn), "inbound")
 			emit(float64(s.Connected-s.ConnectedIn), "outbound")
 		}},
+	value("bootstrap_first", "1 if the node is the first of its network (network.bootstrap_role), which may have no peers; otherwise 0.",
+		func(s *scrape) float64 { return float64(index(s.first)) }),
 	{name: "bootstrap_attempts_total", help: "Attempts to reach the bootstrap peers: at least one reached (ok), none reached (failed), none configured (skipped).",
 		kind: prometheus.CounterValue, labels: []string{"outcome"},
 		read: func(s *scrape, emit func(float64, ...string)) {

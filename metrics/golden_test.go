@@ -80,7 +80,7 @@ var wanted = strings.Fields(`
 	bucket_refreshes_total bucket_refresh_oldest_timestamp_seconds
 	db_size_bytes db_max_bytes db_fill_ratio db_free_bytes db_commit_duration_seconds db_batch_records db_pending_writes db_writes_rejected_total
 	db_errors_total db_failed db_copies_bytes disk_size_bytes disk_free_bytes disk_full quota_limit quota_refusals_total
-	network_size_estimate connected_peers bootstrap_attempts_total reachability
+	network_size_estimate connected_peers bootstrap_first bootstrap_attempts_total reachability
 	config_last_reload_successful config_last_reload_success_timestamp_seconds
 	unclean_starts_total memory_limit_bytes`)
 

@@ -76,7 +76,7 @@ func busy() metrics.Source {
 	}
 	return metrics.Source{
 		Node: f, Database: f, DiskFull: func() bool { return true },
-		UncleanStarts: 31, MemoryLimit: func() int64 { return 32 },
+		First: true, UncleanStarts: 31, MemoryLimit: func() int64 { return 32 },
 		Quotas: [records.NumQuotas]int64{records.QuotaBytes: 1 << 30, records.QuotaValueBytes: 10},
 	}
 }
@@ -287,7 +287,7 @@ func TestSource(t *testing.T) {
 	m := metrics.New("v1.2.3", "abc")
 	requireValues(t, m, map[string]float64{"state{state=starting}": 1, "state{state=server}": 0, "reachability{status=unknown}": 1})
 	m.Watch(statusOnly(node.Status{}))
-	requireValues(t, m, map[string]float64{"state{state=joining}": 1})
+	requireValues(t, m, map[string]float64{"state{state=joining}": 1, "bootstrap_first": 0})
 	m.Watch(statusOnly(node.Status{Bootstrapped: true}))
 	requireValues(t, m, map[string]float64{"state{state=client}": 1, "db_size_bytes": 0, "db_failed": 0, "disk_full": 0})
 	cycle := values(t, m)["republish_last_cycle_timestamp_seconds"]
@@ -306,6 +306,7 @@ func TestSource(t *testing.T) {
 		"loop_waiting_calls": 11, "loop_rejected_calls_total": 13,
 		"rpc_inbound_streams_in_flight": 40, "rpc_outbound_streams_in_flight": 5, "rpc_outbound_streams_idle": 8,
 		"connected_peers{dir=inbound}": 14, "connected_peers{dir=outbound}": 15,
+		"bootstrap_first":                      1,
 		"bootstrap_attempts_total{outcome=ok}": 1, "bootstrap_attempts_total{outcome=failed}": 2,
 		"bootstrap_attempts_total{outcome=skipped}": 3,
 		"republish_keys{kind=provider}":             7, "republish_keys{kind=value}": 8,

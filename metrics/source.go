@@ -17,6 +17,7 @@ type Source struct {
 	Node     Node                     // nil: there is no node yet; its metrics are 0
 	Database Database                 // nil: the node stores its records elsewhere, and the database metrics are 0
 	Quotas   [records.NumQuotas]int64 // limits of the node's store
+	First    bool                     // the node is the first of its network, which may be alone
 	DiskFull func() bool              // reports whether the disk is full; nil: unknown, the metric is 0
 
 	UncleanStarts int64        // starts on this data directory after a crash, a kill or a power cut, this one included
@@ -42,6 +43,7 @@ var (
 type scrape struct {
 	node.Status // zero without a node
 	hasNode     bool
+	first       bool
 	state       string
 	sizes       storage.Sizes
 	copiesSize  int64 // bytes
@@ -55,7 +57,7 @@ type scrape struct {
 
 // read reads all parts of the source.
 func (s *Source) read() scrape {
-	r := scrape{quotas: s.Quotas, diskFull: s.DiskFull != nil && s.DiskFull(), uncleanStarts: s.UncleanStarts}
+	r := scrape{quotas: s.Quotas, first: s.First, diskFull: s.DiskFull != nil && s.DiskFull(), uncleanStarts: s.UncleanStarts}
 	if s.MemoryLimit != nil {
 		r.memoryLimit = s.MemoryLimit()
 	}

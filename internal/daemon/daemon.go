@@ -193,7 +193,7 @@ func (d *Daemon) startNode() error {
 	d.onClose("node", closeNode, d.node.Close)
 	d.recorder = newRecorder(d.observe, d.starts.previous())
 	d.metrics.Watch(metrics.Source{
-		Node: d.node, Database: d.store, Quotas: quotaLimits(&d.config, d.store), DiskFull: d.disk.full,
+		Node: d.node, Database: d.store, Quotas: quotaLimits(&d.config, d.store), First: c.First, DiskFull: d.disk.full,
 		UncleanStarts: d.starts.Unclean, MemoryLimit: func() int64 { return memlimit.Read(os.DirFS("/")) },
 	})
 	d.log.Info("listening", "addresses", addrTexts(d.host.Network().ListenAddresses()), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)

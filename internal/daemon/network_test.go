@@ -35,3 +35,10 @@ func TestChangeOfTheNetwork(t *testing.T) {
 	}
 	require.Equal(t, id, start(t, dir, mynet).ID())
 }
+
+// The alert on a low routing table asks the metric whether the node may be alone.
+func TestFirstNodeIsAMetric(t *testing.T) {
+	require.Zero(t, metric(t, start(t, t.TempDir()), "holdfast_bootstrap_first"))
+	first := start(t, t.TempDir(), config.Setting{Key: "network.bootstrap_role", Value: config.RoleFirst})
+	require.EqualValues(t, 1, metric(t, first, "holdfast_bootstrap_first"))
+}
