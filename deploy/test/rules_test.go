@@ -58,7 +58,13 @@ func checkAlert(t *testing.T, a rule) {
 		require.True(t, keeps(e, "job", "instance"), "the alert must name the node")
 	}
 	checkSelectors(t, e, `job="holdfast"`)
+	for _, m := range predicted.FindAllStringSubmatch(a.Expr, -1) {
+		require.Contains(t, a.Expr, "present_over_time("+m[1]+"[1h] offset 5h)", "a new target has no rate of six hours")
+	}
 }
+
+// predicted matches what an alert extrapolates.
+var predicted = regexp.MustCompile(`predict_linear\((.*?)\[`)
 
 // checkSelectors checks that an expression of a rule selects all nodes of a job, and that it
 // uses counters as rates.
