@@ -148,7 +148,7 @@ var families = []family{
 		func(s *scrape) float64 { return float64(index(s.failed)) }),
 	value("disk_size_bytes", "Size of the file system that contains the database; 0: unknown.", func(s *scrape) float64 { return float64(s.sizes.Disk.Total) }),
 	value("disk_free_bytes", "Free space for the node on the file system that contains the database.", func(s *scrape) float64 { return float64(s.sizes.Disk.Free) }),
-	value("disk_full", "1 while the file system that contains the database is full: new records are refused and nothing can be published; otherwise 0.",
+	value("disk_full", "1 while the file system that contains the database is full: new records may be refused and publishing may fail; otherwise 0.",
 		func(s *scrape) float64 { return float64(index(s.diskFull)) }),
 	value("db_pending_writes", "Writes that are waiting for a transaction.", func(s *scrape) float64 { return float64(s.Records.PendingWrites) }),
 	total("db_writes_rejected_total", "Writes refused because the queue, a quota or the file was full.",

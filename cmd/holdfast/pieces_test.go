@@ -319,7 +319,7 @@ func TestWordsForNumbers(t *testing.T) {
 		"0 B of at most 2.0 MiB (all that the disk has space for; storage.max_bytes is 1.0 GiB), 100 % of the space for new records used": databaseText(&api.Status{DBMaxBytes: 1 << 30, DBMost: 2 << 20, DBFill: 1}),
 		"-":                       diskText(&api.Status{DiskFree: 1}),
 		"1.0 KiB of 1.0 MiB free": diskText(&api.Status{DiskFree: 1024, DiskTotal: 1 << 20}),
-		"FULL since 2026-01-02 03:04:05, 0 B of 1.0 MiB free: new records are refused, nothing can be published": diskText(&api.Status{DiskTotal: 1 << 20, DiskFullSince: since}),
+		"FULL since 2026-01-02 03:04:05, 0 B of 1.0 MiB free: new records may be refused, publishing may fail": diskText(&api.Status{DiskTotal: 1 << 20, DiskFullSince: since}),
 		"none": copiesText(&api.Status{CopiesBytes: 7}),
 		"1 file of 7 B (*.corrupt-*, *.replaced*, *.schema-*); remove them when you no longer need them":      copiesText(&api.Status{Copies: 1, CopiesBytes: 7}),
 		"2 files of 1.0 MiB (*.corrupt-*, *.replaced*, *.schema-*); remove them when you no longer need them": copiesText(&api.Status{Copies: 2, CopiesBytes: 1 << 20}),

@@ -151,7 +151,7 @@ func diskText(s *api.Status) string {
 	}
 	text := fmt.Sprintf("%s of %s free", bytesText(s.DiskFree), bytesText(s.DiskTotal))
 	if !s.DiskFullSince.IsZero() {
-		text = fmt.Sprintf("FULL since %s, %s: new records are refused, nothing can be published", s.DiskFullSince.Local().Format(time.DateTime), text)
+		text = fmt.Sprintf("FULL since %s, %s: new records may be refused, publishing may fail", s.DiskFullSince.Local().Format(time.DateTime), text)
 	}
 	return text
 }

@@ -93,7 +93,7 @@ func (w *diskWatch) check(disk diskOf, refused bool) {
 	case !w.full() && (refused || low):
 		now := time.Now()
 		w.since.Store(&now)
-		w.log.Warn("the disk is full: new records are refused and nothing can be published until there is space; reads continue", spaceOf(space)...)
+		w.log.Warn("the disk is full: new records may be refused and publishing may fail until there is space; reads continue", spaceOf(space)...)
 	case w.full() && !refused && !low && disk.TryWrite(diskTry) == nil:
 		since := w.fullSince()
 		w.since.Store(nil)
@@ -116,7 +116,7 @@ func (w *diskWatch) remark(disk diskOf) string {
 	if since.IsZero() {
 		return ""
 	}
-	s := fmt.Sprintf("disk full since %s: new records are refused", since.UTC().Format(time.RFC3339))
+	s := fmt.Sprintf("disk full since %s: new records may be refused", since.UTC().Format(time.RFC3339))
 	if space, err := disk.DiskSpace(); err == nil && space.Known() {
 		s += fmt.Sprintf("; %s of %s free", humanize.IBytes(uint64(space.Free)), humanize.IBytes(uint64(space.Total)))
 	}

@@ -69,7 +69,7 @@ func databaseFailed(f *Facts) (Cause, bool) {
 }
 
 func diskFull(f *Facts) (Cause, bool) {
-	why := "new records are refused and nothing can be published"
+	why := "new records may be refused and publishing may fail"
 	if f.DiskSize > 0 {
 		why += fmt.Sprintf("; %s of %s free", bytes(f.DiskFree), bytes(f.DiskSize))
 	}
@@ -201,7 +201,7 @@ func descriptorsHigh(f *Facts) (Cause, bool) {
 }
 
 func diskFilling(f *Facts) (Cause, bool) {
-	c := Cause{Level: Warning, Word: "Disk nearly full", Why: fmt.Sprintf("%s of %s free; once it is full, new records are refused and nothing can be published", bytes(f.DiskFree), bytes(f.DiskSize))}
+	c := Cause{Level: Warning, Word: "Disk nearly full", Why: fmt.Sprintf("%s of %s free; once it is full, new records may be refused and publishing may fail", bytes(f.DiskFree), bytes(f.DiskSize))}
 	return c, DiskLow(f.DiskFree, f.DiskSize) && f.DiskFullSince.IsZero()
 }
 

@@ -105,7 +105,7 @@ var overview = row{title: "Overview: is it up · is it connected · does it keep
 	},
 	{
 		kind: number, title: "Least disk free", unit: "percentunit", absent: "unknown",
-		description: "Disk: free share of the file system of the data directory, for the node with the least. When it is full, nothing can be published.",
+		description: "Disk: free share of the file system of the data directory, for the node with the least. When it is full, new records may be refused and publishing may fail.",
 		alerts:      []string{"DiskFull", "DiskFilling"},
 		queries:     []query{{"min(instance:holdfast_disk_free:ratio{@})", "free"}},
 		steps:       below(0.05, 0.15),

@@ -143,7 +143,7 @@ var database = row{title: "Database", panels: []panel{
 	},
 	{
 		kind: lines, title: "Free disk space", unit: "bytes",
-		description: "Space that the file system of the data directory has left for the node, and its size. When the disk is full, new records are refused and nothing can be published.",
+		description: "Space that the file system of the data directory has left for the node, and its size. When the disk is full, new records may be refused and publishing may fail.",
 		alerts:      []string{"DiskFull", "DiskFilling"},
 		queries: []query{
 			{"holdfast_disk_free_bytes{@}", "{{instance}} free"},
