@@ -58,11 +58,12 @@ var routingTable = row{title: "Routing table", panels: []panel{
 	},
 	{
 		kind: lines, title: "Bootstrap and restart", unit: "none",
-		description: "Peers restored from the snapshot at the last start, the outcome of their probes, and attempts to reach the bootstrap peers. With a good snapshot no bootstrap is needed.",
+		description: "Peers restored from the snapshot at the last start, the outcome of their probes, and attempts to reach the bootstrap peers. With a good snapshot no bootstrap is needed. The first node of a network, which may have no peers, is marked as such.",
 		queries: []query{
 			{"holdfast_routing_table_loaded_peers{@}", "{{instance}} restored from the snapshot"},
 			{"holdfast_routing_table_restored_peers{@}", "{{instance}} restored: {{result}}"},
 			{"increase(holdfast_bootstrap_attempts_total{@}[@])", "{{instance}} bootstrap: {{outcome}}"},
+			{"holdfast_bootstrap_first{@} == 1", "{{instance}} first of its network"},
 		},
 	},
 	{
