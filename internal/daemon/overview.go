@@ -35,6 +35,7 @@ func (d *Daemon) overview(ctx context.Context) (api.Overview, error) {
 	if err != nil {
 		return api.Overview{}, err
 	}
+	kept := d.recorder.last.Load() // before the totals, so that its samples are older
 	s, totals := d.node.Status(), d.metrics.Totals()
 	o := api.Overview{
 		Taken: time.Now(), Identity: id, Status: b.status(&s), Republish: republishStatus(&s), Traffic: trafficOf(&totals),
@@ -52,7 +53,7 @@ func (d *Daemon) overview(ctx context.Context) (api.Overview, error) {
 	used := readProcess()
 	o.Limits = d.limits(&s, &o, &used)
 	sample := d.sample(&s, &totals)
-	r := d.recorded(&sample)
+	r := kept.orFrom(&sample)
 	o.History = r.history
 	o.Failures = failuresOf(since(sample.Counters, r.hourAgo.Counters), sample.At.Sub(r.hourAgo.At))
 	o.Latency = d.latencies.counts().since(r.latencies, sample.At.Sub(r.latenciesFrom))
@@ -62,9 +63,9 @@ func (d *Daemon) overview(ctx context.Context) (api.Overview, error) {
 	return o, nil
 }
 
-// recorded returns what the recorder has kept. Without a sample, all of it begins now.
-func (d *Daemon) recorded(now *history.Sample) *recorded {
-	if r := d.recorder.last.Load(); r != nil {
+// orFrom returns r, or what begins now if there is no sample yet (r is nil).
+func (r *recorded) orFrom(now *history.Sample) *recorded {
+	if r != nil {
 		return r
 	}
 	return &recorded{history: historyOf(new(history.Ring)), hourAgo: *now, minutesAgo: *now, latencies: new(latencyCounts), latenciesFrom: now.At}

@@ -220,5 +220,8 @@ func TestCountersByReason(t *testing.T) {
 	r := refusedIn(c)
 	require.EqualValues(t, 65, r.Total())
 	require.EqualValues(t, 100, r.Requests)
-	require.Equal(t, make([]uint64, len(c)), since(c, c))
+	none := make([]uint64, len(c))
+	require.Equal(t, none, since(c, c))
+	require.Equal(t, none, since(none, c), "an earlier sample that is newer")
+	require.Equal(t, c, since(c, none))
 }

@@ -123,11 +123,11 @@ func refusedTotal(counters []uint64) uint64 {
 	return r.Total()
 }
 
-// since returns what was counted after earlier.
+// since returns what was counted after earlier: nothing if earlier is the newer one.
 func since(now, earlier []uint64) []uint64 {
-	out := slices.Clone(now)
-	for i := range out {
-		out[i] -= earlier[i]
+	out := make([]uint64, len(now))
+	for i, n := range now {
+		out[i] = n - min(n, earlier[i])
 	}
 	return out
 }

@@ -23,10 +23,11 @@ func verdictOn(f *verdict.Facts, version string) api.Verdict {
 
 // judge returns the verdict of this moment. st is the status of the daemon with s.
 func (d *Daemon) judge(s *node.Status, st *api.Status) api.Verdict {
+	kept := d.recorder.last.Load() // before the totals, so that its samples are older
 	used, totals := readProcess(), d.metrics.Totals()
 	now := d.sample(s, &totals)
 	f := d.facts(s, st, &used)
-	d.recorded(&now).describe(&f, &now)
+	kept.orFrom(&now).describe(&f, &now)
 	return verdictOn(&f, st.Version)
 }
 
