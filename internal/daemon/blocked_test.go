@@ -9,25 +9,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is refused at a limit of the whole node or of a protocol counts; what is refused to one
-// peer does not.
+// What peers are refused at a limit of the whole node or of a protocol counts. What one peer is
+// refused, what this node is refused, and memory do not.
 func TestBlocked(t *testing.T) {
 	for _, c := range []struct {
 		kind  rcmgr.TraceEvtTyp
 		scope string
+		in    int // of the connections or streams, how many are from peers
 		want  uint64
 	}{
-		{rcmgr.TraceBlockAddStreamEvt, "system", 1},
-		{rcmgr.TraceBlockAddConnEvt, "transient", 1},
-		{rcmgr.TraceBlockReserveMemoryEvt, "system.span-12", 1},
-		{rcmgr.TraceBlockAddStreamEvt, "protocol:/ipfs/kad/1.0.0", 1},
-		{rcmgr.TraceBlockAddStreamEvt, "protocol:/ipfs/kad/1.0.0.peer:12D3", 0},
-		{rcmgr.TraceBlockAddStreamEvt, "peer:12D3", 0},
-		{rcmgr.TraceBlockReserveMemoryEvt, "stream-7", 0},
-		{rcmgr.TraceAddStreamEvt, "system", 0},
+		{rcmgr.TraceBlockAddStreamEvt, "system", 1, 1},
+		{rcmgr.TraceBlockAddConnEvt, "transient", 1, 1},
+		{rcmgr.TraceBlockAddConnEvt, "transient", 0, 0},
+		{rcmgr.TraceBlockAddStreamEvt, "system.span-12", 1, 1},
+		{rcmgr.TraceBlockReserveMemoryEvt, "system.span-12", 0, 0},
+		{rcmgr.TraceBlockAddStreamEvt, "protocol:/ipfs/kad/1.0.0", 1, 1},
+		{rcmgr.TraceBlockAddStreamEvt, "protocol:/ipfs/kad/1.0.0", 0, 0},
+		{rcmgr.TraceBlockAddStreamEvt, "protocol:/ipfs/kad/1.0.0.peer:12D3", 1, 0},
+		{rcmgr.TraceBlockAddStreamEvt, "peer:12D3", 1, 0},
+		{rcmgr.TraceBlockReserveMemoryEvt, "stream-7", 0, 0},
+		{rcmgr.TraceAddStreamEvt, "system", 1, 0},
 	} {
 		var b blocked
-		b.ConsumeEvent(rcmgr.TraceEvt{Type: c.kind, Name: c.scope})
+		b.ConsumeEvent(rcmgr.TraceEvt{Type: c.kind, Name: c.scope, DeltaIn: c.in, DeltaOut: 1 - c.in})
 		require.Equal(t, c.want, b.n.Load(), "%s %s", c.kind, c.scope)
 	}
 }
