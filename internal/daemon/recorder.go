@@ -26,10 +26,9 @@ const (
 
 // observed is what a recorder reads at each step.
 type observed struct {
-	history.Sample           // its last level, levelP95, is set by the recorder
-	wall           time.Time // At as the clock of the machine shows it, without the monotonic clock
-	overdue        int       // published keys
-	verified       int       // peers
+	history.Sample     // its last level, levelP95, is set by the recorder
+	overdue        int // published keys
+	verified       int // peers
 	latencies      *latencyCounts
 }
 
@@ -120,13 +119,17 @@ func holdSince(since *time.Time, holds bool, now time.Time) {
 
 // noteClock notices that the clock was set back since the last sample, or since the last start.
 func (r *recorder) noteClock(o *observed) {
-	if back := r.wall.Sub(o.wall); !r.wall.IsZero() && back >= clockBackLeast {
+	var passed time.Duration // by the monotonic clock; unknown since the last start
+	if r.steps > 0 {
+		passed = o.At.Sub(r.now.at)
+	}
+	if back := passed - o.Wall.Sub(r.wall); !r.wall.IsZero() && back >= clockBackLeast {
 		r.now.clockBack, r.now.clockBackAt = back, o.At
 	}
 	if o.At.Sub(r.now.clockBackAt) >= clockBackFor {
 		r.now.clockBack = 0
 	}
-	r.wall = o.wall
+	r.wall = o.Wall
 }
 
 // noteLatencies sets the level levelP95 of the sample, and starts a new window when it is due.

@@ -29,8 +29,8 @@ func (w *world) observe() observed {
 	c := make([]uint64, numCounts+2*len(reasons))
 	c[countIn], c[countLibp2p] = w.in, w.libp2p
 	return observed{
-		Sample: history.Sample{At: w.now, Counters: c, Levels: make([]float64, levelP95+1)},
-		wall:   w.now.Add(w.clock), overdue: w.overdue, verified: w.verified, latencies: w.l.counts(),
+		Sample:  history.Sample{At: w.now, Wall: w.now.Add(w.clock).Round(0), Counters: c, Levels: make([]float64, levelP95+1)},
+		overdue: w.overdue, verified: w.verified, latencies: w.l.counts(),
 	}
 }
 
@@ -80,7 +80,7 @@ func TestRecorderSamplesOnceAStep(t *testing.T) {
 	})
 }
 
-// A recorder whose node hangs ends with its context, and has a gap afterwards otherwise.
+// A recorder whose node hangs ends with its context.
 func TestRecorderOfANodeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, hangs := &world{}, make(chan struct{})
@@ -93,6 +93,29 @@ func TestRecorderOfANodeThatHangs(t *testing.T) {
 		cancel()
 		<-done
 		close(hangs)
+	})
+}
+
+// While the node hangs there are no samples, and the history has a gap.
+func TestRecorderHasAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, hangs := &world{}, make(chan struct{}, 1)
+		hangs <- struct{}{} // the first sample does not wait
+		r := newRecorder(func() observed { <-hangs; w.now = time.Now(); return w.observe() }, time.Time{})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { r.run(ctx); close(done) }()
+		time.Sleep(10 * history.Step)
+		require.Empty(t, r.last.Load().history.Series[seriesRequestsIn])
+		close(hangs)
+		synctest.Wait()
+		series := r.last.Load().history.Series[seriesRequestsIn]
+		require.GreaterOrEqual(t, len(series), 10)
+		for _, rate := range series[:10] {
+			require.True(t, math.IsNaN(rate))
+		}
+		cancel()
+		<-done
 	})
 }
 
@@ -130,17 +153,20 @@ func TestRecorderDatesRefusals(t *testing.T) {
 // neither is a correction of less than a minute.
 func TestRecorderNoticesTheClock(t *testing.T) {
 	w, r := newWorld()
-	w.clock -= clockBackLeast + history.Step - 1
+	w.clock -= clockBackLeast - 1
 	require.Zero(t, w.steps(r, 1).clockBack)
 	w.clock += 48 * time.Hour
 	require.Zero(t, w.steps(r, 1).clockBack)
 	w.clock -= 48 * time.Hour
 	got := w.steps(r, 1)
-	require.Equal(t, 48*time.Hour-history.Step, got.clockBack)
+	require.Equal(t, 48*time.Hour, got.clockBack)
 	require.Equal(t, got.at, got.clockBackAt)
 	perHour := int(clockBackFor / history.Step)
 	require.NotZero(t, w.steps(r, perHour-1).clockBack)
 	require.Zero(t, w.steps(r, 1).clockBack)
+
+	w.clock -= clockBackLeast
+	require.Equal(t, clockBackLeast, w.steps(r, 1).clockBack)
 
 	r = newRecorder(w.observe, w.now.Add(w.clock).Add(time.Hour)) // the last start was in the future
 	require.NotZero(t, w.steps(r, 1).clockBack)

@@ -87,7 +87,8 @@ func (d *Daemon) sample(s *node.Status, t *metrics.Totals) history.Sample {
 			c = append(c, by[reason])
 		}
 	}
-	return history.Sample{At: time.Now(), Counters: c, Levels: []float64{
+	now := time.Now()
+	return history.Sample{At: now, Wall: now.Round(0), Counters: c, Levels: []float64{
 		levelConnected: float64(s.Connected), levelVerified: float64(s.VerifiedPeers),
 		levelProviders: float64(s.Records.Records[records.KindProvider]), levelValues: float64(s.Records.Records[records.KindValue]),
 		levelMemory: float64(heldMemory()), levelP95: math.NaN(),
@@ -99,7 +100,7 @@ func (d *Daemon) observe() observed {
 	s, t := d.node.Status(), d.metrics.Totals()
 	sample := d.sample(&s, &t)
 	return observed{
-		Sample: sample, wall: sample.At.Round(0), overdue: s.Republish.Overdue, verified: s.VerifiedPeers,
+		Sample: sample, overdue: s.Republish.Overdue, verified: s.VerifiedPeers,
 		latencies: d.latencies.counts(),
 	}
 }

@@ -15,6 +15,7 @@ const Step = 30 * time.Second
 // counters and levels. A sample is not changed after it was added.
 type Sample struct {
 	At       time.Time
+	Wall     time.Time // At without its monotonic reading, which stands still while the machine is suspended
 	Counters []uint64  // totals, which only grow
 	Levels   []float64 // NaN: unknown
 }
@@ -22,12 +23,12 @@ type Sample struct {
 // Ring holds the last samples. The zero Ring is empty. Owned by one goroutine.
 type Ring struct{ samples []Sample } // at most Points+1, oldest first
 
-// Add adds a sample. Steps without one, as while the machine was suspended, have unknown
-// values.
+// Add adds a sample. Steps without one by the wall clock, as while the machine was suspended,
+// have unknown values.
 func (r *Ring) Add(s Sample) {
 	if n := len(r.samples); n > 0 {
-		last := r.samples[n-1].At
-		for missed := min(int((s.At.Sub(last)+Step/2)/Step)-1, Points); missed > 0; missed-- {
+		took := s.Wall.Sub(r.samples[n-1].Wall)
+		for missed := min(int((took+Step/2)/Step)-1, Points); missed > 0; missed-- {
 			r.add(Sample{At: s.At.Add(-time.Duration(missed) * Step)})
 		}
 	}

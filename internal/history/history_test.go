@@ -12,7 +12,13 @@ import (
 var start = time.Unix(1e9, 0)
 
 func sample(step int, counter uint64) Sample {
-	return Sample{At: start.Add(time.Duration(step) * Step), Counters: []uint64{0, counter}, Levels: []float64{float64(counter), math.NaN()}}
+	return at(start.Add(time.Duration(step)*Step), Sample{Counters: []uint64{0, counter}, Levels: []float64{float64(counter), math.NaN()}})
+}
+
+// at dates a sample.
+func at(t time.Time, s Sample) Sample {
+	s.At, s.Wall = t, t
+	return s
 }
 
 func TestEmpty(t *testing.T) {
@@ -47,26 +53,42 @@ func TestSeries(t *testing.T) {
 func TestGaps(t *testing.T) {
 	var r Ring
 	r.Add(sample(0, 0))
-	late := sample(0, 120)
-	late.At = start.Add(40 * time.Second)
+	late := at(start.Add(40*time.Second), sample(0, 120))
 	r.Add(late)
 	require.Equal(t, []float64{3}, r.Rates(1))
-	r.Add(Sample{At: late.At.Add(3 * Step), Counters: []uint64{0, 120}, Levels: []float64{1, 1}})
+	r.Add(at(late.At.Add(3*Step), Sample{Counters: []uint64{0, 120}, Levels: []float64{1, 1}}))
 	rates, levels := r.Rates(1), r.Levels(0)
 	require.Len(t, rates, 4)
 	for i := 1; i < 4; i++ {
 		require.True(t, math.IsNaN(rates[i]))
 		require.Equal(t, i < 3, math.IsNaN(levels[i]))
 	}
-	r.Add(Sample{At: late.At.Add(1000 * time.Hour), Counters: []uint64{0, 120}, Levels: []float64{1, 1}})
+	r.Add(at(late.At.Add(1000*time.Hour), Sample{Counters: []uint64{0, 120}, Levels: []float64{1, 1}}))
 	require.Equal(t, Points, r.Len())
 	s, ok := r.Before(time.Hour)
 	require.True(t, ok, "the last sample is the only known one")
 	require.Equal(t, late.At.Add(1000*time.Hour), s.At)
-	same := late
-	same.At = late.At.Add(1000 * time.Hour)
-	r.Add(same)
+	r.Add(at(late.At.Add(1000*time.Hour), late))
 	require.True(t, math.IsNaN(r.Rates(1)[Points-1]), "no time has passed")
+}
+
+// While the machine is suspended, only the wall clock goes on. One that is set back leaves no
+// gap.
+func TestGapOfASuspend(t *testing.T) {
+	var r Ring
+	r.Add(sample(0, 0))
+	resumed := sample(1, 30)
+	resumed.Wall = resumed.Wall.Add(10 * Step)
+	r.Add(resumed)
+	require.Equal(t, 11, r.Len())
+	for _, rate := range r.Rates(1) {
+		require.True(t, math.IsNaN(rate))
+	}
+	back := sample(2, 60)
+	back.Wall = back.Wall.Add(-time.Hour)
+	r.Add(back)
+	require.Equal(t, 12, r.Len())
+	require.Equal(t, 1.0, r.Rates(1)[11])
 }
 
 // Against a list of all samples that is never shortened.
