@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/internal/history"
+	"github.com/holdfast-dht/holdfast/internal/verdict"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
 	"github.com/holdfast-dht/holdfast/pkg/wire"
@@ -123,12 +124,13 @@ func TestRecorderHasAGap(t *testing.T) {
 func TestRecorderDatesConditions(t *testing.T) {
 	w, r := newWorld()
 	require.True(t, w.steps(r, 1).overdueSince.IsZero())
-	w.overdue, w.verified = 1, 9
+	require.Equal(t, dht.LowTable, verdict.LowTable, "the verdict and the Machine call the same table low")
+	w.overdue, w.verified = 1, dht.LowTable-1
 	first := w.steps(r, 1).at
 	got := w.steps(r, 10)
 	require.Equal(t, first, got.overdueSince)
 	require.Equal(t, first, got.lowSince)
-	w.overdue, w.verified = 0, 10
+	w.overdue, w.verified = 0, dht.LowTable
 	got = w.steps(r, 1)
 	require.True(t, got.overdueSince.IsZero())
 	require.True(t, got.lowSince.IsZero())
