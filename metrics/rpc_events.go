@@ -78,11 +78,11 @@ var _ rpc.Observer = (*rpcObserver)(nil)
 
 // side contains the metrics of one direction.
 type side struct {
-	requests [numTypes][rpc.NumOutcomes]prometheus.Counter
-	duration [wire.NumTypes]prometheus.Observer
-	bytes    [numTypes]struct{ request, reply prometheus.Counter }
-	rejected [numTypes]map[string]prometheus.Counter // the expected ones, by reason
-	others   *prometheus.CounterVec                  // all rejections
+	requests   [numTypes][rpc.NumOutcomes]prometheus.Counter
+	duration   [wire.NumTypes]prometheus.Observer
+	bytes      [numTypes]struct{ request, reply prometheus.Counter }
+	rejected   [numTypes]map[string]prometheus.Counter // the expected ones, by reason
+	rejections *prometheus.CounterVec                  // all rejections, by type and reason
 }
 
 // puts counts the records of one kind that peers wanted to store.
@@ -116,7 +116,7 @@ func newRPCObserver(r registrar) *rpcObserver {
 }
 
 func newSide(r registrar, dir, what string) side {
-	s := side{others: r.counterVec("rpc_"+dir+"_rejected_total", what+" that were not answered, by reason: the message, the peer, or lack of capacity.", "type", "reason")}
+	s := side{rejections: r.counterVec("rpc_"+dir+"_rejected_total", what+" that were not answered, by reason: the message, the peer, or lack of capacity.", "type", "reason")}
 	total := r.counterVec("rpc_"+dir+"_requests_total", what+" by type and outcome.", "type", "outcome")
 	duration := r.histogramVec("rpc_"+dir+"_duration_seconds", what+": duration.", rpcBuckets, "type")
 	bytes := r.counterVec("rpc_"+dir+"_bytes_total", what+": size of the requests and of their replies.", "type", "part")
@@ -138,7 +138,7 @@ func newSide(r registrar, dir, what string) side {
 func (d *side) expect(t wire.Type, reasons []string) {
 	d.rejected[t] = make(map[string]prometheus.Counter)
 	for _, reason := range reasons {
-		d.rejected[t][reason] = d.others.WithLabelValues(t.String(), reason)
+		d.rejected[t][reason] = d.rejections.WithLabelValues(t.String(), reason)
 	}
 }
 
@@ -200,7 +200,7 @@ func (d *side) reject(t wire.Type, reason string) {
 	if !slices.Contains(knownReasons, reason) {
 		reason = reasonOther
 	}
-	d.others.WithLabelValues(t.String(), reason).Inc()
+	d.rejections.WithLabelValues(t.String(), reason).Inc()
 }
 
 // put counts a record that a peer wanted to store. Once the type of a request is known, only

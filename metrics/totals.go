@@ -61,7 +61,7 @@ func Reasons() []string { return slices.Clone(knownReasons) }
 func (d *side) byReason() (by map[string]uint64) {
 	all := make(chan prometheus.Metric)
 	go func() {
-		d.others.Collect(all)
+		d.rejections.Collect(all)
 		close(all)
 	}()
 	for m := range all {
