@@ -227,6 +227,26 @@ func TestPodFitsTheImage(t *testing.T) {
 	require.Equal(t, []corev1.EnvVar{{Name: "CREDENTIALS_DIRECTORY", Value: mounts["identity"]}}, c.Env)
 }
 
+// toml returns the first toml block of a page.
+func toml(t testing.TB, page string) string {
+	t.Helper()
+	return found(t, page, "(?ms)^```toml\n(.*?)^```$")
+}
+
+// The guide's settings for the first node of a private network are those of the guide of
+// private networks; the manifest sets port_mapping itself.
+func TestPrivateNetwork(t *testing.T) {
+	have := settings(t, toml(t, kubernetesGuide))
+	want := settings(t, toml(t, "docs/guides/private-network.md"))
+	public := settings(t, manifests(t).config.Data["config.toml"])
+	require.Equal(t, want["network.port_mapping"], public["network.port_mapping"])
+	have["network.port_mapping"] = public["network.port_mapping"]
+	require.Equal(t, want, have)
+	for _, key := range []string{"network.protocol_prefix", "network.bootstrap_role", "values.unvalidated_namespaces"} {
+		require.NotEqual(t, public[key], have[key], key)
+	}
+}
+
 // The volume holds the database and a copy of it; libp2p may use a quarter of the memory.
 func TestResources(t *testing.T) {
 	o := manifests(t)
