@@ -4,7 +4,7 @@
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 me=$(realpath --relative-to="$repo" "$0")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/holdfast-nspawn
-packages=systemd,systemd-sysv,dbus,ca-certificates,curl,git,procps
+packages=systemd,systemd-sysv,dbus,ca-certificates,curl,git,jq,procps
 services=(nftables ufw firewalld nsd) # installed after these, and not started at boot
 machine=hf$$        # also names the network interface, whose name has at most 15 bytes
 net=10.$((RANDOM % 200 + 20)).$((RANDOM % 250)) # of the link between host and machine
