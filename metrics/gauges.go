@@ -112,6 +112,12 @@ var families = []family{
 			emit(float64(s.ConnectedIn), "inbound")
 			emit(float64(s.Connected-s.ConnectedIn), "outbound")
 		}},
+	{name: "connections_refused_total", help: "Connections refused because of their address: too many with it were open (address_limit, see limits.connections_per_address), or too many came from it within a short time (address_rate).",
+		kind: prometheus.CounterValue, labels: []string{"reason"},
+		read: func(s *scrape, emit func(float64, ...string)) {
+			emit(float64(s.refused.Limit), RefusedLimit)
+			emit(float64(s.refused.Rate), RefusedRate)
+		}},
 	value("bootstrap_first", "1 if the node is the first of its network (network.bootstrap_role), which may have no peers; otherwise 0.",
 		func(s *scrape) float64 { return float64(index(s.first)) }),
 	{name: "bootstrap_attempts_total", help: "Attempts to reach the bootstrap peers: at least one reached (ok), none reached (failed), none configured (skipped).",

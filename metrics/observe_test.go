@@ -76,7 +76,8 @@ func busy() metrics.Source {
 	}
 	return metrics.Source{
 		Node: f, Database: f, DiskFull: func() bool { return true },
-		First: true, UncleanStarts: 31, MemoryLimit: func() int64 { return 32 },
+		RefusedConnections: func() metrics.RefusedConnections { return metrics.RefusedConnections{Limit: 33, Rate: 34} },
+		First:              true, UncleanStarts: 31, MemoryLimit: func() int64 { return 32 },
 		Quotas: [records.NumQuotas]int64{records.QuotaBytes: 1 << 30, records.QuotaValueBytes: 10},
 	}
 }
@@ -315,6 +316,7 @@ func TestSource(t *testing.T) {
 		"records{kind=value}": 200, "record_bytes{kind=provider}": 1000, "record_providers": 50,
 		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_max_bytes": 1 << 30, "db_fill_ratio": 0.75,
 		"db_copies_bytes": 24, "db_failed": 1, "disk_free_bytes": 25, "disk_size_bytes": 26, "disk_full": 1,
+		"connections_refused_total{reason=address_limit}": 33, "connections_refused_total{reason=address_rate}": 34,
 		"unclean_starts_total": 31, "memory_limit_bytes": 32,
 		"quota_limit{quota=bytes}": 1 << 30, "quota_limit{quota=value_bytes}": 10,
 		"quota_refusals_total{quota=providers}": 19, "quota_refusals_total{quota=addresses_per_provider}": 20, "quota_refusals_total{quota=bytes}": 0,

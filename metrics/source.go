@@ -20,9 +20,23 @@ type Source struct {
 	First    bool                     // the node is the first of its network, which may be alone
 	DiskFull func() bool              // reports whether the disk is full; nil: unknown, the metric is 0
 
+	RefusedConnections func() RefusedConnections // nil: unknown, the metric is 0
+
 	UncleanStarts int64        // starts on this data directory after a crash, a kill or a power cut, this one included
 	MemoryLimit   func() int64 // memory that the process may use, in bytes, or 0; nil: unknown, the metric is 0
 }
+
+// RefusedConnections counts the connections that were refused because of their address.
+type RefusedConnections struct {
+	Limit uint64 // too many were open with the address
+	Rate  uint64 // too many were opened from the address within a short time
+}
+
+// The reasons of connections_refused_total.
+const (
+	RefusedLimit = "address_limit"
+	RefusedRate  = "address_rate"
+)
 
 // Node is the part of a node that a scrape reads.
 type Node interface{ Status() node.Status }
@@ -51,6 +65,7 @@ type scrape struct {
 	diskFull    bool
 	quotas      [records.NumQuotas]int64 // limits
 
+	refused       RefusedConnections
 	uncleanStarts int64
 	memoryLimit   int64 // bytes
 }
@@ -58,6 +73,9 @@ type scrape struct {
 // read reads all parts of the source.
 func (s *Source) read() scrape {
 	r := scrape{quotas: s.Quotas, first: s.First, diskFull: s.DiskFull != nil && s.DiskFull(), uncleanStarts: s.UncleanStarts}
+	if s.RefusedConnections != nil {
+		r.refused = s.RefusedConnections()
+	}
 	if s.MemoryLimit != nil {
 		r.memoryLimit = s.MemoryLimit()
 	}

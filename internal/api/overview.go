@@ -67,8 +67,9 @@ type LookupCount struct {
 // Failures counts the requests that failed within a window of up to an hour.
 type Failures struct {
 	WindowSeconds float64 `json:"window_seconds"`
-	// In has the requests of peers that the node refused, by reason. The reasons are those of
-	// the metric rpc_inbound_rejected_total.
+	// In has the requests and connections of peers that the node refused, by reason. The
+	// reasons are those of the metrics rpc_inbound_rejected_total and
+	// connections_refused_total.
 	In map[string]uint64 `json:"in"`
 	// Out has the requests to peers that failed, by the reason of the metric
 	// rpc_outbound_rejected_total, or "timeout".

@@ -33,6 +33,7 @@ func TestBounds(t *testing.T) {
 		{"snapshot.interval", duration(&c.Snapshot.Interval), int64(minInterval), int64(maxInterval)},
 		{"republish.interval", duration(&c.Republish.Interval), int64(minInterval), int64(records.MaxTTL) - 1},
 		{"limits.memory", size(&c.Limits.Memory), int64(minMemory), 0},
+		{"limits.connections_per_address", count(&c.Limits.ConnectionsPerAddress), 1, maxConnectionsPerAddress},
 		{"quotas.providers", count(&c.Quotas.Providers), 1, maxQuota},
 		{"quotas.records_per_provider", count(&c.Quotas.RecordsPerProvider), 1, maxQuota},
 		{"quotas.providers_per_key", count(&c.Quotas.ProvidersPerKey), 1, maxQuota},

@@ -26,6 +26,8 @@ const (
 	minDatabase = 16 * MiB
 	// maxQuota is more than any database can hold.
 	maxQuota = 1_000_000_000
+	// maxConnectionsPerAddress is more than the file descriptors of a machine.
+	maxConnectionsPerAddress = 1_000_000
 	// minMemory is the least memory that libp2p's resource manager can work with.
 	minMemory = 16 * MiB
 )
@@ -128,9 +130,10 @@ type RoutingAPI struct {
 
 // Limits bound the resources that the node uses.
 type Limits struct {
-	ConnectionsLow  int  `toml:"connections_low" unit:"connections" reload:"yes" doc:"When there are more than connections_high, idle connections are closed until this many are left."`
-	ConnectionsHigh int  `toml:"connections_high" unit:"connections" reload:"yes" doc:"Idle connections are closed when there are more than this."`
-	Memory          Size `toml:"memory" reload:"yes" doc:"Memory that libp2p may reserve for connections and streams. 0: an eighth of the machine's memory. A reload changes the limit of the whole node; the limits of single peers and protocols, which derive from it, change only with a restart."`
+	ConnectionsLow        int  `toml:"connections_low" unit:"connections" reload:"yes" doc:"When there are more than connections_high, idle connections are closed until this many are left."`
+	ConnectionsHigh       int  `toml:"connections_high" unit:"connections" reload:"yes" doc:"Idle connections are closed when there are more than this."`
+	ConnectionsPerAddress int  `toml:"connections_per_address" unit:"connections" doc:"Open connections with one public IPv4 address or one IPv6 /56 network, in both directions; eight times as many with a /48. Further ones are refused, so that one host cannot take the connections of all. All peers behind a NAT have one address: raise this if more of yours share one. Private, shared (100.64.0.0/10), link-local and loopback addresses have no limit."`
+	Memory                Size `toml:"memory" reload:"yes" doc:"Memory that libp2p may reserve for connections and streams. 0: an eighth of the machine's memory. A reload changes the limit of the whole node; the limits of single peers and protocols, which derive from it, change only with a restart."`
 }
 
 // Log says what is logged and how.
@@ -183,7 +186,7 @@ func Default() Config {
 		Snapshot:   Snapshot{Interval: Duration{dht.SnapshotInterval}},
 		Metrics:    Metrics{Listen: "127.0.0.1:9474"},
 		RoutingAPI: RoutingAPI{Listen: Off},
-		Limits:     Limits{ConnectionsLow: 400, ConnectionsHigh: 600},
+		Limits:     Limits{ConnectionsLow: 400, ConnectionsHigh: 600, ConnectionsPerAddress: 64},
 		Log:        Log{Level: "info,libp2p=error", Format: "auto"},
 	}
 }

@@ -242,7 +242,7 @@ func TestValidateReportsEverything(t *testing.T) {
 		"config_version", "network.protocol_prefix", "network.mode", "network.listen", "values.max_ttl", "values.default_ttl",
 		"values.max_size", "values.unvalidated_namespaces", "storage.provider_ttl", "storage.max_bytes", "storage.expiry_interval",
 		"republish.interval", "refresh.interval", "snapshot.interval", "metrics.listen", "limits.connections_low",
-		"limits.connections_high", "limits.memory", "log.level", "log.format",
+		"limits.connections_high", "limits.connections_per_address", "limits.memory", "log.level", "log.format",
 	} {
 		if k == "storage.provider_ttl" {
 			continue // an hour is allowed; it makes republish.interval too long

@@ -108,6 +108,7 @@ func (c *Config) validateLimits(v *checks) {
 	low, high := c.Limits.ConnectionsLow, c.Limits.ConnectionsHigh
 	v.require(low >= 1, "limits.connections_low", is(low), "it is at least 1")
 	v.require(high > low, "limits.connections_high", is(high), "it is more than connections_low ("+text(low)+")")
+	within(v, "limits.connections_per_address", c.Limits.ConnectionsPerAddress, 1, maxConnectionsPerAddress)
 	v.require(c.Limits.Memory == 0 || c.Limits.Memory >= minMemory, "limits.memory", is(c.Limits.Memory), "it is 0 or at least "+text(minMemory))
 	v.require(c.Storage.CompactAbove >= 0, "storage.compact_above", is(c.Storage.CompactAbove), "it is 0 or more")
 	v.require(c.Storage.MaxBytes >= minDatabase, "storage.max_bytes", is(c.Storage.MaxBytes), "it is at least "+text(minDatabase))

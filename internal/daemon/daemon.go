@@ -88,6 +88,7 @@ type Daemon struct {
 	routing *web // delegated routing; nil: off
 
 	blocked   blocked
+	crowded   crowded
 	latencies latencies
 	recorder  *recorder
 
@@ -125,6 +126,7 @@ func Start(o Options) (*Daemon, error) {
 	b := BuildInfo()
 	d.metrics = metrics.New(b.Version, b.Revision)
 	d.disk = newDiskWatch(d.metrics.Storage(), d.log)
+	d.crowded.log, d.crowded.most = d.log, d.config.Limits.ConnectionsPerAddress
 	d.log.Info("starting", "version", b.Version, "revision", b.Revision, "go", b.Go, "config", d.loaded.File)
 	d.state.Store(stateStarting)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -160,7 +162,7 @@ func (d *Daemon) startHost(gate *rpc.Gate, holes *blackHoles) error {
 	}
 	hc := hostSettings(&d.config)
 	hc.key, hc.listen, hc.gate, hc.holes, hc.registry = key, listen, gate, holes, d.metrics.Registerer()
-	hc.blocked = &d.blocked
+	hc.blocked, hc.crowded = &d.blocked, &d.crowded
 	hc.mapPort = d.config.Network.PortMapping && !onlyLoopback(listen)
 	if d.host, err = newHost(hc); err != nil {
 		return err
@@ -194,7 +196,7 @@ func (d *Daemon) startNode() error {
 	d.recorder = newRecorder(d.observe, d.starts.previous())
 	d.metrics.Watch(metrics.Source{
 		Node: d.node, Database: d.store, Quotas: quotaLimits(&d.config, d.store), First: c.First, DiskFull: d.disk.full,
-		UncleanStarts: d.starts.Unclean, MemoryLimit: func() int64 { return memlimit.Read(os.DirFS("/")) },
+		RefusedConnections: d.crowded.counts, UncleanStarts: d.starts.Unclean, MemoryLimit: func() int64 { return memlimit.Read(os.DirFS("/")) },
 	})
 	d.log.Info("listening", "addresses", addrTexts(d.host.Network().ListenAddresses()), "protocol", string(d.node.Protocol()), "mode", d.config.Network.Mode)
 	return nil

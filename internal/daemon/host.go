@@ -34,6 +34,7 @@ type hostConfig struct {
 	registry prometheus.Registerer // nil: no metrics of libp2p
 	gate     *rpc.Gate             // the node's
 	blocked  *blocked              // counts what the resource manager refuses; nil: it is not counted
+	crowded  *crowded              // counts what the limits per address refuse; nil: it is not counted
 }
 
 // newHost starts a libp2p host over TCP and QUIC.

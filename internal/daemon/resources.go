@@ -51,11 +51,12 @@ func newResources(c hostConfig) (network.ResourceManager, error) {
 	if c.blocked != nil {
 		options = append(options, rcmgr.WithTraceReporter(c.blocked))
 	}
+	options = append(options, limitPerAddress(c.limits.ConnectionsPerAddress)...)
 	r, err := rcmgr.NewResourceManager(newLimiter(c.protocol, c.limits), options...)
 	if err != nil {
 		return nil, fmt.Errorf("resource limits: %w", err)
 	}
-	return r, nil
+	return &addressLimits{ResourceManager: r, rate: newConnectionRate(c.limits.ConnectionsPerAddress), crowded: c.crowded}, nil
 }
 
 // scaledLimits returns the default limits of libp2p, scaled to the given memory or to an

@@ -29,8 +29,10 @@ const (
 	countTimedOut
 	countLibp2p  // refused by libp2p's resource manager
 	countQueries // lookups of this node that were refused
+	countCrowded // connections: too many with one address
+	countTooFast // connections: too many new ones from one address
 
-	numCounts = 10
+	numCounts = 12
 )
 
 // reasons are all reasons of rejections, sorted.
@@ -82,6 +84,8 @@ func (d *Daemon) sample(s *node.Status, t *metrics.Totals) history.Sample {
 	c[countReceived], c[countSent], c[countFailures] = t.Received, t.Sent, t.Rejected+t.OutFailed
 	c[countCPU], c[countTimedOut] = uint64(cputime.Used()), t.OutTimedOut
 	c[countLibp2p], c[countQueries] = d.blocked.n.Load(), s.Load.RefusedQueries
+	refused := d.crowded.counts()
+	c[countCrowded], c[countTooFast] = refused.Limit, refused.Rate
 	for _, by := range []map[string]uint64{t.RejectedBy, t.OutFailedBy} {
 		for _, reason := range reasons {
 			c = append(c, by[reason])
@@ -140,6 +144,8 @@ func failuresOf(counters []uint64, window time.Duration) api.Failures {
 		addCount(f.In, &f.InTotal, reason, counters[numCounts+i])
 		addCount(f.Out, &f.OutTotal, reason, counters[numCounts+len(reasons)+i])
 	}
+	addCount(f.In, &f.InTotal, metrics.RefusedLimit, counters[countCrowded])
+	addCount(f.In, &f.InTotal, metrics.RefusedRate, counters[countTooFast])
 	addCount(f.Out, &f.OutTotal, rpc.TimedOut.String(), counters[countTimedOut])
 	return f
 }

@@ -27,10 +27,12 @@ var resources = row{title: "libp2p resources", panels: []panel{
 	},
 	{
 		kind: stacked, title: "Blocked by the resource manager", unit: "ops",
-		description: "Refused connections, streams and memory, by the scope whose limit was reached. system and transient mean that the node is at its limit; peer means that one peer is. Absent until something was blocked.",
+		description: "Refused connections, streams and memory, by the scope whose limit was reached. system and transient mean that the node is at its limit; peer means that one peer is. address_limit and address_rate are connections refused because of their address.",
 		alerts:      []string{"ResourceManagerBlocking"},
 		queries: []query{{
 			"sum by (instance, scope, resource, dir) (rate(libp2p_rcmgr_blocked_resources{@}[@]))", "{{instance}} {{scope}} {{resource}} {{dir}}",
+		}, {
+			"sum by (instance, reason) (rate(holdfast_connections_refused_total{@}[@]))", "{{instance}} {{reason}}",
 		}},
 	},
 	{
