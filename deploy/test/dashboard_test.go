@@ -78,7 +78,7 @@ func TestDashboardVariables(t *testing.T) {
 
 // TestDashboardAnnotations checks that the events that operators look for are marked.
 func TestDashboardAnnotations(t *testing.T) {
-	marks := map[string]string{} // the metric that tells of each event
+	marks := map[string]string{} // the metric that shows each event
 	for _, a := range readBoard(t).Annotations.List {
 		if a.BuiltIn == 1 {
 			continue

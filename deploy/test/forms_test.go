@@ -58,7 +58,9 @@ func TestIssueForms(t *testing.T) {
 		require.Contains(t, text[id], command, id)
 	}
 	require.True(t, required["version"] && required["what"] && required["repeat"])
-	require.False(t, required["bundle"], "it contains addresses: nobody must attach it in public")
+	require.False(t, required["bundle"])
+	require.Contains(t, text["bundle"], "Do not attach it to this public issue", "it contains addresses and keys")
+	require.Contains(t, text["bundle"], "/security/advisories/new", "a private way")
 
 	required, text = readForm(t, "feature.yml")
 	require.True(t, required["problem"])
