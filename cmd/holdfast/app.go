@@ -89,7 +89,7 @@ text: before it to use it as plain text.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no daemon reached,
 130 interrupted.`,
-		Example: `  holdfast serve
+		Example: `  holdfast serve --namespace example
   holdfast put /example/greeting 'hello' && holdfast get /example/greeting
   holdfast find-providers bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi`,
 		Version:       daemon.BuildInfo().Version,

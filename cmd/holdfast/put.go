@@ -30,7 +30,7 @@ func newPut(a *app) *cobra.Command {
 
 The daemon republishes it until "holdfast unpublish KEY"; with --ttl it stops after that
 time instead.`,
-		Example: `  holdfast put /example/greeting 'hello'
+		Example: `  holdfast put /example/greeting 'hello'   # needs a node that accepts the namespace: serve --namespace example
   holdfast put /ipns/k51... - < record.bin
   holdfast put --ttl 1h /example/today 'sunny'`,
 		Args: exactly("KEY", "VALUE"),

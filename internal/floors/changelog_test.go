@@ -21,7 +21,7 @@ var (
 // their order, each once and with entries of one line, and at the end a link for each version.
 func misplaced(text string) (wrong []string) {
 	var version, kind string
-	entries := map[string]bool{} // text of an entry
+	entries := map[string]bool{} // subject of an entry
 	for n, line := range strings.Split(text, "\n") {
 		bad := func(why string) { wrong = append(wrong, fmt.Sprintf("%d: %s: %.40s", n+1, why, line)) }
 		switch {
@@ -42,15 +42,30 @@ func misplaced(text string) (wrong []string) {
 			if kind == "" {
 				bad("entry without a kind of change")
 			}
-			if entries[line] {
+			if entries[subject(line)] {
 				bad("twice")
 			}
-			entries[line] = true
+			entries[subject(line)] = true
 		case line != "" && kind != "" && !strings.HasPrefix(line, "["):
 			bad("neither an entry nor a heading")
 		}
 	}
 	return wrong
+}
+
+// leastSubject is the length above which the words before a colon are the subject of an
+// entry. Shorter ones, such as "Library", are common to several.
+const leastSubject = 30
+
+// subject returns the words of an entry before its first colon or full stop: an entry that
+// was written again with more words has the same.
+func subject(entry string) string {
+	for i, c := range entry {
+		if i > leastSubject && (c == ':' || c == '.' && strings.HasPrefix(entry[i:]+" ", ". ")) {
+			return entry[:i]
+		}
+	}
+	return entry
 }
 
 func TestChangelog(t *testing.T) {
@@ -73,6 +88,7 @@ func TestMisplaced(t *testing.T) {
 		{"- a\n", "[5: entry without a kind of change: - a]"},
 		{"### Added\n- a\n  more\n", "[7: neither an entry nor a heading:   more]"},
 		{"### Added\n- a\n## [0.1.0] - 2026-12-01\n### Added\n- a\n", "[9: twice: - a]"},
+		{"### Added\n- The status page of a node shows x.\n- The status page of a node shows x. It shows y.\n", "[7: twice: - The status page of a node shows x. It ]"},
 		{"## 0.1.0\n", "[5: no version: ## 0.1.0]"},
 		{"## [0.1.0]\n", "[5: no version: ## [0.1.0]]"},
 		{"## [0.2.0] - 2026-12-01\n", "[5: no link: ## [0.2.0] - 2026-12-01]"},
