@@ -150,6 +150,8 @@ var families = []family{
 	value("db_fill_ratio", "Used fraction of the fullest database file's capacity for new records; at 1 new records are refused.",
 		func(s *scrape) float64 { return s.sizes.Fill }),
 	value("db_copies_bytes", "Size of the old copies of the database that repairs, restores and migrations left beside it.", func(s *scrape) float64 { return float64(s.copiesSize) }),
+	value("db_corrupt_files", "Damaged files of the database that a start or a repair moved aside, and that were not removed yet: published keys and records may be lost.",
+		func(s *scrape) float64 { return float64(s.corrupt) }),
 	value("db_failed", "1 after a failed fsync: the database refuses writes until the node is restarted; otherwise 0.",
 		func(s *scrape) float64 { return float64(index(s.failed)) }),
 	value("disk_size_bytes", "Size of the file system that contains the database; 0: unknown.", func(s *scrape) float64 { return float64(s.sizes.Disk.Total) }),

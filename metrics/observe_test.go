@@ -41,6 +41,8 @@ func (f *fixed) Sizes() (storage.Sizes, error) { return f.sizes, f.unread }
 
 func (f *fixed) CopiesSize() (int, int64, error) { return 2, f.copies, nil }
 
+func (f *fixed) Damaged() (int, time.Time, error) { return 35, time.Unix(1, 0), nil }
+
 func (f *fixed) Err() error { return f.failed }
 
 // statusOnly returns the source of a node that stores its records elsewhere.
@@ -315,7 +317,7 @@ func TestSource(t *testing.T) {
 		"republish_fewest_holders": 22, "republish_fewest_holders_keys": 23,
 		"records{kind=value}": 200, "record_bytes{kind=provider}": 1000, "record_providers": 50,
 		"db_size_bytes": 1 << 20, "db_free_bytes": 1 << 10, "db_max_bytes": 1 << 30, "db_fill_ratio": 0.75,
-		"db_copies_bytes": 24, "db_failed": 1, "disk_free_bytes": 25, "disk_size_bytes": 26, "disk_full": 1,
+		"db_copies_bytes": 24, "db_corrupt_files": 35, "db_failed": 1, "disk_free_bytes": 25, "disk_size_bytes": 26, "disk_full": 1,
 		"connections_refused_total{reason=address_limit}": 33, "connections_refused_total{reason=address_rate}": 34,
 		"unclean_starts_total": 31, "memory_limit_bytes": 32,
 		"quota_limit{quota=bytes}": 1 << 30, "quota_limit{quota=value_bytes}": 10,

@@ -45,7 +45,8 @@ type Node interface{ Status() node.Status }
 type Database interface {
 	Sizes() (storage.Sizes, error)
 	CopiesSize() (n int, bytes int64, err error)
-	Err() error // why it refuses writes
+	Damaged() (n int, last time.Time, err error) // damaged files that were moved aside
+	Err() error                                  // why it refuses writes
 }
 
 var (
@@ -61,6 +62,7 @@ type scrape struct {
 	state       string
 	sizes       storage.Sizes
 	copiesSize  int64 // bytes
+	corrupt     int   // damaged files
 	failed      bool  // the database refuses writes
 	diskFull    bool
 	quotas      [records.NumQuotas]int64 // limits
@@ -88,6 +90,9 @@ func (s *Source) read() scrape {
 		}
 		if _, bytes, err := db.CopiesSize(); err == nil {
 			r.copiesSize = bytes
+		}
+		if n, _, err := db.Damaged(); err == nil {
+			r.corrupt = n
 		}
 		r.failed = db.Err() != nil
 	}

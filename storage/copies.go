@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,36 @@ func (db *DB) CopiesSize() (n int, bytes int64, err error) {
 		bytes += c.bytes
 	}
 	return len(all), bytes, err
+}
+
+// Damaged returns how many files that were moved aside because they were damaged are still in
+// the store's directory, and when the last of them was moved. It reads the directory once.
+func (db *DB) Damaged() (n int, last time.Time, err error) {
+	all, err := copiesIn(db.dir)
+	for _, c := range all {
+		if c.suffix != suffixCorrupt {
+			continue
+		}
+		n++
+		if at := c.movedAt(); at.After(last) {
+			last = at
+		}
+	}
+	return n, last, err
+}
+
+// latestMove bounds the time in the name of a file, in seconds: no clock is in the year 2242,
+// and JSON cannot encode years beyond 9999.
+const latestMove = 1 << 33
+
+// movedAt returns the time in the name of a damaged file, or when it was last written.
+func (c *oldCopy) movedAt() time.Time {
+	_, digits, _ := strings.Cut(filepath.Base(c.path), suffixCorrupt+"-")
+	digits, _, _ = strings.Cut(digits, "-") // a number follows if the name was taken
+	if sec, err := strconv.ParseInt(digits, 10, 64); err == nil && sec > 0 && sec < latestMove {
+		return time.Unix(sec, 0)
+	}
+	return c.time
 }
 
 // oldCopy is a file that was moved aside.

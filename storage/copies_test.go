@@ -94,6 +94,37 @@ func TestCopiesSize(t *testing.T) {
 	require.EqualValues(t, 0b11111, size)
 }
 
+// Damaged counts only the files that were damaged. The time of the last one is that in its name,
+// or that of its last change if the name has none that makes sense.
+func TestDamaged(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, dir, Options{Options: runs.Options{NoSync: true}})
+	n, last, err := db.Damaged()
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Zero(t, last)
+	for i, name := range []string{".replaced", ".schema-1", ".corrupted"} {
+		touch(t, filepath.Join(dir, FileName+name), 1, i)
+	}
+	for i, c := range []struct {
+		name string
+		last time.Time
+	}{
+		{FileName + ".corrupt-1700000000", time.Unix(1_700_000_000, 0)},
+		{runs.LogName + ".corrupt-1700000500-1", time.Unix(1_700_000_500, 0)},
+		{runs.RunsName + ".corrupt-1700000400", time.Unix(1_700_000_500, 0)},
+		{FileName + fmt.Sprintf(".corrupt-%d", latestMove-1), time.Unix(latestMove-1, 0)},
+		{FileName + fmt.Sprintf(".corrupt-%d", latestMove), time.Unix(latestMove-1, 0)},
+		{FileName + ".corrupt-x", time.Unix(latestMove-1, 0)},
+	} {
+		touch(t, filepath.Join(dir, c.name), 1, 0)
+		n, last, err = db.Damaged()
+		require.NoError(t, err)
+		require.Equal(t, i+1, n)
+		require.True(t, c.last.Equal(last), "%s: %s", c.name, last)
+	}
+}
+
 // dropCopies keeps the new copy whatever its modification time, and of the others the one
 // written last.
 func TestDropCopies(t *testing.T) {

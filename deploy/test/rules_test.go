@@ -25,7 +25,7 @@ var promised = strings.Fields(`
 	ConfigReloadFailed VersionSkew
 	Isolated RoutingTableLow RoutingTableCollapse NoInboundRPC ReachabilityLost LookupFailureRatio
 	RepublishFallingBehind ExpiryStalled SnapshotStale
-	DiskFull DiskFilling DBErrors DBFailed DBCommitSlow DBWritesRefused DBGrowing DBFreeHigh`)
+	DiskFull DiskFilling DBErrors DBFailed DBDamaged DBCommitSlow DBWritesRefused DBGrowing DBFreeHigh`)
 
 // ofTheJob are the alerts about all nodes of a job. The others name a node.
 var ofTheJob = []string{"HoldfastAbsent", "HoldfastVersionSkew"}

@@ -128,6 +128,8 @@ type Status struct {
 	DiskFullSince   time.Time `json:"disk_full_since,omitzero"` // zero: not full
 	Copies          int       `json:"db_copies"`                // files beside the database that a repair, a restore or a change of schema has set aside
 	CopiesBytes     int64     `json:"db_copies_bytes"`
+	DamagedFiles    int       `json:"db_damaged_files"`       // of db_copies: files (*.corrupt-*) that were moved aside because they were damaged
+	DamagedAt       time.Time `json:"db_damaged_at,omitzero"` // when the last of them was moved aside
 	// Refused counts, by quota, the records that a quota has refused or truncated since
 	// the start. Quotas without any are left out.
 	Refused       map[string]int64 `json:"refused,omitempty"`

@@ -25,6 +25,8 @@ type Facts struct {
 	DiskSize       int64 // bytes; 0: unknown
 	DatabaseFailed bool  // it refuses all writes after a failed fsync
 	DatabaseFill   float64
+	DamagedFiles   int       // of the database, moved aside and not removed yet
+	DamagedAt      time.Time // when the last of them was moved
 
 	Refused          Refused
 	Memory           int64 // resident, in bytes

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 )
 
 // Thresholds. Where an alert watches the same, they are equal to its own.
@@ -51,6 +52,7 @@ var rules = []rule{
 	{"runbooks.md#holdfastdiskfull", diskFull},
 	{"runbooks.md#holdfastisolated", isolated},
 	{"runbooks.md#holdfastroutingtablelow", noPeers},
+	{"runbooks.md#holdfastdbdamaged", databaseDamaged},
 	{"runbooks.md#holdfastresourcemanagerblocking", overloaded},
 	{"guides/quotas.md", clockWrong},
 	{"runbooks.md#holdfastdbgrowing", databaseFull},
@@ -114,6 +116,14 @@ func Alone(f *Facts) (Cause, bool) {
 	}
 	c, ok := noPeers(f)
 	return c, ok && !f.First && f.Bootstrap.Peers > 0 && !f.hadPeer()
+}
+
+// databaseDamaged lasts until the operator removes the damaged files, because the node cannot
+// tell what was in the parts that it could not read.
+func databaseDamaged(f *Facts) (Cause, bool) {
+	why := count(f.DamagedFiles, "damaged file") + english.PluralWord(f.DamagedFiles, " was", " were") +
+		" moved aside; published keys and records may be lost: if they are, restore the backup; then remove *.corrupt-*"
+	return Cause{Level: Critical, Word: "DATABASE DAMAGED", Why: why, Since: f.DamagedAt}, f.DamagedFiles > 0
 }
 
 func overloaded(f *Facts) (Cause, bool) {

@@ -75,6 +75,10 @@ var verdicts = []struct {
 		f.VerifiedPeers, f.TablePeers, f.Bootstrap, f.Uptime = 0, 0, Bootstrap{Over: true}, 5*time.Minute
 	},
 		Cause{Warning, "No peers", "no bootstrap peer is configured, and no peer has connected for 5 min", time.Time{}, ""}, "runbooks.md#holdfastroutingtablelow"},
+	{"the database was damaged", func(f *Facts) { f.DamagedFiles, f.DamagedAt = 1, ago(time.Hour) },
+		Cause{Critical, "DATABASE DAMAGED", "1 damaged file was moved aside; published keys and records may be lost: if they are, restore the backup; then remove *.corrupt-*", ago(time.Hour), ""}, "runbooks.md#holdfastdbdamaged"},
+	{"the database was damaged twice", func(f *Facts) { f.DamagedFiles = 2 },
+		Cause{Critical, "DATABASE DAMAGED", "2 damaged files were moved aside; published keys and records may be lost: if they are, restore the backup; then remove *.corrupt-*", time.Time{}, ""}, "runbooks.md#holdfastdbdamaged"},
 	{"overloaded", func(f *Facts) { f.Refused.Streams, f.Refused.Libp2p, f.Refused.Since = 4, 6, ago(time.Minute) },
 		Cause{Warning, "OVERLOADED", "10 requests refused for lack of capacity in the last 5 min: libp2p's resource manager is at a limit", ago(time.Minute), ""}, "runbooks.md#holdfastresourcemanagerblocking"},
 	{"badly overloaded", func(f *Facts) { f.Refused.Busy = 100 },
@@ -183,7 +187,8 @@ func TestOrder(t *testing.T) {
 	f.DatabaseFill = 1
 	require.Equal(t, []string{"DATABASE FAILED", "DATABASE FULL", "OVERLOADED"}, words()[:3])
 	f.DiskFullSince, f.IsolatedSince, f.VerifiedPeers = ago(time.Hour), ago(time.Hour), 0
-	require.Equal(t, []string{"DATABASE FAILED", "DISK FULL", "ISOLATED", "OVERLOADED", "Clock wrong"}, words()[:5])
+	f.DamagedFiles = 1
+	require.Equal(t, []string{"DATABASE FAILED", "DISK FULL", "ISOLATED", "DATABASE DAMAGED", "OVERLOADED", "Clock wrong"}, words()[:6])
 }
 
 // For any facts there is a verdict, the worst first, with words and of one line.

@@ -194,11 +194,12 @@ var database = row{title: "Database", panels: []panel{
 	},
 	{
 		kind: stacked, title: "Database errors by operation", unit: "none",
-		description: "Operations that failed because the database was full or corrupted, or an fsync failed. After a failed fsync the database refuses all writes until the restart (stopped writing).",
-		alerts:      []string{"DBErrors", "DBFailed"},
+		description: "Operations that failed because the database was full or corrupted, or an fsync failed. After a failed fsync the database refuses all writes until the restart (stopped writing). Damaged files were moved aside and are still there.",
+		alerts:      []string{"DBErrors", "DBFailed", "DBDamaged"},
 		queries: []query{
 			{"increase(holdfast_db_errors_total{@}[@])", "{{instance}} {{op}}"},
 			{"holdfast_db_failed{@} > 0", "{{instance}} stopped writing"},
+			{"holdfast_db_corrupt_files{@} > 0", "{{instance}} damaged files"},
 			{"holdfast_disk_full{@} > 0", "{{instance}} disk full"},
 		},
 	},
