@@ -309,8 +309,22 @@ func TestRecordedIsUsed(t *testing.T) {
 // rateFunctions are the functions that take a range of a counter.
 var rateFunctions = []string{"rate", "increase", "irate"}
 
-// checkQuery checks that a query selects only the chosen nodes, and that it uses
-// counters as rates over $__rate_interval.
+// forJob selects the alerts about all nodes of a job.
+var forJob = `alertname=~"` + strings.Join(ofTheJob, "|") + `"`
+
+// TestDashboardAlertsOfTheJob checks that the number of alerts includes those without a node.
+func TestDashboardAlertsOfTheJob(t *testing.T) {
+	i := slices.IndexFunc(readBoard(t).graphs(), func(p panel) bool { return p.Title == "Alerts firing" })
+	require.GreaterOrEqual(t, i, 0)
+	found := false
+	selectors(parseQuery(t, readBoard(t).graphs()[i].Targets[0].Expr), func(s *parser.VectorSelector, _ []parser.Node) {
+		found = found || matcher(s, "alertname") == forJob && matcher(s, "instance") == ""
+	})
+	require.True(t, found)
+}
+
+// checkQuery checks that a query selects only the chosen nodes, or alerts of their job, and
+// that it uses counters as rates over $__rate_interval.
 func checkQuery(t *testing.T, expr string) {
 	t.Helper()
 	types := metricTypes(t)
@@ -319,7 +333,11 @@ func checkQuery(t *testing.T, expr string) {
 	selectors(e, func(s *parser.VectorSelector, in []parser.Node) {
 		n++
 		require.Equal(t, `job=~"$job"`, matcher(s, "job"), s.Name)
-		require.Equal(t, `instance=~"$instance"`, matcher(s, "instance"), s.Name)
+		if matcher(s, "alertname") == forJob {
+			require.Empty(t, matcher(s, "instance"), "these alerts name no node")
+		} else {
+			require.Equal(t, `instance=~"$instance"`, matcher(s, "instance"), s.Name)
+		}
 		if s.Name != "holdfast_build_info" { // "Version changes" compares with the version before
 			require.Zero(t, s.OriginalOffset, "%s has an offset", s.Name)
 		}

@@ -7,8 +7,12 @@ func rows() []row {
 	}
 }
 
-// firing selects the alerts of holdfast.rules.yml that fire.
-const firing = `ALERTS{@,alertname=~"Holdfast.+",alertstate="firing"}`
+// firing selects the alerts of holdfast.rules.yml that fire for a node, and firingForJob those
+// that fire for a whole job: they name no node.
+const (
+	firing       = `ALERTS{@,alertname=~"Holdfast.+",alertstate="firing"}`
+	firingForJob = `ALERTS{job=~"$job",alertname=~"HoldfastAbsent|HoldfastVersionSkew",alertstate="firing"}`
+)
 
 // overview answers four questions with four numbers each, and lists the nodes and the alerts.
 var overview = row{title: "Overview: is it up · is it connected · does it keep up · is its disk healthy", panels: []panel{
@@ -34,8 +38,8 @@ var overview = row{title: "Overview: is it up · is it connected · does it keep
 	},
 	{
 		kind: number, title: "Alerts firing", unit: "none",
-		description: "Up: alerts that fire for the selected nodes. The list beside the table of nodes names them.",
-		queries:     []query{{"count(" + firing + ") or 0 * count(up{@})", "firing"}},
+		description: "Up: alerts that fire for the selected nodes or for their whole job. The list beside the table of nodes names them.",
+		queries:     []query{{"count(" + firing + " or " + firingForJob + ") or 0 * count(up{@})", "firing"}},
 		steps:       []step{{0, "green"}, {1, "red"}},
 	},
 	{
@@ -126,7 +130,7 @@ var overview = row{title: "Overview: is it up · is it connected · does it keep
 	},
 	{
 		kind: fleet, title: "Nodes", unit: "none", width: 17,
-		description: "A row for each node, those with alerts first. A click on its name opens its status page, or this dashboard for it alone. p95 is how long the slowest requests of peers take; failed lookups are those of the last 15 minutes.",
+		description: "A row for each node, those with alerts first; alerts for the whole job are in no row. A click on its name opens its status page, or this dashboard for it alone. p95 is how long the slowest requests of peers take; failed lookups are those of the last 15 minutes.",
 		queries:     fleetQueries(),
 	},
 	{
