@@ -13,16 +13,22 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/kad"
 )
 
-// actions are the kinds of queries in words.
-var actions = map[string]string{
-	"find_value": "GET", "find_providers": "FIND PROVIDERS", "find_peer": "FIND PEER", "find_closest": "CLOSEST PEERS",
-	"store_value": "PUT", "store_provider": "PROVIDE", "refresh": "REFRESH", "correct": "CORRECT",
+// Kind is a kind of queries, with its name in words.
+type Kind struct{ Kind, Words string }
+
+// Kinds are the kinds of queries in the order of lists. Where a command makes such a query,
+// the words are its name.
+var Kinds = []Kind{
+	{"find_value", "GET"}, {"find_providers", "FIND PROVIDERS"}, {"find_peer", "FIND PEER"}, {"find_closest", "CLOSEST PEERS"},
+	{"store_value", "PUT"}, {"store_provider", "PROVIDE"}, {"refresh", "REFRESH"}, {"correct", "CORRECT"},
 }
 
 // Action returns the kind of a query in words: "GET" for find_value.
 func Action(kind string) string {
-	if words, ok := actions[kind]; ok {
-		return words
+	for _, k := range Kinds {
+		if k.Kind == kind {
+			return k.Words
+		}
 	}
 	return columns.Printable(kind)
 }

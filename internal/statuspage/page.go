@@ -2,9 +2,11 @@ package statuspage
 
 import (
 	_ "embed"
+	"fmt"
 	"net/http"
 	"strings"
 
+	"github.com/holdfast-dht/holdfast/internal/explain"
 	"github.com/holdfast-dht/holdfast/internal/pagestyle"
 )
 
@@ -21,7 +23,7 @@ var (
 	pageJS string
 
 	css    = pagestyle.Palette + ownCSS
-	script = formatJS + chartJS + pageJS
+	script = kindsJS(explain.Kinds) + formatJS + chartJS + pageJS
 )
 
 // page is the whole page in one response: its style and its script are inline.
@@ -33,6 +35,17 @@ var page = []byte(strings.NewReplacer(
 // policy lets the page use its own style and script and read from this listener, and
 // nothing else. Data from peers can do no harm, even if the page has a bug.
 var policy = pagestyle.ServedPolicy(css) + "; connect-src 'self'; script-src " + pagestyle.Hash(script)
+
+// kindsJS declares KINDS, the names of the kinds of lookups by kind. They are the same as on
+// the pages that the lookups link to.
+func kindsJS(kinds []explain.Kind) string {
+	var b strings.Builder
+	b.WriteString("const KINDS = {")
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "%q: %q, ", k.Kind, k.Words)
+	}
+	return b.String() + "};\n"
+}
 
 func servePage(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()

@@ -207,11 +207,6 @@ function traffic(o) {
   $("window").textContent = l.window_seconds ? `, p50 and p95 of the last ${duration(l.window_seconds)}` : "";
 }
 
-const KINDS = {
-  find_value: "Find a value", find_providers: "Find providers", find_peer: "Find a peer", find_closest: "Find the closest peers",
-  store_value: "Publish a value", store_provider: "Publish a provider record", refresh: "Refresh a bucket", correct: "Correct an old value",
-};
-
 function lookups(o) {
   const counts = (o.traffic || {}).lookups || {}, latency = (o.latency || {}).lookups || {};
   const row = kind => {

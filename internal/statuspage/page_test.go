@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,7 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/explain"
 	"github.com/holdfast-dht/holdfast/internal/pagestyle"
+	"github.com/holdfast-dht/holdfast/pkg/dht"
 )
 
 var elsewhere = regexp.MustCompile(`(?i)https?://|//[a-z]|src=|@import|url\(|<iframe|<form`)
@@ -45,6 +48,18 @@ func TestPolicy(t *testing.T) {
 	require.Equal(t, 1, strings.Count(text, "<style"))
 	require.NotRegexp(t, `(?i)\s(on\w+|style)=|javascript:`, html, "the policy blocks inline handlers and styles")
 	require.NotRegexp(t, `innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function`, script, "what the node says is text")
+}
+
+// The page names lookups as their own pages and `explain list` do, all kinds of them.
+func TestKinds(t *testing.T) {
+	const names = `const KINDS = {"find_value": "GET", "find_providers": "FIND PROVIDERS", `
+	require.Equal(t, 1, strings.Count(script, names))
+	require.Equal(t, 1, strings.Count(script, "const KINDS"))
+	require.Len(t, explain.Kinds, dht.NumQueryKinds)
+	for kind := range dht.QueryKind(dht.NumQueryKinds) {
+		require.Contains(t, script, fmt.Sprintf("%q: %q, ", kind.String(), explain.Action(kind.String())))
+		require.NotEqual(t, kind.String(), explain.Action(kind.String()))
+	}
 }
 
 // The page has the colours of the pages that it links to. Its own style only adds some.
