@@ -88,7 +88,7 @@ class Browser:
         return self.send("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
 
     def look(self, width, scheme):
-        """Changes the size of the window and the colour scheme, as the page is open."""
+        """Changes the size of the window and the colour scheme, while the page is open."""
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
         self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 

@@ -69,6 +69,7 @@ def explain_pages(b):
         check("it explains its columns", "place among the closest" in text and "leading bits" in text)
         provider = re.search(r"/p2p/(\S+)", nodes[1].addr).group(1)
         text = judge(b, "explain-find-providers")
+        check("each request has a bar", b.js("document.querySelectorAll('td.when rect').length >= 2"))
         check("the provider is shown", text.split("Distance to the key")[0].count(provider) == 1)
         check("a peer that was looked up is itself", "itself" in judge(b, "explain-find-peer"))
         check("a failed request says why", "failed: " in judge(b, "explain-closest"))
