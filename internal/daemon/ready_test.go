@@ -70,7 +70,7 @@ func TestFullDiskIsTold(t *testing.T) {
 	require.Eventually(t, func() bool { return d.Ready(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
 	full := time.Now()
 	d.disk.since.Store(&full)
-	const why = `DISK FULL since \S+Z: new records are refused and nothing can be published`
+	const why = `DISK FULL since \S+Z: new records may be refused and publishing may fail`
 
 	code, text := fetch(t, "http://"+d.web.addr+"/readyz")
 	require.Equal(t, http.StatusOK, code)
