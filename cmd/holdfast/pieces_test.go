@@ -385,7 +385,7 @@ func TestUsageRow(t *testing.T) {
 func TestNetworkSize(t *testing.T) {
 	for size, want := range map[float64]string{0: "unknown", 0.6: "about 1 peer", 1: "about 1 peer", 1.5: "about 2 peers", 9812.6: "about 9,813 peers", 1e15: "about 1,000,000,000,000,000 peers"} {
 		var out bytes.Buffer
-		s := api.Status{NetworkSize: size}
+		s := api.Status{NetworkSize: size, VerifiedPeers: 1}
 		require.NoError(t, (&statusCommand{app: &app{out: &out}}).print(&s))
 		require.Regexp(t, `(?m)^Network size: +`+want+`$`, out.String())
 		require.Contains(t, topText(&api.Overview{Status: s}, nil, 100), ", network "+want+"\n")

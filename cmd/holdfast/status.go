@@ -124,9 +124,10 @@ func roleText(s *api.Status) string {
 	return "client"
 }
 
-// networkSizeText returns the estimated number of peers in the network, rounded.
+// networkSizeText returns the estimated number of peers in the network, rounded. The estimate
+// comes from the answers of peers, so without peers that answer there is none.
 func networkSizeText(s *api.Status) string {
-	if s.NetworkSize <= 0 {
+	if s.NetworkSize <= 0 || s.VerifiedPeers == 0 {
 		return "unknown"
 	}
 	n := int64(math.Round(s.NetworkSize))

@@ -107,6 +107,12 @@ func TestIsolationIsHighlighted(t *testing.T) {
 	require.Regexp(t, `(?m)^State: +ISOLATED since \S+ \S+ \(1m30s ago\): no peer answers$`, out.String())
 }
 
+// A node that no peer answers does not know the size of its network.
+func TestNetworkSizeWithoutPeers(t *testing.T) {
+	require.Equal(t, "about 1 peer", networkSizeText(&api.Status{NetworkSize: 1, VerifiedPeers: 1}))
+	require.Equal(t, "unknown", networkSizeText(&api.Status{NetworkSize: 1}))
+}
+
 // top has a line for each problem, and none for what is no problem.
 func TestTopShowsProblems(t *testing.T) {
 	before, now := twoOverviews()
