@@ -29,8 +29,9 @@ func newPut(a *app) *cobra.Command {
 		Long: `Store a value at the peers closest to its key. VALUE "-" reads standard input.
 
 The daemon republishes it until "holdfast unpublish KEY"; with --ttl it stops after that
-time instead.`,
-		Example: `  holdfast put /example/greeting 'hello'   # needs a node that accepts the namespace: serve --namespace example
+time instead. A key such as /example/greeting needs nodes that accept its namespace, see
+"holdfast serve --namespace".`,
+		Example: `  holdfast put /example/greeting 'hello'
   holdfast put /ipns/k51... - < record.bin
   holdfast put --ttl 1h /example/today 'sunny'`,
 		Args: exactly("KEY", "VALUE"),
