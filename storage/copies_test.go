@@ -113,8 +113,8 @@ func TestDamaged(t *testing.T) {
 		{FileName + ".corrupt-1700000000", time.Unix(1_700_000_000, 0)},
 		{runs.LogName + ".corrupt-1700000500-1", time.Unix(1_700_000_500, 0)},
 		{runs.RunsName + ".corrupt-1700000400", time.Unix(1_700_000_500, 0)},
-		{FileName + fmt.Sprintf(".corrupt-%d", latestMove-1), time.Unix(latestMove-1, 0)},
-		{FileName + fmt.Sprintf(".corrupt-%d", latestMove), time.Unix(latestMove-1, 0)},
+		{FileName + fmt.Sprintf(".corrupt-%d", int64(latestMove-1)), time.Unix(latestMove-1, 0)},
+		{FileName + fmt.Sprintf(".corrupt-%d", int64(latestMove)), time.Unix(latestMove-1, 0)},
 		{FileName + ".corrupt-x", time.Unix(latestMove-1, 0)},
 	} {
 		touch(t, filepath.Join(dir, c.name), 1, 0)
