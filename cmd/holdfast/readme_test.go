@@ -15,6 +15,20 @@ import (
 
 var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
 
+// varying matches what differs from run to run in the output that the page shows.
+var varying = regexp.MustCompile(`\b12D3KooW\w+|tcp/\d+|\d+(\\\.\d)? ?ms|^\d+|  +`)
+
+// printed returns a pattern for each line of output that a page shows.
+func printed(page string) (lines []string) {
+	for _, m := range regexp.MustCompile("(?ms)^```text\n(.*?)^```").FindAllStringSubmatch(page, -1) {
+		for line := range strings.Lines(m[1]) {
+			line = regexp.QuoteMeta(strings.TrimSpace(line))
+			lines = append(lines, "(?m)^"+varying.ReplaceAllString(line, `.+?`)+`$`)
+		}
+	}
+	return lines
+}
+
 // TestReadmeTour runs the blocks of the README's tour in one shell, as a user would paste
 // them.
 func TestReadmeTour(t *testing.T) {
@@ -42,6 +56,9 @@ func TestReadmeTour(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	t.Logf("%s", out)
+	for _, line := range printed(string(readme)) {
+		require.Regexp(t, line, string(out), "the output that the page shows")
+	}
 	require.Equal(t, 4, strings.Count(string(out), "hello there"), "the gets, and explain")
 	require.Equal(t, 6, strings.Count(string(out), "\nok")+1, "six nodes started")
 	require.Contains(t, string(out), "stored at 4 peers")
