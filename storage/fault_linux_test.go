@@ -193,6 +193,27 @@ func TestFailedLastCommit(t *testing.T) {
 	require.False(t, db.CleanStart())
 }
 
+// A start goes on without the name of the program if the disk is full, and not after a failed
+// fsync.
+func TestFailedCommitOfTheProgram(t *testing.T) {
+	dir := t.TempDir()
+	db, err := Open(dir, Options{Program: "test v1"})
+	require.NoError(t, err)
+	db.opts.Program = "test v2"
+	fails := func(err error) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { _ = tx.Rollback(); return err }
+	}
+	db.file.Commit = fails(&fs.PathError{Op: "write", Err: syscall.ENOSPC}) // the committer is idle
+	require.NoError(t, db.noteProgram())
+	require.NoError(t, db.Err())
+	db.file.Commit = fails(syscall.EIO)
+	require.ErrorIs(t, db.noteProgram(), ErrFailed)
+	require.ErrorIs(t, db.Err(), ErrFailed)
+	require.ErrorIs(t, db.Publish(records.Published{Key: []byte("k")}), ErrFailed)
+	require.NoError(t, db.Close())
+	requireSound(t, dir)
+}
+
 // TestFailedCommit makes bbolt's commit fail in every way.
 func TestFailedCommit(t *testing.T) {
 	for _, c := range []struct {

@@ -83,7 +83,10 @@ func (db *DB) start() error {
 	if db.opts.ReadOnly {
 		return nil
 	}
-	db.noteProgram()
+	if err := db.noteProgram(); err != nil {
+		_ = db.providers.Close()
+		return err
+	}
 	db.done = make(chan struct{})
 	go db.committer()
 	return nil

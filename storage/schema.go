@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"unicode"
@@ -68,11 +69,12 @@ func programName(stored []byte) string {
 }
 
 // noteProgram stores the name of this program, for older versions that cannot read what it
-// writes. A failure is only logged: a full disk must not prevent a start.
-func (db *DB) noteProgram() {
+// writes. A full disk must not prevent a start, so it is only logged. Every other failed commit
+// is ErrFailed: the content of the file is unknown.
+func (db *DB) noteProgram() error {
 	name := []byte(db.opts.Program)
 	if len(name) == 0 {
-		return
+		return nil
 	}
 	noted := false
 	err := db.file.View(func(tx *bbolt.Tx) error {
@@ -80,9 +82,13 @@ func (db *DB) noteProgram() {
 		return nil
 	})
 	if err == nil && !noted {
-		err = db.file.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyProgram, name) })
+		err = db.noteFailure(db.file.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyProgram, name) }))
+	}
+	if errors.Is(err, ErrFailed) {
+		return err
 	}
 	if err != nil {
 		db.log.Warn("storage: the name of the program is not saved", "err", err)
 	}
+	return nil
 }
