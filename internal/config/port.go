@@ -31,7 +31,9 @@ func (l *Loaded) applyPort() Violations {
 	}
 	with := withPort(n.Listen, n.Port)
 	switch later := precedence(port) - precedence(listen); {
-	case slices.Equal(with, n.Listen) || later < 0:
+	case slices.Equal(with, n.Listen):
+	case later < 0: // the port has no effect; with the default one, what Print returns loads
+		n.Port, l.origins[portKey] = byDefault.Port, listen
 	case later > 0 || port.Source == "flag" || slices.Equal(n.Listen, byDefault.Listen):
 		n.Listen, l.origins[listenKey] = with, port
 	case n.Port != byDefault.Port:

@@ -52,6 +52,9 @@ func TestPort(t *testing.T) {
 				origin.Name = "F"
 			}
 			require.Equal(t, c.origin, origin.String())
+			again, err := Load(Sources{File: write(t, l.Print(false))})
+			require.NoError(t, err, "what Print returns loads")
+			require.Equal(t, l.Config, again.Config)
 		})
 	}
 }
