@@ -21,6 +21,9 @@ import (
 // one.
 const healthTimeout = 10 * time.Second
 
+// leastHealthTimeout bounds the last check of `health --wait` if less time is left.
+const leastHealthTimeout = time.Second
+
 // healthPause is the time between two checks of `health --wait`.
 const healthPause = 200 * time.Millisecond
 
@@ -59,8 +62,8 @@ func (c *healthCommand) run(ctx context.Context) error {
 		return usagef("--wait %s is negative", c.wait)
 	}
 	end := time.Now().Add(c.wait)
-	for {
-		warnings, err := c.check(ctx)
+	for timeout := healthTimeout; ; timeout = nextHealthTimeout(time.Until(end)) {
+		warnings, err := c.check(ctx, timeout)
 		if err == nil {
 			return c.succeed(warnings)
 		}
@@ -75,9 +78,14 @@ func (c *healthCommand) run(ctx context.Context) error {
 	}
 }
 
+// nextHealthTimeout bounds a check after the first one, with the time left of --wait.
+func nextHealthTimeout(left time.Duration) time.Duration {
+	return min(healthTimeout, max(leastHealthTimeout, left))
+}
+
 // check asks the daemon once. It returns the problems of a node that is ready, with --ready.
-func (c *healthCommand) check(ctx context.Context) (warnings []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+func (c *healthCommand) check(ctx context.Context, timeout time.Duration) (warnings []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	where := c.addr()
 	if where != "" {
@@ -87,7 +95,7 @@ func (c *healthCommand) check(ctx context.Context) (warnings []string, err error
 		warnings, err = c.overSocket(ctx)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = api.Errorf(api.CodeNoDaemon, "no answer at %s within %s: the daemon is paused, hangs, or the machine is overloaded; look at its log and at what the process does, or restart it", where, healthTimeout)
+		err = api.Errorf(api.CodeNoDaemon, "no answer at %s within %s: the daemon is paused, hangs, or the machine is overloaded; look at its log and at what the process does, or restart it", where, timeout.Round(time.Second))
 	}
 	return warnings, err
 }

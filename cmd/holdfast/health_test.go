@@ -20,3 +20,12 @@ func TestHealthOfASilentEndpoint(t *testing.T) {
 	_, err = healthOverHTTP(ctx, l.Addr().String(), true, "")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
+
+// A check after the first one does not exceed --wait by more than a second.
+func TestNextHealthTimeout(t *testing.T) {
+	for left, want := range map[time.Duration]time.Duration{
+		-time.Second: leastHealthTimeout, 0: leastHealthTimeout, 3 * time.Second: 3 * time.Second, time.Hour: healthTimeout,
+	} {
+		require.Equal(t, want, nextHealthTimeout(left), left)
+	}
+}
