@@ -1,6 +1,11 @@
 package node
 
-import "context"
+import (
+	"context"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
 
 // joining lets callers wait until the node has joined its network.
 type joining struct {
@@ -46,6 +51,14 @@ func (n *Node) bootstrapDials() []BootstrapDial {
 		return *p
 	}
 	return nil
+}
+
+// dropDials forgets the dials of peers that are not bootstrap peers any more.
+func (n *Node) dropDials(bootstrap []peer.AddrInfo) {
+	left := slices.DeleteFunc(slices.Clone(n.bootstrapDials()), func(d BootstrapDial) bool {
+		return !slices.ContainsFunc(bootstrap, func(p peer.AddrInfo) bool { return p.ID == d.Peer })
+	})
+	n.lastDials.Store(&left)
 }
 
 // await waits until ch is closed. If it already is, await returns nil even if ctx has ended.

@@ -130,6 +130,27 @@ func TestSetBootstrap(t *testing.T) {
 	}
 }
 
+// Without bootstrap peers nothing is dialled, and the dials of those that were removed are
+// forgotten.
+func TestSetNoBootstrap(t *testing.T) {
+	withTwoHosts(t, func(t *testing.T, _, h host.Host) {
+		n := nodeOn(t, h, node.Config{Bootstrap: []peer.AddrInfo{nobody}})
+		_, err := n.Bootstrapped(t.Context())
+		require.NoError(t, err)
+		before := n.Status().Bootstraps
+		require.Len(t, before.Last, 1)
+		n.SetBootstrap([]peer.AddrInfo{nobody})
+		require.Len(t, n.Status().Bootstraps.Last, 1, "it is still one of them")
+		time.Sleep(20 * time.Second)
+		before = n.Status().Bootstraps
+		n.SetBootstrap(nil)
+		time.Sleep(20 * time.Second)
+		after := n.Status().Bootstraps
+		require.Empty(t, after.Last)
+		require.Equal(t, before.Failed, after.Failed)
+	})
+}
+
 // The first node of a network may stay alone: it does not wait for an answer.
 func TestFirstHasJoined(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {

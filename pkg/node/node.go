@@ -322,7 +322,8 @@ func republishItem(kind uint8, key []byte) republish.Item {
 func (n *Node) SetBootstrap(peers []peer.AddrInfo) {
 	_ = n.ask(func(time.Time, *dht.Machine) {
 		n.cfg.Bootstrap = peers
-		n.redial = !n.reach(0, 0)
+		n.redial = len(peers) > 0 && !n.reach(0, 0)
+		n.dropDials(peers)
 	})
 }
 
