@@ -259,6 +259,17 @@ func (a *answer) names() []string {
 
 // Each command prints only fields that the reference lists.
 func TestReferenceHasEveryField(t *testing.T) {
+	for path, printed := range printedObjects(t) {
+		a := answers[path]
+		for name := range printed {
+			require.Contains(t, a.names(), name, path)
+		}
+	}
+}
+
+// printedObjects runs the commands that answer at once with --json. It returns the fields
+// that each command printed.
+func printedObjects(t *testing.T) map[string]map[string]any {
 	b := content()
 	b.table, b.peers = []api.TablePeer{{PeerID: somePeer}}, []api.PeerInfo{{PeerID: somePeer}}
 	b.usage, b.published = []api.PeerUsage{{PeerID: somePeer}}, []api.Published{{Key: []byte("k")}}
@@ -269,7 +280,7 @@ func TestReferenceHasEveryField(t *testing.T) {
 			lines = append(lines, q.line+" --force --api "+s.socket)
 		}
 	}
-	root := (&app{}).root()
+	root, all := (&app{}).root(), map[string]map[string]any{}
 	for _, line := range lines {
 		cmd, _, err := root.Find(strings.Fields(line))
 		require.NoError(t, err)
@@ -278,16 +289,14 @@ func TestReferenceHasEveryField(t *testing.T) {
 		}
 		code, stdout, stderr := s.runIn(t.Context(), strings.Fields(line+" --json")...)
 		require.Zero(t, code, "%s: %s", line, stderr)
-		a := answers[cmd.CommandPath()]
 		require.NotEmpty(t, stdout, line)
+		fields := all[cmd.CommandPath()]
 		for printed := range strings.Lines(stdout) {
-			var fields map[string]any
 			require.NoError(t, json.Unmarshal([]byte(printed), &fields), line)
-			for name := range fields {
-				require.Contains(t, a.names(), name, line)
-			}
 		}
+		all[cmd.CommandPath()] = fields
 	}
+	return all
 }
 
 // The reference lists the JSON of every command that has any.

@@ -68,9 +68,14 @@ var conventions = "## Conventions\n\n" +
 	exitRow(exitNotFound, "not found: no such record, provider or peer") +
 	exitRow(exitNoDaemon, "no daemon reached") +
 	exitRow(exitInterrupted, "interrupted") +
-	"\nWith `--json` an error is one object on standard error: `error` is the message, `code` the exit code, and `reason` one word: `usage`, `interrupted`, `failed`, or an error of the daemon: " +
-	fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s`, `%s`, `%s`, `%s`, `%s`.\n\n", api.CodeInvalid, api.CodeNotFound, api.CodeNoPeers, api.CodeTooLarge,
-		api.CodeBusy, api.CodeTimeout, api.CodeUnsupported, api.CodeNoDaemon, api.CodeInternal)
+	"\nWith `--json` an error is one object on standard error: `error` is the message, `code` the exit code, and `reason` one word: `usage`, `interrupted`, `failed`, or an error of the daemon: `" +
+	strings.Join(daemonReasons, "`, `") + "`.\n\n"
+
+// daemonReasons are the words for errors of the daemon.
+var daemonReasons = []string{
+	string(api.CodeInvalid), string(api.CodeNotFound), string(api.CodeNoPeers), string(api.CodeTooLarge),
+	string(api.CodeBusy), string(api.CodeTimeout), string(api.CodeUnsupported), string(api.CodeNoDaemon), string(api.CodeInternal),
+}
 
 func exitRow(code int, meaning string) string { return fmt.Sprintf("| %d | %s |\n", code, meaning) }
 

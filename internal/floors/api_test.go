@@ -5,11 +5,12 @@ import (
 	"go/ast"
 	"go/printer"
 	"go/token"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/holdfast-dht/holdfast/internal/promisetest"
 )
 
 // exported returns the exported API of the public packages, a line for each name: functions
@@ -160,31 +161,7 @@ func (a *api) text(t ast.Expr) string {
 // A changed line in testdata/api.txt breaks programs that use the library, and a new one is
 // a promise: see docs/VERSIONING.md.
 func TestExportedAPI(t *testing.T) {
-	const path = "testdata/api.txt"
-	got := strings.Join(exported(thisModule(t)), "\n") + "\n"
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	was, is := strings.Split(string(text), "\n"), strings.Split(got, "\n")
-	for _, line := range was {
-		if !slices.Contains(is, line) {
-			t.Errorf("gone: %s", line)
-		}
-	}
-	for _, line := range is {
-		if !slices.Contains(was, line) {
-			t.Errorf("new: %s", line)
-		}
-	}
-	if t.Failed() {
-		t.Log("UPDATE=1 go test ./internal/floors writes the list; CHANGELOG.md says what a user of the library must change")
-	}
+	promisetest.Check(t, "testdata/api.txt", exported(thisModule(t)))
 }
 
 func TestExported(t *testing.T) {

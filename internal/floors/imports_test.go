@@ -55,12 +55,13 @@ var floors = map[string]floor{
 
 	"internal/join": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup"}}, // the table and the lookup of the node
 
-	"internal/columns":  {},
-	"internal/cputime":  {},
-	"internal/disktest": {},
-	"internal/dnstest":  {},
-	"internal/latency":  {},
-	"internal/memlimit": {},
+	"internal/columns":     {},
+	"internal/cputime":     {},
+	"internal/disktest":    {},
+	"internal/dnstest":     {},
+	"internal/promisetest": {},
+	"internal/latency":     {},
+	"internal/memlimit":    {},
 
 	"internal/history":  {pure: true},
 	"internal/verdict":  {pure: true, outside: []string{"github.com/dustin/go-humanize"}},
