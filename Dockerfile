@@ -1,4 +1,4 @@
-# An image with only the holdfast binary: no shell, no libraries, no root user.
+# An image with only the holdfast binary and its licences: no shell, no libraries, no root user.
 #
 #   docker build --build-arg VERSION=v1.2.3 --build-arg REVISION="$(git rev-parse HEAD)" \
 #     --build-arg DATE="$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)" -t holdfast .
@@ -15,7 +15,10 @@ ARG DATE=
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
       -ldflags "-s -w -X github.com/holdfast-dht/holdfast/internal/daemon.linkedVersion=${VERSION} -X github.com/holdfast-dht/holdfast/internal/daemon.linkedRevision=${REVISION} -X github.com/holdfast-dht/holdfast/internal/daemon.linkedDate=${DATE}" \
       -o /out/holdfast ./cmd/holdfast \
- && mkdir -p -m 0700 /out/state/data
+ && mkdir -p -m 0700 /out/state/data \
+ && mkdir /out/licenses \
+ && cp LICENSE-MIT LICENSE-APACHE /out/licenses/ \
+ && deploy/release/licences /out/holdfast >/out/licenses/THIRD_PARTY_LICENSES
 
 FROM scratch
 ARG VERSION=
@@ -30,6 +33,7 @@ LABEL org.opencontainers.image.title="holdfast" \
       org.opencontainers.image.created="${DATE}" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /out/holdfast /usr/local/bin/holdfast
+COPY --from=build /out/licenses/ /licenses/
 COPY --from=build --chown=65532:65532 /out/state/ /
 USER 65532:65532
 # Metrics and health are reachable from the container's network; publish the port only
