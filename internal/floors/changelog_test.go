@@ -122,4 +122,7 @@ func TestReleaseNotes(t *testing.T) {
 			t.Errorf("%s: got %q, %v; want %q", version, notes, err, want)
 		}
 	}
+	if out, err := exec.Command("../../.ci/notes").CombinedOutput(); err == nil || !strings.HasPrefix(string(out), "usage: ") {
+		t.Errorf("without a version: %q, %v", out, err)
+	}
 }
