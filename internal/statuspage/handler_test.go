@@ -92,7 +92,10 @@ func TestItCanOnlyBeRead(t *testing.T) {
 		code, _, _ := get(t, method, url+"/status.json")
 		require.Equal(t, http.StatusMethodNotAllowed, code)
 	}
-	code, _, _ := get(t, http.MethodGet, url+"/debug/pprof/")
+	code, _, text := get(t, http.MethodHead, url+"/status.json")
+	require.Equal(t, http.StatusOK, code)
+	require.Empty(t, text)
+	code, _, _ = get(t, http.MethodGet, url+"/debug/pprof/")
 	require.Equal(t, http.StatusNotFound, code)
 	code, _, _ = get(t, http.MethodGet, url+"/v1/status")
 	require.Equal(t, http.StatusNotFound, code)

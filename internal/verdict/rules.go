@@ -20,7 +20,8 @@ const (
 	// aloneAfter is how long a node without bootstrap peers may wait for its first peer.
 	aloneAfter = 5 * time.Minute
 	// overdueAfter is how long a key may wait for its republication. After a restart all
-	// overdue keys are spread over ten minutes; records expire 26 hours after they are due.
+	// overdue keys are spread over ten minutes. With the default settings records expire
+	// 26 hours after they are due.
 	overdueAfter = time.Hour
 	// refusedShare and refusedBadly are the shares of refused requests from which the node
 	// is overloaded. A single greedy peer is normal.
@@ -183,7 +184,7 @@ func databaseFull(f *Facts) (Cause, bool) {
 }
 
 func overdue(f *Facts) (Cause, bool) {
-	c := Cause{Level: Warning, Word: "Republish overdue", Since: f.OverdueSince, Why: count(f.OverdueKeys, "published key") + " overdue; records expire 26 hours after they are due"}
+	c := Cause{Level: Warning, Word: "Republish overdue", Since: f.OverdueSince, Why: count(f.OverdueKeys, "published key") + " overdue; " + english.PluralWord(f.OverdueKeys, "it expires", "they expire") + " if not republished in time"}
 	return c, f.OverdueKeys > 0 && held(f, f.OverdueSince, overdueAfter)
 }
 
@@ -225,7 +226,7 @@ func starting(f *Facts) (Cause, bool) {
 }
 
 func healthy(f *Facts) Cause {
-	return Cause{Level: OK, Word: "Healthy", Why: fmt.Sprintf("%s; %.3g requests/s", answer(f.VerifiedPeers), f.RequestsIn)}
+	return Cause{Level: OK, Word: "Healthy", Why: answer(f.VerifiedPeers) + "; " + requests(f.RequestsIn)}
 }
 
 // Over reports whether used is at least the share of a limit that is known.

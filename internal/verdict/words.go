@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -14,6 +15,22 @@ func count(n int, what string) string {
 
 // answer returns "1 peer answers", "2 peers answer".
 func answer(n int) string { return count(n, "peer") + english.PluralWord(n, " answers", " answer") }
+
+// requests returns a rate in words; perSecond is in requests a second.
+func requests(perSecond float64) string {
+	perMinute := 60 * perSecond
+	switch {
+	case !(perSecond > 0): // no request, or unknown
+		return "no requests"
+	case perMinute < 0.95:
+		return "less than 1 request a minute"
+	case perMinute < 59.5:
+		return count(int(math.Round(perMinute)), "request") + " a minute"
+	case perSecond < 9.95:
+		return fmt.Sprintf("%.1f requests a second", perSecond)
+	}
+	return count(int(math.Round(perSecond)), "request") + " a second"
+}
 
 func bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 

@@ -95,7 +95,7 @@ var republished = row{title: "Republish", panels: []panel{
 	},
 	{
 		kind: lines, title: "Republish lag", unit: "s",
-		description: "Time from when a key was due until its republishing started. Records outlive their due time by 26 hours.",
+		description: "Time from when a key was due until its republishing started. Records that are not republished in time expire.",
 		queries:     quantiles("holdfast_republish_lag_seconds"),
 	},
 	{
