@@ -312,15 +312,13 @@ func TestWrapped(t *testing.T) {
 
 // The texts of status and republish status for numbers, next to each other.
 func TestWordsForNumbers(t *testing.T) {
-	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 	for want, have := range map[string]string{
 		"none, records are in memory":                                       databaseText(&api.Status{}),
 		"1.0 KiB of at most 1.0 GiB, 3 % of the space for new records used": databaseText(&api.Status{DBBytes: 1024, DBMaxBytes: 1 << 30, DBMost: 1 << 30, DBFill: .031}),
 		"0 B of at most 2.0 MiB (all that the disk has space for; storage.max_bytes is 1.0 GiB), 100 % of the space for new records used": databaseText(&api.Status{DBMaxBytes: 1 << 30, DBMost: 2 << 20, DBFill: 1}),
 		"-":                       diskText(&api.Status{DiskFree: 1}),
 		"1.0 KiB of 1.0 MiB free": diskText(&api.Status{DiskFree: 1024, DiskTotal: 1 << 20}),
-		"FULL since 2026-01-02 03:04:05, 0 B of 1.0 MiB free: new records may be refused, publishing may fail": diskText(&api.Status{DiskTotal: 1 << 20, DiskFullSince: since}),
-		"none": copiesText(&api.Status{CopiesBytes: 7}),
+		"none":                    copiesText(&api.Status{CopiesBytes: 7}),
 		"1 file of 7 B (*.corrupt-*, *.replaced*, *.schema-*); remove them when you no longer need them":      copiesText(&api.Status{Copies: 1, CopiesBytes: 7}),
 		"2 files of 1.0 MiB (*.corrupt-*, *.replaced*, *.schema-*); remove them when you no longer need them": copiesText(&api.Status{Copies: 2, CopiesBytes: 1 << 20}),
 		"nothing":          refusedText(nil),
@@ -330,13 +328,12 @@ func TestWordsForNumbers(t *testing.T) {
 		"stored at 1 peer":                                                             storedAt(&api.Stored{StoredAt: 1, Sent: 20}),
 		"kept here, not published yet: none of 1 peer took it; the node tries again":   storedAt(&api.Stored{Sent: 1}),
 		"kept here, not published yet: none of 20 peers took it; the node tries again": storedAt(&api.Stored{Sent: 20}),
-		"1 key is":                   areKeys(1),
-		"0 keys are":                 areKeys(0),
-		"12345 peers":                counted(12345, "peer"),
-		"0 B":                        bytesText(-1),
-		"never":                      ago(time.Time{}),
-		"now":                        until(time.Unix(1, 0)),
-		", DISK FULL since 03:04:05": diskFull(&api.Status{DiskFullSince: since}, style{}),
+		"1 key is":    areKeys(1),
+		"0 keys are":  areKeys(0),
+		"12345 peers": counted(12345, "peer"),
+		"0 B":         bytesText(-1),
+		"never":       ago(time.Time{}),
+		"now":         until(time.Unix(1, 0)),
 	} {
 		require.Equal(t, want, have)
 	}

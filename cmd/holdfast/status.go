@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/verdict"
 )
 
 // statusCommand is `holdfast status`.
@@ -51,7 +52,7 @@ func (c *statusCommand) print(s *api.Status) error {
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return c.fields(append(verdictFields(&s.Verdict), []field{
-		{"State", stateText(s), s.State != "ready"},
+		{"State", s.State, s.State != "ready"},
 		{"Peer ID", s.PeerID, false},
 		{"Version", s.Version, false},
 		{"Uptime", span(time.Duration(s.UptimeSeconds * float64(time.Second))), false},
@@ -64,7 +65,7 @@ func (c *statusCommand) print(s *api.Status) error {
 		{"Records held", fmt.Sprintf("%s, %s", counted(s.ProviderRecords, "provider record"), counted(s.ValueRecords, "value")), false},
 		{"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys), s.OverdueKeys > 0},
 		{"Refused by quotas", refusedText(s.Refused), len(s.Refused) > 0},
-		{"Database", databaseText(s), s.DBFill > nearlyFull},
+		{"Database", databaseText(s), s.DBFill >= verdict.FillHigh},
 		{"Disk", diskText(s), !s.DiskFullSince.IsZero()},
 		{"Old copies", copiesText(s), false},
 		{"Data directory", orDash(s.DataDir), false},
@@ -104,18 +105,6 @@ func causeText(c *api.Cause) string {
 	return fmt.Sprintf("%s since %s: %s", c.Word, c.Since.Local().Format(time.DateTime), c.Why)
 }
 
-// nearlyFull is the share of the database's capacity above which it is shown as a
-// problem, because new records will soon be refused.
-const nearlyFull = 0.9
-
-// stateText returns the state of a node. Isolation is highlighted.
-func stateText(s *api.Status) string {
-	if s.IsolatedSince.IsZero() {
-		return s.State
-	}
-	return fmt.Sprintf("ISOLATED since %s (%s): no peer answers", s.IsolatedSince.Local().Format(time.DateTime), ago(s.IsolatedSince))
-}
-
 // roleText returns whether the node serves other peers or only sends requests.
 func roleText(s *api.Status) string {
 	if s.Serving {
@@ -150,11 +139,7 @@ func diskText(s *api.Status) string {
 	if s.DiskTotal == 0 {
 		return "-"
 	}
-	text := fmt.Sprintf("%s of %s free", bytesText(s.DiskFree), bytesText(s.DiskTotal))
-	if !s.DiskFullSince.IsZero() {
-		text = fmt.Sprintf("FULL since %s, %s: new records may be refused, publishing may fail", s.DiskFullSince.Local().Format(time.DateTime), text)
-	}
-	return text
+	return fmt.Sprintf("%s of %s free", bytesText(s.DiskFree), bytesText(s.DiskTotal))
 }
 
 // copiesText describes the files beside the database that the daemon does not use.

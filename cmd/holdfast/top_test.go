@@ -90,21 +90,28 @@ func TestTopFits(t *testing.T) {
 	}
 }
 
-// Isolation is highlighted in top and in status.
-func TestIsolationIsHighlighted(t *testing.T) {
+// top and status show each cause once, and highlight it.
+func TestCausesAreShownOnce(t *testing.T) {
 	before, now := twoOverviews()
-	now.Status.State, now.Status.IsolatedSince = "isolated", time.Now().Add(-90*time.Second)
+	now.Status.State, now.Status.IsolatedSince, now.Status.DiskFullSince = "isolated", time.Now().Add(-90*time.Second), time.Now()
+	isolated := api.Cause{Level: "critical", Word: "ISOLATED", Why: "no peer has answered for 90 s", Since: now.Status.IsolatedSince, Runbook: "https://example.com/isolated"}
+	full := api.Cause{Level: "critical", Word: "DISK FULL", Why: "0 B free", Since: now.Status.DiskFullSince}
+	now.Verdict = api.Verdict{Cause: isolated, Causes: []api.Cause{isolated, full}}
+	now.Status.Verdict = now.Verdict
+
 	text := topText(now, before, 100)
-	require.Regexp(t, `(?m)^ISOLATED since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(1m30s ago\): no peer answers, serving `, text)
-	require.Contains(t, topLines(now, before, 100, style{on: true})[1], "\x1b[31mISOLATED")
+	require.Regexp(t, `(?m)^isolated, serving `, text)
+	require.Regexp(t, `(?m)^ISOLATED since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: no peer has answered for 90 s$`, text)
+	require.Contains(t, topLines(now, before, 100, style{on: true})[1], "\x1b[31misolated")
+	require.Equal(t, 1, strings.Count(text, "ISOLATED"), text)
+	require.Equal(t, 1, strings.Count(text, "FULL"), text)
+
 	var out bytes.Buffer
 	a := &app{out: &out}
-	isolated := api.Cause{Level: "critical", Word: "ISOLATED", Why: "no peer has answered for 90 s", Since: now.Status.IsolatedSince, Runbook: "https://example.com/isolated"}
-	full := api.Cause{Level: "warning", Word: "Disk nearly full", Why: "1 GiB free"}
-	now.Status.Verdict = api.Verdict{Cause: isolated, Causes: []api.Cause{isolated, full}}
 	require.NoError(t, (&statusCommand{app: a}).print(&now.Status))
-	require.Regexp(t, `\AVerdict: +ISOLATED since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: no peer has answered for 90 s\nWhat to do: +https://example.com/isolated\nAlso: +Disk nearly full: 1 GiB free\nState: `, out.String())
-	require.Regexp(t, `(?m)^State: +ISOLATED since \S+ \S+ \(1m30s ago\): no peer answers$`, out.String())
+	require.Regexp(t, `\AVerdict: +ISOLATED since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: no peer has answered for 90 s\nWhat to do: +https://example.com/isolated\nAlso: +DISK FULL since \S+ \S+: 0 B free\nState: +isolated\n`, out.String())
+	require.Equal(t, 1, strings.Count(out.String(), "ISOLATED"), out.String())
+	require.Equal(t, 1, strings.Count(out.String(), "FULL"), out.String())
 }
 
 // A node that no peer answers does not know the size of its network.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/columns"
+	"github.com/holdfast-dht/holdfast/internal/verdict"
 )
 
 // style colours text, if it is on.
@@ -68,25 +69,17 @@ func topHead(o *api.Overview, s style) []string {
 	st := &o.Status
 	head := []string{
 		s.bold("holdfast "+columns.Printable(st.PeerID)) + "  " + o.Taken.Format(time.TimeOnly),
-		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", columns.Printable(stateText(st))), roleText(st), columns.Printable(o.Identity.Protocol), columns.Printable(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
+		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", columns.Printable(st.State)), roleText(st), columns.Printable(o.Identity.Protocol), columns.Printable(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
 		fmt.Sprintf("peers: %s of %d in the table verified, %d connected, network %s", s.alarm(st.VerifiedPeers == 0, fmt.Sprint(st.VerifiedPeers)), st.TablePeers, st.ConnectedPeers, networkSizeText(st)),
 		fmt.Sprintf("records: %s provider, %s value; database %s, %s", humanize.Comma(st.ProviderRecords), humanize.Comma(st.ValueRecords), bytesText(st.DBBytes),
-			s.alarm(st.DBFill > nearlyFull, fmt.Sprintf("%.0f %% full", 100*st.DBFill))+diskFull(st, s)),
+			s.alarm(st.DBFill >= verdict.FillHigh, fmt.Sprintf("%.0f %% full", 100*st.DBFill))),
 	}
 	for _, c := range o.Verdict.Causes {
 		if c.IsProblem() {
-			head = append(head, s.alarm(true, columns.Printable(c.Word))+": "+columns.Printable(c.Why))
+			head = append(head, s.alarm(true, columns.Printable(c.Word))+columns.Printable(strings.TrimPrefix(causeText(&c), c.Word)))
 		}
 	}
 	return head
-}
-
-// diskFull returns the end of the line about the database while the disk is full.
-func diskFull(st *api.Status, s style) string {
-	if st.DiskFullSince.IsZero() {
-		return ""
-	}
-	return ", " + s.alarm(true, "DISK FULL since "+st.DiskFullSince.Local().Format(time.TimeOnly))
 }
 
 // rates compares two overviews.

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/holdfast-dht/holdfast/internal/verdict"
+)
 
 // Verdict says in words whether the node is well.
 type Verdict struct {
@@ -20,4 +24,4 @@ type Cause struct {
 }
 
 // IsProblem reports whether an operator must do something about the cause, now or later.
-func (c *Cause) IsProblem() bool { return c.Level == "warning" || c.Level == "critical" }
+func (c *Cause) IsProblem() bool { return c.Level == verdict.Warning || c.Level == verdict.Critical }

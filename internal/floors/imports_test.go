@@ -35,7 +35,7 @@ var floors = map[string]floor{
 
 	"pkg/node": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/wire", "pkg/records", "republish", "pkg/dht", "pkg/rpc"}},
 
-	"internal/api":       {imports: []string{"pkg/kad", "pkg/records"}},
+	"internal/api":       {imports: []string{"pkg/kad", "pkg/records", "internal/verdict"}},
 	"internal/delegated": {imports: []string{"pkg/wire", "pkg/records", "pkg/dht", "pkg/rpc", "pkg/node", "internal/httphost"}},
 	"internal/explain":   {imports: []string{"pkg/kad", "internal/api", "internal/columns", "internal/pagestyle"}},
 
@@ -51,7 +51,7 @@ var floors = map[string]floor{
 
 	"internal/rpcbench": {imports: []string{"pkg/kad", "pkg/wire", "pkg/records", "internal/config", "pkg/node", "internal/api", "internal/daemon"}},
 
-	"cmd": {imports: []string{"internal/rpcbench", "internal/config", "internal/api", "internal/explain", "pkg/sim", "internal/join", "internal/daemon", "internal/workload", "internal/columns"}},
+	"cmd": {imports: []string{"internal/rpcbench", "internal/config", "internal/api", "internal/explain", "pkg/sim", "internal/join", "internal/daemon", "internal/workload", "internal/columns", "internal/verdict"}},
 
 	"internal/join": {imports: []string{"pkg/kad", "pkg/kbucket", "pkg/lookup"}}, // the table and the lookup of the node
 
