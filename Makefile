@@ -52,4 +52,4 @@ reference: ## write config.toml and docs/reference from the code
 	UPDATE=1 go test -count=1 -run 'TestReference|TestFileEqualsDefaults' ./internal/config ./metrics ./cmd/holdfast
 
 release: ## build a release into dist: make release VERSION=v0.1.0
-	deploy/release/build "$(VERSION)"
+	deploy/release/build "$$VERSION"
