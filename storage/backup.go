@@ -77,23 +77,33 @@ func (db *DB) backup(w *tar.Writer, cut func()) error {
 // first. It refuses a directory in use (ErrLocked). progress receives the progress of the
 // check; it may be nil.
 func Restore(dir string, r io.Reader, progress func(Progress)) (old string, err error) {
+	all, err := RestoreIf(dir, r, func(_, _ Origin) error { return nil }, progress)
+	if len(all) > 0 {
+		old = all[0]
+	}
+	return old, err
+}
+
+// RestoreIf is Restore, if accept returns nil for the origin of the backup and that of the
+// files in dir. An origin is zero where it is not known. It returns the names of all old
+// files.
+func RestoreIf(dir string, r io.Reader, accept func(backup, present Origin) error, progress func(Progress)) (old []string, err error) {
 	err = offline(dir, func() error {
 		err := unpack(dir, r)
 		if err == nil {
-			err = checkStaged(dir, progress)
+			err = checkStaged(dir, accept, progress)
 		}
 		if err != nil {
 			return errors.Join(err, discardStaged(dir))
 		}
-		moved, err := adopt(dir, dbFiles, suffixReplaced)
-		if len(moved) > 0 {
-			old = moved[0]
-			_ = dropCopies(dir, moved) // ignored: the restore itself is complete
+		if old, err = adopt(dir, dbFiles, suffixReplaced); err != nil {
+			return err
 		}
-		return err
+		_ = dropCopies(dir, old) // ignored: the restore itself is complete
+		return nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("restore: %w", err)
+		return nil, fmt.Errorf("restore: %w", err)
 	}
 	return old, nil
 }
@@ -140,8 +150,8 @@ func cutShort(err error) error {
 	return err
 }
 
-// checkStaged checks the staged files.
-func checkStaged(dir string, progress func(Progress)) error {
+// checkStaged checks the staged files, and whether accept accepts them.
+func checkStaged(dir string, accept func(backup, present Origin) error, progress func(Progress)) error {
 	o := Options{Options: runs.Options{ReadOnly: true, Progress: progress}, verifyPages: pages.All}
 	db := newDB(dir, stagedSuffix, o.WithDefaults())
 	if err := db.start(); err != nil {
@@ -150,6 +160,9 @@ func checkStaged(dir string, progress func(Progress)) error {
 	r, err := db.Check()
 	if err == nil {
 		err = db.settle(&r, db.path)
+	}
+	if err == nil {
+		err = accept(db.origin(), originIn(dir))
 	}
 	return errors.Join(err, db.Close())
 }

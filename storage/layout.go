@@ -33,6 +33,7 @@ var (
 	keyNetwork  = []byte("network")  // text, may be empty
 	keyCreated  = []byte("created")  // nanoseconds
 	keyProgram  = []byte("program")  // text, see Options.Program
+	keyNode     = []byte("node")     // text, see NoteNode
 	keyCounters = []byte("counters") // see counters
 	keyAccounts = []byte("accounts") // u64, see accountsNoted
 )

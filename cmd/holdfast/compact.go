@@ -37,5 +37,8 @@ func (c *compactCommand) run([]string) error {
 	if c.json {
 		return c.printJSON(map[string]int64{"before_bytes": before, "after_bytes": after})
 	}
+	if after >= before {
+		return c.printf("Compacted; there was no free space to return: %s before, %s now\n", bytesText(before), bytesText(after))
+	}
 	return c.printf("Compacted from %s to %s\n", bytesText(before), bytesText(after))
 }

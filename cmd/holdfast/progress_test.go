@@ -235,7 +235,7 @@ func TestProgressOfARestore(t *testing.T) {
 			time.Sleep(time.Second)
 			return backup.Read(b)
 		})
-		_, err := daemon.RestoreStore(dir, io.TeeReader(slow, p), func(s daemon.StoreProgress) {
+		_, err := daemon.RestoreStore(dir, io.TeeReader(slow, p), os.Getenv, false, func(s daemon.StoreProgress) {
 			p.step(s)
 			time.Sleep(progressLog)
 		})

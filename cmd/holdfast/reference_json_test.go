@@ -64,7 +64,7 @@ var answers = map[string]answer{
 	"holdfast check":                  {of: []any{daemon.StoreReport{}}},
 	"holdfast compact":                {fields: "before_bytes after_bytes"},
 	"holdfast backup":                 {fields: "file bytes"},
-	"holdfast restore":                {fields: "restored old identity"},
+	"holdfast restore":                {fields: "restored old old_files identity"},
 	"holdfast bench rpc":              {of: []any{rpcbench.Result{}}, lines: true},
 	"holdfast bench lookup":           {of: []any{rpcbench.LookupResult{}}},
 	"holdfast bench store":            {of: []any{workload.Report{}}},

@@ -1,30 +1,39 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/internal/daemon"
 )
 
 // restoreCommand is `holdfast restore`.
-type restoreCommand struct{ *app }
+type restoreCommand struct {
+	*app
+	force bool
+}
 
 func newRestore(a *app) *cobra.Command {
 	c := &restoreCommand{app: a}
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Replace the database of a stopped daemon with a backup",
 		Long: `Replace the database of a stopped daemon with a backup, after checking the backup. The
 old database is kept beside it. A backup does not contain identity.key: also put the old one
-into the data directory, otherwise the node starts as another peer.`,
+into the data directory, otherwise the node starts as another peer. It refuses
+the backup of another network than that of the old database, and of another peer than that of
+identity.key; --force restores it anyway.`,
 		Example: `  holdfast restore /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE:    offline(c.run),
 	}
+	cmd.Flags().BoolVar(&c.force, "force", false, "also restore the backup of another node or network")
+	return cmd
 }
 
 func (c *restoreCommand) run(args []string) error {
@@ -42,24 +51,28 @@ func (c *restoreCommand) run(args []string) error {
 		size = info.Size()
 	}
 	p := c.measured("reading "+args[0], size)
-	old, err := daemon.RestoreStore(dir, io.TeeReader(f, p), p.step)
+	restored, err := daemon.RestoreStore(dir, io.TeeReader(f, p), c.getenv, c.force, p.step)
 	p.end()
 	if err != nil {
 		return err
 	}
-	return c.print(args[0], old, dir)
+	return c.print(args[0], restored, dir)
 }
 
-func (c *restoreCommand) print(file, old, dir string) error {
+func (c *restoreCommand) print(file string, r daemon.Restored, dir string) error {
 	known := daemon.HasIdentity(dir, c.getenv)
 	if !known {
 		fmt.Fprintf(c.errs, "holdfast: warning: %s has no %s: put back the one that belongs to this backup before the daemon starts, or it will be another peer that announces the same keys\n", dir, daemon.IdentityFile)
 	}
+	if r.PeerID == "" {
+		fmt.Fprintf(c.errs, "holdfast: the backup (of network %s) does not say which peer made it, because its version did not save that; make sure that it is of this node\n", cmp.Or(r.Network, "unknown"))
+	}
 	switch {
 	case c.json:
-		return c.printJSON(map[string]any{"restored": file, "old": old, "identity": known})
-	case old == "":
+		first := append(r.Old, "")[0]
+		return c.printJSON(map[string]any{"restored": file, "old": first, "old_files": r.Old, "identity": known})
+	case len(r.Old) == 0:
 		return c.printf("Restored %s\n", file)
 	}
-	return c.printf("Restored %s; the old database is %s\n", file, old)
+	return c.printf("Restored %s; the old database is %s\n", file, english.OxfordWordSeries(r.Old, "and"))
 }

@@ -149,6 +149,7 @@ func (d *Daemon) startHost(gate *rpc.Gate, holes *blackHoles) error {
 	if err != nil {
 		return err
 	}
+	d.noteNode(key)
 	if mode, open := openIdentity(d.dataDir); open {
 		d.log.Warn("other users can read the private key and could run as this peer; chmod 600 the file", "file", filepath.Join(d.dataDir, IdentityFile), "mode", fmt.Sprintf("%#o", mode))
 	}

@@ -45,7 +45,7 @@ func TestDowngradeOverASchema(t *testing.T) {
 	us := "holdfast " + BuildInfo().Version
 
 	require.Contains(t, refused(), "; to stay with "+us+", restore a backup that it made (holdfast restore FILE)")
-	_, err = RestoreStore(dir, &backup, nil)
+	_, err = RestoreStore(dir, &backup, environment{}.get, false, nil)
 	require.NoError(t, err)
 	require.NoError(t, start(t, dir).Close())
 

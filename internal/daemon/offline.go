@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/dustin/go-humanize/english"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/holdfast-dht/holdfast/internal/config"
 	"github.com/holdfast-dht/holdfast/pkg/records"
@@ -18,6 +20,8 @@ import (
 var (
 	// ErrNoStore is returned when a data directory has no database.
 	ErrNoStore = errors.New("no database")
+	// ErrOtherNode is returned by RestoreStore for a backup of another node or network.
+	ErrOtherNode = errors.New("the backup is of another node")
 	// ErrDamaged is returned by CheckStore when the database has problems.
 	ErrDamaged = errors.New("the database is damaged")
 )
@@ -88,18 +92,62 @@ func CompactStore(dir string, progress func(StoreProgress)) (before, after int64
 	return before, after, nil
 }
 
-// RestoreStore replaces the database of a stopped daemon with a backup and returns the
-// path of the old one, if there was one. progress is called with the progress of checking
-// the backup; it may be nil.
-func RestoreStore(dir string, backup io.Reader, progress func(StoreProgress)) (old string, err error) {
+// Restored is the result of RestoreStore.
+type Restored struct {
+	Old     []string // paths of the files that were replaced
+	Network string   // of the backup; empty: unknown
+	PeerID  string   // of the node that made it; empty: unknown
+}
+
+// RestoreStore replaces the database of a stopped daemon with a backup. Unless force is set,
+// it refuses the backup of another network than that of the database in dir, or of another
+// node than that of the identity in dir (ErrOtherNode). progress is called with the progress
+// of checking the backup; it may be nil.
+func RestoreStore(dir string, backup io.Reader, getenv func(string) string, force bool, progress func(StoreProgress)) (r Restored, err error) {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
-		return "", fmt.Errorf("data directory: %w", err)
+		return r, fmt.Errorf("data directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
-	if old, err = storage.Restore(dir, backup, progress); err != nil {
-		return "", storeError(dir, err)
+	r.Old, err = storage.RestoreIf(dir, backup, func(from, present storage.Origin) error {
+		r.Network, r.PeerID = from.Network, from.Node
+		present.Node = cmp.Or(savedPeerID(dir, getenv), present.Node)
+		if force {
+			return nil
+		}
+		return sameNode(dir, from, present)
+	}, progress)
+	r.Old = orEmpty(r.Old)
+	if err != nil && !errors.Is(err, ErrOtherNode) {
+		err = storeError(dir, err)
 	}
-	return old, nil
+	return r, err
+}
+
+// savedPeerID returns the peer ID of the identity that belongs to a data directory, or "" if
+// there is none or it cannot be read.
+func savedPeerID(dir string, getenv func(string) string) string {
+	key, err := loadIdentity(dir, getenv)
+	if err != nil {
+		return ""
+	}
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		return ""
+	}
+	return id.String()
+}
+
+// sameNode returns ErrOtherNode if a backup is not that of the node in dir. What one of them
+// does not say is not compared.
+func sameNode(dir string, backup, present storage.Origin) error {
+	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
+	switch {
+	case differ(backup.Network, present.Network):
+		return fmt.Errorf("%w: it belongs to the network %s, and the database in %s to %s; name the right directory with --data-dir, or replace the database with --force", ErrOtherNode, backup.Network, dir, present.Network)
+	case differ(backup.Node, present.Node):
+		return fmt.Errorf("%w: it belongs to the peer %s, and %s to %s; put the %s of that peer there first, name the right directory with --data-dir, or use --force", ErrOtherNode, backup.Node, dir, present.Node, IdentityFile)
+	}
+	return nil
 }
 
 func storeFile(dir string) (string, error) {

@@ -43,7 +43,7 @@ func TestRootGivesBack(t *testing.T) {
 	for name, do := range map[string]func() error{
 		"check":   func() error { _, err := CheckStore(dir, &c, false, nil); return err },
 		"compact": func() error { _, _, err := CompactStore(dir, nil); return err },
-		"restore": func() error { _, err := RestoreStore(dir, &backup, nil); return err },
+		"restore": func() error { _, err := RestoreStore(dir, &backup, environment{}.get, false, nil); return err },
 	} {
 		require.NoError(t, os.Chown(path, 0, 0))
 		require.NoError(t, do(), name)

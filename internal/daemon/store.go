@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/holdfast-dht/holdfast/storage"
 	"github.com/holdfast-dht/holdfast/storage/runs"
 )
@@ -81,6 +84,18 @@ func (d *Daemon) openStore() (err error) {
 	d.log.Info("database open", "path", d.store.Path(), "bytes", d.fileSize(), "clean", d.clean,
 		"provider_records", stats.Records[0], "value_records", stats.Records[1], "published_keys", stats.Published[0]+stats.Published[1])
 	return nil
+}
+
+// noteNode saves in the database whose it is, so that a backup says so. A failure is only
+// logged: a full disk must not prevent a start.
+func (d *Daemon) noteNode(key crypto.PrivKey) {
+	id, err := peer.IDFromPrivateKey(key)
+	if err == nil {
+		err = d.store.NoteNode(id.String())
+	}
+	if err != nil {
+		d.log.Warn("the peer ID is not saved in the database; a backup will not contain it", "err", err)
+	}
 }
 
 // openCompact opens the database. If much of it is free, it first compacts the database,

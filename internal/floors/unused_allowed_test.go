@@ -19,6 +19,7 @@ var allowed = []allowance{
 	{"pkg/wire.Parse pkg/wire.ReadFrame", "a whole message from a stream, for programs that need no FrameReader"},
 	{"storage.DB.Quarantined", "the files that the start has set aside, for programs that do not read the log"},
 	{"storage.OpenDatastore", "a datastore for programs without a node"},
+	{"storage.Restore", "for programs with one store, which restore only their own backups"},
 	{"storage.Report.Providers", "the result of Check is complete"},
 
 	// Not part of the library.
