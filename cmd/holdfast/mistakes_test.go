@@ -23,7 +23,7 @@ var goProse = regexp.MustCompile(`strconv|time: |invalid syntax|invalid argument
 // anyText are the flags that accept any text, such as paths.
 var anyText = map[string]bool{
 	"config": true, "data-dir": true, "api": true, "addr-file": true, "dir": true, "file": true,
-	"html": true, "output": true, "replay": true, "svg": true, "trace": true,
+	"html": true, "identity": true, "output": true, "replay": true, "svg": true, "trace": true,
 }
 
 // badValue is a bad value for all other flags: not a number, a duration, an address, a

@@ -1,6 +1,8 @@
 package deploytest
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -25,15 +27,47 @@ func identityStep(t *testing.T) string {
 	return found[1]
 }
 
-// TestBackupIdentity checks that the backup fails if the identity is not saved, and that root
-// copies nothing but a regular file: the directory belongs to the node's user.
+// runningNode starts a daemon with a new identity. It returns its program, its data directory
+// and its private key.
+func runningNode(t *testing.T) (program, dir, key string) {
+	t.Helper()
+	program = os.Getenv(binaryEnv)
+	if program == "" {
+		program = filepath.Join(t.TempDir(), "holdfast")
+		output, err := exec.CommandContext(t.Context(), "go", "-C", "../..", "build", "-o", program, "./cmd/holdfast").CombinedOutput()
+		require.NoError(t, err, "%s", output)
+	}
+	dir = t.TempDir()
+	ctx, stop := context.WithCancel(context.Background())
+	node := exec.CommandContext(ctx, program, "serve", "--data-dir", dir, "--listen", "/ip4/127.0.0.1/tcp/0", "--protocol-prefix", "/test")
+	node.Env = []string{"HOLDFAST_METRICS__LISTEN=off"}
+	stdout, err := node.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, node.Start())
+	t.Cleanup(func() { stop(); _ = node.Wait() })
+	ready, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err, ready)
+	data, err := os.ReadFile(filepath.Join(dir, "identity.key"))
+	require.NoError(t, err)
+	return program, dir, string(data)
+}
+
+// TestBackupIdentity checks that the backup fails if the identity of the running node is not
+// saved, and that root copies nothing but a regular file: the directory belongs to the node's
+// user.
 func TestBackupIdentity(t *testing.T) {
+	program, dir, nodeKey := runningNode(t)
 	for name, c := range map[string]struct {
 		prepare func(t *testing.T, key, credentials string)
 		saved   string // "" if nothing must be saved
 		fails   bool
 	}{
-		"a key": {func(t *testing.T, key, _ string) { write(t, key, "the key") }, "the key", false},
+		"a key": {func(t *testing.T, key, _ string) { write(t, key, nodeKey) }, nodeKey, false},
+		"of an earlier node": {func(t *testing.T, key, _ string) {
+			output, err := exec.CommandContext(t.Context(), program, "id", "--generate", "--data-dir", filepath.Dir(key)).CombinedOutput()
+			require.NoError(t, err, "%s", output)
+		}, "", true},
+		"not a key": {func(t *testing.T, key, _ string) { write(t, key, "not a key") }, "", true},
 		"in the credential store": {func(t *testing.T, _, credentials string) {
 			write(t, filepath.Join(credentials, "identity.key"), "another key")
 		}, "", false},
@@ -49,7 +83,8 @@ func TestBackupIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			state, backups, credentials := t.TempDir(), t.TempDir(), t.TempDir()
 			c.prepare(t, filepath.Join(state, "identity.key"), credentials)
-			err := saveIdentity(t, identityStep(t), state, backups, credentials)
+			script := strings.ReplaceAll(identityStep(t), "/usr/local/bin/holdfast", program)
+			err := saveIdentity(t, script, state, backups, credentials, "HOLDFAST_STORAGE__PATH="+dir)
 			if c.fails {
 				require.ErrorContains(t, err, "set STATE_DIRECTORY")
 			} else {
@@ -83,10 +118,10 @@ func TestBackupIdentityReplaced(t *testing.T) {
 }
 
 // saveIdentity runs a script as the unit does.
-func saveIdentity(t *testing.T, script, state, backups, credentials string) error {
+func saveIdentity(t *testing.T, script, state, backups, credentials string, env ...string) error {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-ec", script)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "STATE_DIRECTORY=" + state, "BACKUP_DIRECTORY=" + backups, "CREDENTIALS_DIRECTORY=" + credentials}
+	cmd.Env = append(env, "PATH=/usr/bin:/bin", "STATE_DIRECTORY="+state, "BACKUP_DIRECTORY="+backups, "CREDENTIALS_DIRECTORY="+credentials)
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, output)

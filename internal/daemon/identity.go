@@ -50,7 +50,7 @@ func SeededIdentity(seed int64) (crypto.PrivKey, error) {
 // loadIdentity reads the key from $CREDENTIALS_DIRECTORY, where systemd puts secrets, or
 // from the data directory. The error is fs.ErrNotExist if neither has one.
 func loadIdentity(dir string, getenv func(string) string) (crypto.PrivKey, error) {
-	return readIdentity(identityPath(dir, getenv))
+	return ReadIdentity(identityPath(dir, getenv))
 }
 
 func identityPath(dir string, getenv func(string) string) string {
@@ -79,7 +79,8 @@ func openIdentity(dir string) (mode fs.FileMode, open bool) {
 	return mode, mode&0o044 != 0
 }
 
-func readIdentity(path string) (crypto.PrivKey, error) {
+// ReadIdentity reads a key from a file.
+func ReadIdentity(path string) (crypto.PrivKey, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrIdentity, err)
@@ -96,7 +97,7 @@ func readIdentity(path string) (crypto.PrivKey, error) {
 // ErrIdentityExists.
 func SaveIdentity(dir string, key crypto.PrivKey) error {
 	path := filepath.Join(dir, IdentityFile)
-	if old, err := readIdentity(path); err == nil && old.Equals(key) {
+	if old, err := ReadIdentity(path); err == nil && old.Equals(key) {
 		return nil
 	} else if err == nil {
 		return fmt.Errorf("%w: %s; move it away first", ErrIdentityExists, path)

@@ -19,6 +19,8 @@ var instances = strings.NewReplacer(
 	":holdfast.identity.key", ":holdfast-%i.identity.key",
 	"holdfast serve", "holdfast serve --config /etc/holdfast/%i.toml",
 	"holdfast backup", "holdfast backup --config /etc/holdfast/%i.toml",
+	"holdfast config validate", "holdfast config validate --config /etc/holdfast/%i.toml",
+	"holdfast id)", "holdfast id --config /etc/holdfast/%i.toml)",
 	"After=holdfast.service", "After=holdfast@%i.service",
 	"After=network-online.target", "After=network-online.target\nAssertPathExists=/etc/holdfast/%i.toml",
 	"libp2p networks", "libp2p networks (%i)",
