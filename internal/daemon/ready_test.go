@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
@@ -65,25 +66,26 @@ func TestReadyWithoutPeers(t *testing.T) {
 
 // A full disk does not make a node unready. Every interface says it.
 func TestFullDiskIsTold(t *testing.T) {
-	dir := t.TempDir()
+	dir, ctx := t.TempDir(), t.Context()
 	d := start(t, dir)
 	require.Eventually(t, func() bool { return d.Ready(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
-	full := time.Now()
-	d.disk.since.Store(&full)
 	const why = `DISK FULL since \S+Z: new records may be refused and publishing may fail`
-
-	code, text := fetch(t, "http://"+d.web.addr+"/readyz")
-	require.Equal(t, http.StatusOK, code)
-	require.Regexp(t, "^ok\n"+why+".*\n$", text)
-	require.Regexp(t, "^"+why+".*; peer ", d.doing())
 	c := api.NewClient(filepath.Join(dir, socketName))
 	defer c.Close()
-	h, err := c.Health(t.Context())
-	require.NoError(t, err)
-	require.True(t, h.Ready)
-	require.Len(t, h.Warnings, 1)
-	require.Regexp(t, why, h.Warnings[0])
-	s, err := c.Status(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "DISK FULL", s.Verdict.Word)
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		full := time.Now()
+		d.disk.since.Store(&full) // until the watch finds that the disk of the test has space
+		code, text := fetch(t, "http://"+d.web.addr+"/readyz")
+		require.Equal(t, http.StatusOK, code)
+		require.Regexp(t, "^ok\n"+why+".*\n$", text)
+		require.Regexp(t, "^"+why+".*; peer ", d.doing())
+		h, err := c.Health(ctx)
+		require.NoError(t, err)
+		require.True(t, h.Ready)
+		require.Len(t, h.Warnings, 1)
+		require.Regexp(t, why, h.Warnings[0])
+		s, err := c.Status(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "DISK FULL", s.Verdict.Word)
+	}, 10*time.Second, 10*time.Millisecond)
 }
