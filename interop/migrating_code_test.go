@@ -41,7 +41,7 @@ func before(ctx context.Context, h host.Host, peers []peer.AddrInfo, store datas
 
 // after is the second one.
 func after(ctx context.Context, h host.Host, peers []peer.AddrInfo, gate *rpc.Gate, dir string) error {
-	db, err := storage.Open(dir, storage.Options{})
+	db, err := storage.Open(dir, storage.Options{Network: node.PublicPrefix})
 	if err != nil {
 		return err
 	}

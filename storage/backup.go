@@ -93,6 +93,9 @@ func RestoreIf(dir string, r io.Reader, accept func(backup, present Origin) erro
 		if err == nil {
 			err = checkStaged(dir, accept, progress)
 		}
+		if err == nil {
+			err = closeStaged(dir)
+		}
 		if err != nil {
 			return errors.Join(err, discardStaged(dir))
 		}
@@ -165,6 +168,25 @@ func checkStaged(dir string, accept func(backup, present Origin) error, progress
 		err = accept(db.origin(), originIn(dir))
 	}
 	return errors.Join(err, db.Close())
+}
+
+// closeStaged opens and closes the checked staged files, which marks them as closed properly: a
+// backup of a running daemon is complete, so the next start is a clean one.
+func closeStaged(dir string) error {
+	most := int64(DefaultMaxBytes)
+	for _, name := range dbFiles {
+		size, err := fileSize(staged(dir, name))
+		if err != nil {
+			return err
+		}
+		most = max(most, 16*size) // each file has at least an eighth, so no bound prevents the commit
+	}
+	o := Options{Options: runs.Options{MaxBytes: most}}
+	db := newDB(dir, stagedSuffix, o.WithDefaults())
+	if err := db.start(); err != nil {
+		return errors.Join(err, db.file.Close(nil))
+	}
+	return db.Close()
 }
 
 // Compact rewrites the files in dir without their free pages, and returns their combined

@@ -21,7 +21,7 @@
 // files of their own (see package runs), so that their maintenance never delays another
 // commit. Everything else is in holdfast.db:
 //
-//	meta            schema, network, created, program; counters with the clean-shutdown mark
+//	meta            schema, network, created, program, node; counters with the clean-shutdown mark
 //	values          wire key -> received, expires, publisher, value
 //	value_expiry    expires | wire key -> whose quotas count the value
 //	value_accounts  peer, IP group or all -> number and bytes of their values

@@ -204,10 +204,10 @@ func TestFailedCommitOfTheProgram(t *testing.T) {
 		return func(tx *bbolt.Tx) error { _ = tx.Rollback(); return err }
 	}
 	db.file.Commit = fails(&fs.PathError{Op: "write", Err: syscall.ENOSPC}) // the committer is idle
-	require.NoError(t, db.noteProgram())
+	require.NoError(t, db.noteNames())
 	require.NoError(t, db.Err())
 	db.file.Commit = fails(syscall.EIO)
-	require.ErrorIs(t, db.noteProgram(), ErrFailed)
+	require.ErrorIs(t, db.noteNames(), ErrFailed)
 	require.ErrorIs(t, db.Err(), ErrFailed)
 	require.ErrorIs(t, db.Publish(records.Published{Key: []byte("k")}), ErrFailed)
 	require.NoError(t, db.Close())

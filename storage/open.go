@@ -64,12 +64,12 @@ func (db *DB) start() error {
 		return err
 	}
 	err := db.open()
-	if errors.Is(err, errOldSchema) && !db.opts.ReadOnly {
+	if errors.Is(err, errOldSchema) && db.mayReplace() {
 		if err = db.migrate(); err == nil {
 			err = db.open()
 		}
 	}
-	if errors.Is(err, ErrCorrupt) && !db.opts.ReadOnly {
+	if errors.Is(err, ErrCorrupt) && db.mayReplace() {
 		err = db.replace(err)
 	}
 	if err != nil {
@@ -83,7 +83,7 @@ func (db *DB) start() error {
 	if db.opts.ReadOnly {
 		return nil
 	}
-	if err := db.noteProgram(); err != nil {
+	if err := db.noteNames(); err != nil {
 		_ = db.providers.Close()
 		return err
 	}
@@ -91,6 +91,10 @@ func (db *DB) start() error {
 	go db.committer()
 	return nil
 }
+
+// mayReplace reports whether damaged files and files of an older schema may be replaced. Staged
+// files may not.
+func (db *DB) mayReplace() bool { return !db.opts.ReadOnly && db.suffix == "" }
 
 // open opens the file and reads its metadata.
 func (db *DB) open() error {
@@ -129,10 +133,13 @@ func (db *DB) emptied() error {
 
 // resume completes the file replacement that a crash interrupted.
 func (db *DB) resume() error {
+	if db.suffix != "" {
+		return nil // offline has done it
+	}
 	if !db.opts.ReadOnly {
 		return disk.FirstErr(finishAdoption(db.dir), discardStaged(db.dir))
 	}
-	if _, err := os.Stat(filepath.Join(db.dir, adoptName)); err == nil && db.suffix == "" {
+	if _, err := os.Stat(filepath.Join(db.dir, adoptName)); err == nil {
 		return fmt.Errorf("%w: the replacement of files in %s was interrupted; the next start completes it", ErrCorrupt, db.dir)
 	}
 	return nil
@@ -229,8 +236,8 @@ func (db *DB) readMeta(tx *bbolt.Tx) error {
 	case v != schemaVersion:
 		return fmt.Errorf("%w: %s has schema %d, this program knows %d", ErrSchema, db.path, v, schemaVersion)
 	}
-	if n := string(meta.Get(keyNetwork)); n != "" && db.opts.Network != "" && n != db.opts.Network {
-		return fmt.Errorf("%w: %s belongs to network %q, not %q", ErrNetwork, db.path, n, db.opts.Network)
+	if err := db.ofNetwork(string(meta.Get(keyNetwork))); err != nil {
+		return err
 	}
 	for _, name := range buckets {
 		if _, err := disk.BucketOf(tx, name); err != nil {
@@ -242,6 +249,15 @@ func (db *DB) readMeta(tx *bbolt.Tx) error {
 		db.counters.Store(&c)
 	}
 	return err
+}
+
+// ofNetwork returns ErrNetwork if a file of the given network does not belong to this node. An
+// empty name is that of any network.
+func (db *DB) ofNetwork(n string) error {
+	if n != "" && db.opts.Network != "" && n != db.opts.Network {
+		return fmt.Errorf("%w: %s belongs to network %q, not %q", ErrNetwork, db.path, n, db.opts.Network)
+	}
+	return nil
 }
 
 // stranger returns the error for a file without metadata: ErrCorrupt if it has any of our

@@ -61,7 +61,8 @@ type Options struct {
 	ValueQuotas records.ValueQuotas
 
 	// Network names the network to which the records belong, such as its protocol ID. A file
-	// of another network is refused with ErrNetwork. Empty: any network.
+	// of another network is refused with ErrNetwork, and a file without one becomes one of this
+	// network. Empty: any network; a new file has none.
 	Network string
 
 	// Program is the name and version of this program, such as "holdfast v1.2.3", at most 128

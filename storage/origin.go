@@ -25,20 +25,22 @@ func (db *DB) NoteNode(id string) error {
 	if id == "" || id == db.origin().Node {
 		return nil
 	}
-	return db.do("note node", ownLimit, func(x *txn) error {
-		meta, err := disk.BucketOf(x.tx, bucketMeta)
-		if err != nil {
-			return err
-		}
-		return meta.Put(keyNode, []byte(id))
-	})
+	return db.do("note node", ownLimit, func(x *txn) error { return x.noteNode(id) })
+}
+
+func (x *txn) noteNode(id string) error {
+	meta, err := disk.BucketOf(x.tx, bucketMeta)
+	if err != nil {
+		return err
+	}
+	return meta.Put(keyNode, []byte(id))
 }
 
 // origin returns what the open file says. It is zero for a file that cannot be read.
 func (db *DB) origin() (o Origin) {
 	_ = db.file.View(func(tx *bbolt.Tx) error {
 		if meta := tx.Bucket(bucketMeta); meta != nil {
-			o = Origin{Network: string(meta.Get(keyNetwork)), Node: programName(meta.Get(keyNode))}
+			o = Origin{Network: string(meta.Get(keyNetwork)), Node: printable(meta.Get(keyNode), maxProgramLen)}
 		}
 		return nil
 	})

@@ -7,8 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
 // A backup says which node and network it is of, and a restore that is not accepted changes
@@ -63,4 +67,83 @@ func TestRestoreIf(t *testing.T) {
 	old, err := RestoreIf(t.TempDir(), bytes.NewReader(saved), yes, nil)
 	require.NoError(t, err)
 	require.Empty(t, old)
+}
+
+// The backup of an open store is complete, so the start after a restore is a clean one.
+func TestRestoredIsClean(t *testing.T) {
+	db, err := Open(t.TempDir(), Options{Network: "/test"})
+	require.NoError(t, err)
+	require.NoError(t, db.PutValue(start, records.Value{Key: []byte("key"), Value: []byte("value"), Expires: start.Add(time.Hour)}, nil))
+	provide(t, db, start, "key", "peer", time.Hour, false)
+	var backup bytes.Buffer
+	_, err = db.Backup(&backup)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+
+	dir := t.TempDir()
+	_, err = Restore(dir, &backup, nil)
+	require.NoError(t, err)
+	db, err = Open(dir, Options{Network: "/test"})
+	require.NoError(t, err)
+	require.True(t, db.CleanStart())
+	require.EqualValues(t, 1, db.Stats().Records[records.KindValue])
+	require.EqualValues(t, 1, db.Stats().Records[records.KindProvider])
+	require.NoError(t, db.Close())
+	requireSound(t, dir)
+}
+
+// A file without a network becomes one of the first network that it is opened for.
+func TestNetworkIsAdopted(t *testing.T) {
+	dir := t.TempDir()
+	for _, network := range []string{"", "", "/a", ""} {
+		db, err := Open(dir, Options{Network: network})
+		require.NoError(t, err)
+		require.True(t, db.CleanStart())
+		require.NoError(t, db.Close())
+	}
+	require.Equal(t, Origin{Network: "/a"}, originIn(dir))
+	_, err := Open(dir, Options{Network: "/b"})
+	require.ErrorIs(t, err, ErrNetwork)
+	requireSound(t, dir)
+}
+
+// Damaged files keep their network, and are not repaired for another one.
+func TestRepairKeepsTheNetwork(t *testing.T) {
+	damaged := func() string {
+		dir := t.TempDir()
+		db, err := Open(dir, Options{Network: "/a"})
+		require.NoError(t, err)
+		require.NoError(t, db.NoteNode("node a"))
+		require.NoError(t, db.Close())
+		editFile(t, dir, func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Delete(keySchema) })
+		return dir
+	}
+	repair := map[string]func(string, Options) error{
+		"Repair": func(dir string, o Options) error { _, err := Repair(dir, o); return err },
+		"Open": func(dir string, o Options) error {
+			db, err := Open(dir, o)
+			if err != nil {
+				return err
+			}
+			return db.Close()
+		},
+	}
+	for name, do := range repair {
+		t.Run(name, func(t *testing.T) {
+			dir := damaged()
+			before, err := os.ReadFile(filepath.Join(dir, FileName))
+			require.NoError(t, err)
+			require.ErrorIs(t, do(dir, Options{Network: "/b"}), ErrNetwork)
+			after, err := os.ReadFile(filepath.Join(dir, FileName))
+			require.NoError(t, err)
+			require.Equal(t, before, after)
+			files, err := filepath.Glob(filepath.Join(dir, "*.*.*"))
+			require.NoError(t, err)
+			require.Empty(t, files, "nothing is staged or moved aside")
+
+			require.NoError(t, do(dir, Options{}))
+			require.Equal(t, Origin{"/a", "node a"}, originIn(dir))
+			requireSound(t, dir)
+		})
+	}
 }

@@ -22,7 +22,7 @@ func (db *DB) providerPath(name string) string { return filepath.Join(db.dir, na
 // openProviders opens the provider store, and replaces it if it is damaged.
 func (db *DB) openProviders() error {
 	err := db.tryProviders()
-	if !errors.Is(err, ErrCorrupt) || db.opts.ReadOnly {
+	if !errors.Is(err, ErrCorrupt) || !db.mayReplace() {
 		return err
 	}
 	if err := db.replaceProviders(err); err != nil {

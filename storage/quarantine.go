@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -79,29 +80,35 @@ func (db *DB) replace(cause error) error {
 	return nil
 }
 
-// buildReplacement fills a new file from the damaged one.
+// buildReplacement fills a new file from the damaged one. It refuses a file of another network.
 func (db *DB) buildReplacement(q *Quarantine) error {
 	if err := discardStaged(db.dir); err != nil {
 		return err
 	}
-	dst := &DB{opts: db.opts, path: staged(db.dir, FileName), log: db.log}
-	if err := dst.openFile(); err != nil {
-		return err
-	}
-	if err := dst.initialize(); err != nil {
-		_ = dst.file.Close(nil)
-		return err
-	}
 	src, err := os.Open(db.path)
 	if err != nil {
-		_ = dst.file.Close(nil)
 		return fmt.Errorf("quarantine: %w", err)
 	}
 	defer src.Close()
-	r, err := pages.NewReader(src, FileName, db.opts.Progress)
+	r, damage := pages.NewReader(src, FileName, db.opts.Progress)
+	s := salvager{pages: r, q: q, dst: &DB{opts: db.opts, path: staged(db.dir, FileName), log: db.log}}
 	if r != nil {
-		s := salvager{pages: r, dst: dst, q: q}
-		s.run(err != nil)
+		s.top, _ = r.Buckets()
 	}
-	return dst.file.Close(nil)
+	from := s.origin()
+	if err := db.ofNetwork(from.Network); err != nil {
+		return err
+	}
+	s.dst.opts.Network = cmp.Or(from.Network, db.opts.Network)
+	if err := s.dst.openFile(); err != nil {
+		return err
+	}
+	if err := s.dst.initialize(); err != nil {
+		_ = s.dst.file.Close(nil)
+		return err
+	}
+	if r != nil {
+		s.run(from, damage != nil)
+	}
+	return s.dst.file.Close(nil)
 }

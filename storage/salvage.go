@@ -13,6 +13,7 @@ import (
 // its checksum is right.
 type salvager struct {
 	pages *pages.Reader
+	top   map[string]*pages.Element // the buckets that can be read
 	dst   *DB
 	q     *Quarantine
 
@@ -21,16 +22,33 @@ type salvager struct {
 	incomplete bool // some rows were not copied
 }
 
+// origin returns the origin that the file contains, as far as it can be read.
+func (s *salvager) origin() (o Origin) {
+	if meta := s.top[string(bucketMeta)]; meta != nil {
+		s.pages.Rows(meta, func(e *pages.Element) {
+			switch {
+			case bytes.Equal(e.Key, keyNetwork):
+				o.Network = printable(e.Value, maxNetworkLen)
+			case bytes.Equal(e.Key, keyNode):
+				o.Node = printable(e.Value, maxProgramLen)
+			}
+		})
+	}
+	return o
+}
+
 // run copies the contents in order of importance: the node's own keys, which nobody else has,
-// then snapshots, the datastore, values. headless reports that the file has no root to start
-// from, or that its end is missing.
-func (s *salvager) run(headless bool) {
+// then snapshots, the datastore, values. from is the origin of the file. headless reports that
+// the file has no root to start from, or that its end is missing.
+func (s *salvager) run(from Origin, headless bool) {
 	s.incomplete = headless
-	top, _ := s.pages.Buckets()
-	s.keystore(top[string(bucketKeystore)])
-	s.snapshots(top[string(bucketSnapshot)])
-	s.datastore(top[string(bucketDatastore)])
-	s.values(top[string(bucketValues)])
+	if from.Node != "" {
+		s.apply(func(x *txn) error { return x.noteNode(from.Node) })
+	}
+	s.keystore(s.top[string(bucketKeystore)])
+	s.snapshots(s.top[string(bucketSnapshot)])
+	s.datastore(s.top[string(bucketDatastore)])
+	s.values(s.top[string(bucketValues)])
 	s.commit()
 	s.pages.Skip()
 	c := s.dst.counters.Load()

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/holdfast-dht/holdfast/storage/internal/disk"
 )
 
 // SchemaError is an ErrSchema about files that a newer version wrote, with what helps to go
@@ -32,7 +34,7 @@ func (e *SchemaError) Unwrap() error { return e.err }
 
 // newer returns err, about a file of a newer schema, as a SchemaError.
 func (db *DB) newer(meta *bbolt.Bucket, err error) error {
-	return &SchemaError{Program: programName(meta.Get(keyProgram)), Kept: db.keptFiles(), err: err}
+	return &SchemaError{Program: printable(meta.Get(keyProgram), maxProgramLen), Kept: db.keptFiles(), err: err}
 }
 
 // newerProviders does the same for provider records. Only their newest schema is known.
@@ -59,36 +61,44 @@ func (db *DB) keptFiles() (kept []string) {
 	return kept
 }
 
-// programName returns a stored name, or nothing if it is not printable text.
-func programName(stored []byte) string {
+// printable returns a stored name, or nothing if it is not printable text of at most most bytes.
+func printable(stored []byte, most int) string {
 	unprintable := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	if len(stored) > maxProgramLen || bytes.ContainsFunc(stored, unprintable) {
+	if len(stored) > most || bytes.ContainsFunc(stored, unprintable) {
 		return ""
 	}
 	return string(stored)
 }
 
-// noteProgram stores the name of this program, for older versions that cannot read what it
-// writes. A full disk must not prevent a start, so it is only logged. Every other failed commit
-// is ErrFailed: the content of the file is unknown.
-func (db *DB) noteProgram() error {
-	name := []byte(db.opts.Program)
-	if len(name) == 0 {
-		return nil
-	}
-	noted := false
+// noteNames stores the name of this program, for older versions that cannot read what it
+// writes, and that of the network, if the file has none. A full disk must not prevent a start,
+// so it is only logged. Every other failed commit is ErrFailed: the content of the file is
+// unknown.
+func (db *DB) noteNames() error {
+	var rows [][2]string
 	err := db.file.View(func(tx *bbolt.Tx) error {
-		noted = bytes.Equal(tx.Bucket(bucketMeta).Get(keyProgram), name)
+		meta := tx.Bucket(bucketMeta)
+		if p := db.opts.Program; p != "" && p != string(meta.Get(keyProgram)) {
+			rows = append(rows, [2]string{string(keyProgram), p})
+		}
+		if n := db.opts.Network; n != "" && len(meta.Get(keyNetwork)) == 0 {
+			rows = append(rows, [2]string{string(keyNetwork), n})
+		}
 		return nil
 	})
-	if err == nil && !noted {
-		err = db.noteFailure(db.file.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyProgram, name) }))
+	if err == nil && len(rows) > 0 {
+		err = db.noteFailure(db.file.Update(func(tx *bbolt.Tx) (err error) {
+			for _, row := range rows {
+				err = disk.FirstErr(err, tx.Bucket(bucketMeta).Put([]byte(row[0]), []byte(row[1])))
+			}
+			return err
+		}))
 	}
 	if errors.Is(err, ErrFailed) {
 		return err
 	}
 	if err != nil {
-		db.log.Warn("storage: the name of the program is not saved", "err", err)
+		db.log.Warn("storage: the names of the program and the network are not saved", "err", err)
 	}
 	return nil
 }

@@ -68,6 +68,7 @@ func CheckStore(dir string, c *config.Config, repair bool, progress func(StorePr
 		return out, fmt.Errorf("%w: %s in %s; `holdfast check --repair` saves what can be read", ErrDamaged, english.Plural(len(out.Problems)+out.Omitted, "problem", ""), path)
 	}
 	o := storageOptions(c)
+	o.Network = "" // the file keeps its own, or the next start stores it
 	o.Progress = progress
 	q, err := storage.Repair(dir, o)
 	if err != nil {
