@@ -14,8 +14,9 @@ var (
 	linkedDate     string // of the revision, RFC 3339
 )
 
-// devVersion is the version of a build that is neither a release nor installed as a module.
-const devVersion = "v0.1.0-dev"
+// devVersion is the version of a build that is neither a release nor installed as a module. It
+// has no number, because it comes before or after any release.
+const devVersion = "devel"
 
 // Build describes the running program.
 type Build struct {

@@ -48,6 +48,7 @@ func TestBuild(t *testing.T) {
 func TestVersionIsKnown(t *testing.T) {
 	want := BuildInfo().Version
 	require.NotEmpty(t, want)
+	require.NotRegexp(t, `\d`, devVersion, "the next release would make a number wrong")
 	require.Equal(t, "holdfast/"+want, Agent())
 	d := start(t, t.TempDir())
 	s, err := d.Backend().Status(t.Context())

@@ -242,7 +242,7 @@ func TestPagesExist(t *testing.T) {
 
 func TestDocs(t *testing.T) {
 	for version, ref := range map[string]string{
-		"v1.2.3": "v1.2.3", "v0.1.0-dev": "main", "v1.2.3-0.20260102150405-0123456789ab": "main", "": "main", "v1.2.3/../x": "main",
+		"v1.2.3": "v1.2.3", "devel": "main", "v0.1.0-rc.1": "main", "v1.2.3-0.20260102150405-0123456789ab": "main", "": "main", "v1.2.3/../x": "main",
 	} {
 		require.Equal(t, "https://github.com/holdfast-dht/holdfast/blob/"+ref+"/docs/", Docs(version), version)
 	}
