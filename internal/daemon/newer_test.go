@@ -5,10 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
+	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
@@ -49,13 +52,54 @@ func TestDowngradeOverASchema(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, start(t, dir).Close())
 
+	provide(t, dir)
 	setSchema(t, dir, 3, "holdfast v7.8.9")
 	kept := filepath.Join(dir, storage.FileName+".schema-2")
 	require.NoError(t, os.WriteFile(kept, old, 0o600))
-	require.Contains(t, refused(), "; to go back to "+us+" without the records stored since, remove holdfast.db, providers-log.db, providers-runs.db from "+dir+" and rename holdfast.db.schema-2 to holdfast.db")
-	for _, name := range []string{"holdfast.db", "providers-log.db", "providers-runs.db"} {
-		require.NoError(t, os.Remove(filepath.Join(dir, name)))
-	}
+	require.Contains(t, refused(), "; to go back to "+us+" without what these files have stored since, rename holdfast.db.schema-2 to holdfast.db in "+dir+"; leave providers-log.db and providers-runs.db as they are")
 	require.NoError(t, os.Rename(kept, filepath.Join(dir, storage.FileName)))
+	again := start(t, dir)
+	require.EqualValues(t, 1, again.store.Stats().Records[records.KindProvider], "only holdfast.db was replaced")
+	require.NoError(t, again.Close())
+
+	for _, name := range []string{"holdfast.db", "providers-log.db", "providers-runs.db"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+".schema-2"), nil, 0o600))
+	}
+	setSchema(t, dir, 3, "holdfast v7.8.9")
+	require.Regexp(t, "rename holdfast.db.schema-2 to holdfast.db, providers-log.db.schema-2 to providers-log.db, and providers-runs.db.schema-2 to providers-runs.db in "+dir+"$", refused())
+}
+
+// provide stores a provider record in the database in dir.
+func provide(t *testing.T, dir string) {
+	db, err := storage.Open(dir, storage.Options{})
+	require.NoError(t, err)
+	require.NoError(t, db.AddProvider(time.Now(), []byte("key"), records.Provider{ID: "peer", Expires: time.Now().Add(time.Hour)}, false))
+	require.NoError(t, db.Close())
+}
+
+// A repair keeps the network of the database, whatever the configuration says, and a restored
+// backup of a running daemon does not count as a crash.
+func TestRepairAndRestore(t *testing.T) {
+	dir := t.TempDir()
+	d := start(t, dir)
+	var backup bytes.Buffer
+	require.NoError(t, d.Backend().Backup(t.Context(), &backup))
+	require.NoError(t, d.Close())
+
+	b, err := bbolt.Open(filepath.Join(dir, storage.FileName), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, b.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("schema")) }))
+	require.NoError(t, b.Close())
+	c := config.Default()
+	require.NotEqual(t, d.config.Network.ProtocolPrefix, c.Network.ProtocolPrefix)
+	r, err := CheckStore(dir, &c, true, nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, r.MovedTo)
 	require.NoError(t, start(t, dir).Close())
+
+	_, err = RestoreStore(dir, &backup, environment{}.get, false, nil)
+	require.NoError(t, err)
+	d = start(t, dir)
+	require.EqualValues(t, 2, d.starts.Count)
+	require.Zero(t, d.starts.Unclean)
 }

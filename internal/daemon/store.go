@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -47,13 +49,21 @@ func wayBack(dir string, e *storage.SchemaError) string {
 	if len(e.Kept) == 0 {
 		return fmt.Sprintf("%s; to stay with %s, restore a backup that it made (holdfast restore FILE)", forward, program())
 	}
-	var renames []string
-	for _, path := range e.Kept {
-		kept := filepath.Base(path)
-		renames = append(renames, kept+" to "+strings.TrimSuffix(kept, filepath.Ext(kept)))
+	var renames, stay []string
+	for _, name := range []string{storage.FileName, runs.LogName, runs.RunsName} {
+		of := func(kept string) bool { return strings.TrimSuffix(filepath.Base(kept), filepath.Ext(kept)) == name }
+		if i := slices.IndexFunc(e.Kept, of); i >= 0 {
+			renames = append(renames, filepath.Base(e.Kept[i])+" to "+name)
+		} else {
+			stay = append(stay, name)
+		}
 	}
-	return fmt.Sprintf("%s; to go back to %s without the records stored since, remove %s from %s and rename %s",
-		forward, program(), strings.Join([]string{storage.FileName, runs.LogName, runs.RunsName}, ", "), dir, strings.Join(renames, ", "))
+	back := fmt.Sprintf("to go back to %s without what these files have stored since, rename %s in %s",
+		program(), english.OxfordWordSeries(renames, "and"), dir)
+	if len(stay) > 0 {
+		back += "; leave " + english.OxfordWordSeries(stay, "and") + " as they are"
+	}
+	return forward + "; " + back
 }
 
 // openStore locks the data directory and opens the database.
