@@ -157,6 +157,45 @@ func TestFileErrorsNameTheirPlace(t *testing.T) {
 	}
 }
 
+// All mistakes of a file are reported together, until the first that makes it no TOML.
+func TestFileErrorsTogether(t *testing.T) {
+	const text = `
+[limits]
+connections_low = "x" # a number
+[network]
+mode = 3
+listn = []
+listen = [
+  "/ip4/127.0.0.1/tcp/0",
+  4,
+]
+[refresh]
+interval = "1ms"
+[republish]
+interval = 22
+[storage]
+max_bytes = "lots"
+path = "/kept"`
+	l, err := Load(Sources{File: write(t, text)})
+	require.ErrorIs(t, err, ErrFile)
+	require.ErrorIs(t, err, ErrUnknownKey)
+	require.ErrorIs(t, err, ErrInvalid)
+	for _, want := range []string{
+		":3:19: limits.connections_low takes a whole number", ":5:8: network.mode takes a text", ":6: network.listn",
+		":9:3: network.listen takes a list of texts", "refresh.interval is 1ms", ":14: republish.interval", `"lots" is not a size`,
+	} {
+		require.ErrorContains(t, err, want)
+	}
+	require.Equal(t, "/kept", l.Config.Storage.Path)
+	require.Empty(t, l.File)
+
+	for _, invalid := range []string{text + "\n[values", "[[network]]\nmode = 3\n"} {
+		l, err = Load(Sources{File: write(t, invalid)})
+		require.ErrorIs(t, err, ErrFile)
+		require.Equal(t, Default(), l.Config)
+	}
+}
+
 // A variable with one underscore where two belong would be ignored without a word.
 func TestEnvWithOneUnderscore(t *testing.T) {
 	for _, k := range Keys() {
@@ -338,7 +377,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("[[network]]\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		l := &Loaded{Config: Default(), origins: map[string]Origin{}}
-		if err := l.parse("f", []byte(text)); err != nil {
+		if _, err := l.parse("f", []byte(text)); err != nil {
 			require.NotEmpty(t, strings.TrimSpace(err.Error()))
 			return
 		}
@@ -346,7 +385,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		back := &Loaded{Config: Default(), origins: map[string]Origin{}}
-		require.NoError(t, back.parse("f", []byte(l.Print(true))), l.Print(true))
+		_, err := back.parse("f", []byte(l.Print(true)))
+		require.NoError(t, err, l.Print(true))
 		require.Equal(t, l.Config, back.Config)
 	})
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -42,6 +43,32 @@ func addPlaces(p *unstable.Parser, found map[string]place, prefix []string, kv *
 			addPlaces(p, found, path, it.Node())
 		}
 	}
+}
+
+// withoutValue replaces the lines of the key and value at a line by empty ones. removed is false
+// if there is a table header or nothing at that line, or the document is not valid TOML.
+func withoutValue(data []byte, row int) (rest []byte, removed bool) {
+	p := unstable.Parser{}
+	p.Reset(data)
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	kind, from, to := unstable.Invalid, 0, len(lines)+1 // lines, from 1; to is that of the next expression
+	for p.NextExpression() {
+		e := p.Expression()
+		_, last := keyParts(e)
+		switch line := p.Shape(last.Raw).Start.Line; {
+		case line <= row:
+			kind, from = e.Kind, line
+		default:
+			to = min(to, line)
+		}
+	}
+	if p.Error() != nil || kind != unstable.KeyValue {
+		return data, false
+	}
+	for i := from; i < to; i++ {
+		lines[i-1] = []byte("\n")
+	}
+	return bytes.Join(lines, nil), true
 }
 
 func kindOf(v *unstable.Node) unstable.Kind {

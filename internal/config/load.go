@@ -63,7 +63,7 @@ func (o Origin) String() string {
 // Loaded is a configuration with the origin of each key.
 type Loaded struct {
 	Config  Config
-	File    string // path of the file that was read; empty: none
+	File    string // path of the file; empty: none, or it has a value that could not be decoded
 	origins map[string]Origin
 }
 
@@ -76,7 +76,8 @@ func Load(s Sources) (*Loaded, error) {
 	l := &Loaded{Config: Default(), origins: map[string]Origin{}}
 	var fileErr error
 	if s.File != "" {
-		if fileErr = l.readFile(s.File); fileErr != nil && !errors.Is(fileErr, ErrUnknownKey) {
+		var decoded bool
+		if decoded, fileErr = l.readFile(s.File); !decoded {
 			return l, fileErr
 		}
 	}
@@ -115,44 +116,63 @@ func Find(flag string, getenv func(string) string) string {
 	return ""
 }
 
-func (l *Loaded) readFile(path string) error {
+// readFile applies a file. decoded is false if nothing of it was applied.
+func (l *Loaded) readFile(path string) (decoded bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFile, err)
+		return false, fmt.Errorf("%w: %w", ErrFile, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1)) // a device or a pipe does not report its size
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFile, err)
+		return false, fmt.Errorf("%w: %w", ErrFile, err)
 	}
 	if len(data) > maxFileSize {
-		return fmt.Errorf("%w: %s has more than %d bytes: is it the right file?", ErrFile, path, maxFileSize)
+		return false, fmt.Errorf("%w: %s has more than %d bytes: is it the right file?", ErrFile, path, maxFileSize)
 	}
 	return l.parse(path, data)
 }
 
-// parse applies one TOML document to the configuration. name is its path in errors and
-// origins.
-func (l *Loaded) parse(name string, data []byte) error {
-	c := l.Config
-	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c)
-	var unknown *toml.StrictMissingError
-	if err != nil && !errors.As(err, &unknown) {
-		return fileError(name, data, err)
+// parse applies one TOML document to the configuration, without the values that cannot be
+// decoded. It returns one error with all of them and all unknown keys. decoded is false if the
+// document is not valid TOML, and nothing was applied. name is its path in errors and origins.
+func (l *Loaded) parse(name string, data []byte) (decoded bool, err error) {
+	var wrong []error
+	for range len(keys) + 1 { // each key has at most one value
+		c := l.Config
+		err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c)
+		var unknown *toml.StrictMissingError
+		if err == nil || errors.As(err, &unknown) {
+			l.apply(&c, name, data)
+			if len(wrong) == 0 {
+				l.File = name
+			}
+			return true, errors.Join(append(wrong, unknownKeys(name, unknown))...)
+		}
+		row, problem := fileError(name, data, err)
+		wrong = append(wrong, problem)
+		var removed bool
+		if data, removed = withoutValue(data, row); !removed {
+			break
+		}
 	}
-	l.Config, l.File = c, name
+	return false, errors.Join(wrong...)
+}
+
+// apply takes over the configuration that a document gives.
+func (l *Loaded) apply(c *Config, name string, data []byte) {
+	l.Config = *c
 	for path, at := range places(data) { // order-free: each path has its own origin
 		l.origins[path] = Origin{Source: "file", Name: name, Line: at.line}
 	}
-	if unknown != nil {
-		return unknownKeys(name, unknown)
-	}
-	return nil
 }
 
 // unknownKeys returns an error that names each unknown key with its line:
-// "config.toml:12: netwrk.listen".
+// "config.toml:12: netwrk.listen". err may be nil.
 func unknownKeys(name string, err *toml.StrictMissingError) error {
+	if err == nil {
+		return nil
+	}
 	var all []error
 	for i := range err.Errors {
 		e := &err.Errors[i]
@@ -163,9 +183,9 @@ func unknownKeys(name string, err *toml.StrictMissingError) error {
 	return errors.Join(all...)
 }
 
-// fileError returns an error with the position before the message, and the line with a
-// caret below it.
-func fileError(name string, data []byte, err error) error {
+// fileError returns an error with the position before the message, and the line with a caret
+// below it. row is that line, or 0 if it is not known.
+func fileError(name string, data []byte, err error) (row int, _ error) {
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		row, column := bad.Position()
@@ -173,18 +193,19 @@ func fileError(name string, data []byte, err error) error {
 		if wanted := mistyped(data, row); wanted != "" { // instead of a message with Go type names
 			text, excerpt = wanted, strings.ReplaceAll(excerpt, text, wanted)
 		}
-		return fmt.Errorf("%w: %s:%d:%d: %s\n%s", ErrFile, name, row, column, text, excerpt)
+		return row, fmt.Errorf("%w: %s:%d:%d: %s\n%s", ErrFile, name, row, column, text, excerpt)
 	}
 	// The decoder gives no position for a number in place of a duration.
 	found := places(data)
 	for _, k := range keys {
 		if at := found[k.Path()]; at.text != "" {
-			if c := Default(); k.set(&c, at.text) != nil {
-				return fmt.Errorf("%w: %s:%d: %s: %w", ErrFile, name, at.line, k.Path(), err)
+			c := Default()
+			if bad := k.set(&c, at.text); bad != nil {
+				return at.line, fmt.Errorf("%w: %s:%d: %s: %w", ErrFile, name, at.line, k.Path(), bad)
 			}
 		}
 	}
-	return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
+	return 0, fmt.Errorf("%w: %s: %w", ErrFile, name, err)
 }
 
 // mistyped finds the value of the wrong type on a line up to that of the decoder's error,
