@@ -53,10 +53,10 @@ func (n *Node) bootstrapDials() []BootstrapDial {
 	return nil
 }
 
-// dropDials forgets the dials of peers that are not bootstrap peers any more.
-func (n *Node) dropDials(bootstrap []peer.AddrInfo) {
-	left := slices.DeleteFunc(slices.Clone(n.bootstrapDials()), func(d BootstrapDial) bool {
-		return !slices.ContainsFunc(bootstrap, func(p peer.AddrInfo) bool { return p.ID == d.Peer })
+// keepDials keeps the dials of those peers that are still bootstrap peers. The loop calls it.
+func (n *Node) keepDials(dials []BootstrapDial) {
+	left := slices.DeleteFunc(slices.Clone(dials), func(d BootstrapDial) bool {
+		return !slices.ContainsFunc(n.cfg.Bootstrap, func(p peer.AddrInfo) bool { return p.ID == d.Peer })
 	})
 	n.lastDials.Store(&left)
 }

@@ -151,6 +151,19 @@ func TestSetNoBootstrap(t *testing.T) {
 	})
 }
 
+// An attempt at peers that were removed meanwhile leaves nothing behind.
+func TestSetNoBootstrapDuringAnAttempt(t *testing.T) {
+	withTwoHosts(t, func(t *testing.T, _, h host.Host) {
+		n := nodeOn(t, h, node.Config{Bootstrap: []peer.AddrInfo{nobody}})
+		time.Sleep(time.Second)
+		n.SetBootstrap(nil)
+		failures, err := n.Bootstrapped(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, failures)
+		require.Empty(t, n.Status().Bootstraps.Last)
+	})
+}
+
 // The first node of a network may stay alone: it does not wait for an answer.
 func TestFirstHasJoined(t *testing.T) {
 	withTwoHosts(t, func(t *testing.T, h1, h2 host.Host) {

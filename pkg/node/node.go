@@ -323,7 +323,7 @@ func (n *Node) SetBootstrap(peers []peer.AddrInfo) {
 	_ = n.ask(func(time.Time, *dht.Machine) {
 		n.cfg.Bootstrap = peers
 		n.redial = len(peers) > 0 && !n.reach(0, 0)
-		n.dropDials(peers)
+		n.keepDials(n.bootstrapDials())
 	})
 }
 

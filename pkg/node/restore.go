@@ -146,6 +146,8 @@ func (n *Node) dialBootstrap(peers []peer.AddrInfo) {
 	for i, err := range errs {
 		dials[i] = BootstrapDial{Peer: peers[i].ID, At: time.Now(), Err: err}
 	}
-	n.lastDials.Store(&dials)
-	_ = n.do(func(time.Time, *dht.Machine) { n.bootstrapped.Store(true) })
+	_ = n.do(func(time.Time, *dht.Machine) {
+		n.keepDials(dials)
+		n.bootstrapped.Store(true)
+	})
 }
