@@ -23,11 +23,11 @@ func endBit(id kad.PeerID) uint64 {
 }
 
 type failedProbe struct {
-	id kad.PeerID
-	at time.Time
+	peer kad.Peer
+	at   time.Time
 }
 
-func (r *failedProbes) add(id kad.PeerID, now time.Time) {
+func (r *failedProbes) add(p kad.Peer, now time.Time) {
 	r.expire(now)
 	if len(r.order) >= MaxFailedProbes {
 		r.drop()
@@ -35,9 +35,9 @@ func (r *failedProbes) add(id kad.PeerID, now time.Time) {
 	if r.last == nil {
 		r.last = make(map[kad.PeerID]time.Time)
 	}
-	r.last[id] = now
-	r.ends |= endBit(id)
-	r.order = append(r.order, failedProbe{id: id, at: now})
+	r.last[p.ID] = now
+	r.ends |= endBit(p.ID)
+	r.order = append(r.order, failedProbe{peer: p, at: now})
 }
 
 // pardon removes a peer.
@@ -56,6 +56,16 @@ func (r *failedProbes) has(id kad.PeerID, now time.Time, ago time.Duration) bool
 	return ok && now.Sub(at) < ago
 }
 
+// since returns the peers that failed at t or later, oldest failure first.
+func (r *failedProbes) since(t time.Time) (peers []kad.Peer) {
+	for _, x := range r.order {
+		if at, ok := r.last[x.peer.ID]; ok && at.Equal(x.at) && !at.Before(t) {
+			peers = append(peers, x.peer)
+		}
+	}
+	return peers
+}
+
 // expire removes the peers that failed longer ago than FailedProbeMemory.
 func (r *failedProbes) expire(now time.Time) {
 	for len(r.order) > 0 && now.Sub(r.order[0].at) >= FailedProbeMemory {
@@ -66,8 +76,8 @@ func (r *failedProbes) expire(now time.Time) {
 // drop removes the oldest entry.
 func (r *failedProbes) drop() {
 	x := r.order[0]
-	if r.last[x.id].Equal(x.at) {
-		delete(r.last, x.id)
+	if r.last[x.peer.ID].Equal(x.at) {
+		delete(r.last, x.peer.ID)
 	}
 	r.order = r.order[1:]
 	if len(r.order) == 0 {

@@ -38,6 +38,7 @@ type isolation struct {
 	failed int       // verified peers that failed in a row
 	first  time.Time // when the first of them did
 	lost   time.Time // since when no peer answers; zero: a peer answers, or none ever did
+	back   time.Time // when a peer last answered again after an outage; zero: there was none
 	retry  time.Time // next attempt to reach a peer; zero: none
 	turn   int       // index in the table where the next attempt begins
 }
@@ -75,16 +76,21 @@ func (m *Machine) Alive(at time.Time) {
 func (i *isolation) signed(at time.Time) { i.sign, i.failed, i.doubted = at, 0, false }
 
 // signOfLife records an answer. If no peer answered before, the others are probed too,
-// because they are probably back.
+// because they are probably back: those of the table, and the candidates that failed during
+// the outage, such as peers of the last snapshot.
 func (m *Machine) signOfLife(now time.Time) {
 	i := &m.isolation
 	i.signed(now)
 	if i.lost.IsZero() {
 		return
 	}
-	i.lost, i.retry = time.Time{}, time.Time{}
+	failed := m.candidates.failed.since(i.lost)
+	i.lost, i.retry, i.back = time.Time{}, time.Time{}, now
 	for _, p := range m.peersWhere(func(e kbucket.Entry) bool { return !e.Verified }) {
 		m.candidates.add(candidate{peer: p})
+	}
+	for _, p := range failed {
+		m.probeAgain(p)
 	}
 }
 

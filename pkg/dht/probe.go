@@ -171,18 +171,27 @@ func (m *Machine) probed(r *request, ok bool) {
 }
 
 func (m *Machine) probeFailed(now time.Time, r *request, err error) {
-	m.candidates.failed.add(r.to.ID, now)
-	if errors.Is(err, ErrNotServer) {
+	m.candidates.failed.add(r.to, now)
+	switch {
+	case errors.Is(err, ErrNotServer):
 		m.evict(now, r.to)
-	} else if m.table.Has(r.to.Key) {
+	case m.table.Has(r.to.Key):
 		_, before := m.table.Len()
 		promoted, evicted := m.table.Failed(r.to.Key, now)
 		if evicted {
 			m.evicted(promoted)
 		}
 		m.silent(now, before)
+	case r.sent.Before(m.isolation.back): // during an outage, so the peer may well answer
+		m.probeAgain(r.to)
 	}
 	m.probed(r, false)
+}
+
+// probeAgain makes a candidate of a peer that failed a probe during an outage.
+func (m *Machine) probeAgain(p kad.Peer) {
+	m.candidates.failed.pardon(p.ID)
+	m.candidates.add(candidate{peer: p})
 }
 
 // suspect handles a peer that failed a request: a client leaves the table, a silent

@@ -19,7 +19,10 @@ func (n *Node) networkChanged() {
 // noteIsolation logs the beginning and the end of isolation, once each.
 func (n *Node) noteIsolation(now time.Time) {
 	since, isolated := n.machine.Isolated(now)
-	n.unanswered.Store(!since.IsZero())
+	if !since.IsZero() {
+		n.bypass = now.Add(bypassAfter)
+	}
+	n.bypassing.Store(now.Before(n.bypass))
 	switch {
 	case isolated && n.isolated.IsZero():
 		n.isolated = since
@@ -49,11 +52,15 @@ func (n *Node) hangUp() {
 	})
 }
 
-// dialing returns the context for a request or a dial. While no peer answers, it bypasses
-// libp2p's dial backoff, which would outlast the outage. libp2p then also dials without
-// relays.
+// bypassAfter is how long dials still bypass libp2p's backoff after a peer has answered
+// again. Meanwhile the Machine probes all peers that failed during the outage.
+const bypassAfter = time.Minute
+
+// dialing returns the context for a request or a dial. While no peer answers, and for
+// bypassAfter, it bypasses libp2p's dial backoff, which would outlast the outage. libp2p
+// then also dials without relays.
 func (n *Node) dialing(ctx context.Context) context.Context {
-	if n.unanswered.Load() {
+	if n.bypassing.Load() {
 		return network.WithForceDirectDial(ctx, "no peer answers")
 	}
 	return ctx

@@ -194,3 +194,42 @@ func TestIsolatedAtStart(t *testing.T) {
 		require.Equal(t, 1, again.Status().VerifiedPeers)
 	})
 }
+
+// A node that restarts during an outage loses none of the peers that it knew: soon after the
+// link is back, the table and the snapshot have all of them.
+func TestRestartDuringAnOutageKeepsAllPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const others = 8
+		w := newOutage(t)
+		h, retrying := w.host()
+		var hosts []host.Host
+		for range others {
+			hosts = append(hosts, w.world.host())
+		}
+		w.net.Start()
+		boot := []peer.AddrInfo{{ID: hosts[0].ID(), Addrs: hosts[0].Addrs()}}
+		for _, o := range hosts {
+			nodeOn(t, o, node.Config{Bootstrap: boot})
+		}
+		cfg, kept := keeping(node.Config{Retrying: retrying, Bootstrap: boot, DHT: dht.Config{SnapshotInterval: time.Second}})
+		first := nodeOn(t, h, cfg)
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, others, first.Status().VerifiedPeers)
+		require.NoError(t, first.Close())
+
+		w.cut.Store(true)
+		for _, o := range hosts {
+			require.NoError(t, h.Network().ClosePeer(o.ID()))
+		}
+		again := nodeOn(t, h, cfg)
+		time.Sleep(15 * time.Minute)
+		require.NotZero(t, again.Status().IsolatedSince)
+		w.cut.Store(false)
+		time.Sleep(recovered)
+		require.Equal(t, others, again.Status().VerifiedPeers)
+		time.Sleep(2 * time.Second) // a snapshot is due
+		saved, err := kept.LoadSnapshot()
+		require.NoError(t, err)
+		require.Len(t, saved.Peers, others)
+	})
+}

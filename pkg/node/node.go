@@ -106,7 +106,7 @@ type Node struct {
 	unannounced   unannounced
 	bootstraps    struct{ reached, failed, skipped atomic.Uint64 }
 	alive         atomic.Int64 // when a peer of the table last sent a request: nanoseconds since started
-	unanswered    atomic.Bool  // no peer answers, see dialing
+	bypassing     atomic.Bool  // libp2p's dial backoff, see dialing
 
 	// Owned by the loop.
 	machine          *dht.Machine
@@ -118,6 +118,7 @@ type Node struct {
 	retried          int       // index in the snapshot of the first peer of the next retry
 	redial           bool      // dial the bootstrap peers when the running attempt ends
 	isolated         time.Time // start of the isolation that was logged; zero: not isolated
+	bypass           time.Time // until when dials bypass the backoff
 	savedGeneration  uint64    // generation of the table in the last snapshot
 	snapshotsSkipped int       // since the last snapshot
 }
