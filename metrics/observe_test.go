@@ -132,7 +132,7 @@ func requireValues(t *testing.T, m *metrics.Metrics, want map[string]float64) {
 func observe(m *metrics.Metrics, n int) {
 	reasons := append(strings.Fields(`closed unreachable unsupported stream_ended reply_type too_large malformed empty_frame
 		unknown_type refused too_many_streams idle_stream memory rate_limited other no_key key_too_long no_record key_mismatch
-		invalid_record no_provider older_record quota busy storage`), "")
+		unknown_namespace invalid_record no_provider older_record quota busy storage`), "")
 	ops := []string{"put_value", "expire"}
 	for i := range n {
 		s := rpc.Stats{

@@ -29,7 +29,7 @@ var knownReasons = slices.Compact(slices.Sorted(slices.Values(append([]string{
 // request is known. Other reasons appear when they first occur.
 var inboundReasons = [numTypes][]string{
 	wire.PutValue: {
-		node.ReasonNoKey, node.ReasonLongKey, node.ReasonNoRecord, node.ReasonMismatch, rpc.ReasonTooLarge, node.ReasonInvalid,
+		node.ReasonNoKey, node.ReasonLongKey, node.ReasonNoRecord, node.ReasonMismatch, rpc.ReasonTooLarge, node.ReasonNamespace, node.ReasonInvalid,
 		node.ReasonOlder, node.ReasonQuota, node.ReasonFull, node.ReasonBusy, node.ReasonStorage,
 	},
 	wire.GetValue:     {node.ReasonNoKey, node.ReasonStorage},
@@ -63,7 +63,7 @@ var putReasons = map[string]string{
 	node.ReasonOlder: putOlder,
 	node.ReasonQuota: putRefused, node.ReasonFull: putRefused, node.ReasonBusy: putRefused,
 	node.ReasonNoKey: putInvalid, node.ReasonLongKey: putInvalid, node.ReasonNoRecord: putInvalid, node.ReasonMismatch: putInvalid,
-	node.ReasonInvalid: putInvalid, node.ReasonNoProvider: putInvalid, rpc.ReasonTooLarge: putInvalid,
+	node.ReasonNamespace: putInvalid, node.ReasonInvalid: putInvalid, node.ReasonNoProvider: putInvalid, rpc.ReasonTooLarge: putInvalid,
 }
 
 // rpcObserver counts requests. Inbound is called for every served request, so its children

@@ -174,6 +174,7 @@ const REASONS = {
   refused: "refused by the handler", too_many_streams: "too many streams", idle_stream: "an idle stream made way for another",
   memory: "refused by libp2p’s resource manager", rate_limited: "the peer sends too many", closed: "this node was stopping",
   no_key: "no key", key_too_long: "the key is too long", no_record: "no record", key_mismatch: "the record is for another key",
+  unknown_namespace: "this node does not accept the namespace of the key",
   invalid_record: "the record is invalid", no_provider: "no provider", older_record: "the stored value is newer",
   quota: "a quota is reached", full: "the disk or the database is full", busy: "the write queue is full", storage: "the database failed",
 };

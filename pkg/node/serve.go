@@ -49,7 +49,8 @@ const (
 	ReasonNoKey      = "no_key"
 	ReasonLongKey    = "key_too_long"
 	ReasonNoRecord   = "no_record"
-	ReasonMismatch   = "key_mismatch" // the record is for another key than the request
+	ReasonMismatch   = "key_mismatch"      // the record is for another key than the request
+	ReasonNamespace  = "unknown_namespace" // this node accepts no values under such keys
 	ReasonInvalid    = "invalid_record"
 	ReasonNoProvider = "no_provider"
 	ReasonOlder      = "older_record"
@@ -68,6 +69,7 @@ var rejectReasons = []struct {
 	{dht.ErrKeyTooLong, ReasonLongKey},
 	{dht.ErrNoRecord, ReasonNoRecord},
 	{dht.ErrKeyMismatch, ReasonMismatch},
+	{ErrInvalidKey, ReasonNamespace}, // it is an ErrInvalidRecord too
 	{dht.ErrInvalidRecord, ReasonInvalid},
 	{dht.ErrNoProvider, ReasonNoProvider},
 	{dht.ErrUnknownType, rpc.ReasonUnknownType},

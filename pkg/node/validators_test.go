@@ -189,6 +189,33 @@ func TestNamespaces(t *testing.T) {
 	require.ErrorContains(t, err, "in no namespace this network accepts (pk, ipns, v, w, example)")
 }
 
+// reasons is an observer that passes on why each inbound request was refused.
+type reasons struct {
+	rpc.NopObserver
+	of chan string
+}
+
+func (r reasons) Inbound(s rpc.Stats) { r.of <- s.Reason }
+
+// Metrics distinguish a value in a namespace that the node does not accept from an invalid
+// value.
+func TestReasonOfARefusedValue(t *testing.T) {
+	got := reasons{of: make(chan string, 1)}
+	n := newNode(t, node.Config{Validators: map[string]node.Validator{"v": versions{}}, RPCObserver: got})
+	h := newHost(t)
+	require.NoError(t, h.Connect(t.Context(), infoOf(n)))
+	client := rpc.NewClient(h, n.Protocol(), rpc.ClientConfig{}, nil)
+	t.Cleanup(func() { client.Close() })
+	for key, want := range map[string]string{
+		"/v/key": node.ReasonInvalid, "/other/key": node.ReasonNamespace, "/v": node.ReasonNamespace, "raw": node.ReasonNamespace,
+	} {
+		m := &wire.Message{Type: wire.PutValue, Key: []byte(key), Record: &wire.Record{Key: []byte(key), Value: []byte("nonsense")}}
+		_, err := client.Request(t.Context(), n.Host().ID(), m)
+		require.ErrorIs(t, err, rpc.ErrNoReply)
+		require.Equal(t, want, <-got.of, key)
+	}
+}
+
 // A namespace has only one validator.
 func TestValidatorsThatCannotBe(t *testing.T) {
 	for says, cfg := range map[string]node.Config{

@@ -40,7 +40,7 @@ var storedRecords = row{title: "Records and expiry", panels: []panel{
 	},
 	{
 		kind: stacked, title: "Invalid records", unit: "wps",
-		description: "Records refused as invalid, by reason. On a private network invalid_record is often a namespace that only some nodes accept.",
+		description: "Records refused as invalid, by reason. On a private network unknown_namespace is a namespace that only some nodes accept.",
 		queries:     rates("holdfast_record_validation_failures_total", "reason"),
 	},
 	{
