@@ -57,6 +57,14 @@ func (b *Backend) traceOf(id uint64) (trace api.Trace, ok bool) {
 	return api.Trace{}, false
 }
 
+// publicTrace is traceOf without the value, for the metrics listener: whoever reaches that may
+// not read values.
+func (b *Backend) publicTrace(id uint64) (trace api.Trace, ok bool) {
+	trace, ok = b.traceOf(id)
+	trace.Value = nil
+	return trace, ok
+}
+
 func (b *Backend) apiTrace(t *dht.Trace) api.Trace {
 	out := api.Trace{
 		ID: uint64(t.Query), Kind: t.Stats.Kind.String(), Key: t.Key, Target: fmt.Sprintf("%x", t.Target[:]),

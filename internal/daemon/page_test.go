@@ -3,6 +3,7 @@ package daemon
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -145,6 +146,40 @@ func TestBootstrapPeers(t *testing.T) {
 	require.Equal(t, api.BootstrapPeer{Addr: "/ip4/127.0.0.1/tcp/1", PeerID: peerA, Result: api.BootstrapNotAsked}, bootstrapPeer(peers[1], nil))
 	at := time.Unix(1, 0)
 	require.Equal(t, api.BootstrapAnswered, bootstrapPeer(peers[1], []node.BootstrapDial{{Peer: peers[1].ID, At: at}}).Result)
+}
+
+// The metrics listener shows no value and not where the configuration is; the admin socket does.
+func TestPagesShowNoValues(t *testing.T) {
+	a := start(t, t.TempDir())
+	o, _ := options(t, t.TempDir(),
+		config.Setting{Key: "network.bootstrap", List: a.Addrs()[:1]},
+		config.Setting{Key: "values.unvalidated_namespaces", List: []string{"example"}})
+	o.Loaded.File = "/somewhere/holdfast.toml"
+	o.Reload = func() (*config.Loaded, error) { return nil, errors.New("/somewhere/holdfast.toml: wrong") }
+	b, err := Start(o)
+	require.NoError(t, err)
+	defer b.Close()
+	require.NoError(t, b.WaitForPeer(t.Context()))
+	require.Error(t, b.Reload())
+	_, err = b.Backend().Put(t.Context(), []byte("/example/key"), []byte("a private value"), 0)
+	require.NoError(t, err)
+
+	full, err := b.Backend().Overview(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, o.Loaded.File, full.Config.File)
+	require.NotEmpty(t, full.Config.ReloadError)
+	public, err := b.publicOverview(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, api.ConfigState{ReloadFailedSince: full.Config.ReloadFailedSince, RestartNeeded: []string{}}, public.Config)
+
+	put := full.RecentLookups[slices.IndexFunc(full.RecentLookups, func(l api.RecentLookup) bool { return l.Key == "/example/key" })]
+	trace, ok := b.backend.traceOf(put.ID)
+	require.True(t, ok)
+	require.Equal(t, "a private value", string(trace.Value))
+	code, text := fetch(t, fmt.Sprintf("http://%s/explain/%d", b.web.addr, put.ID))
+	require.Equal(t, http.StatusOK, code)
+	require.NotContains(t, text, "a private value")
+	require.Contains(t, text, "15 bytes. It is not shown here.")
 }
 
 // A rejected reload is reported with the time of the first one in a row, and keys that wait

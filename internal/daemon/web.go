@@ -105,7 +105,7 @@ func (d *Daemon) startWeb() (err error) {
 	mux.Handle("GET /metrics", d.metrics.Handler())
 	mux.Handle("GET /healthz", answer(d.Healthy, d.diskRemark))
 	mux.Handle("GET /readyz", answer(d.Ready, d.warnings))
-	statuspage.Register(mux, d.publicOverview, d.backend.traceOf)
+	statuspage.Register(mux, d.publicOverview, d.backend.publicTrace)
 	const key = "metrics.listen"
 	log := d.options.Logs.Logger("web")
 	d.web, err = newWeb(key, d.config.Metrics.Listen, log, mux, scrapeTimeout)

@@ -53,6 +53,10 @@ func valueOf(t *api.Trace) found {
 	if !wantsValue(t) {
 		f.Title = "Value stored"
 	}
+	if len(t.Value) == 0 { // the metrics listener leaves it out
+		f.Note += " It is not shown here."
+		return f
+	}
 	shown := t.Value
 	if text, ok := text(shown, len(shown) < t.ValueBytes); ok {
 		f.Value, shown = text, []byte(text)

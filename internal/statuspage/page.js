@@ -57,7 +57,6 @@ function node(o, now) {
     ["Protocol", who.protocol || "unknown"],
     ["Mode", s.serving ? "server" : "client: it does not serve requests"],
     ["Reachability", REACH[s.reachability] || s.reachability || "unknown"],
-    c.file && ["Configuration", text("mono", c.file)],
     c.reload_failed_since && ["Reload", marked("warning", "failed at " + clock(c.reload_failed_since, now))],
     pending.length && ["Changed, needs a restart", marked("warning", pending.join(", "))],
   ];
