@@ -15,8 +15,8 @@ import (
 // sixty peers and stores at twenty.
 const MaxTraceSteps = 256
 
-// Limits of what a trace keeps of a query's result, so that the 1,000 traces of a node
-// take a few MB. Callers get the whole result as Result and Progress.
+// Limits of what a trace keeps of a query's result: at most 13 KB. Callers get the whole
+// result as Result and Progress.
 const (
 	// MaxTraceValue limits the kept part of a value, in bytes.
 	MaxTraceValue = 512

@@ -4,22 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/holdfast-dht/holdfast/pkg/dht"
+	"github.com/holdfast-dht/holdfast/pkg/kad"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 	"github.com/holdfast-dht/holdfast/pkg/rpc"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
 // Limits of the traces that are kept.
 const (
-	// maxTraces limits their number: hours of a quiet node, minutes of a busy one. They
-	// take about 3 MB, and at most 4 MB more with what the queries found (dht.MaxTracePeers).
+	// maxTraces limits their number: hours of a quiet node, minutes of a busy one.
 	maxTraces = 1000
-	// maxTraceSteps limits the steps of all traces, of 120 bytes each. 64 for each query
-	// are several times what a query takes.
-	maxTraceSteps = 64 * maxTraces
+	// maxTraceBytes limits the memory of all traces. A lookup that asks 35 peers takes about
+	// 8 KB, so maxTraces of them fit.
+	maxTraceBytes = 12 << 20
 	// maxTraceError limits the text of one error in bytes: libp2p's names every address
 	// that was dialled.
 	maxTraceError = 300
@@ -32,11 +35,12 @@ var errNoTrace = errors.New("explain: no trace was kept")
 type traces struct {
 	mu    sync.Mutex
 	kept  []*dht.Trace // oldest first
-	steps int          // of all traces in kept
+	bytes int          // of all traces in kept
 }
 
 // add adds a trace and drops the oldest ones beyond the limits.
 func (t *traces) add(x *dht.Trace) {
+	x.Steps = slices.Clone(x.Steps) // without the unused capacity
 	for i := range x.Steps {
 		if err := x.Steps[i].Err; err != nil {
 			x.Steps[i].Err = shortError(err)
@@ -45,13 +49,37 @@ func (t *traces) add(x *dht.Trace) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.kept = append(t.kept, x)
-	t.steps += len(x.Steps)
-	for len(t.kept) > maxTraces || t.steps > maxTraceSteps {
-		t.steps -= len(t.kept[0].Steps)
+	t.bytes += traceSize(x)
+	for len(t.kept) > maxTraces || t.bytes > maxTraceBytes {
+		t.bytes -= traceSize(t.kept[0])
 		t.kept[0] = nil
 		t.kept = t.kept[1:]
 	}
 }
+
+// traceSize returns the memory that a trace takes, in bytes.
+func traceSize(x *dht.Trace) int {
+	n := sizeOf[dht.Trace]() + len(x.Key) + len(x.Value)
+	for i := range x.Closest {
+		n += sizeOf[kad.Peer]() + len(x.Closest[i].ID)
+	}
+	for i := range x.Steps {
+		n += sizeOf[dht.Step]() + len(x.Steps[i].Peer.ID)
+		if err := x.Steps[i].Err; err != nil {
+			n += sizeOf[string]() + len(err.Error())
+		}
+	}
+	for i := range x.Found {
+		n += sizeOf[wire.Peer]() + len(x.Found[i].ID)
+		for _, a := range x.Found[i].Addrs {
+			n += sizeOf[[]byte]() + len(a)
+		}
+	}
+	return n
+}
+
+// sizeOf returns the size of a T in bytes, without what it refers to.
+func sizeOf[T any]() int { return int(reflect.TypeFor[T]().Size()) }
 
 // last returns up to n traces, newest first.
 func (t *traces) last(n int) []*dht.Trace {
@@ -80,7 +108,7 @@ func shortError(err error) error {
 }
 
 // Traces returns the traces of the last count queries that ended, newest first. The node
-// keeps up to 1,000 if Config.DHT.Trace is set.
+// keeps up to 1,000, and up to 12 MiB of them, if Config.DHT.Trace is set.
 func (n *Node) Traces(count int) []*dht.Trace { return n.traces.last(count) }
 
 // Explain runs the same lookup as Get, Providers, FindPeer or Closest and returns its
