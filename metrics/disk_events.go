@@ -70,7 +70,7 @@ func (h *diskObserver) Expired(took time.Duration, removed records.Expired, err 
 var storageOps = []string{
 	"add_provider", "commit", "datastore_batch", "datastore_check", "datastore_gc", "datastore_get", "datastore_put",
 	"datastore_query", "datastore_ttl", "datastore_txn", "delete_value", "done", "expire", "flush", "has_provider", "held", "load", "load_snapshot",
-	"providers", "publish", "put_value", "range", "remove_provider", "save_snapshot", "sizes", "unpublish", "value",
+	"note_node", "providers", "publish", "put_value", "range", "remove_provider", "save_snapshot", "sizes", "unpublish", "value",
 }
 
 // storageObserver counts the work of the database. Safe for concurrent use.

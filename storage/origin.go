@@ -25,7 +25,7 @@ func (db *DB) NoteNode(id string) error {
 	if id == "" || id == db.origin().Node {
 		return nil
 	}
-	return db.do("note node", ownLimit, func(x *txn) error { return x.noteNode(id) })
+	return db.do("note_node", ownLimit, func(x *txn) error { return x.noteNode(id) })
 }
 
 func (x *txn) noteNode(id string) error {
