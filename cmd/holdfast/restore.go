@@ -25,9 +25,10 @@ func newRestore(a *app) *cobra.Command {
 		Short: "Replace the database of a stopped daemon with a backup",
 		Long: `Replace the database of a stopped daemon with a backup, after checking the backup. The
 old database is kept beside it. A backup does not contain identity.key: also put the old one
-into the data directory, otherwise the node starts as another peer. It refuses
-the backup of another network than that of the old database, and of another peer than that of
-identity.key; --force restores it anyway.`,
+into the data directory, otherwise the node starts as another peer.
+
+A backup of another network than that of the old database, or of another peer than that of
+identity.key, is an error; --force restores it anyway.`,
 		Example: `  holdfast restore /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE:    offline(c.run),
