@@ -72,8 +72,10 @@ type configValidateCommand struct{ *app }
 func newConfigValidate(a *app) *cobra.Command {
 	c := &configValidateCommand{app: a}
 	return &cobra.Command{
-		Use:     "validate [FILE]",
-		Short:   "Check the configuration and report all errors",
+		Use:   "validate [FILE]",
+		Short: "Check the configuration and report all errors",
+		Long: `Check the configuration and report all errors: those of the file, of the environment and
+of the flags. An error in the syntax of the file is reported without the others.`,
 		Example: `  holdfast config validate /etc/holdfast/config.toml`,
 		Args:    atMost("[FILE]"),
 		RunE:    c.run,

@@ -95,7 +95,11 @@ func TestRepairAndRestore(t *testing.T) {
 	r, err := CheckStore(dir, &c, true, nil)
 	require.NoError(t, err)
 	require.NotEmpty(t, r.MovedTo)
-	require.NoError(t, start(t, dir).Close())
+	d = start(t, dir)
+	s, err := d.backend.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "DATABASE DAMAGED", s.Verdict.Word, "the repair does not say whether keys are lost")
+	require.NoError(t, d.Close())
 
 	_, err = RestoreStore(dir, &backup, environment{}.get, false, nil)
 	require.NoError(t, err)
