@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/promisetest"
 )
 
 const referenceFile = "../../docs/reference/cli.md"
@@ -23,9 +24,7 @@ func TestReference(t *testing.T) {
 	if os.Getenv("UPDATE") != "" {
 		require.NoError(t, os.WriteFile(referenceFile, []byte(want), 0o644))
 	}
-	have, err := os.ReadFile(referenceFile)
-	require.NoError(t, err)
-	require.Equal(t, want, string(have), "UPDATE=1 go test ./cmd/holdfast -run TestReference writes the page")
+	promisetest.Page(t, referenceFile, want)
 }
 
 // reference returns the page.

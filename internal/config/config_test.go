@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/internal/promisetest"
 )
 
 func write(t *testing.T, text string) string {
@@ -29,9 +31,7 @@ func TestFileEqualsDefaults(t *testing.T) {
 	if os.Getenv("UPDATE") != "" {
 		require.NoError(t, os.WriteFile(file, []byte(Render()), 0o644))
 	}
-	have, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, Render(), string(have), "config.toml differs from config.Default(): UPDATE=1 go test ./internal/config writes it")
+	promisetest.Page(t, file, Render())
 }
 
 func TestRenderLoadsBackToDefaults(t *testing.T) {

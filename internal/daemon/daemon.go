@@ -235,6 +235,7 @@ func (d *Daemon) startAPI() error {
 // ready notifies systemd and starts the background work. It does not wait for bootstrap
 // peers, because the first node of a network has none.
 func (d *Daemon) ready() {
+	d.disk.check(d.store, false) // so that the first answers know of a full disk
 	d.state.Store(stateReady)
 	d.background.Go(func() { d.reachBootstrap(d.ctx) })
 	d.background.Go(func() { watchdog(d.ctx, d.log, d.Healthy) })

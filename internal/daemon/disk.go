@@ -66,17 +66,16 @@ func (w *diskWatch) fullSince() time.Time {
 
 func (w *diskWatch) full() bool { return w.since.Load() != nil }
 
-// run watches until ctx ends.
+// run watches until ctx ends. It begins to look after diskEvery: see Daemon.ready.
 func (w *diskWatch) run(ctx context.Context, disk diskOf) {
 	tick := time.NewTicker(diskEvery)
 	defer tick.Stop()
-	for refused := false; ; {
-		w.check(disk, refused)
-		refused = false
+	for {
 		select {
 		case <-tick.C:
+			w.check(disk, false)
 		case <-w.failed:
-			refused = true
+			w.check(disk, true)
 		case <-ctx.Done():
 			return
 		}

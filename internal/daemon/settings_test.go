@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -15,25 +16,45 @@ import (
 	"github.com/holdfast-dht/holdfast/storage"
 )
 
-// readInPlace are the keys that the steps of the start read directly.
-var readInPlace = []string{
-	"config_version", "network.port", "network.listen", "network.port_mapping", "storage.path", "storage.compact_above",
-	"api.socket", "metrics.listen", "routing_api.listen", "routing_api.private_addresses", "log.level", "log.format",
+// readInPlace are the keys that a step of the start reads directly, each with the file and
+// the expression that reads it.
+var readInPlace = map[string]struct{ file, field string }{
+	"config_version":                {"../config/validate.go", "c.ConfigVersion"},
+	"network.port":                  {"../config/port.go", "n.Port"},
+	"network.listen":                {"daemon.go", "Network.Listen"},
+	"network.port_mapping":          {"daemon.go", "Network.PortMapping"},
+	"storage.path":                  {"paths.go", "Storage.Path"},
+	"storage.compact_above":         {"store.go", "Storage.CompactAbove"},
+	"api.socket":                    {"paths.go", "API.Socket"},
+	"metrics.listen":                {"web.go", "Metrics.Listen"},
+	"routing_api.listen":            {"web.go", "RoutingAPI.Listen"},
+	"routing_api.private_addresses": {"web.go", "RoutingAPI.PrivateAddresses"},
+	"log.level":                     {"settings.go", "Log.Level"},
+	"log.format":                    {"../../cmd/holdfast/connect.go", "Log.Format"},
 }
 
-// Each key reaches a part of the process. This test fails for a new key that is not
-// passed on.
+// Each key reaches a part of the process: it changes the options of a part, or is read in
+// place. This test fails for a new key that is not passed on.
 func TestEveryKeyIsCarried(t *testing.T) {
 	before := carried(t, config.Default())
 	for _, k := range config.Keys() {
 		c := config.Default()
 		changed, _ := config.Load(config.Sources{Flags: []config.Setting{another(k, &c)}}) // other keys may forbid the value
-		require.NotEqual(t, k.Value(&c), k.Value(&changed.Config), k.Path())
-		if slices.Contains(readInPlace, k.Path()) {
-			require.Equal(t, before, carried(t, changed.Config), k.Path())
-		} else {
-			require.NotEqual(t, before, carried(t, changed.Config), k.Path())
+		require.NotEqual(t, k.Value(&c), k.Value(&changed.Config), "another returns the default of %s: give it a case", k.Path())
+		reader, inPlace := readInPlace[k.Path()]
+		switch reaches := before != carried(t, changed.Config); {
+		case reaches && inPlace:
+			t.Errorf("%s is an option of a part (settings.go): remove it from readInPlace", k.Path())
+		case !reaches && !inPlace:
+			t.Errorf("%s changes nothing: pass it to a part in settings.go, or name the file that reads it in readInPlace", k.Path())
+		case inPlace:
+			source, err := os.ReadFile(reader.file)
+			require.NoError(t, err, k.Path())
+			require.Regexp(t, regexp.QuoteMeta(reader.field)+`\b`, string(source), "%s is in readInPlace, but %s does not read it", k.Path(), reader.file)
 		}
+	}
+	for key := range readInPlace {
+		require.True(t, slices.ContainsFunc(config.Keys(), func(k config.Key) bool { return k.Path() == key }), "%s in readInPlace is no setting", key)
 	}
 }
 

@@ -1,3 +1,3 @@
-// Package promisetest compares what a release offers with a committed list of what earlier
-// ones promised.
+// Package promisetest compares the program with committed files: lists of what a release
+// promises, and pages that are written from the code.
 package promisetest

@@ -2,6 +2,7 @@ package promisetest
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,6 +44,45 @@ func Differences(promised, offered []string) (found []string) {
 		}
 	}
 	return found
+}
+
+// mostShown is how many different lines of a page a failure shows.
+const mostShown = 10
+
+// Page fails the test if a file differs from what the program writes, and shows the lines
+// that differ. make reference writes it.
+func Page(t testing.TB, file, want string) {
+	t.Helper()
+	have, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) == want {
+		return
+	}
+	t.Errorf("%s differs from the code:\n%s\n`make reference` writes it again; then read its diff.", file, different(string(have), want))
+}
+
+// different returns the first lines that only one of two texts has.
+func different(have, want string) string {
+	was, is := strings.Split(have, "\n"), strings.Split(want, "\n")
+	var found []string
+	only := func(mark string, lines, others []string) {
+		for _, line := range lines {
+			if !slices.Contains(others, line) {
+				found = append(found, mark+line)
+			}
+		}
+	}
+	only("  file: ", was, is)
+	only("  code: ", is, was)
+	switch more := len(found) - mostShown; {
+	case len(found) == 0:
+		return "  the same lines in another order"
+	case more > 0:
+		return strings.Join(found[:mostShown], "\n") + fmt.Sprintf("\n  and %d more", more)
+	}
+	return strings.Join(found, "\n")
 }
 
 // read returns the lines of a list. A list that does not exist is empty.

@@ -60,3 +60,16 @@ func TestUpdateAddsOnly(t *testing.T) {
 		t.Errorf("%d failures without UPDATE, want 2: one gone, one new", f.n)
 	}
 }
+
+// A failure shows what differs, not the whole page.
+func TestDifferent(t *testing.T) {
+	for _, tt := range []struct{ have, want, shown string }{
+		{"a\nb\nc", "a\nx\nc", "  file: b\n  code: x"},
+		{"a\nb", "b\na", "  the same lines in another order"},
+		{"", strings.Join(strings.Split("abcdefghijk", ""), "\n"), "  file: \n  code: a\n  code: b\n  code: c\n  code: d\n  code: e\n  code: f\n  code: g\n  code: h\n  code: i\n  and 2 more"},
+	} {
+		if got := different(tt.have, tt.want); got != tt.shown {
+			t.Errorf("got %q, want %q", got, tt.shown)
+		}
+	}
+}

@@ -8,7 +8,17 @@ import (
 	"github.com/dustin/go-humanize/english"
 )
 
-// Thresholds. Where an alert watches the same, they are equal to its own.
+// Thresholds. Those of peers, memory, file descriptors and the disk are those of the alerts.
+// The others differ:
+//
+//   - overdueAfter is an hour, and HoldfastRepublishFallingBehind waits six: it must not wake
+//     anybody for a backlog that the node clears by itself.
+//   - refused* is a share of all requests, and HoldfastResourceManagerBlocking a rate: it sees
+//     only what libp2p refuses.
+//   - FillHigh is a level, and HoldfastDBGrowing a forecast, which needs hours of samples.
+//   - aloneAfter and clockSlack have no alert of their own.
+//
+// An alert also waits until its condition has held for minutes; the verdict shows the moment.
 const (
 	// LowTable is the number of verified peers below which lookups miss records. The Machine
 	// then repairs its table (dht.LowTable).
