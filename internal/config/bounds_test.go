@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,8 +13,16 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
+// notInTestBounds are the numbers whose bounds TestBounds does not test.
+var notInTestBounds = []string{
+	"config_version",                                                                                             // has one value
+	"network.port",                                                                                               // see TestPortBounds
+	"storage.compact_above", "quotas.values_size", "quotas.values_size_per_peer", "quotas.values_size_per_group", // any size
+}
+
 // Each number may be up to its bounds, and not beyond.
 func TestBounds(t *testing.T) {
+	var bounded []string
 	duration := func(d *Duration) func(int64) { return func(n int64) { d.Duration = time.Duration(n) } }
 	size := func(s *Size) func(int64) { return func(n int64) { *s = Size(n) } }
 	count := func(i *int) func(int64) { return func(n int64) { *i = int(n) } }
@@ -32,6 +41,8 @@ func TestBounds(t *testing.T) {
 		{"refresh.interval", duration(&c.Refresh.Interval), int64(minInterval), int64(maxInterval)},
 		{"snapshot.interval", duration(&c.Snapshot.Interval), int64(minInterval), int64(maxInterval)},
 		{"republish.interval", duration(&c.Republish.Interval), int64(minInterval), int64(records.MaxTTL) - 1},
+		{"limits.connections_low", count(&c.Limits.ConnectionsLow), 1, 0},
+		{"limits.connections_high", count(&c.Limits.ConnectionsHigh), int64(Default().Limits.ConnectionsLow) + 1, 0},
 		{"limits.memory", size(&c.Limits.Memory), int64(minMemory), 0},
 		{"limits.connections_per_address", count(&c.Limits.ConnectionsPerAddress), 1, maxConnectionsPerAddress},
 		{"quotas.providers", count(&c.Quotas.Providers), 1, maxQuota},
@@ -42,6 +53,7 @@ func TestBounds(t *testing.T) {
 		{"quotas.values_per_peer", count(&c.Quotas.ValuesPerPeer), 1, maxQuota},
 		{"quotas.values_per_group", count(&c.Quotas.ValuesPerGroup), 1, maxQuota},
 	} {
+		bounded = append(bounded, tt.key)
 		t.Run(tt.key, func(t *testing.T) {
 			check := func(n int64, ok bool) {
 				c = Default()
@@ -62,6 +74,13 @@ func TestBounds(t *testing.T) {
 				check(tt.least-1, false)
 			}
 		})
+	}
+	for _, k := range Keys() {
+		switch k.Raw(&c).(type) {
+		case int, Size, Duration:
+			has := slices.Contains(bounded, k.Path()) != slices.Contains(notInTestBounds, k.Path())
+			require.True(t, has, "%s is a number: validate.go needs its bounds, and this test needs a row for them", k.Path())
+		}
 	}
 }
 

@@ -395,11 +395,11 @@ func FuzzParse(f *testing.F) {
 func TestTextSetsEveryKey(t *testing.T) {
 	for _, k := range keys {
 		changed := false
-		for _, text := range []string{"7", "7s", "7MiB", "true", "false"} {
+		for _, text := range []string{"7", "8", "7s", "8s", "7MiB", "8MiB", "true", "false"} {
 			c := Default()
 			changed = changed || k.set(&c, text) == nil && !reflect.DeepEqual(Default(), c)
 		}
-		require.True(t, changed, k.Path())
+		require.True(t, changed, "text does not set %s: Key.set needs a case for its type", k.Path())
 	}
 	section := Key{Section: "log", Name: "all", index: keys[len(keys)-1].index[:1]}
 	require.Panics(t, func() { c := Default(); section.set(&c, "x") })

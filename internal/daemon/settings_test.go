@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +38,7 @@ var readInPlace = map[string]struct{ file, field string }{
 // Each key reaches a part of the process: it changes the options of a part, or is read in
 // place. This test fails for a new key that is not passed on.
 func TestEveryKeyIsCarried(t *testing.T) {
-	before := carried(t, config.Default())
+	before, source := carried(t, config.Default()), sourceHere(t)
 	for _, k := range config.Keys() {
 		c := config.Default()
 		changed, _ := config.Load(config.Sources{Flags: []config.Setting{another(k, &c)}}) // other keys may forbid the value
@@ -47,15 +49,48 @@ func TestEveryKeyIsCarried(t *testing.T) {
 			t.Errorf("%s is an option of a part (settings.go): remove it from readInPlace", k.Path())
 		case !reaches && !inPlace:
 			t.Errorf("%s changes nothing: pass it to a part in settings.go, or name the file that reads it in readInPlace", k.Path())
+		case !inPlace && !strings.Contains(source, "."+field(k)):
+			t.Errorf("%s reaches a part that does not use it: nothing in internal/daemon reads .%s", k.Path(), field(k))
 		case inPlace:
-			source, err := os.ReadFile(reader.file)
+			file, err := os.ReadFile(reader.file)
 			require.NoError(t, err, k.Path())
-			require.Regexp(t, regexp.QuoteMeta(reader.field)+`\b`, string(source), "%s is in readInPlace, but %s does not read it", k.Path(), reader.file)
+			require.True(t, regexp.MustCompile(regexp.QuoteMeta(reader.field)+`\b`).Match(file), "%s is in readInPlace, but %s does not read it", k.Path(), reader.file)
 		}
 	}
 	for key := range readInPlace {
 		require.True(t, slices.ContainsFunc(config.Keys(), func(k config.Key) bool { return k.Path() == key }), "%s in readInPlace is no setting", key)
 	}
+}
+
+// field returns the name of a key's field in its section of config.Config.
+func field(k config.Key) string {
+	for _, section := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
+		if section.Tag.Get("toml") != k.Section || section.Type.Kind() != reflect.Struct {
+			continue
+		}
+		for _, f := range reflect.VisibleFields(section.Type) {
+			if f.Tag.Get("toml") == k.Name {
+				return f.Name
+			}
+		}
+	}
+	return ""
+}
+
+// sourceHere returns the source of this package without its tests, and the file of the
+// configuration with the methods that combine settings.
+func sourceHere(t *testing.T) string {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, name := range append(files, "../config/config.go") {
+		if !strings.HasSuffix(name, "_test.go") {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			all.Write(text)
+		}
+	}
+	return all.String()
 }
 
 // another returns a setting with a different value for a key.
