@@ -23,6 +23,10 @@ const (
 
 var copySuffixes = []string{suffixCorrupt, suffixReplaced, suffixSchema}
 
+// markRecovered is in the names of damaged files from which everything was recovered, after the
+// time.
+const markRecovered = "-recovered"
+
 // keptCopies is how many copies of a file are kept per suffix: the newest, and the one before
 // it in case a repair or a restore was run twice by mistake. Each may be as large as the
 // file.
@@ -52,6 +56,18 @@ func (db *DB) Damaged() (n int, last time.Time, err error) {
 		}
 	}
 	return n, last, err
+}
+
+// Unrecovered returns how many of the files that Damaged counts may contain more than was
+// recovered from them. It reads the directory once.
+func (db *DB) Unrecovered() (n int, err error) {
+	all, err := copiesIn(db.dir)
+	for _, c := range all {
+		if c.suffix == suffixCorrupt && !strings.Contains(filepath.Base(c.path), markRecovered) {
+			n++
+		}
+	}
+	return n, err
 }
 
 // latestMove bounds the time in the name of a file, in seconds: no clock is in the year 2242,

@@ -116,12 +116,17 @@ func TestDamaged(t *testing.T) {
 		{FileName + fmt.Sprintf(".corrupt-%d", int64(latestMove-1)), time.Unix(latestMove-1, 0)},
 		{FileName + fmt.Sprintf(".corrupt-%d", int64(latestMove)), time.Unix(latestMove-1, 0)},
 		{FileName + ".corrupt-x", time.Unix(latestMove-1, 0)},
+		{FileName + ".corrupt-1700000001-recovered", time.Unix(latestMove-1, 0)},
+		{FileName + ".corrupt-1700000001-recovered-1", time.Unix(latestMove-1, 0)},
 	} {
 		touch(t, filepath.Join(dir, c.name), 1, 0)
 		n, last, err = db.Damaged()
 		require.NoError(t, err)
 		require.Equal(t, i+1, n)
 		require.True(t, c.last.Equal(last), "%s: %s", c.name, last)
+		n, err = db.Unrecovered()
+		require.NoError(t, err)
+		require.Equal(t, min(i+1, 6), n, "the last two were recovered")
 	}
 }
 

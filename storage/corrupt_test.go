@@ -355,6 +355,9 @@ func TestSalvageIsWhole(t *testing.T) {
 	q, err := Repair(dir, Options{})
 	require.NoError(t, err)
 	require.False(t, q.Incomplete)
+	for _, path := range q.Files {
+		require.Regexp(t, `\.db\.corrupt-\d+-recovered(-1)?$`, path)
+	}
 	require.Equal(t, before.Records, q.Records)
 	require.Equal(t, before.Published, q.Published)
 	require.Equal(t, 3, q.Snapshots)

@@ -113,7 +113,7 @@ func (db *DB) replaceProviders(cause error) error {
 	if err := db.buildProviders(q); err != nil {
 		return fmt.Errorf("quarantine: %w", err)
 	}
-	moved, err := adopt(db.dir, providerFiles, fmt.Sprintf("%s-%d", suffixCorrupt, time.Now().Unix()))
+	moved, err := adopt(db.dir, providerFiles, q.suffix())
 	if err != nil {
 		return fmt.Errorf("quarantine: %w", err)
 	}

@@ -54,6 +54,15 @@ func (db *DB) reportQuarantine() {
 	}
 }
 
+// suffix returns the suffix of the files that are moved aside now.
+func (q *Quarantine) suffix() string {
+	s := fmt.Sprintf("%s-%d", suffixCorrupt, time.Now().Unix())
+	if !q.Incomplete {
+		s += markRecovered
+	}
+	return s
+}
+
 // replace replaces the damaged file: it copies everything readable into a new file, moves the
 // old one aside and renames the new one into place. A crash leaves either the damaged file or
 // the complete new one.
@@ -64,7 +73,7 @@ func (db *DB) replace(cause error) error {
 	if err := db.buildReplacement(q); err != nil {
 		return err
 	}
-	old, err := adopt(db.dir, []string{FileName}, fmt.Sprintf("%s-%d", suffixCorrupt, time.Now().Unix()))
+	old, err := adopt(db.dir, []string{FileName}, q.suffix())
 	if err != nil {
 		return fmt.Errorf("quarantine: %w", err)
 	}

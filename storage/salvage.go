@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/holdfast-dht/holdfast/pkg/records"
@@ -37,11 +38,28 @@ func (s *salvager) origin() (o Origin) {
 	return o
 }
 
+// known reports whether the file has all buckets that it must have, and no others. A damaged name
+// makes a bucket another one.
+func (s *salvager) known() bool {
+	must, may := buckets, [][]byte{bucketAccounts, bucketDatastore, bucketDatastoreExpiry}
+	found := 0
+	for name := range s.top {
+		is := func(b []byte) bool { return string(b) == name }
+		switch {
+		case slices.ContainsFunc(must, is):
+			found++
+		case !slices.ContainsFunc(may, is):
+			return false
+		}
+	}
+	return found == len(must)
+}
+
 // run copies the contents in order of importance: the node's own keys, which nobody else has,
 // then snapshots, the datastore, values. from is the origin of the file. headless reports that
 // the file has no root to start from, or that its end is missing.
 func (s *salvager) run(from Origin, headless bool) {
-	s.incomplete = headless
+	s.incomplete = headless || !s.known()
 	if from.Node != "" {
 		s.apply(func(x *txn) error { return x.noteNode(from.Node) })
 	}
@@ -70,12 +88,14 @@ func (s *salvager) apply(change func(x *txn) error) {
 		}
 		s.x = x
 	}
-	if err := disk.Guard(func() error { return change(s.x) }); err != nil && !isOutcome(err) {
+	err := disk.Guard(func() error { return change(s.x) })
+	if err != nil && !isOutcome(err) {
 		s.dst.rollback(s.x)
 		s.x = nil
 		s.pages.Stop()
 		return
 	}
+	s.incomplete = s.incomplete || err != nil
 	if s.pending++; s.pending == maxBatch {
 		s.commit()
 	}
@@ -136,9 +156,11 @@ func (s *salvager) snapshots(bucket *pages.Element) {
 	}
 	whole := s.pages.Rows(bucket, func(e *pages.Element) {
 		s.pages.Rows(e, func(e *pages.Element) {
-			if _, err := decodeSnapshot(e.Value); err == nil {
-				take(clone(e.Value))
+			if _, err := decodeSnapshot(e.Value); err != nil {
+				s.incomplete = true
+				return
 			}
+			take(clone(e.Value))
 		})
 	})
 	if whole || s.q.Snapshots > 0 {

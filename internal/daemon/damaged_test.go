@@ -27,6 +27,7 @@ func TestDamagedDatabaseIsTold(t *testing.T) {
 		require.Equal(t, 1, s.DamagedFiles)
 		require.WithinDuration(t, time.Now(), s.DamagedAt, time.Minute)
 		require.Equal(t, "DATABASE DAMAGED", s.Verdict.Word)
+		require.Contains(t, s.Verdict.Why, "1 damaged file was moved aside; published keys and records may be lost")
 		require.Equal(t, s.DamagedAt, s.Verdict.Since)
 		require.Regexp(t, "^DATABASE DAMAGED since .*; peer ", d.doing())
 		_, text := fetch(t, "http://"+d.web.addr+"/metrics")

@@ -98,7 +98,8 @@ func TestRepairAndRestore(t *testing.T) {
 	d = start(t, dir)
 	s, err := d.backend.Status(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "DATABASE DAMAGED", s.Verdict.Word, "the repair does not say whether keys are lost")
+	require.Equal(t, "DATABASE DAMAGED", s.Verdict.Word)
+	require.Contains(t, s.Verdict.Why, "3 damaged files were moved aside; everything in them could be read and was recovered")
 	require.NoError(t, d.Close())
 
 	_, err = RestoreStore(dir, &backup, environment{}.get, false, nil)

@@ -143,6 +143,19 @@ func (d *Daemon) copies() (n int, bytes int64) {
 	return n, bytes
 }
 
+// unrecovered returns how many of the damaged files that were moved aside may contain more than
+// was recovered.
+func (d *Daemon) unrecovered(damaged int) int {
+	if damaged == 0 {
+		return 0
+	}
+	n, err := d.store.Unrecovered()
+	if err != nil {
+		return damaged
+	}
+	return n
+}
+
 // fileSize returns the length of the database in bytes, or 0 if it cannot be read.
 func (d *Daemon) fileSize() int64 {
 	sizes, err := d.store.Sizes()

@@ -26,6 +26,7 @@ type Facts struct {
 	DatabaseFailed bool  // it refuses all writes after a failed fsync
 	DatabaseFill   float64
 	DamagedFiles   int       // of the database, moved aside and not removed yet
+	Unrecovered    int       // of them: may contain more than was recovered
 	DamagedAt      time.Time // when the last of them was moved
 
 	Refused          Refused

@@ -129,11 +129,15 @@ func Alone(f *Facts) (Cause, bool) {
 	return c, ok && !f.First && f.Bootstrap.Peers > 0 && !f.hadPeer()
 }
 
-// databaseDamaged lasts until the operator removes the damaged files, because the node cannot
-// tell what was in the parts that it could not read.
+// databaseDamaged lasts until the operator removes the damaged files, because the node does not
+// know what was in the parts that it could not read, and a disk that damages files does it again.
 func databaseDamaged(f *Facts) (Cause, bool) {
-	why := count(f.DamagedFiles, "damaged file") + english.PluralWord(f.DamagedFiles, " was", " were") +
-		" moved aside; published keys and records may be lost: if they are, restore the backup; then remove *.corrupt-*"
+	why := count(f.DamagedFiles, "damaged file") + english.PluralWord(f.DamagedFiles, " was", " were") + " moved aside; "
+	if f.Unrecovered > 0 {
+		why += "published keys and records may be lost: if they are, restore the backup; then remove *.corrupt-*"
+	} else {
+		why += "everything in " + english.PluralWord(f.DamagedFiles, "it", "them") + " could be read and was recovered: check the disk, then remove *.corrupt-*"
+	}
 	return Cause{Level: Critical, Word: "DATABASE DAMAGED", Why: why, Since: f.DamagedAt}, f.DamagedFiles > 0
 }
 
