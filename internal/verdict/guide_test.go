@@ -1,30 +1,30 @@
 package verdict
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// TestGuideNamesEveryWord checks that the guide of the status page has the words that the page
-// shows, so that a search for one finds it.
-func TestGuideNamesEveryWord(t *testing.T) {
+// TestGuideHasTheWords checks that the table in the guide of the status page has exactly the
+// words that the page shows, so that a search for one finds it.
+func TestGuideHasTheWords(t *testing.T) {
 	guide, err := os.ReadFile("../../docs/guides/status-page.md")
 	require.NoError(t, err)
 	_, table, _ := strings.Cut(string(guide), "\n## Verdicts\n")
-	named := map[string]bool{}
-	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \|`).FindAllStringSubmatch(table, -1) {
-		for word := range strings.SplitSeq(row[1], ", ") {
-			named[word] = true
-		}
+	var named []string
+	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \|`).FindAllStringSubmatch(table, -1)[1:] {
+		named = append(named, strings.Split(row[1], ", ")...)
 	}
 	sources, err := filepath.Glob("*.go")
 	require.NoError(t, err)
-	words := 0
+	words := map[string]bool{}
 	for _, name := range sources {
 		source, err := os.ReadFile(name)
 		require.NoError(t, err)
@@ -32,9 +32,8 @@ func TestGuideNamesEveryWord(t *testing.T) {
 			continue
 		}
 		for _, word := range regexp.MustCompile(`Word:\s+"([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
-			require.True(t, named[word[1]], "the guide does not name %q", word[1])
-			words++
+			words[word[1]] = true
 		}
 	}
-	require.GreaterOrEqual(t, words, 20)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(words)), named)
 }
