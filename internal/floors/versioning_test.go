@@ -46,6 +46,24 @@ func TestVersioning(t *testing.T) {
 	}
 }
 
+// make reference writes what follows from the code. It does not write what is promised:
+// otherwise nobody would notice a broken promise.
+func TestReferenceWritesNoPromise(t *testing.T) {
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^reference: .*\n\tUPDATE=1 go test .*-run '([^']+)'`).FindSubmatch(makefile)
+	if m == nil {
+		t.Fatal("Makefile: the target reference has no go test -run '...'")
+	}
+	for _, test := range []string{"TestExportedAPI", "TestPromisedCommands", "TestPromisedJSON", "TestPromisedKeys", "TestPromisedMetrics"} {
+		if regexp.MustCompile(string(m[1])).MatchString(test) {
+			t.Errorf("make reference runs %s, which then adds to its list", test)
+		}
+	}
+}
+
 func TestUnheld(t *testing.T) {
 	text := ""
 	for _, part := range promisedParts {
