@@ -11,6 +11,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/holdfast-dht/holdfast/internal/config"
 )
 
 // usageError is a mistake in the arguments.
@@ -102,8 +104,11 @@ func badFlag(_ *cobra.Command, err error) error {
 		return usageError{err}
 	}
 	is := "is " + notA[bad.GetFlag().Value.Type()]
-	if errors.Is(err, strconv.ErrRange) {
+	switch {
+	case errors.Is(err, strconv.ErrRange):
 		is = "is out of range"
+	case bad.GetFlag().Value.Type() == "duration" && config.IsTooLong(bad.GetValue()):
+		is = "is too long: the longest duration is " + config.LongestDuration
 	}
 	return usagef("--%s %q %s", bad.GetFlag().Name, bad.GetValue(), is)
 }

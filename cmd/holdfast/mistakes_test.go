@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/internal/config"
 )
 
 // goProse matches the error texts of Go's own packages, pflag and cobra.
@@ -88,6 +90,22 @@ func TestEveryFlagRefusesABadValue(t *testing.T) {
 				require.NotRegexp(t, goProse, stderr)
 				require.Contains(t, stderr, "See `holdfast")
 			})
+		})
+	})
+}
+
+// A duration that is too long is not called something else.
+func TestTooLongDuration(t *testing.T) {
+	eachCommand((&app{}).root(), func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Value.Type() != "duration" || !cmd.Runnable() {
+				return
+			}
+			code, stderr := runIn(t, append(line(cmd), "--"+f.Name+"=2562048h")...)
+			require.Equal(t, exitUsage, code, stderr)
+			require.Contains(t, stderr, "--"+f.Name+` "2562048h" is too long: the longest duration is `+config.LongestDuration)
+			require.NoError(t, f.Value.Set(config.LongestDuration))
+			require.Error(t, f.Value.Set("2562048h"))
 		})
 	})
 }

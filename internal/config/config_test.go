@@ -141,6 +141,7 @@ func TestFileErrorsNameTheirPlace(t *testing.T) {
 		{"fraction as size", "[storage]\nmax_bytes = 3.5\n", ErrFile, []string{":2:", "storage.max_bytes"}},
 		{"number as duration", "[republish]\ninterval = 22\n", ErrFile, []string{":2:"}},
 		{"bad duration", "[republish]\ninterval = \"22\"\n", ErrFile, []string{":2:", `"22" is not a duration`}},
+		{"too long duration", "[republish]\ninterval = \"2562048h\"\n", ErrFile, []string{":2:", `"2562048h" is too long`, LongestDuration}},
 		{"bad size", "[storage]\nmax_bytes = \"lots\"\n", ErrFile, []string{":2:", `"lots" is not a size`}},
 		{"violation", "[refresh]\ninterval = \"1ms\"\n", ErrInvalid, []string{"refresh.interval is 1ms", ":2)"}},
 		{"unknown key and violation", "[refresh]\ninterval = \"1ms\"\nx = 1", ErrUnknownKey, []string{"refresh.interval is 1ms", ":3: refresh.x"}},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +16,24 @@ func (d *Duration) UnmarshalText(text []byte) error { return orNil(d.parse(strin
 
 func (d *Duration) parse(text string) *ValueError {
 	v, err := time.ParseDuration(text)
+	if err != nil && IsTooLong(text) {
+		return &ValueError{text, "is too long", "the longest duration is " + LongestDuration}
+	}
 	if err != nil {
 		return &ValueError{text, "is not a duration", `write for instance "22h", "10m" or "90s"`}
 	}
 	d.Duration = v
 	return nil
 }
+
+// LongestDuration is the longest duration that a setting or a flag may have, in whole hours.
+const LongestDuration = "2562047h"
+
+var durationForm = regexp.MustCompile(`^[-+]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`)
+
+// IsTooLong reports whether a text that time.ParseDuration refuses is a duration that is too
+// long.
+func IsTooLong(text string) bool { return durationForm.MatchString(text) }
 
 // MarshalText writes the duration as String does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
