@@ -26,6 +26,21 @@ func unreachable(failures []error) error {
 	return fmt.Errorf("%w:%s", ErrUnreachable, strings.Join(lines, ""))
 }
 
+// noneReached returns the error of unreachable if there were dials and all failed.
+func noneReached(dials []node.BootstrapDial) error {
+	var failures []error
+	for _, d := range dials {
+		if d.Err == nil {
+			return nil
+		}
+		failures = append(failures, d.Err)
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	return unreachable(failures)
+}
+
 // DialFailure formats the error of a bootstrap peer on one line: the peer, then each
 // address with its reason.
 func DialFailure(err error) string {

@@ -17,6 +17,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfast-dht/holdfast/internal/api"
+	"github.com/holdfast-dht/holdfast/internal/config"
 	"github.com/holdfast-dht/holdfast/pkg/node"
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
@@ -101,6 +103,16 @@ func TestWaitForPeerIsEnded(t *testing.T) {
 			require.Equal(t, want, waitForPeer(ctx, n))
 		})
 	}
+}
+
+// A lookup without peers reports why the bootstrap peers could not be reached.
+func TestLookupWithoutBootstrapPeers(t *testing.T) {
+	d := start(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: []string{"/ip4/127.0.0.1/tcp/1/p2p/" + peerA}})
+	_, _, err := d.Bootstrapped(t.Context())
+	require.ErrorIs(t, err, ErrUnreachable)
+	_, err = d.Backend().Closest(t.Context(), []byte("key"))
+	require.ErrorIs(t, err, api.ErrNoPeers)
+	require.ErrorContains(t, err, "no peer could be asked: the routing table is empty, and no bootstrap peer could be reached:\n  "+peerA+": [/ip4/127.0.0.1/tcp/1] ")
 }
 
 // A daemon whose restored peers answer does not report its bootstrap peers as dialled.

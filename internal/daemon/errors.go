@@ -56,9 +56,13 @@ func nodeError(err error) error {
 }
 
 // noPeers returns an error that says why no peer could be asked. An empty table needs
-// bootstrap peers; a table whose peers do not answer does not.
+// bootstrap peers that can be reached; a table whose peers do not answer does not.
 func (b *Backend) noPeers() error {
-	known := b.node.Status().TablePeers
+	s := b.node.Status()
+	known := s.TablePeers
+	if err := noneReached(s.Bootstraps.Last); known == 0 && err != nil {
+		return api.Errorf(api.CodeNoPeers, "no peer could be asked: the routing table is empty, and %v", err)
+	}
 	if known == 0 {
 		return api.Errorf(api.CodeNoPeers, "no peer could be asked: the routing table is empty; give bootstrap peers with --bootstrap or network.bootstrap")
 	}

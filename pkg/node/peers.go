@@ -54,7 +54,7 @@ func (n *Node) connect(ctx context.Context, peers []peer.AddrInfo) []error {
 			defer cancel()
 			n.cfg.Gate.Allow(wire.ScopeLoopback, ai.Addrs)
 			if err := n.host.Connect(n.dialing(ctx), ai); err != nil {
-				results[i] = rpc.NewDialError(ai.ID, err)
+				results[i] = rpc.NewDialError(ai.ID, err, ai.Addrs...)
 			}
 		})
 	}
@@ -155,7 +155,7 @@ func (n *Node) roundTripTo(ctx context.Context, ai peer.AddrInfo) (time.Duration
 	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if err := n.host.Connect(dialCtx, ai); err != nil {
-		return 0, rpc.NewDialError(ai.ID, err)
+		return 0, rpc.NewDialError(ai.ID, err, ai.Addrs...)
 	}
 	rtt, err := n.libp2pPing(ctx, ai.ID)
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {

@@ -172,7 +172,7 @@ func (c *Client) open(ctx context.Context, to peer.ID) (*outStream, error) {
 		return nil, d
 	}
 	if isDialError(err) {
-		err = NewDialError(to, err)
+		err = NewDialError(to, err, c.host.Peerstore().Addrs(to)...)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 }

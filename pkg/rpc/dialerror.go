@@ -10,6 +10,11 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
+// ErrUnresolved is the reason for an address that begins with a name (/dnsaddr, /dns4) if no
+// address of the peer could be dialled: DNS did not answer, has no such name, or has only
+// addresses of other peers under it.
+var ErrUnresolved = errors.New("the name did not resolve to an address of this peer")
+
 // DialError describes why a peer could not be dialled.
 type DialError struct {
 	Peer    peer.ID
@@ -28,8 +33,9 @@ type DialReason struct {
 }
 
 // NewDialError interprets the error that libp2p returned for a dial of p, for example from
-// the host's Connect.
-func NewDialError(p peer.ID, err error) *DialError {
+// the host's Connect. addrs are the addresses that were known; libp2p does not name those that
+// it could not resolve.
+func NewDialError(p peer.ID, err error, addrs ...ma.Multiaddr) *DialError {
 	e := &DialError{Peer: p, err: err}
 	var dial *swarm.DialError
 	if !errors.As(err, &dial) {
@@ -42,10 +48,23 @@ func NewDialError(p peer.ID, err error) *DialError {
 	if dial.Skipped > 0 {
 		e.Reasons = append(e.Reasons, DialReason{Err: fmt.Errorf("%d more addresses", dial.Skipped)})
 	}
+	if len(e.Reasons) == 0 && errors.Is(dial.Cause, swarm.ErrNoGoodAddresses) {
+		e.Reasons = unresolved(addrs)
+	}
 	if len(e.Reasons) == 0 {
 		e.Reasons = DialReasons{{Err: wholeReason(dial)}}
 	}
 	return e
+}
+
+// unresolved returns ErrUnresolved for each address that begins with a name.
+func unresolved(addrs []ma.Multiaddr) (reasons DialReasons) {
+	for _, a := range addrs {
+		if isName(a) {
+			reasons = append(reasons, DialReason{Addr: a, Err: ErrUnresolved})
+		}
+	}
+	return reasons
 }
 
 // wholeReason returns why a dial failed that did not try any address.

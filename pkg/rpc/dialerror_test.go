@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfast-dht/holdfast/internal/dnstest"
+	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
 func TestDialErrorReasons(t *testing.T) {
@@ -45,6 +49,32 @@ func TestDialErrorReasons(t *testing.T) {
 		if c.is != nil {
 			require.ErrorIs(t, e, c.is, name)
 		}
+	}
+}
+
+// The error of a peer whose names do not resolve lists the names, for a dial and for a request.
+func TestDialErrorOfANameWithoutAddress(t *testing.T) {
+	other := newHost(t, transports["tcp"])
+	at := other.Addrs()[0].String() + "/p2p/" + other.ID().String()
+	dns := map[string]string{"_dnsaddr.other.example": "dnsaddr=" + at}
+	gate := NewGate(dnstest.Resolver(t, func(name string) string { return dns[name] }))
+	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate))
+	require.NoError(t, err)
+	t.Cleanup(func() { h.Close() })
+	c := newClient(t, h, ClientConfig{}, nil)
+	id, err := peer.Decode(relayID)
+	require.NoError(t, err)
+	for _, name := range []string{"/dnsaddr/absent.example", "/dns4/absent.example/tcp/1", "/dnsaddr/other.example"} {
+		ai := peer.AddrInfo{ID: id, Addrs: []ma.Multiaddr{ma.StringCast(name)}}
+		gate.Allow(wire.ScopeLoopback, ai.Addrs)
+		h.Peerstore().ClearAddrs(id)
+		want := "[" + name + "] the name did not resolve to an address of this peer"
+		dial := NewDialError(id, h.Connect(t.Context(), ai), ai.Addrs...)
+		require.Equal(t, want, dial.Reasons.String())
+		require.ErrorIs(t, dial.Reasons[0].Err, ErrUnresolved)
+		_, err = c.Request(t.Context(), id, ping("k"))
+		require.ErrorIs(t, err, ErrUnreachable)
+		require.ErrorContains(t, err, want)
 	}
 }
 
