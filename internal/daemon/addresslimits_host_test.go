@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,7 @@ import (
 func TestPeersBehindOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 5
-		net := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(20 * time.Millisecond)}
+		net := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(20 * time.Millisecond), Logger: slog.New(slog.DiscardHandler)}
 		t.Cleanup(net.Close)
 		newHost := func(addr string, options ...libp2p.Option) host.Host {
 			link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}

@@ -29,7 +29,7 @@ const linkLatency = 20 * time.Millisecond
 // withTwoHosts runs a test in virtual time, on two hosts of a simulated network.
 func withTwoHosts(t *testing.T, test func(t *testing.T, h1, h2 host.Host)) {
 	synctest.Test(t, func(t *testing.T) {
-		net := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(linkLatency)}
+		net := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(linkLatency), Logger: slog.New(slog.DiscardHandler)}
 		t.Cleanup(net.Close)
 		var hosts [2]host.Host
 		link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
