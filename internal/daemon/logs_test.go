@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/stretchr/testify/require"
 )
 
@@ -138,4 +140,17 @@ func TestRecentLines(t *testing.T) {
 	require.Equal(t, recentBytes-recentBytes/8+1, r.bytes)
 	write(recentBytes + 1)
 	require.Zero(t, r.bytes)
+}
+
+// A line that a library prints with Go's package log has the form of all other lines.
+func TestLinesOfPackageLog(t *testing.T) {
+	flags, old := log.Flags(), log.Writer()
+	t.Cleanup(func() { log.SetFlags(flags); log.SetOutput(old); gologshim.SetDefaultHandler(slog.DiscardHandler) })
+	var out bytes.Buffer
+	l, err := NewLogs(&out, "json", "info,libp2p=error")
+	require.NoError(t, err)
+	l.CaptureLibp2p()
+	log.Printf("failed to increase the buffer\n%d", 1)
+	require.Regexp(t, `^\{"time":"[^"]+","level":"WARN","msg":"failed to increase the buffer\\\\n1","subsystem":"daemon"\}\n$`, out.String())
+	require.Len(t, l.warned.last(), 1)
 }
