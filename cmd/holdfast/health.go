@@ -56,7 +56,7 @@ it succeeds or the time is over, for example after a start.`,
 	return cmd
 }
 
-// run checks the health, again and again with --wait. The error is that of the last check.
+// run checks the health, repeatedly with --wait. The error is that of the last check.
 func (c *healthCommand) run(ctx context.Context) error {
 	if c.wait < 0 {
 		return usagef("--wait %s is negative", c.wait)

@@ -20,8 +20,8 @@ const DefaultPort = 4011
 // maxPort is the highest port of TCP and UDP.
 const maxPort = 65535
 
-// applyPort sets the port of the listen addresses to network.port. Of the two keys, the one
-// from the later source counts. If one source sets both to values other than the defaults,
+// applyPort sets the port of the listen addresses to network.port. The key from
+// the later source wins. If one source sets both to values other than the defaults,
 // they must agree; but --port applies to the addresses of --listen.
 func (l *Loaded) applyPort() Violations {
 	n, byDefault := &l.Config.Network, Default().Network

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// network.port sets the port of the listen addresses. Of the two keys, the one from the
-// later source counts.
+// network.port sets the port of the listen addresses. The key from the later
+// source wins.
 func TestPort(t *testing.T) {
 	const env, envListen = "HOLDFAST_NETWORK__PORT=", "HOLDFAST_NETWORK__LISTEN="
 	const one = "/ip4/192.0.2.1/tcp/5"

@@ -125,8 +125,8 @@ func dialReason(err error) string {
 // recentQueries is how many of the last queries an overview lists.
 const recentQueries = 20
 
-// recentLookups returns the last queries, newest first. Refreshes and corrections are in the
-// list only as far as there are not enough others.
+// recentLookups returns the last queries, newest first. Refreshes and corrections fill
+// only the places that other queries leave free.
 func (b *Backend) recentLookups() []api.RecentLookup {
 	out := make([]api.RecentLookup, 0, recentQueries)
 	for _, t := range latest(b.node.Traces(api.MaxTraces), recentQueries) {
@@ -139,8 +139,8 @@ func (b *Backend) recentLookups() []api.RecentLookup {
 	return out
 }
 
-// latest returns up to n of the traces, in their order, newest first: upkeep only as far as
-// there is space beside the others. It changes the slice.
+// latest returns up to n of the traces, in their order, newest first. Refreshes and
+// corrections fill only the places that other queries leave free. It changes the slice.
 func latest(traces []*dht.Trace, n int) []*dht.Trace {
 	upkeep := func(t *dht.Trace) bool { return t.Stats.Kind == dht.Refresh || t.Stats.Kind == dht.Correct }
 	left := n

@@ -246,7 +246,7 @@ func TestVerdict(t *testing.T) {
 	require.Equal(t, []string{"Stopping"}, words())
 }
 
-// A daemon none of whose bootstrap peers can be reached says so.
+// A daemon that reaches none of its bootstrap peers says so.
 func TestVerdictWithoutBootstrapPeers(t *testing.T) {
 	d := start(t, t.TempDir(), config.Setting{Key: "network.bootstrap", List: []string{"/ip4/127.0.0.1/tcp/1/p2p/" + peerA}})
 	require.Error(t, d.WaitForPeer(t.Context()))

@@ -120,7 +120,7 @@ func TestRecorderHasAGap(t *testing.T) {
 	})
 }
 
-// Conditions are dated by the first sample that had them, and end with the first that has not.
+// A condition begins with the first sample that has it, and ends with the first that does not.
 func TestRecorderDatesConditions(t *testing.T) {
 	w, r := newWorld()
 	require.True(t, w.steps(r, 1).overdueSince.IsZero())

@@ -48,7 +48,7 @@ func bucketOf(d time.Duration) int {
 	return 1 + (octave-lowest)*perOctave + sub
 }
 
-// middle returns the duration that stands for a bucket: its middle, or the bound of the first
+// middle returns the duration that represents a bucket: its middle, or the bound of the first
 // and of the last.
 func middle(bucket int) time.Duration {
 	switch bucket {

@@ -30,7 +30,7 @@ type Facts struct {
 	DamagedAt      time.Time // when the last of them was moved
 
 	Refused          Refused
-	Memory           int64 // resident, in bytes
+	Memory           int64 // held by the Go runtime, in bytes
 	MemoryLimit      int64 // 0: unknown
 	Descriptors      int
 	DescriptorsLimit int // 0: unknown
