@@ -7,7 +7,8 @@ import (
 
 // actions build what a scenario's steps do from their arguments.
 var actions = map[string]func(*arguments) (func(*World), error){
-	// phase NAME starts a phase, which the report shows separately.
+	// phase NAME starts a phase, which the report shows separately. It comes before all other
+	// actions of its time.
 	"phase": func(a *arguments) (func(*World), error) {
 		name, ok := a.at(0)
 		if !ok {
@@ -88,8 +89,18 @@ func (w *World) takeStep(i uint32) {
 		until = min(until, s.Until)
 	}
 	if next := w.now + s.Every; next <= w.opts.Warmup+until {
-		w.queue.push(next, evStep, i)
+		w.scheduleStep(next, i)
 	}
+}
+
+// scheduleStep queues step i of the scenario. A step that begins a phase comes before all
+// other events of its time, so that the phase before it does not measure their effects.
+func (w *World) scheduleStep(at time.Duration, i uint32) {
+	if w.scenario.Steps[i].phase {
+		w.queue.pushPhase(at, evStep, i)
+		return
+	}
+	w.queue.push(at, evStep, i)
 }
 
 // servers draws a share of the live honest servers that are not bootstrap nodes.

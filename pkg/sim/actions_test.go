@@ -238,6 +238,31 @@ func TestPhases(t *testing.T) {
 	require.True(t, w.over)
 }
 
+// A phase begins before everything else that happens at its time, so the phase before it
+// does not measure the effect, wherever the line is in the scenario.
+func TestPhaseBeginsBeforeOtherActions(t *testing.T) {
+	for name, text := range map[string]string{
+		"before":           "at 0s phase up\nat 5m phase down\nat 5m kill 0.5",
+		"after":            "at 5m kill 0.5\nat 0s phase up\nat 5m phase down",
+		"after a repeated": "at 0s phase up\nevery 5m from 5m kill 0.5\nat 5m phase down\nat 10m phase nobody",
+		"repeated":         "at 0s phase up\nevery 1m from 2m until 5m kill 0.2\nevery 3m from 2m phase down",
+	} {
+		s, err := ParseScenario("x", "nodes 64\nbootstrap 4\nhours 0.25\nwarmup 0s\n"+text)
+		require.NoError(t, err)
+		o := DefaultOptions()
+		require.NoError(t, s.Apply(&o))
+		w := New(o, s)
+		require.NoError(t, w.Run(nil))
+		require.Equal(t, "up", w.phases[0].name, name)
+		require.Equal(t, 64, w.phases[0].size.servers, name)
+		if name == "repeated" {
+			require.Equal(t, 4+30, w.phases[1].size.servers, "the kills of 2, 3 and 4 minutes, of a fifth of 60, 48 and 38")
+			continue
+		}
+		require.Equal(t, 4+30, w.phases[1].size.servers, name)
+	}
+}
+
 // Requests count for the phase in which they were served.
 func TestLoadIsByPhase(t *testing.T) {
 	w := quiet(30)

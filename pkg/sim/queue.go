@@ -21,11 +21,14 @@ const (
 
 var kindNames = [...]string{"wake", "request", "reply", "failure", "start", "warm", "stop", "arrival", "step", "phase", "sample"}
 
+// afterPhases is set in the order of every event except the beginning and the end of a phase.
+const afterPhases = 1 << 63
+
 // event is a scheduled event. Events at the same time happen in the order in which they
-// were queued.
+// were queued, except that a phase ends and begins before all others.
 type event struct {
 	at    time.Duration // since the start of the run
-	order uint64        // a sequence number, with the kind in its lowest byte
+	order uint64        // afterPhases, a sequence number, and the kind in its lowest byte
 	arg   uint32
 }
 
@@ -108,9 +111,14 @@ type queue struct {
 	made uint64
 }
 
-func (q *queue) push(at time.Duration, k kind, arg uint32) {
+func (q *queue) push(at time.Duration, k kind, arg uint32) { q.add(at, k, arg, afterPhases) }
+
+// pushPhase queues an event that ends or begins a phase.
+func (q *queue) pushPhase(at time.Duration, k kind, arg uint32) { q.add(at, k, arg, 0) }
+
+func (q *queue) add(at time.Duration, k kind, arg uint32, after uint64) {
 	q.made++
-	e := event{at: at, order: q.made<<8 | uint64(k), arg: arg}
+	e := event{at: at, order: after | q.made<<8 | uint64(k), arg: arg}
 	q.heap = append(q.heap, e)
 	q.up(len(q.heap)-1, e)
 }

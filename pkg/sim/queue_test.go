@@ -34,14 +34,27 @@ func TestQueueAgainstSort(t *testing.T) {
 		var q queue
 		var want []event
 		made := uint64(0)
+		phases := map[uint64]bool{} // by number
 		t.Repeat(map[string]func(*rapid.T){
 			"push": func(t *rapid.T) {
 				at := time.Duration(rapid.IntRange(0, 20).Draw(t, "at"))
 				k := kind(rapid.IntRange(0, len(kindNames)-1).Draw(t, "kind"))
 				made++
-				q.push(at, k, uint32(made))
-				want = append(want, event{at: at, order: made<<8 | uint64(k), arg: uint32(made)})
-				slices.SortStableFunc(want, func(a, b event) int { return int(a.at - b.at) })
+				e := event{at: at, order: made<<8 | uint64(k), arg: uint32(made)}
+				if phase := rapid.Bool().Draw(t, "phase"); phase {
+					q.pushPhase(at, k, uint32(made))
+					phases[made] = true
+				} else {
+					q.push(at, k, uint32(made))
+					e.order |= afterPhases
+				}
+				want = append(want, e)
+				slices.SortStableFunc(want, func(a, b event) int {
+					if a.at == b.at && phases[uint64(a.arg)] != phases[uint64(b.arg)] {
+						return map[bool]int{true: -1, false: 1}[phases[uint64(a.arg)]]
+					}
+					return int(a.at - b.at)
+				})
 			},
 			"pop": func(t *rapid.T) {
 				if len(want) == 0 {

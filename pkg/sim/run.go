@@ -42,15 +42,15 @@ func (w *World) Run(tick func(now time.Duration) error) error {
 // plan schedules the scenario and the measures.
 func (w *World) plan() {
 	start := w.opts.Warmup
-	w.queue.push(start, evPhase, phaseFirst)
+	w.queue.pushPhase(start, evPhase, phaseFirst)
 	for i := range w.scenario.Steps {
 		if s := &w.scenario.Steps[i]; s.At < w.opts.Duration {
-			w.queue.push(start+s.At, evStep, uint32(i))
+			w.scheduleStep(start+s.At, uint32(i))
 		}
 	}
 	w.sampleEvery = max(w.opts.Duration/samplesPerRun, time.Minute).Round(time.Second)
 	w.queue.push(start+w.sampleEvery, evSample, 0)
-	w.queue.push(start+w.opts.Duration, evPhase, phaseLast)
+	w.queue.pushPhase(start+w.opts.Duration, evPhase, phaseLast)
 }
 
 // The arguments of evPhase.

@@ -31,6 +31,7 @@ type Scenario struct {
 type Step struct {
 	At, Every, Until time.Duration // Every 0: once; Until 0: to the end
 	Text             string        // the action as written
+	phase            bool          // the action begins a phase
 	act              func(w *World)
 }
 
@@ -112,7 +113,7 @@ func (s *Scenario) step(words []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", words[0], err)
 	}
-	step.Text = strings.Join(words, " ")
+	step.Text, step.phase = strings.Join(words, " "), words[0] == "phase"
 	s.Steps = append(s.Steps, step)
 	return nil
 }
