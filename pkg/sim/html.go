@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -34,6 +36,7 @@ type view struct {
 	Settings    []OptionValue
 	Violations  []string
 	Plots       []figure
+	Operations  []fact
 	Phases      []phaseView
 	Table       *table // of a sweep
 	Guide       []fact
@@ -66,7 +69,19 @@ type table struct {
 	Rows    [][]string
 }
 
-func tableOf(caption, of string, rows [][]string) table { return table{caption, of, rows[0], rows[1:]} }
+// tableOf returns a table of the text report, whose first row is the header, for a page.
+func tableOf(caption, of string, rows [][]string) table {
+	t := table{caption, of, slices.Clone(rows[0]), aligned(rows[1:])}
+	for i, h := range t.Header {
+		if !percentile.MatchString(h) {
+			t.Header[i] = strings.ToUpper(h[:1]) + h[1:]
+		}
+	}
+	return t
+}
+
+// percentile matches the headers that stay in lower case.
+var percentile = regexp.MustCompile(`^p\d+ `)
 
 func (v *view) write(out io.Writer) error {
 	v.Policy, v.Style = pagestyle.Policy(style), template.CSS(style) // our own file, not input
@@ -85,6 +100,7 @@ func (r *Report) HTML(out io.Writer) error {
 	if len(r.Phases) > 1 && len(r.Series) > 1 {
 		v.Lead += " Dashed lines in the plots: a phase begins."
 	}
+	v.Operations = operations(r.Phases)
 	axis := timeOfOps(r.Phases)
 	for i := range r.Phases {
 		v.Phases = append(v.Phases, r.Phases[i].view(&axis, len(r.Phases) > 1))
@@ -118,15 +134,13 @@ func (r *Report) head() *view {
 
 func (x *Phase) view(a *axis, named bool) phaseView {
 	v := phaseView{Title: x.heading(named), Facts: x.facts(), Ticks: stripTicks(a)}
-	for i := range x.Ops {
-		v.Strips = append(v.Strips, stripOf(&x.Ops[i], a))
-	}
+	v.Strips = strips(x.Ops, a)
 	of := ""
 	if named {
 		of = v.Title
 	}
 	if len(x.Ops) > 0 {
-		t := tableOf("Operations", of, opRows(x.Ops))
+		t := tableOf("Operations", of, withoutTimes(opRows(x.Ops)))
 		v.Ops = &t
 	}
 	for _, t := range []table{tableOf("Messages by type", of, trafficRows(x)), tableOf("Requests by purpose", of, roleRows(x))} {
@@ -135,6 +149,19 @@ func (x *Phase) view(a *axis, named bool) phaseView {
 		}
 	}
 	return v
+}
+
+// withoutTimes leaves out the columns that the table of times has too.
+func withoutTimes(rows [][]string) [][]string {
+	out := make([][]string, len(rows))
+	for i, row := range rows {
+		for col, cell := range row {
+			if !percentile.MatchString(rows[0][col]) {
+				out[i] = append(out[i], cell)
+			}
+		}
+	}
+	return out
 }
 
 // heading says when a phase was, after its name if there are several.
@@ -160,12 +187,25 @@ func figures(plots []*plot) []figure {
 	return out
 }
 
+// operations explains the operations that occur in a run.
+func operations(phases []Phase) []fact {
+	var out []fact
+	for kind, name := range opNames {
+		if slices.ContainsFunc(phases, func(x Phase) bool {
+			return slices.ContainsFunc(x.Ops, func(o Op) bool { return o.Kind == name })
+		}) {
+			out = append(out, fact{name, opWords[kind]})
+		}
+	}
+	return out
+}
+
 // guide explains the measures.
 var guide = []fact{
 	{"success", "lookup: found the nearest peer of all; provide, put: a peer stored the record; find, get: found the record"},
 	{"messages", "requests of an operation, mean"},
 	{"hops", "answers that led to the farthest of the closest peers, mean"},
-	{"first hop", "answers until one of the true closest peers was heard of, mean"},
+	{"first hop", "answers until one of the true closest peers was named, mean"},
 	{"rounds", "longest chain of answers, mean"},
 	{"recall", "share of the true closest servers that were returned, or that stored the record"},
 	{"overlap", "share of the closest servers that hold the record when it is searched"},

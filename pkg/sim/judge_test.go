@@ -178,7 +178,7 @@ func TestJudge(t *testing.T) {
 	require.Equal(t, share{15, 20}, s.recall)
 	require.Equal(t, share{}, s.overlap)
 	require.Empty(t, s.first.list, "no record came")
-	require.Empty(t, s.firstHop.list, "none of the closest was heard of")
+	require.Empty(t, s.firstHop.list, "none of the closest was named")
 	require.Equal(t, []*content{c}, w.ready)
 
 	find := &op{kind: opFind, phase: w.phase, target: c.at, content: c, first: 50 * time.Millisecond, firstHop: 1}

@@ -71,7 +71,7 @@ type Op struct {
 	First    *Dist   `json:"first_record,omitempty"` // until the first record arrived
 	Messages Dist    `json:"messages"`               // requests sent
 	Hops     float64 `json:"hops"`                   // mean, of the farthest of the closest peers
-	FirstHop float64 `json:"first_hop"`              // mean answers until one of the true k closest was heard of
+	FirstHop float64 `json:"first_hop"`              // mean answers until one of the true k closest was named
 	Rounds   float64 `json:"rounds"`                 // mean of the longest chain of answers
 	Recall   float64 `json:"recall"`                 // share of the true k closest that were returned (lookup, provide, put)
 	Stored   float64 `json:"stored_at"`              // mean number of peers that stored the record (provide, put)

@@ -35,12 +35,29 @@ func timeOfOps(phases []Phase) axis {
 	return valueAxis(high)
 }
 
+// strips returns the strips of a phase, with aligned numbers.
+func strips(ops []Op, a *axis) []strip {
+	var rows [][]string
+	for i := range ops {
+		d := &ops[i].Took
+		rows = append(rows, []string{ops[i].Kind, number(d.P50), number(d.P95), number(d.P99), number(d.Max)})
+	}
+	var out []strip
+	for i, row := range aligned(rows) {
+		s := stripOf(&ops[i], a)
+		for j, name := range []string{"p50 s", "p95 s", "p99 s", "Max s"} {
+			s.Numbers = append(s.Numbers, fact{name, row[j+1]})
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// stripOf returns the drawing of a strip.
 func stripOf(o *Op, a *axis) strip {
 	at := func(x float64) float64 { return round(100 * a.at(x)) }
 	d := &o.Took
-	s := strip{Name: o.Kind, Numbers: []fact{
-		{"Count", number(float64(d.Count))}, {"p50 s", number(d.P50)}, {"p95 s", number(d.P95)}, {"p99 s", number(d.P99)}, {"Max s", number(d.Max)},
-	}, From: at(d.P5), To: at(d.P95), Box: at(d.P25), Middle: at(d.P50), Far: at(d.P99)}
+	s := strip{Name: o.Kind, From: at(d.P5), To: at(d.P95), Box: at(d.P25), Middle: at(d.P50), Far: at(d.P99)}
 	s.BoxWidth = math.Max(round(at(d.P75)-s.Box), minBox)
 	s.Box = math.Min(s.Box, 100-s.BoxWidth)
 	return s

@@ -27,6 +27,16 @@ const (
 
 var opNames = [numOps]string{"lookup", "seek", "provide", "find", "put", "get"}
 
+// opWords explain the operations.
+var opWords = [numOps]string{
+	"find the closest servers to a random key",
+	"find a peer that does not exist: ends at the nearest server",
+	"announce content: store a provider record at the closest servers",
+	"find a provider of content that was announced",
+	"store a value at the closest servers",
+	"find a value that was stored",
+}
+
 // op is a query of the workload. The world follows it and compares it with the ground
 // truth.
 type op struct {
@@ -38,9 +48,9 @@ type op struct {
 	phase   *phase   // the phase in which it began
 
 	messages int
-	hops     map[uint32]int // answers that led to each peer it heard of
+	hops     map[uint32]int // answers that led to each peer that an answer named
 	nearest  []uint32       // the k closest when it began
-	firstHop int            // hops to the first of nearest it heard of; -1: none yet
+	firstHop int            // hops to the first of nearest that was named; -1: none yet
 	rounds   int            // longest chain of answers
 	first    time.Duration  // when the first record arrived; -1: not yet
 }
