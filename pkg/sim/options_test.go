@@ -110,6 +110,7 @@ func TestOptionsTakeTheirRangeOnly(t *testing.T) {
 	for _, s := range settings {
 		tt, ok := tests[s.Name]
 		require.True(t, ok, "%s has no test", s.Name)
+		require.Regexp(t, "`[^`]+`", s.Help, "the help of --%s says what its value is", s.Name)
 		for _, v := range tt.good {
 			o := DefaultOptions()
 			require.NoError(t, o.Set(s.Name, v), "%s %s", s.Name, v)
