@@ -313,9 +313,10 @@ func TestWrapped(t *testing.T) {
 // The texts of status and republish status for numbers, next to each other.
 func TestWordsForNumbers(t *testing.T) {
 	for want, have := range map[string]string{
-		"none, records are in memory":                                       databaseText(&api.Status{}),
-		"1.0 KiB of at most 1.0 GiB, 3 % of the space for new records used": databaseText(&api.Status{DBBytes: 1024, DBMaxBytes: 1 << 30, DBMost: 1 << 30, DBFill: .031}),
-		"0 B of at most 2.0 MiB (all that the disk has space for; storage.max_bytes is 1.0 GiB), 100 % of the space for new records used": databaseText(&api.Status{DBMaxBytes: 1 << 30, DBMost: 2 << 20, DBFill: 1}),
+		"none, records are in memory": databaseText(&api.Status{}),
+		"1.0 KiB of at most 1.0 GiB":  databaseText(&api.Status{DBBytes: 1024, DBMaxBytes: 1 << 30, DBMost: 1 << 30}),
+		"0 B of at most 2.0 MiB (all that the disk has space for; storage.max_bytes is 1.0 GiB)": databaseText(&api.Status{DBMaxBytes: 1 << 30, DBMost: 2 << 20}),
+		"32 MiB of 1.0 GiB used, 3 %": spaceText(&api.Status{DBBytes: 1024, DBMaxBytes: 1 << 30, DBMost: 1 << 30, DBFill: 1. / 32}),
 		"-":                       diskText(&api.Status{DiskFree: 1}),
 		"1.0 KiB of 1.0 MiB free": diskText(&api.Status{DiskFree: 1024, DiskTotal: 1 << 20}),
 		"none":                    copiesText(&api.Status{CopiesBytes: 7}),

@@ -269,7 +269,8 @@ Network size:       unknown
 Records held:       0 provider records, 0 values
 Published keys:     0, 0 overdue
 Refused by quotas:  nothing
-Database:           none, records are in memory
+Database size:      none, records are in memory
+Space for records:  -
 Disk:               -
 Old copies:         none
 Data directory:     -

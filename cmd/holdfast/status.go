@@ -65,7 +65,8 @@ func (c *statusCommand) print(s *api.Status) error {
 		{"Records held", fmt.Sprintf("%s, %s", counted(s.ProviderRecords, "provider record"), counted(s.ValueRecords, "value")), false},
 		{"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys), s.OverdueKeys > 0},
 		{"Refused by quotas", refusedText(s.Refused), len(s.Refused) > 0},
-		{"Database", databaseText(s), s.DBFill >= verdict.FillHigh},
+		{"Database size", databaseText(s), false},
+		{"Space for records", spaceText(s), s.DBFill >= verdict.FillHigh},
 		{"Disk", diskText(s), !s.DiskFullSince.IsZero()},
 		{"Old copies", copiesText(s), false},
 		{"Data directory", orDash(s.DataDir), false},
@@ -123,6 +124,8 @@ func networkSizeText(s *api.Status) string {
 	return fmt.Sprintf("about %s %s", humanize.Comma(n), english.PluralWord(int(n), "peer", ""))
 }
 
+// databaseText returns how large the database files are, and how large they may become.
+// They include free space that records may still use, see spaceText.
 func databaseText(s *api.Status) string {
 	if s.DBMaxBytes == 0 {
 		return "none, records are in memory"
@@ -131,7 +134,15 @@ func databaseText(s *api.Status) string {
 	if s.DBMost > 0 && s.DBMost < s.DBMaxBytes {
 		most = fmt.Sprintf("%s (all that the disk has space for; storage.max_bytes is %s)", bytesText(s.DBMost), most)
 	}
-	return fmt.Sprintf("%s of at most %s, %.0f %% of the space for new records used", bytesText(s.DBBytes), most, 100*s.DBFill)
+	return fmt.Sprintf("%s of at most %s", bytesText(s.DBBytes), most)
+}
+
+// spaceText returns how much of the space for records is used.
+func spaceText(s *api.Status) string {
+	if s.DBMost == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s of %s used, %.0f %%", bytesText(int64(s.DBFill*float64(s.DBMost))), bytesText(s.DBMost), 100*s.DBFill)
 }
 
 // diskText returns how much space the file system of the data directory has.

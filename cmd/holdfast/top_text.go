@@ -71,8 +71,8 @@ func topHead(o *api.Overview, s style) []string {
 		s.bold("holdfast "+columns.Printable(st.PeerID)) + "  " + o.Taken.Format(time.TimeOnly),
 		fmt.Sprintf("%s, %s %s, reachability %s, up %s", s.alarm(st.State != "ready", columns.Printable(st.State)), roleText(st), columns.Printable(o.Identity.Protocol), columns.Printable(st.Reachability), span(time.Duration(st.UptimeSeconds*float64(time.Second)))),
 		fmt.Sprintf("peers: %s of %d in the table verified, %d connected, network %s", s.alarm(st.VerifiedPeers == 0, fmt.Sprint(st.VerifiedPeers)), st.TablePeers, st.ConnectedPeers, networkSizeText(st)),
-		fmt.Sprintf("records: %s provider, %s value; database %s, %s", humanize.Comma(st.ProviderRecords), humanize.Comma(st.ValueRecords), bytesText(st.DBBytes),
-			s.alarm(st.DBFill >= verdict.FillHigh, fmt.Sprintf("%.0f %% full", 100*st.DBFill))),
+		fmt.Sprintf("records: %s provider, %s value; database %s, space %s", humanize.Comma(st.ProviderRecords), humanize.Comma(st.ValueRecords), bytesText(st.DBBytes),
+			s.alarm(st.DBFill >= verdict.FillHigh, fmt.Sprintf("%.0f %% used", 100*st.DBFill))),
 	}
 	for _, c := range o.Verdict.Causes {
 		if c.IsProblem() {

@@ -30,7 +30,7 @@ func (d *Daemon) limits(s *node.Status, o *api.Overview, used *process) []api.Li
 	}
 	return []api.Limit{
 		disk,
-		full(api.Limit{Name: "database", Label: "Database", Used: int64(st.DBFill * float64(st.DBMost)), Limit: st.DBMost, Unit: unitBytes, Note: "space for new records; when it is used up they are refused"}),
+		full(api.Limit{Name: "database", Label: "Space for records", Used: int64(st.DBFill * float64(st.DBMost)), Limit: st.DBMost, Unit: unitBytes, Note: "when it is used up, new records are refused"}),
 		near(api.Limit{Name: "memory", Label: "Memory", Used: used.memory, Limit: used.memoryLimit, Unit: unitBytes, Note: "beyond the limit the kernel kills the process"}, verdict.MemoryHigh),
 		near(api.Limit{Name: "descriptors", Label: "File descriptors", Used: int64(used.descriptors), Limit: int64(used.descriptorsLimit), Unit: unitCount, Note: "at the limit new connections fail"}, verdict.DescriptorsHigh),
 		{Name: "connections", Label: "Connections", Used: int64(len(d.host.Network().Conns())), Limit: int64(l.ConnectionsHigh), Unit: unitCount, Level: verdict.OK, Note: "above the limit some are closed"},
