@@ -78,6 +78,8 @@ def verdict_page(b, url, name):
     updates(b, 1)
     if name not in ("starting", "empty"):
         check(f"{name}: an hour of history at the first load", b.js("[...document.querySelectorAll('.area path.l0')].every(p => p.getAttribute('d').split(/[ML]/).length > 115)"))
+    collecting = b.js("[...document.querySelectorAll('.area p')].filter(p => p.textContent === 'Collecting').length")
+    check(f"{name}: charts without a line say that the node collects samples", collecting == (9 if name in ("starting", "empty") else 0), collecting)
     check(f"{name}: the title says it", b.js("document.title").startswith(title), b.js("document.title"))
     check(f"{name}: the icon shows it", COLOURS[level] in b.js("decodeURIComponent(document.getElementById('icon').href)"))
     check(f"{name}: the heading says it", b.js("document.querySelector('h1').innerText").startswith(title.split(" · ")[0].strip()))
@@ -133,10 +135,24 @@ def charts(b, url):
     check("the pointer shows the value under it", shown() == value(0), shown())
     b.cdp("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
     check("and now when it leaves", shown() == value(-1))
+    b.js("charts({...current, history: {...current.history, series: {p95_ms: current.history.series.p95_ms.map((v, i) => i === 60 ? v : null)}}})")
+    dot = b.js("(p => [p.getAttribute('d') !== '', parseFloat(getComputedStyle(p).strokeWidth)])(document.querySelectorAll('.chart')[4].querySelector('.p0'))")
+    check("a sample between gaps is a dot that can be seen", dot[0] and dot[1] >= 4, dot)
+    b.js("charts(current)")
     b.js("document.querySelector('#history-as-table summary').focus()")
     b.press(ENTER)
     until("the table opens", lambda: b.js("document.querySelectorAll('#history tbody tr').length") == 120)
     b.judge("history as a table")
+
+
+def phone(b, url):
+    """Counts the last lookups that a phone shows."""
+    b.open(url + "healthy/", 390, "light")
+    updates(b, 1)
+    seen = lambda: b.js("[...document.querySelectorAll('#recent tbody tr')].filter(r => r.checkVisibility()).map(r => r.innerText.includes('REFRESH'))")
+    check("a phone shows ten lookups, and refreshes only beside fewer than ten others", seen() == [False] * 10, seen())
+    b.js("recent({recent_lookups: Array.from({length: 20}, () => ({...current.recent_lookups[2]}))}, Date.now())")
+    check("and at most three refreshes", seen() == [True] * 3, seen())
 
 
 def limits(b, url):
@@ -215,6 +231,7 @@ def main():
                 verdict_page(b, url, name)
             keyboard(b, url)
             charts(b, url)
+            phone(b, url)
             limits(b, url)
             real_node(b, daemons[1])
             silence(b, daemons[2].url(), daemons[2])

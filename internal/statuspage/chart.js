@@ -14,6 +14,7 @@ const CHARTS = [
   {name: "CPU, of one core", lines: [["", "cpu"]], show: percent},
 ];
 const SHORTEST = 600; // seconds of the time axis; a younger node has a line that grows
+const FEWEST = 3; // samples, below which a chart says that the node still collects them
 
 // past is the history on the page: its values, its last point and the ends of the time axis.
 const past = {series: {}, step: 30, points: 0, from: 0, begin: 0, end: 0};
@@ -46,11 +47,12 @@ function makeChart(chart) {
   const parts = chart.parts = {
     reads: chart.lines.map(() => el("b", {})), paths: chart.lines.map((_, n) => el("svg:path", {class: "l" + n})),
     fill: el("svg:path", {class: "fill"}), cross: el("svg:path", {class: "cross"}), dots: chart.lines.map((_, n) => el("i", {class: "l" + n})),
+    points: chart.lines.map((_, n) => el("svg:path", {class: "p" + n})),
     ticks: [0, 1, 2].map(() => el("span", {})), ends: [el("span", {}), el("span", {})], when: el("b", {}), empty: el("p", {}),
   };
   const key = n => el("svg:svg", {viewBox: "0 0 16 8", "aria-hidden": "true"}, el("svg:path", {class: "l" + n, d: "M0 4H16"}));
   const plot = el("svg:svg", {viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true"},
-    el("svg:path", {class: "grid", d: "M0 0H1000M0 50H1000M0 100H1000"}), parts.fill, ...parts.paths.slice().reverse(), parts.cross);
+    el("svg:path", {class: "grid", d: "M0 0H1000M0 50H1000M0 100H1000"}), parts.fill, ...parts.paths.slice().reverse(), ...parts.points, parts.cross);
   parts.area = el("div", {class: "area", role: "img"}, plot, parts.empty, ...parts.dots);
   parts.area.addEventListener("pointermove", e => point(e, parts.area));
   parts.area.addEventListener("pointerdown", e => point(e, parts.area));
@@ -79,18 +81,22 @@ function runs(series, top) {
   }
   return pieces;
 }
-const line = pieces => pieces.map(p => "M" + p.join("L") + (p.length === 1 ? "h.01" : "")).join("");
-const under = pieces => pieces.map(p => "M" + p.join("L") + "V100H" + p[0].split(" ")[0] + "Z").join("");
+const line = pieces => pieces.filter(p => p.length > 1).map(p => "M" + p.join("L")).join("");
+const single = pieces => pieces.filter(p => p.length === 1).map(p => "M" + p[0] + "h.01").join(""); // a dot
+const under = pieces => pieces.filter(p => p.length > 1).map(p => "M" + p.join("L") + "V100H" + p[0].split(" ")[0] + "Z").join("");
 
 function drawChart(chart) {
   const {parts} = chart, all = chart.lines.map(([, series]) => list(past.series[series]).filter(v => v != null));
   const top = ceiling(Math.max(0, ...all.flat()), chart);
-  chart.lines.forEach(([, series], n) => parts.paths[n].setAttribute("d", line(runs(series, top))));
+  chart.lines.forEach(([, series], n) => {
+    parts.paths[n].setAttribute("d", line(runs(series, top)));
+    parts.points[n].setAttribute("d", single(runs(series, top)));
+  });
   parts.fill.setAttribute("d", under(runs(chart.lines[0][1], top)));
   [top, top / 2, 0].forEach((v, n) => { parts.ticks[n].textContent = !all.flat().length ? "" : v ? tick(v, chart) : "0"; });
   parts.ends[0].textContent = past.points ? minutes.format(past.begin) : "";
   parts.ends[1].textContent = past.points ? minutes.format(past.end) : "";
-  parts.empty.textContent = all.flat().length ? "" : past.points ? "Nothing measured" : "No sample yet";
+  parts.empty.textContent = past.points < FEWEST ? "Collecting" : all.flat().length ? "" : "Nothing measured";
   const told = chart.lines.map(([name, series], n) => (name ? name + " " : "") + (all[n].length ?
     `${chart.show(valueAt(series, past.points - 1))} now, between ${chart.show(Math.min(...all[n]))} and ${chart.show(Math.max(...all[n]))}` : "no value"));
   parts.area.setAttribute("aria-label", `${chart.name} in the last hour: ${told.join("; ")}`);

@@ -217,10 +217,20 @@ function lookups(o) {
     el("tbody", {}, ...Object.keys(KINDS).map(row)));
 }
 
+const ON_PHONE = 10, UPKEEP_ON_PHONE = 3; // lookups
+
+// onPhone returns the lookups that a phone shows: the last ten, and refreshes and
+// corrections only in places that others leave free.
+function onPhone(all) {
+  const upkeep = x => x.kind === "refresh" || x.kind === "correct";
+  return new Set([...all.filter(x => !upkeep(x)), ...all.filter(upkeep).slice(0, UPKEEP_ON_PHONE)].slice(0, ON_PHONE));
+}
+
 function recent(o, now) {
+  const phone = onPhone(list(o.recent_lookups));
   const row = x => {
     const what = [KINDS[x.kind] || x.kind, x.key && " ", x.key && text("mono", x.key)];
-    return tr(td(time(x.started, now)), el("td", {class: "what"}, x.link ? el("a", {href: x.link, title: x.key}, ...what) : text("", ...what)),
+    return el("tr", phone.has(x) ? {} : {class: "wide"}, td(time(x.started, now)), el("td", {class: "what"}, x.link ? el("a", {href: x.link, title: x.key}, ...what) : text("", ...what)),
       td(String(x.outcome).replace("_", " ")), wide(number(x.asked)), td(ms(x.took_ms)));
   };
   const rows = list(o.recent_lookups).map(row), none = o.masked ? MASKED : "None since the start.";
