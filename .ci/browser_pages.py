@@ -1,6 +1,7 @@
 """Drives Chromium over the pages that commands write to files: see .ci/browser."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -14,14 +15,46 @@ VALUE = "a value of two lines\nof text"
 LABELS = """[...document.querySelectorAll('svg text')].filter(t => t.checkVisibility() && !(t.closest('thead')?.offsetWidth <= 1)).map(t => {
   const box = t.getBoundingClientRect(), paper = t.closest('svg').getBoundingClientRect();
   const svgs = [...document.querySelectorAll('svg')];
-  return {text: t.textContent, svg: svgs.indexOf(t.closest('svg')), left: box.left, right: box.right, top: box.top, bottom: box.bottom,
+  return {text: t.textContent, svg: svgs.indexOf(t.closest('svg')), x: t.getAttribute('x'), y: t.getAttribute('y'),
+    unit: t.closest('svg').querySelector('text.axis')?.textContent || "", left: box.left, right: box.right, top: box.top, bottom: box.bottom,
     cut: box.left < paper.left - 1 || box.right > paper.right + 1 || box.top < paper.top - 3 || box.bottom > paper.bottom + 3};
 })"""
-ROUND = re.compile(r"\d{1,3}(\.\d{1,2})?( (µs|ms|s))?|\d{4,}|itself|[a-z]+")
+TICK = re.compile(r"(\d+(?:\.\d+)?)(?: (µs|ms|s))?")
+UNITS = {"µs": 1e-6, "ms": 1e-3, "s": 1}
+STEPS = (1, 2, 2.5, 5)  # times a power of ten
+TIME_STEPS = {"minutes": (15, 30), "hours": (3, 6, 12), "days": (7, 14, 28)}  # further ones
+
+
+# The tables that are wider than the page shows.
+CUT = "[...document.querySelectorAll('.scroll')].filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.getAttribute('aria-label'))"
 
 
 def page(name):
     return os.path.join(WORK, name + ".html")
+
+
+def unround(labels):
+    """Returns the axes whose ticks are not at multiples of 1, 2, 2.5 or 5 times a power of ten."""
+    axes, bad = {}, []
+    for x in labels:
+        column = sum(y["svg"] == x["svg"] and y["x"] == x["x"] for y in labels) > 1
+        if column or x["unit"] in ("", *TIME_STEPS):  # other plots have the values of an option along the x axis
+            axes.setdefault((x["svg"], x["x"] if column else "", "" if column else x["y"]), []).append(x)
+    for (_, column, _), axis in axes.items():
+        texts = [x["text"] for x in axis]
+        ticks = [m for m in map(TICK.fullmatch, texts) if m]
+        if len(ticks) < 2:
+            continue
+        unit = UNITS[max((m[2] or "s" for m in ticks), key=UNITS.get)]  # where only the last tick has it
+        places = sorted(float(m[1]) * (UNITS[m[2]] if m[2] else unit) for m in ticks)
+        steps = {float(f"{b - a:.5g}") for a, b in zip(places, places[1:])}
+        step = max(steps)
+        scaled = float(f"{step / 10 ** math.floor(math.log10(step)):.5g}") if step > 0 else 0
+        time = "" if column else axis[0]["unit"]
+        whole = all(abs(p / step - round(p / step)) < 1e-3 for p in places) if step > 0 else False
+        if len(steps) != 1 or not whole or scaled not in STEPS and step not in TIME_STEPS.get(time, ()):
+            bad.append(texts)
+    return bad
 
 
 def overlap(a, b):
@@ -40,9 +73,11 @@ def judge(b, name):
         b.shot(f"{name}-{width}-" + ("dark" if scheme == "light" else "light"))
         b.look(width, scheme)
         labels = b.js(LABELS)
-        bad = [x["text"] for x in labels if x["cut"] or not ROUND.fullmatch(x["text"])]
+        bad = unround(labels) + [x["text"] for x in labels if x["cut"]]
         bad += [x["text"] + " over " + y["text"] for i, x in enumerate(labels) for y in labels[:i] if overlap(x, y)]
         check(f"{name}-{width}-{scheme}: labels are round, whole and apart", not bad, bad)
+        cut = b.js(CUT)
+        check(f"{name}-{width}-{scheme}: no table is cut", not cut, cut)
     check(f"{name}: dark is dark", grounds["dark"] != grounds["light"])
     check(f"{name}: every plot has its text", b.js("[...document.querySelectorAll('svg')].every(s => s.closest('[aria-hidden=true], [role=img][aria-label]'))"))
     check(f"{name}: no complaint of the browser", not b.complaints())
@@ -96,6 +131,15 @@ def simulator_pages(b):
     check("minutes are round", b.js("[...document.querySelectorAll('figure:first-of-type text')].map(t => t.textContent).join(' ')").endswith("0 10 20 30 40 50 60 minutes"))
 
 
+def ticks(*texts):
+    """Returns the labels of a made-up axis."""
+    return [{"text": t, "svg": 0, "x": str(i), "y": "0", "unit": ""} for i, t in enumerate(texts)]
+
+
+for wrong in (("0", "137"), ("0", "0.37", "0.74"), ("0", "1", "3"), ("1", "3", "5"), ("0", "300 µs", "600 µs"), ("0", "15", "30")):
+    check(f"{wrong} is found", unround(ticks(*wrong)))
+for right in (("0", "0.25", "0.5 s"), ("0", "500 µs", "1 ms"), ("8", "10", "12"), ("0", "2.5", "5"), ("itself",)):
+    check(f"{right} is round", not unround(ticks(*right)))
 with browser() as b:
     explain_pages(b)
     simulator_pages(b)

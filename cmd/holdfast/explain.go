@@ -70,7 +70,7 @@ func (c *explainLookupCommand) run(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.page.print(c.app, &t); err != nil {
+		if err := c.page.print(c.app, &t, args[0]); err != nil {
 			return err
 		}
 		return foundNothing(&t, args[0])
@@ -81,7 +81,7 @@ func (c *explainLookupCommand) run(cmd *cobra.Command, args []string) error {
 func foundNothing(t *api.Trace, key string) error {
 	switch t.Outcome {
 	case "not_found":
-		return api.Errorf(api.CodeNotFound, "nothing found under key %s", key)
+		return notFound(key)
 	case "failed":
 		if t.Asked == 0 {
 			return api.Errorf(api.CodeNoPeers, "no peer could be asked; `holdfast status` shows the state of the routing table")
@@ -110,12 +110,12 @@ func (p *tracePage) add(f *pflag.FlagSet) {
 	f.StringVar(&p.file, "html", "", "write a page with a timeline to this `file`")
 }
 
-// print prints a trace, and writes its page if a file was given.
-func (p *tracePage) print(a *app, t *api.Trace) error {
-	text := t.KeyText()
+// print prints a trace, and writes its page if a file was given. key is the trace's key as
+// the user wrote it.
+func (p *tracePage) print(a *app, t *api.Trace, key string) error {
 	if p.file != "" {
 		var html bytes.Buffer
-		if err := explain.HTML(&html, t, text); err != nil {
+		if err := explain.HTML(&html, t, key); err != nil {
 			return err
 		}
 		if err := os.WriteFile(p.file, html.Bytes(), 0o666); err != nil {
@@ -125,5 +125,5 @@ func (p *tracePage) print(a *app, t *api.Trace) error {
 	if a.json {
 		return a.printJSON(t)
 	}
-	return explain.Text(a.out, t, text, a.width(), a.style().red)
+	return explain.Text(a.out, t, key, a.width(), a.style().red)
 }

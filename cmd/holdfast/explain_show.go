@@ -50,5 +50,5 @@ func (c *explainShowCommand) show(ctx context.Context, b api.Backend, id uint64)
 	if found == nil {
 		return api.Errorf(api.CodeNotFound, "lookup %d is not among the last ones that the daemon keeps", id)
 	}
-	return c.page.print(c.app, found)
+	return c.page.print(c.app, found, found.KeyText())
 }

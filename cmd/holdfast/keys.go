@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,19 @@ func parseKey(text string) ([]byte, error) {
 		return nil, usageError{err}
 	}
 	return key, nil
+}
+
+// asWritten returns the error of a search with the key as the user wrote it. The daemon
+// receives bytes, and several CIDs have the same.
+func asWritten(err error, text string) error {
+	if errors.Is(err, api.ErrNotFound) {
+		return notFound(text)
+	}
+	return err
+}
+
+func notFound(text string) error {
+	return api.Errorf(api.CodeNotFound, "nothing found under key %s", text)
 }
 
 // parseContentKeys parses content keys of the command line. A bad key is a usage error.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,14 @@ func TestPage(t *testing.T) {
 	require.Equal(t, strings.Count(text, "<svg"), strings.Count(text, "</svg>"))
 	require.NotContains(t, text, "NaN")
 	require.NotContains(t, text, "ZgotmplZ", "the template refused a value")
+}
+
+// The page explains every column of the requests.
+func TestPageExplainsItsColumns(t *testing.T) {
+	for name := range strings.SplitSeq("Hop,CPL,Rank,Sent,Took,RTT,Answer", ",") {
+		require.Contains(t, pageText, ">"+name+"</th>")
+		require.True(t, slices.ContainsFunc(pageGuide(&api.Trace{}), func(g named) bool { return strings.Contains(g.Name, name) }), name)
+	}
 }
 
 func TestPageOfNothing(t *testing.T) {

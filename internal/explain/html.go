@@ -38,7 +38,7 @@ func HTML(w io.Writer, t *api.Trace, key string) error {
 	err := page.Execute(w, map[string]any{
 		"Trace": t, "Action": Action(t.Kind), "Key": columns.Printable(key), "Outcome": Outcome(t), "Bad": t.Outcome == "failed",
 		"Took": Span(t.TookMs), "Lookup": Span(t.LookupMs), "Why": why(t), "Started": t.Started.UTC().Format(time.DateTime + " UTC"),
-		"Tiles": tiles(t), "Found": foundBy(t), "Guide": guide(t),
+		"Tiles": tiles(t), "Found": foundBy(t), "Guide": pageGuide(t),
 		"Rows": p.rows(), "Plot": p.plot(), "Ticks": p.ticks(),
 		"Peers": p.peers(), "LookupAt": percent(t.LookupMs, p.end), "Stores": t.StoreSent > 0,
 		"Policy": pagestyle.Policy(style), "Style": template.CSS(style), // our own file, not input
@@ -55,13 +55,21 @@ type named struct{ Name, Value string }
 // tiles are the numbers of a query.
 func tiles(t *api.Trace) []named {
 	n := []named{
-		{"Took", Span(t.TookMs)}, {"Known at the start", fmt.Sprint(t.Seeds)}, {"Asked", fmt.Sprint(t.Asked)},
+		{"Took", Span(t.TookMs)}, {"Known before", fmt.Sprint(t.Seeds)}, {"Asked", fmt.Sprint(t.Asked)},
 		{"Answered", fmt.Sprint(t.Responded)}, {"Failed", fmt.Sprint(t.Failed)}, {"Hops", fmt.Sprint(t.Hops)},
 	}
 	if t.StoreSent > 0 {
 		n = append(n, named{"Stored at", fmt.Sprintf("%d of %d", t.StoredAt, t.StoreSent)})
 	}
 	return n
+}
+
+// pageGuide explains the columns of the page, which has more than the text.
+func pageGuide(t *api.Trace) []named {
+	return append(guide(t),
+		named{"Sent, Took", "when the request was sent, and how long it took, with the dial if there was no connection"},
+		named{"RTT", "time from the request to its answer, without the dial"},
+	)
 }
 
 // layout computes positions. x runs from 0 to 100 over the time of the trace.
@@ -239,9 +247,21 @@ func (s *scale) y(bits int) float64 { return tenth(plotTop + s.unit*float64(s.to
 
 func tenth(x float64) float64 { return math.Round(10*x) / 10 }
 
+// step is the step between the labelled prefix lengths.
+func (s *scale) step() int {
+	step := 1
+	for _, step = range []int{1, 2, 5, 10, 20, 50} {
+		if (s.high-s.low)/step < maxLevels {
+			break
+		}
+	}
+	return step
+}
+
 func (s *scale) levels() []level {
 	var out []level
-	for bits := s.low; bits <= s.high; bits += (s.high-s.low)/maxLevels + 1 {
+	step := s.step()
+	for bits := (s.low + step - 1) / step * step; bits <= s.high; bits += step {
 		out = append(out, level{s.y(bits), cpl(bits)})
 	}
 	if s.top > s.high {

@@ -140,7 +140,7 @@ func guide(t *api.Trace) []named {
 		{"Hop", "answers that led to the peer; put: a request to store"},
 		{"CPL", near},
 		{"Rank", "place among the closest peers that answered; 1 is the closest"},
-		{"Answer", "what came back: closer peers, and how many of them the lookup had not heard of"},
+		{"Answer", "what came back: closer peers, and how many of them the lookup did not know yet"},
 	}
 }
 
