@@ -38,7 +38,7 @@ def main():
             b.open(watched.url(), WIDTH, "light")
             until("two updates", lambda: b.js("Number(document.body.dataset.updates) >= 2"))
             print(json.dumps(b.js("document.title"), ensure_ascii=False))
-            height = b.js("document.getElementById('buckets').closest('section').getBoundingClientRect().bottom") + 12
+            height = b.js("document.querySelector('.columns').getBoundingClientRect().bottom")
             b.shot("status", {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1})
     finally:
         for d in daemons:
