@@ -139,10 +139,14 @@ func databaseText(s *api.Status) string {
 
 // spaceText returns how much of the space for records is used.
 func spaceText(s *api.Status) string {
-	if s.DBMost == 0 {
+	if s.DBMaxBytes == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%s of %s used, %.0f %%", bytesText(int64(s.DBFill*float64(s.DBMost))), bytesText(s.DBMost), 100*s.DBFill)
+	share := fmt.Sprintf("%.0f %% used", 100*s.DBFill)
+	if s.DBMost == 0 { // an older daemon
+		return share
+	}
+	return fmt.Sprintf("%s, %s of %s", share, bytesText(int64(s.DBFill*float64(s.DBMost))), bytesText(s.DBMost))
 }
 
 // diskText returns how much space the file system of the data directory has.

@@ -66,7 +66,8 @@ func tiles(t *api.Trace) []named {
 
 // pageGuide explains the columns of the page, which has more than the text.
 func pageGuide(t *api.Trace) []named {
-	return append(guide(t),
+	g := guide(t)
+	return slices.Insert(g, len(g)-1,
 		named{"Sent, Took", "when the request was sent, and how long it took, with the dial if there was no connection"},
 		named{"RTT", "time from the request to its answer, without the dial"},
 	)

@@ -65,13 +65,14 @@ type phaseView struct {
 type table struct {
 	Caption string
 	Of      string // the phase, if there are several
+	Texts   int    // columns at the left that are texts; the others are numbers
 	Header  []string
 	Rows    [][]string
 }
 
 // tableOf returns a table of the text report, whose first row is the header, for a page.
 func tableOf(caption, of string, rows [][]string) table {
-	t := table{caption, of, slices.Clone(rows[0]), aligned(rows[1:])}
+	t := table{Caption: caption, Of: of, Texts: 1, Header: slices.Clone(rows[0]), Rows: aligned(rows[1:])}
 	for i, h := range t.Header {
 		if !percentile.MatchString(h) {
 			t.Header[i] = strings.ToUpper(h[:1]) + h[1:]
@@ -267,6 +268,7 @@ func (s *Sweep) HTML(out io.Writer) error {
 	}
 	v.Plots = figures(s.plots())
 	t := tableOf("All runs", "", s.table())
+	t.Texts = sweepTexts
 	v.Table = &t
 	return v.write(out)
 }

@@ -61,6 +61,9 @@ func (s *Sweep) Print(out io.Writer) error {
 	return p.err
 }
 
+// sweepTexts is how many columns of a sweep's table are texts: value, phase, operation.
+const sweepTexts = 3
+
 // table has a row for each operation of each phase of each run, below the header.
 func (s *Sweep) table() [][]string {
 	rows := [][]string{{s.Option, "phase", "operation", "success", "recall", "p50 s", "p95 s", "messages", "stale", "complete", "requests/min", "bytes/s"}}
