@@ -125,6 +125,7 @@ func TestScenariosAreReadAsWritten(t *testing.T) {
 		var text strings.Builder
 		for range rapid.IntRange(0, 8).Draw(t, "steps") {
 			s := Step{At: times.Draw(t, "at"), Text: rapid.SampledFrom(acts).Draw(t, "act")}
+			s.phase = s.Text == "phase later"
 			words := []string{"at", s.At.String()}
 			if rapid.Bool().Draw(t, "every") {
 				s.Every = 1 + times.Draw(t, "every")
