@@ -109,7 +109,7 @@ var shows = []struct {
 	objects func(b *scripted) []any
 }{
 	{"id", nil, func(b *scripted) []any { return []any{b.identity} }},
-	{"status", func(b *scripted) int { return 23 + len(verdictFields(&b.status.Verdict)) }, func(b *scripted) []any { return []any{b.status} }},
+	{"status", func(b *scripted) int { return 24 + len(verdictFields(&b.status.Verdict)) }, func(b *scripted) []any { return []any{b.status} }},
 	{"table", func(b *scripted) int { return len(b.table) + 1 }, func(b *scripted) []any { return all(b.table) }},
 	{"peers", func(b *scripted) int { return len(b.peers) + 1 }, func(b *scripted) []any { return all(b.peers) }},
 	{"peers --usage", func(b *scripted) int { return len(b.usage) + 1 }, func(b *scripted) []any { return all(b.usage) }},

@@ -81,7 +81,7 @@ func (c *explainLookupCommand) run(cmd *cobra.Command, args []string) error {
 func foundNothing(t *api.Trace, key string) error {
 	switch t.Outcome {
 	case "not_found":
-		return notFound(key)
+		return api.Errorf(api.CodeNotFound, "nothing found under key %s", key)
 	case "failed":
 		if t.Asked == 0 {
 			return api.Errorf(api.CodeNoPeers, "no peer could be asked; `holdfast status` shows the state of the routing table")

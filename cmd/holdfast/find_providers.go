@@ -36,5 +36,5 @@ peers know more of its addresses.`,
 }
 
 func (c *findProvidersCommand) find(ctx context.Context, b api.Backend, text string, key []byte) error {
-	return asWritten(b.FindProviders(ctx, key, c.count, c.printPeer), text)
+	return asWritten(b.FindProviders(ctx, key, c.count, c.printPeer), key, text)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,17 +20,14 @@ func parseKey(text string) ([]byte, error) {
 	return key, nil
 }
 
-// asWritten returns the error of a search with the key as the user wrote it. The daemon
-// receives bytes, and several CIDs have the same.
-func asWritten(err error, text string) error {
-	if errors.Is(err, api.ErrNotFound) {
-		return notFound(text)
+// asWritten returns an error of the daemon with the key as the user wrote it. The daemon
+// knows only the bytes, which several CIDs share.
+func asWritten(err error, key []byte, text string) error {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		return err
 	}
-	return err
-}
-
-func notFound(text string) error {
-	return api.Errorf(api.CodeNotFound, "nothing found under key %s", text)
+	return &api.Error{Code: e.Code, Message: strings.Replace(err.Error(), "key "+api.KeyText(key), "key "+text, 1)}
 }
 
 // parseContentKeys parses content keys of the command line. A bad key is a usage error.

@@ -47,8 +47,7 @@ or a file (see docs/SIMULATOR.md). Flags override the options of the scenario.`,
 	}
 	f := cmd.Flags()
 	for _, o := range sim.Settings() {
-		value := simOption(o.Default)
-		f.Var(&value, o.Name, o.Help)
+		f.String(o.Name, o.Default, o.Help)
 	}
 	f.StringVar(&s.scenario, "scenario", "steady", "`name or file` of the scenario")
 	_ = cmd.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(sim.Scenarios(), cobra.ShellCompDirectiveDefault)) // the flag exists
@@ -58,18 +57,6 @@ or a file (see docs/SIMULATOR.md). Flags override the options of the scenario.`,
 	f.StringVar(&s.trace, "trace", "", "write every event to this `file`")
 	f.StringVar(&s.replay, "replay", "", "compare every event with this `file`")
 	return cmd
-}
-
-// simOption is the value of an option of the simulator, which parses it later. The help
-// shows its default without quotes.
-type simOption string
-
-func (o *simOption) String() string { return string(*o) }
-func (o *simOption) Type() string   { return "value" }
-
-func (o *simOption) Set(text string) error {
-	*o = simOption(text)
-	return nil
 }
 
 // wrapped joins words with commas, in lines of a width.

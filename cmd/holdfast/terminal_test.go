@@ -97,7 +97,7 @@ func TestTerminal(t *testing.T) {
 		red     int // pieces that need attention, on a wide terminal
 		lines   int // without one
 	}{
-		{"status", 7, 23}, {"table", 1, 12}, {"table --report", 7, 14}, {"peers", 0, 3}, {"closest k", 0, 2},
+		{"status", 7, 24}, {"table", 1, 12}, {"table --report", 7, 14}, {"peers", 0, 3}, {"closest k", 0, 2},
 		{"find-providers k", 0, 1}, {"explain get k", 8, 12},
 	} {
 		t.Run(c.command, func(t *testing.T) {
