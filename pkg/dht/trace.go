@@ -11,11 +11,11 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/wire"
 )
 
-// MaxTraceSteps limits the requests in a trace, 120 bytes each. A lookup asks ten to
+// MaxTraceSteps limits the requests in a trace, 112 bytes each. A lookup asks ten to
 // sixty peers and stores at twenty.
 const MaxTraceSteps = 256
 
-// Limits of what a trace keeps of a query's result: at most 13 KB. Callers get the whole
+// Limits of what a trace keeps of a query's result: at most 14 KB. Callers get the whole
 // result as Result and Progress.
 const (
 	// MaxTraceValue limits the kept part of a value, in bytes.

@@ -20,8 +20,8 @@ import (
 const (
 	// maxTraces limits their number: hours of a quiet node, minutes of a busy one.
 	maxTraces = 1000
-	// maxTraceBytes limits the memory of all traces. A lookup that asks 35 peers takes about
-	// 8 KB, so maxTraces of them fit.
+	// maxTraceBytes limits the memory of all traces. A lookup that asks 35 peers takes
+	// 7.3 KB, so maxTraces of them fit.
 	maxTraceBytes = 12 << 20
 	// maxTraceError limits the text of one error in bytes: libp2p's names every address
 	// that was dialled.
