@@ -12,16 +12,23 @@ import (
 )
 
 var (
-	releasePattern = regexp.MustCompile(`^## \[(Unreleased\]|\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?\] - \d{4}-\d\d-\d\d)$`)
-	kindsOfChange  = []string{"### Added", "### Changed", "### Deprecated", "### Removed", "### Fixed", "### Security"}
+	releasePattern  = regexp.MustCompile(`^## \[(Unreleased\]|\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?\] - \d{4}-\d\d-\d\d)$`)
+	releasedPattern = regexp.MustCompile(`(?m)^## \[\d`)
+	kindsOfChange   = []string{"### Added", "### Changed", "### Deprecated", "### Removed", "### Fixed", "### Security"}
+	firstKinds      = []string{"### Added", "### Security"} // nothing is released that another could change
 )
 
 // misplaced returns the lines of a changelog that do not have the form of Keep a Changelog
 // 1.1.0: sections of versions that begin with Unreleased, in them the kinds of change in
 // their order, each once and with entries of one line, and at the end a link for each version.
+// The first version has only firstKinds.
 func misplaced(text string) (wrong []string) {
 	var version, kind string
 	entries := map[string]bool{} // subject of an entry
+	kinds := kindsOfChange
+	if !releasedPattern.MatchString(text) {
+		kinds = firstKinds
+	}
 	for n, line := range strings.Split(text, "\n") {
 		bad := func(why string) { wrong = append(wrong, fmt.Sprintf("%d: %s: %.40s", n+1, why, line)) }
 		switch {
@@ -34,8 +41,8 @@ func misplaced(text string) (wrong []string) {
 				bad("no link")
 			}
 		case strings.HasPrefix(line, "### "):
-			if version == "" || slices.Index(kindsOfChange, line) <= slices.Index(kindsOfChange, kind) {
-				bad("unknown kind of change, or out of order")
+			if version == "" || slices.Index(kinds, line) <= slices.Index(kinds, kind) {
+				bad(fmt.Sprintf("out of order, or none of %q", kinds))
 			}
 			kind = line
 		case strings.HasPrefix(line, "- "):
@@ -82,9 +89,9 @@ func TestMisplaced(t *testing.T) {
 	const head, links = "# Changelog\n\n## [Unreleased]\n\n", "\n[Unreleased]: https://x\n[0.1.0]: https://y\n"
 	for _, tt := range []struct{ body, want string }{
 		{"Words.\n\n### Added\n\n- a\n- b\n\n### Fixed\n\n- c\n\n## [0.1.0] - 2026-12-01\n\n### Added\n\n- d\n", "[]"},
-		{"### Fixed\n- a\n### Added\n", "[7: unknown kind of change, or out of order: ### Added]"},
-		{"### Added\n- a\n### Added\n", "[7: unknown kind of change, or out of order: ### Added]"},
-		{"### New\n", "[5: unknown kind of change, or out of order: ### New]"},
+		{"### Security\n- a\n### Added\n", "[7: out of order, or none of [\"### Added\" \"### Security\"]: ### Added]"},
+		{"### Added\n- a\n### Added\n", "[7: out of order, or none of [\"### Added\" \"### Security\"]: ### Added]"},
+		{"### Fixed\n", "[5: out of order, or none of [\"### Added\" \"### Security\"]: ### Fixed]"},
 		{"- a\n", "[5: entry without a kind of change: - a]"},
 		{"### Added\n- a\n  more\n", "[7: neither an entry nor a heading:   more]"},
 		{"### Added\n- a\n## [0.1.0] - 2026-12-01\n### Added\n- a\n", "[9: twice: - a]"},
