@@ -244,7 +244,7 @@ func (r *Report) plots() []*plot {
 		curve("Live holders of a content", func(p *Point) float64 { return p.Holders }),
 		curve("Stale entries of routing tables, %", func(p *Point) float64 { return 100 * p.Stale }),
 		curve("Requests per server and minute", func(p *Point) float64 { return p.Messages }),
-		curve("Contents without a live holder", func(p *Point) float64 {
+		curve("Contents lost before they expired", func(p *Point) float64 {
 			if p.Holders < 0 {
 				return -1
 			}
