@@ -10,7 +10,7 @@ type Point struct {
 	Success  float64 `json:"success"`  // of lookups, finds and gets that ended; -1: none ended
 	Messages float64 `json:"messages"` // requests of each live server a minute
 	Holders  float64 `json:"holders"`  // live holders of a content, mean; -1: no content
-	Lost     int     `json:"lost"`     // contents without a live holder
+	Lost     int     `json:"lost"`     // contents that lost all holders before they expired
 	Stale    float64 `json:"stale"`    // of the verified entries of 50 tables
 }
 
