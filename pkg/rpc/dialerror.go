@@ -57,14 +57,22 @@ func NewDialError(p peer.ID, err error, addrs ...ma.Multiaddr) *DialError {
 	return e
 }
 
-// unresolved returns ErrUnresolved for each address that begins with a name.
+// unresolved returns ErrUnresolved for each address that begins with a name. It skips relay
+// addresses: their name may resolve, but libp2p does not dial them where the caller demands a
+// direct connection.
 func unresolved(addrs []ma.Multiaddr) (reasons DialReasons) {
 	for _, a := range addrs {
-		if isName(a) {
+		if isName(a) && !isRelayed(a) {
 			reasons = append(reasons, DialReason{Addr: a, Err: ErrUnresolved})
 		}
 	}
 	return reasons
+}
+
+// isRelayed reports whether a leads through a relay.
+func isRelayed(a ma.Multiaddr) bool {
+	_, err := a.ValueForProtocol(ma.P_CIRCUIT)
+	return err == nil
 }
 
 // wholeReason returns why a dial failed that did not try any address.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
@@ -76,6 +77,21 @@ func TestDialErrorOfANameWithoutAddress(t *testing.T) {
 		require.ErrorIs(t, err, ErrUnreachable)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// The name of a relay resolves. A dial that must be direct does not use the relay, and its error
+// does not blame DNS.
+func TestDialErrorOfARelayWithAName(t *testing.T) {
+	gate := NewGate(dnstest.Resolver(t, func(string) string { return "127.0.0.1" }))
+	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.EnableRelay(), libp2p.DisableMetrics(), libp2p.ConnectionGater(gate), libp2p.MultiaddrResolver(gate))
+	require.NoError(t, err)
+	t.Cleanup(func() { h.Close() })
+	id, relay := newHost(t, transports["tcp"]).ID(), newHost(t, transports["tcp"]).ID()
+	ai := peer.AddrInfo{ID: id, Addrs: []ma.Multiaddr{ma.StringCast("/dns4/relay.example/tcp/1/p2p/" + relay.String() + "/p2p-circuit")}}
+	gate.Allow(wire.ScopeLoopback, ai.Addrs)
+	dial := NewDialError(id, h.Connect(network.WithForceDirectDial(t.Context(), "test"), ai), ai.Addrs...)
+	require.ErrorIs(t, dial, swarm.ErrNoGoodAddresses)
+	require.Equal(t, "no good addresses", dial.Reasons.String())
 }
 
 // The error of a real dial is parsed: each address has its reason.
