@@ -109,7 +109,7 @@ var settings = []Setting{
 	{"dead", "0", "`share` of servers that stop answering after the warmup", shareOption(func(o *Options) *float64 { return &o.Dead })},
 	{"latency", LatencyLogNormal, "`model` of round-trip times: lognormal, regions", choiceOption(func(o *Options) *string { return &o.Latency }, LatencyLogNormal, LatencyRegions)},
 	{"loss", "0", "`share` of packets lost", shareOption(func(o *Options) *float64 { return &o.Loss })},
-	{"check", "false", "test the invariants after every event: `true or false`", boolOption(func(o *Options) *bool { return &o.Check })},
+	{"check", "false", "test the invariants after every event (`bool`)", boolOption(func(o *Options) *bool { return &o.Check })},
 
 	{"k", strconv.Itoa(dht.Replicas), "`number` of peers in a bucket, and of replicas", intOption(func(o *Options) *int { return &o.Protocol.K }, 1, 100)},
 	{"alpha", strconv.Itoa(dht.Alpha), "`number` of peers that a lookup asks at once", intOption(func(o *Options) *int { return &o.Protocol.Alpha }, 1, 100)},
@@ -124,7 +124,7 @@ var settings = []Setting{
 	{"replacements", "10", "`number` of spare peers of a full bucket", intOption(func(o *Options) *int { return &o.Protocol.Replacements }, 1, 100)},
 	{"republish", span(republish.Interval), "`time` between publications of a key", durationOption(func(o *Options) *time.Duration { return &o.Protocol.Republish })},
 	{"ttl", span(records.MaxTTL), "`lifetime` of provider records", durationOption(func(o *Options) *time.Duration { return &o.Protocol.TTL })},
-	{"snapshot", "true", "restarted nodes load the snapshot of their routing table: `true or false`", boolOption(func(o *Options) *bool { return &o.Protocol.Snapshot })},
+	{"snapshot", "true", "restarted nodes load the snapshot of their routing table (`bool`)", boolOption(func(o *Options) *bool { return &o.Protocol.Snapshot })},
 }
 
 // Settings lists the options by name.
