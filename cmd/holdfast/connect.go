@@ -70,7 +70,7 @@ func (a *app) newLogs(c *config.Config) (*daemon.Logs, error) {
 	if err != nil {
 		return nil, err
 	}
-	logs.CaptureLibp2p()
+	logs.CaptureLibraries()
 	return logs, nil
 }
 

@@ -63,10 +63,10 @@ func (l *Logs) Logger(subsystem string) *slog.Logger {
 	return slog.New(h).With("subsystem", subsystem)
 }
 
-// CaptureLibp2p sends go-libp2p's own logs to l, and as warnings what libraries print with
-// Go's package log, such as quic-go if the kernel limits its UDP buffers. It applies to the
-// whole process and must be called before the first libp2p log.
-func (l *Logs) CaptureLibp2p() {
+// CaptureLibraries sends to l what libraries log: go-libp2p's own logs, and as warnings what
+// Go's package log prints, for example of quic-go if the kernel limits its UDP buffers. It
+// applies to the whole process and must be called before the first libp2p log.
+func (l *Logs) CaptureLibraries() {
 	log.SetFlags(0)
 	log.SetOutput(slog.NewLogLogger(l.Logger("daemon").Handler(), slog.LevelWarn).Writer())
 	gologshim.SetDefaultHandler(&logHandler{logs: l, inner: l.inner, subsystem: libp2pLogs})

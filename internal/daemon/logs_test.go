@@ -149,7 +149,7 @@ func TestLinesOfPackageLog(t *testing.T) {
 	var out bytes.Buffer
 	l, err := NewLogs(&out, "json", "info,libp2p=error")
 	require.NoError(t, err)
-	l.CaptureLibp2p()
+	l.CaptureLibraries()
 	log.Printf("failed to increase the buffer\n%d", 1)
 	require.Regexp(t, `^\{"time":"[^"]+","level":"WARN","msg":"failed to increase the buffer\\\\n1","subsystem":"daemon"\}\n$`, out.String())
 	require.Len(t, l.warned.last(), 1)
