@@ -22,8 +22,9 @@ func newJoining() joining {
 // Joined waits until the node is part of its network: the first attempt to reach the
 // bootstrap peers is over (see Bootstrapped), and a peer has answered a request of this
 // node. While no peer answers, the node keeps trying and Joined keeps waiting, so ctx should
-// have a deadline. A node with Config.First does not wait for an answer. After the first success Joined always returns nil; whether a peer
-// answers now is in Status().IsolatedSince. Errors: that of ctx, ErrClosed.
+// have a deadline. A node with Config.First does not wait for an answer. After the first
+// success Joined always returns nil; whether a peer answers now is in
+// Status().IsolatedSince. Errors: that of ctx, ErrClosed.
 func (n *Node) Joined(ctx context.Context) error { return n.await(ctx, n.joining.joined) }
 
 // Bootstrapped waits until the first attempt to reach the bootstrap peers is over: each has
