@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -197,6 +198,40 @@ path = "/kept"`
 	}
 }
 
+// A rule that compares two keys is not applied if one of them has a value that cannot be
+// decoded: its default takes the place of what the user wrote.
+func TestRulesOnlyOnWhatIsWritten(t *testing.T) {
+	const low, high, ttl = "HOLDFAST_LIMITS__CONNECTIONS_LOW", "HOLDFAST_LIMITS__CONNECTIONS_HIGH", "HOLDFAST_STORAGE__PROVIDER_TTL"
+	for name, c := range map[string]struct {
+		file string
+		env  string
+		want []string // keys of the violations
+	}{
+		"text as number":           {"[limits]\nconnections_low = \"100\"\nconnections_high = 300\n", "", nil},
+		"other rules":              {"[limits]\nconnections_low = \"100\"\nconnections_high = 300\nmemory = 1\n", "", []string{"limits.memory"}},
+		"number as duration":       {"[values]\nmax_ttl = 1\ndefault_ttl = \"72h\"\n", "", nil},
+		"number as text":           {"[network]\nmode = 3\nlisten = []\n", "", nil},
+		"inline table":             {"limits = {connections_low = 100, memory = false}\n", high + "=300", nil},
+		"section that is a text":   {"limits = \"x\"\n", high + "=300", nil},
+		"variable":                 {"[limits]\nconnections_high = 300\n", low + "=x", []string{"limits.connections_low"}},
+		"variable over its file":   {"[limits]\nconnections_low = 0\n", low + "=x", []string{"limits.connections_low"}},
+		"variable for another key": {"[storage]\nprovider_ttl = \"1h\"\n[republish]\ninterval = \"2h\"\n", ttl + "=x", []string{"storage.provider_ttl"}},
+		"variable that corrects":   {"[limits]\nconnections_low = \"x\"\nconnections_high = 300\n", low + "=350", []string{"limits.connections_high"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(Sources{File: write(t, c.file), Env: []string{c.env}})
+			require.Error(t, err)
+			var found Violations
+			errors.As(err, &found)
+			var got []string
+			for _, v := range found {
+				got = append(got, v.Key)
+			}
+			require.Equal(t, c.want, got, "%v", err)
+		})
+	}
+}
+
 // A variable with one underscore where two belong would be ignored without a word.
 func TestEnvWithOneUnderscore(t *testing.T) {
 	for _, k := range Keys() {
@@ -246,11 +281,11 @@ func TestViolationsAreValues(t *testing.T) {
 	require.ErrorIs(t, err, ErrInvalid)
 	require.Equal(t, 5, l.Config.Limits.ConnectionsLow)
 	require.Equal(t, Violations{
-		{"limits.connections_low", `is "many", which is not a number`, "", Origin{Source: "env", Name: "HOLDFAST_LIMITS__CONNECTIONS_LOW"}},
-		{"values.max_size", `is "lots", which is not a size`, `write for instance "512MiB", "10KiB" or a number of bytes`, Origin{Source: "flag", Name: "--size"}},
-		{"network.mode", `is "boss"`, "it is auto, client or server", Origin{Source: "flag", Name: "--mode"}},
-		{"network.security", `has "tls" twice`, "", Origin{Source: "flag", Name: "--security"}},
-		{"refresh.interval", "is 1ms", "it is from 1s to 24h", Origin{Source: "file", Name: file, Line: 2}},
+		{"limits.connections_low", `is "many", which is not a number`, "", Origin{Source: "env", Name: "HOLDFAST_LIMITS__CONNECTIONS_LOW"}, nil},
+		{"values.max_size", `is "lots", which is not a size`, `write for instance "512MiB", "10KiB" or a number of bytes`, Origin{Source: "flag", Name: "--size"}, nil},
+		{"network.mode", `is "boss"`, "it is auto, client or server", Origin{Source: "flag", Name: "--mode"}, nil},
+		{"network.security", `has "tls" twice`, "", Origin{Source: "flag", Name: "--security"}, nil},
+		{"refresh.interval", "is 1ms", "it is from 1s to 24h", Origin{Source: "file", Name: file, Line: 2}, nil},
 	}, found)
 	require.Equal(t, "invalid configuration: refresh.interval is 1ms; it is from 1s to 24h (from file "+file+":2)", found[4:].Error())
 	require.Equal(t, `network.security has "tls" twice (from flag --security)`, found[3].String())

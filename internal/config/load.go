@@ -65,6 +65,7 @@ type Loaded struct {
 	Config  Config
 	File    string // path of the file; empty: none, or it has a value that could not be decoded
 	origins map[string]Origin
+	unread  map[string]bool // keys whose last value could not be decoded; Config has an earlier one
 }
 
 // Origin returns where the value of section.name came from.
@@ -73,7 +74,7 @@ func (l *Loaded) Origin(path string) Origin { return l.origins[path] }
 // Load layers defaults, file, environment and flags, then validates. It returns one error
 // with all problems, together with the configuration that it could load.
 func Load(s Sources) (*Loaded, error) {
-	l := &Loaded{Config: Default(), origins: map[string]Origin{}}
+	l := &Loaded{Config: Default(), origins: map[string]Origin{}, unread: map[string]bool{}}
 	var fileErr error
 	if s.File != "" {
 		var decoded bool
@@ -151,12 +152,29 @@ func (l *Loaded) parse(name string, data []byte) (decoded bool, err error) {
 		}
 		row, problem := fileError(name, data, err)
 		wrong = append(wrong, problem)
-		var removed bool
-		if data, removed = withoutValue(data, row); !removed {
+		rest, removed := withoutValue(data, row)
+		if !removed {
 			break
 		}
+		l.setUnread(places(data), places(rest))
+		data = rest
 	}
 	return false, errors.Join(wrong...)
+}
+
+// setUnread marks the keys that are not in a document any more after a value was removed. An
+// inline table takes all keys of its section with it.
+func (l *Loaded) setUnread(before, after map[string]place) {
+	removed := func(path string) bool {
+		_, was := before[path]
+		_, is := after[path]
+		return was && !is
+	}
+	for _, k := range keys {
+		if removed(k.Path()) || removed(k.Section) {
+			l.unread[k.Path()] = true
+		}
+	}
 }
 
 // apply takes over the configuration that a document gives.
@@ -258,7 +276,7 @@ func (l *Loaded) readFlags(flags []Setting) (wrong Violations, unknown error) {
 			all = append(all, fmt.Errorf("%w: flag %s: %s", ErrUnknownKey, f.Flag, f.Key))
 		case f.List != nil:
 			k.field(&l.Config).Set(reflect.ValueOf(slices.Clone(f.List)))
-			l.origins[f.Key] = origin
+			l.origins[f.Key], l.unread[f.Key] = origin, false
 		default:
 			wrong = append(wrong, l.set(k, f.Value, origin)...)
 		}
@@ -268,8 +286,9 @@ func (l *Loaded) readFlags(flags []Setting) (wrong Violations, unknown error) {
 
 // set parses text into a key, or returns why it cannot.
 func (l *Loaded) set(k Key, text string, from Origin) Violations {
-	l.origins[k.Path()] = from
-	if err := k.set(&l.Config, text); err != nil {
+	err := k.set(&l.Config, text)
+	l.origins[k.Path()], l.unread[k.Path()] = from, err != nil
+	if err != nil {
 		v := err.Violation(k.Path(), "is")
 		v.Origin = from
 		return Violations{v}

@@ -25,6 +25,10 @@ const maxPort = 65535
 // they must agree; but --port applies to the addresses of --listen.
 func (l *Loaded) applyPort() Violations {
 	n, byDefault := &l.Config.Network, Default().Network
+	if l.unread[portKey] || l.unread[listenKey] {
+		l.unread[listenKey] = true // its ports are not known
+		return nil
+	}
 	port, listen := l.Origin(portKey), l.Origin(listenKey)
 	if n.Port < 0 || n.Port > maxPort {
 		return nil // Validate reports it

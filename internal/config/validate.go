@@ -11,27 +11,33 @@ import (
 	"github.com/holdfast-dht/holdfast/pkg/records"
 )
 
-// WithOrigins adds the origin of the value to each violation that has none. It returns
-// nil if there are no violations.
+// WithOrigins adds the origin of the value to each violation that has none. It drops such a
+// violation if it involves a key whose value could not be decoded: that value is reported
+// already, and the rule was applied to another one. It returns nil if there are no violations.
 func (l *Loaded) WithOrigins(v Violations) error {
-	if len(v) == 0 {
+	var kept Violations
+	for _, x := range v {
+		if x.Origin.Source == "" {
+			if l.unread[x.Key] || slices.ContainsFunc(x.Others, func(key string) bool { return l.unread[key] }) {
+				continue
+			}
+			x.Origin = l.Origin(x.Key)
+		}
+		kept = append(kept, x)
+	}
+	if len(kept) == 0 {
 		return nil
 	}
-	for i := range v {
-		if v[i].Origin.Source == "" {
-			v[i].Origin = l.Origin(v[i].Key)
-		}
-	}
-	return v
+	return kept
 }
 
 // checks collects violations.
 type checks struct{ found Violations }
 
-// require adds a violation unless ok. what and detail are the fields of Violation.
-func (c *checks) require(ok bool, key, what, detail string) {
+// require adds a violation unless ok. what, detail and others are the fields of Violation.
+func (c *checks) require(ok bool, key, what, detail string, others ...string) {
 	if !ok {
-		c.found = append(c.found, Violation{Key: key, What: what, Detail: detail})
+		c.found = append(c.found, Violation{Key: key, What: what, Detail: detail, Others: others})
 	}
 }
 
@@ -84,21 +90,22 @@ func (n *Network) validate(v *checks) {
 		v.require(!slices.Contains(n.Security[:i], name), "network.security", "has "+text(name)+" twice", "")
 	}
 	within(v, portKey, n.Port, 0, maxPort)
-	v.require(len(n.Listen) > 0 || n.Mode == "client", listenKey, "is empty", "only client mode works without a listener")
+	v.require(len(n.Listen) > 0 || n.Mode == "client", listenKey, "is empty", "only client mode works without a listener", "network.mode")
 }
 
 func (c *Config) validateTTLs(v *checks) {
 	longest := c.Values.MaxTTL.Duration
 	within(v, "values.max_ttl", longest, minInterval, records.MaxTTL)
 	ttl := c.Values.DefaultTTL.Duration
-	v.require(ttl == 0 || ttl >= minInterval && ttl <= longest, "values.default_ttl", is(ttl), "it is 0s or from 1s to values.max_ttl ("+text(longest)+")")
+	v.require(ttl == 0 || ttl >= minInterval && ttl <= longest, "values.default_ttl", is(ttl), "it is 0s or from 1s to values.max_ttl ("+text(longest)+")", "values.max_ttl")
 	within(v, "values.max_size", c.Values.MaxSize, 1, maxValueSize)
 	provider := c.Storage.ProviderTTL.Duration
 	within(v, "storage.provider_ttl", provider, minInterval, records.MaxTTL)
 
 	interval, shortest := c.Republish.Interval.Duration, min(c.Values.ValueTTL(), provider)
 	v.require(interval >= minInterval && interval < shortest, "republish.interval", is(interval),
-		"it is at least 1s and under the shortest lifetime of own records ("+text(shortest)+"), or they expire before they are republished")
+		"it is at least 1s and under the shortest lifetime of own records ("+text(shortest)+"), or they expire before they are republished",
+		"values.max_ttl", "values.default_ttl", "storage.provider_ttl")
 	within(v, "refresh.interval", c.Refresh.Interval.Duration, minInterval, maxInterval)
 	within(v, "snapshot.interval", c.Snapshot.Interval.Duration, minInterval, maxInterval)
 	within(v, "storage.expiry_interval", c.Storage.ExpiryInterval.Duration, minInterval, maxInterval)
@@ -107,7 +114,7 @@ func (c *Config) validateTTLs(v *checks) {
 func (c *Config) validateLimits(v *checks) {
 	low, high := c.Limits.ConnectionsLow, c.Limits.ConnectionsHigh
 	v.require(low >= 1, "limits.connections_low", is(low), "it is at least 1")
-	v.require(high > low, "limits.connections_high", is(high), "it is more than connections_low ("+text(low)+")")
+	v.require(high > low, "limits.connections_high", is(high), "it is more than connections_low ("+text(low)+")", "limits.connections_low")
 	within(v, "limits.connections_per_address", c.Limits.ConnectionsPerAddress, 1, maxConnectionsPerAddress)
 	v.require(c.Limits.Memory == 0 || c.Limits.Memory >= minMemory, "limits.memory", is(c.Limits.Memory), "it is 0 or at least "+text(minMemory))
 	v.require(c.Storage.CompactAbove >= 0, "storage.compact_above", is(c.Storage.CompactAbove), "it is 0 or more")

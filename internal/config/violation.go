@@ -11,6 +11,8 @@ type Violation struct {
 	What   string // what is wrong with the value: `is "boss"`
 	Detail string // what is allowed, or what to do: "it is auto, client or server"; may be empty
 	Origin Origin // where the value came from; the zero Origin is the default
+
+	Others []string // keys whose values the rule compares with this one
 }
 
 // String returns the violation as one sentence.

@@ -87,6 +87,7 @@ func checkListeners(c *config.Config) config.Violations {
 					Key:    l.key,
 					What:   fmt.Sprintf("has %s, which overlaps with %s of %s", l.text, other.text, other.key),
 					Detail: "give each its own address or port",
+					Others: []string{other.key},
 				})
 			}
 		}

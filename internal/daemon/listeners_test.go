@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +47,22 @@ func TestListenersOverlap(t *testing.T) {
 		require.Len(t, found, 1, c.name)
 		require.Equal(t, c.key, found[0].Key, c.name)
 		require.Contains(t, found[0].What, "overlaps with", c.name)
+	}
+}
+
+// A listener whose address cannot be decoded does not overlap: its default is not what the user
+// wrote.
+func TestListenersThatCannotBeDecoded(t *testing.T) {
+	for text, overlaps := range map[string]bool{
+		"[metrics]\nlisten = 9474\n[routing_api]\nlisten = \"127.0.0.1:9474\"\n": false,
+		"[network]\nport = \"5000\"\n[metrics]\nlisten = \"127.0.0.1:4011\"\n":   false,
+		"[limits]\nmemory = \"x\"\n[routing_api]\nlisten = \"127.0.0.1:9474\"\n": true,
+	} {
+		file := filepath.Join(t.TempDir(), "config.toml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		l, err := config.Load(config.Sources{File: file})
+		require.ErrorIs(t, err, config.ErrFile, text)
+		require.Equal(t, overlaps, l.WithOrigins(Check(&l.Config)) != nil, text)
 	}
 }
 
