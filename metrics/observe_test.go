@@ -41,7 +41,7 @@ func (f *fixed) Sizes() (storage.Sizes, error) { return f.sizes, f.unread }
 
 func (f *fixed) CopiesSize() (int, int64, error) { return 2, f.copies, nil }
 
-func (f *fixed) Damaged() (int, time.Time, error) { return 35, time.Unix(1, 0), nil }
+func (f *fixed) Damage() (storage.Damage, error) { return storage.Damage{Files: 35}, nil }
 
 func (f *fixed) Err() error { return f.failed }
 

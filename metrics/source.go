@@ -45,8 +45,8 @@ type Node interface{ Status() node.Status }
 type Database interface {
 	Sizes() (storage.Sizes, error)
 	CopiesSize() (n int, bytes int64, err error)
-	Damaged() (n int, last time.Time, err error) // damaged files that were moved aside
-	Err() error                                  // why it refuses writes
+	Damage() (storage.Damage, error) // damaged files that were moved aside
+	Err() error                      // why it refuses writes
 }
 
 var (
@@ -91,8 +91,8 @@ func (s *Source) read() scrape {
 		if _, bytes, err := db.CopiesSize(); err == nil {
 			r.copiesSize = bytes
 		}
-		if n, _, err := db.Damaged(); err == nil {
-			r.corrupt = n
+		if d, err := db.Damage(); err == nil {
+			r.corrupt = d.Files
 		}
 		r.failed = db.Err() != nil
 	}

@@ -153,8 +153,12 @@ func cutShort(err error) error {
 	return err
 }
 
-// checkStaged checks the staged files, and whether accept accepts them.
+// checkStaged checks whether accept accepts the staged files, and then the whole files, which
+// takes long.
 func checkStaged(dir string, accept func(backup, present Origin) error, progress func(Progress)) error {
+	if err := accept(originIn(staged(dir, FileName)), originIn(filepath.Join(dir, FileName))); err != nil {
+		return err
+	}
 	o := Options{Options: runs.Options{ReadOnly: true, Progress: progress}, verifyPages: pages.All}
 	db := newDB(dir, stagedSuffix, o.WithDefaults())
 	if err := db.start(); err != nil {
@@ -163,9 +167,6 @@ func checkStaged(dir string, accept func(backup, present Origin) error, progress
 	r, err := db.Check()
 	if err == nil {
 		err = db.settle(&r, db.path)
-	}
-	if err == nil {
-		err = accept(db.origin(), originIn(dir))
 	}
 	return errors.Join(err, db.Close())
 }

@@ -42,32 +42,30 @@ func (db *DB) CopiesSize() (n int, bytes int64, err error) {
 	return len(all), bytes, err
 }
 
-// Damaged returns how many files that were moved aside because they were damaged are still in
-// the store's directory, and when the last of them was moved. It reads the directory once.
-func (db *DB) Damaged() (n int, last time.Time, err error) {
+// Damage counts the files that were moved aside because they were damaged and are still in the
+// store's directory.
+type Damage struct {
+	Files       int
+	Unrecovered int       // of them: may contain more than was recovered
+	Last        time.Time // when the last one was moved; zero: there is none
+}
+
+// Damage returns which damaged files are left. It reads the directory once.
+func (db *DB) Damage() (d Damage, err error) {
 	all, err := copiesIn(db.dir)
 	for _, c := range all {
 		if c.suffix != suffixCorrupt {
 			continue
 		}
-		n++
-		if at := c.movedAt(); at.After(last) {
-			last = at
+		d.Files++
+		if !c.recovered() {
+			d.Unrecovered++
+		}
+		if at := c.movedAt(); at.After(d.Last) {
+			d.Last = at
 		}
 	}
-	return n, last, err
-}
-
-// Unrecovered returns how many of the files that Damaged counts may contain more than was
-// recovered from them. It reads the directory once.
-func (db *DB) Unrecovered() (n int, err error) {
-	all, err := copiesIn(db.dir)
-	for _, c := range all {
-		if c.suffix == suffixCorrupt && !strings.Contains(filepath.Base(c.path), markRecovered) {
-			n++
-		}
-	}
-	return n, err
+	return d, err
 }
 
 // latestMove bounds the time in the name of a file, in seconds: no clock is in the year 2242,
@@ -82,6 +80,19 @@ func (c *oldCopy) movedAt() time.Time {
 		return time.Unix(sec, 0)
 	}
 	return c.time
+}
+
+// recovered reports whether everything in a damaged file was recovered.
+func (c *oldCopy) recovered() bool { return strings.Contains(filepath.Base(c.path), markRecovered) }
+
+func unrecoveredFirst(a, b oldCopy) int {
+	switch {
+	case a.recovered() == b.recovered():
+		return 0
+	case b.recovered():
+		return -1
+	}
+	return 1
 }
 
 // oldCopy is a file that was moved aside.
@@ -113,7 +124,8 @@ func copiesIn(dir string) (found []oldCopy, err error) {
 }
 
 // dropCopies removes the oldest copies of each file after new ones were made, and leaves
-// keptCopies. newest are the new copies, one per file.
+// keptCopies. newest are the new copies, one per file. Those from which everything was
+// recovered go first: the last one that may contain more is never removed.
 func dropCopies(dir string, newest []string) error {
 	all, err := copiesIn(dir)
 	if err != nil {
@@ -125,6 +137,7 @@ func dropCopies(dir string, newest []string) error {
 		older := slices.DeleteFunc(slices.Clone(all), func(c oldCopy) bool {
 			return c.of != of || c.suffix != suffix || c.path == path
 		})
+		slices.SortStableFunc(older, unrecoveredFirst)
 		for _, c := range older[min(keptCopies-1, len(older)):] {
 			if err := os.Remove(c.path); err != nil {
 				return err

@@ -94,15 +94,14 @@ func TestCopiesSize(t *testing.T) {
 	require.EqualValues(t, 0b11111, size)
 }
 
-// Damaged counts only the files that were damaged. The time of the last one is that in its name,
+// Damage counts only the files that were damaged. The time of the last one is that in its name,
 // or that of its last change if the name has none that makes sense.
-func TestDamaged(t *testing.T) {
+func TestDamage(t *testing.T) {
 	dir := t.TempDir()
 	db := openTest(t, dir, Options{Options: runs.Options{NoSync: true}})
-	n, last, err := db.Damaged()
+	d, err := db.Damage()
 	require.NoError(t, err)
-	require.Zero(t, n)
-	require.Zero(t, last)
+	require.Zero(t, d)
 	for i, name := range []string{".replaced", ".schema-1", ".corrupted"} {
 		touch(t, filepath.Join(dir, FileName+name), 1, i)
 	}
@@ -120,14 +119,35 @@ func TestDamaged(t *testing.T) {
 		{FileName + ".corrupt-1700000001-recovered-1", time.Unix(latestMove-1, 0)},
 	} {
 		touch(t, filepath.Join(dir, c.name), 1, 0)
-		n, last, err = db.Damaged()
+		d, err = db.Damage()
 		require.NoError(t, err)
-		require.Equal(t, i+1, n)
-		require.True(t, c.last.Equal(last), "%s: %s", c.name, last)
-		n, err = db.Unrecovered()
-		require.NoError(t, err)
-		require.Equal(t, min(i+1, 6), n, "the last two were recovered")
+		require.Equal(t, i+1, d.Files)
+		require.True(t, c.last.Equal(d.Last), "%s: %s", c.name, d.Last)
+		require.Equal(t, min(i+1, 6), d.Unrecovered, "the last two were recovered")
 	}
+}
+
+// The last copy that may contain more than was recovered is kept, however many repairs follow
+// that recover everything.
+func TestLastUnrecoveredCopyIsKept(t *testing.T) {
+	dir := t.TempDir()
+	at := func(i int) string { return filepath.Join(dir, fmt.Sprint(FileName, ".corrupt-", i)) }
+	add := func(path string, i int) {
+		touch(t, path, 1, 100-i)
+		require.NoError(t, dropCopies(dir, []string{path}))
+	}
+	add(at(1), 1)
+	add(at(2), 2)
+	for i := 3; i < 8; i++ {
+		add(at(i)+markRecovered, i)
+		names, err := filepath.Glob(filepath.Join(dir, "*"))
+		require.NoError(t, err)
+		require.Equal(t, []string{at(2), at(i) + markRecovered}, names)
+	}
+	add(at(8), 8)
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{at(2), at(8)}, names)
 }
 
 // dropCopies keeps the new copy whatever its modification time, and of the others the one

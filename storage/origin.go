@@ -1,12 +1,15 @@
 package storage
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfast-dht/holdfast/storage/internal/disk"
-	"github.com/holdfast-dht/holdfast/storage/runs"
+	"github.com/holdfast-dht/holdfast/storage/internal/pages"
 )
 
 // Origin is where the files of a store come from, as far as they say.
@@ -40,24 +43,44 @@ func (x *txn) noteNode(id string) error {
 func (db *DB) origin() (o Origin) {
 	_ = db.file.View(func(tx *bbolt.Tx) error {
 		if meta := tx.Bucket(bucketMeta); meta != nil {
-			o = Origin{Network: string(meta.Get(keyNetwork)), Node: printable(meta.Get(keyNode), maxProgramLen)}
+			o = originOf(meta.Get(keyNetwork), meta.Get(keyNode))
 		}
 		return nil
 	})
 	return o
 }
 
-// originIn returns what the files in dir say. It is zero if there are none, or they cannot be
-// read.
-func originIn(dir string) (o Origin) {
-	_ = disk.Guard(func() error {
-		db := newDB(dir, "", Options{Options: runs.Options{ReadOnly: true}}.WithDefaults())
-		if err := db.openFile(); err != nil {
-			return err
+// originIn returns what a file says, as far as it can be read. bbolt does not open the file, so
+// it may be damaged. It is zero if there is no file.
+func originIn(path string) Origin {
+	f, err := os.Open(path)
+	if err != nil {
+		return Origin{}
+	}
+	defer f.Close()
+	r, _ := pages.NewReader(f, filepath.Base(path), nil) // nil: nothing can be read
+	if r == nil {
+		return Origin{}
+	}
+	top, _ := r.Buckets()
+	return readOrigin(r, top)
+}
+
+// readOrigin returns what the buckets of a file say, as far as they can be read.
+func readOrigin(r *pages.Reader, top map[string]*pages.Element) Origin {
+	var network, node []byte
+	r.Rows(top[string(bucketMeta)], func(e *pages.Element) {
+		switch {
+		case bytes.Equal(e.Key, keyNetwork):
+			network = clone(e.Value)
+		case bytes.Equal(e.Key, keyNode):
+			node = clone(e.Value)
 		}
-		defer func() { _ = db.file.Close(nil) }()
-		o = db.origin()
-		return nil
 	})
-	return o
+	return originOf(network, node)
+}
+
+// originOf returns the origin of the stored names. It leaves out a damaged one.
+func originOf(network, node []byte) Origin {
+	return Origin{Network: printable(network, maxNetworkLen), Node: printable(node, maxProgramLen)}
 }

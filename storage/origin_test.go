@@ -43,7 +43,7 @@ func TestRestoreIf(t *testing.T) {
 		require.Equal(t, b, backup)
 		require.Equal(t, a, present)
 		return refused
-	}, nil)
+	}, func(p Progress) { t.Errorf("%s before it is refused", p.Step) })
 	require.ErrorIs(t, err, refused)
 	after, err := os.ReadFile(filepath.Join(dir, FileName))
 	require.NoError(t, err)
@@ -101,10 +101,25 @@ func TestNetworkIsAdopted(t *testing.T) {
 		require.True(t, db.CleanStart())
 		require.NoError(t, db.Close())
 	}
-	require.Equal(t, Origin{Network: "/a"}, originIn(dir))
+	require.Equal(t, Origin{Network: "/a"}, originIn(filepath.Join(dir, FileName)))
 	_, err := Open(dir, Options{Network: "/b"})
 	require.ErrorIs(t, err, ErrNetwork)
 	requireSound(t, dir)
+}
+
+// A damaged name says nothing, however the file is read.
+func TestDamagedOrigin(t *testing.T) {
+	dir := t.TempDir()
+	db, err := Open(dir, Options{Network: "/a"})
+	require.NoError(t, err)
+	require.NoError(t, db.NoteNode("node a"))
+	require.NoError(t, db.Close())
+	editFile(t, dir, func(tx *bbolt.Tx) error {
+		return errors.Join(tx.Bucket(bucketMeta).Put(keyNetwork, []byte("/a\x00")), tx.Bucket(bucketMeta).Put(keyNode, []byte("node\xff")))
+	})
+	require.Zero(t, originIn(filepath.Join(dir, FileName)))
+	db = openTest(t, dir, Options{})
+	require.Zero(t, db.origin())
 }
 
 // Damaged files keep their network, and are not repaired for another one.
@@ -142,7 +157,7 @@ func TestRepairKeepsTheNetwork(t *testing.T) {
 			require.Empty(t, files, "nothing is staged or moved aside")
 
 			require.NoError(t, do(dir, Options{}))
-			require.Equal(t, Origin{"/a", "node a"}, originIn(dir))
+			require.Equal(t, Origin{"/a", "node a"}, originIn(filepath.Join(dir, FileName)))
 			requireSound(t, dir)
 		})
 	}

@@ -69,7 +69,7 @@ func (q *Quarantine) suffix() string {
 func (db *DB) replace(cause error) error {
 	_ = db.file.Close(nil)
 	db.file = nil
-	q := &Quarantine{Reason: cause}
+	q := &Quarantine{Reason: cause, Incomplete: true} // until the file was read
 	if err := db.buildReplacement(q); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (db *DB) buildReplacement(q *Quarantine) error {
 	if r != nil {
 		s.top, _ = r.Buckets()
 	}
-	from := s.origin()
+	from := readOrigin(r, s.top)
 	if err := db.ofNetwork(from.Network); err != nil {
 		return err
 	}

@@ -23,21 +23,6 @@ type salvager struct {
 	incomplete bool // some rows were not copied
 }
 
-// origin returns the origin that the file contains, as far as it can be read.
-func (s *salvager) origin() (o Origin) {
-	if meta := s.top[string(bucketMeta)]; meta != nil {
-		s.pages.Rows(meta, func(e *pages.Element) {
-			switch {
-			case bytes.Equal(e.Key, keyNetwork):
-				o.Network = printable(e.Value, maxNetworkLen)
-			case bytes.Equal(e.Key, keyNode):
-				o.Node = printable(e.Value, maxProgramLen)
-			}
-		})
-	}
-	return o
-}
-
 // known reports whether the file has all buckets that it must have, and no others. A damaged name
 // makes a bucket another one.
 func (s *salvager) known() bool {

@@ -319,9 +319,8 @@ func (d *Daemon) describe(from *node.Status, s *api.Status) {
 		s.DiskFree, s.DiskTotal = sizes.Disk.Free, sizes.Disk.Total
 	}
 	s.Copies, s.CopiesBytes = d.copies()
-	if n, last, err := d.store.Damaged(); err == nil {
-		s.DamagedFiles, s.DamagedAt = n, last
-	}
+	damage := d.damage()
+	s.DamagedFiles, s.DamagedAt = damage.Files, damage.Last
 	s.DBMaxBytes = d.store.MaxBytes()
 	s.DiskFullSince = d.disk.fullSince()
 	s.DataDir = d.dataDir

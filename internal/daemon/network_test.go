@@ -24,7 +24,7 @@ func TestChangeOfTheNetwork(t *testing.T) {
 	_, err := Start(o)
 	require.ErrorIs(t, err, storage.ErrNetwork)
 	require.ErrorContains(t, err, `belongs to network "/test", not "/mynet"; use network.protocol_prefix of that network, or another --data-dir for this one; `+
-		"a node that has published nothing loses nothing if you move *.db out of "+dir)
+		"if the name in the file is damaged, restore a backup (holdfast restore --force FILE), or move *.db out of "+dir+": a node that has published nothing loses nothing")
 
 	files, err := filepath.Glob(filepath.Join(dir, "*.db"))
 	require.NoError(t, err)

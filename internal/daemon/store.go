@@ -36,7 +36,7 @@ func storeError(dir string, err error) error {
 	case errors.As(err, &newer):
 		return fmt.Errorf("%w; %s", err, wayBack(dir, newer))
 	case errors.Is(err, storage.ErrNetwork):
-		return fmt.Errorf("%w; use network.protocol_prefix of that network, or another --data-dir for this one; a node that has published nothing loses nothing if you move *.db out of %s", err, dir)
+		return fmt.Errorf("%w; use network.protocol_prefix of that network, or another --data-dir for this one; if the name in the file is damaged, restore a backup (holdfast restore --force FILE), or move *.db out of %s: a node that has published nothing loses nothing", err, dir)
 	case errors.Is(err, storage.ErrForeign):
 		return fmt.Errorf("%w; choose another directory with --data-dir", err)
 	}
@@ -143,17 +143,13 @@ func (d *Daemon) copies() (n int, bytes int64) {
 	return n, bytes
 }
 
-// unrecovered returns how many of the damaged files that were moved aside may contain more than
-// was recovered.
-func (d *Daemon) unrecovered(damaged int) int {
-	if damaged == 0 {
-		return 0
-	}
-	n, err := d.store.Unrecovered()
+// damage counts the damaged files that were moved aside beside the database.
+func (d *Daemon) damage() storage.Damage {
+	damage, err := d.store.Damage()
 	if err != nil {
-		return damaged
+		return storage.Damage{}
 	}
-	return n
+	return damage
 }
 
 // fileSize returns the length of the database in bytes, or 0 if it cannot be read.

@@ -37,7 +37,8 @@ func (d *Daemon) facts(s *node.Status, st *api.Status, used *process) verdict.Fa
 	f := d.peerFacts(s)
 	f.Now, f.Starting, f.Stopping = time.Now(), st.State == stateStarting, st.State == stateStopping
 	f.DiskFullSince, f.DiskFree, f.DiskSize = st.DiskFullSince, st.DiskFree, st.DiskTotal
-	f.DamagedFiles, f.Unrecovered, f.DamagedAt = st.DamagedFiles, d.unrecovered(st.DamagedFiles), st.DamagedAt
+	damage := d.damage()
+	f.DamagedFiles, f.Unrecovered, f.DamagedAt = damage.Files, damage.Unrecovered, damage.Last
 	f.DatabaseFailed, f.DatabaseFill = d.store.Err() != nil, st.DBFill
 	f.Memory, f.MemoryLimit, f.Descriptors, f.DescriptorsLimit = used.memory, used.memoryLimit, used.descriptors, used.descriptorsLimit
 	f.OverdueKeys = s.Republish.Overdue
