@@ -23,13 +23,14 @@ type warnings struct {
 }
 
 type keptWarning struct {
-	kind repeatKind
+	kind    repeatKind
+	message string // without attributes
 	api.Warning
 }
 
 // add keeps a message, with the attributes of its logger. Text from peers is escaped.
 func (w *warnings) add(kind repeatKind, attrs []slog.Attr, r slog.Record) {
-	text := warningText(attrs, r)
+	text, message := warningText(attrs, r), warningText(nil, slog.Record{Message: r.Message})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	count := 1
@@ -40,7 +41,7 @@ func (w *warnings) add(kind repeatKind, attrs []slog.Attr, r slog.Record) {
 	if len(w.kept) == keptWarnings {
 		w.kept = slices.Delete(w.kept, 0, 1)
 	}
-	w.kept = append(w.kept, keptWarning{kind, api.Warning{
+	w.kept = append(w.kept, keptWarning{kind, message, api.Warning{
 		Time: r.Time, Level: kind.level.String(), Subsystem: logText(kind.subsystem), Text: text, Count: count,
 	}})
 }
@@ -65,12 +66,23 @@ func warningText(attrs []slog.Attr, r slog.Record) string {
 	return text
 }
 
+// messages returns what last does, without the attributes: they may contain paths and parts of
+// the configuration.
+func (w *warnings) messages() []api.Warning {
+	return w.list(func(k *keptWarning) string { return k.message })
+}
+
 // last returns the messages, newest first.
 func (w *warnings) last() []api.Warning {
+	return w.list(func(k *keptWarning) string { return k.Text })
+}
+
+func (w *warnings) list(text func(*keptWarning) string) []api.Warning {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := make([]api.Warning, 0, len(w.kept))
 	for _, k := range slices.Backward(w.kept) {
+		k.Text = text(&k)
 		out = append(out, k.Warning)
 	}
 	return out

@@ -159,8 +159,8 @@ func latest(traces []*dht.Trace, n int) []*dht.Trace {
 	return kept[:min(n, len(kept))]
 }
 
-// publicOverview returns the overview for the metrics listener, without paths and the other
-// listeners of this machine.
+// publicOverview returns the overview for the metrics listener, without paths, the
+// configuration and the other listeners of this machine.
 func (d *Daemon) publicOverview(ctx context.Context) (api.Overview, error) {
 	got := make(chan api.Overview, 1)
 	err := within(ctx, func() error {
@@ -174,5 +174,6 @@ func (d *Daemon) publicOverview(ctx context.Context) (api.Overview, error) {
 	o := <-got
 	o.Status.DataDir, o.Status.MetricsAddr, o.Status.RoutingAddr = "", "", ""
 	o.Config.File, o.Config.ReloadError = "", ""
+	o.Warnings = d.options.Logs.warned.messages()
 	return o, nil
 }

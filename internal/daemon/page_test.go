@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/holdfast-dht/holdfast/internal/config"
 	"github.com/holdfast-dht/holdfast/pkg/dht"
 	"github.com/holdfast-dht/holdfast/pkg/node"
+	"github.com/holdfast-dht/holdfast/storage"
 )
 
 // The overview of a daemon that stops has all sectors, without keys.
@@ -151,7 +154,11 @@ func TestBootstrapPeers(t *testing.T) {
 // The metrics listener shows no value and not where the configuration is; the admin socket does.
 func TestPagesShowNoValues(t *testing.T) {
 	a := start(t, t.TempDir())
-	o, _ := options(t, t.TempDir(),
+	dir := t.TempDir()
+	require.NoError(t, start(t, dir).Close())
+	require.NoError(t, os.Chmod(filepath.Join(dir, IdentityFile), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, storage.FileName), make([]byte, 1<<16), 0o600))
+	o, _ := options(t, dir,
 		config.Setting{Key: "network.bootstrap", List: a.Addrs()[:1]},
 		config.Setting{Key: "values.unvalidated_namespaces", List: []string{"example"}})
 	o.Loaded.File = "/somewhere/holdfast.toml"
@@ -171,6 +178,15 @@ func TestPagesShowNoValues(t *testing.T) {
 	public, err := b.publicOverview(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, api.ConfigState{ReloadFailedSince: full.Config.ReloadFailedSince, RestartNeeded: []string{}}, public.Config)
+	shown := fmt.Sprint(full.Warnings)
+	require.Contains(t, shown, dir)
+	require.Contains(t, shown, o.Loaded.File)
+	for _, path := range []string{"/", "/status.json", "/readyz", "/metrics"} {
+		code, text := fetch(t, "http://"+b.web.addr+path)
+		require.Equal(t, http.StatusOK, code, path)
+		require.NotContains(t, text, dir, path)
+		require.NotContains(t, text, o.Loaded.File, path)
+	}
 
 	put := full.RecentLookups[slices.IndexFunc(full.RecentLookups, func(l api.RecentLookup) bool { return l.Key == "/example/key" })]
 	trace, ok := b.backend.traceOf(put.ID)
