@@ -24,11 +24,11 @@ func newRestore(a *app) *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Replace the database of a stopped daemon with a backup",
 		Long: `Replace the database of a stopped daemon with a backup, after checking the backup. The
-old database is kept beside it. A backup does not contain identity.key: also put the old one
-into the data directory, otherwise the node starts as another peer.
+old database is kept beside it. A backup does not contain identity.key: put the old one into
+the data directory first, otherwise the node starts as another peer.
 
-A backup of another network than that of the old database, or of another peer than that of
-identity.key, is an error; --force restores it anyway.`,
+A backup of another network than that of the old database is an error, and of a peer that is
+neither that of identity.key nor that of the old database; --force restores it anyway.`,
 		Example: `  holdfast restore /var/backups/holdfast.tar`,
 		Args:    exactly("FILE"),
 		RunE:    offline(c.run),
@@ -66,7 +66,7 @@ func (c *restoreCommand) print(file string, r daemon.Restored, dir string) error
 		fmt.Fprintf(c.errs, "holdfast: warning: %s has no %s: put back the one that belongs to this backup before the daemon starts, or it will be another peer that announces the same keys\n", dir, daemon.IdentityFile)
 	}
 	if r.PeerID == "" {
-		fmt.Fprintf(c.errs, "holdfast: the backup (of network %s) does not say which peer made it, because its version did not save that; make sure that it is of this node\n", cmp.Or(r.Network, "unknown"))
+		fmt.Fprintf(c.errs, "holdfast: the backup (of network %s) does not say which peer made it; make sure that it is of this node\n", cmp.Or(r.Network, "unknown"))
 	}
 	switch {
 	case c.json:
@@ -75,5 +75,5 @@ func (c *restoreCommand) print(file string, r daemon.Restored, dir string) error
 	case len(r.Old) == 0:
 		return c.printf("Restored %s\n", file)
 	}
-	return c.printf("Restored %s; the old database is %s\n", file, english.OxfordWordSeries(r.Old, "and"))
+	return c.printf("Restored %s; the old files are %s\n", file, english.OxfordWordSeries(r.Old, "and"))
 }

@@ -101,8 +101,8 @@ type Restored struct {
 }
 
 // RestoreStore replaces the database of a stopped daemon with a backup. Unless force is set,
-// it refuses the backup of another network than that of the database in dir, or of another
-// node than that of the identity in dir (ErrOtherNode). progress is called with the progress
+// it refuses (ErrOtherNode) the backup of another network than that of the database in dir,
+// or of a node that is neither that of the identity in dir nor that of the database. progress is called with the progress
 // of checking the backup; it may be nil.
 func RestoreStore(dir string, backup io.Reader, getenv func(string) string, force bool, progress func(StoreProgress)) (r Restored, err error) {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
@@ -111,11 +111,10 @@ func RestoreStore(dir string, backup io.Reader, getenv func(string) string, forc
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
 	r.Old, err = storage.RestoreIf(dir, backup, func(from, present storage.Origin) error {
 		r.Network, r.PeerID = from.Network, from.Node
-		present.Node = cmp.Or(savedPeerID(dir, getenv), present.Node)
 		if force {
 			return nil
 		}
-		return sameNode(dir, from, present)
+		return sameNode(dir, from, present, savedPeerID(dir, getenv))
 	}, progress)
 	r.Old = orEmpty(r.Old)
 	if err != nil && !errors.Is(err, ErrOtherNode) {
@@ -138,15 +137,16 @@ func savedPeerID(dir string, getenv func(string) string) string {
 	return id.String()
 }
 
-// sameNode returns ErrOtherNode if a backup is not that of the node in dir. What one of them
-// does not say is not compared.
-func sameNode(dir string, backup, present storage.Origin) error {
-	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
+// sameNode returns ErrOtherNode if a backup is not that of the node in dir. The database in dir
+// may say more about it than identity, the peer ID of the key there: systemd's credential store
+// may have another key. What one of them does not say is not compared.
+func sameNode(dir string, backup, present storage.Origin, identity string) error {
+	node := cmp.Or(identity, present.Node)
 	switch {
-	case differ(backup.Network, present.Network):
+	case backup.Network != "" && present.Network != "" && backup.Network != present.Network:
 		return fmt.Errorf("%w: it belongs to the network %s, and the database in %s to %s; name the right directory with --data-dir, or replace the database with --force", ErrOtherNode, backup.Network, dir, present.Network)
-	case differ(backup.Node, present.Node):
-		return fmt.Errorf("%w: it belongs to the peer %s, and %s to %s; put the %s of that peer there first, name the right directory with --data-dir, or use --force", ErrOtherNode, backup.Node, dir, present.Node, IdentityFile)
+	case backup.Node != "" && node != "" && backup.Node != node && backup.Node != present.Node:
+		return fmt.Errorf("%w: it belongs to the peer %s, and %s to %s; put the %s of that peer there first, name the right directory with --data-dir, or use --force", ErrOtherNode, backup.Node, dir, node, IdentityFile)
 	}
 	return nil
 }
