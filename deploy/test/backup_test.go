@@ -93,6 +93,7 @@ func TestBackupIdentity(t *testing.T) {
 			saved, err := os.ReadFile(filepath.Join(backups, "identity.key"))
 			require.Equal(t, c.saved == "", errors.Is(err, os.ErrNotExist), "%v", err)
 			require.Equal(t, c.saved, string(saved))
+			require.NoFileExists(t, filepath.Join(backups, "new.key"))
 		})
 	}
 }
@@ -113,6 +114,7 @@ func TestBackupIdentityReplaced(t *testing.T) {
 			require.NoError(t, replace(filepath.Join(state, "identity.key")))
 			require.Error(t, saveIdentity(t, script, state, backups, ""))
 			require.NoFileExists(t, filepath.Join(backups, "identity.key"))
+			require.NoFileExists(t, filepath.Join(backups, "new.key"))
 		})
 	}
 }
