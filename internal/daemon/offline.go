@@ -102,8 +102,8 @@ type Restored struct {
 
 // RestoreStore replaces the database of a stopped daemon with a backup. Unless force is set,
 // it refuses (ErrOtherNode) the backup of another network than that of the database in dir,
-// or of a node that is neither that of the identity in dir nor that of the database. progress is called with the progress
-// of checking the backup; it may be nil.
+// or of a node that is neither that of the identity in dir nor that of the database. progress
+// is called with the progress of checking the backup; it may be nil.
 func RestoreStore(dir string, backup io.Reader, getenv func(string) string, force bool, progress func(StoreProgress)) (r Restored, err error) {
 	if err := os.MkdirAll(dir, dataDirMode); err != nil {
 		return r, fmt.Errorf("data directory: %w", err)
@@ -137,9 +137,9 @@ func savedPeerID(dir string, getenv func(string) string) string {
 	return id.String()
 }
 
-// sameNode returns ErrOtherNode if a backup is not that of the node in dir. The database in dir
-// may say more about it than identity, the peer ID of the key there: systemd's credential store
-// may have another key. What one of them does not say is not compared.
+// sameNode returns ErrOtherNode if a backup is not that of the node in dir: of the database
+// there, or of identity, the peer ID of the key there. The key may be an old one, because
+// systemd's credential store has the one in use. An unknown name is not compared.
 func sameNode(dir string, backup, present storage.Origin, identity string) error {
 	node := cmp.Or(identity, present.Node)
 	switch {
