@@ -58,7 +58,7 @@ func (k *keyFlags) run(ctx context.Context, a *app, args []string, all func(*bul
 	return a.ask(ctx, func(ctx context.Context, b api.Backend) error {
 		for i, key := range keys {
 			if err := each(ctx, b, args[i], key); err != nil {
-				return err
+				return asWritten(err, args[i])
 			}
 		}
 		return nil

@@ -68,7 +68,7 @@ func (c *explainLookupCommand) run(cmd *cobra.Command, args []string) error {
 	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
 		t, err := b.Explain(ctx, c.lookup, key)
 		if err != nil {
-			return err
+			return asWritten(err, args[0])
 		}
 		if err := c.page.print(c.app, &t, args[0]); err != nil {
 			return err

@@ -35,6 +35,6 @@ peers know more of its addresses.`,
 	return a.nodeFlags(cmd)
 }
 
-func (c *findProvidersCommand) find(ctx context.Context, b api.Backend, text string, key []byte) error {
-	return asWritten(b.FindProviders(ctx, key, c.count, c.printPeer), key, text)
+func (c *findProvidersCommand) find(ctx context.Context, b api.Backend, _ string, key []byte) error {
+	return b.FindProviders(ctx, key, c.count, c.printPeer)
 }

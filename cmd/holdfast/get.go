@@ -45,7 +45,7 @@ func (c *getCommand) run(cmd *cobra.Command, args []string) error {
 	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
 		v, err := b.Get(ctx, key, c.quorum)
 		if err != nil {
-			return asWritten(err, key, args[0])
+			return asWritten(err, args[0])
 		}
 		return c.print(args[0], v)
 	})

@@ -22,12 +22,13 @@ func parseKey(text string) ([]byte, error) {
 
 // asWritten returns an error of the daemon with the key as the user wrote it. The daemon
 // knows only the bytes, which several CIDs share.
-func asWritten(err error, key []byte, text string) error {
+func asWritten(err error, text string) error {
 	var e *api.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e.Key == "" {
 		return err
 	}
-	return &api.Error{Code: e.Code, Message: strings.Replace(err.Error(), "key "+api.KeyText(key), "key "+text, 1)}
+	message := strings.Replace(err.Error(), "key "+e.Key, "key "+text, 1)
+	return api.Errorf(e.Code, "%s", message).About(text)
 }
 
 // parseContentKeys parses content keys of the command line. A bad key is a usage error.
@@ -51,7 +52,7 @@ func (a *app) withKey(run func(ctx context.Context, b api.Backend, text string, 
 			return err
 		}
 		return a.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
-			return run(ctx, b, args[0], key)
+			return asWritten(run(ctx, b, args[0], key), args[0])
 		})
 	}
 }

@@ -54,7 +54,7 @@ func (c *putCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
-		return c.put(ctx, b, args[0], key, value)
+		return asWritten(c.put(ctx, b, args[0], key, value), args[0])
 	})
 }
 

@@ -36,32 +36,43 @@ var statuses = map[Code]int{
 
 var (
 	// ErrInvalid is returned when an argument is invalid.
-	ErrInvalid = &Error{CodeInvalid, "invalid argument"}
+	ErrInvalid = Errorf(CodeInvalid, "invalid argument")
 	// ErrNotFound is returned when the network has no such record or peer.
-	ErrNotFound = &Error{CodeNotFound, "not found"}
+	ErrNotFound = Errorf(CodeNotFound, "not found")
 	// ErrNoPeers is returned when no peer could be asked, or none has answered.
-	ErrNoPeers = &Error{CodeNoPeers, "no peers"}
+	ErrNoPeers = Errorf(CodeNoPeers, "no peers")
 	// ErrTooLarge is returned when a key, value or request exceeds its bound.
-	ErrTooLarge = &Error{CodeTooLarge, "too large"}
+	ErrTooLarge = Errorf(CodeTooLarge, "too large")
 	// ErrBusy is returned when too many requests are in progress.
-	ErrBusy = &Error{CodeBusy, "too many requests in progress"}
+	ErrBusy = Errorf(CodeBusy, "too many requests in progress")
 	// ErrTimeout is returned when a request exceeds its time limit.
-	ErrTimeout = &Error{CodeTimeout, "timed out"}
+	ErrTimeout = Errorf(CodeTimeout, "timed out")
 	// ErrUnsupported is returned when this node does not support the operation.
-	ErrUnsupported = &Error{CodeUnsupported, "not supported by this node"}
+	ErrUnsupported = Errorf(CodeUnsupported, "not supported by this node")
 	// ErrNoDaemon is returned when no daemon answers on the socket.
-	ErrNoDaemon = &Error{CodeNoDaemon, "no daemon reached"}
+	ErrNoDaemon = Errorf(CodeNoDaemon, "no daemon reached")
 )
 
 // Error is an error that keeps its code across the socket. errors.Is compares only codes.
 type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"` // the complete text for users
+
+	// Key is the text of the key that the message names after the word key, see About. It is
+	// empty if there is none.
+	Key string `json:"key,omitempty"`
 }
 
 // Errorf returns an Error with a formatted message.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// About returns the error with Key, which the message contains after "key ".
+func (e *Error) About(text string) *Error {
+	named := *e
+	named.Key = text
+	return &named
 }
 
 // Error returns the message.
@@ -78,9 +89,9 @@ func asError(err error) *Error {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
-		return &Error{e.Code, err.Error()}
+		return &Error{Code: e.Code, Message: err.Error(), Key: e.Key}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Error{CodeTimeout, err.Error()}
+		return &Error{Code: CodeTimeout, Message: err.Error()}
 	}
-	return &Error{CodeInternal, err.Error()}
+	return &Error{Code: CodeInternal, Message: err.Error()}
 }

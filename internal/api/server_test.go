@@ -241,7 +241,7 @@ func TestErrorsKeepTheirCode(t *testing.T) {
 		require.ErrorIs(t, err, want)
 		require.Equal(t, f.err.Error(), err.Error())
 	}
-	f.err = &Error{"of_another_version", "no status"}
+	f.err = &Error{Code: "of_another_version", Message: "no status"}
 	require.EqualError(t, c.Unpublish(t.Context(), []byte("k")), "no status")
 	f.err = context.DeadlineExceeded
 	require.ErrorIs(t, c.Unpublish(t.Context(), []byte("k")), ErrTimeout)

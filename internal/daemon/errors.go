@@ -88,20 +88,22 @@ func (b *Backend) keyError(key []byte, err error) error {
 	if !errors.As(mapped, &e) {
 		return mapped
 	}
+	text := api.KeyText(key)
 	switch {
 	case e.Code == api.CodeNotFound:
-		return api.Errorf(e.Code, "nothing found under key %s", api.KeyText(key))
+		return api.Errorf(e.Code, "nothing found under key %s", text).About(text)
 	case errors.Is(err, node.ErrInvalidKey):
-		return api.Errorf(e.Code, "the key %s is in no namespace that this network accepts (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", api.KeyText(key), strings.Join(b.node.Namespaces(), ", "))
+		return api.Errorf(e.Code, "the key %s is in no namespace that this network accepts (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", text, strings.Join(b.node.Namespaces(), ", ")).About(text)
 	case errors.Is(err, node.ErrKeyLength):
-		return api.Errorf(e.Code, "the key %s has %d bytes; a provider key has 1 to %d", api.KeyText(key), len(key), records.MaxKeyLen)
+		return api.Errorf(e.Code, "the key %s has %d bytes; a provider key has 1 to %d", text, len(key), records.MaxKeyLen).About(text)
 	}
 	return e
 }
 
 func unpublishError(key []byte, err error) error {
 	if errors.Is(err, node.ErrNotFound) {
-		return api.Errorf(api.CodeNotFound, "this node does not publish key %s; `holdfast provides` lists what it does", api.KeyText(key))
+		text := api.KeyText(key)
+		return api.Errorf(api.CodeNotFound, "this node does not publish key %s; `holdfast provides` lists what it does", text).About(text)
 	}
 	return nodeError(err)
 }
