@@ -131,6 +131,12 @@ var families = []family{
 	byKind("republish_keys", "Keys this node publishes.", func(s *scrape) [records.NumKinds]int64 { return s.Records.Published }),
 	value("republish_in_flight", "Keys being republished.", func(s *scrape) float64 { return float64(s.Republish.Active) }),
 	value("republish_overdue_keys", "Keys that are due for republishing but have not been started.", func(s *scrape) float64 { return float64(s.Republish.Overdue) }),
+	{name: "republish_unannounced_keys", help: "Keys that were never published: not tried yet since the start (waiting), or tried, and too few peers stored them (failed).",
+		kind: prometheus.GaugeValue, labels: []string{"outcome"},
+		read: func(s *scrape, emit func(float64, ...string)) {
+			emit(float64(s.Republish.Unannounced-s.Republish.UnannouncedFailed), "waiting")
+			emit(float64(s.Republish.UnannouncedFailed), "failed")
+		}},
 	value("republish_fewest_holders", "Number of peers that stored the published key with the fewest holders at its last attempt.", func(s *scrape) float64 { return float64(s.Republish.Holders.Fewest) }),
 	value("republish_fewest_holders_keys", "Published keys with exactly holdfast_republish_fewest_holders holders; 0: no key has been republished since the start.", func(s *scrape) float64 { return float64(s.Republish.Holders.FewestKeys) }),
 

@@ -48,7 +48,7 @@ func (c *republishStatusCommand) print(s *api.RepublishStatus) error {
 		{"Next due", next, false},
 		{"Last success", ago(s.LastSuccess), false},
 		{"Fewest holders", fewestHolders(s), false},
-		{"Unannounced", fmt.Sprint(s.Unannounced), false},
+		{"Unannounced", unannouncedText(s), s.UnannouncedFailed > 0},
 	})
 	if err != nil {
 		return err
@@ -65,6 +65,14 @@ func (c *republishStatusCommand) print(s *api.RepublishStatus) error {
 	}
 	title := fmt.Sprintf("No longer published, %d since the start", s.EndedTotal)
 	return c.titled(title, []string{"ENDED", "KIND", "KEY", "REASON"}, ended)
+}
+
+func unannouncedText(s *api.RepublishStatus) string {
+	text := fmt.Sprint(s.Unannounced)
+	if s.UnannouncedFailed > 0 {
+		text += fmt.Sprintf(", %d of them tried: too few peers took them", s.UnannouncedFailed)
+	}
+	return text
 }
 
 // titled prints a table with a title. It prints nothing if there are no rows.

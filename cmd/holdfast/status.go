@@ -63,7 +63,7 @@ func (c *statusCommand) print(s *api.Status) error {
 		{"Connections", number(int64(s.ConnectedPeers)), false},
 		{"Network size", networkSizeText(s), false},
 		{"Records held", fmt.Sprintf("%s, %s", counted(s.ProviderRecords, "provider record"), counted(s.ValueRecords, "value")), false},
-		{"Published keys", fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys), s.OverdueKeys > 0},
+		{"Published keys", publishedText(s), s.OverdueKeys+s.UnannouncedFailed > 0},
 		{"Refused by quotas", refusedText(s.Refused), len(s.Refused) > 0},
 		{"Database size", databaseText(s), false},
 		{"Space for records", spaceText(s), s.DBFill >= verdict.FillHigh},
@@ -78,6 +78,14 @@ func (c *statusCommand) print(s *api.Status) error {
 		{"Last refresh", ago(s.LastRefresh), false},
 		{"Last republish", ago(s.LastRepublish), false},
 	}...))
+}
+
+func publishedText(s *api.Status) string {
+	text := fmt.Sprintf("%d, %d overdue", s.PublishedKeys, s.OverdueKeys)
+	if s.UnannouncedFailed > 0 {
+		text += fmt.Sprintf(", %d never published: too few peers took them", s.UnannouncedFailed)
+	}
+	return text
 }
 
 // verdictFields returns the worst problem, what to do about it, and all further problems.

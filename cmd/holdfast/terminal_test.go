@@ -48,7 +48,7 @@ func addresses() (addrs []string) {
 func (crowded) Status(context.Context) (api.Status, error) {
 	return api.Status{
 		State: "stopping", PeerID: somePeer, Mode: "auto", Reachability: "unknown", Starts: 9, UncleanStarts: 1, TablePeers: 1,
-		PublishedKeys: 4, OverdueKeys: 3, DBBytes: 95, DBMaxBytes: 100, DBFill: 0.95, ValueRecords: 1, ProviderRecords: 2,
+		PublishedKeys: 4, OverdueKeys: 3, UnannouncedFailed: 2, DBBytes: 95, DBMaxBytes: 100, DBFill: 0.95, ValueRecords: 1, ProviderRecords: 2,
 		Refused: map[string]int64{"providers_per_key": 1200}, DiskFree: 4096, DiskTotal: 40 << 20, DiskFullSince: time.Now(), DataDir: "/var/lib/holdfast", MetricsAddr: "127.0.0.1:9474",
 	}, nil
 }

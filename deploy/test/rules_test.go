@@ -24,7 +24,7 @@ var promised = strings.Fields(`
 	Absent TargetDown RestartLoop UncleanStarts LoopHung FDsHigh MemoryHigh ResourceManagerBlocking
 	ConfigReloadFailed VersionSkew
 	Isolated RoutingTableLow RoutingTableCollapse NoInboundRPC ReachabilityLost LookupFailureRatio
-	RepublishFallingBehind ExpiryStalled SnapshotStale
+	RepublishFallingBehind PublishRefused ExpiryStalled SnapshotStale
 	DiskFull DiskFilling DBErrors DBFailed DBDamaged DBCommitSlow DBWritesRefused DBGrowing DBFreeHigh`)
 
 // ofTheJob are the alerts about all nodes of a job. The others name a node.

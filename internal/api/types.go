@@ -130,6 +130,9 @@ type Status struct {
 	CopiesBytes     int64     `json:"db_copies_bytes"`
 	DamagedFiles    int       `json:"db_damaged_files"`       // of db_copies: files (*.corrupt-*) that were moved aside because they were damaged
 	DamagedAt       time.Time `json:"db_damaged_at,omitzero"` // when the last of them was moved aside
+	// UnannouncedFailed counts the published keys that were never published although they
+	// were tried since the start: too few peers stored them.
+	UnannouncedFailed int `json:"unannounced_failed"`
 	// Refused counts, by quota, the records that a quota has refused or truncated since
 	// the start. Quotas without any are left out.
 	Refused       map[string]int64 `json:"refused,omitempty"`
@@ -216,18 +219,19 @@ type Pong struct {
 
 // RepublishStatus describes the republishing of published keys.
 type RepublishStatus struct {
-	Keys           int       `json:"keys"`
-	Active         int       `json:"active"` // being published now
-	OverdueKeys    int       `json:"overdue_keys"`
-	Regions        int       `json:"regions"`         // old name of Keys: the same number
-	OverdueRegions int       `json:"overdue_regions"` // old name of OverdueKeys
-	CycleSeconds   float64   `json:"cycle_seconds"`
-	NextDue        time.Time `json:"next_due,omitzero"`
-	LastSuccess    time.Time `json:"last_success,omitzero"`
-	Unannounced    int       `json:"unannounced"`    // keys that have never been published successfully
-	Succeeded      uint64    `json:"succeeded"`      // publications since the start of the daemon
-	Failed         uint64    `json:"failed"`         // likewise; those that a caller cancelled are in neither
-	VerifiedPeers  int       `json:"verified_peers"` // without any, nothing is published
+	Keys              int       `json:"keys"`
+	Active            int       `json:"active"` // being published now
+	OverdueKeys       int       `json:"overdue_keys"`
+	Regions           int       `json:"regions"`         // old name of Keys: the same number
+	OverdueRegions    int       `json:"overdue_regions"` // old name of OverdueKeys
+	CycleSeconds      float64   `json:"cycle_seconds"`
+	NextDue           time.Time `json:"next_due,omitzero"`
+	LastSuccess       time.Time `json:"last_success,omitzero"`
+	Unannounced       int       `json:"unannounced"`        // keys that have never been published successfully
+	UnannouncedFailed int       `json:"unannounced_failed"` // of unannounced: tried since the start of the daemon, and too few peers stored them
+	Succeeded         uint64    `json:"succeeded"`          // publications since the start of the daemon
+	Failed            uint64    `json:"failed"`             // likewise; those that a caller cancelled are in neither
+	VerifiedPeers     int       `json:"verified_peers"`     // without any, nothing is published
 	// LastErrors are the failures of keys that have not been published since, newest
 	// first.
 	LastErrors []PublishError `json:"last_errors,omitempty"`

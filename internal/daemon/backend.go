@@ -78,11 +78,12 @@ func (b *Backend) status(s *node.Status) api.Status {
 		Reachability: strings.ToLower(s.Reachability), UptimeSeconds: s.Uptime.Seconds(),
 		TablePeers: s.TablePeers, VerifiedPeers: s.VerifiedPeers, RestoredPeers: s.RestoredPeers,
 		ConnectedPeers: s.Connected, Queries: s.Queries, NetworkSize: s.NetworkSize,
-		ProviderRecords: s.Records.Records[records.KindProvider],
-		ValueRecords:    s.Records.Records[records.KindValue],
-		PublishedKeys:   s.Records.Published[records.KindProvider] + s.Records.Published[records.KindValue],
-		OverdueKeys:     s.Republish.Overdue,
-		LastSnapshot:    s.LastSnapshot, LastExpiry: s.LastExpiry,
+		ProviderRecords:   s.Records.Records[records.KindProvider],
+		ValueRecords:      s.Records.Records[records.KindValue],
+		PublishedKeys:     s.Records.Published[records.KindProvider] + s.Records.Published[records.KindValue],
+		OverdueKeys:       s.Republish.Overdue,
+		UnannouncedFailed: s.Republish.UnannouncedFailed,
+		LastSnapshot:      s.LastSnapshot, LastExpiry: s.LastExpiry,
 		LastRefresh: s.LastRefresh, LastRepublish: s.LastRepublish,
 		Version: BuildInfo().Version, Refused: refusals(&s.Records),
 	}
@@ -300,7 +301,7 @@ func republishStatus(s *node.Status) api.RepublishStatus {
 		Keys: r.Keys, Active: r.Active, OverdueKeys: r.Overdue,
 		Regions: r.Keys, OverdueRegions: r.Overdue,
 		CycleSeconds: r.Interval.Seconds(), NextDue: r.NextDue, LastSuccess: s.LastRepublish,
-		Unannounced: r.Unannounced, Succeeded: r.Done, Failed: r.Failed, VerifiedPeers: s.VerifiedPeers,
+		Unannounced: r.Unannounced, UnannouncedFailed: r.UnannouncedFailed, Succeeded: r.Done, Failed: r.Failed, VerifiedPeers: s.VerifiedPeers,
 		Holders: api.Holders(r.Holders), EndedTotal: r.EndedNum,
 	}
 	for _, e := range r.Ended {

@@ -75,7 +75,7 @@ func (r *recorded) orFrom(now *history.Sample) *recorded {
 func (r *recorded) describe(f *verdict.Facts, now *history.Sample) {
 	f.Refused = refusedIn(since(now.Counters, r.minutesAgo.Counters))
 	f.Refused.Window, f.Refused.Since = now.At.Sub(r.minutesAgo.At), r.refusedSince
-	f.RequestsIn, f.OverdueSince, f.LowSince = r.requestsIn, r.overdueSince, r.lowSince
+	f.RequestsIn, f.OverdueSince, f.UntakenSince, f.LowSince = r.requestsIn, r.overdueSince, r.untakenSince, r.lowSince
 	f.ClockBack, f.ClockBackAt = r.clockBack, r.clockBackAt
 }
 

@@ -28,6 +28,7 @@ const (
 type observed struct {
 	history.Sample     // its last level, levelP95, is set by the recorder
 	overdue        int // published keys
+	untaken        int // published keys that too few peers have ever stored
 	verified       int // peers
 	latencies      *latencyCounts
 }
@@ -41,6 +42,7 @@ type recorded struct {
 	minutesAgo    history.Sample // one refusedWindow ago
 	refusedSince  time.Time      // zero: nothing was refused within refusedWindow
 	overdueSince  time.Time      // zero: no key is overdue
+	untakenSince  time.Time      // zero: too few peers have ever stored no key, or no peer answers
 	lowSince      time.Time      // zero: the table is not low
 	clockBack     time.Duration
 	clockBackAt   time.Time
@@ -93,6 +95,7 @@ func (r *recorder) record(o observed) {
 	r.noteLatencies(&o)
 	r.noteRefusals(&o)
 	holdSince(&r.now.overdueSince, o.overdue > 0, o.At)
+	holdSince(&r.now.untakenSince, o.untaken > 0 && o.verified > 0, o.At)
 	holdSince(&r.now.lowSince, o.verified < verdict.LowTable, o.At)
 	r.ring.Add(o.Sample)
 	r.now.at = o.At

@@ -23,6 +23,7 @@ type world struct {
 	clock             time.Duration // how far the clock of the machine is ahead of now
 	in, libp2p        uint64
 	overdue, verified int
+	untaken           int
 	l                 latencies
 }
 
@@ -31,7 +32,7 @@ func (w *world) observe() observed {
 	c[countIn], c[countLibp2p] = w.in, w.libp2p
 	return observed{
 		Sample:  history.Sample{At: w.now, Wall: w.now.Add(w.clock).Round(0), Counters: c, Levels: make([]float64, levelP95+1)},
-		overdue: w.overdue, verified: w.verified, latencies: w.l.counts(),
+		overdue: w.overdue, untaken: w.untaken, verified: w.verified, latencies: w.l.counts(),
 	}
 }
 
@@ -125,14 +126,20 @@ func TestRecorderDatesConditions(t *testing.T) {
 	w, r := newWorld()
 	require.True(t, w.steps(r, 1).overdueSince.IsZero())
 	require.Equal(t, dht.LowTable, verdict.LowTable, "the verdict and the Machine call the same table low")
+	w.overdue, w.untaken, w.verified = 1, 1, 0
+	require.True(t, w.steps(r, 1).untakenSince.IsZero(), "no peer could have stored it")
+	w.overdue = 0
+	w.steps(r, 1)
 	w.overdue, w.verified = 1, dht.LowTable-1
 	first := w.steps(r, 1).at
 	got := w.steps(r, 10)
 	require.Equal(t, first, got.overdueSince)
-	require.Equal(t, first, got.lowSince)
-	w.overdue, w.verified = 0, dht.LowTable
+	require.Equal(t, first, got.untakenSince)
+	require.True(t, got.lowSince.Before(first))
+	w.overdue, w.untaken, w.verified = 0, 0, dht.LowTable
 	got = w.steps(r, 1)
 	require.True(t, got.overdueSince.IsZero())
+	require.True(t, got.untakenSince.IsZero())
 	require.True(t, got.lowSince.IsZero())
 }
 

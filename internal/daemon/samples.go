@@ -104,7 +104,7 @@ func (d *Daemon) observe() observed {
 	s, t := d.node.Status(), d.metrics.Totals()
 	sample := d.sample(&s, &t)
 	return observed{
-		Sample: sample, overdue: s.Republish.Overdue, verified: s.VerifiedPeers,
+		Sample: sample, overdue: s.Republish.Overdue, untaken: s.Republish.UnannouncedFailed, verified: s.VerifiedPeers,
 		latencies: d.latencies.counts(),
 	}
 }

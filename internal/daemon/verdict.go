@@ -41,7 +41,7 @@ func (d *Daemon) facts(s *node.Status, st *api.Status, used *process) verdict.Fa
 	f.DamagedFiles, f.Unrecovered, f.DamagedAt = damage.Files, damage.Unrecovered, damage.Last
 	f.DatabaseFailed, f.DatabaseFill = d.store.Err() != nil, st.DBFill
 	f.Memory, f.MemoryLimit, f.Descriptors, f.DescriptorsLimit = used.memory, used.memoryLimit, used.descriptors, used.descriptorsLimit
-	f.OverdueKeys = s.Republish.Overdue
+	f.OverdueKeys, f.UntakenKeys = s.Republish.Overdue, s.Republish.UnannouncedFailed
 	if r := d.refused.Load(); r != nil {
 		f.ReloadFailedSince = r.since
 	}

@@ -37,6 +37,8 @@ type Facts struct {
 
 	OverdueKeys  int
 	OverdueSince time.Time // at least one key has been overdue since
+	UntakenKeys  int       // published keys that were never published: too few peers stored them
+	UntakenSince time.Time // there has been one, and a peer that answers, since
 
 	ReloadFailedSince time.Time
 	BuiltAt           time.Time     // date of the program's source

@@ -33,6 +33,9 @@ const (
 	// overdue keys are spread over ten minutes. With the default settings records expire
 	// 26 hours after they are due.
 	overdueAfter = time.Hour
+	// untakenAfter is how long a key may wait for its first publication after the first try
+	// failed. Within it, the key is tried several times.
+	untakenAfter = 10 * time.Minute
 	// refusedShare and refusedBadly are the shares of refused requests from which the node
 	// is overloaded. A single greedy peer is normal.
 	refusedShare = 0.01
@@ -68,6 +71,7 @@ var rules = []rule{
 	{"guides/quotas.md", clockWrong},
 	{"runbooks.md#holdfastdbgrowing", databaseFull},
 	{"runbooks.md#holdfastrepublishfallingbehind", overdue},
+	{"runbooks.md#holdfastpublishrefused", untaken},
 	{"runbooks.md#holdfastroutingtablelow", fewPeers},
 	{"runbooks.md#holdfastroutingtablelow", bootstrapUnreachable},
 	{"runbooks.md#holdfastmemoryhigh", memoryHigh},
@@ -200,6 +204,13 @@ func databaseFull(f *Facts) (Cause, bool) {
 func overdue(f *Facts) (Cause, bool) {
 	c := Cause{Level: Warning, Word: "Republish overdue", Since: f.OverdueSince, Why: count(f.OverdueKeys, "published key") + " overdue; " + english.PluralWord(f.OverdueKeys, "it expires", "they expire") + " if not republished in time"}
 	return c, f.OverdueKeys > 0 && held(f, f.OverdueSince, overdueAfter)
+}
+
+// untaken recognises keys that peers refuse, such as a value in a namespace that only this
+// node accepts. They are never overdue: each failed try gives them a new due time.
+func untaken(f *Facts) (Cause, bool) {
+	c := Cause{Level: Warning, Word: "Keys not published", Since: f.UntakenSince, Why: count(f.UntakenKeys, "key") + english.PluralWord(f.UntakenKeys, " was", " were") + " never published: too few peers took " + english.PluralWord(f.UntakenKeys, "it", "them")}
+	return c, f.UntakenKeys > 0 && f.VerifiedPeers > 0 && held(f, f.UntakenSince, untakenAfter)
 }
 
 func fewPeers(f *Facts) (Cause, bool) {

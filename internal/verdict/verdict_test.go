@@ -99,6 +99,11 @@ var verdicts = []struct {
 	{"republish overdue", func(f *Facts) { f.OverdueKeys, f.OverdueSince = 1234, ago(time.Hour) },
 		Cause{Warning, "Republish overdue", "1,234 published keys overdue; they expire if not republished in time", ago(time.Hour), ""}, "runbooks.md#holdfastrepublishfallingbehind"},
 	{"republish late", func(f *Facts) { f.OverdueKeys, f.OverdueSince = 1234, ago(time.Hour-1) }, healthy(well(func(*Facts) {})), ""},
+	{"keys not published", func(f *Facts) { f.UntakenKeys, f.UntakenSince = 4, ago(10*time.Minute) },
+		Cause{Warning, "Keys not published", "4 keys were never published: too few peers took them", ago(10 * time.Minute), ""}, "runbooks.md#holdfastpublishrefused"},
+	{"a key not published", func(f *Facts) { f.UntakenKeys, f.UntakenSince = 1, ago(time.Hour) },
+		Cause{Warning, "Keys not published", "1 key was never published: too few peers took it", ago(time.Hour), ""}, "runbooks.md#holdfastpublishrefused"},
+	{"keys not published yet", func(f *Facts) { f.UntakenKeys, f.UntakenSince = 4, ago(10*time.Minute-1) }, healthy(well(func(*Facts) {})), ""},
 	{"few peers", func(f *Facts) { f.VerifiedPeers, f.LowSince = 9, ago(30*time.Minute) },
 		Cause{Warning, "Few peers", "only 9 peers answer of about 5,000 in the network; lookups miss records", ago(30 * time.Minute), ""}, "runbooks.md#holdfastroutingtablelow"},
 	{"few peers for a moment", func(f *Facts) { f.VerifiedPeers, f.LowSince = 9, ago(30*time.Minute-1) },
@@ -172,6 +177,7 @@ func TestOrder(t *testing.T) {
 	f := well(func(f *Facts) {
 		f.DatabaseFailed, f.Starting, f.ReloadFailedSince = true, true, ago(time.Hour)
 		f.VerifiedPeers, f.LowSince, f.OverdueKeys, f.OverdueSince = 9, ago(time.Hour), 1, ago(time.Hour)
+		f.UntakenKeys, f.UntakenSince = 1, ago(time.Hour)
 		f.Refused, f.ClockBack, f.DatabaseFill = Refused{Busy: 100, Requests: 1000}, time.Hour, 0.95
 		f.Memory, f.Descriptors, f.DiskFree = f.MemoryLimit, f.DescriptorsLimit, 1
 	})
@@ -182,7 +188,7 @@ func TestOrder(t *testing.T) {
 		return out
 	}
 	require.Equal(t, []string{
-		"DATABASE FAILED", "OVERLOADED", "Clock wrong", "Database nearly full", "Republish overdue", "Few peers",
+		"DATABASE FAILED", "OVERLOADED", "Clock wrong", "Database nearly full", "Republish overdue", "Keys not published", "Few peers",
 		"Memory nearly used up", "File descriptors nearly used up", "Disk nearly full", "Configuration refused", "Starting",
 	}, words())
 	f.Refused = Refused{Busy: 20, Requests: 1000}
@@ -208,6 +214,7 @@ func TestAnyFacts(t *testing.T) {
 			DatabaseFailed: rapid.Bool().Draw(t, "failed"), DatabaseFill: rapid.Float64().Draw(t, "fill"),
 			Refused: Refused{Requests: rapid.Uint64().Draw(t, "requests"), Busy: rapid.Uint64().Draw(t, "busy"), Queries: rapid.Uint64().Draw(t, "queries")},
 			Memory:  rapid.Int64().Draw(t, "memory"), MemoryLimit: rapid.Int64().Draw(t, "limit"),
+			UntakenKeys: rapid.Int().Draw(t, "untaken"), UntakenSince: at.Draw(t, "untaken since"),
 			OverdueKeys: rapid.Int().Draw(t, "overdue"), OverdueSince: at.Draw(t, "overdue since"), ReloadFailedSince: at.Draw(t, "reload"),
 			BuiltAt: at.Draw(t, "built"), ClockBack: time.Duration(rapid.Int64().Draw(t, "back")),
 		}

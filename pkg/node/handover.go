@@ -181,18 +181,19 @@ func (n *Node) steps(items []republish.Item, do func(now time.Time, m *dht.Machi
 // counts publications. Safe for concurrent use.
 type unannounced struct {
 	mu           sync.Mutex
-	keys         map[republish.Item]struct{}
-	done, failed uint64 // publications since the start
+	keys         map[republish.Item]bool // true: a publication has failed since the start
+	tried        int                     // keys with true
+	done, failed uint64                  // publications since the start
 }
 
 func (u *unannounced) add(items ...republish.Item) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.keys == nil {
-		u.keys = make(map[republish.Item]struct{})
+		u.keys = make(map[republish.Item]bool)
 	}
 	for _, it := range items {
-		u.keys[it] = struct{}{}
+		u.keys[it] = u.keys[it] // a repeated call does not forget a failure
 	}
 }
 
@@ -200,8 +201,16 @@ func (u *unannounced) forget(items ...republish.Item) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, it := range items {
-		delete(u.keys, it)
+		u.remove(it)
 	}
+}
+
+// remove removes a key. The caller holds mu.
+func (u *unannounced) remove(it republish.Item) {
+	if u.keys[it] {
+		u.tried--
+	}
+	delete(u.keys, it)
 }
 
 // ended records the end of a publication.
@@ -210,16 +219,20 @@ func (u *unannounced) ended(it republish.Item, ok bool) {
 	defer u.mu.Unlock()
 	if !ok {
 		u.failed++
+		if tried, known := u.keys[it]; known && !tried {
+			u.keys[it] = true
+			u.tried++
+		}
 		return
 	}
 	u.done++
-	delete(u.keys, it)
+	u.remove(it)
 }
 
-// counts returns how many keys wait for their first successful publication, and how many
-// publications succeeded and failed since the start.
-func (u *unannounced) counts() (keys int, done, failed uint64) {
+// describe fills the fields of a status.
+func (u *unannounced) describe(s *RepublishStatus) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.keys), u.done, u.failed
+	s.Unannounced, s.UnannouncedFailed = len(u.keys), u.tried
+	s.Done, s.Failed = u.done, u.failed
 }

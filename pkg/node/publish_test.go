@@ -54,9 +54,31 @@ func TestFailedPublicationsAreTold(t *testing.T) {
 	})
 	require.Equal(t, records.KindValue, failures()[0].Kind)
 	require.Equal(t, "/example/k", string(failures()[0].Key))
+	s := n.Status().Republish
+	require.Equal(t, []int{1, 1}, []int{s.Unannounced, s.UnannouncedFailed})
 	f.refuse.Store(false)
 	require.NoError(t, n.RepublishNow())
 	waitFor(t, func() bool { return len(failures()) == 0 })
+	waitFor(t, func() bool { return n.Status().Republish.Unannounced == 0 })
+	require.Zero(t, n.Status().Republish.UnannouncedFailed)
+
+	f.refuse.Store(true) // a key that was published once is not counted
+	require.NoError(t, n.RepublishNow())
+	waitFor(t, func() bool { return len(failures()) == 1 })
+	require.Zero(t, n.Status().Republish.UnannouncedFailed)
+}
+
+// A key that peers refuse is not counted any more once it is no longer published.
+func TestRefusedKeyIsUnpublished(t *testing.T) {
+	n := newNode(t, openConfig())
+	joinForeign(t, n).refuse.Store(true)
+	key := []byte("/example/k")
+	_, err := n.Publish(testContext(t), key, []byte("v"))
+	require.NoError(t, err)
+	waitFor(t, func() bool { return n.Status().Republish.UnannouncedFailed == 1 })
+	require.NoError(t, n.Unpublish(testContext(t), key))
+	s := n.Status().Republish
+	require.Equal(t, []int{0, 0}, []int{s.Unannounced, s.UnannouncedFailed})
 }
 
 // A publication that only one of three peers stored is not done: it is retried soon.

@@ -79,8 +79,9 @@ type RepublishStatus struct {
 	Ended    []PublishEnd // the last keys whose publication ended by itself, newest first
 	EndedNum int          // number of such keys since the start
 
-	Unannounced  int    // keys whose first publication has not succeeded yet
-	Done, Failed uint64 // publications since the start
+	Unannounced       int    // keys whose first publication has not succeeded yet
+	UnannouncedFailed int    // of them: tried since the start, and too few peers stored them
+	Done, Failed      uint64 // publications since the start
 }
 
 // Holders describes how many other peers stored the published keys. It covers keys whose
@@ -150,7 +151,7 @@ func (n *Node) republishStatus(sched republish.Stats) RepublishStatus {
 		Ended: ended.last, EndedNum: ended.n,
 		Holders: Holders{Keys: sched.Tried, Fewest: sched.Fewest, FewestKeys: sched.Worst},
 	}
-	r.Unannounced, r.Done, r.Failed = n.unannounced.counts()
+	n.unannounced.describe(&r)
 	return r
 }
 

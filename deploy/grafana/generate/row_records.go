@@ -84,6 +84,12 @@ var republished = row{title: "Republish", panels: []panel{
 		queries:     []query{{"holdfast_republish_overdue_keys{@}", "{{instance}}"}},
 	},
 	{
+		kind: lines, title: "Keys never published", unit: "short",
+		description: "Keys that wait for their first publication, and those that were tried and that too few peers stored (failed): the network does not find them.",
+		queries:     []query{{"holdfast_republish_unannounced_keys{@}", "{{instance}} {{outcome}}"}},
+		alerts:      []string{"PublishRefused"},
+	},
+	{
 		kind: lines, title: "Keys being republished", unit: "none",
 		description: "At most eight at once.",
 		queries:     []query{{"holdfast_republish_in_flight{@}", "{{instance}}"}},
