@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -120,6 +121,33 @@ func TestDamagedOrigin(t *testing.T) {
 	require.Zero(t, originIn(filepath.Join(dir, FileName)))
 	db = openTest(t, dir, Options{})
 	require.Zero(t, db.origin())
+}
+
+// A file is read before it is checked: pages that lead back to themselves do not end the
+// process, as they do in bbolt.
+func TestOriginOfACycle(t *testing.T) {
+	dir := t.TempDir()
+	db, err := Open(dir, Options{Network: "/a"})
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	path := filepath.Join(dir, FileName)
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	size := os.Getpagesize()
+	for id := 2; id < len(file)/size; id++ {
+		page := file[id*size : (id+1)*size]
+		if binary.NativeEndian.Uint16(page[8:]) == 16 {
+			continue // the list of free pages
+		}
+		clear(page)
+		binary.NativeEndian.PutUint64(page, uint64(id))
+		binary.NativeEndian.PutUint16(page[8:], 1)           // a branch
+		binary.NativeEndian.PutUint16(page[10:], 1)          // with one element:
+		binary.NativeEndian.PutUint32(page[16:], 16)         // its key, which is empty, follows
+		binary.NativeEndian.PutUint64(page[24:], uint64(id)) // it leads to this page
+	}
+	require.NoError(t, os.WriteFile(path, file, 0o600))
+	require.Zero(t, originIn(path))
 }
 
 // Damaged files keep their network, and are not repaired for another one.
