@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -35,55 +36,75 @@ var readInPlace = map[string]struct{ file, field string }{
 	"log.format":                    {"../../cmd/holdfast/connect.go", "Log.Format"},
 }
 
-// Each key reaches a part of the process: it changes the options of a part, or is read in
-// place. This test fails for a new key that is not passed on.
+// readFromSection are the keys that are options of a part, and that a function reads which
+// gets their section only, each with the file and the expression that reads it.
+var readFromSection = map[string]struct{ file, field string }{
+	"values.default_ttl": {"../config/config.go", "v.DefaultTTL"},
+	"limits.memory":      {"resources.go", "l.Memory"},
+}
+
+// Each key reaches a part of the process: it changes the options of a part and is read, or is
+// read in place. This test fails for a new key that is not passed on, also if its whole section
+// is.
 func TestEveryKeyIsCarried(t *testing.T) {
 	before, source := carried(t, config.Default()), sourceHere(t)
 	for _, k := range config.Keys() {
 		c := config.Default()
 		changed, _ := config.Load(config.Sources{Flags: []config.Setting{another(k, &c)}}) // other keys may forbid the value
 		require.NotEqual(t, k.Value(&c), k.Value(&changed.Config), "another returns the default of %s: give it a case", k.Path())
-		reader, inPlace := readInPlace[k.Path()]
+		_, inPlace := readInPlace[k.Path()]
 		switch reaches := before != carried(t, changed.Config); {
 		case reaches && inPlace:
 			t.Errorf("%s is an option of a part (settings.go): remove it from readInPlace", k.Path())
 		case !reaches && !inPlace:
 			t.Errorf("%s changes nothing: pass it to a part in settings.go, or name the file that reads it in readInPlace", k.Path())
-		case !inPlace && !strings.Contains(source, "."+field(k)):
-			t.Errorf("%s reaches a part that does not use it: nothing in internal/daemon reads .%s", k.Path(), field(k))
-		case inPlace:
-			file, err := os.ReadFile(reader.file)
-			require.NoError(t, err, k.Path())
-			require.True(t, regexp.MustCompile(regexp.QuoteMeta(reader.field)+`\b`).Match(file), "%s is in readInPlace, but %s does not read it", k.Path(), reader.file)
 		}
+		requireRead(t, k, source)
 	}
-	for key := range readInPlace {
-		require.True(t, slices.ContainsFunc(config.Keys(), func(k config.Key) bool { return k.Path() == key }), "%s in readInPlace is no setting", key)
+	for _, key := range slices.Concat(slices.Collect(maps.Keys(readInPlace)), slices.Collect(maps.Keys(readFromSection))) {
+		require.True(t, slices.ContainsFunc(config.Keys(), func(k config.Key) bool { return k.Path() == key }), "%s is no setting", key)
 	}
 }
 
-// field returns the name of a key's field in its section of config.Config.
-func field(k config.Key) string {
-	for _, section := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
-		if section.Tag.Get("toml") != k.Section || section.Type.Kind() != reflect.Struct {
+// requireRead requires that the file named for k reads it, or for another key this package.
+func requireRead(t *testing.T, k config.Key, source string) {
+	reader, named := readInPlace[k.Path()]
+	if !named {
+		reader, named = readFromSection[k.Path()]
+	}
+	if named {
+		file, err := os.ReadFile(reader.file)
+		require.NoError(t, err, k.Path())
+		require.True(t, regexp.MustCompile(`\b`+regexp.QuoteMeta(reader.field)+`\b`).Match(file), "%s does not read %s", reader.file, k.Path())
+		return
+	}
+	section, name := field(k)
+	require.NotEmpty(t, name, "%s has no field in config.Config", k.Path())
+	read := regexp.MustCompile(`\b(?i:` + section + `)\.` + name + `\b`) // c.Limits.Memory, c.limits.Memory
+	require.True(t, read.MatchString(source), "nothing in internal/daemon reads %s: use it, or name the file that does in readFromSection", k.Path())
+}
+
+// field returns the names of a key's section and field in config.Config.
+func field(k config.Key) (section, name string) {
+	for _, in := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
+		if in.Tag.Get("toml") != k.Section || in.Type.Kind() != reflect.Struct {
 			continue
 		}
-		for _, f := range reflect.VisibleFields(section.Type) {
+		for _, f := range reflect.VisibleFields(in.Type) {
 			if f.Tag.Get("toml") == k.Name {
-				return f.Name
+				return in.Name, f.Name
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
-// sourceHere returns the source of this package without its tests, and the file of the
-// configuration with the methods that combine settings.
+// sourceHere returns the source of this package without its tests.
 func sourceHere(t *testing.T) string {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	var all strings.Builder
-	for _, name := range append(files, "../config/config.go") {
+	for _, name := range files {
 		if !strings.HasSuffix(name, "_test.go") {
 			text, err := os.ReadFile(name)
 			require.NoError(t, err)
