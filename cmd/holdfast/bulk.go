@@ -215,7 +215,7 @@ func (k *bulk) unprovide(ctx context.Context, b api.Backend) error {
 	case removed == 0:
 		return api.Errorf(api.CodeNotFound, "none of %s is provided; `holdfast provides` lists those that are", counted(len(k.keys), "key"))
 	case k.json:
-		return k.printJSON(map[string]int{"keys": removed, "not_provided": unknown})
+		return k.printUnprovided(removed, unknown)
 	case unknown > 0:
 		return k.printf("Unprovided %s; %d more %s not provided\n", counted(removed, "key"), unknown, english.PluralWord(unknown, "was", "were"))
 	}
