@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -65,7 +64,7 @@ func (c *explainLookupCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
+	return c.page.ask(cmd.Context(), c.app, func(ctx context.Context, b api.Backend) error {
 		t, err := b.Explain(ctx, c.lookup, key)
 		if err != nil {
 			return asWritten(err, args[0])
@@ -104,23 +103,29 @@ func lookupKey(lookup, text string) ([]byte, error) {
 }
 
 // tracePage is the HTML page of a trace, which commands write with --html.
-type tracePage struct{ file string }
+type tracePage struct {
+	file string
+	out  *outFile // nil: none
+}
 
 func (p *tracePage) add(f *pflag.FlagSet) {
 	f.StringVar(&p.file, "html", "", "write a page with a timeline to this `file`")
 }
 
+// ask is app.ask with the file of the page open.
+func (p *tracePage) ask(ctx context.Context, a *app, work func(ctx context.Context, b api.Backend) error) (err error) {
+	if p.out, err = openOut(p.file); err != nil {
+		return fmt.Errorf("write the page: %w", err)
+	}
+	defer p.out.discard()
+	return a.ask(ctx, work)
+}
+
 // print prints a trace, and writes its page if a file was given. key is the trace's key as
 // the user wrote it.
 func (p *tracePage) print(a *app, t *api.Trace, key string) error {
-	if p.file != "" {
-		var html bytes.Buffer
-		if err := explain.HTML(&html, t, key); err != nil {
-			return err
-		}
-		if err := os.WriteFile(p.file, html.Bytes(), 0o666); err != nil {
-			return fmt.Errorf("write the page: %w", err)
-		}
+	if err := p.out.write(func(w io.Writer) error { return explain.HTML(w, t, key) }); err != nil {
+		return fmt.Errorf("write the page: %w", err)
 	}
 	if a.json {
 		return a.printJSON(t)

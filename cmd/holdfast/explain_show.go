@@ -33,7 +33,7 @@ func (c *explainShowCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return usagef("%q is not the number of a lookup; `holdfast explain list` shows them", args[0])
 	}
-	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error { return c.show(ctx, b, id) })
+	return c.page.ask(cmd.Context(), c.app, func(ctx context.Context, b api.Backend) error { return c.show(ctx, b, id) })
 }
 
 func (c *explainShowCommand) show(ctx context.Context, b api.Backend, id uint64) error {

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +15,7 @@ type getCommand struct {
 	*app
 	quorum int
 	output string
+	saved  *outFile // output
 }
 
 func newGet(a *app) *cobra.Command {
@@ -42,6 +43,10 @@ func (c *getCommand) run(cmd *cobra.Command, args []string) error {
 	if c.quorum < 0 {
 		return usagef("--quorum %d is negative", c.quorum)
 	}
+	if c.saved, err = openOut(c.output); err != nil {
+		return fmt.Errorf("write the value: %w", err)
+	}
+	defer c.saved.discard()
 	return c.ask(cmd.Context(), func(ctx context.Context, b api.Backend) error {
 		v, err := b.Get(ctx, key, c.quorum)
 		if err != nil {
@@ -52,10 +57,12 @@ func (c *getCommand) run(cmd *cobra.Command, args []string) error {
 }
 
 func (c *getCommand) print(text string, v api.Value) error {
-	if c.output != "" {
-		if err := os.WriteFile(c.output, v.Value, 0o666); err != nil {
-			return fmt.Errorf("write the value: %w", err)
-		}
+	err := c.saved.write(func(w io.Writer) error {
+		_, err := w.Write(v.Value)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write the value: %w", err)
 	}
 	if c.json {
 		return c.printJSON(struct {
@@ -66,6 +73,6 @@ func (c *getCommand) print(text string, v api.Value) error {
 	if c.output != "" {
 		return nil
 	}
-	_, err := c.out.Write(v.Value)
+	_, err = c.out.Write(v.Value)
 	return err
 }

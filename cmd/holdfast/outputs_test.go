@@ -78,6 +78,41 @@ func TestGetOutput(t *testing.T) {
 	}
 }
 
+// A file of output is opened before the daemon is asked. If the daemon then fails, a new
+// file is removed and an old one is unchanged. Otherwise its whole content is replaced.
+func TestOutputFile(t *testing.T) {
+	b := content()
+	s := shellWith(t, b)
+	for _, line := range []string{"explain get k --html", "explain show 7 --html", "get k --output"} {
+		require.NoError(t, os.WriteFile("old", []byte(long(1<<20)), 0o600))
+		code, _, _ := s.run(line, "none/file")
+		require.Equal(t, exitFailed, code, line)
+		require.Empty(t, b.questions(), line)
+		b.err = api.Errorf(api.CodeInternal, "the database fails")
+		for _, file := range []string{"old", "new"} {
+			code, _, stderr := s.run(line, file)
+			require.Equal(t, exitFailed, code, stderr)
+		}
+		require.NoFileExists(t, "new", line)
+		have, err := os.ReadFile("old")
+		require.NoError(t, err)
+		require.Equal(t, long(1<<20), string(have), line)
+		b.err = nil
+		for _, file := range []string{"old", "new"} {
+			code, _, stderr := s.run(line, file)
+			require.Zero(t, code, stderr)
+		}
+		have, err = os.ReadFile("old")
+		require.NoError(t, err)
+		want, err := os.ReadFile("new")
+		require.NoError(t, err)
+		require.Equal(t, want, have, line)
+		require.NotEmpty(t, have, line)
+		require.NoError(t, os.Remove("new"))
+		b.questions()
+	}
+}
+
 // If the page cannot be written, the command fails, names the file and does not print the
 // trace.
 func TestExplainPage(t *testing.T) {

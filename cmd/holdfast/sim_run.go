@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -29,6 +27,8 @@ type simRunCommand struct {
 	svg      string
 	trace    string
 	replay   string
+
+	page, plots *outFile // html and svg
 }
 
 func newSimRun(a *app) *cobra.Command {
@@ -91,21 +91,45 @@ func (s *simRunCommand) run(cmd *cobra.Command, _ []string) error {
 	if s.sweep != "" {
 		return s.runSweep(cmd.Context(), scenario, opts)
 	}
+	return s.runOnce(cmd.Context(), scenario, opts)
+}
+
+func (s *simRunCommand) runOnce(ctx context.Context, scenario *sim.Scenario, opts sim.Options) error {
 	if s.svg != "" {
 		return usagef("--svg needs --sweep; --html has the plots of one run")
 	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	defer s.discard()
 	w := sim.New(opts, scenario)
-	if err := s.play(cmd.Context(), w, opts.Nodes); err != nil {
+	if err := s.play(ctx, w, opts.Nodes); err != nil {
 		return err
 	}
 	r := w.Report()
 	if err := printSimulated(s.app, r); err != nil {
 		return err
 	}
-	if err := writeFile(s.html, r.HTML); err != nil {
+	if err := s.page.write(r.HTML); err != nil {
 		return err
 	}
 	return broken(*r)
+}
+
+// open opens the files of the report.
+func (s *simRunCommand) open() (err error) {
+	if s.page, err = openOut(s.html); err != nil {
+		return err
+	}
+	if s.plots, err = openOut(s.svg); err != nil {
+		s.page.discard()
+	}
+	return err
+}
+
+func (s *simRunCommand) discard() {
+	s.page.discard()
+	s.plots.discard()
 }
 
 // broken returns the error of runs that broke invariants.
@@ -213,6 +237,10 @@ func (s *simRunCommand) runSweep(ctx context.Context, scenario *sim.Scenario, op
 	if err != nil {
 		return usageError{err}
 	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	defer s.discard()
 	err = sweep.Run(opts, scenario, func(w *sim.World, label string) error {
 		fmt.Fprintln(s.errs, label)
 		return s.play(ctx, w, opts.Nodes)
@@ -228,21 +256,8 @@ func (s *simRunCommand) endSweep(sweep *sim.Sweep) error {
 	if err := printSimulated(s.app, sweep); err != nil {
 		return err
 	}
-	if err := errors.Join(writeFile(s.html, sweep.HTML), writeFile(s.svg, sweep.SVG)); err != nil {
+	if err := errors.Join(s.page.write(sweep.HTML), s.plots.write(sweep.SVG)); err != nil {
 		return err
 	}
 	return broken(sweep.Runs...)
-}
-
-// writeFile writes the named file with write, if there is a name.
-func writeFile(name string, write func(io.Writer) error) error {
-	if name == "" {
-		return nil
-	}
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	b := bufio.NewWriter(f)
-	return errors.Join(write(b), b.Flush(), f.Close())
 }
