@@ -35,10 +35,10 @@ func (c *compactCommand) run([]string) error {
 		return err
 	}
 	if c.json {
-		return c.printJSON(map[string]int64{"before_bytes": before, "after_bytes": after})
+		return c.printJSON(map[string]any{"data_dir": dir, "before_bytes": before, "after_bytes": after})
 	}
 	if after >= before {
-		return c.printf("Compacted; there was no free space to return: %s before, %s now\n", bytesText(before), bytesText(after))
+		return c.printf("Compacted the database in %s; there was no free space to return: %s before, %s now\n", dir, bytesText(before), bytesText(after))
 	}
-	return c.printf("Compacted from %s to %s\n", bytesText(before), bytesText(after))
+	return c.printf("Compacted the database in %s from %s to %s\n", dir, bytesText(before), bytesText(after))
 }

@@ -71,9 +71,9 @@ func (c *restoreCommand) print(file string, r daemon.Restored, dir string) error
 	switch {
 	case c.json:
 		first := append(r.Old, "")[0]
-		return c.printJSON(map[string]any{"restored": file, "old": first, "old_files": r.Old, "identity": known})
+		return c.printJSON(map[string]any{"restored": file, "data_dir": dir, "old": first, "old_files": r.Old, "identity": known})
 	case len(r.Old) == 0:
-		return c.printf("Restored %s\n", file)
+		return c.printf("Restored %s into %s\n", file, dir)
 	}
-	return c.printf("Restored %s; the old files are %s\n", file, english.OxfordWordSeries(r.Old, "and"))
+	return c.printf("Restored %s into %s; the old files are %s\n", file, dir, english.OxfordWordSeries(r.Old, "and"))
 }

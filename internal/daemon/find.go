@@ -11,8 +11,9 @@ import (
 	"github.com/holdfast-dht/holdfast/internal/config"
 )
 
-// ErrWhichDataDir is returned when a configuration file is not that of the default node and
-// nothing says where its node keeps its data.
+// ErrWhichDataDir is returned when nothing says where a node keeps its data: its
+// configuration file is not that of the default node, or both the user and systemd have a
+// default node.
 var ErrWhichDataDir = errors.New("unknown data directory")
 
 // Finder finds the node that a command is for: its data directory and its admin socket. A
@@ -35,6 +36,8 @@ func (f Finder) DataDir() (string, error) {
 	}
 	u, ok := f.unit()
 	switch {
+	case ok && !u.instance() && err == nil && own != u.dataDir() && exists(own) && exists(u.dataDir()):
+		return "", fmt.Errorf("%w: %s exists, and so does %s of the systemd unit; name one of them with --data-dir", ErrWhichDataDir, own, u.dataDir())
 	case ok && (u.instance() || err != nil || !exists(own)) && exists(u.dataDir()):
 		return u.dataDir(), nil
 	case ok && u.instance():
