@@ -221,6 +221,21 @@ func Repair(dir string, o Options) (*Quarantine, error) {
 	return db.quarantine, db.Close()
 }
 
+// RepairDamaged checks the files in dir in full and repairs those that are damaged, as Repair
+// does. It leaves sound files in place, except that both provider files are replaced together.
+// It returns nil if nothing is damaged.
+func RepairDamaged(dir string, o Options) (*Quarantine, error) {
+	if _, err := os.Stat(filepath.Join(dir, FileName)); err != nil {
+		return nil, fmt.Errorf("repair: %w", err)
+	}
+	o.suspectAll = true
+	db, err := Open(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	return db.quarantine, db.Close()
+}
+
 // offline runs fn while no other process can open the files in dir. It first completes a
 // replacement that a crash interrupted.
 func offline(dir string, fn func() error) error {

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"go.etcd.io/bbolt"
 
@@ -20,6 +21,7 @@ const maxProblems = 100
 type Report struct {
 	Problems  []string // at most maxProblems; empty: the file is valid
 	Omitted   int      // further problems
+	Files     []string // names of the files with problems, as far as they are known
 	Records   [records.NumKinds]int64
 	Published [records.NumKinds]int64
 	Providers int64
@@ -44,7 +46,8 @@ func Check(dir string, progress func(Progress)) (Report, error) {
 	if errors.Is(err, ErrCorrupt) {
 		var r Report
 		r.problem("%v", err)
-		return r, nil
+		r.Files, err = unsound(dir)
+		return r, err
 	}
 	if err != nil {
 		return Report{}, err
@@ -53,13 +56,34 @@ func Check(dir string, progress func(Progress)) (Report, error) {
 	return r, errors.Join(err, db.Close())
 }
 
+// unsound returns the names of the files in dir that have pages that cannot be read.
+func unsound(dir string) (names []string, err error) {
+	for _, name := range dbFiles {
+		err := verifyFile(filepath.Join(dir, name), pages.All, true, nil)
+		switch {
+		case errors.Is(err, ErrCorrupt):
+			names = append(names, name)
+		case err != nil:
+			return names, err
+		}
+	}
+	return names, nil
+}
+
 // Check checks the open files; writes wait meanwhile. See the function Check.
 func (db *DB) Check() (Report, error) {
 	r, err := db.checkState()
 	if err != nil {
 		return r, err
 	}
+	if !r.OK() {
+		r.Files = append(r.Files, FileName)
+	}
+	before := len(r.Problems) + r.Omitted
 	c, err := db.providers.Check(r.problem)
+	if len(r.Problems)+r.Omitted > before {
+		r.Files = append(r.Files, providerFiles...)
+	}
 	r.Records[records.KindProvider], r.Providers = c.Records, c.Providers
 	return r, err
 }

@@ -493,6 +493,7 @@ func TestCheckReportsDamage(t *testing.T) {
 		r, err := Check(dir, nil)
 		require.NoError(t, err)
 		require.False(t, r.OK(), file)
+		require.Equal(t, []string{file}, r.Files)
 		_, err = Open(dir, Options{Options: runs.Options{ReadOnly: true}})
 		require.ErrorIs(t, err, ErrCorrupt)
 		_, _, err = Compact(dir, nil)

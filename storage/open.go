@@ -148,7 +148,7 @@ func (db *DB) resume() error {
 // suspected reports whether a read has found damage in a file.
 func (db *DB) suspected(path string) bool {
 	_, err := os.Stat(path + suspectSuffix)
-	return err == nil
+	return err == nil || db.opts.suspectAll
 }
 
 func (db *DB) verifyBudget() int {

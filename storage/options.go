@@ -79,6 +79,8 @@ type Options struct {
 	verifyPages int
 	// force makes Open treat the files as damaged (see Repair).
 	force error
+	// suspectAll makes Open check all files in full (see RepairDamaged).
+	suspectAll bool
 }
 
 // Progress is how far one step of a long operation on the files has come.

@@ -44,7 +44,7 @@ func (db *DB) tryProviders() (err error) {
 	if err != nil {
 		return lockedFile(db.providerPath(runs.LogName), err)
 	}
-	if db.suspected(db.providerPath(runs.LogName)) {
+	if db.quarantinedProviders == nil && db.suspected(db.providerPath(runs.LogName)) {
 		if err := db.recheckProviders(s); err != nil {
 			return errors.Join(err, s.Close())
 		}

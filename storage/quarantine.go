@@ -16,7 +16,7 @@ type Quarantine struct {
 	Path   string   // where the damaged file is now; if there are several, the first
 	Files  []string // where all files that were moved aside are now
 	Reason error    // the damage found; wraps ErrCorrupt
-	// The contents copied into the new files.
+	// The contents of the store after the repair, except Snapshots: those that were copied.
 	Records   [records.NumKinds]int64
 	Published [records.NumKinds]int64
 	Snapshots int
@@ -37,6 +37,8 @@ func (db *DB) reportQuarantine() {
 		return
 	case q == nil:
 		q = p
+		c := db.counters.Load()
+		q.Records[records.KindValue], q.Published = c.Values, c.Published
 	case p != nil:
 		q.Files = append(q.Files, p.Files...)
 		q.Reason = errors.Join(q.Reason, p.Reason)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/internal/columns"
@@ -23,7 +24,7 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Check the database of a stopped daemon",
 		Long: `Check the database of a stopped daemon: its structure, and that the records agree with
 the counters. The exit code is 1 if it is damaged. With --repair, a damaged file is moved
-aside and a new one is filled with all readable records. Standard error shows each step and
+aside and a new one is filled with all readable records. The other files stay. Standard error shows each step and
 its progress.`,
 		Example: `  holdfast check --data-dir /var/lib/holdfast`,
 		Args:    exactly(),
@@ -56,10 +57,26 @@ func (c *checkCommand) run([]string) error {
 	}
 	switch {
 	case report.MovedTo != "":
-		return c.printf("Repaired %s; the damaged file is %s\n", report.Path, report.MovedTo)
+		return c.repaired(&report)
 	case err != nil:
 		return err
 	}
-	return c.printf("%s is in order: %s, %s, %s\n", report.Path,
-		counted(report.Providers, "provider record"), counted(report.Values, "value"), counted(report.Published, "published key"))
+	return c.printf("%s is in order: %s\n", report.Path, contents(&report))
+}
+
+func (c *checkCommand) repaired(r *daemon.StoreReport) error {
+	old := "the damaged file is " + r.MovedTo
+	if len(r.Moved) > 1 {
+		old = "the old files are " + english.OxfordWordSeries(r.Moved, "and")
+	}
+	read := "Everything in it could be read."
+	if r.Incomplete {
+		read = "Not everything in it could be read: records may be lost."
+	}
+	return c.printf("Repaired %s; %s\n%s The database now has %s\n", r.DamagedText(), old, read, contents(r))
+}
+
+// contents returns the numbers of records in a database.
+func contents(r *daemon.StoreReport) string {
+	return fmt.Sprintf("%s, %s, %s", counted(r.Providers, "provider record"), counted(r.Values, "value"), counted(r.Published, "published key"))
 }

@@ -38,8 +38,15 @@ type StoreReport struct {
 	Providers int64    `json:"provider_records"`
 	Values    int64    `json:"value_records"`
 	Published int64    `json:"published_keys"`
-	// MovedTo is the path to which a repair moved the damaged file.
+	// MovedTo is the path to which a repair moved the damaged file; if there are several, the first.
 	MovedTo string `json:"moved_to,omitempty"`
+	// Damaged are the paths of the files with problems, as far as they are known.
+	Damaged []string `json:"damaged_files,omitempty"`
+	// Moved are the paths of all files that a repair moved aside.
+	Moved []string `json:"moved_files,omitempty"`
+	// Incomplete reports that a repair could not read everything. The numbers of records are
+	// those after the repair.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // CheckStore checks the database of a stopped daemon. With repair set, a damaged one is
@@ -52,30 +59,59 @@ func CheckStore(dir string, c *config.Config, repair bool, progress func(StorePr
 		return StoreReport{}, err
 	}
 	defer func() { err = errors.Join(err, giveBack(dir)) }()
-	r, err := storage.Check(dir, progress)
-	if err != nil {
-		return StoreReport{}, storeError(dir, err)
-	}
-	out := StoreReport{
-		Path: path, OK: r.OK(), Problems: orEmpty(r.Problems), Omitted: r.Omitted,
-		Providers: r.Records[records.KindProvider], Values: r.Records[records.KindValue],
-		Published: r.Published[records.KindProvider] + r.Published[records.KindValue],
-	}
-	if out.OK {
-		return out, nil
-	}
-	if !repair {
-		return out, fmt.Errorf("%w: %s in %s; `holdfast check --repair` saves what can be read", ErrDamaged, english.Plural(len(out.Problems)+out.Omitted, "problem", ""), path)
+	out, err := checkStore(dir, path, progress)
+	if !errors.Is(err, ErrDamaged) || !repair {
+		return out, err
 	}
 	o := storageOptions(c)
 	o.Network = "" // the file keeps its own, or the next start stores it
 	o.Progress = progress
-	q, err := storage.Repair(dir, o)
+	q, err := storage.RepairDamaged(dir, o)
+	if err == nil && q == nil { // opening it was enough, as after a replacement that was interrupted
+		if out, err = checkStore(dir, path, progress); !errors.Is(err, ErrDamaged) {
+			return out, err
+		}
+		q, err = storage.Repair(dir, o)
+	}
 	if err != nil {
 		return out, storeError(dir, err)
 	}
-	out.MovedTo = q.Path
+	out.MovedTo, out.Moved, out.Incomplete = q.Path, q.Files, q.Incomplete
+	out.count(&q.Records, &q.Published)
 	return out, nil
+}
+
+// checkStore returns the report on the database in dir, whose main file is at path. If there
+// are problems, the error is ErrDamaged.
+func checkStore(dir, path string, progress func(StoreProgress)) (StoreReport, error) {
+	r, err := storage.Check(dir, progress)
+	if err != nil {
+		return StoreReport{}, storeError(dir, err)
+	}
+	out := StoreReport{Path: path, OK: r.OK(), Problems: orEmpty(r.Problems), Omitted: r.Omitted}
+	out.count(&r.Records, &r.Published)
+	if out.OK {
+		return out, nil
+	}
+	for _, name := range r.Files {
+		out.Damaged = append(out.Damaged, filepath.Join(dir, name))
+	}
+	return out, fmt.Errorf("%w: %s in %s; `holdfast check --repair` saves what can be read", ErrDamaged,
+		english.Plural(len(out.Problems)+out.Omitted, "problem", ""), out.DamagedText())
+}
+
+// DamagedText names the damaged files, or the main file of the database if they are unknown.
+func (r *StoreReport) DamagedText() string {
+	if len(r.Damaged) == 0 {
+		return r.Path
+	}
+	return english.OxfordWordSeries(r.Damaged, "and")
+}
+
+// count sets the numbers of records.
+func (r *StoreReport) count(stored, published *[records.NumKinds]int64) {
+	r.Providers, r.Values = stored[records.KindProvider], stored[records.KindValue]
+	r.Published = published[records.KindProvider] + published[records.KindValue]
 }
 
 // CompactStore rewrites the database of a stopped daemon without its free pages. It
