@@ -42,6 +42,7 @@ type Trace struct {
 
 	Value      []byte `json:"value,omitempty"`       // the first bytes of the value found or stored
 	ValueBytes int    `json:"value_bytes,omitempty"` // length of the whole value
+	OwnValue   bool   `json:"own_value,omitempty"`   // get: this node's own store had the value that was found
 	Found      []Peer `json:"found,omitempty"`       // the first providers found, or the peer that was looked up
 	FoundPeers int    `json:"found_peers,omitempty"` // how many were found
 

@@ -72,7 +72,7 @@ func (b *Backend) apiTrace(t *dht.Trace) api.Trace {
 		TookMs: milliseconds(t.Stats.Duration), LookupMs: milliseconds(t.Looked),
 		Seeds: t.Seeds, Asked: t.Stats.Asked, Responded: t.Stats.Responded, Failed: t.Stats.Failed, Hops: t.Stats.Hops,
 		StoredAt: t.Stats.StoredAt, StoreSent: t.Stats.StoreSent,
-		Value: t.Value, ValueBytes: t.ValueSize, FoundPeers: t.FoundAll,
+		Value: t.Value, ValueBytes: t.ValueSize, OwnValue: t.OwnValue, FoundPeers: t.FoundAll,
 		Steps: make([]api.TraceStep, len(t.Steps)), Omitted: t.Omitted,
 	}
 	for _, p := range t.Found {

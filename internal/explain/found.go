@@ -3,6 +3,7 @@ package explain
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,11 +49,12 @@ func missing(t *api.Trace, thing string) string {
 	return "No " + thing + " was found."
 }
 
-func valueOf(t *api.Trace) found {
-	f := found{Title: "Value", Note: count(t.ValueBytes, "byte") + "."}
+func valueOf(t *api.Trace) (f found) {
+	f = found{Title: "Value", Note: count(t.ValueBytes, "byte") + "."}
 	if !wantsValue(t) {
 		f.Title = "Value stored"
 	}
+	defer func() { f.Note += ownValue(t) }()
 	if len(t.Value) == 0 { // the metrics listener leaves it out
 		f.Note += " It is not shown here."
 		return f
@@ -69,6 +71,17 @@ func valueOf(t *api.Trace) found {
 		f.Note += fmt.Sprintf(" The first %d bytes are shown.", len(shown))
 	}
 	return f
+}
+
+// ownValue says whether the value came from this node's own store.
+func ownValue(t *api.Trace) string {
+	switch {
+	case !t.OwnValue:
+		return ""
+	case slices.ContainsFunc(t.Steps, func(s api.TraceStep) bool { return s.Value == "best" }):
+		return " This node's own store has it too."
+	}
+	return " It came from this node's own store: no peer returned it."
 }
 
 // text returns a value as text, if it is printable. A value that was cut may end within a

@@ -56,6 +56,20 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// A value that this node's own store had is not attributed to the network.
+func TestOwnValue(t *testing.T) {
+	trace := &api.Trace{Kind: "find_value", Outcome: "ok", Value: []byte("hello"), ValueBytes: 5, OwnValue: true, Steps: []api.TraceStep{{State: "answered", Value: "other"}}}
+	text, page := both(t, trace)
+	require.Contains(t, text, "Value: 5 bytes. It came from this node's own store: no peer returned it.\n")
+	require.Contains(t, page, ">5 bytes. It came from this node&#39;s own store: no peer returned it.</p>")
+	trace.Value = nil // on the metrics listener
+	require.Equal(t, "5 bytes. It is not shown here. It came from this node's own store: no peer returned it.", foundBy(trace).Note)
+	trace.Steps[0].Value = "best"
+	require.Equal(t, "5 bytes. It is not shown here. This node's own store has it too.", foundBy(trace).Note)
+	trace.OwnValue = false
+	require.Equal(t, "5 bytes. It is not shown here.", foundBy(trace).Note)
+}
+
 // Providers are shown with their addresses, and how many more there are.
 func TestProviders(t *testing.T) {
 	trace := &api.Trace{

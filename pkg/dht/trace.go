@@ -43,6 +43,7 @@ type Trace struct {
 
 	Value     []byte      // the first MaxTraceValue bytes of the value found or stored
 	ValueSize int         // of the whole value; 0: there is none
+	OwnValue  bool        // FindValue: this node's own store had the value that was found
 	Found     []wire.Peer // FindProviders: the first providers; FindPeer: the peer. ID and addresses only
 	FoundAll  int         // peers found, including those beyond MaxTracePeers
 }
@@ -222,6 +223,7 @@ func (t *Trace) finished(q *query, res *Result) {
 		t.FoundAll = 1
 	}
 	value := q.best.Value
+	t.OwnValue = q.Kind == FindValue && value != nil && bytes.Equal(q.Value.Value, value)
 	if value == nil {
 		value = q.Value.Value // StoreValue, Correct
 	}

@@ -36,6 +36,7 @@ func TestExplain(t *testing.T) {
 	}
 	require.Equal(t, 3, answered)
 	require.Contains(t, nodes[1].Traces(1000), got)
+	require.True(t, got.OwnValue, "the nearest peers store it, and these are all")
 
 	_, err = nodes[2].ProvideKey(ctx, []byte("content"))
 	require.NoError(t, err)
