@@ -25,7 +25,7 @@ func (db *DB) NoteNode(id string) error {
 	if len(id) > maxProgramLen {
 		return fmt.Errorf("note node: a name of %d bytes is longer than %d", len(id), maxProgramLen)
 	}
-	if id == "" || id == db.origin().Node {
+	if id == "" || id == db.Origin().Node {
 		return nil
 	}
 	return db.do("note_node", ownLimit, func(x *txn) error { return x.noteNode(id) })
@@ -39,8 +39,8 @@ func (x *txn) noteNode(id string) error {
 	return meta.Put(keyNode, []byte(id))
 }
 
-// origin returns what the open file says. It is zero for a file that cannot be read.
-func (db *DB) origin() (o Origin) {
+// Origin returns what the open file says. It is zero for a file that cannot be read.
+func (db *DB) Origin() (o Origin) {
 	_ = db.file.View(func(tx *bbolt.Tx) error {
 		if meta := tx.Bucket(bucketMeta); meta != nil {
 			o = originOf(meta.Get(keyNetwork), meta.Get(keyNode))

@@ -120,7 +120,7 @@ func TestDamagedOrigin(t *testing.T) {
 	})
 	require.Zero(t, originIn(filepath.Join(dir, FileName)))
 	db = openTest(t, dir, Options{})
-	require.Zero(t, db.origin())
+	require.Zero(t, db.Origin())
 }
 
 // A file is read before it is checked: pages that lead back to themselves do not end the

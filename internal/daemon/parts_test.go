@@ -76,6 +76,25 @@ func TestDamagedIdentityIsNeverReplaced(t *testing.T) {
 	require.Equal(t, "x", string(data))
 }
 
+// A start with another identity than that of the last start warns, with both peer IDs.
+func TestOtherIdentity(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, dir)
+	require.NoError(t, first.Close())
+	require.NoError(t, os.Remove(filepath.Join(dir, IdentityFile)))
+	for i := range 2 {
+		o, log := options(t, dir)
+		second, err := Start(o)
+		require.NoError(t, err)
+		require.NoError(t, second.Close())
+		if i > 0 {
+			require.NotContains(t, log.String(), "another peer ID", "it was reported")
+			break
+		}
+		require.Regexp(t, "level=WARN msg=\"the database was used by another peer ID: .* peer_id="+second.host.ID().String()+" database="+first.host.ID().String(), log.String())
+	}
+}
+
 func TestSeededIdentity(t *testing.T) {
 	id := func(seed int64) string {
 		key, err := SeededIdentity(seed)

@@ -100,6 +100,10 @@ func (d *Daemon) openStore() (err error) {
 // logged: a full disk must not prevent a start.
 func (d *Daemon) noteNode(key crypto.PrivKey) {
 	id, err := peer.IDFromPrivateKey(key)
+	if before := d.store.Origin().Node; err == nil && before != "" && before != id.String() {
+		d.log.Warn("the database was used by another peer ID: other nodes see a new peer, and the provider records published under the old peer ID expire; if this is a mistake, stop the node and put the old "+IdentityFile+" back",
+			"peer_id", id.String(), "database", before)
+	}
 	if err == nil {
 		err = d.store.NoteNode(id.String())
 	}
