@@ -99,7 +99,7 @@ func TestRepairAndRestore(t *testing.T) {
 	s, err := d.backend.Status(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "DATABASE DAMAGED", s.Verdict.Word)
-	require.Contains(t, s.Verdict.Why, "3 damaged files were moved aside; everything in them could be read and was recovered")
+	require.Contains(t, s.Verdict.Why, "1 damaged file was moved aside; everything in it could be read and was recovered")
 	require.NoError(t, d.Close())
 
 	_, err = RestoreStore(dir, &backup, environment{}.get, false, nil)
