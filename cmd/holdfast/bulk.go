@@ -191,10 +191,11 @@ func (k *bulk) provided(h api.HandedOver, s *api.RepublishStatus) error {
 	if s.Unannounced == 0 {
 		return nil
 	}
+	keys, verb := counted(s.Unannounced, "key"), english.PluralWord(s.Unannounced, "is", "are")
 	if s.VerifiedPeers == 0 {
-		return k.printf("%s not announced yet because no peer answers; the daemon announces them when one does\n", areKeys(s.Unannounced))
+		return k.printf("%s of this node %s not announced yet because no peer answers; the daemon announces them when one does\n", keys, verb)
 	}
-	return k.printf("%s not announced yet: the daemon continues, see `holdfast republish status`\n", areKeys(s.Unannounced))
+	return k.printf("%s of this node %s not announced yet: the daemon continues, see `holdfast republish status`\n", keys, verb)
 }
 
 // unprovide removes the keys from the daemon.

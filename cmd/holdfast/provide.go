@@ -26,6 +26,9 @@ A file has one key per line. Blank lines and lines that begin with # are ignored
 standard input. If a line is not a key, nothing is provided, unless --skip-invalid ignores
 such lines.
 
+With --bootstrap, the node of this command announces itself and ends: the peers then name a
+provider that cannot be reached. Use a running daemon to be found.
+
 The daemon first stores all keys of a file, then announces them by its schedule, while
 the command shows the progress. The daemon continues when the command is interrupted. Keys
 that are already provided keep their schedule, so the same file may be given again.`,
@@ -38,7 +41,11 @@ that are already provided keep their schedule, so the same file may be given aga
 }
 
 func (c *provideCommand) run(cmd *cobra.Command, args []string) error {
-	return c.keys.run(cmd.Context(), c.app, args, (*bulk).provide, c.provide)
+	err := c.keys.run(cmd.Context(), c.app, args, (*bulk).provide, c.provide)
+	if err == nil && c.alone() {
+		c.note("the node of this command has ended, so the peers name a provider that cannot be reached until the record expires; provide through a running daemon (without --bootstrap) to be found")
+	}
+	return err
 }
 
 func (c *provideCommand) provide(ctx context.Context, b api.Backend, text string, key []byte) error {
