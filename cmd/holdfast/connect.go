@@ -136,12 +136,17 @@ func (a *app) loadWithoutFile(partial *config.Loaded, broken error) (*config.Loa
 	if err != nil {
 		return nil, broken
 	}
-	loaded.Config.API.Socket = cmp.Or(loaded.Config.API.Socket, partial.Config.API.Socket)
-	loaded.Config.Storage.Path = cmp.Or(loaded.Config.Storage.Path, partial.Config.Storage.Path)
+	before := loaded.Config
+	loaded.Config.API.Socket = cmp.Or(before.API.Socket, partial.Config.API.Socket)
+	loaded.Config.Storage.Path = cmp.Or(before.Storage.Path, partial.Config.Storage.Path)
 	if partial.File == "" && a.finder(loaded).Elsewhere() {
 		return nil, broken
 	}
-	fmt.Fprintf(a.errs, "holdfast: continuing without the configuration file: %s\n", message(broken))
+	without := "without the configuration file"
+	if loaded.Config.API.Socket != before.API.Socket || loaded.Config.Storage.Path != before.Storage.Path {
+		without = "with only storage.path and api.socket of the configuration file"
+	}
+	fmt.Fprintf(a.errs, "holdfast: continuing %s: %s\n", without, message(broken))
 	return loaded, nil
 }
 

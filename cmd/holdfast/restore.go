@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,7 +55,10 @@ func (c *restoreCommand) run(args []string) error {
 	p := c.measured("reading "+args[0], size)
 	restored, err := daemon.RestoreStore(dir, io.TeeReader(f, p), c.getenv, c.force, p.step)
 	p.end()
-	if err != nil {
+	switch {
+	case errors.Is(err, daemon.ErrBackup):
+		return fmt.Errorf("%s: %w", args[0], err)
+	case err != nil:
 		return err
 	}
 	return c.print(args[0], restored, dir)

@@ -92,12 +92,20 @@ func (b *Backend) keyError(key []byte, err error) error {
 	switch {
 	case e.Code == api.CodeNotFound:
 		return api.Errorf(e.Code, "nothing found under key %s", text).About(text)
+	case errors.Is(err, node.ErrInvalidKey) && onlyNamespace(string(key)):
+		return api.Errorf(e.Code, "the key %s ends after its namespace; write %s/KEY", text, strings.TrimSuffix(text, "/")).About(text)
 	case errors.Is(err, node.ErrInvalidKey):
-		return api.Errorf(e.Code, "the key %s is in no namespace that this network accepts (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", text, strings.Join(b.node.Namespaces(), ", ")).About(text)
+		return api.Errorf(e.Code, "the key %s is in no namespace that this node accepts (%s); use /namespace/..., or allow more on a private network with values.unvalidated_namespaces or values.raw_keys", text, strings.Join(b.node.Namespaces(), ", ")).About(text)
 	case errors.Is(err, node.ErrKeyLength):
 		return api.Errorf(e.Code, "the key %s has %d bytes; a provider key has 1 to %d", text, len(key), records.MaxKeyLen).About(text)
 	}
 	return e
+}
+
+// onlyNamespace reports whether a key is a namespace with nothing after it: "/example".
+func onlyNamespace(key string) bool {
+	ns, path, _ := strings.Cut(strings.TrimPrefix(key, "/"), "/")
+	return strings.HasPrefix(key, "/") && ns != "" && path == ""
 }
 
 func unpublishError(key []byte, err error) error {

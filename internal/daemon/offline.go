@@ -22,6 +22,8 @@ var (
 	ErrNoStore = errors.New("no database")
 	// ErrOtherNode is returned by RestoreStore for a backup of another node or network.
 	ErrOtherNode = errors.New("the backup is of another node")
+	// ErrBackup is returned by RestoreStore for a backup that is damaged.
+	ErrBackup = errors.New("the backup cannot be used")
 	// ErrDamaged is returned by CheckStore when the database has problems.
 	ErrDamaged = errors.New("the database is damaged")
 )
@@ -153,7 +155,11 @@ func RestoreStore(dir string, backup io.Reader, getenv func(string) string, forc
 		return sameNode(dir, from, present, savedPeerID(dir, getenv))
 	}, progress)
 	r.Old = orEmpty(r.Old)
-	if err != nil && !errors.Is(err, ErrOtherNode) {
+	switch {
+	case err == nil, errors.Is(err, ErrOtherNode):
+	case errors.Is(err, storage.ErrCorrupt):
+		err = fmt.Errorf("%w: %w; nothing was restored", ErrBackup, err)
+	default:
 		err = storeError(dir, err)
 	}
 	return r, err

@@ -141,7 +141,7 @@ func (n *Node) checkLookup(q *dht.Query) error {
 	switch q.Kind {
 	case dht.FindValue:
 		if _, ok := n.valid.of(string(q.Key)); !ok {
-			return fmt.Errorf("%w: %.64q is in no namespace this network accepts (%s)", ErrInvalidKey, q.Key, n.valid.names())
+			return fmt.Errorf("%w: %.64q is in no namespace this node accepts (%s)", ErrInvalidKey, q.Key, n.valid.names())
 		}
 		local, err := n.localValue(q.Key)
 		q.Value = local

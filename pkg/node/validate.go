@@ -70,6 +70,25 @@ var ownNamespaces = []string{"pk", "ipns"}
 // ipnsValidator is boxo's validator, and an Ender.
 type ipnsValidator struct{ ipns.Validator }
 
+// Validate implements Validator. It describes a value that does not parse in one line: boxo's
+// errors have a line for each cause.
+func (v ipnsValidator) Validate(key string, value []byte) error {
+	err := v.Validator.Validate(key, value)
+	if lines := strings.Split(fmt.Sprint(err), "\n"); err != nil && len(lines) > 1 {
+		return &ipnsError{"the value is not a valid IPNS record: " + lines[0], err}
+	}
+	return err
+}
+
+// ipnsError is an error of boxo with a text of one line.
+type ipnsError struct {
+	text string
+	err  error
+}
+
+func (e *ipnsError) Error() string { return e.text }
+func (e *ipnsError) Unwrap() error { return e.err }
+
 // End implements Ender.
 func (ipnsValidator) End(_ string, value []byte) time.Time {
 	r, err := ipns.UnmarshalRecord(value)
@@ -111,7 +130,7 @@ func (v *validator) Validate(key string, value []byte) (err error) {
 	defer v.recovered(&err)
 	val, ok := v.of(key)
 	if !ok {
-		return fmt.Errorf("%w: %.64q is in no namespace this network accepts (%s)", ErrInvalidKey, key, v.names())
+		return fmt.Errorf("%w: %.64q is in no namespace this node accepts (%s)", ErrInvalidKey, key, v.names())
 	}
 	if val == nil {
 		return nil

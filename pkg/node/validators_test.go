@@ -186,7 +186,7 @@ func TestNamespaces(t *testing.T) {
 	})
 	require.Equal(t, []string{"pk", "ipns", "v", "w", "example"}, n.Namespaces())
 	_, err := n.Get(t.Context(), []byte("/other/k"), 0)
-	require.ErrorContains(t, err, "in no namespace this network accepts (pk, ipns, v, w, example)")
+	require.ErrorContains(t, err, "in no namespace this node accepts (pk, ipns, v, w, example)")
 }
 
 // reasons is an observer that passes on why each inbound request was refused.

@@ -215,7 +215,7 @@ func (n *Node) search(ctx context.Context, key []byte, quorum int, better func(r
 		return ValueResult{}, fmt.Errorf("%w: quorum is %d", ErrNegative, quorum)
 	}
 	if _, ok := n.valid.of(string(key)); !ok {
-		return ValueResult{}, fmt.Errorf("%w: %.64q is in no namespace this network accepts (%s)", ErrInvalidKey, key, n.valid.names())
+		return ValueResult{}, fmt.Errorf("%w: %.64q is in no namespace this node accepts (%s)", ErrInvalidKey, key, n.valid.names())
 	}
 	local, err := n.localValue(key)
 	if err != nil {
