@@ -121,6 +121,19 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+// Published keys that no peer took are in the numbers of keys.
+func TestKeysThatWereNeverPublished(t *testing.T) {
+	s, err := crowded{}.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "4, 3 overdue, 2 never published: too few peers took them", publishedText(&s))
+	s.UnannouncedFailed = 0
+	require.Equal(t, "4, 3 overdue", publishedText(&s))
+	r := api.RepublishStatus{Unannounced: 3, UnannouncedFailed: 2}
+	require.Equal(t, "3, 2 of them tried: too few peers took them", unannouncedText(&r))
+	r.UnannouncedFailed = 0
+	require.Equal(t, "3", unannouncedText(&r))
+}
+
 // $COLUMNS is the width if the terminal does not report its own.
 func TestWidth(t *testing.T) {
 	env := map[string]string{}

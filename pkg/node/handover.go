@@ -193,7 +193,9 @@ func (u *unannounced) add(items ...republish.Item) {
 		u.keys = make(map[republish.Item]bool)
 	}
 	for _, it := range items {
-		u.keys[it] = u.keys[it] // a repeated call does not forget a failure
+		if _, known := u.keys[it]; !known { // a repeated call does not forget a failure
+			u.keys[it] = false
+		}
 	}
 }
 

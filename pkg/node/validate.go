@@ -74,10 +74,14 @@ type ipnsValidator struct{ ipns.Validator }
 // errors have a line for each cause.
 func (v ipnsValidator) Validate(key string, value []byte) error {
 	err := v.Validator.Validate(key, value)
-	if lines := strings.Split(fmt.Sprint(err), "\n"); err != nil && len(lines) > 1 {
-		return &ipnsError{"the value is not a valid IPNS record: " + lines[0], err}
+	if err == nil {
+		return nil
 	}
-	return err
+	first, _, more := strings.Cut(err.Error(), "\n")
+	if !more {
+		return err
+	}
+	return &ipnsError{"the value is not a valid IPNS record: " + first, err}
 }
 
 // ipnsError is an error of boxo with a text of one line.
