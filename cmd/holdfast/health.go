@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,11 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dht/holdfast/internal/api"
 	"github.com/holdfast-dht/holdfast/internal/columns"
 	"github.com/holdfast-dht/holdfast/internal/config"
+	"github.com/holdfast-dht/holdfast/internal/daemon"
 )
 
 // healthTimeout bounds one check. It is long because a busy node is not a dead
@@ -39,12 +42,13 @@ func newHealth(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Check the health of the daemon",
-		Long: `Check whether the daemon is healthy, within 10 s. This asks its health endpoint
-(metrics.listen), or the admin socket if the endpoint is off or if --data-dir or --api is
-given. Exit code 0: healthy, 1: not healthy, 4: no answer. With --ready, also check whether
-it is ready: its routing table is usable and peers answer. A ready node with a problem, such
-as a full disk, prints it after "ok". With --wait, repeat the check until
-it succeeds or the time is over, for example after a start.`,
+		Long: `Check whether the daemon is healthy, within 10 s. This asks the admin socket. If no daemon
+answers there, it asks the health endpoint, but only at an address that metrics.listen sets
+or if this user may not use the socket: at the default address another node may answer.
+Exit code 0: healthy, 1: not healthy, 4: no answer, or another node answers. With --ready,
+also check whether it is ready: its routing table is usable and peers answer. A ready node
+with a problem, such as a full disk, prints it after "ok". With --wait, repeat the check
+until it succeeds or the time is over, for example after a start.`,
 		Example: `  holdfast health
   holdfast health --ready --wait 30s`,
 		Args: exactly(),
@@ -87,12 +91,13 @@ func nextHealthTimeout(left time.Duration) time.Duration {
 func (c *healthCommand) check(ctx context.Context, timeout time.Duration) (warnings []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	where := c.addr()
-	if where != "" {
-		warnings, err = healthOverHTTP(ctx, where, c.ready, c.unit())
-	} else {
-		where = "the admin socket"
-		warnings, err = c.overSocket(ctx)
+	where := "the admin socket"
+	warnings, err = c.overSocket(ctx)
+	if addr, f := c.endpoint(); addr != "" && errors.Is(err, api.ErrNoDaemon) {
+		where = addr
+		if err = otherNode(ctx, addr, f.PeerID()); err == nil {
+			warnings, err = healthOverHTTP(ctx, addr, c.ready, f.Unit())
+		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = api.Errorf(api.CodeNoDaemon, "no answer at %s within %s: the daemon is paused, hangs, or the machine is overloaded; look at its log and at what the process does, or restart it", where, timeout.Round(time.Second))
@@ -118,31 +123,29 @@ func (c *healthCommand) succeed(warnings []string) error {
 	return c.printf("%s", text)
 }
 
-// addr returns the configured address of the health endpoint. It returns "" if the
-// command must use the admin socket: the endpoint is off or on a random port, or a flag
-// names the daemon.
-func (c *healthCommand) addr() string {
+// endpoint returns the address of the node's health endpoint, and its finder. The address is
+// "" if the command must use the admin socket: a flag names the daemon, the endpoint is off
+// or on a random port, or its address is the default one and the socket is enough. A daemon
+// that finds the default port taken uses another port.
+func (c *healthCommand) endpoint() (addr string, f daemon.Finder) {
 	loaded, err := c.load()
 	if err != nil || c.dataDir != "" || c.socket != "" || loaded.Config.Metrics.Listen == config.Off {
-		return ""
+		return "", f
+	}
+	f = c.finder(loaded)
+	if loaded.Origin("metrics.listen").Source == "" {
+		if socket, err := f.Socket(); err != nil || !daemon.Denied(socket) {
+			return "", f
+		}
 	}
 	host, port, err := net.SplitHostPort(loaded.Config.Metrics.Listen)
 	if err != nil || port == "0" {
-		return ""
+		return "", f
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return net.JoinHostPort(host, port)
-}
-
-// unit returns the systemd unit of the daemon, or "" if systemd does not run it.
-func (c *healthCommand) unit() string {
-	loaded, err := c.load()
-	if err != nil {
-		return ""
-	}
-	return c.finder(loaded).Unit()
+	return net.JoinHostPort(host, port), f
 }
 
 func (c *healthCommand) overSocket(ctx context.Context) ([]string, error) {
@@ -163,6 +166,37 @@ func (c *healthCommand) overSocket(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("not ready: %s", columns.Printable(h.NotReady))
 	}
 	return h.Warnings, nil
+}
+
+// maxStatus bounds what is read of /status.json, in bytes. It has at most some hundred KiB.
+const maxStatus = 4 << 20
+
+// otherNode returns an error if the node at addr is not the one with the peer ID. It returns
+// nil if either peer ID is unknown: this user cannot read identity.key, or the endpoint does
+// not say.
+func otherNode(ctx context.Context, addr string, id peer.ID) error {
+	if id == "" {
+		return nil
+	}
+	url := "http://" + addr + "/status.json"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil // the check itself reports it
+	}
+	defer resp.Body.Close()
+	var at struct {
+		Identity struct {
+			PeerID string `json:"peer_id"`
+		} `json:"identity"`
+	}
+	if json.NewDecoder(io.LimitReader(resp.Body, maxStatus)).Decode(&at) != nil || at.Identity.PeerID == "" || at.Identity.PeerID == id.String() {
+		return nil
+	}
+	return api.Errorf(api.CodeNoDaemon, "the node at http://%s is another one: its peer ID is %s, not %s", addr, columns.Printable(at.Identity.PeerID), id)
 }
 
 func healthOverHTTP(ctx context.Context, addr string, ready bool, unit string) ([]string, error) {

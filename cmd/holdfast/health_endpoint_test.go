@@ -81,9 +81,9 @@ func TestHealthWithALongReason(t *testing.T) {
 	require.Equal(t, "holdfast: not healthy (503 Service Unavailable): "+strings.Repeat("x", healthText)+"\n", stderr)
 }
 
-// health asks the endpoint of the configuration, on loopback if that listens on all
-// interfaces. It asks the admin socket if the endpoint is off, if its port is 0, or if a
-// flag names a daemon.
+// health asks the admin socket. If no daemon answers there, it asks the endpoint at the
+// address of the configuration, on loopback if that is all interfaces, unless the endpoint
+// is off, its port is 0, or a flag names a daemon.
 func TestHealthTarget(t *testing.T) {
 	e := &endpoint{}
 	server := httptest.NewServer(e)
@@ -92,7 +92,7 @@ func TestHealthTarget(t *testing.T) {
 	require.NoError(t, err)
 	for _, c := range []struct {
 		listen, flags string
-		overHTTP      bool
+		overHTTP      bool // without an admin socket
 	}{
 		{host + ":" + port, "", true},
 		{"0.0.0.0:" + port, "", true},
@@ -103,23 +103,79 @@ func TestHealthTarget(t *testing.T) {
 		{host + ":" + port, "--api", false},
 		{host + ":" + port, "--data-dir", false},
 	} {
-		b := &scripted{health: api.Health{Healthy: true}}
-		s := shellOf(t, b)
-		e.asked = nil
-		s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + c.listen, "HOLDFAST_API__SOCKET=" + s.socket}
-		args := []string{"health"}
-		switch c.flags {
-		case "--api":
-			args = append(args, c.flags, s.socket)
-		case "--data-dir":
-			args = append(args, c.flags, ".")
+		for _, running := range []bool{true, false} {
+			b := &scripted{health: api.Health{Healthy: true}}
+			s := shellOf(t, b)
+			if !running {
+				s.socket += "none"
+			}
+			e.asked = nil
+			s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + c.listen, "HOLDFAST_API__SOCKET=" + s.socket}
+			args := []string{"health"}
+			switch c.flags {
+			case "--api":
+				args = append(args, c.flags, s.socket)
+			case "--data-dir":
+				args = append(args, c.flags, ".")
+			}
+			code, _, stderr := s.runIn(t.Context(), args...)
+			require.Equal(t, running || c.overHTTP, code == exitDone, "%v: %s", c, stderr)
+			require.Equal(t, !running && c.overHTTP, len(e.asked) == 1, "%v", c)
+			require.Subset(t, []string{net.JoinHostPort(host, port)}, e.hosts, "%v", c)
+			require.Equal(t, map[bool]string{true: "Health", false: ""}[running], b.questions(), "%v", c)
+			if code != exitDone {
+				require.Equal(t, exitNoDaemon, code, stderr)
+				require.Contains(t, stderr, s.socket)
+			}
 		}
-		code, stdout, stderr := s.runIn(t.Context(), args...)
-		require.Zero(t, code, "%v: %s", c, stderr)
-		require.Equal(t, "ok\n", stdout)
-		require.Equal(t, c.overHTTP, len(e.asked) == 1, "%v", c)
-		require.Subset(t, []string{net.JoinHostPort(host, port)}, e.hosts, "%v", c)
-		require.Equal(t, map[bool]string{true: "", false: "Health"}[c.overHTTP], b.questions(), "%v", c)
+	}
+}
+
+// At the default address another node may answer, so health does not ask there for a node
+// whose admin socket does not answer.
+func TestHealthOfAStoppedNode(t *testing.T) {
+	for _, flags := range []string{"", "--ready", "--wait 1ms"} {
+		s := shellOf(t, nil)
+		code, stdout, stderr := s.runIn(t.Context(), append([]string{"health"}, strings.Fields(flags)...)...)
+		require.Equal(t, exitNoDaemon, code, stdout)
+		require.Contains(t, stderr, "no daemon reached at "+s.env["HOME"]+"/.local/state/holdfast/holdfast.sock")
+	}
+}
+
+// An endpoint with another peer ID than that of the node's key is another node, well or not.
+// One whose peer ID is unknown is asked.
+func TestHealthOfAnotherNode(t *testing.T) {
+	s := shellOf(t, nil)
+	dir := s.env["HOME"] + "/.local/state/holdfast"
+	code, stdout, stderr := s.runIn(t.Context(), "id", "--generate", "--data-dir", dir)
+	require.Zero(t, code, stderr)
+	own := strings.TrimPrefix(strings.Split(stdout, "\n")[0], "Peer ID: ")
+	for name, c := range map[string]struct {
+		status string
+		code   int
+		stderr string
+	}{
+		"itself":   {`{"identity":{"peer_id":"` + own + `"}}`, exitDone, ""},
+		"another":  {`{"identity":{"peer_id":"` + somePeer + `"}}`, exitNoDaemon, "is another one: its peer ID is " + somePeer + ", not " + own + "\n"},
+		"hostile":  {`{"identity":{"peer_id":"\u001b[2J"}}`, exitNoDaemon, "is another one: its peer ID is ?[2J, not " + own + "\n"},
+		"silent":   {`{"identity":{}}`, exitDone, ""},
+		"too long": {`{"x":"` + strings.Repeat("x", maxStatus) + `","identity":{"peer_id":"` + somePeer + `"}}`, exitDone, ""},
+		"no JSON":  {"404", exitDone, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, flags := range []string{"", "--ready"} {
+				e := &endpoint{answers: map[string]http.HandlerFunc{"/status.json": answering(http.StatusOK, c.status)}}
+				server := httptest.NewServer(e)
+				defer server.Close()
+				s.environ = []string{"HOLDFAST_METRICS__LISTEN=" + strings.TrimPrefix(server.URL, "http://")}
+				code, _, stderr := s.runIn(t.Context(), append([]string{"health"}, strings.Fields(flags)...)...)
+				require.Equal(t, c.code, code, stderr)
+				require.Contains(t, stderr, c.stderr)
+				if c.code != exitDone {
+					require.Equal(t, []string{"GET /status.json"}, e.asked)
+				}
+			}
+		})
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/holdfast-dht/holdfast/internal/config"
 )
 
@@ -80,6 +82,24 @@ func (f Finder) Unit() string {
 		return ""
 	}
 	return u.name
+}
+
+// PeerID returns the peer ID of the node. It returns "" if the node has none yet, or if this
+// user cannot read its key.
+func (f Finder) PeerID() peer.ID {
+	dir, err := f.DataDir()
+	if err != nil {
+		return ""
+	}
+	key, err := loadIdentity(dir, f.Getenv)
+	if err != nil {
+		return ""
+	}
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		return ""
+	}
+	return id
 }
 
 // Elsewhere reports whether only the content of the configuration file can say where the
