@@ -82,7 +82,7 @@ func TestPrintedConfigurationIsOne(t *testing.T) {
 		"HOLDFAST_NETWORK__MODE=client", "HOLDFAST_NETWORK__ANNOUNCE=/ip4/192.0.2.1/tcp/1,/dns4/example.org/tcp/2", "HOLDFAST_VALUES__UNVALIDATED_NAMESPACES=a,b",
 		"HOLDFAST_REPUBLISH__INTERVAL=1h30m", "HOLDFAST_STORAGE__MAX_BYTES=1536MiB", "HOLDFAST_VALUES__RAW_KEYS=true", `HOLDFAST_LOG__LEVEL=warn,rpc=debug`,
 	}
-	for _, print := range []string{"config print --data-dir /a'b", "config print --origin --data-dir d", "config default"} {
+	for _, print := range []string{"config print --data-dir /a'b", "config print --origin --data-dir /d", "config default"} {
 		code, text, stderr := s.runIn(t.Context(), strings.Fields(print)...)
 		require.Zero(t, code, stderr)
 		require.NoError(t, os.WriteFile("printed.toml", []byte(text), 0o600))
@@ -109,15 +109,15 @@ func shellAt(s *shell) *shell { return &shell{t: s.t, socket: s.socket, env: s.e
 // default.
 func TestWhichSettingWins(t *testing.T) {
 	s := shellOf(t, nil)
-	require.NoError(t, os.WriteFile("c.toml", []byte("[storage]\npath = \"of-file\"\n"), 0o600))
+	require.NoError(t, os.WriteFile("c.toml", []byte("[storage]\npath = \"/of-file\"\n"), 0o600))
 	path := func(line string) string {
 		v := s.settings(line)["storage.path"]
 		return fmt.Sprint(v.Value, " ", v.Origin)
 	}
 	require.Equal(t, " default", path("config print"))
-	require.Equal(t, "of-file file c.toml:2", path("config print --config c.toml"))
+	require.Equal(t, "/of-file file c.toml:2", path("config print --config c.toml"))
 	s.env["HOLDFAST_CONFIG"] = "c.toml"
-	require.Equal(t, "of-file file c.toml:2", path("config print"))
+	require.Equal(t, "/of-file file c.toml:2", path("config print"))
 	s.environ = []string{"HOLDFAST_STORAGE__PATH=of-env"}
 	require.Equal(t, "of-env env HOLDFAST_STORAGE__PATH", path("config print"))
 	require.Equal(t, "of-flag flag --data-dir", path("config print --data-dir of-flag"))

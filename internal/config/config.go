@@ -75,7 +75,7 @@ type Values struct {
 
 // Storage says where state is kept and how much of it.
 type Storage struct {
-	Path           string   `toml:"path" unit:"directory" doc:"Data directory, with identity.key and the database. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. Flag: --data-dir."`
+	Path           string   `toml:"path" unit:"directory" doc:"Data directory, with identity.key and the database; an absolute path. Empty: $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast. Flag: --data-dir."`
 	MaxBytes       Size     `toml:"max_bytes" doc:"Largest size of the database. New records are refused before it is reached."`
 	CompactAbove   Size     `toml:"compact_above" doc:"A database that is larger than this and more than half free is compacted at start, which takes about a minute for a few GiB. 0: never."`
 	ProviderTTL    Duration `toml:"provider_ttl" doc:"How long a provider record is kept unless it is republished; at most 48h."`
@@ -114,12 +114,12 @@ type Snapshot struct {
 
 // API is the admin socket.
 type API struct {
-	Socket string `toml:"socket" unit:"path" doc:"Path of the unix socket, which has mode 0660. Empty: $RUNTIME_DIRECTORY/holdfast.sock or <data directory>/holdfast.sock. Flag: --api."`
+	Socket string `toml:"socket" unit:"path" doc:"Absolute path of the unix socket, which has mode 0660. Empty: $RUNTIME_DIRECTORY/holdfast.sock or <data directory>/holdfast.sock. Flag: --api."`
 }
 
 // Metrics is the listener for metrics and health.
 type Metrics struct {
-	Listen string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". There is no authentication: keep it on a trusted network."`
+	Listen string `toml:"listen" unit:"host:port" doc:"Address, or \"off\". Without this key the daemon uses a free port of 127.0.0.1 if 9474 is taken; its log and status show which. There is no authentication: keep it on a trusted network."`
 }
 
 // RoutingAPI is the listener for delegated routing.

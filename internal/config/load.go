@@ -84,7 +84,7 @@ func Load(s Sources) (*Loaded, error) {
 	}
 	wrongEnv, unknownEnv := l.readEnv(s.Env)
 	wrongFlags, unknownFlags := l.readFlags(s.Flags)
-	found := slices.Concat(wrongEnv, wrongFlags, l.applyPort(), l.Config.Validate())
+	found := slices.Concat(wrongEnv, wrongFlags, l.applyPort(), l.checkFiles(), l.Config.Validate())
 	return l, errors.Join(fileErr, unknownEnv, unknownFlags, l.WithOrigins(found))
 }
 
