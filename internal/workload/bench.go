@@ -177,7 +177,7 @@ func (b *bench) lookupFlat() ([]Figure, error) {
 	var n int
 	var took time.Duration
 	err := b.beside(func(stop <-chan struct{}) error {
-		for begin := time.Now(); !ended(stop); took = time.Since(begin) {
+		for begin := time.Now(); n == 0 || !ended(stop); took = time.Since(begin) { // at least one batch
 			if err := b.store.Add(b.Now, b.fresh(1000)); err != nil {
 				return err
 			}
